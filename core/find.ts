@@ -135,14 +135,14 @@ async function searchFor(
 
 /** What was tried, as a part of a sentence. */
 function searchedText(
-	{listenMs, problem, isLocal, strangers}: NodeSearch,
+	{listenMs, problem, isLocal, foreignSources}: NodeSearch,
 	{group, port}: Pick<Config['discovery'], 'group' | 'port'>,
 ): string {
 	if (problem !== undefined) return `the network cannot be searched: ${problem}`;
 	const others =
-		strangers.size === 0
+		foreignSources.size === 0
 			? ''
-			: `; beacons of another cluster or another secret came from ${[...strangers].join(', ')}`;
+			: `; beacons of another cluster or another secret came from ${[...foreignSources].join(', ')}`;
 	const local = isLocal ? ', which no interface but loopback takes here' : '';
 	return `none was heard on the network within ${listenMs} ms (multicast to ${group}:${port}${local})${others}`;
 }

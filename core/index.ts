@@ -27,6 +27,6 @@ export {connect, type ConnectOptions, type Reached} from './connect.ts';
 export {findNodes, type FindOptions, type FoundNode} from './find.ts';
 export {follow, followWith} from './follow.ts';
 export {openBroker, serveOver, type OpenBroker} from './open.ts';
-export {openSurvivor, type Remains, type Survivor} from './recover.ts';
+export {openSurvivor, type SurvivorReport, type Survivor} from './recover.ts';
 export {RemoteBroker} from './remote/client.ts';
 export {portPipe} from './remote/pipe.ts';

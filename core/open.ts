@@ -126,7 +126,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		},
 	});
 	const folder = new NodeFiles(files, path, warn);
-	const reserve = new Reserve({files, folder: path, say: warn});
+	const reserve = new Reserve({files, folder: path, report: warn});
 	await reserve.tend();
 	const address = await advertisedAddress(config);
 	const home = await openNodeState(homeOf(folder, files, config), address);
@@ -199,11 +199,11 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 			onDown: peer => current.node?.onLink(peer, 'down'),
 			onRefused: peer => current.node?.onLink(peer, 'refused'),
 			onRemoved: peer => current.node?.onLink(peer, 'removed'),
-			onStranger: (peer, at) => current.node?.onStranger(peer, at),
+			onUnknownPeer: (peer, at) => current.node?.onStranger(peer, at),
 			judge: (peer, caller, linked) =>
 				current.node?.identity.doubles.judge(peer, caller, linked) ??
 				(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
-			onDouble: (_peer, refusal) => current.node?.identity.onRefused(refusal),
+			onDuplicate: (_peer, refusal) => current.node?.identity.onRefused(refusal),
 			onRefusal: refuse,
 			onClient: channel => serveClient(current.node, channel),
 			isStarting: () => current.node === undefined,
@@ -242,7 +242,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 				name: current.node?.control.state.name(identity.id) ?? '',
 			}),
 			onForeign: (clusterId, at) => current.node?.identity.sightings.foreign(clusterId, at),
-			onDouble: at => current.node?.identity.sightings.doubled(identity.id, address, at),
+			onDuplicate: at => current.node?.identity.sightings.doubled(identity.id, address, at),
 			onProblem: warn,
 		}),
 	);

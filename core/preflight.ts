@@ -1,7 +1,7 @@
 /**
-The door for who examines a machine before a node is started: what a start asks of folder, disk, files, ports and
-network, and how it judges the answers, without the start. Nothing here needs the native module, so that its absence can
-be told.
+The functions for examining a machine before a node starts (`dapss-tui doctor`): the checks that a start makes of its
+folder, disk, files, ports and network, and its judgement of the results. Nothing here loads the native module, so that
+its absence can be reported.
 */
 import type {NodeState} from './node-state/node-state.ts';
 
@@ -17,7 +17,10 @@ export {freeBytesOf, reserveFile, roomOf} from './io/files/reserve.ts';
 export {parseKeptTime, resumedTime, type KeptTime} from './topic-log/retention.ts';
 export {deriveKeys} from './wire/seal.ts';
 
-/** What the parsed `node.json` says. Its checksum is of the native module. @throws when that is missing */
+/**
+Parses the JSON of `node.json`. Its checksum needs the native module.
+@throws when the native module is missing
+*/
 export async function readNodeState(
 	json: unknown,
 ): Promise<NodeState | {readonly problem: string; readonly newer?: string}> {

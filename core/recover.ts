@@ -1,6 +1,6 @@
 /**
-The data folder of a stopped node, opened to found a new cluster on it (`refound.ts`). The folder is locked meanwhile,
-and nothing in it is changed before it is asked for.
+Opens the data folder of a stopped node to create a new cluster from it (`node-state/force-new-cluster.ts`). The folder
+is locked meanwhile. Nothing in it changes until `forceNewCluster` is called.
 */
 import {randomBytes} from 'node:crypto';
 import {join} from 'node:path';
@@ -16,16 +16,18 @@ import {forceNewCluster, surveySurvivor, type SurvivorReport} from './node-state
 import {AsyncStack} from './stack.ts';
 import {identityFrom} from './wire/seal.ts';
 
-export type {SurvivorReport as Remains} from './node-state/force-new-cluster.ts';
+export type {SurvivorReport} from './node-state/force-new-cluster.ts';
 export type Survivor = AsyncDisposable & {
 	readonly report: SurvivorReport;
-	/** Resolves, with the id of the new cluster, when a start of the node finds it so. Once. */
+	/** Creates the new cluster. Resolves with its id when it is on the disk. Call it once. */
 	forceNewCluster(): Promise<string>;
 };
 
 const stateFile = 'node.json';
 
-/** @throws `refused` when there is nothing to recover, `locked` when the node runs, `storage` when a part is damaged */
+/**
+@throws `refused` when there is nothing to recover, `locked` when the node runs, `storage` when a part is damaged
+*/
 export async function openSurvivor({
 	data,
 	limits,
@@ -53,7 +55,7 @@ export async function openSurvivor({
 		});
 		const held = resources.move();
 		return {
-			report: survey.remains,
+			report: survey.report,
 			async forceNewCluster() {
 				const clusterId = randomBytes(16).toString('hex');
 				await forceNewCluster(store, survey, clusterId);
@@ -72,7 +74,7 @@ export async function openSurvivor({
 	}
 }
 
-/** Opening makes what is missing: a wrong path must not become a folder. */
+/** Opening creates what is missing, and a wrong path must not become a data folder. */
 async function expectNode(path: string): Promise<void> {
 	const names = await realFiles.list(path).catch((error: unknown): readonly string[] => {
 		if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];

@@ -140,7 +140,7 @@ class SwimScale {
 				const {nowMs} = this.#schedule;
 				for (const idle of node.usability.tick(nowMs)) node.swim.pingLink(idle);
 				node.swim.tick(node.usability.sight);
-				node.usability.look(nowMs);
+				node.usability.assessMembers(nowMs);
 				this.#pump(index);
 			};
 

@@ -228,7 +228,7 @@ export class Control {
 		this.raft.tick();
 		this.schedulePump();
 		this.#leaderWatch.ticked();
-		this.#quorumWatch.look(this.quorum(), nowMs);
+		this.#quorumWatch.update(this.quorum(), nowMs);
 		this.proposals.tick(nowMs);
 		for (const [context, read] of this.#reads) {
 			if (nowMs < read.untilMs) continue;
@@ -274,7 +274,7 @@ export class Control {
 		const {id, address, facts} = request;
 		// A node of another cluster is told of as that.
 		if (answer.type === 'refused' && answer.clusterId === undefined && facts)
-			this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
+			this.#refusals.report(id, address, answer.reason, this.#options.nowMs());
 		return answer;
 	}
 

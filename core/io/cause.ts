@@ -1,11 +1,11 @@
 /**
-Why a file or folder cannot be written, when the error does not say: Node's recursive `mkdir` reports ENOENT for a disk
-that is mounted read-only.
+Finds the actual reason why a file or folder cannot be written. Node's recursive `mkdir` reports ENOENT for a disk that
+is mounted read-only.
 */
 import {accessSync, constants} from 'node:fs';
 import {dirname} from 'node:path';
 
-/** The error that says why nothing can be made at `path`; the given one when it says so itself. */
+/** The error that explains why nothing can be made at `path`; the given error when it explains that itself. */
 export function causeOf(error: unknown, path: string): unknown {
 	if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return error;
 	for (let folder = dirname(path); ; folder = dirname(folder)) {
@@ -15,7 +15,7 @@ export function causeOf(error: unknown, path: string): unknown {
 	}
 }
 
-/** What keeps this user from writing there; `undefined` when nothing does. */
+/** The error that prevents this user from writing there; `undefined` when there is none. */
 export function writeProblem(path: string): NodeJS.ErrnoException | undefined {
 	try {
 		accessSync(path, constants.W_OK);

@@ -1,6 +1,4 @@
-/**
-Time and chance as the machine has them.
-*/
+/** The clock and the random source of the machine. */
 import {randomBytes, randomInt} from 'node:crypto';
 import type {Clock, Entropy} from '../ports.ts';
 
@@ -20,7 +18,10 @@ export const systemClock: Clock = {
 
 const poolWords = 1024;
 
-/** Uniform integers come from a pool of random words: one system call serves many, and no modulo bias is left. */
+/**
+Takes uniform integers from a pool of random words, so that one system call serves many, and rejects words that would
+bias the result.
+*/
 class SystemEntropy implements Entropy {
 	#pool = new Uint32Array(0);
 	#next = 0;

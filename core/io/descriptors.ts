@@ -1,24 +1,24 @@
 /**
-How many files this process may open, and who gets how many. Each topic has a log and each peer and client a connection;
-both count against the same bound of the process (`ulimit -n`), and running out would fail whoever comes next. So each
-part gets a share that it keeps to.
+Divides the file descriptors of the process between logs and connections. Each topic has a log, and each peer and client
+a connection. Both count against one limit of the process (`ulimit -n`), and exhausting it would fail any call that
+opens something. So each part gets a share that it must not exceed.
 */
 import {readFileSync} from 'node:fs';
 import {DapssError} from '../errors.ts';
 import {openFilesMax} from '../platform.ts';
 
-/** For everything else: standard streams, datagrams, the lock, the event loop, threads, name look-ups. */
+/** Descriptors for everything else: standard streams, datagrams, the lock, the event loop, threads, name lookups. */
 const othersCount = 64;
-/** A part of them for files. */
+/** One in this many descriptors is for files. */
 const filesShare = 4;
 const filesMin = 16;
 const connectionsMin = 8;
-/** Where the system says nothing. */
+/** The limit to assume when the system reports none. */
 const unknownMax = 1024;
 
 export type Shares = {readonly openFiles: number; readonly connections: number};
 
-/** What each part may open of `processMax`: as configured, or less when the process may not open so many. */
+/** The shares of `processMax` descriptors: as configured, or less when the process may not open so many. */
 export function sharesOf(configured: Shares, processMax: number): Shares {
 	const openFiles = Math.min(configured.openFiles, Math.max(filesMin, Math.floor(processMax / filesShare)));
 	return {
@@ -27,15 +27,18 @@ export function sharesOf(configured: Shares, processMax: number): Shares {
 	};
 }
 
-/** What the process must be allowed to open, so that each part gets what is configured. */
+/** The number of descriptors that the process needs so that each part gets its configured share. */
 export function descriptorsFor({openFiles, connections}: Shares): number {
 	return Math.max(openFiles * filesShare, openFiles + connections + othersCount);
 }
 
-/** With less a node has no room for both parts. */
+/** The minimum with which both parts have room. */
 export const descriptorsMin = filesMin + connectionsMin + othersCount;
 
-/** A node that is short of them from the start would wait for one that never comes free. @throws `config` */
+/**
+Refuses to start with too few descriptors: the node would wait for a descriptor that is never released.
+@throws `config`
+*/
 export function expectDescriptors(processMax: number): void {
 	if (processMax < descriptorsMin)
 		throw new DapssError(
@@ -44,7 +47,7 @@ export function expectDescriptors(processMax: number): void {
 		);
 }
 
-/** Files that this process may have open at once. Node raises the soft bound to the hard one when it starts. */
+/** The number of files that this process may have open. Node raises the soft limit to the hard limit at its start. */
 export function descriptorsMax(): number {
 	const known = openFilesMax();
 	if (known !== undefined) return known;
@@ -52,10 +55,10 @@ export function descriptorsMax(): number {
 		const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
 		if (limit !== undefined) return Number(limit);
 	} catch {
-		// No Linux.
+		// Not on Linux.
 	}
 
-	Object.assign(process.report, {excludeNetwork: true}); // Names are looked up for it else.
+	Object.assign(process.report, {excludeNetwork: true}); // Otherwise the report looks up host names.
 	const {userLimits} = process.report.getReport() as {
 		readonly userLimits?: {readonly open_files?: {readonly soft?: unknown}};
 	};

@@ -1,6 +1,6 @@
 /**
-The few things that storage asks of a file system. Its own small port, so that tests can put a disk underneath that
-fails, tears and forgets.
+The file system operations that storage needs, as a small port of its own. Tests implement it with a disk that fails,
+tears writes, and loses unsynced data.
 */
 import {constants} from 'node:fs';
 import {open, readdir, rename, rmdir, unlink, type FileHandle} from 'node:fs/promises';
@@ -11,38 +11,38 @@ import {despiteOthers} from './despite-others.ts';
 import {makeFolders} from './make-folder.ts';
 
 export type OpenFile = {
-	/** Bytes when it was opened. */
+	/** The size in bytes when the file was opened. */
 	readonly size: number;
-	/** Write at `position`; resolves with the number of bytes that were taken, which may be fewer than given. */
+	/** Writes at `position`. Resolves with the number of bytes written, which may be fewer than given. */
 	write(buffers: readonly Uint8Array[], position: number): Promise<number>;
-	/** Resolves with the number of bytes read; fewer than asked for at the end of the file, and at times before. */
+	/** Resolves with the number of bytes read: fewer than requested at the end of the file, and sometimes before. */
 	read(buffer: Uint8Array, position: number): Promise<number>;
 	datasync(): Promise<void>;
 	truncate(size: number): Promise<void>;
-	/** Waits for what is under way on this file. */
+	/** Waits for pending operations on this file. */
 	close(): Promise<void>;
 };
 export type Files = {
-	/** `write`: made when missing, 0600. `update`: as `write`, but it must be there. */
+	/** `write`: creates the file if it is missing, with mode 0600. `update`: like `write`, but the file must exist. */
 	open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile>;
-	/** The names that lie directly in the folder. */
+	/** The names directly in the folder. */
 	list(folder: string): Promise<readonly string[]>;
 	/**
-	With its parents, 0700; their names are durable. So is its own if it was there: who made it may have been killed
-	before that.
+	Makes the folder with its parents, with mode 0700, and makes their names durable. The name of an existing folder is
+	synced too: its maker may have been killed before that.
 	*/
 	makeFolder(folder: string): Promise<void>;
-	/** Make names in the folder durable. */
+	/** Makes the names in the folder durable. */
 	syncFolder(folder: string): Promise<void>;
 	rename(from: string, to: string): Promise<void>;
 	unlink(path: string): Promise<void>;
-	/** Remove an empty folder; that it is gone is durable. */
+	/** Removes an empty folder, and makes the removal durable. */
 	removeFolder(folder: string): Promise<void>;
-	/** No more files can be opened now, and calls wait for that: no fault of the disk. @default false */
+	/** Whether calls wait because no more files can be opened. That is no failure of the disk. @default false */
 	readonly isShort?: boolean;
 };
 
-/** Linux takes 1024 buffers in one writev (IOV_MAX). */
+/** The limit of buffers for one writev call on Linux (IOV_MAX). */
 const buffersMax = 1024;
 
 export const realFiles: Files = {
@@ -77,7 +77,7 @@ export const realFiles: Files = {
 	},
 };
 
-/** A folder that was there may lie in one that this user cannot read, and so cannot sync. */
+/** An existing folder may be in a parent that this user cannot read, and so cannot sync. */
 function ignoreClosed(error: unknown): void {
 	if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
 }
@@ -113,7 +113,7 @@ class RealFile implements OpenFile {
 		try {
 			return (await this.#handle.read(buffer, 0, buffer.length, position)).bytesRead;
 		} catch (error) {
-			// Node names the file only where it opens it.
+			// Node's error names the file only for `open`.
 			if (error instanceof Error) error.message += ` '${this.#path}'`;
 			throw error;
 		}
@@ -132,15 +132,13 @@ class RealFile implements OpenFile {
 	}
 }
 
-/**
-Put a whole file in place of the old one, or leave the old one; durable: a new file, fsync, rename, fsync of the folder.
-*/
+/** Replaces a whole file atomically and durably: writes a new file, fsync, rename, fsync of the folder. */
 export async function replaceFile(files: Files, folder: string, name: string, bytes: Uint8Array): Promise<void> {
 	const path = join(folder, name);
 	const fresh = `${path}.new`;
 	const file = await files.open(fresh, 'write');
 	try {
-		if (file.size > bytes.length) await file.truncate(bytes.length); // A crash left one behind.
+		if (file.size > bytes.length) await file.truncate(bytes.length); // Left by a crash.
 		await writeAll(file, bytes.length > 0 ? [bytes] : [], 0);
 		await file.datasync();
 	} finally {
@@ -151,7 +149,7 @@ export async function replaceFile(files: Files, folder: string, name: string, by
 	await files.syncFolder(folder);
 }
 
-/** All bytes of a file; `undefined` when there is none. */
+/** All bytes of a file; `undefined` when it does not exist. */
 export async function readWhole(files: Files, path: string): Promise<Buffer | undefined> {
 	let file: OpenFile;
 	try {
@@ -168,25 +166,26 @@ export async function readWhole(files: Files, path: string): Promise<Buffer | un
 	}
 }
 
-/** The error says that there is no such file or folder. */
+/** The error means that there is no such file or folder. */
 export function isMissing(error: unknown): boolean {
 	return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
-/** The error says that there is something else in the place of a folder. */
+/** The error means that a path is no folder. */
 export function isNoFolder(error: unknown): boolean {
 	return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
 }
 
-/** What the file system says, and what a person can do about it. */
+/** The message of a file system error, with advice where there is some. */
 export function withRemedy(error: unknown): string {
 	const remedy = remedyFor((error as NodeJS.ErrnoException).code);
 	return remedy === undefined ? errorMessage(error) : `${errorMessage(error)}. ${remedy}`;
 }
 
 export const fullDiskRemedy =
-	'Make room on it, or keep less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start deletes what is beyond that first';
+	'Free space on it, or retain less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start first deletes what exceeds the limits';
 
+/** Advice for an error code of the system; `undefined` when there is none. */
 export function remedyFor(code: string | undefined): string | undefined {
 	switch (code) {
 		case 'EACCES':
@@ -196,7 +195,7 @@ export function remedyFor(code: string | undefined): string | undefined {
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR':
-			return 'Something else has taken the place of a file or folder of the node: move it away, or bring back what was there';
+			return 'Something else is in the place of a file or folder of the node: move it away, or restore the original';
 		case 'ENOSPC':
 		case 'EDQUOT':
 			return fullDiskRemedy;
@@ -207,20 +206,20 @@ export function remedyFor(code: string | undefined): string | undefined {
 	}
 }
 
-/** Write all of it, however short the single writes are. */
+/** Writes all bytes, however short the single writes are. */
 export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<void> {
 	let left = buffers;
 	while (left.length > 0) {
 		const written = await file.write(left, position);
 		position += written;
-		left = behind(left, written);
-		// A disk that takes nothing and reports no error would keep us here for ever.
+		left = remaining(left, written);
+		// A disk that writes nothing and reports no error would cause an endless loop.
 		if (written === 0 && left.length > 0)
 			throw new Error('Expected a write to take at least one byte, it took none');
 	}
 }
 
-/** Fill the buffer from `position` on; the part that was filled, shorter only at the end of the file. */
+/** Fills the buffer from `position` on. Returns the filled part, which is shorter only at the end of the file. */
 export async function readFully(file: OpenFile, buffer: Buffer, position: number): Promise<Buffer> {
 	let filled = 0;
 	while (filled < buffer.length) {
@@ -232,8 +231,8 @@ export async function readFully(file: OpenFile, buffer: Buffer, position: number
 	return filled === buffer.length ? buffer : buffer.subarray(0, filled);
 }
 
-/** What of the buffers is left after a short write. */
-function behind(buffers: readonly Uint8Array[], written: number): Uint8Array[] {
+/** The rest of the buffers after a short write. */
+function remaining(buffers: readonly Uint8Array[], written: number): Uint8Array[] {
 	let index = 0;
 	while (index < buffers.length && written >= buffers[index]!.length) {
 		written -= buffers[index]!.length;

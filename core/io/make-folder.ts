@@ -1,7 +1,7 @@
 /**
-Make a folder and what is missing above it, closed to others (0700). Node's recursive `mkdir` never comes back where the
-system says ENOENT for a name in a folder that is there (`/proc`, the place of an automounter), and says ENOENT for a
-disk that is mounted read-only.
+Makes a folder and its missing parents, with mode 0700. Node's recursive `mkdir` is not used. It never returns where the
+system reports ENOENT for a name in an existing folder (`/proc`, an automounter), and it reports ENOENT for a disk that
+is mounted read-only.
 */
 import {mkdirSync, statSync} from 'node:fs';
 import {mkdir, stat} from 'node:fs/promises';
@@ -10,9 +10,9 @@ import {dirname} from 'node:path';
 const mode = 0o700;
 
 /**
-The topmost folder that was made; `undefined` when all were there.
-@param folder absolute
-@throws what the system says
+Resolves with the topmost folder that was made; `undefined` when all existed.
+@param folder absolute path
+@throws the error of the system
 */
 export async function makeFolders(folder: string): Promise<string | undefined> {
 	try {
@@ -30,7 +30,7 @@ export async function makeFolders(folder: string): Promise<string | undefined> {
 	}
 
 	const made = await makeFolders(dirname(folder));
-	// Somebody else may have made it by now.
+	// Another process may have made it by now.
 	if (
 		await stat(folder).then(
 			stats => stats.isDirectory(),
@@ -42,7 +42,7 @@ export async function makeFolders(folder: string): Promise<string | undefined> {
 	return made ?? folder;
 }
 
-/** The same, at once. */
+/** The synchronous form. */
 export function makeFoldersNow(folder: string): void {
 	try {
 		mkdirSync(folder, {mode});

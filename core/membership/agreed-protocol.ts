@@ -1,14 +1,14 @@
 /**
-Which version of the protocol a cluster uses. Nodes of two neighbouring versions work together, so a cluster is upgraded
-a node at a time. What an older version does not understand may be used only once nobody speaks that version any more:
-the leader proposes a version when every member is known to speak it, as etcd does with its cluster version. From then
-on a node that speaks less is refused.
+The protocol version that a cluster uses. Nodes of two neighbouring versions interoperate, so a cluster is upgraded one
+node at a time. A feature that older versions do not understand may be used only once every member speaks the new
+version. The leader proposes a version when it knows that every member speaks it, as etcd does with its cluster version.
+After that, a node that speaks only an older version is refused.
 */
 import type {NodeId} from '../message.ts';
 
 /**
-The version to propose; `undefined` when nothing is to be proposed. A member of which nothing is known may speak the
-oldest version.
+The version to propose; `undefined` when there is none to propose. A member whose version is unknown may speak the
+oldest one.
 */
 export function protocolToPropose(
 	agreed: number,
@@ -19,7 +19,7 @@ export function protocolToPropose(
 	return common > agreed ? common : undefined;
 }
 
-/** Why a node with that program cannot join; `undefined` when it can. */
+/** The reason why a node with this version cannot join; `undefined` when it can. */
 export function protocolRefusal(
 	node: NodeId,
 	{protocol, version}: {readonly protocol: number; readonly version?: string | undefined},

@@ -1,8 +1,8 @@
 /**
 Evidence that the process of a peer has ended: its link, which was up, closed, and its machine refuses the next
-connection. A closed link alone proves nothing (a network does that too), nor does a refused connection to a peer that
-was not linked (it may have moved, or a firewall refuses). It hints at a crash of the leader and never declares a member
-dead: that is left to failure detection.
+connection. A closed link alone proves nothing, since a network failure closes links too. A refused connection to a peer
+that was not linked proves nothing either: the peer may have moved, or a firewall refuses. The evidence is a hint that a
+leader has crashed. It never declares a member dead; that is left to failure detection.
 */
 import type {NodeId} from '../message.ts';
 
@@ -11,7 +11,7 @@ export class CrashEvidence {
 	readonly #closed = new Set<NodeId>();
 	readonly #up = new Set<NodeId>();
 
-	/** True when this completes the evidence; once for each link that closed. */
+	/** Returns true when this change completes the evidence; once for each link that closed. */
 	link(peer: NodeId, change: 'up' | 'down' | 'refused'): boolean {
 		switch (change) {
 			case 'up': {
@@ -32,7 +32,7 @@ export class CrashEvidence {
 		}
 	}
 
-	/** Forget closed links to others: they do not come up again. */
+	/** Forgets the closed links of peers that are no longer members. */
 	setMembers(members: readonly NodeId[]): void {
 		const known = new Set(members);
 		for (const peer of this.#closed) if (!known.has(peer)) this.#closed.delete(peer);

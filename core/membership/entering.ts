@@ -1,7 +1,7 @@
 /**
-How a node that is no member becomes one: it asks every address that it knows until a cluster has admitted it, or until
-it founds one itself (`founding.ts`). It says what it waits for. The same class serves a node without data, and one that
-lost its Raft log and must join its cluster again.
+How a node that is no member becomes one. It asks every address that it knows until a cluster has admitted it, or until
+it founds a cluster itself (`founding.ts`). It reports the condition that it waits for. The same class serves a node
+without data, and a node that lost its Raft log and must join its cluster again.
 */
 import {DapssError} from '../errors.ts';
 import type {Candidate, Clock, PeerFinder} from '../ports.ts';
@@ -12,29 +12,29 @@ import type {JoinAnswer, Joined, JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
 
 export type EnteringOptions = {
-	/** Where this node is reached. */
+	/** The advertised address of this node. */
 	readonly address: string;
-	/** An operator gave the address (`--advertise`): it is asked whether another node is there. */
+	/** An operator set the address (`--advertise`), so this node checks that no other node answers there. */
 	readonly isAddressGiven: boolean;
 	/** `undefined` for a node that may only join. */
 	readonly founding: Founding | undefined;
 	readonly peers: PeerFinder;
 	readonly clock: Clock;
-	/** Its request, without what it says as a seeker. */
+	/** The join request, without the state of a seeker. */
 	readonly request: () => JoinRequest;
-	/** What is said when nobody is known who could be asked. */
+	/** The condition to report when no address is known that could be asked. */
 	readonly aloneAdvice: string;
-	readonly tell: (waitsFor: string) => void;
-	/** Found a cluster of this node alone. */
+	readonly onWaiting: (waitsFor: string) => void;
+	/** Founds a cluster of this node alone. */
 	readonly found: () => void;
 	readonly joined: (answer: Joined) => void;
-	/** Everybody who answers refuses. */
+	/** Called when every node that answers refuses. */
 	readonly refused: (error: Error) => void;
 };
 
 /**
-What a node waits for when it knows nobody whom it could ask: one that may found a cluster, and one that belonged to
-one.
+The condition that a node waits for when it knows no address to ask: a node that may found a cluster, and one that
+belonged to a cluster before.
 */
 export const seekingAlone = 'a member of the cluster to be heard: none is known yet';
 export const returningAlone =
@@ -50,25 +50,25 @@ export class Entering {
 	readonly #timers = new Stack();
 	#candidates: readonly Candidate[] | undefined;
 	#candidatesMs = Number.NEGATIVE_INFINITY;
-	/** The leader, by the word of somebody who was asked. */
+	/** The address of the leader, as reported by a node that was asked. */
 	#leader: string | undefined;
-	/** What each address said last, for people; and the refusals that waiting does not change. */
-	readonly #words = new Map<string, string>();
+	/** The last result of each address, as text; and the refusals that waiting does not change. */
+	readonly #results = new Map<string, string>();
 	readonly #refusals = new Map<string, Error>();
-	/** Why members do not admit this node now, by the address of who said so. */
+	/** Why members do not admit this node now, by their address. */
 	readonly #reasons = new Map<string, string>();
-	/** Members that leave the answer to their leader, and where that is. */
-	readonly #asks = new Map<string, string>();
-	/** Addresses at which a member of the cluster to be joined refused: the others of it would say the same. */
-	readonly #verdicts = new Set<string>();
-	/** Why an address did not answer. */
-	readonly #silences = new Map<string, string>();
-	/** Addresses at which this node answered itself. */
+	/** Members that redirect to their leader, and its address. */
+	readonly #redirects = new Map<string, string>();
+	/** Addresses at which a member of the cluster to be joined refused: its other members would refuse too. */
+	readonly #refusedByMember = new Set<string>();
+	/** Why each silent address did not answer. */
+	readonly #failures = new Map<string, string>();
+	/** Addresses at which this node reached itself. */
 	readonly #own = new Set<string>();
 	readonly #settled = Promise.withResolvers<void>();
-	/** Nobody else is at this node's own address, as far as that can be seen. */
+	/** No other node answers at this node's own address, as far as this node can see. */
 	#isAddressFree: boolean;
-	#isOver = false;
+	#isStopped = false;
 
 	constructor(options: EnteringOptions) {
 		this.#options = options;
@@ -84,10 +84,7 @@ export class Entering {
 		});
 	}
 
-	/**
-	Resolves once this node is on its way: it founds or has joined, or another node is there that it must come to terms
-	with.
-	*/
+	/** Resolves once this node makes progress: it founds, has joined, or has found another node to negotiate with. */
 	get settled(): Promise<void> {
 		return this.#settled.promise;
 	}
@@ -99,24 +96,24 @@ export class Entering {
 	}
 
 	stop(): void {
-		this.#isOver = true;
+		this.#isStopped = true;
 		this.#settled.resolve();
 		this.#search.stop();
 		this.#timers.dispose();
 	}
 
-	/** Another node asks this one, which is no member yet. */
+	/** Answers another node's request, while this one is no member itself. */
 	onRequest({id, address, seeking}: JoinRequest): JoinAnswer {
 		const {founding, clock, address: own} = this.#options;
 		if (!founding || !seeking) return {type: 'wait', reason: `the node at ${own} is joining itself`};
 		const nowMs = clock.monotonicMs();
 		founding.asked(id, address, seeking, nowMs);
-		return {type: 'seeking', address: own, word: founding.word(nowMs)};
+		return {type: 'seeking', address: own, word: founding.state(nowMs)};
 	}
 
 	#question(): JoinRequest {
 		const {founding, clock, request} = this.#options;
-		return {...request(), ...(founding ? {seeking: founding.word(clock.monotonicMs())} : {})};
+		return {...request(), ...(founding ? {seeking: founding.state(clock.monotonicMs())} : {})};
 	}
 
 	#readCandidates(nowMs: number): void {
@@ -127,9 +124,9 @@ export class Entering {
 		});
 	}
 
-	/** @param isFresh the candidates were read just now. */
+	/** @param isFresh the candidates have just been read */
 	#turn(isFresh = false): void {
-		if (this.#isOver) return;
+		if (this.#isStopped) return;
 		const {founding, clock} = this.#options;
 		const nowMs = clock.monotonicMs();
 		if (nowMs - this.#candidatesMs >= candidatesMs) this.#readCandidates(nowMs);
@@ -139,23 +136,28 @@ export class Entering {
 		if (addresses.length > 0) this.#settled.resolve();
 		for (const {address, isMember} of this.#candidates)
 			if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
-		if (!founding) return this.#tell(addresses.length === 0 ? this.#options.aloneAdvice : this.#said(addresses));
+		if (!founding)
+			return this.#report(addresses.length === 0 ? this.#options.aloneAdvice : this.#resultsText(addresses));
 		const decision = founding.decide(nowMs);
-		if (decision.type === 'found' && this.#isAddressFree && addresses.every(address => this.#words.has(address))) {
-			// A member may have been heard since they were read.
+		if (
+			decision.type === 'found' &&
+			this.#isAddressFree &&
+			addresses.every(address => this.#results.has(address))
+		) {
+			// A member may have been heard since the candidates were read.
 			if (!isFresh) return this.#readCandidates(nowMs);
 			this.stop();
 			return this.#options.found();
 		}
 
-		this.#tell(
+		this.#report(
 			decision.type === 'found'
-				? `${addresses.find(address => !this.#words.has(address)) ?? ''} to answer`
-				: `${decision.for}${decision.isAdmission ? this.#whyNot(addresses) : this.#errors(decision.for, addresses)}`,
+				? `${addresses.find(address => !this.#results.has(address)) ?? ''} to answer`
+				: `${decision.for}${decision.isAdmission ? this.#admissionReasons(addresses) : this.#failureReasons(decision.for, addresses)}`,
 		);
 	}
 
-	/** Whom to ask, the leader first. */
+	/** The addresses to ask, the leader first. */
 	#addresses(nowMs: number): readonly string[] {
 		const {founding} = this.#options;
 		const all = new Set([
@@ -167,11 +169,11 @@ export class Entering {
 	}
 
 	#onAsked(asked: Asked): void {
-		if (this.#isOver) return;
+		if (this.#isStopped) return;
 		const {founding, clock} = this.#options;
 		const {address} = asked;
 		const nowMs = clock.monotonicMs();
-		if (address === this.#options.address) return this.#onOwn(asked);
+		if (address === this.#options.address) return this.#onOwnAddress(asked);
 		if ('error' in asked) return this.#onError(address, asked.error);
 		const {id, answer, askedAtMs} = asked;
 		this.#forget(address);
@@ -183,31 +185,31 @@ export class Entering {
 			}
 
 			case 'seeking': {
-				this.#words.set(address, 'it seeks a cluster too');
+				this.#results.set(address, 'it seeks a cluster too');
 				founding?.answered(address, id, answer.address, answer.word, askedAtMs, nowMs);
 				break;
 			}
 
 			case 'ask': {
 				this.#leader = answer.address;
-				this.#asks.set(address, answer.address);
-				this.#words.set(address, `the leader at ${answer.address} to answer`);
+				this.#redirects.set(address, answer.address);
+				this.#results.set(address, `the leader at ${answer.address} to answer`);
 				break;
 			}
 
 			case 'wait': {
 				if (address === this.#leader) this.#leader = undefined;
-				this.#words.set(address, `${address}: ${answer.reason}`);
+				this.#results.set(address, `${address}: ${answer.reason}`);
 				this.#reasons.set(address, answer.reason);
 				break;
 			}
 
 			case 'refused': {
 				this.#refusals.set(address, new DapssError('refused', answer.reason));
-				this.#words.set(address, `${address}, which refuses this node: ${answer.reason}`);
+				this.#results.set(address, `${address}, which refuses this node: ${answer.reason}`);
 				this.#reasons.set(address, answer.reason);
-				// A node of another cluster speaks for that one alone.
-				if (answer.clusterId === undefined) this.#verdicts.add(address);
+				// A node of another cluster refuses for that cluster only.
+				if (answer.clusterId === undefined) this.#refusedByMember.add(address);
 				break;
 			}
 
@@ -220,10 +222,10 @@ export class Entering {
 	}
 
 	/**
-	An address that does not lead back to this node is no proof against it: not every network lets a machine call its
-	own outer address.
+	An advertised address that does not lead back to this node may still be right: not every network lets a machine call
+	its own external address.
 	*/
-	#onOwn(asked: Asked): void {
+	#onOwnAddress(asked: Asked): void {
 		this.#isAddressFree = true;
 		if ('error' in asked) return this.#turn();
 		this.stop();
@@ -246,39 +248,41 @@ export class Entering {
 		}
 
 		this.#forget(address);
-		// A system's code says it in a word; a refusal has a reason.
+		// An error code of the system is short enough; a refusal has a reason.
 		const why =
 			typeof code === 'string' && /^E[A-Z_]+$/.test(code)
 				? code
 				: error.message.replace(`peer ${address} `, '').replace(`${address}: `, '');
-		this.#words.set(address, `${address} to answer (${why})`);
-		this.#silences.set(address, why);
+		this.#results.set(address, `${address} to answer (${why})`);
+		this.#failures.set(address, why);
 		const isFinal = error instanceof DapssError && (error.code === 'not-authenticated' || error.code === 'refused');
 		if (isFinal) this.#refusals.set(address, error);
 		this.#turn();
 		this.#maybeGiveUp();
 	}
 
-	/** What an address said before its newest answer. */
+	/** Removes the former results of an address before its newest one. */
 	#forget(address: string): void {
-		for (const known of [this.#refusals, this.#reasons, this.#asks, this.#silences, this.#verdicts])
+		for (const known of [this.#refusals, this.#reasons, this.#redirects, this.#failures, this.#refusedByMember])
 			known.delete(address);
 	}
 
 	/**
-	Only when nobody is left who may answer otherwise. Who leaves the answer to a leader has its answer. Once a member
-	has refused, nothing better is expected of an address that is silent or of a node that seeks a cluster itself.
-
+	Gives up only when no address can still admit this node. A member that redirects to its leader counts as refused
+	when the leader refuses. Once a member has refused, silent addresses and other seekers are not waited for.
 	*/
 	#maybeGiveUp(): void {
-		if (this.#isOver || this.#refusals.size === 0) return;
+		if (this.#isStopped || this.#refusals.size === 0) return;
 		const addresses = this.#addresses(this.#options.clock.monotonicMs());
-		const verdict = addresses.find(address => this.#verdicts.has(address));
+		const verdict = addresses.find(address => this.#refusedByMember.has(address));
 		const isRefused = (address: string): boolean => {
-			const leader = this.#asks.get(address);
+			const leader = this.#redirects.get(address);
 			if (this.#refusals.has(address) || (leader !== undefined && this.#refusals.has(leader))) return true;
 			return (
-				verdict !== undefined && leader === undefined && !this.#reasons.has(address) && this.#words.has(address)
+				verdict !== undefined &&
+				leader === undefined &&
+				!this.#reasons.has(address) &&
+				this.#results.has(address)
 			);
 		};
 		if (!addresses.every(address => isRefused(address))) return;
@@ -288,31 +292,28 @@ export class Entering {
 		);
 	}
 
-	#said(addresses: readonly string[]): string {
-		return addresses.map(address => this.#words.get(address) ?? `${address} to answer`).join('; ');
+	#resultsText(addresses: readonly string[]): string {
+		return addresses.map(address => this.#results.get(address) ?? `${address} to answer`).join('; ');
 	}
 
-	/**
-	Why the members that answered do not admit this node: what others say, or that they are silent, has nothing to do
-	with it.
-	*/
-	#whyNot(addresses: readonly string[]): string {
+	/** The reasons of the members that do not admit this node. Other answers and silent addresses are left out. */
+	#admissionReasons(addresses: readonly string[]): string {
 		const reasons = new Set(addresses.flatMap(address => this.#reasons.get(address) ?? []));
 		return reasons.size === 0 ? '' : `: ${[...reasons].join('; ')}`;
 	}
 
-	/** Why addresses are silent; those that `text` does not name are named. */
-	#errors(text: string, addresses: readonly string[]): string {
+	/** Why addresses are silent; with the address, unless `text` contains it. */
+	#failureReasons(text: string, addresses: readonly string[]): string {
 		const errors = new Set(
 			addresses.flatMap(address => {
-				const why = this.#silences.get(address);
+				const why = this.#failures.get(address);
 				return why === undefined ? [] : [text.includes(address) ? why : `${address}: ${why}`];
 			}),
 		);
 		return errors.size === 0 ? '' : ` (${[...errors].join('; ')})`;
 	}
 
-	#tell(text: string): void {
-		this.#options.tell(text);
+	#report(text: string): void {
+		this.#options.onWaiting(text);
 	}
 }

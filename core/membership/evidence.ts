@@ -1,26 +1,28 @@
 /**
-What this node has seen of each peer: when it was heard, over which channel, when a round trip succeeded, and why the
-last call failed. Facts only; what they mean is decided in `reachability.ts`. Datagrams and the link are kept apart,
-since a firewall may block either.
+Facts that this node observed about each peer: when it was heard, on which channel, when a round trip succeeded, and
+when it refused a connection. The conclusions are drawn in `reachability.ts`. Datagrams and the link are separate
+channels, because a firewall may block either one.
 
-No clock: the caller passes the time. Bounded by the members.
+The module has no clock: the caller passes the time. The number of entries is bounded by the members.
 */
 import type {NodeId} from '../message.ts';
 
 export type Channel = 'link' | 'datagram';
 
 export type PeerEvidence = {
-	/** It became a member, or this node started. Nothing is held against a peer for what was not heard before that. */
+	/**
+	When the peer became a member, or this node started. Silence before that time does not count against the peer.
+	*/
 	readonly sinceMs: number;
-	/** Something came from it over the channel. */
+	/** When something last arrived on the channel. */
 	readonly heardMs: Readonly<Record<Channel, number | undefined>>;
-	/** It answered over the channel: both directions work. */
+	/** When a request on the channel was last answered: both directions work. */
 	readonly roundTripMs: Readonly<Record<Channel, number | undefined>>;
-	/** Its machine refused a connection then; nothing was heard over the link since. */
+	/** Since when its machine refuses connections; cleared by traffic on the link. */
 	readonly refusedMs: number | undefined;
-	/** Its last report named no leader, and the ones before did not either, since then. */
+	/** Since when each of its reports named no leader. */
 	readonly leaderlessMs: number | undefined;
-	/** How far it is in the agreed log, and when that last moved or it lacked nothing. */
+	/** Its applied index in the Raft log, and when that last advanced or was complete. */
 	readonly applied: number | undefined;
 	readonly movedMs: number;
 };
@@ -56,6 +58,7 @@ export class Evidence {
 		return this.#peers.get(peer);
 	}
 
+	/** Something arrived from the peer. */
 	heard(peer: NodeId, channel: Channel, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (!known) return;
@@ -63,18 +66,19 @@ export class Evidence {
 		if (channel === 'link') known.refusedMs = undefined;
 	}
 
+	/** The peer answered a request on the channel. */
 	answered(peer: NodeId, channel: Channel, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (known) known.roundTripMs[channel] = nowMs;
 	}
 
-	/** Its machine refused the connection: what the link carried before is no sign of life any more. */
+	/** Its machine refused a connection: earlier traffic on the link no longer counts as a sign of life. */
 	refused(peer: NodeId, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (known) known.refusedMs ??= nowMs;
 	}
 
-	/** It was gone and speaks again: it has the benefit of the doubt as a newcomer has. */
+	/** A peer that was gone is heard again: its timers start anew, as for a new member. */
 	returned(peer: NodeId, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (!known) return;
@@ -84,8 +88,7 @@ export class Evidence {
 	}
 
 	/**
-	What it reported of itself, or what its leader knows of its log. `commit`: what is agreed, as far as this node
-	knows.
+	The applied index that the peer reported, or that its leader knows. `commit`: the commit index that this node knows.
 	*/
 	progress(peer: NodeId, applied: number, commit: number, nowMs: number): void {
 		const known = this.#peers.get(peer);
@@ -94,6 +97,7 @@ export class Evidence {
 		known.applied = applied;
 	}
 
+	/** The peer reported whether it has a leader. */
 	follows(peer: NodeId, hasLeader: boolean, nowMs: number): void {
 		const known = this.#peers.get(peer);
 		if (!known) return;
@@ -102,12 +106,12 @@ export class Evidence {
 	}
 }
 
-/** For how long nothing came over the channel, counted from when it could be expected. */
+/** For how long nothing arrived on the channel, counted from when traffic could first be expected. */
 export function unheardMs({sinceMs, heardMs}: PeerEvidence, channel: Channel, nowMs: number): number {
 	return nowMs - Math.max(sinceMs, heardMs[channel] ?? 0);
 }
 
-/** This end of the link works: something came over it within `silentMs`. */
+/** Something arrived over the link within `silentMs`, so its incoming direction works. */
 export function isLinkHeard({heardMs: {link}, refusedMs}: PeerEvidence, nowMs: number, silentMs: number): boolean {
 	return link !== undefined && refusedMs === undefined && nowMs - link < silentMs;
 }

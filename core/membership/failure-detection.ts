@@ -1,7 +1,6 @@
 /**
-Who is there: gives SWIM its time and packets, turns what is concluded of the members (`membership/health.ts`) into
-events, and follows a partition from its detection over the heal until what the sides missed of one another has been
-repaired.
+Drives SWIM and reports its results. Gives SWIM time and packets, turns the assessments of the members (`health.ts`)
+into events, and follows a partition from its detection and heal until both sides have repaired what they missed.
 */
 import type {Config} from '../config.ts';
 import type {BrokerEvent, MemberState} from '../events.ts';
@@ -30,16 +29,16 @@ export type FailureDetectionOptions = {
 	readonly voters: () => readonly NodeId[];
 	/** What Raft knows of this node and its peers. */
 	readonly raft: () => RaftFacts;
-	/** For people. */
+	/** A readable name for messages. */
 	readonly name: (node: NodeId) => string;
 	/**
-	The cluster has agreed that this process speaks for the node: is that known to be so now, or was it once.
+	Whether the cluster has agreed that this process speaks for the node, now or at an earlier time.
 	@default it has
 	*/
 	readonly identity?: {readonly isConfirmed: boolean; readonly wasConfirmed: boolean};
-	/** Messages published here so far. */
+	/** The number of messages published here so far. */
 	readonly published: () => number;
-	/** Compare with these peers what each side has. */
+	/** Compares the messages of both sides with these peers. */
 	readonly resync: (peers: readonly NodeId[]) => void;
 };
 
@@ -56,19 +55,19 @@ export type PresentMember = {
 	readonly via: NodeId | undefined;
 };
 
-/** A tick that comes later than this found the process stalled or stopped: the time is not held against the peers. */
+/** A later tick means that this process was stalled or stopped: the missing time does not count against the peers. */
 const stallMs = 100;
 /**
-A link that carries nothing for so many silences, from a peer that is heard otherwise, is called anew: the error of the
-call says what is wrong.
+A link that carries nothing for this many silence limits, from a peer that is heard on another channel, is closed and
+called again: the error of the call shows the cause.
 */
-const deafSilences = 3;
+const idleSilences = 3;
 
 /**
-For how long a member has been so is counted anew when it is not alive in another way. A suspected one becomes
-unreachable or down without having been heard.
+Groups of states that share one timer of how long a member has not been alive. A suspected member becomes unreachable or
+down without having been heard, so the timer continues.
 */
-const wayOf: Readonly<Record<MemberState, string | undefined>> = {
+const downGroup: Readonly<Record<MemberState, string | undefined>> = {
 	alive: undefined,
 	degraded: 'degraded',
 	left: 'left',
@@ -81,17 +80,19 @@ export class FailureDetection {
 	readonly #options: FailureDetectionOptions;
 	readonly #swim: Swim;
 	readonly #health: Health;
-	/** Time while this process ran. */
+	/** Time while this process ran, in milliseconds. */
 	#awakeMs = 0;
 	#tickedMs: number;
-	/** Peers of the far side whose digest is still to be exchanged after a heal. */
+	/** Peers of the far side whose digest has not been exchanged since the heal. */
 	readonly #unrepaired = new Set<NodeId>();
-	/** Since when each member that is not alive is so, in the same way. */
-	readonly #downAt = new Map<NodeId, {readonly way: string; readonly atMs: number}>();
+	/** Since when each member has been in its present group of states. */
+	readonly #downAt = new Map<NodeId, {readonly group: string; readonly atMs: number}>();
 	#members: readonly NodeId[] = [];
-	/** New members, all of them at the start, and those that moved: told of as alive once they are heard. */
+	/**
+	Members whose `alive` event is due when they are first heard: new ones, all at the start, and those that moved.
+	*/
 	readonly #unannounced = new Set<NodeId>();
-	/** What had been published here when each member was heard last. */
+	/** The count of messages published here when each member was last heard. */
 	readonly #publishedAt = new Map<NodeId, number>();
 	#backlog = 0;
 	#sinceMs: number;
@@ -130,30 +131,31 @@ export class FailureDetection {
 			for (const id of known.keys()) if (!members.includes(id)) known.delete(id);
 	}
 
-	/** Tell that this member is alive as soon as it is heard. */
+	/** Emits an `alive` event for this member as soon as it is heard. */
 	announce(member: NodeId): void {
 		if (member !== this.#options.self) this.#unannounced.add(member);
 	}
 
-	/** A frame came from this peer over the link. */
+	/** A frame arrived from this peer over the link. */
 	heard(from: NodeId): void {
 		this.#publishedAt.set(from, this.#options.published());
 		this.#health.heard(from, 'link', this.#awakeMs);
 		this.#swim.heard(from);
 	}
 
-	/** A packet came: by datagram, or over the link, where `heard` has been told already. */
+	/** A packet arrived, by datagram or over the link; `heard` has been called already for the link. */
 	step(from: NodeId, packet: SwimPacket, channel: 'datagram' | 'link' = 'datagram'): void {
 		if (!this.#speaksTo(from)) return;
 		this.#publishedAt.set(from, this.#options.published());
 		if (channel === 'datagram') this.#health.heard(from, channel, this.#awakeMs);
-		// Who answers has received what was sent to it the same way.
+		// An answer proves that the request arrived on the same channel.
 		if (packet.type === 'ack' || packet.type === 'nack')
 			this.#health.evidence.answered(from, channel, this.#awakeMs);
 		this.#swim.step(from, packet, this.#options.nowMs());
 		this.#applyReady();
 	}
 
+	/** The link to a peer changed, or its machine refused a connection. */
 	link(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
 		if (change === 'up') {
 			this.#health.heard(peer, 'link', this.#awakeMs);
@@ -166,6 +168,7 @@ export class FailureDetection {
 		this.#applyReady();
 	}
 
+	/** Advances time: drives SWIM and reports changes. */
 	tick(): void {
 		const nowMs = this.#options.nowMs();
 		this.#awakeMs += Math.min(Math.max(0, nowMs - this.#tickedMs), stallMs);
@@ -173,10 +176,13 @@ export class FailureDetection {
 		for (const idle of this.#health.tick(this.#awakeMs)) this.#swim.pingLink(idle);
 		this.#swim.tick(this.#health.sight);
 		this.#applyReady();
-		this.#look();
+		this.#reportChanges();
 	}
 
-	/** Say goodbye. Who may not speak for the node does not: the process that does may run, or have crashed. */
+	/**
+	Says goodbye. A process that does not hold the claim stays silent: the process that holds it may still run, or have
+	crashed.
+	*/
 	leave(): void {
 		if (this.#options.identity?.isConfirmed === false) return;
 		this.#swim.leave();
@@ -184,29 +190,30 @@ export class FailureDetection {
 	}
 
 	/**
-	Another process may be the one that counts. A peer that knows so refuses the link, and is told nothing in the name
-	of the node.
+	Another process may hold the claim. A peer that knows so refuses the link, and must get no packets in the name of
+	the node.
 	*/
 	#speaksTo(peer: NodeId): boolean {
 		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
 
-	/** Heard directly within the last while, by whatever channel. */
+	/** Whether something was heard directly from the node lately, on any channel. */
 	isReachable(node: NodeId): boolean {
 		return this.#swim.isHeard(node);
 	}
 
-	/** This node itself, or through which member it reaches the other; `undefined` when it does not. */
+	/** `self` when the node is reached directly, else the relay; `undefined` when it is not reached. */
 	reach(node: NodeId): NodeId | undefined {
 		return this.#health.reach(node);
 	}
 
-	/** What this peer had has been pulled. Before the heal it may go on to publish on the far side. */
+	/** The messages of this peer have been pulled. Before the heal it may still publish on the far side. */
 	synced(peer: NodeId, messages: number): void {
 		this.#backlog += messages;
 		if (this.#healedMs !== undefined && this.#unrepaired.delete(peer)) this.#maybeRepaired();
 	}
 
+	/** All members with their state, for the snapshot. */
 	members(): readonly PresentMember[] {
 		const {tickMs, nowMs, self} = this.#options;
 		return this.#swim.status().members.map(({id, incarnation, rttMs, heardTicksAgo}) => {
@@ -228,7 +235,7 @@ export class FailureDetection {
 		});
 	}
 
-	/** Pairs of members that do not reach each other. */
+	/** Pairs of members that do not reach each other, for the snapshot. */
 	cuts(): readonly CutSnapshot[] {
 		return this.#health.faults.map(({between, link, datagram, sinceMs, blamed}) => ({
 			between,
@@ -239,6 +246,7 @@ export class FailureDetection {
 		}));
 	}
 
+	/** The state of the partition, for the snapshot. */
 	view(): PartitionSnapshot {
 		const {nowMs, published} = this.#options;
 		const {
@@ -268,14 +276,15 @@ export class FailureDetection {
 		for (const {to, packet, via} of ready.packets) {
 			if (!this.#speaksTo(to)) continue;
 			const at = address(to);
-			// Another member may have the address by now, and must not answer in the place of the one that is meant.
+			// Another member may have this address by now; `to` prevents it from answering in the place of the intended
+			// one.
 			if (via === 'datagram' && at !== undefined) datagrams.send(at, encodeControl('swim', {...packet, to}), to);
 			else if (via === 'link') links.send(to, [encodeControl('swim', packet)]);
 		}
 
 		for (const {id, state, why} of ready.changes) {
-			// What a connection to a silent peer still holds would come after TCP's next retry, which may be a minute
-			// away.
+			// Data queued on a connection to a silent peer arrive only after TCP's next retry, which may be a minute
+			// later.
 			if (state === 'alive') links.hint(id);
 			else if (state === 'dead' && links.state(id).state === 'up') links.drop(id, why === '' ? 'silent' : why);
 		}
@@ -283,16 +292,16 @@ export class FailureDetection {
 		if (ready.partition) this.#onPartition(ready.partition);
 	}
 
-	#look(): void {
+	#reportChanges(): void {
 		const {nowMs, address, emit, links, tickMs} = this.#options;
-		for (const {id, state, why} of this.#health.look(this.#awakeMs)) {
-			const way = wayOf[state];
-			if (way === undefined) this.#downAt.delete(id);
-			else if (this.#downAt.get(id)?.way !== way) this.#downAt.set(id, {way, atMs: nowMs()});
+		for (const {id, state, why} of this.#health.assessMembers(this.#awakeMs)) {
+			const group = downGroup[state];
+			if (group === undefined) this.#downAt.delete(id);
+			else if (this.#downAt.get(id)?.group !== group) this.#downAt.set(id, {group, atMs: nowMs()});
 			this.#unannounced.delete(id);
 			emit({type: 'member', id, address: address(id) ?? '', state, why});
-			// Nothing can be exchanged with it after the heal; when it is back, it is compared with like everybody who
-			// comes. Before the heal it is the far side.
+			// No exchange with it is possible after the heal; when it returns, its digest is compared as for any new
+			// peer. Before the heal it belongs to the far side.
 			if (
 				this.#healedMs !== undefined &&
 				(state === 'down' || state === 'left' || state === 'unreachable') &&
@@ -307,11 +316,11 @@ export class FailureDetection {
 			emit({type: 'member', id, address: address(id) ?? '', state: 'alive', why: ''});
 		}
 
-		const deafMs = deafSilences * this.#swim.timing.silent * tickMs;
+		const idleMs = idleSilences * this.#swim.timing.silent * tickMs;
 		for (const {between} of this.#health.faults) {
 			const peer = between.find(id => id !== this.#options.self)!;
 			const evidence = between.includes(this.#options.self) ? this.#health.evidence.of(peer) : undefined;
-			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= deafMs)
+			if (evidence && links.state(peer).state === 'up' && unheardMs(evidence, 'link', this.#awakeMs) >= idleMs)
 				links.drop(peer, 'nothing came over it');
 		}
 	}
@@ -337,7 +346,7 @@ export class FailureDetection {
 			this.#backlog = 0;
 		} else {
 			this.#healedMs = tookMs;
-			// Who is known to be down by now has nothing to exchange.
+			// A member that is known to be down has nothing to exchange.
 			const here = new Set(sides.flat());
 			for (const id of this.#unrepaired) if (!here.has(id)) this.#unrepaired.delete(id);
 		}
@@ -355,10 +364,7 @@ export class FailureDetection {
 		this.#maybeRepaired();
 	}
 
-	/**
-	Of a side that is not heard nobody knows whether it hangs together, or runs at all: it is not said to have the
-	quorum.
-	*/
+	/** A side that is not heard may be split further, or not run at all, so it is not reported to have the quorum. */
 	#quorumSide(sides: Sides): number {
 		const index = quorumSide(sides, this.#options.voters());
 		return index > 0 && !sides[index]!.some(id => this.#swim.isHeard(id)) ? -1 : index;
@@ -371,7 +377,7 @@ export class FailureDetection {
 			.some(id => this.#swim.isHeard(id));
 	}
 
-	/** What had been published when the far sides were heard last; when that is not known, all of it has. */
+	/** The count of published messages when the far sides were last heard; the present count when that is unknown. */
 	#lastPublished(far: Sides): number {
 		const published = this.#options.published();
 		return Math.min(

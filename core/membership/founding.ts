@@ -1,52 +1,52 @@
 /**
-Which one of several nodes that start without data founds the cluster.
+Decides which of several nodes that start without data founds the cluster.
 
-A node that seeks a cluster asks every address it knows, and is asked. Each seeker chooses a founder: the lowest id
-among the seekers that are able to found. A seeker founds when it chooses itself and every seeker it is in contact with
-said, less than `askedMs` ago, that it chooses the same. A choice is a lease: it stays for `leaseMs` after it was told,
-which is longer than `askedMs`, so two seekers that both need the word of a third never found both. A seeker is able to
-found when the nodes that it must wait for are there: `expect` of them, or all of the seed list, or nobody for `seekMs`
-when neither is given.
+A seeker is a node that looks for a cluster. It asks every address that it knows, and answers other seekers. Each seeker
+votes for a founder: the lowest id among the seekers that are able to found. A seeker founds when it votes for itself,
+and every seeker that it is in contact with has answered within the last `askedMs` that it votes for the same one. A
+vote is a lease: a seeker keeps it for `leaseMs` after it was sent. That is longer than `askedMs`, so two seekers that
+both need the vote of a third never both found. A seeker is able to found when the nodes that it must wait for are
+present: `expect` nodes, or all seeds; or, when neither is given, after it has heard no other node for `seekMs`.
 
-Pure: the caller passes the time, in milliseconds that never go back.
+Pure: the caller passes the time, in monotonic milliseconds.
 */
 import type {NodeId} from '../message.ts';
 
 export type FoundingOptions = {
 	readonly self: NodeId;
-	/** Where this node is reached. */
+	/** The advertised address of this node. */
 	readonly address: string;
 	/** The seed list (`--bootstrap`); it may name this node. */
 	readonly seeds: readonly string[];
-	/** Nodes that must be there before one founds, this one included; 0: not given. */
+	/** The number of nodes that must be present before one founds, this one included; 0: not given. */
 	readonly expect: number;
-	/** How long a node that nobody is named to listens for others before it founds. */
+	/** How long a node without seeds and `expect` listens for others before it founds. */
 	readonly seekMs: number;
 	readonly nowMs: number;
 };
-/** What a seeker says of itself, in its questions and its answers. */
-export type SeekerWord = {
-	/** Whom it chooses; `undefined` when no seeker is able to found yet. */
+/** The state of a seeker, as its questions and answers carry it. */
+export type SeekerState = {
+	/** The node that it votes for; `undefined` when no seeker is able to found yet. */
 	readonly choice: NodeId | undefined;
 	readonly isAble: boolean;
-	/** Addresses of seekers that it knows, at most `seekersMax`. */
+	/** Addresses of the seekers that it knows, at most `seekersMax`. */
 	readonly seekers: readonly string[];
 };
-/** `isAdmission`: a cluster is there, and has not admitted this node yet. */
+/** `isAdmission`: a cluster exists, and has not admitted this node yet. */
 export type Decision =
 	{readonly type: 'found'} | {readonly type: 'wait'; readonly for: string; readonly isAdmission?: true};
 
-/** What a node waits for that knows a cluster. */
+/** What a node waits for when it has found a cluster. */
 const admission = 'to admit this node';
 
-/** The words of `decide` say that members answer, and do not admit this node yet. */
-export function isAdmission(words: string): boolean {
-	return words.includes(admission);
+/** The text of `decide` says that members answer, and have not admitted this node yet. */
+export function isAdmission(text: string): boolean {
+	return text.includes(admission);
 }
 
-/** A seeker that was not heard for this long is gone. */
+/** A seeker that was not heard for this long is forgotten. */
 const freshMs = 3000;
-/** A choice that was told stays for so long; and counts for the founder for so long after it was asked for. */
+/** How long a seeker keeps a vote that it sent; and for how long the founder counts an answer, from its question on. */
 const leaseMs = 2000;
 const askedMs = 1000;
 export const seekersMax = 64;
@@ -55,16 +55,16 @@ type Seeker = {
 	readonly address: string;
 	readonly heardMs: number;
 	readonly isAble: boolean;
-	readonly told: {readonly choice: NodeId | undefined; readonly askedMs: number} | undefined;
+	readonly answer: {readonly choice: NodeId | undefined; readonly askedMs: number} | undefined;
 };
 
 export class Founding {
 	readonly #options: FoundingOptions;
-	/** Seekers that this node was in contact with. */
+	/** Seekers that this node is in contact with. */
 	readonly #seekers = new Map<NodeId, Seeker>();
-	/** Addresses of seekers that others named, and when first and last. */
+	/** Addresses of seekers that others reported, with the first and the last time. */
 	readonly #hints = new Map<string, {readonly firstMs: number; lastMs: number}>();
-	/** Which node answered at a seed's address. */
+	/** The node that answered at the address of each seed. */
 	readonly #seeds = new Map<string, NodeId>();
 	#lease: {readonly choice: NodeId; readonly untilMs: number} | undefined;
 	#memberMs = Number.NEGATIVE_INFINITY;
@@ -75,7 +75,7 @@ export class Founding {
 		if (options.seeds.includes(options.address)) this.#seeds.set(options.address, options.self);
 	}
 
-	/** Addresses to ask. */
+	/** The addresses to ask. */
 	addresses(nowMs: number): readonly string[] {
 		this.#forget(nowMs);
 		const {seeds, address, self} = this.#options;
@@ -89,7 +89,7 @@ export class Founding {
 		].filter(one => one !== address);
 	}
 
-	/** Somebody said that a seeker is at this address. */
+	/** Another node reported a seeker at this address. */
 	hint(address: string, nowMs: number): void {
 		const known = this.#hints.get(address);
 		if (known) known.lastMs = nowMs;
@@ -97,16 +97,16 @@ export class Founding {
 			this.#hints.set(address, {firstMs: nowMs, lastMs: nowMs});
 	}
 
-	/** This node answered itself at that address. */
+	/** This node reached itself at that address. */
 	isSelf(address: string): void {
 		if (this.#options.seeds.includes(address)) this.#seeds.set(address, this.#options.self);
 		this.#hints.delete(address);
 	}
 
-	/** What this node says of itself now. Whoever is told may rely on it: the choice is leased. */
-	word(nowMs: number): SeekerWord {
+	/** The state of this node to send now. The receiver may rely on the vote, so this starts its lease. */
+	state(nowMs: number): SeekerState {
 		const choice = this.#choose(nowMs);
-		// Only what would be chosen anew is prolonged: two nodes that had chosen each other would wait for ever.
+		// Only a vote that would be cast again is prolonged: two nodes that voted for each other would wait for ever.
 		if (choice !== undefined && choice !== this.#options.self && choice === this.#lowest(nowMs))
 			this.#lease = {choice, untilMs: nowMs + leaseMs};
 		return {
@@ -116,25 +116,26 @@ export class Founding {
 		};
 	}
 
-	/** Another seeker asks; its identity is proved. */
-	asked(id: NodeId, address: string, word: SeekerWord, nowMs: number): void {
-		this.#heard(id, address, word, this.#seekers.get(id)?.told, nowMs);
+	/** Another seeker asks; the handshake has proved its identity. */
+	asked(id: NodeId, address: string, state: SeekerState, nowMs: number): void {
+		this.#heard(id, address, state, this.#seekers.get(id)?.answer, nowMs);
 	}
 
-	/** A seeker answered the question that left at `askedAtMs` for `at`. */
-	answered(at: string, id: NodeId, address: string, word: SeekerWord, askedAtMs: number, nowMs: number): void {
+	/** A seeker answered, at the address `at`, the question that was sent at `askedAtMs`. */
+	answered(at: string, id: NodeId, address: string, state: SeekerState, askedAtMs: number, nowMs: number): void {
 		if (this.#options.seeds.includes(at)) this.#seeds.set(at, id);
 		this.#hints.delete(at);
-		this.#heard(id, address, word, {choice: word.choice, askedMs: askedAtMs}, nowMs);
+		this.#heard(id, address, state, {choice: state.choice, askedMs: askedAtMs}, nowMs);
 	}
 
-	/** A member of a cluster answered, or was heard: nobody founds another beside it. */
+	/** A member of a cluster answered, or was heard: no second cluster may be founded. */
 	memberHeard(address: string, nowMs: number): void {
 		this.#memberMs = nowMs;
 		this.#member = address;
 		this.#hints.delete(address);
 	}
 
+	/** Whether this node founds now, or else the condition that it waits for. */
 	decide(nowMs: number): Decision {
 		this.#forget(nowMs);
 		const {self} = this.#options;
@@ -150,7 +151,9 @@ export class Founding {
 						? (lacking ?? 'the other nodes')
 						: `node ${choice} (${this.#seekers.get(choice)?.address ?? '?'}) to found the cluster`,
 			};
-		const unsure = [...this.#seekers].find(([, {told}]) => told?.choice !== self || nowMs - told.askedMs > askedMs);
+		const unsure = [...this.#seekers].find(
+			([, {answer}]) => answer?.choice !== self || nowMs - answer.askedMs > askedMs,
+		);
 		if (unsure)
 			return {
 				type: 'wait',
@@ -160,9 +163,9 @@ export class Founding {
 		return hint === undefined ? {type: 'found'} : {type: 'wait', for: `${hint} to answer`};
 	}
 
-	#heard(id: NodeId, address: string, {isAble, seekers}: SeekerWord, told: Seeker['told'], nowMs: number): void {
+	#heard(id: NodeId, address: string, {isAble, seekers}: SeekerState, answer: Seeker['answer'], nowMs: number): void {
 		if (id === this.#options.self || (this.#seekers.size >= seekersMax && !this.#seekers.has(id))) return;
-		this.#seekers.set(id, {address, heardMs: nowMs, isAble, told});
+		this.#seekers.set(id, {address, heardMs: nowMs, isAble, answer});
 		this.#hints.delete(address);
 		for (const other of seekers.slice(0, seekersMax)) this.hint(other, nowMs);
 	}
@@ -171,7 +174,7 @@ export class Founding {
 		return [...this.#seekers.values()].some(seeker => seeker.address === address);
 	}
 
-	/** The founder by what is known now; a choice that was told is kept while its lease lasts. */
+	/** The founder by what is known now; a vote that was sent is kept while its lease lasts. */
 	#choose(nowMs: number): NodeId | undefined {
 		this.#forget(nowMs);
 		if (this.#lease && nowMs < this.#lease.untilMs && this.#seekers.get(this.#lease.choice)?.isAble)
@@ -190,7 +193,7 @@ export class Founding {
 		return this.#lacking(nowMs) === undefined;
 	}
 
-	/** What this node must wait for before it may found; `undefined`: nothing. */
+	/** The condition that must hold before this node may found; `undefined` when it holds. */
 	#lacking(nowMs: number): string | undefined {
 		const {seeds, expect, seekMs, self, nowMs: startedMs} = this.#options;
 		if (expect > 0) {

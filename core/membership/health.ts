@@ -1,7 +1,7 @@
 /**
-Joins what failure detection, the links, the rows of all nodes and Raft know of the members, and keeps what was
-concluded (`reachability.ts`) until there is evidence for something else. Gives SWIM what this node's own row says, says
-which links need a probe, and through whom a member is reached.
+The state of each member. Joins the evidence of failure detection, the links, the reachability rows of all nodes, and
+Raft. Keeps each assessment (`reachability.ts`) until newer evidence changes it. Provides the content of this node's own
+row to SWIM, selects the links to ping, and selects relays for members without a direct link.
 */
 import type {MemberState} from '../events.ts';
 import type {Random} from '../machine.ts';
@@ -15,10 +15,10 @@ import {Evidence, isLinkHeard, unheardMs, type Channel} from './evidence.ts';
 import {PairFaults, type PairFault} from './pair-faults.ts';
 import {assess, type Assessment, type MemberFacts} from './reachability.ts';
 
-/** What Raft knows. */
+/** What Raft knows of this node and its peers. */
 export type RaftFacts = Report & {
 	readonly commit: number;
-	/** Leader only: how far the log of each peer matches. */
+	/** Leader only: the highest index at which the log of each peer matches. */
 	readonly matches: ReadonlyArray<{readonly id: NodeId; readonly match: number}>;
 };
 
@@ -30,7 +30,7 @@ export type HealthOptions = {
 	readonly links: Pick<Links, 'state' | 'called' | 'tryCall'>;
 	readonly address: (id: NodeId) => string | undefined;
 	readonly raft: () => RaftFacts;
-	/** For people. */
+	/** A readable name for messages. */
 	readonly name: (id: NodeId) => string;
 };
 
@@ -38,11 +38,13 @@ export type Change = Assessment & {readonly id: NodeId};
 
 /** An election takes about a second: without a leader for longer, a member has a problem of its own. */
 const leaderlessMs = 2000;
-/** Refusals of a process that is not the member: no relay reaches it there. */
-const strangerCodes: ReadonlySet<string> = new Set(['cluster', 'identity']);
-/** A log that stood still for so long, and lacks entries, is stuck rather than slow. */
+/**
+The handshake refused the process at the member's address because it is not the member, so no relay leads through it.
+*/
+const wrongNodeCodes: ReadonlySet<string> = new Set(['cluster', 'identity']);
+/** A log that lacks entries and has not advanced for this long is stuck rather than slow. */
 const stuckMs = 3000;
-/** How long the verdict on a member waits for the outcome of a call to it. */
+/** How long the assessment of a member waits for the outcome of a call to its address. */
 const callMs = 3000;
 const works: Called = {state: 'works'};
 const alive: Assessment = {state: 'alive', why: '', cause: '', key: ''};
@@ -52,21 +54,21 @@ export class Health {
 	readonly #options: HealthOptions;
 	readonly #pairs = new PairFaults();
 	readonly #ring: Ring;
-	readonly #found = new Map<NodeId, Assessment>();
-	/** What failure detection said at the last look. */
-	readonly #standings = new Map<NodeId, Standing>();
+	readonly #assessments = new Map<NodeId, Assessment>();
+	/** The SWIM state of each member that was not alive at the last check. */
+	readonly #formerStandings = new Map<NodeId, Standing>();
 	#members: readonly NodeId[] = [];
-	/** When each link was looked at last, for whether something came over it since. */
-	readonly #lookedMs = new Map<NodeId, number>();
-	/** Since when it is to be known whether a member can be called. */
-	readonly #askedMs = new Map<NodeId, number>();
-	/** Members on whom nothing is concluded before a call to them has an outcome. */
-	#awaited: ReadonlySet<NodeId> = new Set();
+	/** When each link was last checked for traffic. */
+	readonly #checkedMs = new Map<NodeId, number>();
+	/** Since when this node has needed to know whether a member can be called. */
+	readonly #calledMs = new Map<NodeId, number>();
+	/** Members that are not assessed until a call to them has an outcome. */
+	#awaitingCall: ReadonlySet<NodeId> = new Set();
 	#ticks = 0;
 	#readTicks = -Infinity;
-	/** What is agreed, and whether somebody leads, by the word of any member. */
-	#agreed = 0;
-	#isLed = false;
+	/** The highest index known to be committed, and whether any member reports a leader. */
+	#commit = 0;
+	#hasLeader = false;
 	#nowMs = 0;
 	readonly sight: Omit<Sight, 'isHeard'>;
 
@@ -74,8 +76,8 @@ export class Health {
 		this.#options = options;
 		this.#ring = new Ring(options.random);
 		this.sight = {
-			isLinked: id => this.#hasBenefit(id, 'link'),
-			isAudible: id => this.#hasBenefit(id, 'datagram'),
+			isLinked: id => this.#isHeardOrNew(id, 'link'),
+			isAudible: id => this.#isHeardOrNew(id, 'datagram'),
 			report: () => options.raft(),
 		};
 	}
@@ -88,19 +90,19 @@ export class Health {
 		this.evidence.setMembers(members, nowMs);
 		this.#ring.set(members.filter(id => id !== this.#options.self));
 		const wanted = new Set(members);
-		for (const known of [this.#found, this.#lookedMs, this.#standings, this.#askedMs])
+		for (const known of [this.#assessments, this.#checkedMs, this.#formerStandings, this.#calledMs])
 			for (const id of known.keys()) if (!wanted.has(id)) known.delete(id);
-		// Newcomers have the benefit of the doubt.
-		for (const id of members) if (!this.#found.has(id)) this.#found.set(id, alive);
+		// A new member counts as alive until there is evidence against it.
+		for (const id of members) if (!this.#assessments.has(id)) this.#assessments.set(id, alive);
 	}
 
-	/** Pairs of members that do not reach each other, for long enough to say so. */
+	/** Pairs of members that have not reached each other for long enough to be reported. */
 	get faults(): readonly PairFault[] {
 		return this.#pairs.faults;
 	}
 
 	of(id: NodeId): Assessment {
-		return this.#found.get(id) ?? alive;
+		return this.#assessments.get(id) ?? alive;
 	}
 
 	heard(peer: NodeId, channel: Channel, nowMs: number): void {
@@ -108,23 +110,23 @@ export class Health {
 		this.evidence.heard(peer, channel, nowMs);
 	}
 
-	/** Give time. Those of the returned links carried nothing lately: they are to be pinged. */
+	/** Advances time. Returns the peers whose link carried nothing since the last check and needs a ping. */
 	tick(nowMs: number): readonly NodeId[] {
 		this.#nowMs = nowMs;
 		const {swim, links} = this.#options;
 		const idle: NodeId[] = [];
 		for (const id of this.#ring.turns(swim.timing.pair)) {
 			const known = this.evidence.of(id);
-			const lookedMs = this.#lookedMs.get(id) ?? 0;
-			this.#lookedMs.set(id, nowMs);
-			if (known && (known.heardMs.link ?? 0) <= lookedMs && links.state(id).state === 'up') idle.push(id);
+			const checkedMs = this.#checkedMs.get(id) ?? 0;
+			this.#checkedMs.set(id, nowMs);
+			if (known && (known.heardMs.link ?? 0) <= checkedMs && links.state(id).state === 'up') idle.push(id);
 		}
 
 		return idle;
 	}
 
-	/** Look at all members, every so many ticks; what is found anew is returned. */
-	look(nowMs: number): readonly Change[] {
+	/** Assesses all members, once in `timing.look` ticks. Returns the assessments that changed. */
+	assessMembers(nowMs: number): readonly Change[] {
 		const {swim, raft} = this.#options;
 		this.#nowMs = nowMs;
 		if (this.#ticks++ % swim.timing.look !== 0) return [];
@@ -135,50 +137,50 @@ export class Health {
 			this.#silentMs,
 			id => id === this.#options.self || swim.standing(id) === 'alive',
 		);
-		// Reports come with new versions of the rows: more often there is nothing to learn.
+		// Reports arrive with new versions of the rows, so most ticks bring none.
 		if (this.#ticks - this.#readTicks >= swim.timing.refresh) this.#read(raft(), nowMs);
-		this.#awaited = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
+		this.#awaitingCall = new Set(this.#members.filter(id => this.#isBeingCalled(id, nowMs)));
 		const changes: Change[] = [];
 		for (const id of this.#members) {
-			const former = this.#found.get(id) ?? alive;
+			const former = this.#assessments.get(id) ?? alive;
 			if (former === alive && this.#isWell(id, nowMs)) continue;
-			if (this.#awaited.has(id)) continue;
+			if (this.#awaitingCall.has(id)) continue;
 			const found = assess(this.#factsOf(id, former.state, nowMs));
-			this.#found.set(id, found.state === 'alive' ? alive : found);
+			this.#assessments.set(id, found.state === 'alive' ? alive : found);
 			if (former.state !== found.state || former.key !== found.key) changes.push({id, ...found});
 		}
 
 		return changes;
 	}
 
-	/** Take in what the members report of themselves. */
+	/** Reads the progress that the members report. */
 	#read(facts: RaftFacts, nowMs: number): void {
 		const {swim, self} = this.#options;
 		this.#readTicks = this.#ticks;
-		this.#agreed = facts.commit;
-		this.#isLed = facts.leader !== undefined;
+		this.#commit = facts.commit;
+		this.#hasLeader = facts.leader !== undefined;
 		const reports = new Map<NodeId, Report>();
 		for (const id of this.#members) {
 			const report = id === self ? facts : swim.report(id);
 			if (!report) continue;
 			reports.set(id, report);
-			this.#agreed = Math.max(this.#agreed, report.applied);
-			this.#isLed ||= id !== self && report.leader !== undefined && report.term >= facts.term;
+			this.#commit = Math.max(this.#commit, report.applied);
+			this.#hasLeader ||= id !== self && report.leader !== undefined && report.term >= facts.term;
 		}
 
 		for (const [id, {applied, leader}] of reports) {
-			this.evidence.progress(id, applied, this.#agreed, nowMs);
+			this.evidence.progress(id, applied, this.#commit, nowMs);
 			this.evidence.follows(id, leader !== undefined, nowMs);
 		}
 
 		// A peer of protocol 1 reports nothing; its leader knows its log.
 		for (const {id, match} of facts.matches)
-			if (!reports.has(id)) this.evidence.progress(id, match, this.#agreed, nowMs);
+			if (!reports.has(id)) this.evidence.progress(id, match, this.#commit, nowMs);
 	}
 
 	/**
-	A member that opened its link itself, and gets no datagrams or sends none, may have told a wrong address: a call
-	shows it, and is waited for.
+	A member that opened the link itself, and with which datagrams do not pass, may advertise a wrong address. A call to
+	that address settles it, so the assessment waits for the outcome.
 	*/
 	#isBeingCalled(id: NodeId, nowMs: number): boolean {
 		const {self, links} = this.#options;
@@ -189,17 +191,17 @@ export class Health {
 				(this.#pairs.of(id).some(({between, datagram}) => datagram && between.includes(self)) &&
 					this.isLinked(id)));
 		if (!isInDoubt) {
-			this.#askedMs.delete(id);
+			this.#calledMs.delete(id);
 			return false;
 		}
 
 		if (state !== 'works') links.tryCall(id);
-		const askedMs = this.#askedMs.get(id) ?? nowMs;
-		this.#askedMs.set(id, askedMs);
-		return state === 'untried' && nowMs - askedMs < callMs;
+		const calledMs = this.#calledMs.get(id) ?? nowMs;
+		this.#calledMs.set(id, calledMs);
+		return state === 'untried' && nowMs - calledMs < callMs;
 	}
 
-	/** Nearly always so, and then nothing is to be judged. */
+	/** The common case: nothing to assess. */
 	#isWell(id: NodeId, nowMs: number): boolean {
 		const {self, swim, links} = this.#options;
 		if (
@@ -210,26 +212,26 @@ export class Health {
 			return false;
 		const {leaderlessMs: noLeaderMs, applied, movedMs} = this.evidence.of(id)!;
 		return (
-			noLeaderMs === undefined && (applied === undefined || applied >= this.#agreed || nowMs - movedMs < stuckMs)
+			noLeaderMs === undefined && (applied === undefined || applied >= this.#commit || nowMs - movedMs < stuckMs)
 		);
 	}
 
-	/** `self` when no detour is needed, the member that serves it else; `undefined` when it is not reached. */
+	/** `self` when the member is reached directly, else the relay to use; `undefined` when it is not reached. */
 	reach(id: NodeId): NodeId | undefined {
 		const {self} = this.#options;
 		const standing = this.#options.swim.standing(id);
-		// It said that it stops: what was heard over its link before counts no more.
+		// It announced that it stops: earlier traffic on its link no longer counts.
 		if (standing === 'left') return undefined;
 		if (id === self || this.isLinked(id)) return self;
 		if (standing === undefined || standing === 'dead') return undefined;
-		// Another process answers at its address, and nobody leads to the member through that.
-		if (strangerCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
+		// Another process answers at its address, so no relay leads to the member.
+		if (wrongNodeCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
 		return this.#members.find(
-			relay => relay !== self && relay !== id && this.isLinked(relay) && this.#joins(relay, id),
+			relay => relay !== self && relay !== id && this.isLinked(relay) && this.#isLinkBetween(relay, id),
 		);
 	}
 
-	/** The link to it works: something came over it lately, and its own row does not complain. */
+	/** The link to the member works: it carried a frame lately, and the member's own row does not deny it. */
 	isLinked(id: NodeId): boolean {
 		const {swim, self} = this.#options;
 		const known = this.evidence.of(id);
@@ -238,18 +240,18 @@ export class Health {
 		);
 	}
 
-	/** A member that links both ends of a pair. */
+	/** A member with working links to both ends of a pair. */
 	relayBetween([one, other]: readonly [NodeId, NodeId]): NodeId | undefined {
 		const {self} = this.#options;
 		const links = (relay: NodeId, end: NodeId): boolean =>
-			relay === self ? this.isLinked(end) : end === self ? this.isLinked(relay) : this.#joins(relay, end);
+			relay === self ? this.isLinked(end) : end === self ? this.isLinked(relay) : this.#isLinkBetween(relay, end);
 		return this.#members.find(
 			relay =>
 				relay !== one && relay !== other && this.#isPresent(relay) && links(relay, one) && links(relay, other),
 		);
 	}
 
-	/** Whether round trips succeeded lately: an older measurement says nothing of now. */
+	/** Whether a round trip succeeded lately: an older measurement is out of date. */
 	isMeasured(id: NodeId): boolean {
 		const roundTripMs = this.evidence.of(id)?.roundTripMs.datagram;
 		return roundTripMs !== undefined && this.#nowMs - roundTripMs < 2 * this.#silentMs;
@@ -265,14 +267,14 @@ export class Health {
 		return standing === 'alive' || standing === 'suspect';
 	}
 
-	/** By its row `relay` has a working link to `end`, and `end` does not deny it. */
-	#joins(relay: NodeId, end: NodeId): boolean {
+	/** The row of `relay` reports a working link to `end`, and the row of `end` does not deny it. */
+	#isLinkBetween(relay: NodeId, end: NodeId): boolean {
 		const {swim} = this.#options;
 		return this.#isPresent(relay) && swim.isLinked(relay, end) === true && swim.isLinked(end, relay) !== false;
 	}
 
-	/** For the own row: heard lately, or too new to be missed. */
-	#hasBenefit(id: NodeId, channel: Channel): boolean {
+	/** For the own row: heard lately, or a member for too short a time to be missed. */
+	#isHeardOrNew(id: NodeId, channel: Channel): boolean {
 		const known = this.evidence.of(id);
 		return !known || unheardMs(known, channel, this.#nowMs) < this.#silentMs;
 	}
@@ -283,16 +285,16 @@ export class Health {
 		const member = isSelf ? undefined : swim.member(id);
 		const standing = member?.state ?? 'alive';
 		const known = this.evidence.of(id)!;
-		const wasStanding = this.#standings.get(id);
-		if (standing === 'alive') this.#standings.delete(id);
-		else this.#standings.set(id, standing);
-		if (standing === 'alive' && (wasStanding === 'dead' || wasStanding === 'left'))
+		const formerStanding = this.#formerStandings.get(id);
+		if (standing === 'alive') this.#formerStandings.delete(id);
+		else this.#formerStandings.set(id, standing);
+		if (standing === 'alive' && (formerStanding === 'dead' || formerStanding === 'left'))
 			this.evidence.returned(id, nowMs);
 		const reach = isSelf ? self : this.reach(id);
 		const faults = this.#pairs
 			.of(id)
 			.filter(({between, blamed}) => blamed.includes(id) || (!isSelf && between.includes(self)))
-			// No datagram gets to an address that is wrong, whoever sends it.
+			// When an address is wrong, no datagram reaches it, whichever node sends it: that is no fault of the pair.
 			.filter(
 				({between, link}) =>
 					link ||
@@ -300,15 +302,15 @@ export class Health {
 						end =>
 							end !== id &&
 							end !== self &&
-							(this.#awaited.has(end) || links.called(end).state === 'failed'),
+							(this.#awaitingCall.has(end) || links.called(end).state === 'failed'),
 					),
 			);
 		const cut = reach === self ? faults.find(({link}) => link) : undefined;
 		const reportMs = 2 * swim.timing.refresh * this.#options.tickMs;
 		const {leaderlessMs: noLeaderMs, movedMs, applied} = known;
-		const leaderlessForMs = this.#isLed && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
+		const leaderlessForMs = this.#hasLeader && noLeaderMs !== undefined ? nowMs - noLeaderMs : 0;
 		const isStuck =
-			applied !== undefined && applied < this.#agreed && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
+			applied !== undefined && applied < this.#commit && nowMs - movedMs >= Math.max(stuckMs, 2 * reportMs);
 		const unlinkedMs = unheardMs(known, 'link', nowMs);
 		const silentMs = unheardMs(known, 'datagram', nowMs);
 		return {
@@ -326,14 +328,14 @@ export class Health {
 			limitMs: 2 * this.#silentMs + swim.timing.look * this.#options.tickMs,
 			called: isSelf ? works : links.called(id),
 			address: this.#options.address(id) ?? '',
-			isDeafToAll:
+			isUdpIsolated:
 				this.#pairs.of(id).filter(({datagram}) => datagram).length >=
 				this.#members.filter(other => other !== id && this.#isPresent(other)).length,
 			failure: isSelf ? undefined : failureOf(links.state(id)),
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,
 			leaderlessMs: leaderlessForMs >= Math.max(leaderlessMs, reportMs) ? leaderlessForMs : undefined,
-			behind: isStuck ? this.#agreed - applied : undefined,
+			behind: isStuck ? this.#commit - applied : undefined,
 		};
 	}
 }

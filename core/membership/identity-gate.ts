@@ -1,45 +1,45 @@
 /**
-No message is accepted before the cluster has agreed that this process is the one that uses the identity of its node:
-messages of two processes of one identity would have the same numbers, and one of the two would be lost after it was
-acknowledged. A restarted node gets the agreement as soon as it sees a leader. While the cluster has no quorum, a
-process that was confirmed before continues, and one that has just started must wait. So must one that did not run for
-so long that another process may have taken its place: it does not know whether it is still the one.
+Holds back publishes until the cluster has agreed that this process uses the identity of its node. Otherwise two
+processes of one identity would use the same sequence numbers, and a message of one of them would be lost after its
+acknowledgement. A restarted node gets the agreement as soon as it has a leader. While the cluster has no quorum, a
+process that was confirmed before continues, and a process that has just started must wait. A process that did not run
+for a while must wait too, because another process may have taken its place.
 */
 import {DapssError} from '../errors.ts';
 
 export type IdentityGateOptions = {
-	/** The process is confirmed, or the cluster has no way to confirm one (protocol 1). */
+	/** The process is confirmed, or the cluster speaks protocol 1, which confirms none. */
 	readonly isOpen: () => boolean;
-	/** The process did not run for a while. */
+	/** Called when the process did not run for a while. */
 	readonly onPause: () => void;
-	/** Why the gate is closed, for people. */
+	/** Why the gate is closed, as an error text. */
 	readonly why: () => string;
 	readonly nowMs: () => number;
 };
 type Waiting = {readonly resolve: () => void; readonly reject: (error: Error) => void; readonly untilMs: number};
 
-/** How long a publisher waits for the agreement, and how many may. */
+/** How long a publisher waits for the agreement, in milliseconds, and how many may wait. */
 const waitMs = 5000;
 const waitingMax = 4096;
-/** Peers take another process in the place of one that has not answered for a second (`doubles.ts`). */
+/** Peers replace a process that has not answered for a second (`duplicate-processes.ts`); a shorter pause is safe. */
 const pauseMs = 800;
 
 export class IdentityGate {
 	readonly #options: IdentityGateOptions;
 	#waiting: Waiting[] = [];
-	#ranMs: number;
+	#lastRunMs: number;
 
 	constructor(options: IdentityGateOptions) {
 		this.#options = options;
-		this.#ranMs = options.nowMs();
+		this.#lastRunMs = options.nowMs();
 	}
 
 	/**
-	`undefined`: publish. Else resolves when it may.
-	@throws `no-quorum` after a while, `refused` when too many wait
+	`undefined` when the publisher may continue at once. Otherwise resolves when it may.
+	@throws `no-quorum` after `waitMs`, `refused` when too many wait
 	*/
 	wait(): Promise<void> | undefined {
-		this.#notePause();
+		this.#detectPause();
 		if (this.#options.isOpen()) return undefined;
 		if (this.#waiting.length >= waitingMax)
 			return Promise.reject(
@@ -53,9 +53,11 @@ export class IdentityGate {
 		return promise;
 	}
 
-	/** Now and then: let those through that may publish now, refuse those that waited for too long. */
+	/**
+	Called periodically: releases the publishers if the gate is open, and rejects those that have waited for too long.
+	*/
 	tick(): void {
-		this.#notePause();
+		this.#detectPause();
 		if (this.#waiting.length === 0) return;
 		const isOpen = this.#options.isOpen();
 		const nowMs = this.#options.nowMs();
@@ -71,10 +73,10 @@ export class IdentityGate {
 	close(): void {
 		for (const {reject} of this.#waiting.splice(0)) reject(new DapssError('closed', 'The node is stopping'));
 	}
-	/** Also before a publisher is let through: after a pause, its request may be read before the first tick. */
-	#notePause(): void {
+	/** Also called before a publish: after a pause, a request may be read before the first tick. */
+	#detectPause(): void {
 		const nowMs = this.#options.nowMs();
-		if (nowMs - this.#ranMs >= pauseMs) this.#options.onPause();
-		this.#ranMs = nowMs;
+		if (nowMs - this.#lastRunMs >= pauseMs) this.#options.onPause();
+		this.#lastRunMs = nowMs;
 	}
 }

@@ -1,30 +1,29 @@
 /**
-What members say of nodes that they do not admit: the node hears the reason itself, and the operator of the cluster
-finds it in the events of the leader. A node that asks on and on, or is started again and again, is told of once in a
-while.
+Reports nodes that the leader does not admit as events, for the operator of the cluster. (The refused node gets the
+reason in its answer.) A node that retries, or is restarted repeatedly, is reported once a minute.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 
 const againMs = 60_000;
-/** Refusals that are remembered; more at a time are told again. */
-const toldMax = 64;
+/** Bound on the refusals that are remembered; when it is reached, all may be reported again. */
+const reportedMax = 64;
 
 export class JoinRefusals {
-	readonly #told = new Map<string, number>();
+	readonly #reported = new Map<string, number>();
 	readonly #emit: (event: BrokerEvent) => void;
 
 	constructor(emit: (event: BrokerEvent) => void) {
 		this.#emit = emit;
 	}
 
-	/** `node` asked to join, and says that it is reached at `address`. */
-	tell(node: NodeId, address: string, reason: string, nowMs: number): void {
+	/** `node`, which advertises `address`, asked to join and was refused. */
+	report(node: NodeId, address: string, reason: string, nowMs: number): void {
 		const key = `${address} ${reason}`;
-		const toldMs = this.#told.get(key);
-		if (toldMs !== undefined && nowMs - toldMs < againMs) return;
-		if (this.#told.size >= toldMax) this.#told.clear();
-		this.#told.set(key, nowMs);
+		const reportedMs = this.#reported.get(key);
+		if (reportedMs !== undefined && nowMs - reportedMs < againMs) return;
+		if (this.#reported.size >= reportedMax) this.#reported.clear();
+		this.#reported.set(key, nowMs);
 		this.#emit({type: 'refused', id: node, address, code: 'join', reason: `is not admitted: ${reason}`, by: 'us'});
 	}
 }

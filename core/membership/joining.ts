@@ -1,6 +1,6 @@
 /**
-What a node that wants to become a member says, and what it is answered. The fields that version 1 of the protocol does
-not know are optional, and are ignored by it.
+The request of a node that wants to become a member, and the answers to it. Fields that version 1 of the protocol does
+not know are optional, and version 1 ignores them.
 */
 import {parseAddress} from '../address.ts';
 import {decode} from '../codec.ts';
@@ -8,52 +8,52 @@ import {isNodeId, type NodeId} from '../message.ts';
 import {isNodeName} from '../node-name.ts';
 import type {Spoken} from '../ports.ts';
 import {kinds} from '../wire/wire.ts';
-import {seekersMax, type SeekerWord} from './founding.ts';
+import {seekersMax, type SeekerState} from './founding.ts';
 import {parseResignation, resignationsMax, type Resignation} from './resignation.ts';
 
 export type JoinRequest = {
-	/** Proved by the handshake of the connection that the request came over. */
+	/** Proved by the handshake of the connection that carries the request. */
 	readonly id: NodeId;
 	readonly address: string;
 	/** Empty for a node without data. */
 	readonly clusterId: string;
-	/** The name that the node asks for, and whether its operator chose it. */
+	/** The name that the node requests, and whether its operator chose it. */
 	readonly name?: string;
 	readonly isNameChosen?: boolean;
-	/** Former nodes of the same data folder, which was lost. */
+	/** Resignations of former identities of the same data folder, whose data were lost. */
 	readonly resignations?: readonly Resignation[];
-	/** Of a node that seeks a cluster, and may found one. */
-	readonly seeking?: SeekerWord;
-	/** What the hello of the connection says; absent when a member asks over its link who the members are. */
+	/** The state of a node that seeks a cluster, and may found one. */
+	readonly seeking?: SeekerState;
+	/** The facts from the hello of the connection; absent when a member asks over its link for the members. */
 	readonly facts?: JoinFacts;
 };
 
-/** What a node that asks to join says of itself by its hello. A node of protocol 1 says only what it speaks. */
+/** The facts that the hello of a joining node gives. A node of protocol 1 gives only its version. */
 export type JoinFacts = Spoken & {
-	/** The process that uses its identity. */
+	/** The incarnation and instance of the process that uses the identity. */
 	readonly incarnation?: number;
 	readonly instance?: string;
 };
 
-/** What a node that asks to join is told. */
+/** The answer to a node that asks to join. */
 export type JoinAnswer =
 	| {readonly type: 'joined'; readonly clusterId: string; readonly members: ReadonlyArray<readonly [NodeId, string]>}
 	| {readonly type: 'ask'; readonly leader: NodeId; readonly address: string}
 	| {readonly type: 'wait'; readonly reason: string}
-	/** From a node that seeks itself, to one that does: never to a node of protocol 1. */
-	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerWord}
-	/** `clusterId`: the answer comes from another cluster of the same name, this one. */
+	/** From a seeker to another seeker; never sent to a node of protocol 1. */
+	| {readonly type: 'seeking'; readonly address: string; readonly word: SeekerState}
+	/** `clusterId`: set when the answer comes from another cluster of the same name, this one. */
 	| {readonly type: 'refused'; readonly reason: string; readonly clusterId?: string};
 export type Joined = Extract<JoinAnswer, {type: 'joined'}>;
 
-/** `undefined` for anything that is no request. */
+/** Decodes a request; `undefined` for any other frame. */
 export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (frame[0] !== kinds.join) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
 	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
 	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
-	const word = seeking === undefined ? undefined : parseWord(seeking);
+	const word = seeking === undefined ? undefined : parseSeekerState(seeking);
 	const resigned =
 		Array.isArray(resignations) && resignations.length <= resignationsMax
 			? resignations.flatMap(one => parseResignation(one) ?? [])
@@ -68,7 +68,7 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	};
 }
 
-/** The answer to it; `undefined` when it is none. */
+/** Decodes an answer; `undefined` for any other frame. */
 export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	if (frame[0] !== kinds.joined) return undefined;
 	const value = decode(frame.subarray(1));
@@ -84,7 +84,7 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 		case 'ask':
 			return isNodeId(leader) && isShortText(address) ? {type, leader, address} : undefined;
 		case 'seeking': {
-			const word = parseWord(raw);
+			const word = parseSeekerState(raw);
 			return word && isAddress(address) ? {type, address, word} : undefined;
 		}
 
@@ -101,13 +101,13 @@ export function parseJoinAnswer(frame: Buffer): JoinAnswer | undefined {
 	}
 }
 
-/** The cluster that the one who answers belongs to, when it is not this node's. */
+/** The cluster id of the node that answers, when it differs from this node's. */
 export function otherCluster(answer: JoinAnswer, clusterId: string): string | undefined {
 	const theirs = answer.type === 'joined' || answer.type === 'refused' ? answer.clusterId : undefined;
 	return clusterId === '' || theirs === clusterId ? undefined : theirs;
 }
 
-function parseWord(value: unknown): SeekerWord | undefined {
+function parseSeekerState(value: unknown): SeekerState | undefined {
 	const {choice, isAble, seekers} = Object(value) as Record<string, unknown>;
 	if (
 		typeof isAble !== 'boolean' ||

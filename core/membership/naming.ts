@@ -1,34 +1,37 @@
 /**
-How a node gets its agreed name. A name that was chosen (`--name`) is taken or refused as it is. A default name that
-another member has gets a number: two nodes of one host and port cannot run at once, but one may have moved away and
-kept its name.
+How a node gets its agreed name. A name that the operator chose (`--name`) is accepted or refused as it is. A default
+name that another member already has gets a numeric suffix: two nodes of one host and port cannot run at once, but one
+may have moved to another address and kept its name.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {NodeId} from '../message.ts';
 import {nameMax} from '../node-name.ts';
 
-/** The name that a node asks for. */
-export type WantedName = {readonly text: string; /** By its operator, not by default. */ readonly isChosen: boolean};
+/** The name that a node requests. */
+export type WantedName = {
+	readonly text: string;
+	/** Chosen by the operator, not a default. */ readonly isChosen: boolean;
+};
 type Agreed = Pick<ClusterState, 'protocol' | 'name' | 'nodeNamed'>;
 export type NamingStep =
 	| {readonly type: 'settled'}
 	| {readonly type: 'propose'; readonly name: string}
-	/** The chosen name belongs to another member, so the node keeps the one that it has. */
+	/** Another member has the chosen name, so the node keeps its current name. */
 	| {readonly type: 'taken'; readonly holder: NodeId};
 
-/** What to do about the name of a node now. */
+/** The next step towards the wanted name of a node. */
 export function namingStep(agreed: Agreed, self: NodeId, {text, isChosen}: WantedName): NamingStep {
 	const current = agreed.name(self);
 	if (agreed.protocol < namesProtocol || text === '' || current === text) return {type: 'settled'};
 	const holder = agreed.nodeNamed(text);
 	if (holder === undefined || holder === self) return {type: 'propose', name: text};
 	if (isChosen && current !== '') return {type: 'taken', holder};
-	// Whoever has a numbered form of it keeps that: names that change by themselves help nobody.
+	// A node keeps a numbered form of its name: a name that changes by itself confuses its readers.
 	return isNumbered(current, text) ? {type: 'settled'} : {type: 'propose', name: freeName(agreed, text)};
 }
 
-/** The name itself, or with the first number from 2 on that makes it free. */
+/** The name itself when it is free, else with the lowest free suffix, from `-2` on. */
 export function freeName(agreed: Pick<Agreed, 'nodeNamed'>, text: string): string {
 	for (let number = 1; ; number++) {
 		const suffix = number === 1 ? '' : `-${number}`;
@@ -60,7 +63,7 @@ export class Namer {
 		this.#options = options;
 	}
 
-	/** Now and then, while there is a leader. */
+	/** Proposes or warns if there is a need. Called periodically while there is a leader. */
 	housekeep(): void {
 		const {self, wanted, agreed, propose, warn} = this.#options;
 		const step = namingStep(agreed, self, wanted);
@@ -73,7 +76,7 @@ export class Namer {
 
 		if (step.type !== 'propose' || this.#isProposing) return;
 		this.#isProposing = true;
-		// Refused when another node was faster: the next step takes another name.
+		// Refused if another node took the name first: the next call picks another name.
 		propose(step.name)
 			.catch(() => undefined)
 			.finally(() => {

@@ -1,10 +1,11 @@
 /**
-Pairs of members that do not reach each other, as all rows together tell. Either end may complain: a link or a datagram
-that gets through in one direction only is broken for both. A fault counts once it has lasted for a while, so a lost
-packet or a stall makes none.
+Pairs of members that do not reach each other, computed from the rows of all members. Either end may complain: a link or
+datagram path that works in one direction only counts as broken for both. A fault counts once it has lasted for a while,
+so a lost packet or a short stall makes none.
 
-Whom to blame: a member that is cut off from most others is at fault, not each of the others. Of a pair, the end with
-more faults is blamed, or both. All nodes see the same rows, so all of them blame the same member.
+Blame: of a pair, the end with more faults is blamed, or both ends when they have the same number. So a member that is
+cut off from most others is blamed, instead of each of the others. All nodes see the same rows, so all of them blame the
+same member.
 */
 import type {NodeId} from '../message.ts';
 import type {Complaint} from '../swim/rows.ts';
@@ -28,14 +29,14 @@ type Seen = {
 	round: number;
 };
 
-/** More pairs than this say no more than these do. */
+/** Bound on the pairs; more of them add no information. */
 export const pairsMax = 4096;
 
 export class PairFaults {
 	readonly #seen = new Map<string, Seen>();
 	#round = 0;
 	readonly #of = new Map<NodeId, PairFault[]>();
-	/** Those that have lasted. */
+	/** The faults that have lasted long enough to count. */
 	faults: readonly PairFault[] = [];
 
 	of(id: NodeId): readonly PairFault[] {
@@ -43,11 +44,9 @@ export class PairFaults {
 	}
 
 	/**
-	@param isPresent Members that are down, unreachable or gone have no pairs.
-	@param afterMs how long a fault lasts before it counts
-	@param answers While a member is suspected, whether it is cut off or does not run is not known: its pairs are not
-	told.
-
+	@param isPresent false for members that are down, unreachable or gone: they have no pairs
+	@param afterMs how long a fault must last before it counts
+	@param answers false for a suspected member: it may be cut off or down, so its pairs are not reported yet
 	*/
 	update(
 		complaints: readonly Complaint[],

@@ -1,14 +1,15 @@
 /**
-Whom a node keeps links to, and where those are. Raft agrees who is a member; this module finds them.
+The peers that a node keeps links to, and their addresses. Raft agrees on the members; this module finds them.
 
-Members are known from the node's own log, and from what others told it: a new or stale log may list no live member, and
-the node would reject the leader and never catch up. So a node without a leader asks who the members are, and keeps the
-answer until its own log names it and its leader.
+Members are known from the node's own log and from reports of other members. A new or stale log may list no live member;
+the node would reject the leader and never catch up. So a node without a leader asks its peers for the members, and
+keeps the answer until its own log names itself and its leader.
 
-An address is a fact about a member that changes. The agreed address may be out of date, so an address at which a member
-proved its id replaces it, until another one is agreed. A node without a leader, or without a link to a member, asks
-every address that it knows, also those of no known member: after nodes moved, the seed list, the registry and beacons
-are all that leads from one to the other. Nothing is believed of an address but the id that was proved there.
+The address of a member can change, and the agreed address may be out of date. So an address at which a member proved
+its id takes precedence until another address is agreed. A node without a leader, or without a link to some member, asks
+every address that it knows, also those that belong to no known member: after nodes have moved, only the seed list, the
+registry and beacons may lead to them. An address proves nothing about a node except the id that the handshake verified
+there.
 */
 import {canonicalAddress, isAdvertisable} from '../address.ts';
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
@@ -28,21 +29,26 @@ export type PeerDirectoryOptions = {
 	readonly nowMs: () => number;
 	readonly leader: () => NodeId | undefined;
 	readonly clusterId: () => string;
-	/** The answer to a node that asks to join, or asks who the members are. */
+	/** Answers a node that asks to join, or asks for the members. */
 	readonly join: (request: JoinRequest) => Promise<JoinAnswer>;
 	/** The seed list of this node. */
 	readonly seeds: readonly string[];
-	/** A node of another cluster of this name is at this address. */
+	/** Called when a node of another cluster of the same name answers at this address. */
 	readonly foreign: (clusterId: string, address: string) => void;
 };
 
-/** Callers that the log does not name, and whose calls are taken nonetheless. */
-const strangersMax = 64;
-/** Between two questions to one address; and between two searches of a node that has a leader and misses a member. */
+/** Bound on callers that the log does not name and that are accepted nevertheless. */
+const unknownCallersMax = 64;
+/**
+The interval between two questions to one address; and between two searches while a leader is known but a member is
+missing.
+*/
 const againMs = 900;
 const missingAgainMs = 2000;
 
-/** Where a member proved its id; `agreed`: its agreed address then. Another agreed address is newer. */
+/**
+The address at which a member proved its id, and its agreed address at that time. A later agreed address supersedes it.
+*/
 type Observed = {readonly address: string; readonly agreed: string | undefined};
 
 export class PeerDirectory {
@@ -50,8 +56,8 @@ export class PeerDirectory {
 	readonly #search: PeerSearch;
 	readonly #seedWatch: SeedWatch;
 	readonly #observed = new Map<NodeId, Observed>();
-	#told: ReadonlyArray<readonly [NodeId, string]> = [];
-	/** The peer that was asked last: the next one is asked next. */
+	#reported: ReadonlyArray<readonly [NodeId, string]> = [];
+	/** The peer that was asked last: the next search asks the peer after it. */
 	#asked: NodeId | undefined;
 	#askedMs = Number.NEGATIVE_INFINITY;
 
@@ -63,56 +69,56 @@ export class PeerDirectory {
 		this.#seedWatch = new SeedWatch({seeds, address, peers, nowMs, clusterId, foreign, question});
 	}
 
-	/** Members by the word of the cluster. */
-	tell(members: ReadonlyArray<readonly [NodeId, string]>): void {
-		this.#told = members;
+	/** Members that another member reported. */
+	report(members: ReadonlyArray<readonly [NodeId, string]>): void {
+		this.#reported = members;
 		this.link();
 	}
 
 	/**
-	A member of this cluster by its own word called, and was refused as a stranger: its next call is taken if this node
-	has no leader to ask.
+	A caller claims to be a member of this cluster and was refused as unknown. If this node has no leader to ask, it
+	accepts the next call.
 	*/
-	meet(peer: NodeId, address: string): void {
+	acceptCaller(peer: NodeId, address: string): void {
 		if (
 			this.#options.leader() !== undefined ||
-			this.#told.length >= strangersMax ||
-			this.#told.some(([id]) => id === peer)
+			this.#reported.length >= unknownCallersMax ||
+			this.#reported.some(([id]) => id === peer)
 		)
 			return;
-		this.tell([...this.#told, [peer, address]]);
+		this.report([...this.#reported, [peer, address]]);
 	}
 
 	/**
-	Where a peer is: where it proved its id, else by the log, else by what this node was told. A newcomer that could not
-	answer pings would be taken for dead.
+	The address of a peer: where it proved its id, else the agreed address, else the reported one. Reported addresses
+	are needed because a new member that could not answer pings would be declared dead.
 	*/
 	address(node: NodeId): string | undefined {
 		const agreed = this.#options.topics.address(node);
 		const observed = this.#observed.get(node);
 		if (observed && observed.agreed === agreed) return observed.address;
-		return agreed ?? this.#told.find(([id]) => id === node)?.[1];
+		return agreed ?? this.#reported.find(([id]) => id === node)?.[1];
 	}
 
-	/** The peer proved its id at this address, or says on its link that it is reached there. */
-	observe(peer: NodeId, said: string | undefined): void {
-		const address = said === undefined ? undefined : canonicalAddress(said);
+	/** The peer proved its id at this address, or announces it on its link. */
+	observe(peer: NodeId, announced: string | undefined): void {
+		const address = announced === undefined ? undefined : canonicalAddress(announced);
 		if (address === undefined || !isAdvertisable(address) || address === this.address(peer)) return;
 		const {topics} = this.#options;
 		const agreed = topics.address(peer);
-		// Bounded by the members, and by those that this node was told of.
-		if (agreed === undefined && !this.#told.some(([id]) => id === peer)) return;
+		// Bounded by the members and by the reported members.
+		if (agreed === undefined && !this.#reported.some(([id]) => id === peer)) return;
 		this.#observed.set(peer, {address, agreed});
 		this.link();
 	}
 
-	/** Keep links to all who are known now. */
+	/** Keeps links to all peers that are known now. */
 	link(): void {
 		const {self, topics, links, leader} = this.#options;
 		const leading = leader();
 		if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined)
-			this.#told = [];
-		const ids = new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)]);
+			this.#reported = [];
+		const ids = new Set([...this.#reported.map(([id]) => id), ...topics.members().map(({id}) => id)]);
 		ids.delete(self);
 		for (const id of this.#observed.keys()) if (!ids.has(id)) this.#observed.delete(id);
 		links.setRemoved(topics.removed());
@@ -120,26 +126,25 @@ export class PeerDirectory {
 	}
 
 	/**
-	Now and then, without a leader or while a member is missing: ask the next peer, and every address at which somebody
-	may be. Else look whether a seed leads to another cluster.
-
+	Called periodically. Without a leader, or while a member is missing: asks the next peer, and every address at which
+	a node may run. Otherwise checks whether a seed leads to another cluster.
 	*/
 	ask(): void {
 		const {self, links, leader, topics, peers} = this.#options;
-		const known = [...new Set([...this.#told.map(([id]) => id), ...topics.members().map(({id}) => id)])]
+		const known = [...new Set([...this.#reported.map(([id]) => id), ...topics.members().map(({id}) => id)])]
 			.filter(id => id !== self)
 			.toSorted();
 		const linked = known.filter(id => links.state(id).state === 'up');
 		const nowMs = this.#options.nowMs();
 		if (leader() !== undefined && linked.length === known.length)
-			return this.#seedWatch.look(new Set(linked.flatMap(id => this.address(id) ?? [])));
-		// Also with a leader: its frames may come over another member, which knows where it is.
+			return this.#seedWatch.check(new Set(linked.flatMap(id => this.address(id) ?? [])));
+		// Also with a leader: its frames may arrive through another member, which knows the leader's address.
 		if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;
 		this.#askedMs = nowMs;
 		this.#asked = linked.find(id => this.#asked !== undefined && id > this.#asked) ?? linked[0];
 		if (this.#asked !== undefined) links.send(this.#asked, [this.#question()]);
 
-		// The agreed address of this node may be another one's by now.
+		// Another node may have this node's agreed address by now.
 		const former = topics.address(self);
 		const addresses = new Set([this.#options.address, ...linked.map(id => this.address(id))]);
 		void peers
@@ -153,7 +158,7 @@ export class PeerDirectory {
 			);
 	}
 
-	/** A peer asks. False when it is no question. */
+	/** Handles a question of a peer. Returns false when the frame is no question. */
 	onAsked(from: NodeId, frame: Buffer): boolean {
 		const request = parseJoin(frame);
 		if (request?.id !== from) return false;
@@ -163,7 +168,7 @@ export class PeerDirectory {
 		return true;
 	}
 
-	/** A peer answers. False when it is no answer. */
+	/** Handles the answer of a peer. Returns false when the frame is no answer. */
 	onAnswered(frame: Buffer): boolean {
 		const answer = parseJoinAnswer(frame);
 		if (answer) this.#onAnswer(answer);
@@ -181,11 +186,11 @@ export class PeerDirectory {
 	}
 
 	#onSearched(asked: Asked): void {
-		if ('error' in asked) return; // Links say what is wrong with members; of others nothing is expected.
+		if ('error' in asked) return; // Links report the errors of members; other addresses need not answer.
 		const other = otherCluster(asked.answer, this.#options.clusterId());
 		if (other !== undefined) return this.#options.foreign(other, asked.address);
 		const {links, topics} = this.#options;
-		// Where a peer is linked, its own word counts: who answers elsewhere is a second process of its id.
+		// A linked peer announces its own address: a node that answers elsewhere under its id is a second process.
 		if (topics.address(asked.id) !== undefined && links.state(asked.id).state !== 'up')
 			this.observe(asked.id, asked.address);
 		this.#onAnswer(asked.answer);
@@ -194,8 +199,9 @@ export class PeerDirectory {
 	#onAnswer(answer: JoinAnswer): void {
 		const {self, clusterId, leader, links} = this.#options;
 		if (answer.type !== 'joined' || answer.clusterId !== clusterId()) return;
-		if (leader() === undefined) this.tell(answer.members);
-		// Others may know better where a member is, or worse: who is there says so itself.
+		if (leader() === undefined) this.report(answer.members);
+		// Another member may report a newer or an older address than ours: ask there, since only the member itself
+		// proves it.
 		this.#search.ask(
 			answer.members
 				.filter(

@@ -1,7 +1,7 @@
 /**
-Asks addresses who is there: the question of a node that wants to join, over a connection of its own. The handshake
-proves the id of whoever answers, so an address is never taken for a node. Each address is asked by itself, again and
-again at a bounded pace, so that one that hangs delays no other.
+Asks addresses which node runs there, with the request of a joining node, each over a connection of its own. The
+handshake proves the id of the node that answers, so an address is never mistaken for a node. Each address is asked
+independently and repeatedly, at a bounded rate, so that one that hangs does not delay the others.
 */
 import {errorMessage} from '../errors.ts';
 import type {NodeId} from '../message.ts';
@@ -14,20 +14,20 @@ export type Asked = {readonly address: string; readonly askedAtMs: number} & (
 export type PeerSearchOptions = {
 	readonly peers: Pick<PeerFinder, 'ask'>;
 	readonly nowMs: () => number;
-	/** The question, as it is now. */
+	/** Builds the request with the current state. */
 	readonly question: () => Buffer;
 	readonly onAsked: (asked: Asked) => void;
-	/** Between two questions to one address, milliseconds. */
+	/** The interval between two requests to one address, in milliseconds. */
 	readonly againMs: number;
 };
 
-/** Addresses that are asked at one time, and that are remembered. */
+/** Bounds on the addresses that are asked concurrently, and that are remembered. */
 const askingMax = 32;
 const addressesMax = 512;
 
 export class PeerSearch {
 	readonly #options: PeerSearchOptions;
-	/** When each address was answered for or failed; `undefined` while it is asked. */
+	/** When each address last answered or failed; `undefined` while a request is pending. */
 	readonly #addresses = new Map<string, number | undefined>();
 	#asking = 0;
 	#isStopped = false;
@@ -36,7 +36,7 @@ export class PeerSearch {
 		this.#options = options;
 	}
 
-	/** Ask those of these addresses whose turn it is. */
+	/** Asks those of these addresses that are due. */
 	ask(addresses: Iterable<string>): void {
 		const {nowMs, againMs} = this.#options;
 		for (const address of addresses) {
@@ -49,7 +49,7 @@ export class PeerSearch {
 		}
 	}
 
-	/** No further question; what is answered yet is ignored. */
+	/** Sends no further request; pending answers are ignored. */
 	stop(): void {
 		this.#isStopped = true;
 	}

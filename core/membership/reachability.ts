@@ -1,9 +1,10 @@
 /**
-What the evidence means: the state of a member with its reason, and the state of the quorum. Every surface (status,
-check, peers, events, console, errors) reads these two results and draws no conclusions of its own, so that no two of
-them contradict each other. Pure.
+Turns the evidence into conclusions: the state of each member with its reason, and the state of the quorum. Every
+surface (status, check, peers, events, console, errors) shows these two results and concludes nothing of its own, so
+that no two surfaces contradict each other. Pure.
 
-A member is usable when a link to it works, it follows a leader and its log moves. One that only answers pings is not.
+A member is usable when a link to it works, it follows a leader, and its log advances. A member that only answers pings
+is not usable.
 */
 import type {MemberState, QuorumState} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -11,38 +12,42 @@ import type {Called} from '../ports.ts';
 import {refusedReason, type MemberState as Standing} from '../swim/members.ts';
 import type {PairFault} from './pair-faults.ts';
 
-/** What the last call to the peer failed with: a refusal code of the handshake, or a code of the system. */
+/** The error of the last call to the peer: a refusal code of the handshake, or an error code of the system. */
 export type CallFailure = {readonly code: string; readonly reason: string};
 
 export type MemberFacts = {
 	readonly self: boolean;
-	/** What it was found to be before; `undefined` for a newcomer. */
+	/** The state in the previous assessment; `undefined` for a new member. */
 	readonly former: MemberState | undefined;
-	/** What failure detection says. */
+	/** The state in failure detection. */
 	readonly standing: Standing;
 	readonly standingWhy: string;
-	/** For how long nothing came from it at all; over the link; by datagram. Counted from when it could be expected. */
+	/**
+	For how long nothing arrived on any channel; on the link; by datagram. Counted from when traffic could be expected.
+	*/
 	readonly unheardMs: number;
 	readonly unlinkedMs: number;
 	readonly silentMs: number;
-	/** Something came over the link lately, and its end of the link does not complain. */
+	/** Something arrived over the link lately, and the peer's own row does not deny the link. */
 	readonly isLinked: boolean;
-	/** Without a working link for longer than this it is not usable, and says so. */
+	/** A member without a working link for longer than this is degraded. */
 	readonly limitMs: number;
-	/** Whether it can be called where it says that it is reached: it may have opened the link itself. */
+	/** Whether a call to its advertised address succeeds: the member may have opened the link itself. */
 	readonly called: Called;
 	readonly address: string;
-	/** No datagram passes between it and any other member that is there. */
-	readonly isDeafToAll: boolean;
-	/** The last call to it, when there is no link. */
+	/** No datagram passes between it and any other present member. */
+	readonly isUdpIsolated: boolean;
+	/** The error of the last call to it, when there is no link. */
 	readonly failure: CallFailure | undefined;
-	/** The member through which this node reaches it, when not directly. */
+	/** The relay through which this node reaches it, when not directly. */
 	readonly via: NodeId | undefined;
-	/** Pairs with it that do not reach each other: those of this node, and others that it is blamed for. */
+	/** Pairs that include it and do not reach each other: those with this node, and others that it is blamed for. */
 	readonly faults: readonly PairFault[];
-	/** It reports no leader for so long, while there is one. `undefined`: it follows one, or it cannot be told. */
+	/**
+	For how long it has reported no leader while there is one; `undefined` when it follows a leader or this is unknown.
+	*/
 	readonly leaderlessMs: number | undefined;
-	/** Entries that it lacks while its log has stood still. */
+	/** The number of entries that it lacks, when its log does not advance. */
 	readonly behind: number | undefined;
 	readonly name: (id: NodeId) => string;
 	/** This node. */
@@ -54,16 +59,16 @@ export type Assessment = {
 	readonly state: MemberState;
 	/** Empty when alive. */
 	readonly why: string;
-	/** What is wrong first of all, as one word; empty when alive. */
+	/** The primary cause as one word; empty when alive. */
 	readonly cause: Cause;
-	/** The same for the same causes, whatever was measured: a new cause is news, another number is not. */
+	/** Equal for equal causes, whatever the measured numbers: only a new cause makes a new event. */
 	readonly key: string;
 };
 
 /**
-`uncalled`: a link works that it opened itself, and nobody answers at its address. `tcp`, `udp`: blocked. `cut`: not
-reached directly at all. `unlinked`: no link works. `returning`: heard again, and no link yet. The others: refused by
-the handshake.
+`uncalled`: it opened the working link itself, and a call to its address fails. `tcp`, `udp`: blocked. `cut`: not
+reached directly at all. `unlinked`: no link works. `returning`: heard again, but no link yet. The mismatches are
+refusals of the handshake.
 */
 export type Cause =
 	| ''
@@ -82,10 +87,11 @@ export type Cause =
 	| Mismatch;
 type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identity';
 
+/** The state of a member that follows from the facts. */
 export function assess(facts: MemberFacts): Assessment {
 	const {standing, self, failure, isLinked} = facts;
 	const mismatch = isLinked || self ? undefined : mismatchOf(failure);
-	// It answers the call, so the goodbye or the silence is older news.
+	// The process at its address answers the call, so a goodbye or silence is older than that.
 	if (mismatch)
 		return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
 	if (self) return usable(facts);
@@ -115,7 +121,7 @@ export function assess(facts: MemberFacts): Assessment {
 	}
 }
 
-/** It runs and is heard, directly or through others: can it be worked with? */
+/** For a member that runs and is heard, directly or through others: whether it is usable. */
 function usable(facts: MemberFacts): Assessment {
 	const {self, former, isLinked, unlinkedMs, limitMs, leaderlessMs, behind, faults, via, name, called} = facts;
 	const reasons: Reason[] = [];
@@ -140,20 +146,22 @@ function usable(facts: MemberFacts): Assessment {
 		};
 	}
 
-	// Between one look and the next nothing is known yet: what was found before stands until there is evidence.
+	// Between two assessments nothing new is known: the former state stays until there is evidence.
 	const isDoubtful = !self && !isLinked && former !== undefined && former !== 'alive' && former !== 'degraded';
 	return isDoubtful
 		? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former}
 		: {state: 'alive', why: '', cause: '', key: ''};
 }
 
-/** What a person is to look at when a node has told a wrong address, or may have. */
+/** Advice for an operator when a node advertises, or may advertise, a wrong address. */
 export const advertiseQuestion = 'is --advertise right?';
 
 type Reason = {readonly cause: Cause; readonly why: string; readonly between?: string};
 
-/** Datagrams do not get there either, so what is blocked between the two is no news of its own. */
-function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reason {
+/**
+The member's address is wrong, so datagrams do not arrive there either: a blocked channel is not reported besides.
+*/
+function uncalledReason({address, isUdpIsolated}: MemberFacts, code: string): Reason {
 	const why =
 		{
 			ECONNREFUSED: ' (connection refused)',
@@ -162,7 +170,7 @@ function uncalledReason({address, isDeafToAll}: MemberFacts, code: string): Reas
 		}[code] ?? codeText({code, reason: ''});
 	return {
 		cause: 'uncalled',
-		why: `${isDeafToAll ? `nobody can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
+		why: `${isUdpIsolated ? `no node can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
 	};
 }
 
@@ -171,7 +179,7 @@ function faultReason({
 	address,
 	called,
 	faults,
-	isDeafToAll,
+	isUdpIsolated,
 	observer,
 	id,
 	name,
@@ -191,9 +199,9 @@ function faultReason({
 	const reason = (why: string): Reason => ({cause, why, between});
 	if (!own) {
 		const to = listText(others);
-		// This node does not see whether others can call it.
+		// This node cannot see whether others can call its address.
 		const orWrong =
-			self && cause === 'udp' && isDeafToAll ? `, or nobody can call ${address}: ${advertiseQuestion}` : '';
+			self && cause === 'udp' && isUdpIsolated ? `, or no node can call ${address}: ${advertiseQuestion}` : '';
 		return reason(
 			cause === 'cut'
 				? `it and ${to} do not reach each other`
@@ -220,7 +228,7 @@ function faultReason({
 	}
 }
 
-/** A process answers at the address of the member, and the two cannot speak. */
+/** A process answers at the address of the member, but the two cannot communicate. */
 function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
 	switch (failure?.code) {
 		case 'not-authenticated':
@@ -245,8 +253,8 @@ export type QuorumFacts = {
 	readonly voters: readonly NodeId[];
 	readonly leader: NodeId | undefined;
 	/**
-	Itself, directly, or through another member. For a leader: what Raft heard within an election timeout
-	(check-quorum).
+	Whether the voter is this node, or is reached directly or through a relay. On a leader: heard by Raft within an
+	election timeout (check-quorum).
 	*/
 	readonly reaches: (voter: NodeId) => boolean;
 };
@@ -259,20 +267,22 @@ export type QuorumView = {
 	readonly needed: number;
 };
 
+/** The number of voters that form a majority. */
 export function quorumSize(voters: number): number {
 	return Math.floor(voters / 2) + 1;
 }
 
+/** The state of the quorum that follows from the reachable voters. */
 export function quorumOf({voters, leader, reaches}: QuorumFacts): QuorumView {
 	const reachable = voters.filter(voter => reaches(voter)).length;
 	const needed = quorumSize(voters.length);
-	// The count decides first: whatever is believed of a leader, "lost" always comes with too few, and "held" never
-	// does.
+	// The count decides first: "lost" always means too few reachable voters, and "held" never does, whatever the known
+	// leader.
 	const state = reachable < needed ? 'lost' : leader === undefined ? 'electing' : 'held';
 	return {state, leader, voters: voters.length, reachable, needed};
 }
 
-/** `0.9 s`, `4 s`, `2 min`, `3 h`: measured, and no more exact than it matters. */
+/** A duration for people: `0.9 s`, `4 s`, `2 min`, `3 h`. Rounded down. */
 export function ageText(ms: number): string {
 	const s = ms / 1000;
 	if (s < 1) return `${(Math.floor(s * 10) / 10).toFixed(1)} s`;

@@ -1,10 +1,10 @@
 /**
-Carries the frames of agreement and administration around a link that does not work: through one member that reaches
-both ends. A follower that is cut off from its leader alone is served that way, and no election comes of it.
+Carries Raft and admin frames around a broken link, through one member that reaches both ends. A follower that is cut
+off from its leader alone keeps its leader this way, and needs no election.
 
-A frame is relayed once: the relay takes it only from the member that made it and hands it only to the member it is for.
-Live messages need no relay; gossip finds its own way. A relay could forge what it carries, as any member could already
-say anything to a peer: Raft trusts its members.
+A frame is relayed at most once: the relay accepts it only from its origin, and delivers it only to its destination.
+Live messages need no relay, because gossip routes around the link. A relay could forge the frames that it carries, but
+Raft trusts its members already.
 */
 import type {NodeId} from '../message.ts';
 import type {Links} from '../ports.ts';
@@ -14,33 +14,33 @@ export type RelayOptions = {
 	readonly self: NodeId;
 	readonly links: Pick<Links, 'send' | 'speaks' | 'state'>;
 	readonly isMember: (node: NodeId) => boolean;
-	/** `self` when the peer is reached directly, the member to go through else; `undefined` for neither. */
+	/** `self` when the peer is reached directly, else the relay to use; `undefined` when neither works. */
 	readonly reach: (node: NodeId) => NodeId | undefined;
-	/** A bound was hit. */
+	/** Counts a bound that was reached. */
 	readonly bound: (name: string) => void;
 };
 
-/** What a relay frame is, and what the receiver is to do with it. */
+/** The verdict on a relay frame, for its receiver. */
 export type Relayed =
 	| {readonly type: 'deliver'; readonly from: NodeId; readonly inner: Buffer}
 	| {readonly type: 'done'}
 	| {readonly type: 'refused'};
 
-/** The version of the protocol that has relay frames. */
+/** The first protocol version with relay frames. */
 const protocolOfRelay = 2;
-/** Frames of others that this node carries between two beats (25 ms), bytes: about 20 MiB a second. */
+/** Bytes of frames of other nodes that this node carries per tick (25 ms): about 20 MiB a second. */
 export const relayBytesMax = 512 * 1024;
 const relayed: ReadonlySet<number> = new Set([kinds.raft, kinds.manage, kinds.managed]);
 
 export class Relay {
 	readonly #options: RelayOptions;
-	#carriedBytes = 0;
+	#relayedBytes = 0;
 
 	constructor(options: RelayOptions) {
 		this.#options = options;
 	}
 
-	/** Directly where that works, else through a member that reaches the peer. */
+	/** Sends directly where that works, else through a member that reaches the peer. */
 	send(to: NodeId, frame: Buffer): boolean {
 		const {self, links, reach} = this.#options;
 		const via = reach(to);
@@ -52,23 +52,24 @@ export class Relay {
 	/** @param peer the other end of the link that the frame came over */
 	onFrame(peer: NodeId, frame: Buffer): Relayed {
 		const {self, isMember, links} = this.#options;
-		const carried = decodeRelay(frame);
-		if (!carried || !relayed.has(carried.inner[0]!)) return refused;
-		const {from, to, inner} = carried;
+		const decoded = decodeRelay(frame);
+		if (!decoded || !relayed.has(decoded.inner[0]!)) return refused;
+		const {from, to, inner} = decoded;
 		if (!isMember(from) || !isMember(to) || from === self || from === to) return refused;
 		if (to === self) return from === peer ? refused : {type: 'deliver', from, inner};
-		// Not from its maker: it has been relayed once.
+		// Not from its origin: it has been relayed once already.
 		if (from !== peer) return refused;
-		const isOver = this.#carriedBytes + frame.length > relayBytesMax;
+		const isOver = this.#relayedBytes + frame.length > relayBytesMax;
 		if (!isOver && (links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame]))
-			this.#carriedBytes += frame.length;
-		// Without a link no bound is hit: the maker has not heard yet that this way is closed too.
+			this.#relayedBytes += frame.length;
+		// Without a link no bound is reached: the origin has not learned yet that this path is broken too.
 		else if (isOver || links.state(to).state === 'up') this.#options.bound('relay');
 		return done;
 	}
 
+	/** Starts a new interval of the byte bound. */
 	tick(): void {
-		this.#carriedBytes = 0;
+		this.#relayedBytes = 0;
 	}
 }
 

@@ -1,8 +1,9 @@
 /**
-Does the seed list of a member lead to another cluster of the same name? That happens where nodes that were meant to be
-one cluster were started alone, and got `--bootstrap` later. Beacons tell it where there is discovery. Elsewhere nobody
-would: a node that has data stays in its own cluster, and asks nobody once it has a leader. So the seeds at which no
-member is known are asked now and then, until they answer for this cluster. The one that is asked learns of it as well.
+Checks whether the seed list of a member leads to another cluster of the same name. This happens when nodes that were
+meant to form one cluster were started alone, and got `--bootstrap` later. With discovery, beacons reveal it. Without
+discovery nothing would: a node with data stays in its own cluster, and asks no address while it has a leader. So the
+seeds at which no member is known are asked periodically, until they answer for this cluster. The question informs the
+other node as well.
 */
 import {DapssError} from '../errors.ts';
 import type {PeerFinder} from '../ports.ts';
@@ -11,23 +12,25 @@ import {PeerSearch, type Asked} from './peer-search.ts';
 
 export type SeedWatchOptions = {
 	readonly seeds: readonly string[];
-	/** Where this node is reached. */
+	/** The advertised address of this node. */
 	readonly address: string;
 	readonly clusterId: () => string;
 	readonly peers: Pick<PeerFinder, 'ask'>;
 	readonly nowMs: () => number;
 	readonly question: () => Buffer;
-	/** A node of another cluster answered at this address. */
+	/** Called when a node of another cluster answers at this address. */
 	readonly foreign: (clusterId: string, address: string) => void;
 };
 
-/** Two questions fit into the time for which another cluster counts as heard lately. */
+/**
+Two questions must fit into the time for which another cluster counts as recently heard (`identity-conflicts.ts`).
+*/
 const againMs = 4000;
 
 export class SeedWatch {
 	readonly #options: SeedWatchOptions;
 	readonly #search: PeerSearch;
-	/** Seeds that need no further question: a node of this cluster, or none of its name, is there. */
+	/** Seeds that need no further question: a node of this cluster, or of another name or secret, answers there. */
 	readonly #settled = new Set<string>();
 
 	constructor(options: SeedWatchOptions) {
@@ -37,8 +40,11 @@ export class SeedWatch {
 		this.#search = new PeerSearch({peers, nowMs, question, againMs, onAsked: asked => this.#onAsked(asked)});
 	}
 
-	/** Now and then. @param members addresses of the members */
-	look(members: ReadonlySet<string>): void {
+	/**
+	Asks the seeds that are due. Called periodically.
+	@param members addresses of the members
+	*/
+	check(members: ReadonlySet<string>): void {
 		this.#search.ask(this.#options.seeds.filter(seed => !this.#settled.has(seed) && !members.has(seed)));
 	}
 

@@ -1,11 +1,12 @@
 /**
-Found a new cluster on what one survivor of a lost quorum has. Unsafe by its nature: nobody can say whether the lost
-voters had agreed to more than this node knows, so everything that its log has is taken for agreed, and what only the
-others had is gone. The new cluster has an id of its own: nodes of the old one that come back are refused, never merged.
+Creates a new cluster from the data of one survivor, when the old cluster has lost its quorum for good (etcd:
+`--force-new-cluster`). The operation is unsafe. No one knows whether the lost voters had committed more than this
+node's log holds. So every entry in this log counts as committed, and entries that only the other nodes had are lost.
+The new cluster gets an id of its own: nodes of the old cluster that come back are refused, never merged.
 
-It is written as a snapshot that takes the place of the whole log, in a term that no node of the old cluster has been in
-under this id. The history of the old cluster goes with the log, so a node that joins later does not live through it and
-meet the old members there. One record of the Raft log decides: before it is on the disk all is as it was.
+The new state is written as a snapshot that replaces the whole log, in a term that no node of the old cluster has been
+in under this id. Replacing the log also removes the old members from it, so nodes that join later do not try to reach
+them. One record of the Raft log is the commit point: until it is on the disk, the old state holds.
 */
 import {ClusterState, type Bounds} from '../cluster-state/cluster-state.ts';
 import type {RaftStore} from '../control/raft-store.ts';
@@ -14,18 +15,21 @@ import type {NodeId, Topic} from '../message.ts';
 import {decodeConfigurationData, type Configuration} from '../raft/configuration.ts';
 import type {Recovered} from '../raft/raft.ts';
 
-/** What a stopped node has of its cluster. */
+/** The state of a stopped node: its cluster, its log position and its topics. */
 export type SurvivorReport = {
 	readonly node: NodeId;
-	/** Empty when it has none. */
+	/** Empty when the node has no name. */
 	readonly name: string;
 	readonly clusterId: string;
-	/** The newest entry. Of several survivors the one with the highest term, then index, has the most. */
+	/**
+	The position of the last entry. Of several survivors, the one with the highest term, then index, has the most
+	entries.
+	*/
 	readonly last: {readonly term: number; readonly index: number};
-	/** Known to be agreed up to here; what is behind it may have been or not. */
+	/** The highest index known to be committed; later entries may have been committed or not. */
 	readonly commit: number;
 	readonly voters: readonly NodeId[];
-	/** The others, who are left out. */
+	/** The other members, which the new cluster leaves out. */
 	readonly lost: ReadonlyArray<{
 		readonly id: NodeId;
 		readonly name: string;
@@ -36,7 +40,7 @@ export type SurvivorReport = {
 	readonly topics: readonly Topic[];
 };
 
-/** What all of a log comes to, whether it was agreed or not. */
+/** The state after every entry of the log, whether it is known to be committed or not. */
 export function replay(
 	{snapshot, entries}: Recovered,
 	bounds: Bounds,
@@ -57,12 +61,15 @@ export function replay(
 	return {topics, configuration};
 }
 
-/** @throws `refused` when there is nothing to recover, or no need */
+/**
+The report for the operator, and the state from which the new cluster starts.
+@throws `refused` when there is nothing to recover, or no need for it
+*/
 export function surveySurvivor(
 	recovered: Recovered,
 	node: NodeId,
 	bounds: Bounds,
-): {readonly remains: SurvivorReport; readonly topics: ClusterState} {
+): {readonly report: SurvivorReport; readonly topics: ClusterState} {
 	const {snapshot, entries, hardState} = recovered;
 	const {
 		topics,
@@ -84,7 +91,7 @@ export function surveySurvivor(
 	const last = entries.at(-1) ?? snapshot!;
 	return {
 		topics,
-		remains: {
+		report: {
 			node,
 			name: topics.name(node),
 			address,
@@ -102,11 +109,11 @@ export function surveySurvivor(
 }
 
 /**
-Make this node the only voter of a new cluster. Resolves when it is so on the disk; `store` is of no use afterwards.
+Makes this node the only voter of a new cluster. Resolves when that is on the disk; `store` must not be used afterwards.
 */
 export async function forceNewCluster(
 	store: RaftStore,
-	{remains: {node, last}, topics}: ReturnType<typeof surveySurvivor>,
+	{report: {node, last}, topics}: ReturnType<typeof surveySurvivor>,
 	clusterId: string,
 ): Promise<void> {
 	const index = last.index + 1;

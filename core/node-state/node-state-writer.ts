@@ -1,7 +1,6 @@
 /**
-Keeps `node.json` up to date: what must outlive a restart is written when it changes, one write after the other. The
-members are in it for the day on which the Raft log is damaged: without them a node that was told of nobody would not
-find its cluster again.
+Keeps `node.json` up to date: state that must survive a restart is written when it changes, one write after the other.
+The members are included in case the Raft log is damaged: a node without seeds could not find its cluster otherwise.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -15,7 +14,7 @@ export type NodeStateWriterOptions = {
 	readonly interests: DesiredSubscriptions;
 	readonly clusterId: () => string;
 	readonly lamport: Lamport;
-	/** As known before this node had to join anew. */
+	/** The members known before this node had to join again. */
 	readonly former: KeptState['members'];
 	readonly write: (state: KeptState) => Promise<void>;
 	readonly failed: (error: unknown) => void;
@@ -23,7 +22,7 @@ export type NodeStateWriterOptions = {
 
 export class NodeStateWriter {
 	readonly #options: NodeStateWriterOptions;
-	/** The part that was written last which follows from what is agreed. */
+	/** The last written part that is derived from the agreed state, as JSON. */
 	#agreed = '';
 	#saving: Promise<void> = Promise.resolve();
 	#left: KeptState['left'];
@@ -33,7 +32,7 @@ export class NodeStateWriter {
 		this.#options = options;
 	}
 
-	/** Resolves when the state as it is then is on the disk. */
+	/** Resolves when the state at the time of the call, or a later one, is on the disk. */
 	save(): Promise<void> {
 		const {write, failed, lamport} = this.#options;
 		this.#saving = this.#saving
@@ -47,7 +46,7 @@ export class NodeStateWriter {
 		return this.#saving;
 	}
 
-	/** This node left its cluster, or asked to, or stays. Resolves when the disk knows it too. */
+	/** Records that this node left its cluster, asked to leave, or stays. Resolves when that is on the disk. */
 	left(left: KeptState['left']): Promise<void> {
 		if (left !== this.#left || !this.#leftSaved) {
 			this.#left = left;
@@ -57,7 +56,7 @@ export class NodeStateWriter {
 		return this.#leftSaved;
 	}
 
-	/** What is agreed has changed: write it down if it is any of what is kept. */
+	/** The agreed state changed: writes the file if a part of it depends on the change. */
 	agreed(): void {
 		const {members, since} = this.#state();
 		const agreed = JSON.stringify([members, since]);
@@ -66,7 +65,9 @@ export class NodeStateWriter {
 		void this.save().catch(() => undefined);
 	}
 
-	/** Resolves when the next stamp is below a ceiling that is on the disk; `undefined` when it is. */
+	/**
+	`undefined` when the next Lamport stamp is below a ceiling that is on the disk; otherwise resolves when it is.
+	*/
 	stampable(): Promise<void> | undefined {
 		const {lamport} = this.#options;
 		if (lamport.isPersisted) return undefined;
@@ -74,7 +75,7 @@ export class NodeStateWriter {
 		return this.save();
 	}
 
-	/** All that was to be written is, or has failed. */
+	/** Resolves when every pending write has finished or failed. */
 	async settled(): Promise<void> {
 		await this.#saving.catch(() => undefined);
 	}
@@ -83,7 +84,8 @@ export class NodeStateWriter {
 		const {self, topics, interests, clusterId, lamport, former} = this.#options;
 		const agreed = topics.members().map(({id, address}) => [id, address] as const);
 		const isMember = topics.address(self) !== undefined;
-		// A log that is young names those who were there in the beginning, who may be gone.
+		// A log that is being replayed lists the first members of the cluster, which may be gone: keep the known ones
+		// until then.
 		const members = new Map([...(isMember ? [[self, topics.address(self)!] as const] : former), ...agreed]);
 		return {
 			clusterId: clusterId(),

@@ -1,42 +1,43 @@
 /**
-What a node keeps of itself, in `node.json`: who it is, which life this is, and where its cluster was, so that it finds
-it again when the Raft log that knows better is lost. The file carries a checksum over all it says: one flipped digit of
-the incarnation would use sequence numbers twice.
+The state that a node keeps in `node.json`: its identity, its incarnation, and the addresses of its cluster, so that it
+finds the cluster again if its Raft log is lost. The file has a checksum over its content: a flipped digit of the
+incarnation would cause sequence numbers to be used twice.
 */
 import {crc32c} from '../crc32c.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
 import {createIdentity, identityFrom, type Identity} from '../wire/seal.ts';
 
-/** What the running node keeps up to date. */
+/** The part that the running node keeps up to date. */
 export type KeptState = {
 	readonly clusterId: string;
-	/** Ceiling of the Lamport clock. */
+	/** The ceiling of the Lamport clock: no stamp above it was sent. */
 	readonly lamport: number;
 	/** The node's own topics. */
 	readonly topics: readonly Topic[];
-	/** The agreed members, this node too once it is one; at most `membersMax`. */
+	/** The agreed members, including this node once it is a member; at most `membersMax`. */
 	readonly members: ReadonlyArray<readonly [NodeId, string]>;
-	/** From which Lamport time on the node's own topics are subscribed to. */
+	/** The Lamport time at which each of the node's own subscriptions begins. */
 	readonly since: ReadonlyArray<readonly [Topic, number]>;
 	/**
-	`true`: the node left its cluster on purpose, and starts again under a new id. `asked`: it asked for that; whether
-	it was agreed, it did not learn.
+	`true`: the node left its cluster on purpose, and starts again under a new id. `asked`: it asked to leave, and did
+	not learn whether that was agreed.
 	*/
 	readonly left?: 'asked' | true | undefined;
 };
 export type NodeState = KeptState & {
 	readonly identity: Identity;
 	readonly incarnation: number;
-	/** What it knew was set aside: it joins its cluster again, and never founds one. */
+	/** The former state was set aside: the node joins its cluster again, and never founds one. */
 	readonly mustJoin: boolean;
-	/** Raft's files are on their way into this folder. */
+	/** The folder that Raft's files are being moved to; `undefined` when no move is under way. */
 	readonly aside: string | undefined;
 };
 
-/** Addresses that are kept; each of them knows all others. */
+/** Bound on the addresses that are kept; each of those nodes knows all the others. */
 export const membersMax = 64;
 const version = 2;
 
+/** The state of a node that has never run. */
 export function freshState(identity = createIdentity()): NodeState {
 	return {
 		identity,
@@ -80,10 +81,12 @@ export function stateToJson({
 	return {...body, checksum: checksumOf(body)};
 }
 
-/** The state in the parsed file, or what is wrong with it. `newer`: it is whole, and was written by a newer program. */
+/**
+Parses the file's JSON. Returns the problem if it is damaged; with `newer` if it is intact and of a newer program.
+*/
 export function stateFromJson(json: unknown): NodeState | {readonly problem: string; readonly newer?: string} {
 	const {checksum, ...body} = Object(json) as Record<string, unknown>;
-	// The first version had no checksum, and knew less. A folder of that time must not be taken for a damaged one.
+	// Version 1 had no checksum and fewer fields. A folder of that version is not damaged.
 	const isFirst = body['version'] === 1 && checksum === undefined;
 	if (!isFirst && checksum !== checksumOf(body)) return {problem: 'its checksum is not that of its content'};
 	const {
@@ -135,7 +138,7 @@ export function stateFromJson(json: unknown): NodeState | {readonly problem: str
 	};
 }
 
-/** Over the text, in which keys keep their order. */
+/** CRC-32C of the JSON text; the keys keep their order. */
 function checksumOf(body: object): number {
 	return crc32c(JSON.stringify(body));
 }

@@ -1,8 +1,8 @@
 /**
-What a node finds of itself when it starts: its identity and its Raft log, or, when one of them is damaged or the node
-left its cluster, a new identity. A log with a hole may lack a vote or an entry that was acknowledged, so nobody may go
-on under the old id: all of it is set aside whole, and the node joins its cluster again as another one that happens to
-have the old one's topics.
+Opens the state of a node at its start: its identity and its Raft log. If one of them is damaged, or the node left its
+cluster, the node gets a new identity. A Raft log with a hole may lack a vote or an acknowledged entry, so the old id
+must not be used again: its files are set aside as a whole, and the node joins its cluster again as a new member with
+the old topics.
 */
 import {RaftStore, type Blobs} from '../control/raft-store.ts';
 import {DamagedError, errorMessage, NewerVersionError} from '../errors.ts';
@@ -14,40 +14,46 @@ import {salvage} from './salvage.ts';
 
 export type NodeStateIo = {
 	/**
-	Before anything is opened, as opening changes files.
-	@throws {NewerVersionError} when a newer program wrote any of what is there
+	Called before anything is opened, because opening changes files.
+	@throws {NewerVersionError} when a newer program wrote one of the files
 	*/
 	expectKnownFormats(): Promise<void>;
-	/** The parsed `node.json`; `undefined` when there is none. @throws {DamagedError} when it is no JSON */
+	/**
+	The parsed `node.json`; `undefined` when there is none.
+	@throws {DamagedError} when it is not JSON
+	*/
 	readState(): Promise<unknown>;
 	writeState(json: unknown): Promise<void>;
 	openLog(): Promise<Log & {readonly damaged: ReadonlyArray<{readonly file: string; readonly position: number}>}>;
 	readonly blobs: Blobs;
 	/**
-	Make a folder for what is damaged, or for what belongs to a node that left, with a copy of `node.json` in it. Its
-	name.
+	Creates a folder for damaged files, or for the files of a node that left, with a copy of `node.json` in it. Resolves
+	with its name.
 	*/
 	reserve(why: 'damaged' | 'left'): Promise<string>;
-	/** Move Raft's files there, as far as they are not there yet. */
+	/** Moves Raft's files into that folder, as far as they are not there yet. */
 	moveAside(name: string): Promise<void>;
-	/** @default one by the chance of the machine */
+	/** @default a random identity */
 	createIdentity?(): Identity;
 };
 export type OpenedNodeState = {
 	readonly state: NodeState;
 	readonly store: RaftStore;
-	/** Why the old files were set aside at this start, and where. */
+	/** Why the old files were set aside at this start, and their folder. */
 	readonly quarantined:
 		{readonly problem: string; readonly folder: string; readonly formerId: NodeId | undefined} | undefined;
 };
 
-/** @param address where this node is reached: its former self was there. @throws `storage`, {NewerVersionError} */
+/**
+@param address the advertised address of this node, which its former identity had too
+@throws `storage`, {NewerVersionError}
+*/
 export async function openNodeState(io: NodeStateIo, address: string): Promise<OpenedNodeState> {
 	await io.expectKnownFormats();
-	let found = await readState(io);
-	if (found && !('problem' in found) && found.aside !== undefined) {
-		await io.moveAside(found.aside);
-		found = {...found, aside: undefined};
+	let read = await readState(io);
+	if (read && !('problem' in read) && read.aside !== undefined) {
+		await io.moveAside(read.aside);
+		read = {...read, aside: undefined};
 	}
 
 	const log = await io.openLog();
@@ -57,22 +63,22 @@ export async function openNodeState(io: NodeStateIo, address: string): Promise<O
 					problem: `the Raft log is damaged (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
 				}
 			: await openStore(log, io.blobs);
-	const hasLeft = found !== undefined && !('problem' in found) && found.left === true;
+	const hasLeft = read !== undefined && !('problem' in read) && read.left === true;
 	const problem =
-		found && 'problem' in found ? found.problem : 'problem' in opened ? opened.problem : missing(found, opened);
+		read && 'problem' in read ? read.problem : 'problem' in opened ? opened.problem : missingPart(read, opened);
 	if (!hasLeft && problem === undefined && !('problem' in opened))
 		return {
-			state: (found as NodeState | undefined) ?? freshState(io.createIdentity?.()),
+			state: (read as NodeState | undefined) ?? freshState(io.createIdentity?.()),
 			store: opened,
 			quarantined: undefined,
 		};
 
-	const former = found && !('problem' in found) ? found : undefined;
-	const agreed = await salvage(log, io.blobs);
+	const former = read && !('problem' in read) ? read : undefined;
+	const salvaged = await salvage(log, io.blobs);
 	await log[Symbol.asyncDispose]();
-	const formerId = former?.identity.id ?? agreed.members().find(member => member.address === address)?.id;
+	const formerId = former?.identity.id ?? salvaged.members().find(member => member.address === address)?.id;
 	const since = new Map<Topic, number>(
-		agreed.topics().flatMap(({name, subscribers}) => {
+		salvaged.topics().flatMap(({name, subscribers}) => {
 			const time = formerId === undefined ? undefined : subscribers.get(formerId);
 			return time === undefined || (former && !former.topics.includes(name)) ? [] : [[name, time] as const];
 		}),
@@ -82,11 +88,14 @@ export async function openNodeState(io: NodeStateIo, address: string): Promise<O
 	const state: NodeState = {
 		identity: io.createIdentity?.() ?? createIdentity(),
 		incarnation: 0,
-		clusterId: former?.clusterId || agreed.clusterId,
+		clusterId: former?.clusterId || salvaged.clusterId,
 		lamport: former?.lamport ?? 0,
 		topics: former?.topics ?? [...since.keys()],
 		members: [
-			...new Map([...agreed.members().map(({id, address: at}) => [id, at] as const), ...(former?.members ?? [])]),
+			...new Map([
+				...salvaged.members().map(({id, address: at}) => [id, at] as const),
+				...(former?.members ?? []),
+			]),
 		].filter(([id, at]) => id !== formerId && at !== address && at !== ''),
 		since: [...since],
 		mustJoin: true,
@@ -124,8 +133,8 @@ async function openStore(log: Log, blobs: Blobs): Promise<RaftStore | {readonly 
 	}
 }
 
-/** One of the two is gone as a whole. */
-function missing(
+/** The part that is missingPart as a whole, when the other one shows that it existed. */
+function missingPart(
 	state: NodeState | {readonly problem: string} | undefined,
 	store: RaftStore | {readonly problem: string},
 ): string | undefined {

@@ -1,6 +1,6 @@
 /**
-What the good part of a damaged Raft log still tells: which cluster it was, who its members were and where, who
-subscribed to what. None of it is agreed any more. It serves to find the cluster again, which then says what holds.
+Reads the intact part of a damaged Raft log: the cluster id, the members and their addresses, and the subscriptions.
+This state is no longer agreed. It only helps the node to find its cluster again, which then provides the agreed state.
 */
 import {ClusterState} from '../cluster-state/cluster-state.ts';
 import {readSnapshot, snapshotIndexOf, type Blobs} from '../control/raft-store.ts';
@@ -11,7 +11,10 @@ import {decodeRecord} from '../raft/records.ts';
 
 const readBytes = 1024 * 1024;
 
-/** Read what can be read, pass over what cannot. @throws what the disk says */
+/**
+Reads all intact records and snapshots, and skips the others.
+@throws errors of the disk
+*/
 export async function salvage(log: Log, blobs: Blobs): Promise<ClusterState> {
 	const topics = new ClusterState({topicsMax: Infinity, membersMax: Infinity});
 	const stored = (await blobs.list()).flatMap(name => snapshotIndexOf(name) ?? []).toSorted((a, b) => a - b);

@@ -49,7 +49,7 @@ export function createEntering(
 			isNameChosen: name.isChosen,
 			...(resignations.length > 0 ? {resignations} : {}),
 		}),
-		tell: text => hooks.waitFor(text),
+		onWaiting: text => hooks.waitFor(text),
 		refused: error => hooks.refused(error),
 		joined: answer => hooks.joined(answer),
 		found() {

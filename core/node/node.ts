@@ -379,7 +379,7 @@ export class Node implements ServedBroker {
 	/** Members as the cluster told a node that joins, until its own log names them. */
 	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.run(clusterId);
-		this.#peerDirectory.tell(members);
+		this.#peerDirectory.report(members);
 	}
 
 	// What comes in.
@@ -454,7 +454,7 @@ export class Node implements ServedBroker {
 
 	/** A member of this cluster, which this node does not know, called. */
 	onStranger(peer: NodeId, address: string): void {
-		if (this.phase === 'running') this.#peerDirectory.meet(peer, address);
+		if (this.phase === 'running') this.#peerDirectory.acceptCaller(peer, address);
 	}
 
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {

@@ -8,10 +8,10 @@ import type {Control} from '../control/control.ts';
 import type {BrokerEvent} from '../events.ts';
 import type {Refusal} from '../io/net/channel.ts';
 import {Claim} from '../membership/claim.ts';
-import {Doubles} from '../membership/doubles.ts';
+import {DuplicateProcesses} from '../membership/duplicate-processes.ts';
 import {IdentityGate} from '../membership/identity-gate.ts';
 import {Namer, type WantedName} from '../membership/naming.ts';
-import {Sightings} from '../membership/sightings.ts';
+import {IdentityConflicts} from '../membership/identity-conflicts.ts';
 import type {NodeId} from '../message.ts';
 import type {Links} from '../ports.ts';
 import {decodeControl, encodeControl} from '../wire/wire.ts';
@@ -35,8 +35,8 @@ export type OwnIdentityOptions = {
 export class OwnIdentity {
 	readonly claim: Claim;
 	readonly gate: IdentityGate;
-	readonly doubles: Doubles;
-	readonly sightings: Sightings;
+	readonly doubles: DuplicateProcesses;
+	readonly sightings: IdentityConflicts;
 	readonly #namer: Namer;
 	readonly #options: OwnIdentityOptions;
 	#wasMember = false;
@@ -47,7 +47,7 @@ export class OwnIdentity {
 		const {state: topics} = control;
 		const hasLeader = (): boolean => control.raft.leader !== undefined;
 		this.#options = options;
-		this.sightings = new Sightings({cluster, clusterId, nowMs, emit});
+		this.sightings = new IdentityConflicts({cluster, clusterId, nowMs, emit});
 		this.claim = new Claim({
 			self,
 			incarnation,
@@ -75,7 +75,7 @@ export class OwnIdentity {
 			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
 			warn: text => emit({type: 'warning', text}),
 		});
-		this.doubles = new Doubles({
+		this.doubles = new DuplicateProcesses({
 			nowMs,
 			agreed: peer => topics.instance(peer),
 			ask: (peer, other) => void links.send(peer, [encodeControl('probe', {other})]),

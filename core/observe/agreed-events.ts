@@ -1,10 +1,8 @@
-/**
-What was agreed, as an event of the node. Pure.
-*/
+/** The events for changes of the agreed state. Pure. */
 import type {ClusterStateEvent} from '../cluster-state/cluster-state.ts';
 import type {BrokerEvent} from '../events.ts';
 
-/** `undefined` for what is told elsewhere, or not at all: a member is told of once it is heard. */
+/** `undefined` for a change that is no event here. A new member, for example, is reported when it is first heard. */
 export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 	switch (event.type) {
 		case 'subscribed':

@@ -1,6 +1,4 @@
-/**
-What retention deleted and why, and what was agreed of a topic, in words. Pure.
-*/
+/** The texts of events about deleted messages and about topics. Pure. */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import {keptText} from './kept-words.ts';
@@ -16,7 +14,7 @@ const reasons: Readonly<Record<Deleted['reason'], string>> = {
 
 type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
 
-/** @param label of a node */
+/** @param label gives the label of a node */
 export function topicWords(
 	{topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>,
 	label: (id: NodeId) => string,
@@ -25,6 +23,7 @@ export function topicWords(
 	return `topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }
 
+/** Such as `news: 12 messages (3400 bytes) deleted, all read: the topic was deleted`. */
 export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {
 	return `${printable(topicText(topic))}: ${messagesText(messages)} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;
 }

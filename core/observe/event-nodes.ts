@@ -1,12 +1,13 @@
 /**
-Which nodes an event mentions: those whose names are recorded with it, so that it can be told in names also after they
+The nodes that an event mentions. Their names are recorded with the event, so that it can be shown with names after they
 have left.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 
-const nobody: readonly NodeId[] = [];
+const none: readonly NodeId[] = [];
 
+/** The ids of these nodes. */
 export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 	switch (event.type) {
 		case 'ready':
@@ -32,7 +33,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 			return event.sides.flat();
 		case 'missed':
 			return [event.origin];
-		// A message is on the hot path; a reader has the members.
+		// Messages are on the hot path, and their readers know the members.
 		case 'message':
 		case 'paused':
 		case 'waiting':
@@ -46,7 +47,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'deleted':
 		case 'warning':
 		case 'stopped':
-			return nobody;
+			return none;
 		default:
 			return event satisfies never;
 	}

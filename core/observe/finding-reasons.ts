@@ -1,6 +1,6 @@
 /**
-What a finding of `check` is about, by a word that stays, and how bad it may be. `docs/troubleshooting.md` explains each
-of them; a test compares it with this table.
+The reason codes of the findings of `check`, with the severities that each may have. The codes are stable.
+`docs/troubleshooting.md` explains each one; a test compares it with this table.
 */
 export const findingReasons = {
 	'no-quorum': ['no-quorum'],

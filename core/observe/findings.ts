@@ -1,9 +1,9 @@
 /**
-Is the cluster well? A snapshot → findings, worst first, each with its reason and with what to do. `dapss-tui check` and
-the console's `:check` draw the same ones.
+The findings of `check`: the problems of the cluster in a snapshot, the most severe first, each with a reason code and
+advice. `dapss-tui check` and `:check` in the console show the same findings.
 
-Healthy means usable: the quorum is held, every voter can be worked with, and no pair of members is cut off from each
-other. Pure.
+Healthy means usable: the quorum is held, every voter is usable, and no pair of members is cut off from each other.
+Pure.
 */
 import {parseAddress} from '../address.ts';
 import type {ErrorCode} from '../errors.ts';
@@ -26,7 +26,7 @@ import {
 } from './quorum-health.ts';
 import {messagesText} from './topic-text.ts';
 
-/** `warning` does not make a cluster unhealthy. */
+/** The code `warning` does not make a cluster unhealthy. */
 export type Finding = {
 	readonly code: 'no-quorum' | 'no-leader' | 'unhealthy' | 'warning';
 	readonly reason: FindingReason;
@@ -36,23 +36,24 @@ export type Finding = {
 
 export type FindingsOptions = {
 	/**
-	Index that a quorum confirmed just now, or the code of the error that it answered with; `undefined`: it was not
-	asked.
+	The index that a quorum has just confirmed, or the code of the error; `undefined` when no confirmation was
+	requested.
 	*/
 	readonly confirmed?: number | ErrorCode | undefined;
-	/** What commands begin with: `dapss-tui ` or `:`. */
+	/** The prefix of commands in advice: `dapss-tui ` or `:`. */
 	readonly command: string;
 };
 
 type Context = {
 	readonly snapshot: Snapshot;
-	readonly outlook: QuorumHealth;
+	readonly quorum: QuorumHealth;
 	readonly label: Label;
 	readonly command: string;
 };
 
+/** All findings, the quorum first. */
 export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOptions): readonly Finding[] {
-	const context: Context = {snapshot, command, outlook: quorumHealthOf(snapshot), label: labelsOf(snapshot.members)};
+	const context: Context = {snapshot, command, quorum: quorumHealthOf(snapshot), label: labelsOf(snapshot.members)};
 	return [
 		...quorumFindings(context, confirmed),
 		...identityFindings(context),
@@ -66,82 +67,95 @@ export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOpt
 function quorumFindings(context: Context, confirmed: number | ErrorCode | undefined): readonly Finding[] {
 	const {
 		snapshot: {raft, phase},
-		outlook,
 	} = context;
-	// Admitted, and stopped before the log of the cluster came.
-	if (raft.voters.length === 0 && phase === 'running')
-		return [
-			{
-				code: 'no-leader',
-				reason: 'no-log',
-				problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it',
-				advice: 'The leader sends the log once the two are connected. Look at the voters: the majority of them must be up.',
-			},
-		];
-	if (raft.voters.length === 0) return []; // What the node waits for is said below.
-	const count = `${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed`;
-	const away = outlook.missing.filter(({state}) => state !== 'left');
-	const missing = away.length === 0 ? '' : `; missing: ${away.map(voter => missingText(voter, context)).join(', ')}`;
-	if (raft.quorum === 'lost') {
-		return [
-			{
-				code: 'no-quorum',
-				reason: 'no-quorum',
-				problem: `No quorum: ${count}${missing}`,
-				advice: `${adviceOf(context)} Until then nothing can be agreed; messages go on flowing among the nodes that reach one another.`,
-			},
-		];
-	}
-
-	if (raft.quorum === 'electing')
-		return [
-			{
-				code: 'no-leader',
-				reason: 'electing',
-				problem: `No leader in term ${raft.term}: ${count}, an election is under way`,
-				advice: 'An election takes about a second. If it lasts, look at the events of the voters.',
-			},
-		];
-	if (confirmed === 'no-quorum' || confirmed === 'no-leader')
-		return [
-			{
-				code: confirmed,
-				reason: 'quorum-regained',
-				problem: `The quorum did not confirm (${confirmed}); by now it is held again: ${count}`,
-				advice: 'Look again in a moment.',
-			},
-		];
-	if (typeof confirmed === 'string')
-		return [
-			{
-				code: 'unhealthy',
-				reason: 'unconfirmed',
-				problem: `The quorum did not confirm: ${confirmed}`,
-				advice: 'Try again; if it lasts, look at the events of the node and of the leader.',
-			},
-		];
-	if (outlook.missing.length > 0 && outlook.spare <= 0)
-		return [
-			{
-				code: 'unhealthy',
-				reason: 'no-spare-voter',
-				problem: `No further voter may fail: ${outlook.present} of ${outlook.voters} are there, ${outlook.needed} needed${missing}`,
-				advice: adviceOf(context),
-			},
-		];
-	if (raft.applied < raft.commit)
-		return [
-			{
-				code: 'warning',
-				reason: 'catching-up',
-				problem: `The node is ${raft.commit - raft.applied} agreed entries behind`,
-				advice: 'It is catching up.',
-			},
-		];
-	return [];
+	// Without voters a node that is not running is still joining: `nodeFindings` reports the condition it waits for.
+	if (raft.voters.length === 0) return phase === 'running' ? [noLogFinding] : [];
+	const finding =
+		noQuorumFinding(context) ??
+		unconfirmedFinding(context, confirmed) ??
+		noSpareVoterFinding(context) ??
+		catchingUpFinding(context);
+	return finding ? [finding] : [];
 }
 
-/** Another cluster of the name, or another process under the identity of a member. */
+/** This node was admitted, and stopped before it received the log of the cluster. */
+const noLogFinding: Finding = {
+	code: 'no-leader',
+	reason: 'no-log',
+	problem: 'This node was admitted but has no Raft log yet: no leader reaches it',
+	advice: 'The leader sends the log once the two are connected. Check the voters: a majority of them must be up.',
+};
+
+function noQuorumFinding(context: Context): Finding | undefined {
+	const {raft} = context.snapshot;
+	if (raft.quorum === 'lost')
+		return {
+			code: 'no-quorum',
+			reason: 'no-quorum',
+			problem: `No quorum: ${votersText(context)}${missingVotersText(context)}`,
+			advice: `${quorumAdvice(context)} Until then nothing can be agreed; live messages still flow among the nodes that reach one another.`,
+		};
+	if (raft.quorum === 'electing')
+		return {
+			code: 'no-leader',
+			reason: 'electing',
+			problem: `No leader in term ${raft.term}: ${votersText(context)}, an election is under way`,
+			advice: 'An election takes about a second. If it lasts, check the events of the voters.',
+		};
+	return undefined;
+}
+
+/** This node believes that the quorum is held, but a quorum did not confirm its read index. */
+function unconfirmedFinding(context: Context, confirmed: number | ErrorCode | undefined): Finding | undefined {
+	if (confirmed === 'no-quorum' || confirmed === 'no-leader')
+		return {
+			code: confirmed,
+			reason: 'quorum-regained',
+			problem: `The quorum did not confirm (${confirmed}), but is held again now: ${votersText(context)}`,
+			advice: 'Check again in a moment.',
+		};
+	if (typeof confirmed === 'string')
+		return {
+			code: 'unhealthy',
+			reason: 'unconfirmed',
+			problem: `The quorum did not confirm: ${confirmed}`,
+			advice: 'Try again. If it lasts, check the events of the node and of the leader.',
+		};
+	return undefined;
+}
+
+function noSpareVoterFinding(context: Context): Finding | undefined {
+	const {missing, spare, present, voters, needed} = context.quorum;
+	if (missing.length === 0 || spare > 0) return undefined;
+	return {
+		code: 'unhealthy',
+		reason: 'no-spare-voter',
+		problem: `No further voter may fail: ${present} of ${voters} are present, ${needed} needed${missingVotersText(context)}`,
+		advice: quorumAdvice(context),
+	};
+}
+
+function catchingUpFinding({snapshot: {raft}}: Context): Finding | undefined {
+	if (raft.applied >= raft.commit) return undefined;
+	return {
+		code: 'warning',
+		reason: 'catching-up',
+		problem: `The node has ${raft.commit - raft.applied} committed entries left to apply`,
+		advice: 'It is catching up.',
+	};
+}
+
+function votersText({snapshot: {raft}, quorum}: Context): string {
+	return `${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${quorum.needed} needed`;
+}
+
+/** Voters that left are not listed as missing: they have a finding of their own. */
+function missingVotersText(context: Context): string {
+	const missing = context.quorum.missing.filter(({state}) => state !== 'left');
+	return missing.length === 0 ? '' : `; missing: ${missing.map(voter => missingText(voter, context)).join(', ')}`;
+}
+
+/** Another cluster of the same name, and other processes with the identity of a member. */
 function identityFindings({
 	snapshot: {foreign, duplicates, cluster, clusterId, address},
 	label,
@@ -150,7 +164,7 @@ function identityFindings({
 		...foreign.map((other): Finding => ({
 			code: 'unhealthy',
 			reason: 'two-clusters',
-			problem: `Two clusters of the name ${cluster} meet: ${clusterId.slice(0, 8)} (this node, ${address}) and ${other.clusterId.slice(0, 8)} (${other.address})`,
+			problem: `Two clusters have the name ${cluster}: ${clusterId.slice(0, 8)} (this node, ${address}) and ${other.clusterId.slice(0, 8)} (${other.address})`,
 			advice: `They are not merged. Stop one side and start its nodes with empty data folders and --bootstrap ${address} (or ${other.address}, to keep the other), or give it another --cluster.`,
 		})),
 		...duplicates.map(({id, address: kept, other}): Finding => ({
@@ -163,7 +177,7 @@ function identityFindings({
 }
 
 /**
-One finding for each member that is to blame alone, and what is between it and the others; one for each pair else.
+One finding for each member that alone is blamed, with its faults to all other members; otherwise one for each pair.
 */
 function cutFindings(context: Context): readonly Finding[] {
 	const {
@@ -171,7 +185,7 @@ function cutFindings(context: Context): readonly Finding[] {
 	} = context;
 	const groups = new Map<string, CutSnapshot[]>();
 	for (const cut of cuts) {
-		// Its address is wrong: what else is said of the pair follows from that.
+		// An address is wrong: the other faults of the pair follow from that.
 		if (
 			cut.what === 'udp' &&
 			cut.between.some(id => members.find(member => member.id === id)?.cause === 'uncalled')
@@ -216,7 +230,7 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 			return {
 				code: 'unhealthy',
 				reason: 'udp-blocked',
-				problem: `UDP is blocked between ${pair} for ${forText}: failure detection goes over TCP`,
+				problem: `UDP is blocked between ${pair} for ${forText}: failure detection uses TCP`,
 				advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`,
 			};
 		case 'all':
@@ -232,76 +246,65 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 }
 
 function memberFindings(context: Context): readonly Finding[] {
-	const {
-		snapshot: {members, cuts},
-		outlook,
-		label,
-	} = context;
-	return members.flatMap((member): Finding[] => {
-		const {id, state, voter, why, downMs, address, self} = member;
-		const name = `${label(id)} (${address}${why === '' ? '' : `, ${why}`})`;
-		const votes = voter ? `, and votes${outlook.spare > 0 ? `: ${meaningOf(outlook)}` : ''}` : '';
-		const since = downMs === undefined ? '' : ` for ${ageText(downMs)}`;
-		switch (state) {
-			case 'alive':
-				return [];
-			// Somebody stopped it; only a vote is missed.
-			case 'left':
-				return voter
-					? [
-							{
-								code: 'unhealthy',
-								reason: 'stopped',
-								problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`,
-								advice: `Start it again, or take its vote away for good: ${context.command}peer remove ${label(id)}`,
-							},
-						]
-					: [];
-			case 'degraded': {
-				const isSaid =
-					member.cause !== 'uncalled' &&
-					cuts.some(
-						cut =>
-							cut.between.includes(id) &&
-							(self ||
-								cut.blamed.includes(id) ||
-								cut.between.some(end => members.find(other => other.id === end)?.self)),
-					);
-				return isSaid
-					? []
-					: [
-							{
-								code: 'unhealthy',
-								reason: 'degraded',
-								problem: `${name} is degraded${since}${votes}`,
-								advice: degradedAdvice(member, context),
-							},
-						];
-			}
+	return context.snapshot.members.flatMap(member => memberFinding(member, context) ?? []);
+}
 
-			case 'suspect':
-				return [
-					{
-						code: 'unhealthy',
-						reason: 'suspect',
-						problem: `${name} is suspect${since}${votes}`,
-						advice: 'It may be busy or about to be found unreachable: look again in a moment.',
-					},
-				];
-			case 'unreachable':
-			case 'down':
-				return [
-					{
-						code: 'unhealthy',
-						reason: state,
-						problem: `${name} is ${state}${since}${votes}`,
-						advice: goneAdvice(member, context),
-					},
-				];
-			default:
-				return state satisfies never;
-		}
-	});
+function memberFinding(member: MemberSnapshot, context: Context): Finding | undefined {
+	const {quorum, label, command} = context;
+	const {id, state, voter, why, downMs, address} = member;
+	const name = `${label(id)} (${address}${why === '' ? '' : `, ${why}`})`;
+	const votes = voter ? `, and votes${quorum.spare > 0 ? `: ${meaningOf(quorum)}` : ''}` : '';
+	const since = downMs === undefined ? '' : ` for ${ageText(downMs)}`;
+	switch (state) {
+		case 'alive':
+			return undefined;
+		// An operator stopped it, so only a missing vote is a problem.
+		case 'left':
+			if (!voter) return undefined;
+			return {
+				code: 'unhealthy',
+				reason: 'stopped',
+				problem: `${label(id)} (${address}) was stopped on purpose${since}${votes}`,
+				advice: `Start it again, or take its vote away for good: ${command}peer remove ${label(id)}`,
+			};
+		case 'degraded':
+			if (hasCutFinding(member, context)) return undefined;
+			return {
+				code: 'unhealthy',
+				reason: 'degraded',
+				problem: `${name} is degraded${since}${votes}`,
+				advice: degradedAdvice(member, context),
+			};
+		case 'suspect':
+			return {
+				code: 'unhealthy',
+				reason: 'suspect',
+				problem: `${name} is suspect${since}${votes}`,
+				advice: 'It may be busy, or it may become unreachable: check again in a moment.',
+			};
+		case 'unreachable':
+		case 'down':
+			return {
+				code: 'unhealthy',
+				reason: state,
+				problem: `${name} is ${state}${since}${votes}`,
+				advice: goneAdvice(member, context),
+			};
+		default:
+			return state satisfies never;
+	}
+}
+
+/** The findings of the cuts report this degraded member already. */
+function hasCutFinding({id, self, cause}: MemberSnapshot, {snapshot: {members, cuts}}: Context): boolean {
+	const isSelf = (end: string): boolean => members.find(member => member.id === end)?.self ?? false;
+	return (
+		cause !== 'uncalled' &&
+		cuts.some(
+			({between, blamed}) =>
+				between.includes(id) && (self || blamed.includes(id) || between.some(end => isSelf(end))),
+		)
+	);
 }
 
 function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Context): string {
@@ -316,26 +319,28 @@ function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Co
 		case 'cluster':
 			return 'If it is meant to be a member here, stop it and start it with an empty data folder.';
 		case 'behind':
-			return `Look at its disk and at its events: dapss-tui events --server ${address}`;
+			return `Check its disk and its events: dapss-tui events --server ${address}`;
 		case 'leaderless':
-			return `It takes part in no agreement. Look at its events: dapss-tui events --server ${address}`;
+			return `It takes no part in Raft. Check its events: dapss-tui events --server ${address}`;
 		default:
 			return `Repair the network between ${label(id)} and the other members.`;
 	}
 }
 
-/**
-With a quorum a member that is gone can be taken out; without one, only what the finding about the quorum says helps.
-*/
-function goneAdvice({cause, downMs, id, address}: MemberSnapshot, {outlook, label, command}: Context): string {
+/** With a quorum, a member that is gone can be removed. Without one, only the advice of the quorum finding helps. */
+function goneAdvice({cause, downMs, id, address}: MemberSnapshot, {quorum, label, command}: Context): string {
 	if (cause === 'identity') return `Find out which node runs at ${address}, and start ${label(id)} again.`;
 	const start = 'Start it again, or repair the network to it.';
-	return outlook.spare >= 0 && (downMs ?? 0) >= lostMs
+	return quorum.spare >= 0 && (downMs ?? 0) >= lostMs
 		? `${start} If it is gone for good: ${command}peer remove ${label(id)}`
 		: start;
 }
 
-function partitionFindings({snapshot: {partition, self, members}, label}: Context): readonly Finding[] {
+function partitionFindings(context: Context): readonly Finding[] {
+	const {
+		snapshot: {partition},
+		label,
+	} = context;
 	if (partition.state === 'whole') return [];
 	const sides = partition.sides
 		.map((side, index) => `${side.map(id => label(id)).join(' ')}${index === partition.quorum ? ' (quorum)' : ''}`)
@@ -350,38 +355,44 @@ function partitionFindings({snapshot: {partition, self, members}, label}: Contex
 				advice: 'Wait.',
 			},
 		];
-	if (partition.isFarHeard === false) {
-		// What answers the call and is refused is said of the member.
-		const far = partition.sides
-			.filter(side => !side.includes(self))
-			.flat()
-			.filter(id => members.find(member => member.id === id)?.state !== 'degraded');
-		if (far.length === 0) return [];
-		const silent = ageText(partition.sinceMs + (partition.detectedMs ?? 0));
-		const waiting =
-			partition.waiting > 0
-				? `; at least ${messagesText(partition.waiting, 'own')} ${partition.waiting === 1 ? 'waits' : 'wait'} for ${far.length === 1 ? 'it' : 'them'}`
-				: '';
-		return [
-			{
-				code: 'unhealthy',
-				reason: 'silent',
-				problem: `${far.length} ${far.length === 1 ? 'member does' : 'members do'} not answer for ${silent}: ${far.map(id => label(id)).join(', ')}; whether ${far.length === 1 ? 'it runs' : 'they run'} is not known here${waiting}`,
-				advice: `Look at ${far.length === 1 ? 'its host: go on with it if it is stopped, or repair the network to it' : 'their hosts: go on with those that are stopped, or repair the network to them'}. What waits is delivered after that.`,
-			},
-		];
-	}
+	if (partition.isFarHeard === false) return silentFindings(context);
 
 	return [
 		{
 			code: 'unhealthy',
 			reason: 'partitioned',
-			problem: `Partitioned for ${since}: ${sides}; at least ${messagesText(partition.waiting, 'own')} ${partition.waiting === 1 ? 'waits' : 'wait'} for the far side`,
-			advice: 'Repair the network between the sides. What waits is delivered after that.',
+			problem: `Partitioned for ${since}: ${sides}; ${waitingText(partition.waiting)} the far side`,
+			advice: `Repair the network between the sides. ${waitingAdvice}`,
 		},
 	];
 }
 
+/** No member of the far sides is heard, so it is unknown whether they run. */
+function silentFindings({snapshot: {partition, self, members}, label}: Context): readonly Finding[] {
+	// Degraded members answer, and have a finding of their own.
+	const far = partition.sides
+		.filter(side => !side.includes(self))
+		.flat()
+		.filter(id => members.find(member => member.id === id)?.state !== 'degraded');
+	if (far.length === 0) return [];
+	const isOne = far.length === 1;
+	const forText = ageText(partition.sinceMs + (partition.detectedMs ?? 0));
+	const waiting = partition.waiting > 0 ? `; ${waitingText(partition.waiting)} ${isOne ? 'it' : 'them'}` : '';
+	return [
+		{
+			code: 'unhealthy',
+			reason: 'silent',
+			problem: `${far.length} ${isOne ? 'member has' : 'members have'} not answered for ${forText}: ${far.map(id => label(id)).join(', ')}; whether ${isOne ? 'it runs' : 'they run'} is unknown${waiting}`,
+			advice: `Check ${isOne ? 'its host: resume the process if it is stopped, or repair the network to it' : 'their hosts: resume the processes that are stopped, or repair the network to them'}. ${waitingAdvice}`,
+		},
+	];
+}
+
+const waitingAdvice = 'The waiting messages are delivered after that.';
+
+function waitingText(waiting: number): string {
+	return `at least ${messagesText(waiting, 'own')} ${waiting === 1 ? 'waits' : 'wait'} for`;
+}
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 	const {phase, detail, faults, insecure, counters, topics} = snapshot;
 	const holes = topics.filter(({missing}) => missing > 0);
@@ -393,7 +404,7 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 						code: 'unhealthy',
 						reason: 'not-running',
 						problem: `The node is ${phase}${detail === '' ? '' : `: ${detail}`}`,
-						advice: phase === 'joining' ? joiningAdvice(detail) : 'Look again in a moment.',
+						advice: phase === 'joining' ? joiningAdvice(detail) : 'Check again in a moment.',
 					},
 				] as const)),
 		...(hasUnauthenticatedPeers(counters)
@@ -431,7 +442,7 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 					{
 						code: 'warning',
 						reason: 'messages-lost',
-						problem: `The disk lost messages that no other node has given back: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`,
+						problem: `The disk lost messages that no other node has returned: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`,
 						advice: 'Start the nodes that are down: they may have them. Check the disk.',
 					},
 				] as const)
@@ -443,12 +454,12 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 function joiningAdvice(detail: string): string {
 	return isAdmission(detail)
 		? 'Members of the cluster answer. If it lasts, the events of the leader say why they do not admit this node.'
-		: 'Start the nodes that it waits for; are the addresses after --bootstrap right?';
+		: 'Start the nodes that it waits for, and check the addresses after --bootstrap.';
 }
 
-function adviceOf({outlook, command}: Context): string {
-	const remedy = remedyOf(outlook, command).replaceAll('`', '');
-	return remedy === '' ? 'Look again in a moment.' : sentence(remedy);
+function quorumAdvice({quorum, command}: Context): string {
+	const remedy = remedyOf(quorum, command).replaceAll('`', '');
+	return remedy === '' ? 'Check again in a moment.' : sentence(remedy);
 }
 
 function sentence(text: string): string {

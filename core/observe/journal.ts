@@ -1,20 +1,19 @@
 /**
-What happened, as one stream: events with the time they were recorded, the newest of them and of the messages kept for
-those who come later. Counters instead of events on the hot path: a batch costs one entry in a ring, however many
-messages it has.
+The events of a node with the time they were recorded. Keeps the newest events and messages for readers that connect
+later. On the hot path it only counts: a batch costs one entry in a ring, however many messages it has.
 */
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {bodiesOf, type NodeId, type StoredBatch} from '../message.ts';
 import type {MessageSnapshot} from '../snapshot.ts';
 import {nodesOf} from './event-nodes.ts';
 
-/** One who follows the events. */
+/** A reader of the events. */
 export type EventWatch = Disposable & {
-	/** What happened since the last call, oldest first. */
+	/** The events since the last call, oldest first. */
 	take(): RecordedEvent[];
-	/** Nothing will be recorded any more. */
+	/** No more events will be recorded. */
 	readonly isClosed: boolean;
-	/** There is something to take, or all is over. */
+	/** Called when there are new events, or when the journal has closed. */
 	onNews: () => void;
 };
 
@@ -22,36 +21,37 @@ type Watcher = {queue: RecordedEvent[]; leftOut: number; isClosed: boolean; onNe
 
 export type JournalOptions = {
 	readonly wallMs: () => number;
-	/** Name of a member; empty when it has none. @default nobody has one */
+	/** The name of a member; empty when it has none. @default no member has a name */
 	readonly nameOf?: (node: NodeId) => string;
 	readonly feedMax: number;
 	readonly eventsMax: number;
 	readonly previewBytes: number;
 };
 
-/** Names of former members that are remembered. */
+/** Bound on the names of former members that are remembered. */
 const namesMax = 1024;
-/** Events that one reader may be behind; then it is told how many were left out. */
+/** Bound on the events that are queued for one reader; later ones are dropped and counted in a warning. */
 const watcherMax = 10_000;
 
 export class Journal {
 	delivered = 0;
 	readonly rejected = new Map<string, number>();
 	readonly bounds = new Map<string, number>();
-	/** When each was hit last, by the wall clock. */
+	/** When each bound was last reached, in wall time. */
 	readonly boundsAtMs = new Map<string, number>();
 	#events: RecordedEvent[] = [];
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
 	readonly #watchers = new Set<Watcher>();
 	readonly #options: JournalOptions;
-	/** Names as they were last, also of members that left. */
+	/** The last known name of each node, also of members that left. */
 	readonly #names = new Map<NodeId, string>();
 
 	constructor(options: JournalOptions) {
 		this.#options = options;
 	}
 
+	/** Records an event with the present wall time and the names of its nodes. */
 	record(event: BrokerEvent): void {
 		const names = this.#namesIn(event);
 		const recorded: RecordedEvent = {at: this.#options.wallMs(), ...event, ...(names && {names})};
@@ -73,8 +73,8 @@ export class Journal {
 	}
 
 	/**
-	Count a refusal; the first of its kind, and then each power of two, is also an event: a flood must not fill the
-	journal.
+	Counts a rejection. Only the first of its kind and then each power of two is an event, so that a flood does not fill
+	the journal.
 	*/
 	reject(from: string, reason: Extract<BrokerEvent, {type: 'rejected'}>['reason']): void {
 		const count = (this.rejected.get(reason) ?? 0) + 1;
@@ -82,13 +82,13 @@ export class Journal {
 		if (Number.isInteger(Math.log2(count))) this.record({type: 'rejected', from, reason, count});
 	}
 
-	/** Count a bound that was hit. */
+	/** Counts a bound that was reached. */
 	bound(name: string): void {
 		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
 		this.boundsAtMs.set(name, this.#options.wallMs());
 	}
 
-	/** Messages for the feed and the counters. Those who follow the events read messages from the log. */
+	/** Adds messages to the feed and the counters. Readers of events get messages from the log instead. */
 	deliver(items: readonly StoredBatch[]): void {
 		const {feedMax} = this.#options;
 		for (const item of items) {
@@ -97,7 +97,7 @@ export class Journal {
 			this.#feedMessages += item.batch.count;
 		}
 
-		// Keeps the fewest batches that hold `feedMax` messages.
+		// Keep the smallest number of batches that hold `feedMax` messages.
 		let drop = 0;
 		while (drop < this.#feed.length - 1 && this.#feedMessages - this.#feed[drop]!.batch.count >= feedMax) {
 			this.#feedMessages -= this.#feed[drop]!.batch.count;
@@ -148,7 +148,7 @@ export class Journal {
 		return rows;
 	}
 
-	/** Events from this call on. Dispose of it at the end. */
+	/** Watches the events from this call on. The caller disposes of the watch. */
 	watch(): EventWatch {
 		const {wallMs} = this.#options;
 		const watcher: Watcher = {queue: [], leftOut: 0, isClosed: false, onNews() {}};
@@ -163,7 +163,7 @@ export class Journal {
 					queue.push({
 						at: wallMs(),
 						type: 'warning',
-						text: `${leftOut} events were left out: who follows them was more than ${watcherMax} behind`,
+						text: `${leftOut} events were left out: the reader was more than ${watcherMax} behind`,
 					});
 				return queue;
 			},
@@ -198,7 +198,7 @@ export class Journal {
 		return rows.length > 0 ? Object.fromEntries(rows) : undefined;
 	}
 
-	/** Readers get what is left, then end. */
+	/** Readers get the events that are left, then end. */
 	close(): void {
 		for (const watcher of this.#watchers) {
 			watcher.isClosed = true;

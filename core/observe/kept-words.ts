@@ -1,10 +1,9 @@
-/**
-What is kept of a topic, and how much, in words. Pure.
-*/
+/** The retention of a topic as text. Pure. */
 import type {TopicSettings} from '../topic-settings.ts';
 
 export {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../cluster-state/retention-bounds.ts';
 
+/** Such as `1.5 MiB`. */
 export function bytesText(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
 	const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -18,7 +17,7 @@ export function bytesText(bytes: number): string {
 	return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** Such as `7 d, 256 MiB`; what is not set is left out, and of nothing the text is empty. */
+/** Such as `7 d, 256 MiB`. A setting that is not given is left out; empty without any. */
 export function keptText({retainAgeS, retainBytes}: TopicSettings): string {
 	return [
 		...(retainAgeS === undefined ? [] : [spanText(retainAgeS)]),
@@ -27,7 +26,8 @@ export function keptText({retainAgeS, retainBytes}: TopicSettings): string {
 }
 
 /**
-The same for a narrow column, in the units of the flags: `7d 256M`. What has no short exact form is rounded: `~1d`.
+The same for a narrow column, in the units of the flags: `7d 256M`. A value without a short exact form is rounded:
+`~1d`.
 */
 export function keptBrief({retainAgeS, retainBytes}: TopicSettings): string {
 	return [
@@ -36,7 +36,7 @@ export function keptBrief({retainAgeS, retainBytes}: TopicSettings): string {
 	].join(' ');
 }
 
-/** What is kept was said for the topic, and is not just what the node is configured to keep. */
+/** The topic has retention settings of its own, beside those of the node. */
 export function hasOwnRetention({settings}: {readonly settings?: TopicSettings}): boolean {
 	return Object.keys(settings ?? {}).length > 0;
 }

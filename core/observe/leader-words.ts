@@ -1,6 +1,6 @@
 /**
-Who leads and why, in words: the same ones for a log and for the console. Pure; each gives its own names for nodes and
-durations.
+The text of a change of the leader, with its cause. Logs and the console share it. Pure: the caller passes the labels of
+nodes and the format of durations.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -8,7 +8,7 @@ import type {NodeId} from '../message.ts';
 export type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 export type Spoken = {readonly name: (id: NodeId) => string; readonly duration: (ms: number) => string};
 
-/** `3f2a leads term 4: 9c41 was silent for 620 ms; 0.7 s without a leader` */
+/** Such as `3f2a leads term 4: 9c41 was silent for 620 ms; 0.7 s without a leader`. */
 export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): string {
 	const {term, leader, withoutLeaderMs} = event;
 	const head = leader === undefined ? `no leader in term ${term}` : `${name(leader)} leads term ${term}`;
@@ -21,7 +21,7 @@ export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): strin
 	return parts.length === 0 ? head : `${head}: ${parts.join('; ')}`;
 }
 
-/** `9c41 hands leadership to 3f2a, asked through b7d0` */
+/** Such as `9c41 hands leadership to 3f2a, asked through b7d0`. */
 export function transferWords(
 	{from, to, by}: Extract<BrokerEvent, {readonly type: 'transfer'}>,
 	{name}: Pick<Spoken, 'name'>,

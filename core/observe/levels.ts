@@ -1,10 +1,11 @@
 /**
-How much an event matters: one table for every log, so that a filter on levels finds the same in all of them. Pure.
+The level of each event: one table for all logs, so that a filter on levels gives the same result in each of them. Pure.
 */
 import type {RecordedEvent} from '../events.ts';
 
 export type Level = 'info' | 'warn' | 'error';
 
+/** `error`: messages or the quorum are at risk. `warn`: an operator may have to act. */
 export function levelOf(event: RecordedEvent): Level {
 	switch (event.type) {
 		case 'leader':
@@ -45,7 +46,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'stopped':
 			return 'info';
 		default: {
-			const newer: never = event; // Of a newer node.
+			const newer: never = event; // From a newer node.
 			return typeof newer === 'object' ? 'info' : newer;
 		}
 	}

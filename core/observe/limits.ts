@@ -1,42 +1,43 @@
 /**
-What `check` says of limits: each that is reached or was hit in the last minutes, by the name of its setting, with what
-helps. Pure.
+The findings of `check` about limits: each limit that is reached, or was reached in the last minutes, with the name of
+its setting and advice. Pure.
 */
 import {ageText} from '../membership/reachability.ts';
 import type {Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
 
-/** What was hit longer ago than this is in the counters only. */
+/** A limit that was reached longer ago is visible in the counters only. */
 const freshMs = 10 * 60_000;
 
 type Limited = {readonly reason: FindingReason; readonly problem: string; readonly advice: string};
 
-/** Bounds whose remedy is known, by their name among the counters. */
+/** Bounds with specific advice, by the name of their counter. */
 const known: Readonly<
 	Record<string, {readonly reason: FindingReason; readonly what: string; readonly advice: string}>
 > = {
 	topics: {
 		reason: 'bound-topics',
-		what: 'The limit of topics (limits.topics) was hit',
+		what: 'The limit of topics (limits.topics) was reached',
 		advice: 'Raise limits.topics in config.json, delete topics that are not needed, or unsubscribe from them.',
 	},
 	connections: {
 		reason: 'bound-connections',
-		what: 'Connections were refused: the limit (limits.connections, or what ulimit -n leaves for them) was hit',
-		advice: 'Close clients, connect them to other nodes, or raise limits.connections and what the process may open (ulimit -n).',
+		what: 'Connections were refused: the limit (limits.connections, or what ulimit -n leaves for them) was reached',
+		advice: 'Close clients, connect them to other nodes, or raise limits.connections and the limit of open files (ulimit -n).',
 	},
 	disk: {
 		reason: 'bound-disk',
 		what: 'The disk was full, and messages were refused',
-		advice: 'Make room on it, or keep less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.',
+		advice: 'Free space on it, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.',
 	},
 	'open-files': {
 		reason: 'bound-open-files',
-		what: 'The process could open no more files (ulimit -n)',
-		advice: 'Let the process open more files, or lower limits.connections and limits.open_files.',
+		what: 'The process could not open more files (ulimit -n)',
+		advice: 'Raise the limit of open files, or lower limits.connections and limits.open_files.',
 	},
 };
 
+/** The findings, with counts since the start of the node. */
 export function limitFindings({
 	atMs,
 	topicSlots,
@@ -55,7 +56,7 @@ export function limitFindings({
 					{
 						reason: 'topics-full' as const,
 						problem: `The limit of topics is reached: ${topicSlots.used} of ${topicSlots.max} (limits.topics); new ones are refused`,
-						advice: `${known['topics']!.advice} A topic without messages and subscribers goes by itself.`,
+						advice: `${known['topics']!.advice} A topic without messages and subscribers is removed automatically.`,
 					},
 				]
 			: []),
@@ -74,8 +75,8 @@ export function limitFindings({
 			? [
 					{
 						reason: 'bounds' as const,
-						problem: `Bounds were hit: ${others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', ')}`,
-						advice: 'A peer or a reader was too slow, or too much came at once.',
+						problem: `Bounds were reached: ${others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', ')}`,
+						advice: 'A peer or a reader was too slow, or too many messages arrived at once.',
 					},
 				]
 			: []),

@@ -1,6 +1,6 @@
 /**
-How a node is called in front of people: by its name, or, before it has one, by the first 8 digits of its id. Names come
-from the network, so they are made printable here. Ids in full stand in the inspector and in JSON.
+The label of a node in texts for people: its name, or the first 8 digits of its id if it has none. Names come from the
+network, so they are made printable here. Full ids appear in the inspector and in JSON.
 */
 import type {MemberSnapshot} from '../snapshot.ts';
 import {fitCells, printable, widthOf} from './printable.ts';
@@ -13,17 +13,19 @@ export function shortId(id: string): string {
 	return printable(id.slice(0, 8));
 }
 
-/** `name`: empty or `undefined` when there is none. */
+/** `name`: empty or `undefined` when the node has none. */
 export function labelOf(id: string, name: string | undefined): string {
 	return name ? printable(name) : shortId(id);
 }
 
 const labels = new WeakMap<readonly Named[], Label>();
-/** By the names: the same names give the same function, so that a row of a console is not drawn again for it. */
+/**
+Label functions by their names: equal names give the same function, so that rows of a console are not drawn again.
+*/
 const recent = new Map<string, Label>();
 const recentMax = 16;
 
-/** Made once for each list of members: a frame asks often. */
+/** The label function for these members, cached for each list because a frame asks for it often. */
 export function labelsOf(members: readonly Named[]): Label {
 	const known = labels.get(members);
 	if (known) return known;
@@ -41,12 +43,12 @@ export function labelsOf(members: readonly Named[]): Label {
 	return label;
 }
 
-/** For an event: by the names that it carries. */
+/** The label function for an event, from the names that it carries. */
 export function labelsIn({names}: {readonly names?: Readonly<Record<string, string>>}): Label {
 	return id => labelOf(id, names && Object.hasOwn(names, id) ? names[id] : undefined);
 }
 
-/** A node got a name. Its label may be the new name already, so the id says which node it is. */
+/** The text of a `named` event. The label of the node may be the new name already, so the text gives its id. */
 export function namedWords({
 	id,
 	name,
@@ -59,7 +61,7 @@ export function namedWords({
 	return `${shortId(id)} is named ${printable(name)}${was === undefined ? '' : ` (was ${printable(was)})`}`;
 }
 
-/** A refusal without the address it begins with, which stands before it. */
+/** The reason of a refusal without the leading address, which the caller shows before it. */
 export function refusalReason({address, reason}: {readonly address: string; readonly reason: string}): string {
 	return (reason.startsWith(`peer ${address} `) ? reason.slice(`peer ${address} `.length) : reason).replace(
 		/^refuses: /,
@@ -67,19 +69,19 @@ export function refusalReason({address, reason}: {readonly address: string; read
 	);
 }
 
-/** Cells of the longest label, within bounds: for a column. */
+/** The width of the longest label in cells, within `min` and `max`: for a column. */
 export function labelCells(ids: readonly string[], label: Label, min: number, max: number): number {
 	return Math.min(max, Math.max(min, ...ids.map(id => widthOf(label(id)))));
 }
 
-/** How many of the nodes fit into so many cells, each with `extra` cells of its own; at least one. */
+/** How many labels fit into `cells`, each with `extra` cells of its own; at least one. */
 export function labelsThatFit(ids: readonly string[], label: Label, cells: number, extra: number): number {
 	let used = 0;
 	const fitting = ids.findIndex(id => (used += widthOf(label(id)) + extra) > cells);
 	return Math.max(1, fitting === -1 ? ids.length : fitting);
 }
 
-/** For a row that names many: what is longer than so many cells is cut. */
+/** For a row with many labels: cuts each label to at most `cells`. */
 export function shortened(label: Label, cells: number): Label {
 	return id => {
 		const text = label(id);

@@ -1,6 +1,6 @@
 /**
-Notices that this process did not run: a tick is late by `pauseMs` on a clock that never goes back. The process was
-stopped, the machine was suspended, or something blocked the event loop.
+Detects that this process did not run: a tick comes later than `pauseMs` allows, by a monotonic clock. The process was
+stopped, the machine was suspended, or a task blocked the event loop.
 */
 
 export class PauseWatch {
@@ -14,7 +14,10 @@ export class PauseWatch {
 		this.#lastMs = nowMs;
 	}
 
-	/** How long the process has not run until now, if that is a pause; each is reported once. */
+	/**
+	The length of the pause that ends now, in milliseconds; `undefined` when there was none. Each pause is reported
+	once.
+	*/
 	check(nowMs: number): number | undefined {
 		const sinceMs = nowMs - this.#lastMs;
 		if (sinceMs < this.#tickMs + this.#pauseMs) return undefined;
@@ -22,6 +25,7 @@ export class PauseWatch {
 		return Math.round(sinceMs);
 	}
 
+	/** A tick ran. */
 	ticked(nowMs: number): void {
 		this.#lastMs = nowMs;
 	}

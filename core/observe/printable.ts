@@ -1,26 +1,26 @@
 /**
-Text from outside, made visible before a terminal sees it.
+Makes text from outside visible and harmless before a terminal shows it.
 
 A topic, a body, an address or a reason may hold anything: escape sequences that set the clipboard, a carriage return
-that paints over a row, a bidi override that swaps what is read, a joiner that makes one terminal count two cells where
-another counts six. Here every such character becomes a mark that can be read: controls are control pictures (`␛`, `␊`
-is `␤`), whatever has no shape is its code point (`‹U+202E›`), a byte that is not UTF-8 is `‹ff›`.
+that overwrites a row, a bidi override that reorders the text, or a joiner for which terminals count different widths.
+Every such character is replaced by a visible mark. Controls become control pictures (`␛`; `␤` for a newline),
+characters without a shape become their code point (`‹U+202E›`), and bytes that are not UTF-8 become `‹ff›`.
 
-What is left has the same width everywhere: a grapheme cluster stays whole only if its width as a cluster is the sum of
-the widths of its code points, because some terminals count one way and some the other. Emoji are simplified to what
-both agree on (no skin tone, a family is its members, a flag is its letters). Unicode: UAX 9 (bidi), UAX 29 (clusters),
-UAX 11 (width), UTR 36 (why).
+The remaining text has the same width in every terminal. A grapheme cluster stays intact only if its width as a cluster
+equals the sum of the widths of its code points, because terminals count in either way. Emoji are reduced to a form on
+which both agree: no skin tone, a family becomes its members, a flag its letters. Unicode: UAX 9 (bidi), UAX 29
+(clusters), UAX 11 (width), UTR 36 (security).
 */
 import stringWidth from 'string-width';
 
-/** Text in which every code unit is one cell wide and harmless: most of what is shown. */
+/** Text in which every code unit is harmless and one cell wide: the common case. */
 const plain =
 	/^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
-/** Letters of Japanese, Chinese and Korean that are two cells everywhere and join with nothing. */
+/** Letters of Japanese, Chinese and Korean that are two cells wide in every terminal and do not combine. */
 const wide = /^[\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3]$/v;
-/** Without a shape of its own, or with one that only this terminal's font knows. */
+/** Characters without a shape of their own, or with a shape that depends on the font. */
 const shapeless = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/v;
-/** Vowels and finals of Korean that met no syllable: nothing, one or two cells, depending on the terminal. */
+/** Korean vowels and finals outside a syllable: zero, one or two cells wide, depending on the terminal. */
 const looseJamo = /[\u1160-\u11FF\uD7B0-\uD7FF]/v;
 const otherSpace = /[\p{Zs}--[ ]]/v;
 const mark = /\p{M}/v;
@@ -32,35 +32,35 @@ const emojiShape = '\uFE0F';
 const keycap = '\u20E3';
 
 const segmenter = new Intl.Segmenter('en', {granularity: 'grapheme'});
-/** Marks above one another that a cluster may carry: more reach into other rows. */
+/** Bound on the stacked marks of a cluster: more of them reach into other rows. */
 const marksMax = 2;
-/** Nothing on a screen is longer; bounds the work on a hostile reason or topic. */
+/** Bound on the work for a hostile reason or topic, in code units; nothing longer fits on a screen. */
 const charactersMax = 16_384;
 
 /**
-The text as visible characters: nothing in the result moves a cursor, changes a mode, hides, joins or reverses.
+The text as visible characters: nothing in the result moves the cursor, changes a mode, hides, joins or reverses text.
 
-Idempotent on its own results except that very long text is cut (16,384 code units). Newlines become `␤`, tabs `␉`.
+Idempotent, except that text over 16,384 code units is cut. Newlines become `␤`, tabs `␉`.
 */
 export function printable(text: string): string {
 	if (text.length > charactersMax) return `${printable(text.slice(0, charactersMax))}…`;
 	if (plain.test(text)) return text;
 	let out = '';
-	// Composed first: a syllable of Korean or an accented letter in pieces has a width that terminals disagree on.
+	// Normalize first: terminals disagree on the width of a decomposed Korean syllable or accented letter.
 	for (const {segment} of segmenter.segment(text.normalize('NFC')))
-		out += plain.test(segment) ? segment : remembered(segment);
+		out += plain.test(segment) ? segment : cachedCluster(segment);
 	return out;
 }
 
 /**
-At most `max` bytes of a body as visible text; invalid UTF-8 byte by byte as `‹ff›`. A character that the cut goes
-through is left out.
+At most `max` bytes of a body as visible text; each byte of invalid UTF-8 becomes `‹ff›`. A character that `max` splits
+is left out.
 */
 export function printableBytes(bytes: Uint8Array, max = bytes.length): string {
 	const isCut = bytes.length > max;
 	const view = isCut ? bytes.subarray(0, max) : bytes;
 	let out = '';
-	let start = 0; // Of the valid run that is being read.
+	let start = 0; // The start of the current run of valid bytes.
 	let at = 0;
 	while (at < view.length) {
 		const length = sequenceLength(view, at);
@@ -70,7 +70,7 @@ export function printableBytes(bytes: Uint8Array, max = bytes.length): string {
 		}
 
 		out += decode(view.subarray(start, at));
-		if (isCut && length === -1) return out; // The cut, not the sender, broke this one.
+		if (isCut && length === -1) return out; // `max`, not the sender, split this character.
 		out += `‹${view[at]!.toString(16).padStart(2, '0')}›`;
 		at++;
 		start = at;
@@ -80,7 +80,7 @@ export function printableBytes(bytes: Uint8Array, max = bytes.length): string {
 }
 
 /**
-Printable text in exactly `width` cells: padded with spaces, or cut at a cluster with `…` as its last cell.
+Fits printable text to exactly `width` cells: padded with spaces, or cut at a cluster with `…` as the last cell.
 
 @param text must have been made printable
 */
@@ -101,21 +101,21 @@ export function fitCells(text: string, width: number, align: 'left' | 'right' = 
 	return `${out}…${' '.repeat(width - 1 - used)}`;
 }
 
-/** Cells that printable text takes. */
+/** The width of printable text in cells. */
 export function widthOf(text: string): number {
 	return plain.test(text) ? text.length : stringWidth(text);
 }
 
 /**
-Lines of at most `width` cells, which is at least 2; breaks at clusters, not at words: what is inspected must not lose a
-space.
+Breaks text into lines of at most `width` cells (at least 2). Breaks at clusters, not at words, because inspected text
+must not lose a space.
 */
 export function wrapCells(text: string, width: number, linesMax: number): string[] {
 	const lines: string[] = [];
 	let line = '';
 	let used = 0;
 	for (const {segment} of segmenter.segment(text)) {
-		// A wide letter with a wide mark may be wider than a narrow line: then each has its own.
+		// A wide letter with a wide mark may be wider than a narrow line: then each code point gets its own piece.
 		for (const piece of widthOf(segment) > width ? Array.from(segment) : [segment]) {
 			const next = widthOf(piece);
 			if (used + next > width) {
@@ -134,22 +134,22 @@ export function wrapCells(text: string, width: number, linesMax: number): string
 	return lines;
 }
 
-const shown = new Map<string, string>();
+const clusters = new Map<string, string>();
 
-/** Few different clusters make up most text, and judging one takes microseconds. */
-function remembered(segment: string): string {
-	const known = shown.get(segment);
+/** The cached result of `cluster`. Most text repeats few clusters, and computing one takes microseconds. */
+function cachedCluster(segment: string): string {
+	const known = clusters.get(segment);
 	if (known !== undefined) return known;
 	const text = cluster(segment);
-	if (segment.length > 16) return text; // Rare; not worth its room.
-	if (shown.size >= 4096) shown.clear();
-	shown.set(segment, text);
+	if (segment.length > 16) return text; // Rare, so not worth the memory.
+	if (clusters.size >= 4096) clusters.clear();
+	clusters.set(segment, text);
 	return text;
 }
 
 function cluster(segment: string): string {
 	if (wide.test(segment)) return segment;
-	// Thai and Lao AM in its two parts, a mark and a letter, which all count alike.
+	// The vowel AM of Thai and Lao, split into its mark and its letter, which all terminals count alike.
 	const characters = [...segment.replaceAll('\u0E33', '\u0E4D\u0E32').replaceAll('\u0EB3', '\u0ECD\u0EB2')];
 	const first = characters[0]!;
 	if (pictograph.test(first) || regional.test(first)) return emoji(characters);
@@ -159,7 +159,7 @@ function cluster(segment: string): string {
 			.map(character => (isAlone(character) ? character : code(character)))
 			.join('');
 	let out = '';
-	let marks = marksMax; // A mark needs a letter to stand on, or it changes what we drew before it.
+	let marks = marksMax; // A mark needs a preceding letter; otherwise it would change the text before the cluster.
 	for (const character of characters) {
 		if (mark.test(character) && !shapeless.test(character) && marks < marksMax) {
 			out += character;
@@ -174,15 +174,15 @@ function cluster(segment: string): string {
 	}
 
 	if (isAgreed(out)) return out;
-	// A conjunct of an Indian script is one cluster of several letters; a non-joiner keeps the letters and their widths
-	// apart.
+	// A conjunct of an Indic script is one cluster of several letters. A non-joiner separates the letters and their
+	// widths.
 	const apart = out.replaceAll(/(\p{M})(?=\p{L})/gu, '$1\u200C');
 	if (isAgreed(apart)) return apart;
 	const kept = characters.map(character => (isAlone(character) ? character : code(character))).join('');
 	return isAgreed(kept) ? kept : characters.map(character => code(character)).join('');
 }
 
-/** A cluster that starts with a picture: what it is made of, in the shape that needs no joining. */
+/** Reduces a cluster that starts with a pictograph to parts that need no joining. */
 function emoji(characters: readonly string[]): string {
 	let out = '';
 	for (const [index, character] of characters.entries()) {
@@ -200,7 +200,7 @@ function emoji(characters: readonly string[]): string {
 	return out;
 }
 
-/** Whether counting by cluster and counting by code point come to the same width, whatever stands before and behind. */
+/** Whether the width by cluster equals the width by code point, independent of the neighbouring text. */
 function isAgreed(text: string): boolean {
 	if (plain.test(text)) return true;
 	let sum = 2;
@@ -208,7 +208,7 @@ function isAgreed(text: string): boolean {
 	return sum === stringWidth(`a${text}a`);
 }
 
-/** Whether a character keeps its width whatever stands next to it. */
+/** Whether a character keeps its width, independent of its neighbours. */
 function isAlone(character: string): boolean {
 	return (
 		!shapeless.test(character) &&
@@ -237,8 +237,8 @@ function decode(valid: Uint8Array): string {
 }
 
 /**
-Bytes of the valid UTF-8 sequence at `at`; 0 when it is not one, -1 when the end comes first. Table 3-7 of the Unicode
-standard.
+The length of the valid UTF-8 sequence at `at`: 0 when it is invalid, -1 when the input ends within it. Unicode
+standard, table 3-7.
 */
 function sequenceLength(bytes: Uint8Array, at: number): number {
 	const lead = bytes[at]!;

@@ -1,40 +1,41 @@
 /**
-What the voters that are missing mean for the quorum, and which command helps. One place for `check`, `status` and the
-console, so that they say the same. Pure.
+The effect of missing voters on the quorum, and the command that helps. `check`, `status` and the console share this
+module, so that they agree. Pure.
 */
 import {quorumSize} from '../membership/reachability.ts';
 import type {NodeId} from '../message.ts';
 import type {Counters, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import {labelOf} from './node-label.ts';
 
-/** A voter that is away for longer is not merely starting again. */
+/** A voter that is away for longer than this is not merely restarting. In milliseconds. */
 export const lostMs = 30_000;
 
 export {quorumSize} from '../membership/reachability.ts';
 
-/** A voter that does not count for the quorum now. */
+/** A voter that does not count for the quorum at present. */
 export type MissingVoter = {
 	readonly id: NodeId;
-	/** Empty when it has none. */
+	/** Empty when the node has no name. */
 	readonly name: string;
 	readonly address: string;
 	readonly state: MemberSnapshot['state'];
-	/** Why it does not count; empty when nothing is known of it. */
+	/** Why it does not count; empty when unknown. */
 	readonly cause: string;
 	readonly downMs: number | undefined;
-	/** Away for so long that somebody should decide about it; not one that runs and is refused. */
+	/** Away for so long that an operator should decide; false for a voter that runs and is refused. */
 	readonly isLost: boolean;
 };
 export type QuorumHealth = {
 	readonly voters: number;
 	readonly present: number;
 	readonly needed: number;
-	/** How many more may fail; below zero without a quorum. */
+	/** How many more voters may fail; negative without a quorum. */
 	readonly spare: number;
-	/** Away for longest first. */
+	/** The longest missing first. */
 	readonly missing: readonly MissingVoter[];
 };
 
+/** Counts the voters of a snapshot. */
 export function quorumHealthOf({raft: {voters}, members}: Pick<Snapshot, 'raft' | 'members'>): QuorumHealth {
 	const known = new Map(members.map(member => [member.id, member]));
 	const missing = voters
@@ -60,7 +61,7 @@ export function quorumHealthOf({raft: {voters}, members}: Pick<Snapshot, 'raft' 
 	return {voters: voters.length, present, needed, spare: present - needed, missing};
 }
 
-/** `held: 3 of 3 voters reachable, 2 needed`. The state and the numbers come from one count, so they agree. */
+/** Such as `held: 3 of 3 voters reachable, 2 needed`. The state and the numbers come from one count, so they agree. */
 export function quorumText({
 	quorum,
 	reachableVoters,
@@ -71,27 +72,28 @@ export function quorumText({
 	return {held: `held: ${count}`, electing: `no leader: ${count}`, lost: `LOST: ${count}`}[quorum];
 }
 
+/** A node that answers refuses this one as a node of another cluster. */
 export const unauthenticatedReasons = {
 	problem: 'A node at the address of a member belongs to another cluster of this name, and refuses this one',
 	advice: 'if the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id',
 };
 
 /**
-Since its start this node was refused as one of another cluster: the others may have gone on without it (`dapss-tui
-recover`).
+Whether peers have refused this node, since its start, as one of another cluster: they may have created a new cluster
+without it (`dapss-tui recover`).
 */
 export function hasUnauthenticatedPeers({rejected}: Counters): boolean {
 	return (rejected['call-cluster'] ?? 0) > 0;
 }
 
-/** `2 of 3 voters left: no further may fail` */
+/** Such as `2 of 3 voters left: no further may fail`. */
 export function meaningOf({voters, present, needed, spare}: QuorumHealth): string {
 	const left = `${present} of ${voters} voters left`;
 	if (spare < 0) return `${left}, ${needed} needed: nothing can be agreed`;
 	return `${left}: ${spare === 0 ? 'no further may fail' : `${spare} more may fail`}`;
 }
 
-/** What helps with members that run and refuse one another, by the cause. To start them again does not. */
+/** The advice for members that run and refuse one another, by cause. Restarting them does not help. */
 export const refusalRemedies: ReadonlyMap<string, string> = new Map([
 	[
 		'not-authenticated',
@@ -102,13 +104,14 @@ export const refusalRemedies: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
-What to do about the missing voters; commands begin with `command`: `dapss-tui ` or `:`. Empty when none is missing.
+The advice for the missing voters, as clauses joined by `;`. `command` is the prefix of commands: `dapss-tui ` or `:`.
+Empty when no voter is missing.
 */
 export function remedyOf({needed, present, spare, missing}: QuorumHealth, command: string): string {
 	const refused = missing.filter(({cause}) => refusalRemedies.has(cause));
 	const remedies = [...new Set(refused.map(({cause}) => refusalRemedies.get(cause)!))];
 	const gone = missing.filter(voter => !refused.includes(voter));
-	// Those that run are enough: nobody should think of `recover`.
+	// If the voters that run are enough for a quorum, `recover` must not be suggested.
 	if (gone.length > 0 && refused.length < needed - present)
 		remedies.push(goneRemedy({missing: gone, present: present + refused.length, needed, spare}, command));
 	else if (gone.length > 0 && spare >= 0) remedies.push(goneRemedy({missing: gone, present, needed, spare}, command));
@@ -128,6 +131,6 @@ function goneRemedy(
 	}
 
 	const start = `start ${missing.length === 1 ? 'it' : `${needed - present} of the missing nodes`} again, or repair the network: then nothing is lost`;
-	// The node must not run: this is no command of its console.
+	// `recover` needs a stopped node, so it is no command of the console.
 	return `${start}. Only if ${missing.length === 1 ? 'its disk is' : 'their disks are'} gone for good: stop this node and run \`dapss-tui recover\` for it (unsafe; --help says what it costs)`;
 }

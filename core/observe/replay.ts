@@ -1,36 +1,36 @@
 /**
-Tells news from what was agreed before this process could know of it. What a node reads back from its own log, and what
-a leader had committed when the node first heard from it, happened earlier: it is applied, and not told as events of
-now. Pure.
+Separates new entries of the Raft log from old ones, which were agreed before this process could know of them. The
+entries that a node reads back from its own log, and those that a leader had committed when the node first heard from
+it, are old: they are applied, but not reported as events. Pure.
 */
 export class Replay {
-	/** The last entry that is old. */
-	#until: number;
-	#hasCaughtWord: boolean;
+	/** The index of the last old entry. */
+	#lastOldIndex: number;
+	#hasLeaderCommit: boolean;
 
 	/**
-	@param lastIndex of the log that was read back
-	@param isNew The cluster is being founded: all of its log is news.
+	@param lastIndex the last index of the log that was read back
+	@param isNew this node founds the cluster, so all entries are new
 	*/
 	constructor(lastIndex: number, isNew = false) {
-		this.#until = isNew ? 0 : lastIndex;
-		this.#hasCaughtWord = isNew;
+		this.#lastOldIndex = isNew ? 0 : lastIndex;
+		this.#hasLeaderCommit = isNew;
 	}
 
-	/** A leader says what it has committed; only the first word counts. */
+	/** A leader sent its commit index. Only the first call counts. */
 	heard(commit: number): void {
-		if (this.#hasCaughtWord) return;
-		this.#hasCaughtWord = true;
-		this.#until = Math.max(this.#until, commit);
+		if (this.#hasLeaderCommit) return;
+		this.#hasLeaderCommit = true;
+		this.#lastOldIndex = Math.max(this.#lastOldIndex, commit);
 	}
 
-	/** This entry was agreed before. */
+	/** Whether this entry was agreed before. */
 	isOld(index: number): boolean {
-		return !this.#hasCaughtWord || index <= this.#until;
+		return !this.#hasLeaderCommit || index <= this.#lastOldIndex;
 	}
 
-	/** All that is old has been applied. */
+	/** Whether all old entries have been applied. */
 	isOver(applied: number): boolean {
-		return this.#hasCaughtWord && applied >= this.#until;
+		return this.#hasLeaderCommit && applied >= this.#lastOldIndex;
 	}
 }

@@ -1,13 +1,14 @@
 /**
-What a node waits for before it is a member: each reason is an event once, not at each try. Reasons may come in turn, as
-the addresses are asked in turn, so all of them are remembered until the node has what it waits for.
+Reports the condition that a node waits for before it is a member. Each condition is recorded as an event once, not at
+each attempt. Conditions may alternate, because several addresses are asked in turn. So all of them are remembered until
+the node is a member.
 */
 import type {BrokerEvent} from '../events.ts';
 
 const reasonsMax = 64;
 
 export class Waiting {
-	/** For a snapshot; empty when it waits for nothing. */
+	/** For the snapshot; empty when the node waits for nothing. */
 	detail = '';
 	readonly #reported = new Set<string>();
 	readonly #record: (event: BrokerEvent) => void;
@@ -16,7 +17,7 @@ export class Waiting {
 		this.#record = record;
 	}
 
-	/** @param text in words that follow "waiting for" */
+	/** @param text the condition, in words that follow "waiting for" */
 	for(text: string): void {
 		this.detail = `waiting for ${text}`;
 		if (this.#reported.has(text)) return;
@@ -25,6 +26,7 @@ export class Waiting {
 		this.#record({type: 'waiting', for: text});
 	}
 
+	/** The node waits no longer. */
 	end(): void {
 		this.detail = '';
 		this.#reported.clear();

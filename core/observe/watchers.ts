@@ -1,6 +1,6 @@
 /**
-Those who watch a node: each gets a snapshot at once and then as often as frames are shown. While nobody watches nothing
-is put together.
+The watchers of a node: each gets a snapshot at once, and then one in each interval. Without watchers no snapshot is
+built.
 */
 import type {Clock} from '../ports.ts';
 import type {Snapshot} from '../snapshot.ts';

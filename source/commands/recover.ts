@@ -5,7 +5,7 @@ lost, asks for the cluster's name, and makes the node the only voter of a new cl
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Remains} from '../../core/recover.ts';
+import type {SurvivorReport} from '../../core/recover.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {paint} from '../output/terminal.ts';
@@ -55,7 +55,7 @@ export async function run(context: Context): Promise<void> {
 
 function plan(
 	cluster: string,
-	{node, name, address, clusterId, last, commit, lost, topics}: Remains,
+	{node, name, address, clusterId, last, commit, lost, topics}: SurvivorReport,
 	hasColour: boolean,
 ): string {
 	const rest = last.index - commit;

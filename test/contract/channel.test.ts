@@ -21,7 +21,7 @@ const kinds: ReadonlyArray<readonly [string, Settings, (options: TransportOption
 ];
 
 describe.each(kinds)('%s', (_name, settings, make) => {
-	test('both ends know each other, and frames arrive whole and in order', async () => {
+	test('both ends know each other, and frames arrive complete and in order', async () => {
 		const server = side(make, settings);
 		const client = side(make, settings);
 		await using listener = await listening(server);
@@ -58,7 +58,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('a close is told to the other side, after what was queued', async () => {
+	test('a close reaches the other side after the queue', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		const near = await side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000});
@@ -111,7 +111,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('what waits to leave is bounded, counted, and flows again', async () => {
+	test('the queue is bounded and counted, and resumes', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -145,7 +145,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(client.options.budget.usedBytes).toBe(0);
 	});
 
-	test('a long stream leaves a quarter of the queue to others, and is told when there is room again', async () => {
+	test('a long stream leaves a quarter of the queue to others, and is notified when there is room again', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -172,7 +172,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('who finds the bytes of all channels used up is told when others have left', async () => {
+	test('a channel that found the shared budget used up is notified when others have freed it', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000, outQueueTotalBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -198,7 +198,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		two.close('done');
 	});
 
-	test('a frame over the bound is refused where it is made, and where it arrives', async () => {
+	test('a frame over the bound is refused by its sender and by its receiver', async () => {
 		const server = side(make, {...settings, limits: {frameBytes: 10_000}});
 		const client = side(make, settings);
 		await using listener = await listening(server);
@@ -214,7 +214,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(server.options.refusals.of('frame-too-large')).toBe(2);
 	});
 
-	test('the word that admission says no with reaches the dialer', async () => {
+	test('the reason of a refused admission reaches the dialer', async () => {
 		const server = side(make, settings);
 		const refusal: Refusal = {code: 'removed', reason: 'node 0123456789abcdef was removed from the cluster'};
 		await using listener = await listening(server, {admit: () => refusal});
@@ -227,7 +227,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		});
 	});
 
-	test('a node is not mistaken for another, nor for this one', async () => {
+	test('a node cannot be mistaken for another one, nor for this one', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		await expect(
@@ -277,7 +277,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('where nothing listens, that is said', async () => {
+	test('an address where nothing listens is reported as such', async () => {
 		const server = side(make, settings);
 		const listener = await listening(server);
 		await listener[Symbol.asyncDispose]();
@@ -288,7 +288,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(error).toMatchObject({code: 'unreachable', cause: {code: 'ECONNREFUSED'}});
 	});
 
-	test('a call can be given up', async () => {
+	test('a call can be aborted', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		const giveUp = new AbortController();
@@ -301,7 +301,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		await expect(call).rejects.toMatchObject({code: 'closed'});
 	});
 
-	test('a port in use is said', async () => {
+	test('a port in use is reported', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		await expect(listening(server, {port: listener.port})).rejects.toMatchObject({code: 'port-in-use'});

@@ -8,7 +8,7 @@ import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, side} from './support/channel-sides.ts';
 
 /**
-A group: no connection can be made to it. An address that is silent needs a network of its own: see
+A multicast address, to which no connection can be made. A silent address needs a network of its own: see
 test/e2e/addresses.test.ts.
 */
 const dead = '224.0.0.1';
@@ -32,7 +32,7 @@ function caller(addresses: readonly string[]): {
 	};
 }
 
-test('the first address is dead: the second is taken, and comes first from then on', async () => {
+test('if the first address is dead, the second is used, and comes first from then on', async () => {
 	await using listener = await listening(side(createTransport, {}));
 	const {names, call} = caller([dead, '127.0.0.1']);
 	expect(await call(listener.port)).toBe('up');
@@ -40,7 +40,7 @@ test('the first address is dead: the second is taken, and comes first from then 
 	expect(await call(listener.port, 400)).toBe('up');
 });
 
-test('an address that refuses is no proof that nothing listens, as long as another fails otherwise', async () => {
+test('a refused connection is no proof that nothing listens if another address fails otherwise', async () => {
 	const port = await listening(side(createTransport, {})).then(async listener => {
 		const bound = listener.port;
 		await listener[Symbol.asyncDispose]();
@@ -57,7 +57,7 @@ test('an address that refuses is no proof that nothing listens, as long as anoth
 	expect(doubtful).not.toMatchObject({cause: {code: 'ECONNREFUSED'}});
 });
 
-test('a name server that is silent ends the call at its deadline', async () => {
+test('with a silent name server the call ends at its deadline', async () => {
 	const names = new Names({lookup: () => new Promise(() => undefined)});
 	const {transport} = side(options => createTransport({...options, names}), {});
 	await expect(transport.dial('peer:5000', {hello, timeoutMs: 200})).rejects.toThrow(
@@ -65,9 +65,9 @@ test('a name server that is silent ends the call at its deadline', async () => {
 	);
 });
 
-test('an address of another machine cannot be listened on: the error names the flags', async () => {
+test('the error of listening on an address of another machine names the flags', async () => {
 	// TEST-NET-3 (RFC 5737).
 	await expect(listening(side(createTransport, {}), {host: '203.0.113.7'})).rejects.toThrow(
-		/host 203\.0\.113\.7 is no address of this machine: say with --host .*--advertise/,
+		/host 203\.0\.113\.7 is no address of this machine: use --host .*--advertise/,
 	);
 });

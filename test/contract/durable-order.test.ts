@@ -1,5 +1,5 @@
 /**
-On the disk, then said: the order of calls as the `Files` port sees it, and as the kernel does (where there is strace).
+Write, sync, then send: the order of calls at the `Files` port and in the kernel (where strace is available).
 */
 import {spawnSync} from 'node:child_process';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-/** By act: all that happened from its beginning until it was said. */
+/** For each act: all events from its start until its message is sent. */
 const expected = {
 	'a vote': ['write raft', 'synced raft', 'says vote-reply'],
 	'an append': ['write raft', 'synced raft', 'says append-reply'],
@@ -33,7 +33,7 @@ const kindOf = (name: string): string =>
 				? 'snapshot'
 				: name;
 
-/** The file system, and a line for each write that begins and each sync that has ended. */
+/** The file system, with a line for each write that begins and each sync that has ended. */
 function traced(trace: string[]): Files {
 	return {
 		...realFiles,

@@ -1,6 +1,6 @@
 /**
-A bound on open files: nothing above notices that a descriptor was given back, and what the disk said meanwhile is not
-lost.
+The bound on open files: users of a file do not notice that its descriptor was released, and errors of the disk in
+between are not lost.
 */
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -19,7 +19,7 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 type Watched = {readonly files: Files; open: number; most: number; readonly calls: string[]};
 
-/** The file system, with its open files counted. @param failing asked before each call `open` and `datasync` */
+/** The file system, with its open files counted. @param failing called before each `open` and `datasync` */
 function watched(failing: (call: 'open' | 'datasync') => NodeJS.ErrnoException | undefined = () => undefined): Watched {
 	const seen: Watched = {
 		open: 0,
@@ -58,7 +58,7 @@ function watched(failing: (call: 'open' | 'datasync') => NodeJS.ErrnoException |
 
 const coded = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`${code}: injected`), {code});
 
-test('a hundred logs share ten descriptors, and read back what was appended (case 13)', async () => {
+test('a hundred logs share ten descriptors, and return all records (case 13)', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 10});
 	const openAt = (index: number) =>
@@ -93,7 +93,7 @@ test('a hundred logs share ten descriptors, and read back what was appended (cas
 	expect(seen.most).toBeLessThanOrEqual(10);
 });
 
-test('the file that was used last keeps its descriptor the longest (case 13)', async () => {
+test('the most recently used file keeps its descriptor the longest (case 13)', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 2});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -105,7 +105,7 @@ test('the file that was used last keeps its descriptor the longest (case 13)', a
 	expect(seen.open).toBe(0);
 });
 
-test('what was written is synced before its descriptor is given back (case 13)', async () => {
+test('writes are synced before the descriptor is released (case 13)', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -117,7 +117,7 @@ test('what was written is synced before its descriptor is given back (case 13)',
 	await first.close();
 });
 
-test('an fsync that fails while the descriptor is given back is told to the next use, for good (case 13)', async () => {
+test('an fsync that fails during the release fails the next and every later use (case 13)', async () => {
 	let failure: NodeJS.ErrnoException | undefined = coded('EIO');
 	const pool = new FilePool(watched(call => (call === 'datasync' ? failure : undefined)).files, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -130,7 +130,7 @@ test('an fsync that fails while the descriptor is given back is told to the next
 	await first.close();
 });
 
-test('a file that is gone is not made again when it is opened again (case 13)', async () => {
+test('a deleted file is not made again when it is reopened (case 13)', async () => {
 	const pool = new FilePool(realFiles, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
 	const second = await pool.open(join(folder, 'second'), 'write');
@@ -192,7 +192,7 @@ test.each(['EMFILE', 'ENFILE'])(
 	},
 );
 
-test('out of descriptors, a file that is idle is closed at once (case 13)', async () => {
+test('without descriptors, an idle file is closed at once (case 13)', async () => {
 	let openMax = 3;
 	const seen: Watched = watched(call => (call === 'open' && seen.open >= openMax ? coded('EMFILE') : undefined));
 	const pool = new FilePool(seen.files, {openMax: 100, onShort: () => expect.unreachable()});
@@ -204,8 +204,8 @@ test('out of descriptors, a file that is idle is closed at once (case 13)', asyn
 	expect(seen.open).toBe(0);
 });
 
-test('a descriptor that comes free in any step is not missed by who waits for it (case 13)', async () => {
-	// Steps of the event loop between the end of the other's use and the beginning of the wait.
+test('a waiting call misses no released descriptor, whatever the step (case 13)', async () => {
+	// Steps of the event loop between the end of the other use and the start of the wait.
 	for (let steps = 0; steps < 12; steps++) {
 		const {promise, resolve} = Promise.withResolvers<number>();
 		const file: OpenFile = {
@@ -226,7 +226,7 @@ test('a descriptor that comes free in any step is not missed by who waits for it
 	}
 });
 
-test('files and connections share what the process may open (case 13)', () => {
+test('files and connections share the descriptors of the process (case 13)', () => {
 	const configured = {openFiles: 256, connections: 1024};
 	expect(sharesOf(configured, 1_000_000)).toEqual(configured);
 	expect(sharesOf(configured, Infinity)).toEqual(configured);

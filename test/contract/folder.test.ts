@@ -33,7 +33,7 @@ describe('one node at a time', () => {
 		expect(again.path).toBe(path);
 	});
 
-	test('among processes; the lock goes with a process that is killed', async () => {
+	test('among processes; the lock of a killed process is released', async () => {
 		const child: ChildProcess = fork(opener, [path], {execArgv: []});
 		expect((await once(child, 'message'))[0]).toBe('open');
 		await expect(Folder.open(path)).rejects.toMatchObject({
@@ -52,21 +52,21 @@ describe('one node at a time', () => {
 		const worker = new Worker(opener, {argv: [path]});
 		expect((await once(worker, 'message'))[0]).toBe('locked');
 		await worker.terminate();
-		// That the thread tried, and closed its own descriptor, has not freed the folder for others.
+		// The attempt of the thread, which closed its own descriptor, must not release the lock.
 		const child = fork(opener, [path], {execArgv: []});
 		expect((await once(child, 'message'))[0]).toBe('locked');
 		child.kill('SIGKILL');
 	});
 
-	test('a lock that is none is not taken for one in use', async () => {
+	test('a file that is no lock does not count as a lock in use', async () => {
 		(await Folder.open(path))[Symbol.dispose]();
 		await writeFile(join(path, 'lock'), 'x'.repeat(5000));
 		await expect(Folder.open(path)).rejects.toMatchObject({code: 'storage'});
 	});
 });
 
-describe('closed to others', () => {
-	test('what it makes', async () => {
+describe('the folder is private', () => {
+	test('when it is made by the node, with all its files', async () => {
 		using folder = await Folder.open(path);
 		const files = new NodeFiles(realFiles, folder.path);
 		await files.writeJson('state.json', {});
@@ -78,7 +78,7 @@ describe('closed to others', () => {
 			expect([name, (await stat(join(path, name))).mode & 0o777]).toEqual([name, 0o600]);
 	});
 
-	test('or refused, with the command that helps', async () => {
+	test('or refused, with the command that repairs its mode', async () => {
 		mkdirSync(path);
 		chmodSync(path, 0o750);
 		await expect(Folder.open(path)).rejects.toMatchObject({
@@ -89,14 +89,14 @@ describe('closed to others', () => {
 		(await Folder.open(path))[Symbol.dispose]();
 	});
 
-	test('or refused with all of its mode, when a group may use it (case 21)', async () => {
+	test('or refused with its full mode, when a group may use it (case 21)', async () => {
 		mkdirSync(path);
 		chmodSync(path, 0o2770);
 		await expect(Folder.open(path)).rejects.toMatchObject({
 			code: 'config',
 			message: expect.stringContaining(`its mode is 02770: chmod 700 ${path}`) as string,
 		});
-		execFileSync('chmod', ['700', path]); // What it says does help.
+		execFileSync('chmod', ['700', path]); // The command in the message works.
 		(await Folder.open(path))[Symbol.dispose]();
 	});
 
@@ -133,7 +133,7 @@ describe('closed to others', () => {
 		},
 	);
 
-	test('without the right to make or write it, what helps is said for this case (case 21)', () => {
+	test('or refused with advice, when the process may not make or write it (case 21)', () => {
 		const self = process.getuid!();
 		mkdirSync(path);
 		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);
@@ -146,7 +146,7 @@ describe('closed to others', () => {
 		);
 	});
 
-	test('a place where no folder can be is said', async () => {
+	test('or refused, when no folder can be made at its path', async () => {
 		await writeFile(path, '');
 		await expect(Folder.open(path)).rejects.toMatchObject({
 			code: 'storage',
@@ -161,7 +161,7 @@ async function openFiles(): Promise<NodeFiles> {
 }
 
 describe('files', () => {
-	test('are replaced as a whole, whatever a crash left behind', async () => {
+	test('are replaced atomically, whatever a crash left', async () => {
 		const folder = await openFiles();
 		expect(await folder.readJson('state.json')).toBeUndefined();
 		await folder.writeJson('state.json', {a: 'x'.repeat(1000)});
@@ -177,7 +177,7 @@ describe('files', () => {
 		});
 	});
 
-	test('of bytes are checked when read', async () => {
+	test('of bytes are verified when read', async () => {
 		const folder = await openFiles();
 		const {blobs} = folder;
 		expect(await blobs.read('snapshot-1')).toBeUndefined();
@@ -223,7 +223,7 @@ describe('topics', () => {
 		'__proto__',
 	] as Topic[];
 
-	test('of any name have a folder of their own, inside, and keep their name', async () => {
+	test('of any name have a folder of their own inside the data folder, and keep their name', async () => {
 		const folder = await openFiles();
 		expect(await folder.topics()).toEqual([]);
 		const folders = [];

@@ -1,6 +1,6 @@
 /**
-What the log must survive: crashes that lose or tear what was not synced, calls that fail, bits that flip. `SEEDS=2000`
-runs more images, `SEED=7` replays one, `BIT_STEP=1` flips every bit.
+The log survives crashes that lose or tear unsynced data, calls that fail, and flipped bits. `SEEDS=2000` runs more
+images, `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
@@ -13,11 +13,11 @@ const open = (disk: CrashDisk, segmentBytes = 4000): Promise<SegmentedLog> =>
 	openLog({folder, segmentBytes, writeDeadlineMs: 60_000, files: disk});
 
 type Model = {
-	/** Everything that was appended, by position. */
+	/** All appended records, by position. */
 	readonly records: Map<number, Buffer>;
-	/** Before this all was acknowledged as synced. */
+	/** Everything before this position was acknowledged as synced. */
 	syncedEnd: number;
-	/** Retention was asked to drop up to here. */
+	/** Retention was asked to drop up to this position. */
 	droppedTo: number;
 	end: number;
 };
@@ -34,7 +34,7 @@ async function readAll(log: SegmentedLog): Promise<Map<number, Buffer>> {
 	return records;
 }
 
-/** Append, roll and drop by chance until the disk dies. */
+/** Appends, rolls and drops at random until the disk dies. */
 async function work(log: SegmentedLog, model: Model, random: SeededRandom, steps: number): Promise<void> {
 	for (let step = 0; step < steps; step++) {
 		const sync = random.chance(1, 2);
@@ -53,7 +53,7 @@ async function work(log: SegmentedLog, model: Model, random: SeededRandom, steps
 			() => undefined,
 		);
 		if (random.chance(1, 3)) await written;
-		// Without `sync` it comes in the background, later.
+		// Without `sync` the sync happens later in the background.
 		if (random.chance(1, 6) && (sync || random.chance(1, 10))) await synced;
 		if (random.chance(1, 15)) await log.roll();
 		if (random.chance(1, 10)) {
@@ -64,8 +64,8 @@ async function work(log: SegmentedLog, model: Model, random: SeededRandom, steps
 }
 
 /**
-What a crash may leave: a run of what was appended, from the oldest that was not dropped, up to at least what was
-synced.
+A crash may leave any contiguous run of the appended records that begins at the oldest one not dropped and includes all
+synced ones.
 */
 async function check(log: SegmentedLog, model: Model): Promise<void> {
 	expect(log.damaged).toEqual([]);
@@ -77,7 +77,7 @@ async function check(log: SegmentedLog, model: Model): Promise<void> {
 }
 
 describe('after a crash', () => {
-	test.each(seeds(100))('nothing that was synced is lost, nothing else is made up (seed %i)', async seed => {
+	test.each(seeds(100))('no synced record is lost, and none is invented (seed %i)', async seed => {
 		const random = createRandom(`log-crash/${seed}`);
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
 		let platter = new Platter();
@@ -91,7 +91,7 @@ describe('after a crash', () => {
 			const living = (async () => {
 				const log = await open(disk);
 				await check(log, model);
-				// What was cut off never was; its positions are given out again.
+				// Records that were cut off count as never written; their positions are used again.
 				for (const position of model.records.keys()) if (position >= log.end) model.records.delete(position);
 				model.end = log.end;
 				model.syncedEnd = log.end; // What a node has read back it acts on.
@@ -108,7 +108,7 @@ describe('after a crash', () => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('retention has not taken the place where the log goes on', async () => {
+	test('retention has not removed the next position of the log', async () => {
 		const random = createRandom(1);
 		for (let diesAfter = 1; diesAfter < 20; diesAfter++) {
 			const faults = {random, diesAt: undefined as number | undefined};
@@ -127,13 +127,13 @@ describe('after a crash', () => {
 		}
 	});
 
-	test('a segment whose name was not made to last before the process was killed is made to last by the next one', async () => {
+	test('a segment whose name was not durable when the process was killed is made durable at the next start', async () => {
 		for (let kills = 1; kills < 14; kills++) {
 			const random = createRandom(kills);
 			const disk = new CrashDisk({random});
 			const log = await open(disk, 100);
 			await log.append([Buffer.alloc(90)]).synced;
-			// Killed: what it had called so far stays with the operating system, the next call was never made.
+			// Killed: the calls so far have reached the operating system, the next call was never made.
 			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.platter);
 			open(killed, 100)
 				.then(one => one.append([Buffer.alloc(90, 'k')]).synced)
@@ -151,7 +151,7 @@ describe('after a crash', () => {
 		}
 	});
 
-	test('a record behind one that was lost, of the same unsynced write, is cut off too', async () => {
+	test('a record after a lost one of the same unsynced write is cut off too', async () => {
 		const random = createRandom(1);
 		const disk = new CrashDisk({random});
 		const log = await open(disk);
@@ -167,7 +167,7 @@ describe('after a crash', () => {
 });
 
 describe('a call that fails', () => {
-	test.each(seeds(60))('stops the log, which opens again with all that was acknowledged (seed %i)', async seed => {
+	test.each(seeds(60))('stops the log, which opens again with all acknowledged records (seed %i)', async seed => {
 		const random = createRandom(`log-fail/${seed}`);
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
 		const disk = new CrashDisk({
@@ -187,7 +187,7 @@ describe('a call that fails', () => {
 		await check(again, model);
 	});
 
-	test('rejects what waits and all that follows, and is told', async () => {
+	test('rejects pending and later appends, and is reported', async () => {
 		const faults = {random: createRandom(1), failsAt: undefined as number | undefined, code: 'ENOSPC' as const};
 		const disk = new CrashDisk(faults);
 		const log = await open(disk);
@@ -208,7 +208,7 @@ describe('a call that fails', () => {
 		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']);
 	});
 
-	test('of fsync is the last one, also for a new segment that waits for it', async () => {
+	test('of fsync is final, also for a new segment that waits for it', async () => {
 		const faults = {
 			random: createRandom(1),
 			failsAt: undefined as number | undefined,
@@ -236,9 +236,9 @@ describe('a call that fails', () => {
 		]);
 	});
 
-	test('leaves in memory what the disk never got; the next process writes it again before it counts on it', async () => {
+	test('leaves data in memory that the disk never got; the next process writes them again before it relies on them', async () => {
 		for (let failsAt = 4; failsAt < 16; failsAt++) {
-			// From the first call after the opening on.
+			// From the first call after opening.
 			const random = createRandom(failsAt);
 			const failing = new CrashDisk({random, failsAt});
 			const log = await open(failing, 100);
@@ -254,7 +254,7 @@ describe('a call that fails', () => {
 		}
 	});
 
-	test('is told also when nobody waits for it: in the background, and when the log is closed', async () => {
+	test('is reported even if no caller waits: in the background, and when the log is closed', async () => {
 		for (const call of ['datasync', 'write synced', 'close'] as const) {
 			const random = createRandom(1);
 			const disk = new CrashDisk({random});
@@ -302,7 +302,7 @@ describe('damage', () => {
 		return {files: disk.contents(), records};
 	}
 
-	/** Each record is returned as it was, or lies in a hole that was reported. */
+	/** Each record is returned unchanged, or is in a reported hole. */
 	async function checkDamaged(log: SegmentedLog, records: ReadonlyMap<number, Buffer>): Promise<number> {
 		const found = await readAll(log);
 		const wrong = [...found].filter(([position, bytes]) => !records.get(position)?.equals(bytes));
@@ -314,7 +314,7 @@ describe('damage', () => {
 		return missing.length;
 	}
 
-	test('of one bit costs one record at most, and is told', async () => {
+	test('of one bit loses one record at most, and is reported', async () => {
 		const {files, records} = await closedLog();
 		const bits = [...files].flatMap(([path, bytes]) =>
 			Array.from({length: bytes.length * 8}, (_, bit) => ({path, bit})),
@@ -359,7 +359,7 @@ describe('damage', () => {
 				}
 
 				case 'copy': {
-					// Good records in a place that is not theirs.
+					// Good records at a wrong position.
 					bytes.copy(bytes, at, random.below(bytes.length));
 					break;
 				}
@@ -373,7 +373,7 @@ describe('damage', () => {
 			const disk = CrashDisk.of(files, {random});
 			const log = await open(disk, 5600);
 			const isFirstGone = !files.has(path) && log.first > 0;
-			// Whether the oldest was dropped or lost cannot be told.
+			// It is unknown whether the oldest segment was dropped or lost.
 			if (!isFirstGone) await checkDamaged(log, records);
 			const {end} = log;
 			expect(end).toBeGreaterThanOrEqual(Math.max(...records.keys()));
@@ -388,7 +388,7 @@ describe('damage', () => {
 		},
 	);
 
-	test('in the last segment after a crash is told from a torn tail by what was written later', async () => {
+	test('in the last segment after a crash is distinguished from a torn tail by later records', async () => {
 		const random = createRandom(1);
 		const disk = new CrashDisk({random});
 		const log = await open(disk);
@@ -404,7 +404,7 @@ describe('damage', () => {
 		expect([...damaged.contents().keys()].some(name => name.endsWith('.corrupt'))).toBe(false);
 	});
 
-	test('found while reading stops the log', async () => {
+	test('found by a read stops the log', async () => {
 		const random = createRandom(1);
 		const disk = new CrashDisk({random});
 		const log = await open(disk);

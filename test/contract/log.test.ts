@@ -1,4 +1,4 @@
-/** What every log promises, whether on a disk or in memory; and what only the one on a disk can show. */
+/** The contract of every log, on a disk or in memory, and properties of the log on a disk. */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -60,7 +60,7 @@ const sides: readonly Side[] = [
 ];
 
 describe.each(sides)('a log $name', ({open, reopen}) => {
-	test('gives back what was appended, in order, across segments and restarts', async () => {
+	test('returns all records in order, across segments and restarts', async () => {
 		const all = texts(200);
 		const log = await open();
 		expect([log.first, log.end, log.segments()]).toEqual([0, 0, []]);
@@ -79,7 +79,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await again[Symbol.asyncDispose]();
 	});
 
-	test('keeps segments without a gap, none larger than it may be but for a record that is', async () => {
+	test('has segments without gaps, none above its size except for a larger record', async () => {
 		const log = await open();
 		await log.append([
 			...texts(50).map(text => payload(text)),
@@ -96,7 +96,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('writes before it syncs, and a read never sees more than is written', async () => {
+	test('writes before it syncs, and a read returns only written records', async () => {
 		const log = await open();
 		const order: string[] = [];
 		const {written, synced} = log.append([payload('a')]);
@@ -112,7 +112,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('drops whole segments, never the one that is written', async () => {
+	test('drops whole segments, never the one being written', async () => {
 		const log = await open(200);
 		for (const text of texts(50)) await log.append([payload(text)]).synced;
 		const before = log.segments();
@@ -127,7 +127,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await again[Symbol.asyncDispose]();
 	});
 
-	test('rolls: then everything can be dropped, and positions go on after a restart', async () => {
+	test('rolls: then everything can be dropped, and positions continue after a restart', async () => {
 		const log = await open();
 		await log.roll();
 		expect(log.segments()).toEqual([]);
@@ -153,7 +153,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('that is closed takes nothing', async () => {
+	test('accepts nothing once it is closed', async () => {
 		const log = await open();
 		const {synced} = log.append([payload('last')]);
 		await log[Symbol.asyncDispose]();
@@ -182,7 +182,7 @@ describe('a log on a disk', () => {
 		},
 	});
 
-	test('is closed to others', async () => {
+	test('is private', async () => {
 		await using log = await openLog({folder: join(folder, 'new'), segmentBytes: 1000, writeDeadlineMs: 5000});
 		await log.append([payload('a')]).synced;
 		const [name] = await readdir(join(folder, 'new'));
@@ -190,7 +190,7 @@ describe('a log on a disk', () => {
 		expect((await stat(join(folder, 'new', name!))).mode & 0o777).toBe(0o600);
 	});
 
-	test('shares an fsync between what arrives while one runs', async () => {
+	test('shares one fsync among the appends that arrive during another', async () => {
 		let syncs = 0;
 		await using log = await openHere({segmentBytes: 1e6, files: watched(() => void syncs++)});
 		await log.append([payload('first')]).synced;
@@ -200,7 +200,7 @@ describe('a log on a disk', () => {
 		expect(syncs).toBeLessThanOrEqual(3);
 	});
 
-	test('writes what need not be synced while an fsync runs', async () => {
+	test('writes appends that need no sync during an fsync', async () => {
 		const gate = Promise.withResolvers<void>();
 		let isShut = false;
 		await using log = await openHere({files: watched(() => (isShut ? gate.promise : undefined))});
@@ -239,7 +239,7 @@ describe('a log on a disk', () => {
 
 				reads += records.length;
 				at = next;
-				// A read at the end waits for nothing: let the log get on.
+				// A read at the end returns at once: let the log make progress.
 				if (records.length === 0) await new Promise(resolve => setImmediate(resolve));
 			}
 
@@ -256,7 +256,7 @@ describe('a log on a disk', () => {
 		expect(await reading).toBeGreaterThan(100);
 	});
 
-	test('cuts off a torn tail and goes on behind it', async () => {
+	test('cuts off a torn tail and continues there', async () => {
 		const log = await openHere();
 		await log.append(['a', 'b', 'c'].map(text => payload(text))).synced;
 		const path = join(folder, (await readdir(folder))[0]!);
@@ -275,7 +275,7 @@ describe('a log on a disk', () => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('sets a damaged segment aside, keeps what is good of it, and says what is missing at every opening', async () => {
+	test('sets a damaged segment aside, keeps its good records, and reports the holes at every opening', async () => {
 		const log = await openHere();
 		await log.append(['first', 'second', 'third'].map(text => payload(text))).synced;
 		await log[Symbol.asyncDispose]();
@@ -295,7 +295,7 @@ describe('a log on a disk', () => {
 		expect(await readdir(folder)).toContain('0000000000000000.corrupt');
 	});
 
-	test('cannot be opened where there is no disk to speak of', async () => {
+	test('cannot be opened where no folder can be made', async () => {
 		await writeFile(join(folder, 'file'), '');
 		await expect(
 			openLog({folder: join(folder, 'file'), segmentBytes: 1000, writeDeadlineMs: 5000}),

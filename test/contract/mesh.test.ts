@@ -61,8 +61,8 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	['TLS', createTransport],
 	['memory', options => network.transport(options)],
 ])('%s', (transportName, make) => {
-	/** The network within a process has no listener that tells whom it refuses. */
-	const isTold = transportName === 'TLS';
+	/** The in-memory network does not report refused peers on the listening side. */
+	const isReported = transportName === 'TLS';
 	async function member({
 		identity = createIdentity(),
 		port = 0,
@@ -97,7 +97,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 			onUp: id => log.push(`up ${id}`),
 			onDown: (id, why) => log.push(`down ${id} ${why}`),
 			onRefused: id => log.push(`refused ${id}`),
-			onStranger: (id, address) => log.push(`stranger ${id} ${address}`),
+			onUnknownPeer: (id, address) => log.push(`outsider ${id} ${address}`),
 			onRemoved: id => log.push(`removed ${id}`),
 			onClient: channel => guests.push(channel),
 			onJoin: channel => guests.push(channel),
@@ -120,7 +120,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		return made;
 	}
 
-	test('who did not open the link finds out whether the peer can be called, and the link goes on (case B)', async () => {
+	test('the side that did not open the link tests whether the peer can be called, and the link continues (case B)', async () => {
 		const one = await member();
 		const other = await member();
 		other.mesh.setPeers(new Map([[one.id, '127.0.0.1:1']]));
@@ -135,7 +135,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(other.mesh.called(one.id)).toEqual({state: 'untried'});
 		other.mesh.tryCall(one.id);
 		await until(() => other.mesh.called(one.id).state === 'works', 'the outcome of a call to the right address');
-		// Another member that answers there is not the one that is meant.
+		// Another member answers there.
 		const third = await member();
 		other.mesh.setPeers(new Map([[one.id, third.address]]));
 		other.mesh.tryCall(one.id);
@@ -164,7 +164,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect([...one.mesh.states()]).toEqual([[other.id, {state: 'up', why: ''}]]);
 	});
 
-	test('what a peer speaks is known from its first link on, after the link too, and forgotten with the peer', async () => {
+	test('the version of a peer is known from its first link on, and forgotten with the peer', async () => {
 		const one = await member();
 		const other = await member({mesh: {}, protocols: [1, 1]});
 		expect(one.mesh.speaks(other.id)).toBeUndefined();
@@ -180,7 +180,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(one.mesh.speaks(other.id)).toBeUndefined();
 	});
 
-	test('members whose cluster has agreed on a protocol take no member that speaks less; both are told both numbers (case 11)', async () => {
+	test('members refuse a member below the agreed protocol; both report both numbers (case 11)', async () => {
 		const one: Member = await member({
 			mesh: {
 				hello: () => ({
@@ -226,7 +226,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		for (const each of all) each.mesh.setPeers(peersOf(...all));
 		const pairs = all.flatMap(one => all.filter(other => other !== one).map(other => [one, other] as const));
 		await until(() => pairs.every(([one, other]) => isUp(one, other)), 'every link');
-		// Whatever was sent over the links that stay arrives: none of them is half of a pair.
+		// Frames over the remaining links arrive: both sides kept the same channel of each pair.
 		await until(() => all.every(({mesh}) => mesh.listener.unauthenticated === 0));
 		await until(() => {
 			for (const [one, other] of pairs) one.mesh.send(other.id, [Buffer.from('x')]);
@@ -251,24 +251,24 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		}
 	});
 
-	test('a link that its peer closes is called anew at once, and a refusal is told', async () => {
+	test('a link that its peer closes is called again at once, and a refusal is reported', async () => {
 		const one = await member({mesh: {backoffMs: [60_000, 60_000]}});
 		const other = await member();
 		await link(one, other);
 		await other.mesh[Symbol.asyncDispose]();
 		await until(
 			() => one.log.includes(`refused ${other.id}`),
-			'word that nothing listens, long before the back-off is over',
+			'a refused connection, long before the back-off is over',
 		);
 		expect(one.log.slice(-2)).toEqual([`down ${other.id} the node is stopping`, `refused ${other.id}`]);
 	});
 
-	test('a peer that starts anew is linked anew, and its earlier life is refused', async () => {
+	test('a restarted peer is linked again, and its earlier incarnation is refused', async () => {
 		const one = await member();
 		const other = await member();
 		await link(one, other);
 		await other.mesh[Symbol.asyncDispose]();
-		await until(() => one.log.includes(`refused ${other.id}`), 'word that nothing listens');
+		await until(() => one.log.includes(`refused ${other.id}`), 'a refused connection');
 		expect(one.log.find(line => line.startsWith('down'))).toBe(`down ${other.id} the node is stopping`);
 		expect(one.mesh.state(other.id)).toMatchObject({state: 'down', why: expect.stringContaining('ECONNREFUSED')});
 		const again = await member({
@@ -278,14 +278,14 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		});
 		again.mesh.setPeers(peersOf(one));
 		await until(() => isUp(one, again) && isUp(again, one), 'the link again');
-		// A copy of its data, started in the earlier life.
+		// A copy of its data, started with the earlier incarnation.
 		await expect(
 			other.transport.dial(one.address, {hello: {...hello, incarnation: 1}, timeoutMs: 1000}),
 		).rejects.toMatchObject({refusal: {code: 'older-incarnation'}});
 		expect(isUp(one, again)).toBe(true);
 	});
 
-	test('a new life takes over from a connection that nobody closed', async () => {
+	test('a new incarnation replaces a connection that was never closed', async () => {
 		const one = await member();
 		const other = await member();
 		one.mesh.setPeers(peersOf(other)); // One calls, and keeps believing in its call.
@@ -299,42 +299,42 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => one.log.includes(`frame ${other.id} anew`), 'a frame of the new life');
 	});
 
-	test('a member that calls once more when it was removed is no news; the same one in a later life is', async () => {
+	test('the next call of a removed member is expected; a call of its later incarnation is reported', async () => {
 		const one = await member({clusterId: 'aaaa'});
 		const leaver = await member({clusterId: 'aaaa'});
 		const removal = (): readonly string[] =>
 			one.problems.filter(line => line.includes('was removed from the cluster'));
 		await link(one, leaver);
 		one.mesh.setRemoved([leaver.id]);
-		await until(() => leaver.log.includes(`removed ${one.id}`), 'the word of the removal');
+		await until(() => leaver.log.includes(`removed ${one.id}`), 'the refusal of the removed node');
 		one.mesh.setRemoved([leaver.id]); // Something else was agreed.
 		await until(() => leaver.log.filter(line => line === `removed ${one.id}`).length > 1, 'another call');
 		expect(removal()).toEqual([]);
 		await leaver.mesh[Symbol.asyncDispose]();
 		const again = await member({clusterId: 'aaaa', identity: leaver.identity, incarnation: 2});
 		again.mesh.setPeers(peersOf(one));
-		await until(() => again.log.includes(`removed ${one.id}`), 'the word to the later life');
-		expect(removal()).toHaveLength(isTold ? 1 : 0);
+		await until(() => again.log.includes(`removed ${one.id}`), 'the refusal of the later incarnation');
+		expect(removal()).toHaveLength(isReported ? 1 : 0);
 	});
 
-	test('only members are linked, and a removed one is told so', async () => {
+	test('only members are linked, and a removed member is informed', async () => {
 		const one = await member({clusterId: 'aaaa'});
-		const stranger = await member({clusterId: 'aaaa'});
-		stranger.mesh.setPeers(peersOf(one));
-		await until(() => stranger.options.refusals.of('call-not-a-member') > 0, 'a refusal');
-		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'not a member'});
-		expect(one.log).toContain(`stranger ${stranger.id} ${stranger.address}`);
-		await link(one, stranger);
-		one.mesh.setRemoved([stranger.id]);
+		const outsider = await member({clusterId: 'aaaa'});
+		outsider.mesh.setPeers(peersOf(one));
+		await until(() => outsider.options.refusals.of('call-not-a-member') > 0, 'a refusal');
+		expect(one.mesh.state(outsider.id)).toEqual({state: 'down', why: 'not a member'});
+		expect(one.log).toContain(`outsider ${outsider.id} ${outsider.address}`);
+		await link(one, outsider);
+		one.mesh.setRemoved([outsider.id]);
 		await until(
-			() => stranger.problems.some(line => line.includes(`node ${stranger.id} was removed from the cluster`)),
-			'the word of the removal',
+			() => outsider.problems.some(line => line.includes(`node ${outsider.id} was removed from the cluster`)),
+			'the refusal of the removed node',
 		);
-		expect(stranger.log).toContain(`removed ${one.id}`);
-		expect(one.mesh.state(stranger.id)).toEqual({state: 'down', why: 'removed from the cluster'});
-		one.mesh.setPeers(peersOf(stranger));
+		expect(outsider.log).toContain(`removed ${one.id}`);
+		expect(one.mesh.state(outsider.id)).toEqual({state: 'down', why: 'removed from the cluster'});
+		one.mesh.setPeers(peersOf(outsider));
 		expect(one.mesh.states().size).toBe(0);
-		expect(stranger.problems).toHaveLength(1);
+		expect(outsider.problems).toHaveLength(1);
 	});
 
 	test('members of two clusters of one name do not link', async () => {
@@ -344,11 +344,11 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		other.mesh.setPeers(peersOf(one));
 		await until(() => one.problems.length > 0 && other.problems.length > 0, 'both to say so');
 		expect(one.problems[0]).toContain('belongs to another cluster of this name');
-		expect([...one.log, ...other.log].filter(line => line.startsWith('stranger'))).toEqual([]);
+		expect([...one.log, ...other.log].filter(line => line.startsWith('outsider'))).toEqual([]);
 		expect(isUp(one, other)).toBe(false);
 	});
 
-	test('joining nodes and clients come in by the same door, and are told of the end', async () => {
+	test('joining nodes and clients use the same port, and are informed when the node stops', async () => {
 		const one = await member();
 		const {transport} = side(make, {});
 		const join = await transport.dial(one.address, {hello: {...hello, via: 'join'}, timeoutMs: 1000});
@@ -380,7 +380,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, other);
 	});
 
-	test('a cut is silence: nothing arrives, the link stays, calls time out; the heal brings a fresh link', async () => {
+	test('a cut is silence: nothing arrives, the link stays, calls time out; after the heal there is a new link', async () => {
 		const one = await member({mesh: {dialTimeoutMs: 60}});
 		const other = await member();
 		await link(one, other);
@@ -403,7 +403,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(other.log.filter(line => line.startsWith('frame'))).toEqual([`frame ${one.id} found`]);
 	});
 
-	test('a call that was lost in a cut does not keep the link down when the peer is heard', async () => {
+	test('a call that was lost in a cut is replaced when the peer is heard', async () => {
 		let isCut = true;
 		let calls = 0;
 		const cutOff = (transport: Transport): Transport => ({
@@ -427,7 +427,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => isUp(one, other) && isUp(other, one), 'a link');
 	});
 
-	test('a stream that lost frames in a cut does not go on', async () => {
+	test('a stream that lost frames in a cut does not continue', async () => {
 		const one = await member();
 		const other = await member();
 		await link(one, other);

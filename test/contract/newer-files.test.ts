@@ -1,6 +1,6 @@
 /**
 Files that a newer version of the program wrote (case 12): the start is refused with both formats, and the folder stays
-byte for byte as it is. Damage is another thing: it is what no checksum vouches for, and is set aside as before.
+byte for byte as it is. Data with a wrong checksum are damaged instead, and are set aside as before.
 */
 import {createHash} from 'node:crypto';
 import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
@@ -61,7 +61,7 @@ const start = async (): Promise<OpenedNodeState> => {
 };
 
 /**
-Of every name, every byte and every mode below the folder. The lock is SQLite's, and `pid` the name of its holder.
+A hash of all names, contents and modes below the folder, except the lock of SQLite and the file `pid`.
 */
 function printOf(folder: string): string {
 	const hash = createHash('sha256');
@@ -143,7 +143,7 @@ const command = encodeEnvelope({
 });
 const newerState = {version: 4, applied: 9, clusterId: 'c1', somethingNew: true};
 
-/** What a newer program may have left, and what the refusal says of it. */
+/** Files that a newer program may have written, and the text of the refusal. */
 const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 	[
 		'a node.json of a later format',
@@ -246,7 +246,7 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 ];
 
 describe.each(cases)('%s', (_name, message, plant) => {
-	test('refuses the start, and nothing in the folder is changed, moved, set aside or cut off', async () => {
+	test('refuses the start, and changes nothing in the folder', async () => {
 		await node();
 		await plant();
 		const before = printOf(path);
@@ -262,8 +262,8 @@ describe.each(cases)('%s', (_name, message, plant) => {
 	});
 });
 
-describe('what is damaged is not taken for newer', () => {
-	test('a folder of this version starts, as it is', async () => {
+describe('damaged data do not count as newer', () => {
+	test('a folder of this version starts', async () => {
 		const id = await node();
 		const {state, quarantined} = await start();
 		expect([state.identity.id, quarantined]).toEqual([id, undefined]);
@@ -313,7 +313,7 @@ describe('what is damaged is not taken for newer', () => {
 		await expect(start()).resolves.toMatchObject({quarantined: undefined});
 	});
 
-	test('a newer record behind damage is found all the same', async () => {
+	test('a newer record after damage is found', async () => {
 		await node();
 		await append(join(path, 'raft'), [raftRecord(2), raftRecord(9)]);
 		const file = join(path, 'raft/0000000000000000.log');

@@ -1,4 +1,4 @@
-/** What a node keeps as whole files, on a disk that dies between any two calls. */
+/** Whole files of a node, on a disk that dies between any two calls. */
 import {describe, expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
@@ -18,7 +18,7 @@ function emptyDisk(faults: DiskFaults): CrashDisk {
 }
 
 describe('the folder of a topic', () => {
-	test('is there after a power cut once it was given out, whoever was killed while making it', async () => {
+	test('survives a power cut once it was returned, also when an earlier process was killed while making it', async () => {
 		const whole = emptyDisk({random: createRandom(0)});
 		await new NodeFiles(whole, path).topicFolder(news);
 		for (let calls = 1; calls <= whole.calls.length; calls++) {
@@ -34,7 +34,7 @@ describe('the folder of a topic', () => {
 		}
 	});
 
-	test('is there after a power cut once it was given out, whoever makes another at the same time', async () => {
+	test('survives a power cut once it was returned, also when another one is made at the same time', async () => {
 		for (let seed = 1; seed < 40; seed++) {
 			const random = createRandom(seed);
 			const disk = emptyDisk({
@@ -56,7 +56,7 @@ describe('the folder of a topic', () => {
 	});
 });
 
-test('a file that cannot be removed is named', async () => {
+test('the error of a file that cannot be removed names it', async () => {
 	const disk = emptyDisk({random: createRandom(1), failsAt: 1});
 	await expect(new NodeFiles(disk, path).blobs.unlink('snapshot-1')).rejects.toMatchObject({
 		code: 'storage',

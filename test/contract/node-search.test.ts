@@ -22,7 +22,7 @@ const cluster = 'searched';
 const discovery = {...defaults.discovery, port: 40_000 + (process.pid % 20_000)};
 const keys = deriveKeys({secret, cluster});
 
-/** A node that sends no beacon by itself while the test runs, but the first. */
+/** A node whose beacon interval is longer than the test: it sends only its first beacon by itself. */
 async function beaconOf(
 	digit: string,
 	more: Partial<Pick<Beacon, 'topics' | 'address'>> & {
@@ -37,7 +37,7 @@ async function beaconOf(
 		id: digit.repeat(16) as NodeId,
 		incarnation: 1,
 		refusals,
-		say: () => ({
+		content: () => ({
 			clusterId: 'c',
 			address: more.address ?? `127.0.0.1:500${digit}`,
 			phase: 'member',
@@ -55,7 +55,7 @@ async function beaconOf(
 const search = (topics: readonly string[], timeoutMs = 10_000): Promise<NodeSearch> =>
 	openNodeSearch({config: {...discovery, intervalMs: 2000}, keys, topics, timeoutMs});
 
-test('nodes answer at once, and tell of the topic that was asked for among many (case 46)', async () => {
+test('nodes answer at once, with the requested topic among many (case 46)', async () => {
 	const {at: one} = await beaconOf('1');
 	const {at: two} = await beaconOf('2', {
 		topics: Array.from({length: 300}, (_, index) => `a-topic-of-many-${index}`),
@@ -74,17 +74,17 @@ test('nodes answer at once, and tell of the topic that was asked for among many 
 	await Promise.all([one, two].map(at => at[Symbol.asyncDispose]()));
 });
 
-test('beacons under another secret are not believed, and tell that somebody is there; questions under it are not answered (case 46)', async () => {
+test('beacons under another secret are ignored, but their sources are listed; questions under it are not answered (case 46)', async () => {
 	const other = await beaconOf('3', {under: deriveKeys({secret: Buffer.alloc(32, 8), cluster}), intervalMs: 100});
 	await using found = await search([], 1000);
 	expect(await found.next()).toBeUndefined();
-	expect([...found.strangers]).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/)]);
+	expect([...found.foreignSources]).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/)]);
 	expect(found.heard.size).toBe(0);
 	expect(other.refusals.of('beacon-foreign')).toBeGreaterThan(0);
 	await other.at[Symbol.asyncDispose]();
 });
 
-test('a search that is given up ends at once', async () => {
+test('an aborted search ends at once', async () => {
 	const stop = new AbortController();
 	await using found = await openNodeSearch({
 		config: discovery,
@@ -98,7 +98,7 @@ test('a search that is given up ends at once', async () => {
 	expect(await next).toBeUndefined();
 });
 
-test('the library finds a node of the network, past one that is gone (case 46)', async () => {
+test('the library finds a node on the network, and skips one that is gone (case 46)', async () => {
 	const [port, gonePort] = (await freePorts(2)) as [number, number];
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'its-user'));
 	const common = {cluster, secret};
@@ -144,7 +144,7 @@ test('the library finds a node of the network, past one that is gone (case 46)',
 	});
 	expect(await broker.publish('news' as Topic, [Buffer.from('x')])).toMatchObject({origin: node.id});
 
-	// Without a search there is nobody, and without a secret nothing to believe a beacon by.
+	// Without a search no node is known, and without a secret no beacon can be verified.
 	const off = {
 		...common,
 		enableNodeAuth: true,

@@ -1,6 +1,6 @@
 /**
-A process that does not get to run for a while, in the middle of a handshake: its deadlines count what it listened, not
-what it slept. And a call that was hung up on.
+A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall. And a
+call whose connection was closed by the other side.
 */
 import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';
@@ -10,13 +10,13 @@ import {socketDeadline} from '../../core/io/net/socket-deadline.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, secret, side} from './support/channel-sides.ts';
 
-/** Nothing else runs in this process meanwhile. */
+/** Blocks the process. */
 function stall(ms: number): void {
 	const untilMs = performance.now() + ms;
 	while (performance.now() < untilMs);
 }
 
-test('a deadline that is not met ends once, and one that is disposed never', () => {
+test('a deadline expires once, and never after it was disposed', () => {
 	vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate']});
 	try {
 		const ends: string[] = [];
@@ -45,7 +45,7 @@ test('a caller that stalled reads the answer before it gives up', async () => {
 	}
 });
 
-test('a listener that stalled reads what its callers said before it drops them', async () => {
+test('a listener that stalled reads the requests of its callers before it drops them', async () => {
 	const server = side(createTransport, {limits: {handshakeMs: 200}});
 	await using listener = await listening(server);
 	const calling = Promise.all(
@@ -60,7 +60,7 @@ test('a listener that stalled reads what its callers said before it drops them',
 });
 
 /**
-In front of a listener: hangs up on the first callers once they have said something. Its port, and how many called.
+A proxy before a listener that closes the first connections once they carried data. Returns its port and a counter.
 */
 async function hangingUp(
 	on: number,
@@ -101,7 +101,7 @@ const clientOptions = {
 	enableEncryption: true,
 };
 
-test('a client that was hung up on calls again, and not for ever', async () => {
+test('a client whose connection was closed calls again, a bounded number of times', async () => {
 	await using listener = await listening(side(createTransport, {}));
 	await using front = await hangingUp(2, listener.port);
 	const broker = await connect({...clientOptions, servers: [front.address]});
@@ -115,7 +115,7 @@ test('a client that was hung up on calls again, and not for ever', async () => {
 	expect(closed.calls).toBe(3);
 });
 
-test('a client with another secret is told so at once', async () => {
+test('a client with another secret is refused at once', async () => {
 	await using listener = await listening(side(createTransport, {}));
 	await using front = await hangingUp(0, listener.port);
 	await expect(

@@ -1,5 +1,5 @@
 /**
-Crash images of the whole store of a node: a hundred of them, and what earlier campaigns found. `npm run sim:crash`
+Crash images of the whole store of a node: a hundred of them, and those that once failed. `npm run sim:crash`
 makes more.
 */
 import {expect, test} from 'vitest';
@@ -35,7 +35,7 @@ function batch(origin: NodeId, seq: number): Batch {
 
 const item = (one: Batch) => ({batch: one, hops: 0, repaired: false});
 
-/** From a turn of its own: promise callbacks cannot be run from within one. */
+/** Runs in a turn of its own, because promise callbacks cannot be run from within one. */
 function run(seed: number): Promise<Outcome> {
 	return new Promise((resolve, reject) => {
 		setImmediate(() => {
@@ -48,7 +48,7 @@ function run(seed: number): Promise<Outcome> {
 	});
 }
 
-test('a store that dies again and again finds what it was told, and gives out nothing that is spoiled', async () => {
+test('a store that crashes repeatedly keeps all acknowledged data, and returns no damaged data', async () => {
 	let images = 0;
 	let [nested, checked, aside, told] = [0, 0, 0, 0];
 	for (let seed = 1; images < imagesMin; seed++) {
@@ -64,12 +64,12 @@ test('a store that dies again and again finds what it was told, and gives out no
 	expect(checked).toBeGreaterThan(1000);
 });
 
-test('a seed is one run', async () => {
+test('a seed determines the run', async () => {
 	expect(await run(3)).toEqual(await run(3));
 	expect(await run(3)).not.toEqual(await run(4));
 });
 
-test('retention forgets no stream that goes on only in what is not on the disk yet', async () => {
+test('retention keeps the position of a stream whose later messages are not on the disk yet', async () => {
 	const random = createRandom(1);
 	const disk = new CrashDisk({random});
 	const log = await openTopic(disk);

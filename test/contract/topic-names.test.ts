@@ -1,7 +1,7 @@
 /**
-A topic's folder whose `topic.json` is damaged, gone or cannot be read: it is written anew from whatever names the
-topic, the damaged one is set aside, and no message is touched. Where nothing names it, that one topic is left out and
-told of. Real files, and a disk that dies.
+A topic's folder whose `topic.json` is damaged, missing or unreadable. The file is written again from another source of
+the name, the damaged one is set aside, and no message is changed. Without a source, that one topic is left out and
+reported. Uses real files, and a disk that dies.
 */
 import {
 	existsSync,
@@ -26,9 +26,9 @@ import {encodeMark, encodeStored} from '../../core/topic-log/topic-record.ts';
 import {createRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
-/** Its folder's name says it all. */
+/** The name of its folder contains the whole name. */
 const plain = 'news' as Topic;
-/** Its folder's name says a part of it. */
+/** The name of its folder contains a part of the name. */
 const long = `weather/${'long'.repeat(20)}` as Topic;
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 let path: string;
@@ -43,7 +43,7 @@ const open = (): NodeFiles => new NodeFiles(realFiles, path, text => said.push(t
 const openAt = (folder: string): Promise<SegmentedLog> => openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000});
 const aids: TopicAids = {openLog: openAt};
 
-/** A topic with these records, or three messages, in its log. Its folder. */
+/** Makes a topic with these records, or three messages, in its log. Resolves with its folder. */
 async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic, seq))): Promise<string> {
 	const folder = await open().topicFolder(topic);
 	await using log = await openAt(folder);
@@ -103,7 +103,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 			[encodeMark({offset: 3, topic: long, streams: [{origin, incarnation: 1, next: 4, lamport: 3}]})],
 			aids,
 		],
-	] as const)('is written anew from %s', async (_from, topic, records, given: TopicAids) => {
+	] as const)('is written again from %s', async (_from, topic, records, given: TopicAids) => {
 		const other = await topicOf('other' as Topic);
 		const folder = await topicOf(topic, records?.slice());
 		const messages = await messagesIn(folder);
@@ -115,7 +115,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(said).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The file ${file} ${problem}.*It is written anew for the topic "${topic}".*the messages are kept$`,
+					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages are kept$`,
 				),
 			),
 		]);
@@ -123,12 +123,12 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(existsSync(`${file}.corrupt`)).toBe(problem !== 'is missing');
 		if (damaged) expect(readFileSync(`${file}.corrupt`)).toEqual(damaged);
 		expect([await messagesIn(folder), await messagesIn(other)]).toEqual([messages, 3]);
-		// And it stays so.
+		// The next start finds the same.
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
 		expect(said).toHaveLength(1);
 	});
 
-	test('is told, where nothing names the topic, and costs no other; whoever uses the topic has it back', async () => {
+	test('is reported if nothing names the topic, without effect on other topics; using the topic restores it', async () => {
 		await topicOf(plain);
 		const folder = await topicOf(long);
 		const file = join(folder, 'topic.json');
@@ -138,26 +138,26 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(said).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The folder ${folder} is of a topic that cannot be told: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
+					`^The topic of the folder ${folder} is unknown: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
 				),
 			),
 		]);
 		expect(readdirSync(folder)).toEqual(left);
 		expect(await open().topicFolder(long)).toBe(folder);
-		expect(said[1]).toContain(`It is written anew for the topic ${JSON.stringify(long)}`);
+		expect(said[1]).toContain(`It was written again for the topic ${JSON.stringify(long)}`);
 		expect(await open().topics()).toEqual([long, plain].toSorted());
 		expect(await messagesIn(folder)).toBe(3);
 	});
 });
 
-test('a log that cannot be opened names nothing, and costs no other topic', async () => {
+test('a log that cannot be opened gives no name, and has no effect on other topics', async () => {
 	await topicOf(plain);
 	writeFileSync(join(await topicOf(long), 'topic.json'), '');
 	expect(await open().topics({openLog: () => Promise.reject(new Error('EIO'))})).toEqual([plain]);
 	expect(said).toHaveLength(1);
 });
 
-test('a folder that was made and nothing more is of no topic, and nothing is said', async () => {
+test('an empty folder is no topic, and is not reported', async () => {
 	const folder = await topicOf(plain, []);
 	rmSync(join(folder, 'topic.json'));
 	expect(await open().topics(aids)).toEqual([]);
@@ -165,20 +165,20 @@ test('a folder that was made and nothing more is of no topic, and nothing is sai
 	expect([await open().topics(aids), said]).toEqual([[plain], []]);
 });
 
-test('a topic without a message may lose its name, and is made anew when it is used', async () => {
+test('a topic without messages may lose its name, and is made again when it is used', async () => {
 	const folder = await topicOf(long, []);
 	const file = join(folder, 'topic.json');
 	truncateSync(file, 0);
 	expect(await open().topics(aids)).toEqual([]);
 	expect(said).toEqual([
-		`The file ${file} is damaged. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`,
+		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
 	]);
 	expect(await open().topicFolder(long)).toBe(folder);
 	expect(await open().topics(aids)).toEqual([long]);
 	expect(readdirSync(folder).toSorted()).toEqual(['topic.json', 'topic.json.corrupt']);
 });
 
-test('what is no folder of a topic is left as it is, and told', async () => {
+test('anything that is no folder of a topic is left unchanged, and reported', async () => {
 	const folder = await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'notes'), 'mine');
@@ -188,13 +188,13 @@ test('what is no folder of a topic is left as it is, and told', async () => {
 	expect(said.toSorted()).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
 		expect.stringContaining(
-			`The folder ${join(topics, 'copy')} is of a topic that cannot be told: its topic.json names "news", whose folder is ${basename(folder)}`,
+			`The topic of the folder ${join(topics, 'copy')} is unknown: its topic.json names "news", whose folder is ${basename(folder)}`,
 		),
 	]);
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
 });
 
-test('also on Windows, which says of what is in no folder that it is not there (case 45)', async () => {
+test('also on Windows, which reports a file below a file as missing (case 45)', async () => {
 	await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'desktop.ini'), 'mine');
@@ -211,7 +211,7 @@ test('also on Windows, which says of what is in no folder that it is not there (
 	]);
 });
 
-test('a process that ends at any call of the mending leaves what the next one finishes', async () => {
+test('a repair that is interrupted at any call is completed at the next start', async () => {
 	for (let calls = 1; ; calls++) {
 		const random = createRandom(calls);
 		const files = new CrashDisk({random});
@@ -236,7 +236,7 @@ test('a process that ends at any call of the mending leaves what the next one fi
 describe('the other small files', () => {
 	const taken = async (): Promise<void> => (await Folder.open(path))[Symbol.dispose]();
 
-	test('a pid that cannot be read or written is no reason to refuse; one that is no number is not shown', async () => {
+	test('an unreadable pid file does not refuse the start; a pid that is no number is not shown', async () => {
 		using _folder = await Folder.open(path);
 		for (const text of ['\u001B[31mred', '', '12 34\n']) {
 			writeFileSync(join(path, 'pid'), text);
@@ -253,7 +253,7 @@ describe('the other small files', () => {
 		await taken();
 	});
 
-	test('a lock that is none is named, with what helps', async () => {
+	test('a file that is no lock is named, with advice', async () => {
 		await taken();
 		for (const damage of [
 			(file: string) => writeFileSync(file, 'x'.repeat(5000)),
@@ -289,7 +289,7 @@ describe('the other small files', () => {
 		},
 	);
 
-	test('a note of a log that cannot be read is named', async () => {
+	test('an unreadable note of a log is named', async () => {
 		const folder = await topicOf(plain);
 		rmSync(join(folder, 'synced'));
 		mkdirSync(join(folder, 'synced'));

@@ -1,6 +1,5 @@
 /**
-The folder of a topic that nobody needs is removed; whatever a crash leaves of it is an empty topic, never a damaged
-one.
+Removes the folder of an unused topic. If a crash interrupts that, the rest is an empty topic, never a damaged one.
 */
 import {expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
@@ -30,7 +29,7 @@ const filesOn = (disk: CrashDisk): NodeFiles => new NodeFiles(disk, '/data', tex
 const openAt = (disk: CrashDisk, folder: string) =>
 	openLog({folder, segmentBytes: 100, writeDeadlineMs: 5000, files: disk});
 
-/** A disk on which the topic was used and all of it has expired. */
+/** A disk on which all messages of a topic have expired. */
 async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDisk> {
 	const disk = new CrashDisk({random});
 	const log = await openTopicLog(await openAt(disk, await filesOn(disk).topicFolder(topic)), () => undefined);
@@ -41,7 +40,7 @@ async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDi
 	return disk;
 }
 
-test('nothing of it stays, and the topic can be used again (case 14)', async () => {
+test('nothing remains, and the topic can be used again (case 14)', async () => {
 	const disk = await expired(createRandom(1));
 	await filesOn(disk).removeTopic(topic);
 	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([]);
@@ -51,7 +50,7 @@ test('nothing of it stays, and the topic can be used again (case 14)', async () 
 	expect([log.first, log.end, log.damaged]).toEqual([0, 0, []]);
 });
 
-test('a power cut at any moment leaves an empty topic, and no damage (case 14)', async () => {
+test('a power cut at any call leaves an empty topic, and no damage (case 14)', async () => {
 	const lefts = new Set<number>();
 	for (let diesAt = 1; diesAt < 40; diesAt++) {
 		for (const loss of ['all', 'none', 'writes', 'sectors'] as const) {
@@ -78,7 +77,7 @@ test('a power cut at any moment leaves an empty topic, and no damage (case 14)',
 	expect(lefts).toEqual(new Set([0, 1]));
 });
 
-test("what is not the node's stays, with its folder (case 14)", async () => {
+test('files of others stay, with the folder (case 14)', async () => {
 	const disk = await expired(createRandom(1));
 	const folder = await filesOn(disk).topicFolder(topic);
 	await (await disk.open(`${folder}/notes.txt`, 'write')).close();

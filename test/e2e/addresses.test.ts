@@ -106,7 +106,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		const refused = first.start(cluster, ['--host', '0.0.0.0']);
 		expect(await refused.exited).toBe(2);
 		expect(refused.stderr).toContain(
-			`host 0.0.0.0 listens on ${first.v4} and 192.168.7.1: say with --advertise which one other nodes shall use`,
+			`host 0.0.0.0 listens on ${first.v4} and 192.168.7.1: use --advertise to choose the one for other nodes`,
 		);
 		for (const host of [first, second])
 			await start(host, [
@@ -130,7 +130,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		const [first, second] = [network.host(), network.host()];
 		const refused = second.start(cluster, ['--bootstrap', `${first.v4}:5000`]);
 		expect(await refused.exited).toBe(2);
-		expect(refused.stderr).toContain('say with --host');
+		expect(refused.stderr).toContain('use --host');
 	});
 
 	test('a host whose own name is a loopback address there does not tell that name unasked', async () => {
@@ -145,7 +145,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		const refused = hosts[0]!.start(cluster, ['--host', 'one']);
 		expect(await refused.exited).toBe(2);
 		expect(refused.stderr).toContain(
-			'host one is 127.0.1.1 on this machine, where no other machine reaches it: say with --host on which address to listen, and with --advertise one that others use the name',
+			'host one is 127.0.1.1 on this machine, where no other machine reaches it: use --host to set the address to listen on, and --advertise one to let others use the name',
 		);
 		for (const [index, host] of hosts.entries())
 			await start(host, [

@@ -83,14 +83,14 @@ test.each<[string, (port: number) => string]>([
 		]);
 		await newcomer.waitFor(({type}) => type === 'ready', 'ready');
 		const address = advertise(empty!) === '::1' ? `[::1]:${port}` : advertise(empty!);
-		const why = /(?:nobody can call|it cannot be called at) \S+ \(connection refused\): is --advertise right\?/;
+		const why = /(?:no node can call|it cannot be called at) \S+ \(connection refused\): is --advertise right\?/;
 		const isTold = (event: JsonEvent): boolean =>
 			event.type === 'member' &&
 			event['id'] === newcomer.id &&
 			event['state'] === 'degraded' &&
 			why.test(String(event['why'])) &&
 			String(event['why']).includes(address);
-		await Promise.all(nodes.map(node => node.waitFor(isTold, 'that nobody can call it')));
+		await Promise.all(nodes.map(node => node.waitFor(isTold, 'that no node can call it')));
 		// Two learners more would make five voters, if the one could be called.
 		const sound = cluster.startAlone(late!, ['--bootstrap', String(ports[0])]);
 		await sound.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
@@ -98,7 +98,9 @@ test.each<[string, (port: number) => string]>([
 			run(['check', ...cluster.clientFlags, '--server', `127.0.0.1:${at}`]).then(({stdout}) => stdout.toString());
 		await expect
 			.poll(() => check(ports[0]!), {timeout: 20_000, interval: 200})
-			.toMatch(/lost \(.*nobody can call .*is --advertise right\?\) is degraded.*\n.*Until then it gets no vote/);
+			.toMatch(
+				/lost \(.*no node can call .*is --advertise right\?\) is degraded.*\n.*Until then it gets no vote/,
+			);
 		expect(await check(ports[0]!)).not.toContain('UDP is blocked');
 		await expect
 			.poll(() => check(port!), {timeout: 20_000, interval: 200})
@@ -110,7 +112,7 @@ test.each<[string, (port: number) => string]>([
 		const peers = (
 			await run(['peers', ...cluster.clientFlags, '--server', `127.0.0.1:${ports[1]}`])
 		).stdout.toString();
-		expect(peers).toMatch(/lost .* learner .*nobody can call/);
+		expect(peers).toMatch(/lost .* learner .*no node can call/);
 		expect(peers).not.toContain('TCP works');
 		for (const node of nodes) expect(node.events.filter(votersAre(5))).toEqual([]);
 	},

@@ -67,7 +67,7 @@ describe.runIf(canFilter)('on a network', () => {
 		expect([unclear.code, unclear.of('address').reason, unclear.of('address').remedy]).toEqual([
 			1,
 			'unclear',
-			'Say with --advertise which one other nodes shall use',
+			'Use --advertise to choose the one for other nodes',
 		]);
 		expect((await doctor(two, '--host', '0.0.0.0', '--advertise', two.v4)).code).toBe(0);
 	}, 60_000);

@@ -82,7 +82,7 @@ async function expectMet(nodes: readonly NodeProcess[], ids: readonly string[]):
 					findings: [
 						{
 							code: 'unhealthy',
-							problem: `Two clusters of the name ${cluster.name} meet: ${ownId.slice(0, 8)} (this node, ${at(node)}) and ${otherId.slice(0, 8)} (${at(other)})`,
+							problem: `Two clusters have the name ${cluster.name}: ${ownId.slice(0, 8)} (this node, ${at(node)}) and ${otherId.slice(0, 8)} (${at(other)})`,
 							advice: expect.stringContaining(
 								`start its nodes with empty data folders and --bootstrap ${at(node)}`,
 							) as string,

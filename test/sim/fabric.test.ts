@@ -3,7 +3,7 @@ The simulated network: addresses that change hands, machines that refuse or are 
 that are blocked one by one, versions and secrets that do not fit.
 */
 import {expect, test} from 'vitest';
-import type {Judgement} from '../../core/membership/doubles.ts';
+import type {Judgement} from '../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
 import {Fabric, type Beacon, type Station} from './node/fabric.ts';

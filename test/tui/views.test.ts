@@ -238,7 +238,7 @@ test('check says what is ill and what to do', () => {
 	expect(
 		gone.some(
 			line =>
-				line.startsWith('BAD  No further voter may fail: 2 of 3 are there, 2 needed; missing: ') &&
+				line.startsWith('BAD  No further voter may fail: 2 of 3 are present, 2 needed; missing: ') &&
 				line.includes(c.slice(0, 8)),
 		),
 	).toBe(true);

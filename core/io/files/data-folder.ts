@@ -1,9 +1,9 @@
 /**
-The data folder of a node, for one process at a time: the lock is SQLite's, which the kernel releases when the process
-ends, however it ends (Node itself has no file locks). It holds between threads of one process, too. What lies in the
-folder is `node-files.ts`.
+The data folder of a node, locked for one process at a time. The lock is SQLite's: the kernel releases it whenever the
+process ends (Node itself has no file locks). It also excludes other threads of the process. The files in the folder are
+the subject of `node-files.ts`.
 
-Nothing but SQLite may open the file `lock`: a POSIX lock goes when the process closes any descriptor of the file.
+Only SQLite may open the file `lock`: a POSIX lock is released when the process closes any descriptor of the file.
 */
 import {statSync} from 'node:fs';
 import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
@@ -15,11 +15,11 @@ import {realFiles, remedyFor, withRemedy} from '../file-system.ts';
 import {DatabaseSync} from './sqlite.ts';
 
 const sqliteBusy = 5;
-/** What lies there is read-only, malformed, cannot be opened, is no database. */
+/** Error codes for a lock file that is read-only, malformed, cannot be opened, or is no database. */
 const sqliteNoLock: ReadonlySet<number> = new Set([8, 11, 14, 26]);
 
 export class Folder implements Disposable {
-	/** Absolute: the lock must mean the same folder whatever becomes of the working directory. */
+	/** Absolute, so that it stays valid when the working directory changes. */
 	readonly path: string;
 	readonly #lock: DatabaseSync;
 
@@ -29,8 +29,8 @@ export class Folder implements Disposable {
 	}
 
 	/**
-	Make or open the folder and take it.
-	@throws `config` when others can get in, `locked` when another node has it, `storage`
+	Opens the folder, makes it if it is missing, and locks it.
+	@throws `config` when other users have access, `locked` when another node holds the lock, `storage`
 	*/
 	static async open(path: string): Promise<Folder> {
 		const absolute = resolve(path);
@@ -40,7 +40,7 @@ export class Folder implements Disposable {
 			const closed = writeProblem(absolute);
 			if (closed) throw closed;
 			const lock = await takeLock(absolute);
-			// For whoever finds the folder locked, no more: without it the node is not named.
+			// Only informs a process that finds the folder locked, so a failure is ignored.
 			await writeFile(join(absolute, 'pid'), `${process.pid}\n`, {mode: 0o600}).catch(() => undefined);
 			return new Folder(absolute, lock);
 		} catch (error) {
@@ -64,12 +64,15 @@ function unusable(path: string, cause: unknown): string {
 	return isRefusal(code) ? `${errorMessage(cause)}. ${placeRemedy(path, code)}` : withRemedy(cause);
 }
 
-/** The system lets this user not write there, for lack of a right or because the disk is mounted read-only. */
+/** The system does not let this user write there: the rights are missing, or the disk is mounted read-only. */
 function isRefusal(code: string | undefined): boolean {
 	return code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
 }
 
-/** What helps when a data folder can be neither made nor written. @param code of the error that says why (`causeOf`) */
+/**
+Advice for a data folder that can be neither made nor written.
+@param code of the error that explains why (`causeOf`)
+*/
 export function placeRemedy(path: string, code: string | undefined): string {
 	const [self] = trustedOwners() ?? [];
 	if ((code !== 'EACCES' && code !== 'EPERM') || self === undefined)
@@ -82,19 +85,20 @@ function ownerOf(path: string): number | undefined {
 	try {
 		return statSync(path, {throwIfNoEntry: false})?.uid;
 	} catch {
-		return undefined; // What lies above it is closed.
+		return undefined; // A parent folder is not accessible.
 	}
 }
 
 async function expectClosed(path: string): Promise<void> {
 	const {mode, uid} = await stat(path);
-	const found = ownershipProblem(path, {mode, uid}, trustedOwners()?.[0], writeProblem(path)?.code);
-	if (found) throw new DapssError('config', `Expected the data folder ${path} ${found.problem}: ${found.remedy}`);
+	const finding = ownershipProblem(path, {mode, uid}, trustedOwners()?.[0], writeProblem(path)?.code);
+	if (finding)
+		throw new DapssError('config', `Expected the data folder ${path} ${finding.problem}: ${finding.remedy}`);
 }
 
 /**
-Why others can get into a folder, and what helps in that case; `undefined` when they cannot.
-@param closed code of the error that keeps this user from writing there
+Why other users have access to a folder, with advice; `undefined` when they have none.
+@param closed code of the error that prevents this user from writing there
 */
 export function ownershipProblem(
 	path: string,
@@ -104,7 +108,7 @@ export function ownershipProblem(
 ): {readonly reason: 'not-yours' | 'open'; readonly problem: string; readonly remedy: string} | undefined {
 	if (self === undefined) return undefined;
 	if (uid !== self) {
-		// A volume that was handed over by its group: what the node makes in it is its own.
+		// A volume that is writable by group: the node owns the folders that it makes in it.
 		const remedy =
 			(mode & 0o020) !== 0 && closed === undefined
 				? `use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`
@@ -121,8 +125,8 @@ export function ownershipProblem(
 }
 
 /**
-Whether a process has the folder: `free`, or the number of the process as it says itself. Nothing is made or changed.
-@throws `storage` for a lock that is none
+Whether a process holds the folder: `free`, or the process id that the holder recorded. Changes nothing.
+@throws `storage` for a file that is no lock
 */
 export async function folderHolder(path: string): Promise<'free' | {readonly pid: number | undefined}> {
 	if (
@@ -152,7 +156,7 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		lock?.close();
 		const {errcode = 0} = error as {readonly errcode?: number};
 		if (errcode !== sqliteBusy) {
-			// Not mended here: a new one beside one that another node holds would let two in.
+			// A damaged lock is not replaced: a new file beside one that another node holds would admit two nodes.
 			const remedy = sqliteNoLock.has(errcode & 0xff)
 				? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}`
 				: '';
@@ -173,7 +177,7 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 	return lock;
 }
 
-/** As it says itself; `undefined` when it does not. */
+/** The recorded process id of the holder; `undefined` when there is none. */
 async function holderOf(path: string): Promise<string | undefined> {
 	const text = await readFile(join(path, 'pid'), 'utf8').catch(() => '');
 	return /^\d{1,10}\n$/.test(text) ? text.trim() : undefined;

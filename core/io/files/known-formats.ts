@@ -1,11 +1,11 @@
 /**
-Looks, before a node uses its data folder, whether a newer version of the program wrote any of it. What an older program
-cannot read is not damaged: set aside, cut off or written anew it would be lost, with the node's identity. So the start
-is refused and nothing is changed.
+Checks, before a node uses its data folder, whether a newer version of the program wrote a part of it. Files that an
+older program cannot read are not damaged: if they were set aside, cut or rewritten, they would be lost with the node's
+identity. So the start is refused, and nothing changes.
 
-Only what a checksum proves to be intact counts. Bytes that are not what was written are damage, which `home.ts` and
-`recovery.ts` deal with. So every record of every log is looked at once, without writing; its payload is checked only
-when its kind is not known. The node's lock and `pid` are not part of its data.
+Only data with a valid checksum count as newer. Data with a wrong checksum are damaged; `open-node-state.ts` and
+`recovery.ts` handle them. So every record of every log is examined once, read-only; its payload is checked only when
+its kind is unknown. The lock and `pid` are not data of the node.
 */
 import {join} from 'node:path';
 import {newerState} from '../../cluster-state/cluster-state.ts';
@@ -32,7 +32,7 @@ const snapshotFile = /^snapshot-\d{16}$/;
 const chunkBytes = 1024 * 1024;
 const topicFormat = 1;
 
-/** What a record that is intact says of a newer program; `undefined` when it is known. */
+/** The newer feature of an intact record, as text; `undefined` when its kind is known. */
 type Judge = (record: Buffer) => string | undefined;
 
 /** @throws {NewerVersionError} with the file and both versions */
@@ -72,7 +72,9 @@ async function expectKnownSnapshot(files: Files, path: string): Promise<void> {
 	if (newer !== undefined) throw new NewerVersionError(`The file ${path}`, newer);
 }
 
-/** It has no checksum. What is JSON is what was written: a flipped bit would hardly make a number of this name. */
+/**
+The file has no checksum. Valid JSON counts as intact: a flipped bit would hardly produce a number under this name.
+*/
 async function expectKnownTopic(files: Files, path: string): Promise<void> {
 	const {version} = Object(parse(await readOrNothing(files, path))) as {readonly version?: unknown};
 	if (typeof version === 'number' && version > topicFormat)
@@ -83,7 +85,7 @@ async function expectKnownLog(files: Files, folder: string, judge: Judge): Promi
 	const names = await list(files, folder);
 	for (const name of names.filter(one => logFile.test(one)).toSorted()) {
 		await expectKnownSegment(files, join(folder, name), judge).catch((error: unknown) => {
-			if (error instanceof NewerVersionError) throw error; // Whoever needs a file that cannot be read says why.
+			if (error instanceof NewerVersionError) throw error; // Other errors are reported when the file is needed.
 		});
 	}
 }
@@ -95,7 +97,7 @@ async function expectKnownSegment(files: Files, path: string, judge: Judge): Pro
 		const newer = newerSegment(start);
 		if (newer !== undefined) throw new NewerVersionError(`The file ${path}`, newer);
 		const head = decodeSegmentHead(start);
-		if (!head) return; // Without its salt nothing in it can be checked.
+		if (!head) return; // Without the salt in its header, no record can be checked.
 		const end = file.size - segmentHeaderBytes;
 		let chunk: Buffer = Buffer.alloc(0);
 		let chunkAt = 0;
@@ -112,7 +114,7 @@ async function expectKnownSegment(files: Files, path: string, judge: Judge): Pro
 
 			const length = payloadLengthAt(chunk, at - chunkAt, position, head.salt);
 			if (length < 0 || at + recordHeaderBytes + length > end) {
-				at++; // Damaged: the next good record may be anywhere.
+				at++; // Damaged: the next intact record may start at any byte.
 				continue;
 			}
 

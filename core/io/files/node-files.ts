@@ -1,11 +1,12 @@
 /**
-What a node keeps besides its logs, as whole files on the `Files` port: what it is (`node.json`), Raft's snapshots, a
-folder for each topic's log. Each is replaced atomically and durably.
+The whole files of a node besides its logs, on the `Files` port: `node.json`, Raft's snapshots, and a folder for the log
+of each topic. Each file is replaced atomically and durably.
 
-A topic's folder says in `topic.json` whose it is. Its name has a hash of the topic's, so a damaged file is noticed, and
-any topic that is known from elsewhere can be proved to be the one: by the readable part of the folder's name, by what
-the node knows, by the messages themselves. So the file is written anew and the damaged one is set aside as `.corrupt`.
-A folder that nothing names is left as it is, and told of; the node goes on.
+The name of a topic is stored in `topic.json` in its folder. The folder's name contains a hash of the topic's name, so a
+damaged file is detected, and a name from another source can be verified: from the readable part of the folder's name,
+from the topics that the node knows, or from the messages. The file is then written again, and the damaged one is set
+aside as `.corrupt`. A folder whose topic cannot be determined is left unchanged and reported; the node continues
+without it.
 */
 import {createHash} from 'node:crypto';
 import {join} from 'node:path';
@@ -19,16 +20,16 @@ import {decodeRecordHeader} from '../../topic-log/topic-record.ts';
 import {isMissing, isNoFolder, readWhole, replaceFile, withRemedy, type Files} from '../file-system.ts';
 
 export type TopicAids = {
-	/** Topics that the node knows of; asked only when a folder does not say whose it is. */
+	/** The topics that the node knows; called only when a folder does not contain its topic's name. */
 	readonly known?: () => readonly Topic[];
-	/** The log in a topic's folder, to look for the name in what it holds. */
+	/** Opens the log in a topic's folder, to find the name in its records. */
 	readonly openLog?: (folder: string) => Promise<Log>;
 };
 
 const topicFile = 'topic.json';
 const asideFile = `${topicFile}.corrupt`;
 const topicFiles: ReadonlySet<string> = new Set([topicFile, asideFile, `${topicFile}.new`]);
-/** What a log leaves in its folder. */
+/** Files that a log creates in its folder. */
 const logFile = /^(?:[0-9a-f]{16}\.(?:log|corrupt)|synced)$/;
 const checksumBytes = 4;
 const hashDigits = 16;
@@ -45,26 +46,32 @@ type Stored =
 export class NodeFiles {
 	readonly path: string;
 	readonly #files: Files;
-	readonly #say: (problem: string) => void;
+	readonly #report: (problem: string) => void;
 
 	/**
-	@param path the data folder, which is there.
-	@param say for people: what was damaged, and what was done about it
+	@param path the data folder, which must exist
+	@param report reports to an operator what was damaged, and what was done about it
 	*/
-	constructor(files: Files, path: string, say: (problem: string) => void = () => undefined) {
+	constructor(files: Files, path: string, report: (problem: string) => void = () => undefined) {
 		this.#files = files;
 		this.path = path;
-		this.#say = say;
+		this.#report = report;
 	}
 
-	/** `undefined` when there is none. @throws `storage` when it cannot be read */
+	/**
+	`undefined` when the file does not exist.
+	@throws `storage` when it cannot be read
+	*/
 	async readJson(name: string): Promise<unknown> {
 		const path = join(this.path, name);
 		const bytes = await this.#read(path, withoutIt);
 		return bytes && parseJson(path, bytes);
 	}
 
-	/** Atomic and durable. @throws `storage` */
+	/**
+	Atomic and durable.
+	@throws `storage`
+	*/
 	async writeJson(name: string, value: unknown): Promise<void> {
 		await this.#replace(this.path, name, Buffer.from(`${JSON.stringify(value, undefined, '\t')}\n`));
 	}
@@ -98,12 +105,12 @@ export class NodeFiles {
 		};
 	}
 
-	/** The folder of a topic's log, made when missing. */
+	/** The folder of a topic's log, made if it is missing. */
 	async topicFolder(topic: Topic): Promise<string> {
 		const parent = join(this.path, 'topics');
 		const folder = join(parent, folderNameOf(topic));
 		try {
-			// On its own: whoever finds it made by another call would not wait until its name is durable.
+			// Made by itself first: a concurrent call that finds it would not wait until its name is durable.
 			await this.#files.makeFolder(parent);
 			await this.#files.makeFolder(folder);
 		} catch (error) {
@@ -116,10 +123,9 @@ export class NodeFiles {
 	}
 
 	/**
-	Remove the folder of a topic whose log is closed. Whatever a crash leaves of it opens as an empty log: the note of
-	what was synced goes first, the name of the topic last.
+	Removes the folder of a topic whose log is closed. The note `synced` is removed first and the name of the topic
+	last, so that the rest opens as an empty log after a crash.
 	@throws `storage`
-
 	*/
 	async removeTopic(topic: Topic): Promise<void> {
 		const folder = join(this.path, 'topics', folderNameOf(topic));
@@ -134,7 +140,7 @@ export class NodeFiles {
 				if (part.length > 0) await this.#files.syncFolder(folder);
 			}
 
-			// What else lies there is not ours.
+			// Other files in the folder are not the node's.
 			if (names.every(name => logFile.test(name) || topicFiles.has(name))) await this.#files.removeFolder(folder);
 		} catch (error) {
 			if (!isMissing(error)) throw storageError(`The folder ${folder} cannot be removed`, error); // Gone already.
@@ -142,8 +148,8 @@ export class NodeFiles {
 	}
 
 	/**
-	Topics that have a log here, sorted. A folder that does not say whose it is is mended, or told of.
-	@throws `storage` when one cannot be read
+	The topics that have a log here, sorted. A folder without its topic's name is repaired, or reported.
+	@throws `storage` when a folder cannot be read
 	*/
 	async topics(aids: TopicAids = {}): Promise<readonly Topic[]> {
 		const parent = join(this.path, 'topics');
@@ -158,22 +164,23 @@ export class NodeFiles {
 
 	async #topicOf(folder: string, name: string, {known = () => [], openLog}: TopicAids): Promise<Topic | undefined> {
 		const found = await this.#storedIn(folder);
-		const isOurs = (topic: Topic): boolean => folderNameOf(topic) === name;
-		if ('topic' in found && isOurs(found.topic)) return found.topic;
+		const matchesFolder = (topic: Topic): boolean => folderNameOf(topic) === name;
+		if ('topic' in found && matchesFolder(found.topic)) return found.topic;
 		if ('isStray' in found) {
-			this.#say(
+			this.#report(
 				`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ${JSON.stringify(name)} is none, and is left as it is`,
 			);
 			return undefined;
 		}
 
 		const hasLog = await this.#hasLog(folder);
-		// Made when the process ended: nothing was ever written there.
+		// The process ended while it made the folder: nothing was ever written there.
 		if (!hasLog && 'isMissing' in found) return undefined;
 		const readable = parseTopic(name.slice(0, -(hashDigits + 1)));
-		let topic = [...(typeof readable === 'string' ? [readable] : []), ...known()].find(one => isOurs(one));
+		let topic = [...(typeof readable === 'string' ? [readable] : []), ...known()].find(one => matchesFolder(one));
 		let isEmpty = !hasLog;
-		if (topic === undefined && hasLog && openLog) ({topic, isEmpty} = await lookInLog(folder, openLog, isOurs));
+		if (topic === undefined && hasLog && openLog)
+			({topic, isEmpty} = await topicInLog(folder, openLog, matchesFolder));
 		if (topic !== undefined) {
 			await this.#writeTopic(folder, topic, found);
 			return topic;
@@ -185,22 +192,22 @@ export class NodeFiles {
 				? `names ${JSON.stringify(found.topic)}, whose folder is ${folderNameOf(found.topic)}`
 				: found.problem;
 		if (!isEmpty)
-			this.#say(
-				`The folder ${folder} is of a topic that cannot be told: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then messages come from other nodes as far as they keep them`,
+			this.#report(
+				`The topic of the folder ${folder} is unknown: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then other nodes return the messages that they still retain`,
 			);
 		else if (!('isMissing' in found))
-			this.#say(
-				`The file ${path} ${problem}. Nothing else names its topic, of which no message is there: it is written anew when the topic is used again`,
+			this.#report(
+				`The file ${path} ${problem}. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
 			);
 		return undefined;
 	}
 
-	/** What the file in a topic's folder says, or why it says nothing. */
+	/** The topic that the file in a folder names, or the problem with it. */
 	async #storedIn(folder: string): Promise<Stored> {
 		try {
 			const bytes = await readWhole(this.#files, join(folder, topicFile));
 			if (!bytes) {
-				// Windows does not say that what is no folder has no file in it.
+				// Windows does not report that the parent of a path is no folder.
 				await this.#files.list(folder).catch((error: unknown) => {
 					if (isNoFolder(error)) throw error;
 				});
@@ -216,7 +223,7 @@ export class NodeFiles {
 		}
 	}
 
-	/** Say in a topic's folder whose it is. What is there instead is set aside, and told. */
+	/** Writes the topic's name into its folder. A damaged file is set aside and reported. */
 	async #writeTopic(folder: string, topic: Topic, found: Stored): Promise<void> {
 		const path = join(folder, topicFile);
 		const isNew = 'isMissing' in found && !(await this.#hasLog(folder));
@@ -230,8 +237,8 @@ export class NodeFiles {
 
 		await this.#replace(folder, topicFile, Buffer.from(`${JSON.stringify({topic})}\n`));
 		if (isNew) return;
-		this.#say(
-			`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It is written anew for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`,
+		this.#report(
+			`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It was written again for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`,
 		);
 	}
 
@@ -265,10 +272,9 @@ export class NodeFiles {
 	}
 }
 
-/** A readable part of the topic's name and a hash, so that any topic has a safe and unique one. */
+/** The readable part of the topic's name and a hash, so that every topic has a safe and unique folder name. */
 function folderNameOf(topic: Topic): string {
-	// ASCII: some file systems change the form of other letters, or know no capitals. The hash alone tells topics
-	// apart.
+	// ASCII only: some file systems normalize other letters or ignore case. The hash alone distinguishes topics.
 	const readable = topic
 		.replaceAll(/[^\w.-]+/g, '_')
 		.replace(/^[.-]+/, '')
@@ -285,13 +291,13 @@ function parseJson(path: string, bytes: Buffer): unknown {
 }
 
 /**
-The first record that says so tells whose log it is. A log that cannot be opened tells nothing. `isEmpty`: nothing was
-ever in it.
+Finds the topic in the records of a log: the first record that names a matching one decides. A log that cannot be opened
+gives no name. `isEmpty`: the log has never held a record.
 */
-async function lookInLog(
+async function topicInLog(
 	folder: string,
 	openLog: (folder: string) => Promise<Log>,
-	isWanted: (topic: Topic) => boolean,
+	matchesFolder: (topic: Topic) => boolean,
 ): Promise<{readonly topic: Topic | undefined; readonly isEmpty: boolean}> {
 	const log = await openLog(folder).catch(() => undefined);
 	if (!log) return {topic: undefined, isEmpty: false};
@@ -301,7 +307,7 @@ async function lookInLog(
 			for (const {bytes} of records) {
 				const record = decodeRecordHeader(bytes);
 				const topic = record?.type === 'mark' ? record.topic : record?.header.topic;
-				if (topic !== undefined && isWanted(topic)) return {topic, isEmpty: false};
+				if (topic !== undefined && matchesFolder(topic)) return {topic, isEmpty: false};
 			}
 
 			if (next <= at) break;

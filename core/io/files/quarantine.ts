@@ -1,13 +1,14 @@
 /**
-Where a node's Raft files and identity go when they are damaged: as they are, into a folder `quarantine-1`,
-`quarantine-2`, … beside them. Nothing is deleted, so that somebody may still look, or restore; the folders are few, so
-that a disk that rots does not fill itself.
+Sets damaged Raft files and the identity of a node aside, unchanged, in a folder `quarantine-1`, `quarantine-2`, …
+beside them. Nothing is deleted, so that an operator can inspect or restore the files. The number of folders is bounded,
+so that a failing disk does not fill up.
 
-The files of a node that left its cluster go the same way, into one folder `left`: nobody needs them, so only those of
-the last time are kept.
+The files of a node that left its cluster are moved in the same way, into one folder `left`. They are no longer needed,
+so each move replaces the former one.
 
-A move of several files is cut by a crash anywhere. The old `node.json` is copied first; then the new one takes its
-place and names the folder, which decides; then the rest is moved, again at the next start if need be.
+A crash can interrupt a move of several files at any point. The old `node.json` is copied first. Then the new one
+replaces it and names the folder, which is the commit point. Then the other files are moved; the next start completes
+that if necessary.
 */
 import {rm} from 'node:fs/promises';
 import {join} from 'node:path';
@@ -17,7 +18,7 @@ import {readFully, replaceFile, type Files} from '../file-system.ts';
 const foldersMax = 8;
 
 /**
-Make the next folder and copy `stateFile` into it, if there is one. Its name.
+Makes the next folder, and copies `stateFile` into it if it exists. Resolves with the name of the folder.
 @throws `storage` when there are too many
 */
 export async function reserveQuarantine(files: Files, folder: string, stateFile: string): Promise<string> {
@@ -40,7 +41,7 @@ export async function reserveQuarantine(files: Files, folder: string, stateFile:
 	);
 }
 
-/** The same for a node that left: what is in its folder from an earlier time is deleted. */
+/** The same for a node that left: deletes the former content of the folder. */
 export async function reserveLeft(files: Files, folder: string, stateFile: string): Promise<string> {
 	const name = 'left';
 	await rm(join(folder, name), {recursive: true, force: true});
@@ -49,7 +50,7 @@ export async function reserveLeft(files: Files, folder: string, stateFile: strin
 	return name;
 }
 
-/** Move Raft's log and snapshots into the folder, as far as they are not there yet. */
+/** Moves Raft's log and snapshots into the folder, as far as they are not there yet. */
 export async function moveAside(files: Files, folder: string, name: string): Promise<void> {
 	const there = join(folder, name);
 	await files.makeFolder(there);

@@ -1,6 +1,6 @@
 /**
-This user's running nodes on this machine: a file for each in a folder that only the user can enter. So a second
-terminal finds the first without a network, and two nodes that start at once do not both found a cluster.
+The running nodes of this user on this machine, with one file for each node in a private folder. A second terminal finds
+the first node through it without a network, and two nodes that start at once do not both found a cluster.
 */
 import {existsSync} from 'node:fs';
 import {chmod, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
@@ -13,8 +13,8 @@ import {DatabaseSync} from './sqlite.ts';
 export type RegisteredNode = {
 	readonly pid: number;
 	/**
-	When the process started, as the system counts; empty where it does not say. A number of a process is used again,
-	this is not.
+	The start time of the process in the system's own unit; empty where the system gives none. Process ids are reused;
+	this value distinguishes the processes.
 	*/
 	readonly born: string;
 	readonly port: number;
@@ -23,7 +23,7 @@ export type RegisteredNode = {
 	readonly clusterId: string;
 	readonly id: string;
 	readonly phase: string;
-	/** Its name in the cluster; empty before it is agreed, and of a node of an earlier version. */
+	/** The name in the cluster; empty until it is agreed, and for nodes of earlier versions. */
 	readonly name: string;
 };
 export type Registration = AsyncDisposable & {
@@ -31,15 +31,15 @@ export type Registration = AsyncDisposable & {
 };
 
 const lockRetryMs = 50;
-/** An entry that names no version is of this one. */
+/** An entry without a version has this one. */
 const entryVersion = 1;
 
-/** `$XDG_RUNTIME_DIR/dapss`, else below the state folder. */
+/** `$XDG_RUNTIME_DIR/dapss`, or a folder in the state folder. */
 export function registryFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
 	return placesOf(here(env), existsSync).runtime;
 }
 
-/** Say that a node runs here; disposing takes it back. */
+/** Registers a running node; disposing removes the entry. */
 export async function register(
 	node: Omit<RegisteredNode, 'pid' | 'born' | 'name'>,
 	folder = registryFolder(),
@@ -53,7 +53,7 @@ export async function register(
 	};
 
 	await write();
-	// One after the other: two that write the same new file would spoil it.
+	// One write after the other: two concurrent writes of the same draft would corrupt it.
 	let last: Promise<void> = Promise.resolve();
 	return {
 		async update(change) {
@@ -68,7 +68,7 @@ export async function register(
 	};
 }
 
-/** Nodes whose process lives; what dead ones left is cleaned up. */
+/** The nodes whose process runs. Removes the entries of processes that have ended. */
 export async function listNodes(folder = registryFolder()): Promise<readonly RegisteredNode[]> {
 	const names = await readdir(folder).catch(() => []);
 	const nodes: RegisteredNode[] = [];
@@ -86,9 +86,8 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 }
 
 /**
-One founder at a time for a cluster's name: waits while another process of this user is at it. The lock is SQLite's, as
-that of the data folder: the kernel releases it with its process, so no stale one is ever left to be judged, or taken
-from a living one by mistake.
+Allows one founder at a time for a cluster name: waits while another process of this user holds the lock. The lock is
+SQLite's, as for the data folder. The kernel releases it with the process, so no stale lock remains.
 */
 export async function formLock(cluster: string, folder = registryFolder()): Promise<AsyncDisposable> {
 	await makePrivate(folder);
@@ -122,7 +121,7 @@ function isBusy(error: unknown): boolean {
 	return errcode === 5 || errcode === 6;
 }
 
-/** `newer`: of a newer program, whose entry is its own business. */
+/** `newer`: the entry of a newer program, which must be left alone. */
 async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefined> {
 	try {
 		const {
@@ -147,7 +146,7 @@ async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefi
 	}
 }
 
-/** Linux: field 22 of /proc/PID/stat, counted after the name, which may hold anything. */
+/** Linux: field 22 of /proc/PID/stat. Counts the fields after the process name, which may contain any character. */
 async function birthOf(pid: number): Promise<string> {
 	const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
 	return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';

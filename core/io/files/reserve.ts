@@ -1,7 +1,7 @@
 /**
-Room that a node keeps on its disk, as a file. On a disk that is full nothing can be started: the start itself writes,
-and so does retention before it deletes. So a node that finds its disk full gives the reserve back first. Until there is
-room for it again the disk counts as full: the node runs and can be read from, and whoever publishes is refused.
+Reserved space on the node's disk, as a file. A full disk prevents a start, because the start itself writes, and
+retention writes before it deletes. So a node that finds its disk full releases the reserve first. Until there is space
+for the reserve again, the disk counts as full: the node runs and serves reads, and publishes are refused.
 */
 import {randomFillSync} from 'node:crypto';
 import {statfs} from 'node:fs/promises';
@@ -12,35 +12,35 @@ import {fullDiskRemedy, isMissing, writeAll, type Files} from '../file-system.ts
 export const reserveFile = 'reserve';
 const MiB = 1024 * 1024;
 
-/** Bytes. */
+/** Sizes in bytes. */
 export type ReserveSizes = {
 	readonly reserve: number;
-	/** With less than this free the reserve is given back. */
+	/** The reserve is released when less than this is free. */
 	readonly low: number;
-	/** Left free beside it when it is made. */
+	/** The free space that must remain when the reserve is made. */
 	readonly spare: number;
 };
 const usualSizes: ReserveSizes = {reserve: 8 * MiB, low: 2 * MiB, spare: 8 * MiB};
-/** With fewer files that may still be made the disk is full, however many bytes are free: a start makes some. */
+/** The disk counts as full when fewer files (inodes) than this are free, because a start makes some. */
 const lowFiles = 64;
 
 export type ReserveOptions = {
 	readonly files: Files;
 	/** The data folder. */
 	readonly folder: string;
-	/** Bytes that this user may still write there. @default what the file system says */
+	/** The bytes that this user may still write there. @default as the file system reports */
 	readonly freeBytes?: () => Promise<number>;
-	/** Files that may still be made there. @default what the file system says */
+	/** The files that may still be made there. @default as the file system reports */
 	readonly freeFiles?: () => Promise<number>;
-	/** @default those of a disk of this time: 8 MiB, with 8 MiB beside it */
+	/** @default 8 MiB, with 8 MiB beside it */
 	readonly sizes?: ReserveSizes;
-	/** For people: given back, or there again. */
-	readonly say: (text: string) => void;
+	/** Reports to an operator that the reserve was released or restored. */
+	readonly report: (text: string) => void;
 };
 
 /**
-What fits on a disk with so many bytes and files free: `full`, all is; `short`, there is no room for the reserve, so
-nothing is published; `enough`.
+The state of a disk with this much free: `full`; `short`, there is no space for the reserve, so publishes are refused;
+`enough`.
 */
 export function roomOf(
 	freeBytes: number,
@@ -66,39 +66,39 @@ export class Reserve {
 		this.#sizes = options.sizes ?? usualSizes;
 	}
 
-	/** There is no room for what is published. */
+	/** Publishes must be refused for lack of space. */
 	get isFull(): boolean {
 		return this.#isFull;
 	}
 
-	/** Why nothing can be published, and what helps. */
+	/** Why publishes are refused, with advice. */
 	get reason(): string {
 		const full = this.#isShortOfFiles ? 'has no room for more files (inodes, `df -i`)' : 'is full';
 		return `The disk of ${this.#options.folder} ${full}: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
 	}
 
 	/**
-	Give the reserve back when the disk is full, have it when there is room. A disk that cannot tell how much is free
-	counts as having room.
+	Releases the reserve when the disk is full, and makes it when there is space. A disk that cannot report its free
+	space counts as having space.
 	*/
 	async tend(): Promise<void> {
 		const {
-			say,
+			report,
 			folder,
 			freeBytes = () => freeBytesOf(folder),
 			freeFiles = () => freeFilesOf(folder),
 		} = this.#options;
 		const [free, files] = (await Promise.all(
-			[freeBytes(), freeFiles()].map(asked => asked.catch(() => Infinity)),
+			[freeBytes(), freeFiles()].map(measured => measured.catch(() => Infinity)),
 		)) as [number, number];
-		const hasReserve = await this.#has();
+		const hasReserve = await this.#exists();
 		const room = roomOf(free, hasReserve, files, this.#sizes);
 		this.#isShortOfFiles = files < lowFiles;
 		if (room === 'full') {
-			const hadReserve = await this.#give();
+			const hadReserve = await this.#release();
 			if (!this.#isFull)
-				say(
-					`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was given back` : ''}`,
+				report(
+					`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was released` : ''}`,
 				);
 			this.#isFull = true;
 			return;
@@ -110,22 +110,22 @@ export class Reserve {
 		}
 
 		if (room === 'short') {
-			if (!this.#isFull) say(this.reason);
+			if (!this.#isFull) report(this.reason);
 			this.#isFull = true;
 			return;
 		}
 
 		const isMade = await this.#make();
-		if (isMade && this.#isFull) say('The disk has room again');
+		if (isMade && this.#isFull) report('The disk has free space again');
 		this.#isFull = !isMade;
 	}
 
-	async #has(): Promise<boolean> {
+	async #exists(): Promise<boolean> {
 		return (await this.#options.files.list(this.#options.folder)).includes(reserveFile);
 	}
 
-	/** False when there was none. */
-	async #give(): Promise<boolean> {
+	/** Resolves with false when there was none. */
+	async #release(): Promise<boolean> {
 		try {
 			await this.#options.files.unlink(this.#path);
 			return true;
@@ -136,11 +136,11 @@ export class Reserve {
 	}
 
 	/**
-	False when there is no room. By chance, since some file systems store no zeros. Under another name first: half a
-	reserve is none.
+	Resolves with false when there is no space. The content is random, because some file systems store no zeros. The
+	file is written under another name first, so that an incomplete one does not count.
 	*/
 	async #make(): Promise<boolean> {
-		const {files, folder, say} = this.#options;
+		const {files, folder, report} = this.#options;
 		const fresh = `${this.#path}.new`;
 		try {
 			const file = await files.open(fresh, 'write');
@@ -157,10 +157,10 @@ export class Reserve {
 			return true;
 		} catch (error) {
 			await files.unlink(fresh).catch(() => undefined);
-			// Somebody else took the room. It is tried again.
+			// Another program used the space: the next call tries again.
 			if (isFullDisk(error)) return false;
-			// What keeps the node from a reserve, and is not the room, is no reason to take no messages.
-			if (!this.#hasComplained) say(`No reserve can be kept for a full disk: ${errorMessage(error)}`);
+			// Another problem with the reserve is no reason to refuse publishes.
+			if (!this.#hasComplained) report(`No reserve for a full disk can be kept: ${errorMessage(error)}`);
 			this.#hasComplained = true;
 			return true;
 		}
@@ -172,13 +172,13 @@ function isFullDisk(error: unknown): boolean {
 	return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** Bytes that this user may still write there. */
+/** The bytes that this user may still write there. */
 export async function freeBytesOf(folder: string): Promise<number> {
 	const {bavail, bsize} = await statfs(folder);
 	return bavail * bsize;
 }
 
-/** Files that may still be made there; as many as you like on a file system that does not count them. */
+/** The files that may still be made there; unbounded on a file system that does not count them. */
 async function freeFilesOf(folder: string): Promise<number> {
 	const {files, ffree} = await statfs(folder);
 	return files === 0 ? Infinity : ffree;

@@ -1,8 +1,8 @@
 /**
 The resignations of the nodes of one data folder, in a file outside it: `$XDG_STATE_HOME/dapss/resignations`, named by
-the hash of the folder's path. The file outlives the folder, so a node that starts with an empty folder finds what its
-predecessor signed. Losing the file costs a confirmation by an operator, nothing else, so a file that cannot be read or
-written is a warning.
+the hash of the folder's path. The file outlives the folder, so a node that starts with an empty folder finds the
+resignation of its predecessor. If the file is lost, an operator must confirm the removal instead. So a file that cannot
+be read or written is only a warning.
 */
 import {createHash, randomBytes} from 'node:crypto';
 import {existsSync} from 'node:fs';
@@ -25,12 +25,13 @@ import {makeFolders} from '../make-folder.ts';
 
 const fileBytesMax = 64 * 1024;
 
+/** The folder with the resignations of all data folders of this user. */
 export function resignationsFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
 	return join(placesOf(here(env), existsSync).state, 'resignations');
 }
 
 export class Resignations {
-	/** Of earlier nodes of this data folder. */
+	/** The resignations of earlier nodes of this data folder. */
 	readonly former: readonly Resignation[];
 	readonly #path: string;
 	readonly #own: Resignation;
@@ -41,7 +42,10 @@ export class Resignations {
 		this.former = former;
 	}
 
-	/** Read what earlier nodes left, and add this node's own. @param data absolute path of the data folder */
+	/**
+	Reads the resignations of earlier nodes, and adds this node's own.
+	@param data absolute path of the data folder
+	*/
 	static async open(
 		data: string,
 		identity: Identity,
@@ -62,7 +66,7 @@ export class Resignations {
 		return resignations;
 	}
 
-	/** This node is a member: the former nodes of its folder are removed, or were never members. */
+	/** Called when this node is a member: the former nodes of its folder are removed, or were never members. */
 	async settle(): Promise<void> {
 		if (this.former.length > 0) await this.#write([this.#own]);
 	}
@@ -91,6 +95,6 @@ async function read(path: string): Promise<readonly Resignation[]> {
 			? value.flatMap(one => resignationFromJson(one) ?? []).filter(one => isGenuine(one))
 			: [];
 	} catch {
-		return []; // None, or none that can be used.
+		return []; // Missing or unusable.
 	}
 }

@@ -1,7 +1,7 @@
 /**
-The cluster secret: 32 random bytes in a file that only its owner can read, made at the first start and shared by this
-user's nodes. A weak, published or readable secret refuses the start; a forgotten setting never opens a cluster. Nothing
-here puts a secret, or a part of one, into an error.
+The cluster secret: 32 random bytes in a file that only its owner can read. It is made at the first start and shared by
+this user's nodes. A weak, published or readable secret refuses the start, so that a forgotten setting never opens a
+cluster. No error contains a secret or a part of one.
 
 The secret is the text of the file without surrounding white space, as bytes.
 */
@@ -31,27 +31,27 @@ import {makeFoldersNow} from '../make-folder.ts';
 export const secretBytesMin = 32;
 const secretFileBytesMax = 4096;
 
-/** In the public repository of the prototype: everybody has them. */
+/** Secrets in the public repository of the prototype. */
 const published = new Set(['DAPSS_CLUSTER_SECRET', 'default_secret', 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=']);
 const placeholder =
 	/^[\W_]*(?:put|insert|add|enter|replace|your|example|sample|placeholder|changeme|change[_-]?me|todo|secret|password|passwort|default|test|dapss)(?=$|[\W_]|\d)/i;
 
-/** Why a text is no secret; `undefined` when it may be one. Never quotes the text. */
+/** Why a text is not acceptable as a secret; `undefined` when it is. Never quotes the text. */
 export function secretProblem(text: string): string | undefined {
 	if (text === '') return 'it is empty';
 	if (published.has(text)) return 'it is the published secret of the prototype, which everybody knows';
 	const bytes = Buffer.byteLength(text);
 	if (placeholder.test(text) && !isMixed(text)) return 'it is a placeholder, not a secret';
 	if (bytes < secretBytesMin) return `it has ${bytes} bytes, at least ${secretBytesMin} are needed`;
-	// What a generator gives has many different characters: 32 hexadecimal digits have about 14.
+	// The output of a generator has many different characters: 32 hexadecimal digits have about 14.
 	if (new Set(text).size < 8) return 'it repeats a few characters';
 	if (isRepeated(text)) return 'it repeats a short text';
 	return undefined;
 }
 
 /**
-Read the secret in a file.
-@throws `config` for a file that is missing, that others can read or change, or whose content is no secret
+Reads the secret from a file.
+@throws `config` for a file that is missing, that others can read or change, or whose content is no acceptable secret
 */
 export function readSecret(path: string): Uint8Array {
 	const text = readPrivate(path, 'secret file');
@@ -65,8 +65,8 @@ export function readSecret(path: string): Uint8Array {
 }
 
 /**
-The secret in a file, which is made when it is not there. Of two nodes that start at once one makes it, and both have
-the same: the file appears complete, under its name, once.
+Reads the secret from a file, and makes the file if it is missing. When two nodes start at once, one of them makes it
+and both use the same secret: the complete file appears under its name in one step.
 */
 export function openSecret(path: string): {readonly secret: Uint8Array; readonly created: boolean} {
 	const created = !exists(path) && createSecret(path);
@@ -74,8 +74,8 @@ export function openSecret(path: string): {readonly secret: Uint8Array; readonly
 }
 
 /**
-The trimmed text of a regular file that only its owner, this user or root, can read or change, as far as the platform
-tells.
+The trimmed text of a regular file that only its owner (this user or root) can read or change, as far as the platform
+reports that.
 @throws `config`
 */
 export function readPrivate(path: string, what: string): string {
@@ -85,7 +85,7 @@ export function readPrivate(path: string, what: string): string {
 
 	let file: number;
 	try {
-		// Non-blocking: a pipe in its place must not hang the start.
+		// Non-blocking: a pipe in its place must not block the start.
 		file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
 	} catch (error) {
 		return refuse(
@@ -114,8 +114,8 @@ export function readPrivate(path: string, what: string): string {
 }
 
 /**
-Why a file is not private; `undefined` when it is, or when nothing says so.
-@param owners whose files are trusted (`trustedOwners`)
+Why a file is not private; `undefined` when it is, or when the platform reports no owners.
+@param owners users whose files are trusted (`trustedOwners`)
 */
 export function accessProblem(
 	stats: Pick<Stats, 'mode' | 'uid'>,
@@ -124,30 +124,30 @@ export function accessProblem(
 	if (!owners) return undefined;
 	const mode = stats.mode & 0o777;
 	if (!owners.includes(stats.uid)) return 'belongs to another user';
-	// A group may read it, and nobody but its owner write it (0440, 0640): so a container or a service manager hands a
-	// secret over.
+	// A group may read it if only its owner can write it (0440, 0640): container and service managers provide secrets
+	// in this way.
 	return (mode & 0o037) === 0 ? undefined : `can be read or changed by others (mode ${octal(mode)})`;
 }
 
 function unreadable(path: string, error: unknown): string {
 	const {code} = error as NodeJS.ErrnoException;
 	const [self] = trustedOwners() ?? [];
-	const stats = (code === 'EACCES' || code === 'EPERM') && self !== undefined ? lookAt(path) : undefined;
+	const stats = (code === 'EACCES' || code === 'EPERM') && self !== undefined ? statOrNothing(path) : undefined;
 	if (!stats) return `cannot be read: ${withRemedy(error)}`;
 	const place = writeProblem(dirname(path))?.code === 'EROFS';
 	const readOnly = `its disk is mounted read-only: mount it with mode 0400 for user ${self!}, or 0440 for a group of this user`;
 	return `cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ${place ? readOnly : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!)}`;
 }
 
-function lookAt(path: string): Stats | undefined {
+function statOrNothing(path: string): Stats | undefined {
 	try {
 		return statSync(path, {throwIfNoEntry: false});
 	} catch {
-		return undefined; // Its folder is closed.
+		return undefined; // Its folder is not accessible.
 	}
 }
 
-/** What helps against an `accessProblem`, in that case. */
+/** Advice for an `accessProblem`. */
 export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
 	const [self = 0] = trustedOwners() ?? [];
 	const copy = `copy it, ${advice.copyFile(path)}, and name the copy`;
@@ -160,7 +160,7 @@ function octal(mode: number): string {
 	return (mode & 0o777).toString(8).padStart(4, '0');
 }
 
-/** False when another process was first. */
+/** Returns false when another process made the file first. */
 function createSecret(path: string): boolean {
 	const folder = dirname(path);
 	const draft = join(folder, `.secret-${randomBytes(8).toString('hex')}`);
@@ -175,7 +175,7 @@ function createSecret(path: string): boolean {
 		}
 
 		try {
-			linkSync(draft, path); // Fails when the name is taken: O_EXCL for a file that has its content already.
+			linkSync(draft, path); // Fails if the name exists: like O_EXCL, for a file that is already complete.
 			return true;
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -192,13 +192,13 @@ function createSecret(path: string): boolean {
 	}
 }
 
-/** Long, with digits and both cases: what a generator gives, even when it happens to begin with a word. */
+/** Long, with digits and both cases, as generators produce; accepted even if it begins with a word. */
 function isMixed(text: string): boolean {
 	return text.length >= 43 && new Set(text).size >= 20 && /\d/.test(text) && /[a-z]/.test(text) && /[A-Z]/.test(text);
 }
 
 function isRepeated(text: string): boolean {
-	// A text that occurs inside its own doubling, other than at the ends, is a repetition.
+	// A repetition occurs inside its own doubling at another place than the two ends.
 	return (text + text).indexOf(text, 1) < text.length;
 }
 
@@ -211,6 +211,6 @@ function exists(path: string): boolean {
 		lstatSync(path);
 		return true;
 	} catch (error) {
-		return !isMissing(error); // What is there and cannot be looked at is for `readSecret` to refuse.
+		return !isMissing(error); // A file that exists but cannot be examined is refused by `readSecret`.
 	}
 }

@@ -1,7 +1,7 @@
 /**
-`node:sqlite`, whose lock guards what one process may have at a time. Node 22 warns once that it is experimental, in
-every command: an empty database and `BEGIN EXCLUSIVE` are all that is used of it, so nobody needs to read that. No
-other warning is kept back.
+Loads `node:sqlite`, whose file lock is used for things that only one process may hold. Node 22 prints a warning that
+the module is experimental. Only an empty database and `BEGIN EXCLUSIVE` are used of it, so that warning is suppressed
+here, and no other.
 */
 import type * as Sqlite from 'node:sqlite';
 import {DapssError} from '../../errors.ts';
@@ -12,8 +12,8 @@ process.emitWarning = ((...given: Parameters<typeof emitWarning>) => {
 }) as typeof emitWarning;
 
 /**
-It warns while it is loaded: an `import` would do that before the line above. An older Node has none, or only with a
-flag.
+The module warns while it loads, so a static `import` would warn before the line above runs. Older versions of Node lack
+the module or need a flag.
 */
 const sqlite = process.getBuiltinModule('node:sqlite') as typeof Sqlite | undefined;
 if (!sqlite)

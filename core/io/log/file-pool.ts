@@ -1,36 +1,38 @@
 /**
-A bound on the files that are open at once. A node has a log for each topic, and most of them are idle: so an open file
-gives its descriptor back when others need one, the one that was used last the latest, and is opened again when it is
-used. Nothing above notices.
+Bounds the number of files that are open at once. A node has a log for each topic, and most of them are idle. So an idle
+file releases its descriptor when others need one, the least recently used file first, and opens it again on its next
+use. Users of a file do not notice.
 
-Linux reports a failed write-back once, to who has the file open (Rebello et al., ATC 2020). So what was written is
-synced before the descriptor goes, and what that sync says is told to the next who uses the file, and to everyone after.
+Linux reports a failed write-back only once, and only to a descriptor that is open (Rebello et al., ATC 2020). So a file
+with unsynced writes is synced before its descriptor is closed. An error of that sync is reported to the next use of the
+file, and to every later one.
 
-The process may open fewer than that after all, as sockets count too (EMFILE), or the machine has none left (ENFILE).
-That is no fault of the disk: a call waits then, for a file that can be closed or for a moment, and `isShort` says so.
+The process may still run out of descriptors below the bound, because sockets count too (EMFILE), or the machine has
+none left (ENFILE). This is no failure of the disk: the call waits until a file can be closed, or retries, and `isShort`
+is true meanwhile.
 */
 import type {Clock} from '../../ports.ts';
 import {systemClock} from '../clock.ts';
 import type {Files, OpenFile} from '../file-system.ts';
 
 export type FilePoolOptions = {
-	/** Descriptors at most, at least 1. */
+	/** The maximal number of descriptors, at least 1. */
 	readonly openMax: number;
-	/** No descriptor is to be had, although the pool has not reached its bound. Told once a shortage. */
+	/** Called once in each shortage: no descriptor is available, although the pool has not reached its bound. */
 	readonly onShort?: () => void;
-	/** @default that of the machine */
+	/** @default the system clock */
 	readonly clock?: Pick<Clock, 'after'>;
 };
 
-const againMs = 100;
+const retryMs = 100;
 
 export class FilePool implements Files {
 	readonly #files: Files;
 	readonly #options: FilePoolOptions;
 	readonly #clock: Pick<Clock, 'after'>;
-	/** Open, and not in use now; the one used last at the end. */
+	/** Open files that are not in use, the most recently used last. */
 	readonly #idle = new Set<PooledFile>();
-	/** Descriptors that are open, or about to be. */
+	/** Descriptors that are open or being opened. */
 	#open = 0;
 	#waiting: Array<() => void> = [];
 	#short = 0;
@@ -45,7 +47,7 @@ export class FilePool implements Files {
 		return this.#short > 0;
 	}
 
-	/** Descriptors that are open now. */
+	/** The number of descriptors that are open now. */
 	get openCount(): number {
 		return this.#open;
 	}
@@ -53,20 +55,20 @@ export class FilePool implements Files {
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		const handle = await this.#openHandle(path, mode);
 		const file = new PooledFile(this, path, mode === 'read' ? 'read' : 'update', handle);
-		this.rest(file);
+		this.markIdle(file);
 		return file;
 	}
 
 	list(folder: string): Promise<readonly string[]> {
-		return this.#briefly(() => this.#files.list(folder));
+		return this.#withDescriptor(() => this.#files.list(folder));
 	}
 
 	makeFolder(folder: string): Promise<void> {
-		return this.#briefly(() => this.#files.makeFolder(folder));
+		return this.#withDescriptor(() => this.#files.makeFolder(folder));
 	}
 
 	syncFolder(folder: string): Promise<void> {
-		return this.#briefly(() => this.#files.syncFolder(folder));
+		return this.#withDescriptor(() => this.#files.syncFolder(folder));
 	}
 
 	rename(from: string, to: string): Promise<void> {
@@ -81,60 +83,61 @@ export class FilePool implements Files {
 		return this.#files.removeFolder(folder);
 	}
 
-	/** For its files: open one again. */
+	/** For `PooledFile`: opens the file again. */
 	async reopen(file: PooledFile): Promise<OpenFile> {
 		return this.#openHandle(file.path, file.mode);
 	}
 
-	/** For its files: in use, so not to be closed. */
-	busy(file: PooledFile): void {
+	/** For `PooledFile`: the file is in use, so it must not be closed. */
+	markBusy(file: PooledFile): void {
 		this.#idle.delete(file);
 	}
 
-	/** For its files: no longer in use. */
-	rest(file: PooledFile): void {
+	/** For `PooledFile`: the file is no longer in use. */
+	markIdle(file: PooledFile): void {
 		this.#idle.add(file);
 		this.#wake();
 	}
 
-	/** For its files: a descriptor was closed. */
+	/** For `PooledFile`: a descriptor was closed. */
 	closed(): void {
 		this.#open--;
 		this.#wake();
 	}
 
 	async #openHandle(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
-		await this.#enter();
+		await this.#reserve();
 		try {
-			return await this.#patiently(() => this.#files.open(path, mode));
+			return await this.#retryWhileShort(() => this.#files.open(path, mode));
 		} catch (error) {
 			this.closed();
 			throw error;
 		}
 	}
 
-	/** A call that needs a descriptor while it runs. */
-	async #briefly<Result>(work: () => Promise<Result>): Promise<Result> {
-		await this.#enter();
+	/** Runs a call that needs a descriptor while it runs. */
+	async #withDescriptor<Result>(work: () => Promise<Result>): Promise<Result> {
+		await this.#reserve();
 		try {
-			return await this.#patiently(work);
+			return await this.#retryWhileShort(work);
 		} finally {
 			this.closed();
 		}
 	}
 
-	/** Have room for one more. Whoever has a descriptor never waits for a second one, so this ends. */
-	async #enter(): Promise<void> {
+	/** Reserves a descriptor. No caller waits for a second one while it holds a first, so there is no deadlock. */
+	async #reserve(): Promise<void> {
 		while (this.#open >= this.#options.openMax) {
-			// Whether a file can be closed is looked at in the same step in which it is waited for: what happens
-			// between two steps would be missed.
+			// The check for an idle file and the start of the wait are one step, so that no release in between is
+			// missed.
 			await (this.#idle.size > 0 ? this.#closeOldest() : this.#released());
 		}
 
 		this.#open++;
 	}
 
-	async #patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+	/** Runs a call, and repeats it while descriptors are short. */
+	async #retryWhileShort<Result>(work: () => Promise<Result>): Promise<Result> {
 		let isShort = false;
 		try {
 			for (;;) {
@@ -155,21 +158,21 @@ export class FilePool implements Files {
 					this.#options.onShort?.();
 				}
 
-				await this.#released(againMs);
+				await this.#released(retryMs);
 			}
 		} finally {
 			if (isShort) this.#short--;
 		}
 	}
 
-	/** One must be idle. */
+	/** The caller has checked that a file is idle. */
 	async #closeOldest(): Promise<void> {
 		const [oldest] = this.#idle;
 		this.#idle.delete(oldest!);
-		await oldest!.giveBack();
+		await oldest!.release();
 	}
 
-	/** Resolves when a descriptor may be had, or after a time, milliseconds. */
+	/** Resolves when a descriptor may be available, or after `afterMs` milliseconds. */
 	#released(afterMs?: number): Promise<void> {
 		return new Promise(resolve => {
 			const timer = afterMs === undefined ? undefined : this.#clock.after(afterMs, resolve);
@@ -193,12 +196,12 @@ class PooledFile implements OpenFile {
 	readonly #pool: FilePool;
 	#handle: OpenFile | undefined;
 	#opening: Promise<OpenFile> | undefined;
-	#givingBack: Promise<void> | undefined;
+	#releasing: Promise<void> | undefined;
 	#users = 0;
-	/** Writes that began or ended: a sync during which none did has all of them. */
+	/** Counts the starts and ends of writes: a sync covers all of them if the count has not changed meanwhile. */
 	#changes = 0;
 	#syncedChanges = 0;
-	/** What the disk said when the file was synced to give its descriptor back. */
+	/** The error of a sync before the descriptor was released. */
 	#failure: Error | undefined;
 	#isClosed = false;
 
@@ -228,21 +231,21 @@ class PooledFile implements OpenFile {
 
 	async close(): Promise<void> {
 		this.#isClosed = true;
-		this.#pool.busy(this);
-		await this.#givingBack;
+		this.#pool.markBusy(this);
+		await this.#releasing;
 		await this.#opening?.catch(() => undefined);
 		await this.#closeHandle();
 	}
 
-	/** For the pool, when nobody uses the file. What goes wrong is told to who uses it next. */
-	giveBack(): Promise<void> {
-		this.#givingBack = this.#giveBack().finally(() => {
-			this.#givingBack = undefined;
+	/** For the pool, when the file is idle. An error is reported to the next use of the file. */
+	release(): Promise<void> {
+		this.#releasing = this.#release().finally(() => {
+			this.#releasing = undefined;
 		});
-		return this.#givingBack;
+		return this.#releasing;
 	}
 
-	async #giveBack(): Promise<void> {
+	async #release(): Promise<void> {
 		const handle = this.#handle!;
 		try {
 			if (this.#changes > this.#syncedChanges) await this.#sync(handle);
@@ -287,15 +290,15 @@ class PooledFile implements OpenFile {
 
 	async #use<Result>(work: (handle: OpenFile) => Promise<Result>): Promise<Result> {
 		this.#users++;
-		this.#pool.busy(this);
+		this.#pool.markBusy(this);
 		try {
-			await this.#givingBack;
+			await this.#releasing;
 			if (this.#failure !== undefined) throw this.#failure;
 			if (this.#isClosed) throw new Error(`Expected the file ${this.path} to be open, it was closed`);
 			return await work(this.#handle ?? (await this.#reopen()));
 		} finally {
 			this.#users--;
-			if (this.#users === 0 && this.#handle && !this.#isClosed) this.#pool.rest(this);
+			if (this.#users === 0 && this.#handle && !this.#isClosed) this.#pool.markIdle(this);
 		}
 	}
 
@@ -313,7 +316,7 @@ class PooledFile implements OpenFile {
 	}
 }
 
-/** The process, or the machine, may not open more files. */
+/** The process or the machine may not open more files. */
 export function isOutOfDescriptors(error: unknown): boolean {
 	const {code} = Object(error) as {readonly code?: unknown};
 	return code === 'EMFILE' || code === 'ENFILE';

@@ -1,24 +1,25 @@
-/** A group of appends that share a write and an fsync, and the buffers that it becomes. */
+/** A group of appends that share a write and an fsync, and the buffers for that write. */
 import type {Segment} from './recovery.ts';
 import {recordHeaderBytes, writeRecordHead} from './segment.ts';
 
 export type Group = {
 	readonly type: 'group';
-	/** Position of the first record; the others follow without a gap, whatever segments they lie in. */
+	/** The position of the first record. The others follow without a gap, also across segments. */
 	readonly first: number;
 	readonly records: Uint8Array[];
 	bytes: number;
-	/** Somebody waits for the disk. */
+	/** An append in the group waits for the fsync. */
 	mustSync: boolean;
-	/** Somebody waits for no more than the operating system: written even while an fsync runs. */
+	/** An append in the group waits only for the write, which then happens even during an fsync. */
 	isEager: boolean;
 	readonly written: PromiseWithResolvers<void>;
 	readonly synced: PromiseWithResolvers<void>;
 };
 
-/** Payloads up to this size are copied into one buffer, which costs less than a place of their own in the writev. */
+/** Payloads up to this size are copied into one buffer, which costs less than an entry of their own in the writev. */
 const copyBytesMax = 4096;
 
+/** An empty group whose first record has this position. */
 export function createGroup(first: number): Group {
 	const group: Group = {
 		type: 'group',
@@ -30,16 +31,16 @@ export function createGroup(first: number): Group {
 		written: Promise.withResolvers(),
 		synced: Promise.withResolvers(),
 	};
-	// Nobody has to wait: a failure is told by the log's `failed`, too.
+	// The caller need not wait: the log's `failed` reports a failure too.
 	group.written.promise.catch(() => undefined);
 	group.synced.promise.catch(() => undefined);
 	return group;
 }
 
 /**
-The buffers of the records from `index` on that lie in the segment, with their heads.
-
-@param position where the first of them goes. @param syncedEnd everything before it is on the disk.
+The buffers of the records from `index` on that belong to the segment, with their heads.
+@param position the position of the record at `index`
+@param syncedEnd everything before this position is on the disk
 */
 export function assemble(
 	records: readonly Uint8Array[],
@@ -48,34 +49,34 @@ export function assemble(
 	segment: Segment,
 	syncedEnd: number,
 ): {readonly buffers: Uint8Array[]; readonly count: number; readonly end: number} {
-	let past = index;
+	let stop = index;
 	let end = position;
 	let copied = 0;
-	for (; past < records.length && end < segment.end; past++) {
-		const {length} = records[past]!;
+	for (; stop < records.length && end < segment.end; stop++) {
+		const {length} = records[stop]!;
 		copied += recordHeaderBytes + (length > copyBytesMax ? 0 : length);
 		end += recordHeaderBytes + length;
 	}
 
-	const room = Buffer.allocUnsafe(copied);
+	const heads = Buffer.allocUnsafe(copied);
 	const buffers: Uint8Array[] = [];
-	/** What of `room` is not in `buffers` yet. */
+	/** The start of the part of `room` that is not in `buffers` yet. */
 	let from = 0;
 	let at = 0;
-	for (let next = index; next < past; next++) {
+	for (let next = index; next < stop; next++) {
 		const record = records[next]!;
-		writeRecordHead(room, at, record, position, syncedEnd, segment.salt);
+		writeRecordHead(heads, at, record, position, syncedEnd, segment.salt);
 		at += recordHeaderBytes;
 		position += recordHeaderBytes + record.length;
 		if (record.length <= copyBytesMax) {
-			room.set(record, at);
+			heads.set(record, at);
 			at += record.length;
 		} else {
-			buffers.push(room.subarray(from, at), record);
+			buffers.push(heads.subarray(from, at), record);
 			from = at;
 		}
 	}
 
-	if (from < at) buffers.push(room.subarray(from, at));
-	return {buffers, count: past - index, end};
+	if (from < at) buffers.push(heads.subarray(from, at));
+	return {buffers, count: stop - index, end};
 }

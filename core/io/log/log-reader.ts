@@ -1,32 +1,35 @@
 /**
-The reading side of the log: finds the segment of a position, passes over holes, checks every record. Reads go through
-descriptors of their own, of which a few are kept open, the one that was used last the longest.
+The reading side of the log: finds the segment of a position, skips holes, and verifies every record. Reads use
+descriptors of their own. A few of these stay open; the least recently used is closed first.
 */
 import type {LogRecord} from '../../ports.ts';
 import {readFully, type Files, type OpenFile} from '../file-system.ts';
 import type {Segment} from './recovery.ts';
 import {isPayloadGood, payloadAt, payloadLengthAt, recordHeaderBytes, segmentHeaderBytes} from './segment.ts';
 
-/** Retention took the segment while it was read: look again. */
+/** Retention dropped the segment during the read: the caller reads again. */
 export class DroppedError extends Error {}
 
 type Read = {readonly records: readonly LogRecord[]; readonly next: number};
 type Entry = {readonly file: Promise<OpenFile>; users: number};
 
-/** More than this are open only while as many reads run at once. */
+/** More descriptors than this are open only while that many reads run at once. */
 const openMax = 4;
 const readBytesMin = 4096;
 
 export class LogReader {
 	readonly #files: Files;
-	/** By path, the one used last at the end. */
+	/** By path, the most recently used last. */
 	readonly #open = new Map<string, Entry>();
 
 	constructor(files: Files) {
 		this.#files = files;
 	}
 
-	/** Records from `from` on, as far as the segment goes. @throws {DroppedError}, and whatever the disk says */
+	/**
+	Reads records from `from` on, at most to the end of the segment.
+	@throws {DroppedError}, and errors of the disk
+	*/
 	async read(segments: readonly Segment[], from: number, writtenEnd: number, bytesMax: number): Promise<Read> {
 		let at = from;
 		while (at < writtenEnd) {
@@ -48,7 +51,7 @@ export class LogReader {
 		return {records: [], next: at};
 	}
 
-	/** Close the file once nobody reads it. */
+	/** Closes the file as soon as no read uses it. */
 	close(path: string): void {
 		const entry = this.#open.get(path);
 		if (!entry) return;
@@ -68,7 +71,7 @@ export class LogReader {
 		try {
 			return await work(await entry.file);
 		} catch (error) {
-			if (this.#open.get(path) === entry) this.#open.delete(path); // It is opened anew next time.
+			if (this.#open.get(path) === entry) this.#open.delete(path); // The next read opens it again.
 			throw error;
 		} finally {
 			entry.users--;
@@ -85,7 +88,7 @@ export class LogReader {
 	}
 }
 
-/** The last segment that begins at or before the position. There must be one. */
+/** The last segment that starts at or before the position, which must exist. */
 export function segmentAt(segments: readonly Segment[], position: number): Segment {
 	let low = 0;
 	let high = segments.length;
@@ -106,7 +109,7 @@ async function readRecords(
 	bytesMax: number,
 ): Promise<Read> {
 	const fileAt = from - segment.first + segmentHeaderBytes;
-	// A buffer of its own: the records are slices of it and live as long as somebody holds one.
+	// A buffer of its own, because the records are slices of it and stay alive with it.
 	let chunk = await readFully(
 		file,
 		Buffer.allocUnsafeSlow(Math.min(limit - from, Math.max(bytesMax, readBytesMin))),
@@ -123,7 +126,7 @@ async function readRecords(
 		if (end > chunk.length) chunk = await readFully(file, Buffer.allocUnsafeSlow(end), fileAt);
 		const bytes = payloadAt(chunk, at, length);
 		if (end > chunk.length || !isPayloadGood(chunk, at, bytes))
-			throw new Error(`Expected the record at position ${from + at} of ${segment.path} to be what was written`);
+			throw new Error(`Expected the record at position ${from + at} of ${segment.path} to match its checksum`);
 		records.push({position: from + at, bytes});
 		at = end;
 	}
@@ -134,6 +137,6 @@ async function readRecords(
 }
 
 function closeIdle(entry: Entry): void {
-	// A descriptor that was only read from has nothing left to lose when it fails to close.
+	// A read-only descriptor loses no data when its close fails.
 	if (entry.users === 0) entry.file.then(file => file.close()).catch(() => undefined);
 }

@@ -1,12 +1,11 @@
 /**
-An append-only log in segments. Appends that arrive during a write or an fsync are gathered and share the next one
-(group commit), so the disk sets the pace and nothing waits on a timer. Retention unlinks whole segments. `recovery.ts`
-says what a crash and what damage may leave behind and what becomes of it.
+An append-only log in segments. Appends that arrive during a write or an fsync are collected and share the next one
+(group commit), so the disk sets the pace and no append waits for a timer. Retention unlinks whole segments.
+`recovery.ts` describes how the log recovers from a crash or damage.
 
-One write at a time keeps the order. One fdatasync at a time; what somebody wants on the disk waits for the running one
-and shares the next. An append that only wants to outlive the process does not wait for it, it is written meanwhile. A
-segment is on the disk as a whole before the next one is made, so a hole is never followed by a good segment unless
-something was damaged.
+At most one write runs at a time, which keeps the order. At most one fdatasync runs at a time: an append that must be
+synced waits for the running one and shares the next. An append that need not be synced is written during an fdatasync.
+A segment is completely synced before the next one is made, so a hole is followed by a good segment only after damage.
 */
 import {DapssError} from '../../errors.ts';
 import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../../ports.ts';
@@ -30,33 +29,36 @@ export type {Damage} from './recovery.ts';
 export {recordBytesMax} from './segment.ts';
 
 export type LogOptions = {
-	/** Made when missing. Nothing but this log lies in it. */
+	/** Made if it is missing. It contains only the files of this log. */
 	readonly folder: string;
-	/** A segment is closed before it grows beyond this, bytes; one record alone may be larger. */
+	/** A segment is closed before it grows beyond this many bytes; a single record may be larger. */
 	readonly segmentBytes: number;
-	/** A write or fsync that takes longer fails the log, milliseconds. */
+	/** A write or fsync that takes longer than this many milliseconds fails the log. */
 	readonly writeDeadlineMs: number;
 	/** @default the file system */
 	readonly files?: Files;
-	/** @default those of the machine */
+	/** @default the clock and random source of the machine */
 	readonly clock?: Clock;
 	readonly entropy?: Entropy;
 };
 
-/** `make`: have the segment on the disk. `flush`: have everything on the disk. */
+/** `make`: create the segment on the disk. `flush`: sync everything. */
 type Step =
 	| {readonly type: 'make'; readonly segment: Segment; readonly done: PromiseWithResolvers<void>}
 	| {readonly type: 'flush'; readonly done: PromiseWithResolvers<void>};
 
 const groupBytesMax = 4 * 1024 * 1024;
 /**
-Appended and not written: with more than this waiting, the disk does not keep up, and the log fails rather than eat all
-memory.
+Bound on appended bytes that are not written yet. Beyond it the disk does not keep up, and the log fails instead of
+exhausting memory.
 */
 const pendingBytesMax = 256 * 1024 * 1024;
 const backgroundSyncMs = 50;
 
-/** Open the log in a folder, or begin one there. @throws `storage` */
+/**
+Opens the log in a folder, or creates it there.
+@throws `storage`
+*/
 export async function openLog(options: LogOptions): Promise<SegmentedLog> {
 	const files = options.files ?? realFiles;
 	try {
@@ -75,25 +77,27 @@ function segmentMaker({folder, entropy = systemEntropy}: LogOptions): PlanSegmen
 
 export class SegmentedLog implements Log {
 	readonly failed: Promise<Error>;
-	/** What was found damaged when the log was opened. */
+	/** The damage found when the log was opened. */
 	readonly damaged: readonly Damage[];
 	readonly #options: LogOptions;
 	readonly #files: Files;
 	readonly #clock: Clock;
-	readonly #planned: PlanSegment;
+	readonly #planSegment: PlanSegment;
 	readonly #reader: LogReader;
 	readonly #fail = Promise.withResolvers<Error>();
-	/** Replaced as a whole when one comes or goes. The last one is written to; it may not be on the disk yet. */
+	/**
+	Replaced as a whole when a segment is added or removed. The last one is written to; its file may not exist yet.
+	*/
 	#segments: readonly Segment[];
-	/** The segment that is written to, as far as the disk goes. */
+	/** The segment that is being written, with its file. */
 	#current: {readonly segment: Segment; readonly file: OpenFile} | undefined;
 	#end: number;
 	#writtenEnd: number;
 	#syncedEnd: number;
 	#queue: Array<Group | Step> = [];
 	#pendingBytes = 0;
-	/** Everything that somebody may wait for. */
-	readonly #waiting = new Set<Group | Step>();
+	/** Groups and steps with pending promises. */
+	readonly #pending = new Set<Group | Step>();
 	#unsynced: Group[] = [];
 	#mustSync = false;
 	#isWriting = false;
@@ -109,7 +113,7 @@ export class SegmentedLog implements Log {
 		this.#options = options;
 		this.#files = files;
 		this.#clock = options.clock ?? systemClock;
-		this.#planned = segmentMaker(options);
+		this.#planSegment = segmentMaker(options);
 		this.#reader = new LogReader(files);
 		this.#segments = segments;
 		this.#end = end;
@@ -119,7 +123,7 @@ export class SegmentedLog implements Log {
 		this.failed = this.#fail.promise;
 		const last = segments.at(-1);
 		if (last && active) this.#current = {segment: last, file: active};
-		else if (last || end > 0) this.#plan(); // Nothing is written to a segment that is set aside.
+		else if (last || end > 0) this.#plan(); // A segment that is set aside is never written to.
 	}
 
 	get first(): number {
@@ -151,7 +155,7 @@ export class SegmentedLog implements Log {
 		}
 
 		if (records.length === 0) return {positions: [], written: Promise.resolve(), synced: Promise.resolve()};
-		const group = this.#gathering();
+		const group = this.#openGroup();
 		const before = this.#end;
 		const positions: number[] = [];
 		for (const record of records) {
@@ -203,7 +207,7 @@ export class SegmentedLog implements Log {
 	}
 
 	dropBefore(position: number): Promise<void> {
-		// Oldest first and one after the other, so that a crash leaves no hole.
+		// One call after the other, the oldest segment first, so that a crash leaves no hole.
 		const dropped = this.#dropping.then(() => this.#dropBefore(position));
 		this.#dropping = dropped.catch(() => undefined);
 		return dropped;
@@ -215,17 +219,17 @@ export class SegmentedLog implements Log {
 	}
 
 	/** The group that the next append joins. */
-	#gathering(): Group {
+	#openGroup(): Group {
 		const last = this.#queue.at(-1);
 		if (last?.type === 'group' && last.bytes < groupBytesMax) return last;
 		const group = createGroup(this.#end);
 		this.#queue.push(group);
-		this.#waiting.add(group);
+		this.#pending.add(group);
 		return group;
 	}
 
 	#plan(): Segment {
-		const segment = this.#planned(this.#end);
+		const segment = this.#planSegment(this.#end);
 		this.#segments = [...this.#segments, segment];
 		return segment;
 	}
@@ -233,12 +237,12 @@ export class SegmentedLog implements Log {
 	#enqueue(stepWith: (done: PromiseWithResolvers<void>) => Step): Promise<void> {
 		const step = stepWith(Promise.withResolvers());
 		this.#queue.push(step);
-		this.#waiting.add(step);
+		this.#pending.add(step);
 		this.#schedule();
 		return step.done.promise;
 	}
 
-	/** What is appended in one go of the program is gathered first. */
+	/** Collects the appends of one turn of the program before it writes them. */
 	#schedule(): void {
 		if (this.#isPumpScheduled) return;
 		this.#isPumpScheduled = true;
@@ -248,7 +252,7 @@ export class SegmentedLog implements Log {
 		});
 	}
 
-	/** Start what can be started. Called whenever something was added or has ended. */
+	/** Starts the write, sync or timer that is possible now. Called whenever work was added or has ended. */
 	#pump(): void {
 		if (this.#error) return;
 		if (this.#mustSync && !this.#syncing) {
@@ -264,7 +268,7 @@ export class SegmentedLog implements Log {
 		if (next && !this.#isWriting && (!this.#syncing || next.type !== 'group' || next.isEager)) {
 			this.#isWriting = true;
 			this.#queue.shift();
-			this.#writeGroup(next)
+			this.#run(next)
 				.catch((error: unknown) => void this.#failWith(error))
 				.finally(() => {
 					this.#isWriting = false;
@@ -281,7 +285,7 @@ export class SegmentedLog implements Log {
 		}
 	}
 
-	async #writeGroup(next: Group | Step): Promise<void> {
+	async #run(next: Group | Step): Promise<void> {
 		switch (next.type) {
 			case 'group':
 				return this.#write(next);
@@ -300,7 +304,7 @@ export class SegmentedLog implements Log {
 		}
 
 		if (this.#error) return;
-		this.#waiting.delete(next);
+		this.#pending.delete(next);
 		next.done.resolve();
 	}
 
@@ -322,7 +326,7 @@ export class SegmentedLog implements Log {
 		group.written.resolve();
 	}
 
-	/** The file of the segment to write to; made, after all before it is on the disk, when it is not there yet. */
+	/** The file of the segment to write to. If it does not exist yet, syncs everything before it and creates it. */
 	async #fileOf(segment: Segment): Promise<OpenFile> {
 		if (this.#current?.segment === segment) return this.#current.file;
 		await this.#syncAll();
@@ -341,7 +345,7 @@ export class SegmentedLog implements Log {
 	}
 
 	async #syncWritten(): Promise<void> {
-		// Of the fsync that this one waited for: the next would "succeed", without what was lost.
+		// Set by a failed fsync that this call waited for: the next fsync would "succeed" without the lost data.
 		if (this.#error) throw this.#error;
 		const groups = this.#unsynced;
 		const end = this.#writtenEnd;
@@ -353,7 +357,7 @@ export class SegmentedLog implements Log {
 		await this.#withDeadline('fsync', this.#current.file.datasync());
 		this.#syncedEnd = Math.max(this.#syncedEnd, end);
 		for (const group of groups) {
-			this.#waiting.delete(group);
+			this.#pending.delete(group);
 			group.synced.resolve();
 		}
 	}
@@ -365,7 +369,8 @@ export class SegmentedLog implements Log {
 			segment !== this.#segments.at(-1) &&
 			segment.end <= Math.min(position, this.#syncedEnd);
 		if (!isOld(this.#segments[0])) return;
-		// When all others are gone, the name of the last one alone says where positions go on.
+		// Once all other segments are gone, only the name of the last one gives the next position, so its file must
+		// exist.
 		const last = this.#segments.at(-1)!;
 		if (this.#current?.segment !== last) await this.#enqueue(done => ({type: 'make', segment: last, done}));
 		while (isOld(this.#segments[0])) {
@@ -383,8 +388,8 @@ export class SegmentedLog implements Log {
 
 	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
 		const {writeDeadlineMs} = this.#options;
-		// A call into a disk that hangs cannot be taken back. Whoever waits is told; the call itself may never end.
-		// While no file can be opened it is not the disk that is slow.
+		// A call into a disk that hangs cannot be cancelled: its waiters are rejected, and the call itself may never
+		// end. While no file can be opened, the disk is not the slow part.
 		const watch = (): Disposable =>
 			this.#clock.after(writeDeadlineMs, () => {
 				if (this.#files.isShort) timer = watch();
@@ -400,20 +405,20 @@ export class SegmentedLog implements Log {
 		}
 	}
 
-	/** The first error is the last word: a disk that failed once may claim success having lost the data. */
+	/** The first error is final: a disk that has failed once may report success after losing data. */
 	#failWith(cause: unknown): DapssError {
 		if (this.#error) return this.#error;
 		this.#error = new DapssError('storage', `The disk failed in ${this.#options.folder}: ${withRemedy(cause)}`, {
 			cause,
 		});
-		for (const one of this.#waiting) {
+		for (const one of this.#pending) {
 			if (one.type === 'group') {
 				one.written.reject(this.#error);
 				one.synced.reject(this.#error);
 			} else one.done.reject(this.#error);
 		}
 
-		this.#waiting.clear();
+		this.#pending.clear();
 		this.#queue = [];
 		this.#unsynced = [];
 		this.#background?.[Symbol.dispose]();
@@ -440,7 +445,7 @@ export class SegmentedLog implements Log {
 			await this.#current?.file.close();
 		} catch (error) {
 			this.#failWith(error);
-			// A call that hangs is not waited for.
+			// Do not wait for a close that may hang.
 			void this.#current?.file.close().catch(() => undefined);
 		}
 

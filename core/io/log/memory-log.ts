@@ -1,6 +1,7 @@
 /**
-A log in memory: the port `Log` without a disk, for tests of what stands on it. Records are written and synced a turn
-later each, as on a fast disk; `fail` is the first storage error. What it held can be opened again, as after a restart.
+An in-memory log: the port `Log` without a disk, for tests of its users. Records are written and synced one microtask
+later, as on a fast disk. `fail` simulates the first storage error. `reopen` gives the same content again, as after a
+restart.
 */
 import {DapssError} from '../../errors.ts';
 import type {Appended, Log, LogRecord, LogSegment} from '../../ports.ts';
@@ -12,7 +13,7 @@ export class MemoryLog implements Log {
 	readonly failed: Promise<Error>;
 	readonly #segmentBytes: number;
 	readonly #fail = Promise.withResolvers<Error>();
-	/** Replaced as a whole when one comes or goes. */
+	/** Replaced as a whole when a segment is added or removed. */
 	#segments: readonly Segment[] = [];
 	#records: LogRecord[] = [];
 	#end = 0;
@@ -33,7 +34,7 @@ export class MemoryLog implements Log {
 		return this.#end;
 	}
 
-	/** The same content behind a new log, as after a restart. */
+	/** A new log with the same content, as after a restart. */
 	reopen(): MemoryLog {
 		const log = new MemoryLog({segmentBytes: this.#segmentBytes});
 		log.#segments = this.#segments.map(segment => ({...segment}));
@@ -43,7 +44,7 @@ export class MemoryLog implements Log {
 		return log;
 	}
 
-	/** The disk fails from here on. */
+	/** The disk fails from this call on. */
 	fail(cause: Error): void {
 		this.#error ??= new DapssError('storage', `The disk failed: ${cause.message}`, {cause});
 		this.#fail.resolve(this.#error);

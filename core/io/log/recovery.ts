@@ -1,16 +1,18 @@
 /**
-What a log finds when it opens: every byte of every segment is checked, and each fault is called by its name.
+Recovery of a log when it opens: checks every byte of every segment, and distinguishes two kinds of faults.
 
-- **A torn tail.** Power went while records were being written. They lie at the end of the last segment, nobody was told
-  that they are on the disk, and the sectors of one write reach it in any order: so there may even be good records
-  behind bad ones. What begins with the first bad one is cut off, and the log goes on from there.
-- **Damage.** Records are bad that are known to have been on the disk: a later record says so (`back`), a later segment
-  does (the one before is synced before a new one is made), or the note that a closed log leaves. The segment is set
-  aside as `.corrupt`: nothing is written to it, cut from it or deleted from it any more, until retention takes it like
-  any other. Its good records stay readable, as each of them says where it belongs; the holes are reported at every
-  opening, so that the caller can say so and refill from peers. Positions of lost records are never given out again.
+- **A torn tail.** The power failed while records were being written. They are at the end of the last segment, and were
+  never reported as synced. The sectors of one write reach the disk in any order, so there may even be good records
+  after bad ones. The tail is cut off from the first bad record on, and the log continues there.
+- **Damage.** Bad records that are known to have been synced: by a later record (`back`), by a later segment (a segment
+  is synced before the next one is made), or by the note that a closed log leaves. The segment is set aside as
+  `.corrupt`. From then on nothing is written to it, cut from it or deleted from it, until retention drops it like any
+  other segment. Its good records stay readable, because each of them is bound to its position. The holes are reported
+  at every opening, so that the caller can report them and backfill from peers. The positions of lost records are never
+  used again.
 
-What cannot be told apart: the last group of records before a crash, damaged before the next opening. It counts as torn.
+One case cannot be distinguished: the last group of records before a crash, damaged before the next opening. It counts
+as torn.
 */
 import {join} from 'node:path';
 import {crc32c} from '../../crc32c.ts';
@@ -27,27 +29,27 @@ import {
 	type SegmentHead,
 } from './segment.ts';
 
-/** From a position up to, and without, another. */
+/** A range of positions, without the upper end. */
 export type Range = {readonly from: number; readonly to: number};
-/** Records that are missing: `bytes` from `position` on, in the segment that is now called `file`. */
+/** Missing records: `bytes` from `position` on, in the segment whose file is now `file`. */
 export type Damage = {readonly file: string; readonly position: number; readonly bytes: number};
 export type Segment = {
 	readonly first: number;
-	/** The position after its newest record; of one that is set aside, the position after its last byte. */
+	/** The position after the newest record; of a segment that is set aside, the position after its last byte. */
 	end: number;
 	salt: number;
 	readonly path: string;
-	/** Where no good record is, in order. */
+	/** The ranges without a good record, in order. */
 	readonly holes: readonly Range[];
 	isDropped: boolean;
 };
-/** A new segment at a position, with chance from outside. */
+/** Makes the description of a new segment at a position, with a random salt. */
 export type PlanSegment = (first: number) => Segment;
 export type Recovered = {
 	readonly segments: Segment[];
-	/** The file of the last segment, when that may be written to. */
+	/** The file of the last segment, if it may be written to. */
 	readonly active: OpenFile | undefined;
-	/** Where the next record goes. */
+	/** The position of the next record. */
 	readonly end: number;
 	readonly damaged: readonly Damage[];
 };
@@ -57,7 +59,10 @@ const noteName = 'synced';
 const noteBytes = 20;
 const noteMagic = Buffer.from('DAPSSYNC');
 
-/** @param plan makes the segment that takes the place of one whose header never reached the disk */
+/**
+Checks all segments in a folder.
+@param plan makes the segment that replaces one whose header never reached the disk
+*/
 export async function recover(files: Files, folder: string, plan: PlanSegment): Promise<Recovered> {
 	const found = (await files.list(folder))
 		.map(name => ({name, parts: /^([0-9a-f]{16})\.(log|corrupt)$/.exec(name)}))
@@ -70,7 +75,7 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 	let active: OpenFile | undefined;
 	let end = 0;
 	if (found.length === 0 && syncedEnd > 0) {
-		// All that the note speaks of is gone. Its positions are not given out again.
+		// All segments that the note covers are gone. Their positions are not used again.
 		end = syncedEnd;
 		damaged.push({file: noteName, position: 0, bytes: syncedEnd});
 	}
@@ -91,15 +96,15 @@ export async function recover(files: Files, folder: string, plan: PlanSegment): 
 		await files.rename(join(folder, name), segment.path);
 	}
 
-	// The process may have been killed between making a segment and making its name last.
+	// The process may have been killed after it made a segment and before it synced the segment's name.
 	if (found.length > 0) await files.syncFolder(folder);
-	// From here on it is acted on: what of it rots before anything is written behind it must not look like a torn tail
-	// at the next start.
+	// From here on the caller relies on the recovered records. If they rot before the next write, the next start must
+	// not mistake that for a torn tail.
 	if (active && end !== syncedEnd) await writeNote(files, folder, end);
 	return {segments, active, end, damaged};
 }
 
-/** Make the file of a new segment: once this resolves, it is there after any crash. */
+/** Makes the file of a new segment. After this resolves, the file survives any crash. */
 export async function makeSegment(files: Files, folder: string, segment: Segment): Promise<OpenFile> {
 	const file = await files.open(segment.path, 'write');
 	await writeAll(file, [encodeSegmentHead(segment)], 0);
@@ -108,7 +113,7 @@ export async function makeSegment(files: Files, folder: string, segment: Segment
 	return file;
 }
 
-/** A segment that is not on the disk yet. */
+/** The description of a segment that is not on the disk yet. */
 export function plannedSegment(folder: string, first: number, salt: number): Segment {
 	return {
 		first,
@@ -121,8 +126,8 @@ export function plannedSegment(folder: string, first: number, salt: number): Seg
 }
 
 /**
-Leave a note that everything before `end` is on the disk. It stays true for ever, so an old one does no harm, and one
-that was lost or torn only says less: no fsync.
+Writes a note that everything before `end` is on the disk. The note stays true for ever, so an old one does no harm. A
+lost or torn note only covers less, so there is no fsync.
 */
 export async function writeNote(files: Files, folder: string, end: number): Promise<void> {
 	const note = Buffer.alloc(noteBytes);
@@ -156,75 +161,115 @@ async function readNote(files: Files, folder: string): Promise<number> {
 
 type Place = {
 	readonly first: number;
-	/** Where the next segment begins; `undefined` for the last. */
+	/** The first position of the next segment; `undefined` for the last segment. */
 	readonly next: number | undefined;
+	/** The segment was set aside at an earlier opening. */
 	readonly isAside: boolean;
-	/** What the note says. */
+	/** The position before which everything is on the disk, according to the note. */
 	readonly syncedEnd: number;
 };
 type RecoveredSegment = {readonly segment: Segment; readonly file: OpenFile | undefined; readonly hasDamage: boolean};
 
+/**
+The condition of a segment.
+- `unstarted`: the power failed when it was made, before the header reached the disk, so no record can follow.
+- `damaged`: synced records are bad or missing, or its length is wrong; `end` and `holes` as in `Segment`.
+- `sealed`: intact, and followed by another segment.
+- `open`: the last segment, with intact records up to `end`. Later bytes are a torn tail. Everything before
+  `syncedEnd` is known to be on the disk.
+*/
+type Condition =
+	| {readonly type: 'unstarted'}
+	| {readonly type: 'damaged'; readonly end: number; readonly salt: number; readonly holes: readonly Range[]}
+	| {readonly type: 'sealed'; readonly end: number; readonly salt: number}
+	| {
+			readonly type: 'open';
+			readonly end: number;
+			readonly head: SegmentHead;
+			readonly isTorn: boolean;
+			readonly isEmpty: boolean;
+			readonly syncedEnd: number;
+	  };
+
+/** Classifies a segment, then repairs or describes it accordingly. */
 async function recoverSegment(files: Files, path: string, place: Place, plan: PlanSegment): Promise<RecoveredSegment> {
 	const {first, next, isAside} = place;
-	const asIs = (end: number, salt: number, holes: readonly Range[]): Segment => ({
-		first,
-		end,
-		salt,
-		path: holes.length > 0 ? asideName(path) : path,
-		holes,
-		isDropped: false,
-	});
 	const file = await files.open(path, isAside ? 'read' : 'write');
-	let isKept = false;
+	const segmentTo = (end: number, salt: number): Segment => ({first, end, salt, path, holes: [], isDropped: false});
+	let active: OpenFile | undefined;
 	try {
-		const head = decodeSegmentHead(await readFully(file, Buffer.alloc(segmentHeaderBytes), 0));
-		const bytes = Math.max(0, file.size - segmentHeaderBytes);
-		/** How far the file reaches, or should. */
-		const reach = next ?? Math.max(first + bytes, place.syncedEnd);
-		if (head?.first !== first) {
-			// Made when the power went: a header is on the disk before a record follows it.
-			if (reach === first && !isAside) {
+		const condition = await conditionOf(file, place);
+		switch (condition.type) {
+			case 'unstarted': {
+				const segment = {...plan(first), path};
 				await file.truncate(0);
-				const fresh = {...plan(first), path};
-				await writeAll(file, [encodeSegmentHead(fresh)], 0);
+				await writeAll(file, [encodeSegmentHead(segment)], 0);
 				await file.datasync();
-				isKept = next === undefined;
-				return {segment: fresh, file: isKept ? file : undefined, hasDamage: false};
+				if (next === undefined) active = file;
+				return {segment, file: active, hasDamage: false};
 			}
 
-			return {segment: asIs(reach, 0, [{from: first, to: reach}]), file: undefined, hasDamage: true};
-		}
+			case 'damaged': {
+				const {end, salt, holes} = condition;
+				const isHoled = holes.length > 0;
+				const segment = {...segmentTo(end, salt), holes, path: isHoled ? asideName(path) : path};
+				return {segment, file: undefined, hasDamage: true};
+			}
 
-		const {holes, syncedEnd} = await scan(file, head.salt, first, Math.min(first + bytes, reach));
-		const isWhole = holes.length === 0 && first + bytes === reach;
-		const firstBad = holes[0]?.from ?? first + bytes;
-		if (isAside || (!isWhole && (next !== undefined || firstBad < Math.max(syncedEnd, place.syncedEnd)))) {
-			if (first + bytes < reach) addHole(holes, {from: Math.max(first, first + bytes), to: reach});
-			// A file that is longer than it should be has nothing missing, and is kept aside for its looks.
-			if (holes.length === 0 && !isAside) holes.push({from: reach, to: reach});
-			return {segment: asIs(reach, head.salt, holes), file: undefined, hasDamage: true};
-		}
+			case 'sealed':
+				return {segment: segmentTo(condition.end, condition.salt), file: undefined, hasDamage: false};
+			case 'open': {
+				const {end, head, isTorn, isEmpty, syncedEnd} = condition;
+				if (isTorn) await file.truncate(end - first + segmentHeaderBytes);
+				// The writes of a killed process may be in the operating system only. From here on they count as
+				// synced, and so does the header.
+				if (isTorn || isEmpty || end !== place.syncedEnd) await makeDurable(file, head, syncedEnd, end);
+				active = file;
+				return {segment: segmentTo(end, head.salt), file: active, hasDamage: false};
+			}
 
-		if (next !== undefined) return {segment: asIs(reach, head.salt, []), file: undefined, hasDamage: false};
-		const isTorn = firstBad < first + bytes;
-		if (isTorn) await file.truncate(firstBad - first + segmentHeaderBytes);
-		// What a killed process had written is with the operating system only; from here on it counts as synced. So
-		// does the header.
-		if (isTorn || bytes === 0 || firstBad !== place.syncedEnd)
-			await settle(file, head, Math.max(syncedEnd, place.syncedEnd), firstBad);
-		isKept = true;
-		return {segment: asIs(firstBad, head.salt, []), file, hasDamage: false};
+			default:
+				return condition satisfies never;
+		}
 	} finally {
-		if (!isKept) await file.close();
+		if (!active) await file.close();
 	}
 }
 
+async function conditionOf(file: OpenFile, place: Place): Promise<Condition> {
+	const {first, next, isAside} = place;
+	const head = decodeSegmentHead(await readFully(file, Buffer.alloc(segmentHeaderBytes), 0));
+	const bytes = Math.max(0, file.size - segmentHeaderBytes);
+	/** The position up to which the file reaches, or should reach. */
+	const reach = next ?? Math.max(first + bytes, place.syncedEnd);
+	if (head?.first !== first) {
+		// A header is on the disk before a record follows it.
+		if (reach === first && !isAside) return {type: 'unstarted'};
+		return {type: 'damaged', end: reach, salt: 0, holes: [{from: first, to: reach}]};
+	}
+
+	const scanned = await scan(file, head.salt, first, Math.min(first + bytes, reach));
+	const {holes} = scanned;
+	const syncedEnd = Math.max(scanned.syncedEnd, place.syncedEnd);
+	const isWhole = holes.length === 0 && first + bytes === reach;
+	const firstBad = holes[0]?.from ?? first + bytes;
+	if (isAside || (!isWhole && (next !== undefined || firstBad < syncedEnd))) {
+		if (first + bytes < reach) addHole(holes, {from: first + bytes, to: reach});
+		// The file is longer than expected: nothing is missing, and it is set aside for inspection.
+		if (holes.length === 0 && !isAside) holes.push({from: reach, to: reach});
+		return {type: 'damaged', end: reach, salt: head.salt, holes};
+	}
+
+	if (next !== undefined) return {type: 'sealed', end: reach, salt: head.salt};
+	return {type: 'open', end: firstBad, head, isTorn: firstBad < first + bytes, isEmpty: bytes === 0, syncedEnd};
+}
+
 /**
-Make durable what is not known to be. It is written again first: where an fsync failed, the operating system shows what
-the disk never got, and takes it for written; the next fsync would "succeed" (Rebello et al., "Can Applications Recover
-from fsync Failures?", ATC 2020).
+Syncs everything that is not known to be on the disk. The data are written again first: after a failed fsync the
+operating system shows data that the disk never got, and considers them written, so the next fsync would "succeed"
+(Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
 */
-async function settle(file: OpenFile, head: SegmentHead, from: number, to: number): Promise<void> {
+async function makeDurable(file: OpenFile, head: SegmentHead, from: number, to: number): Promise<void> {
 	if (from <= head.first) await writeAll(file, [encodeSegmentHead(head)], 0);
 	for (let at = Math.max(from, head.first); at < to; at += chunkBytes) {
 		const fileAt = at - head.first + segmentHeaderBytes;
@@ -235,7 +280,10 @@ async function settle(file: OpenFile, head: SegmentHead, from: number, to: numbe
 	await file.datasync();
 }
 
-/** Check every record. @param end the position after the last byte */
+/**
+Checks every record.
+@param end the position after the last byte
+*/
 async function scan(
 	file: OpenFile,
 	salt: number,
@@ -248,7 +296,7 @@ async function scan(
 	let chunk: Buffer = Buffer.alloc(0);
 	let chunkAt = first;
 	let room: Buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, Math.max(0, end - first)));
-	/** Have `bytes` from `position` on in the chunk, as far as the file goes. */
+	/** Loads at least `bytes` from `position` on into the chunk, as far as the file reaches. */
 	const load = async (position: number, bytes: number): Promise<void> => {
 		if (Math.min(bytes, end - position) > room.length) room = Buffer.allocUnsafeSlow(bytes);
 		chunk = await readFully(

@@ -1,21 +1,20 @@
 /**
-The bytes of a segment of the log.
+The format of a segment of the log.
 
-```
-header    twice: "DAPSLOG2" | u64 first position | u32 salt | u32 CRC32C of the twenty       48 bytes
-record    u32 length | u32 back | u32 check | u32 CRC32C of the payload, begun with check | payload
-```
-Positions count the bytes of all records since the log began, headers of segments left out.
+``` header    twice: "DAPSLOG2" | u64 first position | u32 salt | u32 CRC32C of the twenty       48 bytes record    u32
+length | u32 back | u32 check | u32 CRC32C of the payload, begun with check | payload ```
 
-- `check` mixes the salt, the position, `length` and `back`, so a record says where it belongs: one of another place,
-  left over in a reused block, is never taken for one of this place. It costs no call, so that the next good record
-  after damage is found by looking at every byte. The salt is drawn for each segment: a publisher cannot plant bytes
-  that look like a record.
-- `back` says how far behind this record everything was on the disk when it was written. That tells a crash from damage:
-  a bad record that a later one knows to have been synced is damage; one that nothing is known of may never have been
-  written. (The question is that of Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018,
-  section 3.3.)
-- The header is there twice, because without its salt nothing in the segment can be checked.
+Positions count the bytes of all records since the log began, without the headers of segments.
+
+- `check` is a hash of the salt, the position, `length` and `back`. It binds a record to its position: a record of
+  another place, left in a reused block, is never mistaken for one of this place. It is computed without a call, so the
+  next good record after damage can be searched at every byte. The salt is drawn for each segment, so that a publisher
+  cannot plant bytes that look like a record.
+- `back` is the distance from this record to the position before which everything was synced when it was written. It
+  distinguishes a crash from damage. A bad record that a later record knows to have been synced is damage. A bad record
+  about which nothing is known may never have been written. (The problem of Alagappan et al., "Protocol-Aware Recovery
+  for Consensus-Based Storage", FAST 2018, section 3.3.)
+- The header exists twice, because without its salt no record of the segment can be checked.
 */
 import {crc32c} from '../../crc32c.ts';
 
@@ -24,10 +23,11 @@ export type SegmentHead = {readonly first: number; readonly salt: number};
 const copyBytes = 24;
 export const segmentHeaderBytes = 2 * copyBytes;
 export const recordHeaderBytes = 16;
-/** A record is no longer than this, bytes. */
+/** The maximal length of a record's payload in bytes. */
 export const recordBytesMax = 16 * 1024 * 1024;
 const magic = Buffer.from('DAPSLOG2');
 
+/** Both copies of the header. */
 export function encodeSegmentHead({first, salt}: SegmentHead): Buffer {
 	const copy = Buffer.alloc(copyBytes);
 	magic.copy(copy);
@@ -37,7 +37,7 @@ export function encodeSegmentHead({first, salt}: SegmentHead): Buffer {
 	return Buffer.concat([copy, copy]);
 }
 
-/** What either copy of the header says; `undefined` when both are damaged. */
+/** The content of the first intact copy of the header; `undefined` when both are damaged. */
 export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
 	for (let at = 0; at + copyBytes <= bytes.length && at < segmentHeaderBytes; at += copyBytes) {
 		const copy = bytes.subarray(at, at + copyBytes);
@@ -49,9 +49,7 @@ export function decodeSegmentHead(bytes: Buffer): SegmentHead | undefined {
 	return undefined;
 }
 
-/**
-What is newer about a segment than this program: the header of a later format, whole; `undefined` when nothing is.
-*/
+/** The newer format of a segment with an intact header, as text; `undefined` when this program knows the format. */
 export function newerSegment(bytes: Buffer): string | undefined {
 	const format = /^DAPSLOG(\d)$/.exec(bytes.toString('latin1', 0, 8))?.[1];
 	if (
@@ -65,8 +63,8 @@ export function newerSegment(bytes: Buffer): string | undefined {
 }
 
 /**
-Write the head of a record into `target` at `at`.
-@param syncedEnd everything before this position is on the disk.
+Writes the head of a record into `target` at `at`.
+@param syncedEnd everything before this position is on the disk
 */
 export function writeRecordHead(
 	target: Buffer,
@@ -84,7 +82,7 @@ export function writeRecordHead(
 	target.writeUInt32BE(crc32c(payload, check), at + 12);
 }
 
-/** Length of the payload whose head lies at `at`; -1 when there is no head of a record at that position. */
+/** The length of the payload whose head is at `at`; -1 when no valid head for this position is there. */
 export function payloadLengthAt(bytes: Buffer, at: number, position: number, salt: number): number {
 	if (at + recordHeaderBytes > bytes.length) return -1;
 	const length = uint32(bytes, at);
@@ -92,23 +90,23 @@ export function payloadLengthAt(bytes: Buffer, at: number, position: number, sal
 	return uint32(bytes, at + 8) === checkOf(salt, position, length, uint32(bytes, at + 4)) ? length : -1;
 }
 
-/** The payload behind a good head at `at`, a slice. All of it must be in `bytes`. */
+/** A slice with the payload after a valid head at `at`. All of it must be in `bytes`. */
 export function payloadAt(bytes: Buffer, at: number, length: number): Buffer {
 	const start = at + recordHeaderBytes;
 	return bytes.subarray(start, start + length);
 }
 
-/** True when the payload behind the head at `at` is what was written. */
+/** Whether the payload after the head at `at` matches its checksum. */
 export function isPayloadGood(bytes: Buffer, at: number, payload: Buffer): boolean {
 	return crc32c(payload, uint32(bytes, at + 8)) === uint32(bytes, at + 12);
 }
 
-/** The position before which all was on the disk when this record was written. */
+/** The position before which everything was on the disk when this record was written. */
 export function syncedBefore(bytes: Buffer, at: number, position: number): number {
 	return position - uint32(bytes, at + 4);
 }
 
-/** Every step is a bijection, so that no change of one field alone, and no flipped bit, leaves the result as it was. */
+/** Every step is a bijection, so a change of one field alone, such as a flipped bit, always changes the result. */
 function checkOf(salt: number, position: number, length: number, back: number): number {
 	let hash = mix(salt ^ (position >>> 0));
 	hash = mix(hash ^ Math.floor(position / 2 ** 32));
@@ -116,7 +114,7 @@ function checkOf(salt: number, position: number, length: number, back: number): 
 	return mix(hash ^ back) >>> 0;
 }
 
-/** The finisher of MurmurHash3 behind an odd constant, so that zeros do not stay zeros. */
+/** The finisher of MurmurHash3 after adding an odd constant, so that zero is no fixed point. */
 function mix(value: number): number {
 	let hash = (value + 0x9e_37_79_b9) | 0;
 	hash = Math.imul(hash ^ (hash >>> 16), 0x85_eb_ca_6b);
@@ -124,7 +122,7 @@ function mix(value: number): number {
 	return hash ^ (hash >>> 16);
 }
 
-/** `readUInt32BE` without its checks of the offset: this is asked for every byte of a damaged segment. */
+/** `readUInt32BE` without its range checks: this runs for every byte of a damaged segment. */
 function uint32(bytes: Buffer, at: number): number {
 	return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

@@ -1,7 +1,7 @@
 /**
-Where other nodes reach this one. It is agreed among all members, so it must be right from the first moment: a wildcard
-or a loopback address that is sent to another machine names that machine itself. What cannot be derived without a guess
-is refused at the start.
+The address at which other nodes reach this one. All members agree on it, so it must be right from the start: a wildcard
+or loopback address that is sent to another machine refers to that machine itself. If the address cannot be derived
+without a guess, the start is refused.
 */
 import {lookup} from 'node:dns/promises';
 import {isIP} from 'node:net';
@@ -22,18 +22,21 @@ type Settings = Pick<Config, 'host' | 'port' | 'advertise' | 'bootstrap'>;
 type Interface = Pick<NetworkInterfaceInfo, 'address' | 'family' | 'internal'>;
 type Interfaces = Readonly<Record<string, readonly Interface[] | undefined>>;
 
-/** The address that this node tells others. @throws `config`, with the flag to use */
+/**
+The address that this node advertises.
+@throws `config`, with the flag to use
+*/
 export async function advertisedAddress(settings: Settings): Promise<string> {
 	const derived = await findAddress(settings);
 	if ('problem' in derived) throw new DapssError('config', `${derived.problem}: ${derived.remedy}`);
 	return derived.address;
 }
 
-/** The same; where none can be told, why not and what helps. */
+/** The same, but returns the problem and its remedy instead of throwing. */
 export async function findAddress(settings: Settings): Promise<ReturnType<typeof deriveAddress>> {
 	const {host, advertise} = settings;
 	const isName = advertise === '' && isIP(host) === 0 && !isLoopback(host);
-	// A name that is not found is refused when it is listened on.
+	// A name that cannot be resolved is refused when the node listens on it.
 	const named = isName ? await lookup(host, {all: true}).catch(() => []) : [];
 	return deriveAddress(
 		settings,
@@ -43,7 +46,7 @@ export async function findAddress(settings: Settings): Promise<ReturnType<typeof
 }
 
 /**
-`settings` are valid and canonical; `named` are the addresses of a host that is a name, as this machine knows them.
+`settings` must be valid and canonical. `named`: the addresses of a host that is a name, as this machine resolves it.
 */
 export function deriveAddress(
 	{host, port, advertise, bootstrap}: Settings,
@@ -56,20 +59,20 @@ export function deriveAddress(
 	if (candidates.length > 1)
 		return {
 			problem: `host ${host} listens on ${candidates.slice(0, -1).join(', ')} and ${candidates.at(-1)!}`,
-			remedy: 'say with --advertise which one other nodes shall use',
+			remedy: 'use --advertise to choose the one for other nodes',
 		};
 	const derived = candidates[0] ?? (host === '::' ? '::1' : '127.0.0.1');
 	const reason = unadvertisableReason(derived);
 	if (reason !== undefined)
 		return {
 			problem: `host ${host} is no address for other nodes: ${reason}`,
-			remedy: 'say with --advertise under which address or host name they reach this node',
+			remedy: 'use --advertise to set the address or host name at which they reach this node',
 		};
-	// Many systems give their own name a loopback address, while others are told another one.
+	// Many systems resolve their own name to a loopback address, while other machines resolve it to another one.
 	if (named.length > 0 && named.every(address => isLoopback(address)))
 		return {
 			problem: `host ${host} is ${named.join(', ')} on this machine, where no other machine reaches it`,
-			remedy: `say with --host on which address to listen, and with --advertise ${host} that others use the name`,
+			remedy: `use --host to set the address to listen on, and --advertise ${host} to let others use the name`,
 		};
 	const remote = isLoopback(derived) ? bootstrap.find(address => isOfOtherMachine(address, interfaces)) : undefined;
 	if (remote !== undefined) {
@@ -77,22 +80,22 @@ export function deriveAddress(
 		return {
 			problem: `bootstrap names ${remote} on another machine, which cannot reach this node, since ${why}`,
 			remedy: isWildcard(host)
-				? 'start it when there is one, or say with --advertise which one it will have'
-				: 'say with --host on which address of this machine it shall listen',
+				? 'start it when there is one, or use --advertise to set its future address'
+				: 'use --host to set the address of this machine to listen on',
 		};
 	}
 
 	return {address: formatAddress(derived, port)};
 }
 
-/** Where programs on this machine reach a node that listens there. */
+/** The address at which programs on this machine reach a node that listens there. */
 export function localAddress({host, port}: Pick<Config, 'host' | 'port'>): string {
 	return formatAddress(isWildcard(host) ? (host === '::' ? '::1' : '127.0.0.1') : host, port);
 }
 
 /**
-Addresses under which a node that listens on a wildcard may be reached from other machines. Bridges of containers are
-among them: which ones count is not guessed.
+Addresses at which a node that listens on a wildcard may be reached from other machines. They include the bridges of
+containers, because it cannot be known which interfaces count.
 */
 function candidatesOf(wildcard: string, interfaces: Interfaces): readonly string[] {
 	const isRight = ({address, family, internal}: Interface): boolean =>
@@ -110,8 +113,8 @@ function candidatesOf(wildcard: string, interfaces: Interfaces): readonly string
 }
 
 /**
-An address in digits that is neither loopback nor one of this machine. Where a name leads is not known before it is
-called.
+A numeric address that is neither loopback nor an address of this machine. The target of a name is unknown until it is
+dialled.
 */
 function isOfOtherMachine(address: string, interfaces: Interfaces): boolean {
 	const host = parseAddress(address)?.host ?? '';

@@ -1,28 +1,28 @@
 /**
-The question of a command that searches for a node: an authenticated datagram to the group of the beacons. Who hears it
-sends its beacon at once instead of at its next turn, with the topics that were asked for first, so that they are not
-among those which do not fit.
+The question of a command that searches for a node: an authenticated datagram to the multicast group of the beacons. A
+node that receives it sends its beacon at once, instead of at its next interval. The beacon lists the requested topics
+first, so that they are not among those that do not fit.
 
-The answer is a beacon to the group, never a packet to whoever asked, and a node gives four a second at most, however
-many ask: a forged sender gets nothing, and a question that was recorded gains little when it is repeated. A node of an
-earlier version does not know the key, and ignores the question like a beacon of another cluster; it is found by its
-next beacon. Topics are asked for by their hashes: a question names nobody's topic to the network.
+The answer is a beacon to the group, never a packet to the sender of the question, and a node answers at most four times
+a second. So a forged sender address gains nothing, and a replayed question gains little. A node of an earlier version
+does not know the key: it ignores the question like a beacon of another cluster, and is found by its next beacon. Topics
+are sent as keyed hashes, so a question does not reveal their names.
 */
 import {decode, encode} from '../../codec.ts';
 import type {Clock} from '../../ports.ts';
 import {isMac, macOf, type Keys} from '../../wire/seal.ts';
 
 const macBytes = 32;
-/** First byte behind the MAC; that of a beacon is its version, which is far from this. */
+/** The first byte after the MAC. In a beacon it is the version, which is a small number. */
 const kind = 0xa1;
 const topicKind = Buffer.of(0xa2);
 const topicBytes = 8;
-/** Topics of one question, and of all that one beacon answers. */
+/** Bound on the topics of one question, and on those that one beacon answers. */
 export const searchedTopicsMax = 24;
 const searchBytesMax = 512;
 const gapMs = 250;
 
-/** A question: any of these topics, as hashes. Those beyond `searchedTopicsMax` are left out. */
+/** A question for nodes with any of these topics. Topics beyond `searchedTopicsMax` are left out. */
 export function encodeSearch(topics: readonly string[], keys: Pick<Keys, 'beaconSearch'>): Buffer {
 	const body = Buffer.concat([
 		Buffer.of(kind),
@@ -31,11 +31,12 @@ export function encodeSearch(topics: readonly string[], keys: Pick<Keys, 'beacon
 	return Buffer.concat([macOf(keys.beaconSearch, body), body]);
 }
 
-/** Whether a datagram is a question, if it is anything of ours. */
+/** Whether a datagram is a question, provided that it is one of this protocol. */
 export function isSearch(datagram: Uint8Array): boolean {
 	return datagram[macBytes] === kind;
 }
 
+/** The hashes of the topics, or why the datagram is ignored. */
 export function decodeSearch(
 	datagram: Buffer,
 	keys: Pick<Keys, 'beaconSearch'>,
@@ -54,7 +55,7 @@ function topicHash(topic: string, {beaconSearch}: Pick<Keys, 'beaconSearch'>): s
 	return macOf(beaconSearch, topicKind, Buffer.from(topic)).subarray(0, topicBytes).toString('hex');
 }
 
-/** The topics, those that were asked for first. */
+/** The topics, the requested ones first. */
 export function searchedFirst(
 	topics: readonly string[],
 	searched: ReadonlySet<string>,
@@ -65,12 +66,12 @@ export function searchedFirst(
 	return wanted.length === 0 ? topics : [...wanted, ...topics.filter(topic => !wanted.includes(topic))];
 }
 
-/** Gathers questions and answers them: the first one at once, those that come within the next 250 ms together. */
+/** Collects questions and answers them: the first at once, those of the next 250 ms together. */
 export class Answers implements Disposable {
 	readonly #clock: Pick<Clock, 'after'>;
 	readonly #announce: (searched: ReadonlySet<string>) => void;
 	#searched = new Set<string>();
-	#isAsked = false;
+	#hasQuestion = false;
 	#pause: Disposable | undefined;
 
 	constructor(clock: Pick<Clock, 'after'>, announce: (searched: ReadonlySet<string>) => void) {
@@ -78,13 +79,10 @@ export class Answers implements Disposable {
 		this.#announce = announce;
 	}
 
-	/**
-	Hashes beyond those that one answer minds are passed over: the answer may then lack a topic, and is given all the
-	same.
-	*/
+	/** Hashes beyond `searchedTopicsMax` are skipped: the answer is sent nevertheless, and may lack a topic. */
 	onSearch(hashes: readonly string[]): void {
 		for (const hash of hashes) if (this.#searched.size < searchedTopicsMax) this.#searched.add(hash);
-		this.#isAsked = true;
+		this.#hasQuestion = true;
 		if (!this.#pause) this.#answer();
 	}
 
@@ -95,11 +93,11 @@ export class Answers implements Disposable {
 	#answer(): void {
 		const searched = this.#searched;
 		this.#searched = new Set();
-		this.#isAsked = false;
+		this.#hasQuestion = false;
 		this.#announce(searched);
 		this.#pause = this.#clock.after(gapMs, () => {
 			this.#pause = undefined;
-			if (this.#isAsked) this.#answer();
+			if (this.#hasQuestion) this.#answer();
 		});
 	}
 }

@@ -1,11 +1,10 @@
 /**
-Discovery: small authenticated multicast datagrams that say which node of which cluster is here, and with which topics.
-A hint only: a beacon never makes a member and is never answered. Each is taken once and never after a newer one of its
-sender. Who searches for a node can ask for the beacons of all (`beacon-search.ts`).
+Discovery: small authenticated multicast datagrams that announce a node, its cluster and its topics. A beacon is only a
+hint: it never makes a member, and is never answered. Each beacon is accepted once, and not after a newer one of the
+same sender. A program that searches for a node can ask for all beacons (`beacon-search.ts`).
 
-Beacons of a cluster with another name or secret do not verify; they are counted and nothing else.
+Beacons of a cluster with another name or secret do not verify; they are only counted.
 */
-import type {RemoteInfo} from 'node:dgram';
 import {networkInterfaces} from 'node:os';
 import {isAdvertisable, isLoopback, parseAddress} from '../../address.ts';
 import {decode, encode} from '../../codec.ts';
@@ -24,9 +23,9 @@ export type Beacon = {
 	readonly clusterId: string;
 	readonly address: string;
 	readonly phase: 'member' | 'seeking';
-	/** That the node is subscribed to, as many as fit. Of a node of an earlier version: that it has messages of. */
+	/** Topics that the node subscribes to, as many as fit. In earlier versions: topics that it has messages of. */
 	readonly topics: readonly string[];
-	/** As agreed; empty when there is none yet, and of a node of an earlier version, which does not read it either. */
+	/** The agreed name; empty until it is agreed, and for nodes of earlier versions, which ignore the field. */
 	readonly name: string;
 };
 export type BeaconOptions = {
@@ -35,10 +34,10 @@ export type BeaconOptions = {
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly refusals: Counters;
-	/** `address`: where others reach this node; it decides which interfaces are used. */
-	readonly say: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics' | 'name'>;
+	/** `address` is the advertised address of this node; it determines the interfaces that are used. */
+	readonly content: () => Pick<Beacon, 'clusterId' | 'address' | 'phase' | 'topics' | 'name'>;
 	readonly onBeacon: (beacon: Beacon) => void;
-	/** One line for people. */
+	/** Reports a problem as one line. */
 	readonly onProblem: (line: string) => void;
 };
 export type OpenBeacon = AsyncDisposable & {announce(): void};
@@ -49,7 +48,7 @@ const version = 1;
 const perSecondMax = 200;
 const sendersMax = 4096;
 
-/** The datagram; topics are left out until it fits. */
+/** The datagram. Topics are left out until it fits. */
 export function encodeBeacon(beacon: Beacon, counter: number, keys: Pick<Keys, 'beacon'>): Buffer {
 	const {id, incarnation, clusterId, address, phase, name} = beacon;
 	let {topics} = beacon;
@@ -64,6 +63,7 @@ export function encodeBeacon(beacon: Beacon, counter: number, keys: Pick<Keys, '
 	}
 }
 
+/** The content of a beacon, or why the datagram is ignored. */
 export function decodeBeacon(
 	datagram: Buffer,
 	keys: Pick<Keys, 'beacon'>,
@@ -89,88 +89,106 @@ export function decodeBeacon(
 	return {id, incarnation, counter, clusterId, address, phase, topics, name: isNodeName(name) ? name : ''};
 }
 
-/** Never fails: a machine without multicast is told to `onProblem`, and goes on with `--bootstrap`. */
+/** Never fails: without multicast it reports that to `onProblem`, and nodes must join with `--bootstrap`. */
 export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	const {
 		config: {group, port, intervalMs},
 		keys,
 		id,
 		incarnation,
-		refusals,
-		say,
-		onBeacon,
+		content,
 		onProblem,
 	} = options;
-	const newest = new Map<NodeId, {readonly incarnation: number; readonly counter: number}>();
-	let inSecond = 0;
-	let counter = 0;
-	const advertised = parseAddress(say().address)?.host ?? '';
-	const isLocal = isLoopback(advertised);
-	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
-		// The system hands over what any process on this machine joined the group for.
-		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
-		if (++inSecond > perSecondMax) return refusals.add('beacon-rate');
-		if (isSearch(datagram)) {
-			const searched = decodeSearch(datagram, keys);
-			return typeof searched === 'string' ? refusals.add(`beacon-${searched}`) : answers.onSearch(searched);
-		}
-
-		const beacon = decodeBeacon(datagram, keys);
-		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
-		// Under a loopback address of another machine there is nobody, or somebody else.
-		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host))
-			return refusals.add('beacon-interface');
-		if (beacon.id === id) {
-			// Our own come back to us by the loop of the group. One with another address is of another process.
-			if (beacon.address !== say().address) onBeacon(beacon);
-			return;
-		}
-
-		const last = newest.get(beacon.id);
-		if (
-			last &&
-			(beacon.incarnation < last.incarnation ||
-				(beacon.incarnation === last.incarnation && beacon.counter <= last.counter))
-		)
-			return;
-		if (!last && newest.size >= sendersMax) newest.delete(newest.keys().next().value!);
-		newest.set(beacon.id, {incarnation: beacon.incarnation, counter: beacon.counter});
-		onBeacon(beacon);
-	};
-
+	const advertised = parseAddress(content().address)?.host ?? '';
+	const receiver = new BeaconReceiver(options, isLoopback(advertised), hashes => answers.onSearch(hashes));
 	const multicast = await openMulticast({
 		paths: pathsOf(advertised, group, networkInterfaces()),
 		port,
-		onDatagram,
+		onDatagram: (datagram, {address: source}) => receiver.onDatagram(datagram, source),
 		onProblem: line => onProblem(`Discovery is off: ${line}; nodes join with --bootstrap`),
 	});
-	if (!isLocal && multicast.interfaces === 1)
+	if (!isLoopback(advertised) && multicast.interfaces === 1)
 		onProblem(
 			'Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap',
 		);
+	let counter = 0;
 	const announce = (searched: ReadonlySet<string> = new Set()): void => {
 		counter++;
-		const said = say();
+		const current = content();
 		multicast.send(
-			encodeBeacon({id, incarnation, ...said, topics: searchedFirst(said.topics, searched, keys)}, counter, keys),
+			encodeBeacon(
+				{id, incarnation, ...current, topics: searchedFirst(current.topics, searched, keys)},
+				counter,
+				keys,
+			),
 		);
 	};
 
 	const answers = new Answers(systemClock, announce);
 	announce();
-	const timer = setInterval(() => announce(), intervalMs).unref();
-	const second = setInterval(() => {
-		inSecond = 0;
-	}, 1000).unref();
+	const announcing = systemClock.every(intervalMs, () => announce());
+	const resetting = systemClock.every(1000, () => receiver.resetRate());
 	return {
 		announce: () => announce(),
 		async [Symbol.asyncDispose]() {
-			clearInterval(timer);
-			clearInterval(second);
+			announcing[Symbol.dispose]();
+			resetting[Symbol.dispose]();
 			answers[Symbol.dispose]();
 			await multicast[Symbol.asyncDispose]();
 		},
 	};
+}
+
+/** Verifies received datagrams, drops old and excess ones, and hands on beacons and questions. */
+class BeaconReceiver {
+	readonly #options: BeaconOptions;
+	/** This node advertises a loopback address, so only nodes on this machine matter. */
+	readonly #isLocal: boolean;
+	readonly #onSearch: (hashes: readonly string[]) => void;
+	readonly #newest = new Map<NodeId, {readonly incarnation: number; readonly counter: number}>();
+	#inSecond = 0;
+
+	constructor(options: BeaconOptions, isLocal: boolean, onSearch: (hashes: readonly string[]) => void) {
+		this.#options = options;
+		this.#isLocal = isLocal;
+		this.#onSearch = onSearch;
+	}
+
+	/** Starts a new second of the rate limit. */
+	resetRate(): void {
+		this.#inSecond = 0;
+	}
+
+	onDatagram(datagram: Buffer, source: string): void {
+		const {keys, refusals, id, content, onBeacon} = this.#options;
+		// The system delivers datagrams of every interface on which some process of this machine has joined the group.
+		if (this.#isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
+		if (++this.#inSecond > perSecondMax) return refusals.add('beacon-rate');
+		if (isSearch(datagram)) {
+			const searched = decodeSearch(datagram, keys);
+			return typeof searched === 'string' ? refusals.add(`beacon-${searched}`) : this.#onSearch(searched);
+		}
+
+		const beacon = decodeBeacon(datagram, keys);
+		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
+		// A loopback address of another machine is useless here, or refers to another node.
+		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host))
+			return refusals.add('beacon-interface');
+		// Our own beacons are looped back. One with another address comes from another process of this identity.
+		if (beacon.id === id) {
+			if (beacon.address !== content().address) onBeacon(beacon);
+		} else if (this.#isNewer(beacon)) onBeacon(beacon);
+	}
+
+	/** Remembers the beacon if it is newer than the last one of its sender. */
+	#isNewer({id, incarnation, counter}: Beacon & {readonly counter: number}): boolean {
+		const last = this.#newest.get(id);
+		if (last && (incarnation < last.incarnation || (incarnation === last.incarnation && counter <= last.counter)))
+			return false;
+		if (!last && this.#newest.size >= sendersMax) this.#newest.delete(this.#newest.keys().next().value!);
+		this.#newest.set(id, {incarnation, counter});
+		return true;
+	}
 }
 
 function isCount(value: unknown): value is number {

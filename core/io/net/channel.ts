@@ -1,6 +1,7 @@
 /**
-What a node asks of a network: authenticated, ordered connections that carry frames. `tls.ts` makes them over TCP (TLS
-1.3, or plain on loopback for experiments), `memory.ts` within a process; one contract suite runs on all.
+The port of the network: authenticated, ordered connections that carry frames. `transport.ts` implements it over TCP
+(with TLS 1.3, or in plain text on loopback for experiments), and `memory-network.ts` within a process. One contract
+suite covers all of them.
 */
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
@@ -11,48 +12,52 @@ import type {Names} from './host-names.ts';
 export type Role = 'node' | 'client';
 export type Via = 'peer' | 'join' | 'client';
 
-/** What each side says of itself first. A node's `id` is proved by a signature; the rest is its word. */
+/** The first message of each side. The `id` of a node is proved by a signature; the other fields are claims. */
 export type Hello = {
 	readonly role: Role;
 	/** `undefined` for a client. */
 	readonly id: NodeId | undefined;
-	/** Where it can be reached, `host:port`; empty for a client. */
+	/** The advertised address, `host:port`; empty for a client. */
 	readonly address: string;
 	readonly cluster: string;
-	/** Empty when it is not a member yet. */
+	/** Empty when the node is not a member yet. */
 	readonly clusterId: string;
 	readonly incarnation: number;
 	/**
-	Drawn anew by each process, 16 hexadecimal digits: tells two processes of one id apart. Empty for a client, or a
-	node of protocol 1.
+	Drawn at random by each process, 16 hexadecimal digits: distinguishes two processes of one id. Empty for a client,
+	or for a node of protocol 1.
 	*/
 	readonly instance: string;
-	/** Name that the node has or asks for; empty for a client. */
+	/** The name that the node has or requests; empty for a client. */
 	readonly name: string;
-	/** Of `auth,sign,encrypt` those that are on, in this order. */
+	/** The active ones of `auth,sign,encrypt`, in this order. */
 	readonly flags: string;
-	/** Version of the program, for people. */
+	/** The version of the program. */
 	readonly version: string;
-	/** Of a local hello: the newest version of the protocol that this node speaks. Of a remote one: what both speak. */
+	/**
+	In a local hello: the newest protocol version that this node speaks. In a remote one: the version that both use.
+	*/
 	readonly protocol: number;
-	/** What the connection is for. */
+	/** The purpose of the connection. */
 	readonly via: Via;
 };
 
-/** Why a connection did not come about. `reason` is a line for people, from the reader's point of view. */
+/** Why a connection was refused. `reason` is a line from the reader's point of view. */
 export type Refusal = {
 	readonly code: RefusalCode;
 	readonly reason: string;
 	/**
-	With `same-node`: of the process that the cluster has agreed on. A process of a later incarnation knows more than
-	who refuses it.
+	With `same-node`: the incarnation of the process that the cluster has agreed on. A process of a later incarnation
+	knows better than the node that refuses it.
 	*/
 	readonly incarnation?: number | undefined;
-	/** Who refuses knew that this call would come: it is counted and no event. Not sent. */
+	/** The refusing side expected this call: it is counted, but no event. Not sent. */
 	readonly isExpected?: boolean;
 };
 export type RefusalCode =
-	/** `itself`: this very process answers at that address. `same-node`: another process with this node's identity. */
+	/**
+	`itself`: this process answers at that address. `same-node`: another process with this node's identity answers.
+	*/
 	| 'malformed'
 	| 'protocol'
 	| 'cluster'
@@ -67,7 +72,7 @@ export type RefusalCode =
 	| 'older-incarnation'
 	| 'busy';
 
-/** A refusal as it is told: who, where, and which side refused. `reason` is a line for people. */
+/** A refusal as it is reported: the peer, its address, and the side that refused. */
 export type RefusedPeer = {
 	readonly id: NodeId | undefined;
 	readonly address: string;
@@ -81,30 +86,29 @@ export type Channel = {
 	/** `host:port` of the other end of the socket. */
 	readonly remoteAddress: string;
 	/**
-	One frame, in pieces. What is sent within one turn of the event loop leaves in one write. Large pieces are not
-	copied: they must not change afterwards. False, and counted, when the channel is closed or too much waits to leave.
-
+	Sends one frame, given in pieces. Frames sent within one turn of the event loop leave in one write. Large pieces are
+	not copied, so they must not change afterwards. Returns false, and counts that, when the channel is closed or its
+	queue is full.
 	*/
 	send(pieces: readonly Uint8Array[]): boolean;
-	/** Bytes taken by `send` that the operating system has not taken yet. */
+	/** Bytes accepted by `send` that the operating system has not accepted yet. */
 	readonly queuedBytes: number;
-	/** The largest frame that it sends or takes. */
+	/** The largest frame that it sends or accepts. */
 	readonly frameBytesMax: number;
 	/**
-	Bytes of a long stream that may be queued now, so that a quarter of the queue is left for answers. 0 for none:
+	The bytes of a long stream that may be queued now; leaves a quarter of the queue for answers. When it is 0,
 	`onDrain` is called once there is room.
-
 	*/
 	room(): number;
-	/** Called when, after a `send` was refused for its queue or there was no `room`, half of the queue has left. */
+	/** Called when half of the queue has left, after a `send` was refused for its queue or there was no `room`. */
 	onDrain: () => void;
 	/** Frames wait until this is set, so none is missed. Payloads stay valid. */
 	onFrame: (payload: Buffer) => void;
-	/** Called once, whichever side closed, never within `close`. */
+	/** Called once, whichever side closed; never within `close`. */
 	onClose: (why: string) => void;
-	/** Send what is queued, tell the peer why, close. */
+	/** Sends the queue and the reason, then closes. */
 	close(why: string): void;
-	/** Close at once: for a peer that is silent. */
+	/** Closes at once: for a silent peer. */
 	destroy(why: string): void;
 	pause(): void;
 	resume(): void;
@@ -113,7 +117,7 @@ export type Channel = {
 
 export type Listener = AsyncDisposable & {
 	readonly port: number;
-	/** Connections that are open, and those that have not authenticated yet. */
+	/** The open connections, and those that have not authenticated yet. */
 	readonly connections: number;
 	readonly unauthenticated: number;
 };
@@ -121,11 +125,11 @@ export type Listener = AsyncDisposable & {
 export type ListenOptions = {
 	readonly host: string;
 	readonly port: number;
-	/** What this side says of itself, at this moment. */
+	/** The present hello of this side. */
 	readonly hello: () => LocalHello;
 	/**
-	A last word on a peer: a refusal, or `undefined` to let it in if it proves to be who it says. `silence` answers
-	nothing, as a cut would.
+	The final decision on a peer: a refusal, or `undefined` to admit it if it proves its identity. `silence` sends no
+	answer, as in a network cut.
 	*/
 	readonly admit: (remote: Hello) => Refusal | 'silence' | undefined;
 	readonly onChannel: (channel: Channel) => void;
@@ -133,17 +137,18 @@ export type ListenOptions = {
 
 export type DialOptions = {
 	readonly hello: LocalHello;
-	/** From the first packet to the open channel. */
+	/** From the first packet to the open channel, in milliseconds. */
 	readonly timeoutMs: number;
 	/** Refuse any other node at that address. */
 	readonly expect?: NodeId | undefined;
 	readonly signal?: AbortSignal;
 };
 
-/** What the transport does not know by itself. */
+/** The fields of a hello that the transport does not know itself. */
 export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
 	/**
-	The protocol that the cluster has agreed on: a node that speaks only earlier ones is refused. A client is not.
+	The protocol version that the cluster has agreed on: a node that speaks only earlier ones is refused. Clients are
+	not.
 	@default the oldest one that this program speaks
 	*/
 	readonly protocolMin?: number;
@@ -161,7 +166,7 @@ export type Transport = {
 
 export type Flags = {readonly auth: boolean; readonly sign: boolean; readonly encrypt: boolean};
 
-/** What all connections of a process share. */
+/** The options that all connections of a process share. */
 export type TransportOptions = {
 	readonly cluster: string;
 	readonly keys: Keys;
@@ -170,21 +175,23 @@ export type TransportOptions = {
 	readonly flags: Flags;
 	readonly limits: Config['limits'];
 	readonly version: string;
-	/** The oldest and the newest version of the protocol that this side speaks. @default those of this program */
+	/** The oldest and the newest protocol version of this side. @default the versions of this program */
 	readonly protocols?: readonly [number, number];
 	readonly refusals: Counters;
-	/** Bytes waiting to leave over all channels (`limits.outQueueTotalBytes`). */
+	/** The budget of queued bytes over all channels (`limits.outQueueTotalBytes`). */
 	readonly budget: Budget;
-	/** What host names stand for; datagrams use the same. */
+	/** Resolves host names; shared with datagrams. */
 	readonly names: Names;
-	/** A peer was refused; the same about the same peer is not repeated, and no more than a few are told at a time. */
+	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
 };
 
+/** The security settings of a configuration. */
 export function flagsOf(config: Pick<Config, 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'>): Flags {
 	return {auth: config.enableNodeAuth, sign: config.enableMessageSigning, encrypt: config.enableEncryption};
 }
 
+/** The active flags as they appear in a hello, such as `auth,sign,encrypt`. */
 export function flagsText(flags: Flags): string {
 	return (['auth', 'sign', 'encrypt'] as const).filter(name => flags[name]).join(',');
 }

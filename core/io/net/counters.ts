@@ -1,10 +1,11 @@
 /**
-Counters by reason, and the bytes that may wait to leave over all links. What a stranger does is counted, never thrown.
+Counters by reason, and a budget of queued bytes over all links. Misbehaviour of unauthenticated peers is counted, never
+thrown.
 */
 
-/** Reasons are constants of this program, never text from the network, so the map stays small. */
+/** Reasons are constants of this program, never text from the network, so the number of entries is bounded. */
 export class Counters {
-	/** Called with each reason that is counted. */
+	/** Called with each counted reason. */
 	onAdd: (reason: string) => void = () => {};
 	readonly #counts = new Map<string, number>();
 
@@ -51,14 +52,14 @@ export class Budget {
 	}
 
 	/**
-	Call `run` once half of the bytes are free: whoever was refused may have nothing of its own that is to leave, which
-	would tell it.
+	Calls `run` once half of the budget is free. A queue that was refused may have no pending write of its own whose end
+	would notify it.
 	*/
 	whenFree(run: () => void): void {
 		this.#waiting.add(run);
 	}
 
-	/** No longer. */
+	/** Cancels `whenFree`. */
 	forget(run: () => void): void {
 		this.#waiting.delete(run);
 	}

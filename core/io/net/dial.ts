@@ -1,5 +1,5 @@
 /**
-The calling end of a connection: TCP, TLS when it is on, the handshake; one deadline over all of it.
+The dialling side of a connection: TCP, TLS if it is enabled, and the handshake, with one deadline for all of them.
 */
 import net, {type Socket} from 'node:net';
 import {expectAddress, plainHost} from '../../address.ts';
@@ -18,8 +18,8 @@ import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
 /**
-Of a name with several addresses each but the last is given up after this long (RFC 8305, section 5). One that needs
-longer is the last in its turn: `Names`.
+Of the addresses of a name, each but the last is given up after this long (RFC 8305, section 5). An address that needs
+longer is the last one at some attempt, because `Names` rotates them.
 */
 const attemptMs = 250;
 
@@ -42,7 +42,7 @@ export async function dial(
 		autoSelectFamily: true,
 		autoSelectFamilyAttemptTimeout: attemptMs,
 	});
-	socket.on('error', () => {}); // Told by whoever waits for it; never unhandled.
+	socket.on('error', () => {}); // Handled by each waiter; this listener prevents an unhandled error.
 	let phase = 'does not answer';
 	let end: Error | undefined;
 	const stop = (error: Error): void => {
@@ -61,31 +61,15 @@ export async function dial(
 		await connected(socket, name);
 		names.worked(host, plainHost(socket.remoteAddress));
 		phase = 'takes connections but does not answer the handshake';
-		const local = helloOf(transport, hello);
-		const remoteAddress = address;
-		if (!transport.flags.encrypt)
-			return await open({
-				socket,
-				remoteAddress,
-				transport,
-				handshake: {
-					side: 'dialer',
-					local,
-					binding: Buffer.alloc(0),
-					peerName: name,
-					expect,
-					protocolMin: hello.protocolMin,
-				},
-			});
-		const secured = await secure(socket, transport, name);
+		const secured = transport.flags.encrypt ? await secure(socket, transport, name) : undefined;
 		return await open({
-			socket: secured,
-			remoteAddress,
+			socket: secured ?? socket,
+			remoteAddress: address,
 			transport,
 			handshake: {
 				side: 'dialer',
-				local,
-				binding: bindingOf(secured),
+				local: helloOf(transport, hello),
+				binding: secured ? bindingOf(secured) : Buffer.alloc(0),
 				peerName: name,
 				expect,
 				protocolMin: hello.protocolMin,
@@ -99,6 +83,7 @@ export async function dial(
 	}
 }
 
+/** The hello of this side. */
 export function helloOf(
 	{cluster, identity, flags, version, protocols = spokenProtocols}: TransportOptions,
 	{protocolMin: _ours, ...local}: LocalHello,
@@ -119,7 +104,7 @@ function connected(socket: Socket, name: string): Promise<void> {
 		socket.once('connect', () => resolve());
 		socket.once('error', (error: NodeJS.ErrnoException) => {
 			const failures = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [error];
-			// Nothing listens there only if no address leaves room for doubt.
+			// The peer counts as down only if every address refused the connection.
 			const cause = failures.find(({code}) => code !== 'ECONNREFUSED') ?? failures[0] ?? error;
 			const text =
 				failures.length > 1
@@ -135,12 +120,12 @@ function connected(socket: Socket, name: string): Promise<void> {
 	});
 }
 
-/** `10.0.0.9 ECONNREFUSED`. */
+/** Such as `10.0.0.9 ECONNREFUSED`. */
 function failureText({address, code, message}: NodeJS.ErrnoException & {readonly address?: string}): string {
 	return `${address ?? ''} ${code ?? message}`.trim();
 }
 
-/** The addresses of a name that were tried by now, when it has several. */
+/** The addresses that were tried so far, if the name has several. */
 function triedText({
 	autoSelectFamilyAttemptedAddresses: tried = [],
 }: {

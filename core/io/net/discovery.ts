@@ -1,7 +1,7 @@
 /**
-Where other nodes of the cluster may be: the seed list, this user's nodes on this machine (registry), beacons on the
-local network, and the members that the node knew before. All of it is hearsay: whoever uses an address proves by the
-handshake who is there. Another cluster of the same name that is heard is reported.
+Finds addresses at which other nodes of the cluster may run: the seed list, this user's nodes on this machine
+(registry), beacons on the local network, and formerly known members. All of them are unverified hints: the handshake
+proves which node runs at an address. Another cluster of the same name is reported.
 */
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
@@ -19,9 +19,9 @@ export type DiscoveryOptions = {
 	readonly address: string;
 	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
 	readonly refusals: Counters;
-	/** Addresses of members that the node knew before. */
+	/** Addresses of formerly known members. */
 	readonly former: readonly string[];
-	/** As the node stands now. */
+	/** The present state of this node. */
 	readonly self: () => {
 		readonly clusterId: string;
 		readonly isMember: boolean;
@@ -30,12 +30,12 @@ export type DiscoveryOptions = {
 	};
 	/** A node of another cluster of this name was heard. */
 	readonly onForeign: (clusterId: string, address: string) => void;
-	/** Another process uses this node's id, and is reached at this address. */
-	readonly onDouble: (address: string) => void;
+	/** Another process uses this node's id, and advertises this address. */
+	readonly onDuplicate: (address: string) => void;
 	readonly onProblem: (line: string) => void;
 };
 
-/** Nodes whose beacons are remembered, and for how long: five beacons may be lost. */
+/** Bounds on the remembered beacons: their number, and their age in intervals (five beacons may be lost). */
 const heardMax = 1024;
 const heardIntervals = 5;
 
@@ -59,7 +59,7 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 				incarnation,
 				refusals,
 				onProblem,
-				say() {
+				content() {
 					const {clusterId, isMember, topics, name} = self();
 					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics, name};
 				},
@@ -78,16 +78,16 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 			self,
 		} = this.#options;
 		const {clusterId, isMember} = self();
-		// A node that belongs to a cluster is refused by any other.
+		// A node that belongs to a cluster is refused by any other cluster.
 		const isOurs = (other: {readonly clusterId: string}): boolean =>
 			clusterId === '' || other.clusterId === '' || other.clusterId === clusterId;
-		// Without discovery a node founds or joins by what it was told alone; one that belongs to a cluster looks for
-		// its own here, too.
+		// Without discovery, a node without a cluster uses only the configured addresses. A node that belongs to a
+		// cluster searches the registry nevertheless.
 		const local =
 			discovery.enabled || clusterId !== ''
 				? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node))
 				: [];
-		if (!isMember) this.#beacon?.announce(); // Nodes that start together find one another the sooner.
+		if (!isMember) this.#beacon?.announce(); // Helps nodes that start together to find each other sooner.
 		const all = [
 			...bootstrap.map(address => ({address, isMember: false})),
 			...local.map(({address, phase}) => ({address, isMember: phase === 'running'})),
@@ -112,9 +112,9 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 	}
 
 	#onBeacon(beacon: Beacon): void {
-		const {id, address, self, onForeign, onDouble} = this.#options;
+		const {id, address, self, onForeign, onDuplicate} = this.#options;
 		if (beacon.id === id) {
-			if (beacon.address !== address) onDouble(beacon.address);
+			if (beacon.address !== address) onDuplicate(beacon.address);
 			return;
 		}
 

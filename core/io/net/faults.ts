@@ -1,8 +1,8 @@
 /**
-Faults on purpose, for drills and tests; only in nodes that were started for it. They resemble what a network does: a
-cut is silence, not a closed connection; new calls run into their timeout; a lost packet delays a TCP stream until it is
-sent again, while a datagram is gone. A connection that lost bytes in a cut cannot go on where it was: it is closed when
-the cut heals.
+Injected faults for drills and tests, only in nodes that were started with `--faults`. They behave like a network. A cut
+is silence, not a closed connection: new calls run into their timeout. A lost packet delays a TCP stream until its
+retransmission, while a lost datagram is gone. A connection that lost bytes in a cut cannot continue, so it is closed
+when the cut heals.
 */
 import type {FaultCommand} from '../../broker.ts';
 import type {Random} from '../../machine.ts';
@@ -13,16 +13,18 @@ import {systemClock, systemEntropy} from '../clock.ts';
 type Active = {
 	readonly command: Exclude<FaultCommand, {type: 'heal'}>;
 	readonly untilMs: number;
-	readonly timer: NodeJS.Timeout | undefined;
+	readonly timer: Disposable | undefined;
 };
 
-/** What becomes of a word: `lost`, or sent after this many milliseconds. */
+/** The fate of a frame or datagram: `lost`, or sent after this many milliseconds. */
 export type Fate = 'lost' | number;
 
-/** A lost segment of a TCP stream comes again after about this long (the least retransmission time-out of Linux). */
+/**
+A lost segment of a TCP stream is retransmitted after about this long (the minimal retransmission timeout of Linux).
+*/
 const retransmitMs = 200;
 const activeMax = 64;
-/** `setTimeout` takes no more. */
+/** The largest delay that `setTimeout` accepts. */
 const timeoutMsMax = 2 ** 31 - 1;
 
 export class Faults {
@@ -37,7 +39,7 @@ export class Faults {
 		this.#random = random;
 	}
 
-	/** `forMs` 0 lasts until healed. */
+	/** Starts a fault, or heals all. `forMs` 0 lasts until healed. */
 	apply(command: FaultCommand): void {
 		if (command.type === 'heal') return this.#end(this.#active);
 		if (this.#active.length >= activeMax) this.#end([this.#active[0]!]);
@@ -46,13 +48,13 @@ export class Faults {
 			untilMs: command.forMs > 0 ? this.#clock.monotonicMs() + command.forMs : Number.POSITIVE_INFINITY,
 			timer:
 				command.forMs > 0
-					? setTimeout(() => this.#end([active]), Math.min(command.forMs, timeoutMsMax)).unref()
+					? this.#clock.after(Math.min(command.forMs, timeoutMsMax), () => this.#end([active]))
 					: undefined,
 		};
 		this.#active.push(active);
 	}
 
-	/** A line for each fault, for people. @param label what a peer is called */
+	/** A line for each active fault. @param label gives the name of a peer */
 	active(label: (peer: NodeId) => string = peer => peer.slice(0, 6)): readonly string[] {
 		const nowMs = this.#clock.monotonicMs();
 		return this.#active.map(({command, untilMs}) => {
@@ -82,14 +84,14 @@ export class Faults {
 		);
 	}
 
-	/** A frame to a peer, on a stream that keeps order. */
+	/** The fate of a frame to a peer, on an ordered stream. */
 	frameOut(peer: NodeId): Fate {
 		if (this.#active.length === 0) return 0;
 		if (this.isCut(peer, 'out')) return 'lost';
 		return this.#delayMs() + (this.#isDropped() ? retransmitMs : 0);
 	}
 
-	/** A datagram to the peer; `undefined` when it is not known whose address it goes to. */
+	/** The fate of a datagram to a peer; `undefined` when the peer at its address is unknown. */
 	datagramOut(peer: NodeId | undefined): Fate {
 		if (this.#active.length === 0) return 0;
 		return (peer !== undefined && this.isCut(peer, 'out')) || this.#isDropped() ? 'lost' : this.#delayMs();
@@ -112,14 +114,14 @@ export class Faults {
 	}
 
 	[Symbol.dispose](): void {
-		for (const {timer} of this.#active) clearTimeout(timer);
+		for (const {timer} of this.#active) timer?.[Symbol.dispose]();
 		this.#active = [];
 	}
 
 	#end(ended: readonly Active[]): void {
 		const wasCut = new Set<NodeId>();
 		for (const {command, timer} of ended) {
-			clearTimeout(timer);
+			timer?.[Symbol.dispose]();
 			if (command.type === 'cut') for (const peer of command.peers) wasCut.add(peer);
 		}
 
@@ -129,15 +131,15 @@ export class Faults {
 	}
 }
 
-/** Frames that leave later, in order. */
+/** Delays frames, and keeps their order. */
 export class DelayLine {
 	readonly #waiting: Array<{readonly dueMs: number; readonly bytes: number; readonly run: () => void}> = [];
-	#timer: NodeJS.Timeout | undefined;
+	#timer: Disposable | undefined;
 	#queuedBytes = 0;
 	#lastDueMs = 0;
-	readonly #clock: Pick<Clock, 'monotonicMs'>;
+	readonly #clock: Pick<Clock, 'monotonicMs' | 'after'>;
 
-	constructor(clock: Pick<Clock, 'monotonicMs'>) {
+	constructor(clock: Pick<Clock, 'monotonicMs' | 'after'>) {
 		this.#clock = clock;
 	}
 
@@ -149,7 +151,7 @@ export class DelayLine {
 		return this.#waiting.length === 0;
 	}
 
-	/** Run after `delayMs`, and after all that was added before. */
+	/** Runs `run` after `delayMs`, and after everything that was added before. */
 	add(delayMs: number, bytes: number, run: () => void): void {
 		this.#lastDueMs = Math.max(this.#lastDueMs, this.#clock.monotonicMs() + delayMs);
 		this.#waiting.push({dueMs: this.#lastDueMs, bytes, run});
@@ -158,7 +160,7 @@ export class DelayLine {
 	}
 
 	clear(): void {
-		clearTimeout(this.#timer);
+		this.#timer?.[Symbol.dispose]();
 		this.#timer = undefined;
 		this.#waiting.length = 0;
 		this.#queuedBytes = 0;
@@ -167,20 +169,17 @@ export class DelayLine {
 	#arm(): void {
 		const first = this.#waiting[0];
 		if (!first || this.#timer) return;
-		this.#timer = setTimeout(
-			() => {
-				this.#timer = undefined;
-				const nowMs = this.#clock.monotonicMs();
-				let due = 0;
-				while (due < this.#waiting.length && this.#waiting[due]!.dueMs <= nowMs + 0.5) due++;
-				for (const {bytes, run} of this.#waiting.splice(0, due)) {
-					this.#queuedBytes -= bytes;
-					run();
-				}
+		this.#timer = this.#clock.after(Math.max(0, first.dueMs - this.#clock.monotonicMs()), () => {
+			this.#timer = undefined;
+			const nowMs = this.#clock.monotonicMs();
+			let due = 0;
+			while (due < this.#waiting.length && this.#waiting[due]!.dueMs <= nowMs + 0.5) due++;
+			for (const {bytes, run} of this.#waiting.splice(0, due)) {
+				this.#queuedBytes -= bytes;
+				run();
+			}
 
-				this.#arm();
-			},
-			Math.max(0, first.dueMs - this.#clock.monotonicMs()),
-		).unref();
+			this.#arm();
+		});
 	}
 }

@@ -1,29 +1,25 @@
 /**
-The handshake of a channel, as a value: payloads go in, payloads and a verdict come out. It owns no socket, so it is
-tested, and fuzzed, without one.
+The handshake of a channel, as a value: payloads go in; payloads and a verdict come out. It owns no socket, so it is
+tested and fuzzed without one.
 
-```
-dialer                               listener
-hello (nonce, key)         ──────▶   judge; admit
-                           ◀──────   hello (nonce, key), proof
-proof                      ──────▶
-```
-A proof covers a transcript: the TLS exporter of this very connection (RFC 8446, 7.5) and both hellos, byte for byte. So
-every field that was said is covered, and nothing of one connection can be replayed on another or relayed by a man in
-the middle. Its HMAC shows that the side has the cluster's secret (also without TLS), its Ed25519 signature that the
-node owns its id.
+``` dialer                               listener hello (nonce, key)         ──────▶   check, admit ◀──────   hello
+(nonce, key), proof proof                      ──────▶ ```
 
-Payloads of kind 0 belong to the channel; all others to those who use it.
-```
-hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack
-proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
-refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags}
-bye    0 | 4 | reason in UTF-8
-```
-A hello names the versions of the protocol that its side speaks, from the oldest to the newest. Both speak the newest
-that both know; when there is none, both sides show both ranges. A side may ask for more than its program could do: a
-member takes no node that speaks less than its cluster has agreed on. In a refusal `protocol` is the oldest version that
-would be taken: a node of protocol 1 knows no other field, and shows this one to its operator.
+A proof covers a transcript: the TLS exporter of this connection (RFC 8446, 7.5) and both hellos, byte for byte. So it
+covers every field of the hellos, and cannot be replayed on another connection or relayed by a man in the middle. Its
+HMAC proves that the side has the cluster's secret (also without TLS). Its Ed25519 signature proves that the node owns
+its id.
+
+Payloads of kind 0 belong to the channel, all others to its user.
+
+``` hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack proof  0 | 2 | 32 B HMAC | 64 B
+signature, a node's refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags} bye    0 | 4
+| reason in UTF-8 ```
+
+A hello contains the oldest and the newest protocol version that its side speaks. Both use the newest common version; if
+there is none, both sides report both ranges. A side may require a later version than its program needs: a member
+refuses a node that speaks only versions below the one its cluster has agreed on. In a refusal, `protocol` is the oldest
+version that would be accepted: a node of protocol 1 knows no other field, and shows this one to its operator.
 */
 import {createHash, randomBytes, type KeyObject} from 'node:crypto';
 import * as v from 'valibot';
@@ -34,11 +30,11 @@ import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
 
 /**
-Of the handshake itself: the byte in the head of a hello. Later versions of the protocol are negotiated in the body.
+The version of the handshake itself, a byte at the start of a hello. Later protocol versions are negotiated in the body.
 */
 export const protocol = 1;
 export const channelKind = 0;
-/** Frames before the handshake is done, bytes. */
+/** The largest frame before the handshake has finished, in bytes. */
 export const helloBytesMax = 4096;
 
 const types = {hello: 1, proof: 2, refuse: 3, bye: 4} as const;
@@ -99,22 +95,22 @@ const refuseSchema = v.object({
 	incarnation: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
 });
 
-type SaidHello = v.InferOutput<typeof helloSchema>;
-type Theirs = {readonly payload: Buffer; readonly said: SaidHello; readonly hello: Hello};
+type ParsedHello = v.InferOutput<typeof helloSchema>;
+type RemoteHello = {readonly payload: Buffer; readonly parsed: ParsedHello; readonly hello: Hello};
 
 export type HandshakeOptions = {
 	readonly side: 'dialer' | 'listener';
 	readonly local: Hello;
 	readonly identity: Identity | undefined;
 	readonly keys: Keys;
-	/** TLS exporter of the connection; empty without TLS. */
+	/** The TLS exporter of the connection; empty without TLS. */
 	readonly binding: Uint8Array;
-	/** How to call the peer in a line for people, until it has said its address. */
+	/** The name of the peer in messages, until its hello gives its address. */
 	readonly peerName: string;
 	readonly expect?: NodeId | undefined;
-	/** @default those of this program */
+	/** @default the versions of this program */
 	readonly protocols?: readonly [number, number] | undefined;
-	/** A node has to speak at least this. @default the oldest of `protocols` */
+	/** The least version that a node must speak. @default the oldest of `protocols` */
 	readonly protocolMin?: number | undefined;
 	readonly admit?: (remote: Hello) => Refusal | 'silence' | undefined;
 };
@@ -122,7 +118,7 @@ export type HandshakeOptions = {
 export type Outcome =
 	| {readonly type: 'continue'; readonly send: readonly Buffer[]}
 	| {readonly type: 'open'; readonly send: readonly Buffer[]; readonly remote: Hello}
-	/** `peer`: the other side refused us. `send` is empty where a stranger is answered with nothing. */
+	/** `by: 'peer'`: the other side refused this one. `send` is empty when an unauthenticated peer gets no answer. */
 	| {
 			readonly type: 'refused';
 			readonly send: readonly Buffer[];
@@ -133,18 +129,19 @@ export type Outcome =
 export class Handshake {
 	readonly #options: HandshakeOptions;
 	readonly #hello: Buffer;
-	#theirs: Theirs | undefined;
+	#theirs: RemoteHello | undefined;
 
 	constructor(options: HandshakeOptions) {
 		this.#options = options;
 		this.#hello = encodeHello(options.local, options.identity, options.keys, options.protocols);
 	}
 
-	/** What a dialer says first; nothing for a listener. */
+	/** The first payloads of a dialer; none for a listener. */
 	start(): readonly Buffer[] {
 		return this.#options.side === 'dialer' ? [this.#hello] : [];
 	}
 
+	/** Processes a payload of the peer. */
 	step(payload: Buffer): Outcome {
 		if (payload[0] !== channelKind) return this.#malformed();
 		switch (payload[1]) {
@@ -167,22 +164,23 @@ export class Handshake {
 		if (theirProtocol === undefined) return this.#malformed();
 		if (theirProtocol !== protocol)
 			return this.#refuseVersion(peerName, {protocols: [theirProtocol, theirProtocol]});
-		const said = parseHello(payload);
-		if (!said) return this.#malformed();
-		const [theirMin, theirMax] = said.protocols;
-		const [ourMin, ourMax] = this.#protocolsFor(said.role);
+		const parsed = parseHello(payload);
+		if (!parsed) return this.#malformed();
+		const [theirMin, theirMax] = parsed.protocols;
+		const [ourMin, ourMax] = this.#protocolsFor(parsed.role);
 		const spoken = Math.min(ourMax, theirMax);
-		const hello = plainHello(said, spoken);
-		const name = said.address === '' ? peerName : `peer ${said.address}`;
-		if (spoken < Math.max(ourMin, theirMin)) return this.#refuseVersion(name, said);
+		const hello = plainHello(parsed, spoken);
+		const name = parsed.address === '' ? peerName : `peer ${parsed.address}`;
+		if (spoken < Math.max(ourMin, theirMin)) return this.#refuseVersion(name, parsed);
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
 		if (!isHelloUnder(keys.proof, payload))
 			return this.#refuse('not-authenticated', `${name} has another secret than this node`);
 
 		const isNode = hello.role === 'node';
-		if (isNode !== (said.publicKey !== undefined) || isNode !== (hello.id !== undefined)) return this.#malformed();
-		if (said.publicKey && idOf(said.publicKey) !== hello.id)
+		if (isNode !== (parsed.publicKey !== undefined) || isNode !== (hello.id !== undefined))
+			return this.#malformed();
+		if (parsed.publicKey && idOf(parsed.publicKey) !== hello.id)
 			return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
 		if (hello.id !== undefined && hello.id === local.id) {
 			return hello.instance !== '' && hello.instance === local.instance
@@ -199,27 +197,27 @@ export class Handshake {
 				`${name} is ${hello.id ?? 'a client'}, not the node ${expect} that was expected there`,
 			);
 		const refusal = admit?.(hello);
-		if (refusal === 'silence') return {type: 'continue', send: []}; // Its time will run out.
+		if (refusal === 'silence') return {type: 'continue', send: []}; // The peer runs into its timeout.
 		if (refusal) {
 			const refused = this.#refuse(refusal.code, refusal.reason, refusal.incarnation);
 			return refusal.isExpected ? {...refused, refusal: {...refused.refusal, isExpected: true}} : refused;
 		}
 
-		this.#theirs = {payload, said, hello};
+		this.#theirs = {payload, parsed, hello};
 		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload)] : []};
 	}
 
-	#onProof(payload: Buffer, {payload: theirHello, said, hello}: Theirs): Outcome {
+	#onProof(payload: Buffer, {payload: theirHello, parsed, hello}: RemoteHello): Outcome {
 		const {side, keys} = this.#options;
 		const theirSide = side === 'dialer' ? 'listener' : 'dialer';
 		const digest = this.#transcript(theirHello, theirSide);
 		const signature = payload.subarray(2 + macBytes);
 		const isProved =
 			isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
-			(said.publicKey ? isSignedBy(said.publicKey, digest, signature) : signature.length === 0);
+			(parsed.publicKey ? isSignedBy(parsed.publicKey, digest, signature) : signature.length === 0);
 		if (!isProved) {
-			const reason = `${said.address || this.#options.peerName} could not prove to be ${hello.id ?? 'a client with the secret'}`;
-			// A dialer is open by now and reads a bye; a listener is not, and reads a refusal.
+			const reason = `${parsed.address || this.#options.peerName} could not prove to be ${hello.id ?? 'a client with the secret'}`;
+			// At this point a dialer has an open channel and reads a bye; a listener reads a refusal.
 			return side === 'dialer'
 				? this.#refuse('identity', reason)
 				: {...this.#by('us', 'identity', reason), send: [encodeBye(reason)]};
@@ -271,7 +269,10 @@ export class Handshake {
 		return Buffer.concat([Buffer.of(channelKind, types.proof), macOf(this.#options.keys.proof, digest), signature]);
 	}
 
-	/** What a proof of that side covers. The side is part of it, so that a proof cannot be sent back to its maker. */
+	/**
+	The digest that a proof of that side covers. It includes the side, so that a proof cannot be reflected to its
+	sender.
+	*/
 	#transcript(theirHello: Buffer, side: 'dialer' | 'listener'): Buffer {
 		const {binding, side: ourSide} = this.#options;
 		const hash = createHash('sha256').update(`dapss1 handshake ${side}\0`);
@@ -301,8 +302,8 @@ export class Handshake {
 		);
 	}
 
-	/** What this side accepts. The cluster's agreement binds its members; a client only asks a node for something. */
-	#protocolsFor(role: SaidHello['role']): readonly [number, number] {
+	/** The versions that this side accepts. The agreed version binds nodes only; a client just sends requests. */
+	#protocolsFor(role: ParsedHello['role']): readonly [number, number] {
 		const {protocols: [oldest, newest] = spokenProtocols, protocolMin: agreed = 0} = this.#options;
 		return [role === 'node' ? Math.max(oldest, agreed) : oldest, newest];
 	}
@@ -316,6 +317,7 @@ export class Handshake {
 	}
 }
 
+/** The hello with a fresh nonce, authenticated under the cluster's secret. */
 export function encodeHello(
 	local: Hello,
 	identity: Identity | undefined,
@@ -334,24 +336,24 @@ export function encodeHello(
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
 }
 
-/** The protocol number of a hello; `undefined` when it is none. */
+/** The protocol number of a hello; `undefined` for any other payload. */
 export function protocolOf(payload: Buffer): number | undefined {
 	if (payload.length < bodyAt || payload[0] !== channelKind || payload[1] !== types.hello) return undefined;
 	return magic.equals(payload.subarray(2, protocolAt)) ? payload[protocolAt] : undefined;
 }
 
-/** The fields of a hello, their shapes checked and nothing else; `undefined` for anything malformed. */
-export function parseHello(payload: Buffer): SaidHello | undefined {
+/** The fields of a hello, of which only the form is checked; `undefined` for anything malformed. */
+export function parseHello(payload: Buffer): ParsedHello | undefined {
 	if (payload.length > helloBytesMax || protocolOf(payload) === undefined) return undefined;
 	const parsed = v.safeParse(helloSchema, decode(payload.subarray(bodyAt)));
 	return parsed.success ? parsed.output : undefined;
 }
 
 /**
-Whether the one who speaks plain text has our secret, or at least the name of our cluster: only such a one is told why
-it is refused.
+Whether a plain-text hello comes from a peer that has our secret, or at least knows the name of our cluster. Only such a
+peer is sent the reason of its refusal.
 */
-export function isHelloOfKin(payload: Buffer, keys: Keys): boolean {
+export function isHelloOfCluster(payload: Buffer, keys: Keys): boolean {
 	return (
 		protocolOf(payload) !== undefined &&
 		(isHelloUnder(keys.proof, payload) || isHelloUnder(keys.openProof, payload))
@@ -362,6 +364,7 @@ function isHelloUnder(key: KeyObject, payload: Buffer): boolean {
 	return isMac(key, payload.subarray(macAt, bodyAt), payload.subarray(0, macAt), payload.subarray(bodyAt));
 }
 
+/** A refusal with the facts that its receiver needs to explain it. */
 export function encodeRefusal(
 	{code, reason, incarnation}: Refusal,
 	{cluster, flags, version}: Pick<Hello, 'cluster' | 'flags' | 'version'>,
@@ -382,18 +385,19 @@ export function encodeRefusal(
 	]);
 }
 
+/** The last payload of a channel that closes. */
 export function encodeBye(reason: string): Buffer {
 	return Buffer.concat([Buffer.of(channelKind, types.bye), Buffer.from(reason.slice(0, reasonMax))]);
 }
 
-/** The reason in a bye; `undefined` for any other payload of kind 0. */
+/** The reason of a bye; `undefined` for any other payload of kind 0. */
 export function decodeBye(payload: Buffer): string | undefined {
 	return payload[1] === types.bye ? byeReason(payload) : undefined;
 }
 
 type Spoken = {readonly protocols: readonly [number, number]; readonly version?: string | undefined};
 
-/** Which versions keep the two apart, in one line for people. */
+/** The protocol versions of both sides, as one line. */
 function versionsText(name: string, theirs: Spoken, ours: Spoken): string {
 	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string =>
 		`${oldest === newest ? oldest : `${oldest} to ${newest}`}${version === '' ? '' : ` (version ${plainText(version)})`}`;
@@ -403,8 +407,8 @@ function versionsText(name: string, theirs: Spoken, ours: Spoken): string {
 const flagNames = {auth: 'enable_node_auth', sign: 'enable_message_signing', encrypt: 'enable_encryption'} as const;
 
 /**
-What keeps the two apart, in one line; `undefined` when nothing does. A client signs no batch, so that flag is not
-compared with its.
+The setting in which the two sides differ, as a refusal; `undefined` when there is none. Clients do not sign batches, so
+that flag is not compared with a client's.
 */
 export function differs(local: Hello, remote: Hello, name: string): Refusal | undefined {
 	if (local.cluster !== remote.cluster)
@@ -427,7 +431,7 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 }
 
 function plainHello(
-	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: SaidHello,
+	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: ParsedHello,
 	agreed: number,
 ): Hello {
 	return {role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, protocol: agreed, via};
@@ -437,7 +441,7 @@ function byeReason(payload: Buffer): string {
 	return plainText(payload.toString('utf8', 2)) || 'closed by the peer';
 }
 
-/** Text of a peer within a line of ours: bounded, and without control characters. */
+/** Untrusted text for use within a line: bounded, and without control characters. */
 function plainText(text: string): string {
 	// oxlint-disable-next-line no-control-regex
 	return text.slice(0, reasonMax).replaceAll(/[^\u0020-\u007E\u00A1-\u02AF]/gu, '?');

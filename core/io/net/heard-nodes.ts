@@ -1,28 +1,28 @@
 /**
-Which of the nodes that are heard a command speaks to. One that subscribes to its topics has the messages, and passes
-new ones on without a hop more; a member is better than a node that still joins. Among equals the one that was heard
-first is the nearest, or the least busy.
+Chooses the node that a command connects to, among the nodes that were heard. A node that subscribes to the command's
+topics is best: it has the messages, and forwards new ones without another hop. A member is better than a node that is
+still joining. Among equals, the one that was heard first is the nearest or the least busy.
 
-The more is known, the shorter the wait: a node than which none can be better is taken at once, for a better one than
-the members that were heard it waits a moment, and for a member as long as it listens. Time comes from outside.
+The wait depends on what is known. A node that no other can surpass is taken at once. When members were heard, the
+choice waits a moment for a better one. Without members it waits until the search ends. The caller passes the time.
 */
 import type {NodeId} from '../../message.ts';
 import type {Beacon} from './beacon.ts';
 
 export type HeardNode = Pick<Beacon, 'address' | 'id' | 'clusterId' | 'name'> & {
 	readonly isMember: boolean;
-	/** Of the topics that were asked for, those that it subscribes to. */
+	/** The requested topics that it subscribes to. */
 	readonly subscribes: readonly string[];
 };
 export type HeardOptions = {
 	readonly topics: readonly string[];
-	/** When the listening ends. */
+	/** When the search ends, in monotonic milliseconds. */
 	readonly untilMs: number;
 };
 
-/** After the first member: two questions, and two answers of a node that was asked just before. */
+/** The wait after the first member: time for two questions, and for a node that has just answered to answer again. */
 export const settleMs = 600;
-/** Members that a cluster may have. */
+/** The largest number of members of a cluster. */
 const heardMax = 1024;
 
 export class HeardNodes {
@@ -41,7 +41,7 @@ export class HeardNodes {
 		return this.#nodes.size;
 	}
 
-	/** Clusters that the members among them belong to. */
+	/** The clusters of the members among them. */
 	get clusterIds(): ReadonlySet<string> {
 		return new Set([...this.#nodes.values()].filter(({isMember}) => isMember).map(({clusterId}) => clusterId));
 	}
@@ -50,8 +50,8 @@ export class HeardNodes {
 		const known = this.#nodes.get(id);
 		if (!known && this.#nodes.size >= heardMax) return;
 		const isMember = phase === 'member';
-		// A node that still joins has agreed to nothing. A beacon has only some of many topics: what was heard stays
-		// true.
+		// A node that is still joining has no agreed subscriptions. A beacon contains only some of many topics, so
+		// earlier ones are kept.
 		const heard = isMember ? topics.filter(topic => this.#topics.has(topic)) : [];
 		this.#nodes.set(id, {
 			id,
@@ -65,7 +65,8 @@ export class HeardNodes {
 	}
 
 	/**
-	The best one that was not taken before, or until when to wait for a better one, or nothing: the listening is over.
+	The best node that was not taken before, or the time to wait for a better one; `undefined` when the search has
+	ended.
 	*/
 	take(nowMs: number): HeardNode | {readonly waitMs: number} | undefined {
 		let best: HeardNode | undefined;

@@ -1,10 +1,10 @@
 /**
-Host names and what they stand for. A call over TCP looks a name up anew and tries all of its addresses; datagrams take
-what is known by then, since a look-up for each of them would be a question to a name server for each. Of several
-addresses the one that worked for TCP comes first: an address may be dead, or of a network that this machine is not in.
+Resolves host names. Each TCP call resolves the name again and tries all of its addresses. Datagrams use the last
+result, because a lookup for each datagram would query a name server each time. Of several addresses, the one that last
+worked for TCP comes first: an address may be dead, or in a network that this machine is not in.
 
-A look-up holds a thread of the few that the disk needs as well, for seconds when the name server is silent. So few run
-at once, and one for each name.
+A lookup occupies a thread of the small pool that disk operations need too, for seconds if the name server does not
+answer. So only two lookups run at once, and one for each name.
 */
 import type {LookupAddress, LookupOptions} from 'node:dns';
 import {lookup} from 'node:dns/promises';
@@ -15,9 +15,9 @@ import {systemClock} from '../clock.ts';
 type Lookup = (host: string) => Promise<readonly string[]>;
 type Entry = {addresses: readonly string[]; askedAtMs: number; worked: string | undefined; calls: number};
 
-/** Datagrams go to what a name stood for at most this long ago. */
+/** A result is used for datagrams for at most this long before it is renewed. */
 const freshMs = 30_000;
-/** A name that was not found is asked for again after this long. */
+/** A name that was not found is looked up again after this long. */
 const retryMs = 1000;
 const atOnceMax = 2;
 const namesMax = 1024;
@@ -26,7 +26,7 @@ const addressesMax = 16;
 export class Names {
 	readonly #lookup: Lookup;
 	readonly #clock: Pick<Clock, 'monotonicMs'>;
-	/** In the order of their look-ups. */
+	/** In the order of their lookups. */
 	readonly #entries = new Map<string, Entry>();
 	readonly #asked = new Map<string, Promise<readonly string[]>>();
 	readonly #waiting: Array<() => void> = [];
@@ -40,7 +40,10 @@ export class Names {
 		this.#clock = clock;
 	}
 
-	/** Look the name up now. @throws what the system says of a name that it does not find */
+	/**
+	Looks the name up now.
+	@throws the error of the system for a name that is not found
+	*/
 	async resolve(host: string): Promise<readonly string[]> {
 		const current = this.#asked.get(host);
 		if (current) return current;
@@ -54,7 +57,7 @@ export class Names {
 		}
 	}
 
-	/** What a name stands for as far as is known, without waiting; it is looked up when that is nothing, or old. */
+	/** The known addresses of a name, without waiting. Starts a lookup when none is known or the result is old. */
 	known(host: string): readonly string[] {
 		const entry = this.#entries.get(host);
 		const ageMs = entry ? this.#clock.monotonicMs() - entry.askedAtMs : Infinity;
@@ -63,7 +66,7 @@ export class Names {
 		return entry ? inOrder(entry) : [];
 	}
 
-	/** A peer of that name was reached there, or called from there. */
+	/** A peer of that name was reached at this address, or called from it. */
 	worked(host: string, address: string): void {
 		const entry = this.#entries.get(host);
 		if (entry?.addresses.includes(address)) entry.worked = address;
@@ -105,11 +108,11 @@ export class Names {
 		try {
 			const found = [...new Set(await this.#lookup(host))].slice(0, addressesMax);
 			if (found.length === 0) throw Object.assign(new Error(`${host} has no address`), {code: 'ENOTFOUND'});
-			entry.addresses = found; // What was found before stays when a name server is silent.
+			entry.addresses = found; // The former result is kept when a name server does not answer.
 			return found;
 		} finally {
 			entry.askedAtMs = this.#clock.monotonicMs();
-			const next = this.#waiting.shift(); // It takes the place of this one.
+			const next = this.#waiting.shift(); // It takes over the slot of this lookup.
 			if (next) next();
 			else this.#running--;
 		}
@@ -121,8 +124,8 @@ async function systemLookup(host: string): Promise<readonly string[]> {
 }
 
 /**
-The one that worked first; without such a one another one each turn, or the last of many would never have its turn
-within a deadline.
+The address that worked comes first. Without one, the order rotates: otherwise the last of many addresses would never be
+tried within a deadline.
 */
 function inOrder({addresses, worked}: Entry, turn = 0): readonly string[] {
 	if (worked !== undefined && addresses.includes(worked))

@@ -1,12 +1,13 @@
 /**
-One link of the mesh: the channel to a peer, the calls that bring it up, and the waits between them. A channel that
-closes is called anew at once. A call that fails is made again after a wait that doubles, half of it chance, so that a
-cluster that comes back does not call in step; a sign of life from the peer (`hint`) ends the wait.
+One link of the mesh: the channel to a peer, the calls that establish it, and the back-off between them. When a channel
+closes, the peer is called again at once. After a failed call, the next one is made after a wait that doubles and is
+half random, so that the nodes of a restarted cluster do not call in step. A sign of life from the peer (`hint`) ends
+the wait.
 
-When both sides call at once there would be two channels. Both sides keep the call of the lower id, but not for ever: a
-call that hangs keeps nobody out, and a peer that calls though its channel has been up for a while has lost it, whatever
-this side believes. A cut of one direction or a crash that no packet told of would else keep the two apart until TCP
-gives up.
+When both sides call at once, two channels would result. Both sides then keep the call of the lower id, with two
+exceptions. A call that hangs does not block the other side's call. A peer that calls although its channel has been up
+for a while has lost that channel, whatever this side believes. Without these exceptions, a one-way cut or an unnoticed
+crash would keep the two apart until TCP times out.
 */
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
@@ -21,39 +22,41 @@ export type LinkOptions = {
 	readonly address: string;
 	readonly clock: Clock;
 	readonly random: Random;
-	/** First and longest wait between two calls. */
+	/** The first and the longest wait between two calls, in milliseconds. */
 	readonly backoffMs: readonly [number, number];
 	readonly dialTimeoutMs: number;
-	/** Frames held back by an injected delay. */
+	/** Bound on frames delayed by an injected fault. */
 	readonly delayedBytesMax: number;
 	readonly faults: Faults | undefined;
-	/** Of two calls that crossed ours stays. The peer decides the other way round, so both keep the same one. */
+	/**
+	When two calls cross, this side's call is kept. The peer has the opposite setting, so both keep the same call.
+	*/
 	readonly preferOurs: boolean;
 	readonly dial: (address: string, signal: AbortSignal) => Promise<Channel>;
-	/** A call that shows whether the peer answers at the address, and is no link. */
+	/** A call that shows whether the peer answers at the address, and does not become a link. */
 	readonly tryCall: (address: string, signal: AbortSignal) => Promise<Channel>;
 	readonly onFrame: (payload: Buffer) => void;
 	readonly onUp: (hello: Hello) => void;
 	readonly onDown: (why: string, stats: Channel['stats']) => void;
-	/** `isNews`: it failed for another reason than the last time. */
+	/** `isNews`: the reason differs from that of the last failure. */
 	readonly onFailed: (error: Error, isNews: boolean) => void;
 };
 
-/** A call of ours that is older no longer keeps the peer's call out. */
+/** A call of this side that is older than this no longer blocks the peer's call. */
 const crossingMs = 500;
-/** Two channels that came up within this long crossed. */
+/** Two channels that came up within this time have crossed. */
 const crossedMs = 2000;
-/** Signs of life, and channels that close at once, do not make calls follow one another more closely than this. */
+/** The minimal time between calls after signs of life, and after channels that close at once. */
 const hintMs = 100;
 /**
-A call that is older when the peer is heard was made while nothing got through: TCP would try again seconds later, a new
-call is answered now. (RFC 8305, section 5)
+When the peer is heard, a pending call that is older than this is replaced. It was made while the network was down: TCP
+would retry it seconds later, and a new call is answered now. (RFC 8305, section 5)
 */
 const hungMs = 250;
-/** Between two calls that only look whether the peer can be called: after the first, and at most. */
+/** The wait between two calls that only test the address: after the first, and at most. */
 const tryMs: readonly [number, number] = [500, 10_000];
-/** A call that fails for another reason than these may have come at a bad moment: one more must fail. */
-const certain: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'identity']);
+/** Failures that are conclusive at once. Any other failure may be temporary, so a second one must follow. */
+const conclusiveCodes: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'identity']);
 
 const works: Called = {state: 'works'};
 const untried: Called = {state: 'untried'};
@@ -61,21 +64,21 @@ const untried: Called = {state: 'untried'};
 export class Link {
 	channel: Channel | undefined;
 	address: string;
-	/** What the peer's newest hello said. */
+	/** The address in the peer's newest hello. */
 	heardAddress: string | undefined;
 	readonly #options: LinkOptions;
 	#isOurs = false;
 	#upAtMs = 0;
 	#call: {readonly abort: AbortController; readonly startedMs: number} | undefined;
 	#calledAtMs = Number.NEGATIVE_INFINITY;
-	#timer: NodeJS.Timeout | undefined;
+	#timer: Disposable | undefined;
 	#failures = 0;
 	#why = '';
 	#code = '';
 	/** The peer's last hello. */
 	remote: Hello | undefined;
 	#isStopped = false;
-	/** Whether a call to the address worked, as far as calls of the present link tell. */
+	/** Whether a call to the address worked, as far as the present link knows. */
 	#called: Called = untried;
 	readonly #tries = {failed: 0, atMs: Number.NEGATIVE_INFINITY, abort: undefined as AbortController | undefined};
 	/** Frames were lost in a cut. */
@@ -117,7 +120,7 @@ export class Link {
 		this.#wait(0);
 	}
 
-	/** The peer was heard: wait neither for the end of the back-off, nor for the answer to a call that was lost. */
+	/** The peer was heard: end the back-off, and replace a call that was probably lost. */
 	hint(): void {
 		if (this.channel || this.#isStopped) return;
 		const sinceMs = this.#options.clock.monotonicMs() - this.#calledAtMs;
@@ -125,10 +128,7 @@ export class Link {
 		this.#wait(Math.max(0, (this.#call ? hungMs : hintMs) - sinceMs));
 	}
 
-	/**
-	Find out whether the peer can be called, when the link is of its making. Where there is no link, the calls for one
-	show it.
-	*/
+	/** Tests whether the peer can be called, if the peer made the link. Without a link, the calls for one show it. */
 	tryCall(): void {
 		const {clock} = this.#options;
 		const {failed, atMs, abort} = this.#tries;
@@ -148,19 +148,19 @@ export class Link {
 				if (this.#tries.abort !== call) return;
 				this.#tries.abort = undefined;
 				const code = codeOf(error);
-				// Who refuses has the secret and answers, but not for the one that is called: nothing is known.
+				// A node that refuses has the secret and answers, but for another id: this proves nothing.
 				if (error instanceof RefusedError && error.by === 'peer') return;
-				if (++this.#tries.failed > 1 || certain.has(code)) this.#called = {state: 'failed', code};
+				if (++this.#tries.failed > 1 || conclusiveCodes.has(code)) this.#called = {state: 'failed', code};
 			},
 		);
 	}
 
-	/** The peer is silent. What the channel still holds is lost; call anew. */
+	/** The peer is silent: destroys the channel with its queue, and calls again. */
 	drop(why: string): void {
 		this.channel?.destroy(why);
 	}
 
-	/** The cut is over: a stream that lost bytes in it cannot go on. */
+	/** The cut has ended. A stream that lost bytes in it cannot continue. */
 	healed(): void {
 		if (this.#isBroken) this.drop('frames were lost in a cut');
 		else this.hint();
@@ -168,7 +168,7 @@ export class Link {
 
 	stop(why: string): void {
 		this.#isStopped = true;
-		clearTimeout(this.#timer);
+		this.#timer?.[Symbol.dispose]();
 		this.#call?.abort.abort();
 		this.#forgetTries();
 		this.#delayed?.clear();
@@ -176,9 +176,8 @@ export class Link {
 	}
 
 	/**
-	Whether a call from the peer crosses one of ours that stays. Not when the peer lives anew, when our call hangs, or
-	when our channel is so old that the peer must have lost it to call again.
-
+	Whether a call from the peer crosses a call of this side that is kept. False when the peer was restarted, when our
+	call hangs, or when our channel is so old that the peer must have lost it.
 	*/
 	isCrossing(incarnation: number): boolean {
 		if (!this.#options.preferOurs) return false;
@@ -188,20 +187,20 @@ export class Link {
 		return this.#call !== undefined && nowMs - this.#call.startedMs < crossingMs;
 	}
 
-	/** Take a channel that is open; `isOurs`: this side called. */
+	/** Uses an open channel for the link. `isOurs`: this side called. */
 	adopt(channel: Channel, isOurs: boolean): void {
 		if (this.#isStopped) return channel.close('the node is stopping');
 		const {clock, preferOurs} = this.#options;
 		const nowMs = clock.monotonicMs();
 		const current = this.channel;
 		if (current) {
-			// Which of two processes of one id is kept is judged when the second one calls, not when this side happens
-			// to reach it.
+			// Which of two processes of one id is kept is decided when the second one calls, not when this side reaches
+			// it.
 			if (isOurs && channel.remote.instance !== current.remote.instance)
 				return channel.close('another process of this node is linked');
-			const isNewLife = channel.remote.incarnation > current.remote.incarnation;
+			const isNewIncarnation = channel.remote.incarnation > current.remote.incarnation;
 			const isCrossed = this.#isOurs !== isOurs && nowMs - this.#upAtMs < crossedMs;
-			if (!isNewLife && isCrossed && isOurs !== preferOurs)
+			if (!isNewIncarnation && isCrossed && isOurs !== preferOurs)
 				return channel.close('both called at once, and the other call stays');
 			this.channel = undefined;
 			current.close('replaced by a later connection');
@@ -213,8 +212,8 @@ export class Link {
 			this.#call = undefined;
 		}
 
-		clearTimeout(this.#timer);
-		this.#forgetTries(); // The peer may have just started: what failed before says nothing of now.
+		this.#timer?.[Symbol.dispose]();
+		this.#forgetTries(); // The peer may have just started: earlier failures no longer count.
 		this.channel = channel;
 		this.heardAddress = channel.remote.address;
 		this.#isOurs = isOurs;
@@ -237,8 +236,8 @@ export class Link {
 		this.channel = undefined;
 		this.#why = why;
 		this.#down(why, channel);
-		// At once: a peer whose process is gone refuses the call, which others act upon. A peer that takes calls and
-		// closes them is not called more often.
+		// At once: a peer whose process has ended refuses the call, which is evidence of a crash. The minimal time
+		// prevents a loop with a peer that accepts calls and closes them.
 		this.#wait(Math.max(0, hintMs - (this.#options.clock.monotonicMs() - this.#calledAtMs)));
 	}
 
@@ -255,12 +254,12 @@ export class Link {
 	}
 
 	#wait(ms: number): void {
-		clearTimeout(this.#timer);
+		this.#timer?.[Symbol.dispose]();
 		if (this.#isStopped) return;
-		this.#timer = setTimeout(() => this.#dial(), ms).unref();
+		this.#timer = this.#options.clock.after(ms, () => this.#dial());
 	}
 
-	/** Half of the wait is chance. */
+	/** Half of the wait is random. */
 	#backoff(): number {
 		const [firstMs, longestMs] = this.#options.backoffMs;
 		const ms = Math.min(longestMs, firstMs * 2 ** Math.min(this.#failures, 16));
@@ -288,11 +287,11 @@ export class Link {
 	}
 
 	#reach(dial: LinkOptions['dial'], signal: AbortSignal): Promise<Channel> {
-		const {faults, peer, dialTimeoutMs} = this.#options;
+		const {clock, faults, peer, dialTimeoutMs} = this.#options;
 		if (!faults?.isCut(peer, 'in') && !faults?.isCut(peer, 'out')) return dial(this.address, signal);
 		return new Promise((_resolve, reject) => {
-			const timer = setTimeout(() => reject(new Error('no answer (timeout)')), dialTimeoutMs).unref();
-			signal.addEventListener('abort', () => clearTimeout(timer), {once: true});
+			const timer = clock.after(dialTimeoutMs, () => reject(new Error('no answer (timeout)')));
+			signal.addEventListener('abort', () => timer[Symbol.dispose](), {once: true});
 		});
 	}
 
@@ -311,7 +310,7 @@ export class Link {
 	#sendFaulty(channel: Channel, delayed: DelayLine, pieces: readonly Uint8Array[]): boolean {
 		const fate = this.#options.faults!.frameOut(this.#options.peer);
 		if (fate === 'lost') {
-			this.#isBroken = true; // As far as the sender can know, it is on its way.
+			this.#isBroken = true; // The sender cannot know of the loss.
 			return true;
 		}
 
@@ -324,7 +323,7 @@ export class Link {
 	}
 }
 
-/** The refusal's code, else the system's; a call that was not answered in time has none of its own. */
+/** The code of the refusal, else that of the system; `ETIMEDOUT` for a call without an answer. */
 function codeOf(error: Error): string {
 	if (error instanceof RefusedError) return error.refusal.code;
 	const {code} = (error.cause ?? {}) as NodeJS.ErrnoException;

@@ -1,13 +1,17 @@
 /**
-The listening end: takes connections, keeps strangers within bounds, and hands over those that proved themselves.
+The listening side: accepts connections, bounds the unauthenticated ones, and hands over those that have authenticated.
 
-Until a connection has authenticated it is a stranger, and there is room for few of them: 64, 16 of one address, 2 s
-each. A full room is no reason to turn the newest away, or one flood would keep every honest peer out: the stranger that
-has said least for longest goes instead. An honest handshake takes milliseconds, so it is through before its turn comes.
+There is room for few unauthenticated connections: 64 in total, 16 for each address, 2 s each. When the limit is
+reached, the newest is not refused, because then one flood would keep every honest peer out. Instead, the connection
+that has made the least progress for the longest time is dropped. An honest handshake takes milliseconds, so it finishes
+before it would be dropped.
 
-The first bytes decide. A node with encryption takes only what begins as TLS; anything else is closed without an answer,
-but for one case: a hello in plain text from one who knows the cluster is told that encryption is on here, so that a
-wrong setting shows as one clear line on both sides and not as a riddle.
+The first bytes decide. A node with encryption accepts only connections that begin with TLS. It closes all others
+without an answer, with one exception: a plain-text hello from a peer that knows the cluster is answered with a refusal,
+so that a wrong setting shows as one clear line on both sides.
+
+Times are real time: sockets belong to the process, and no simulation runs them. (The simulator replaces the whole
+transport.)
 */
 import net, {type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -16,29 +20,35 @@ import {formatAddress, parseAddress, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {isPortTaken} from '../../platform.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
+import {systemClock} from '../clock.ts';
 import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
-import {differs, encodeRefusal, helloBytesMax, isHelloOfKin, parseHello} from './handshake.ts';
+import {differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
 import {socketDeadline} from './socket-deadline.ts';
-import {bindingOf, describeStranger, isPreShared, secureServerSide, serverContext} from './tls.ts';
+import {bindingOf, describeUnknownKey, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
-/** How far a stranger has come: nothing said; talking; TLS done, so it has the secret. */
+/**
+The progress of an unauthenticated connection: 0 nothing received, 1 bytes received, 2 TLS done, so it has the secret.
+*/
 type Stage = 0 | 1 | 2;
-type Stranger = {
+type PendingConnection = {
 	readonly socket: Socket;
 	readonly host: string;
 	readonly name: string;
 	readonly deadline: Disposable;
 	stage: Stage;
+	/** Why it is about to be dropped; `counted` once its refusal has been counted. */
 	why: string;
 };
 
-/** A TLS record of type handshake, version 3.x. Shorter beginnings are waited for. */
+/** Enough to recognise a TLS record of type handshake, version 3.x; shorter input waits for more. */
 const decidingBytes = 3;
-/** What is open has this long to end by itself when the listener stops. */
+/** How long open connections may take to end by themselves when the listener stops, in milliseconds. */
 const goodbyeMs = 300;
-/** Refusals that are told in any ten seconds: strangers choose part of the text, and must not drown what matters. */
+/**
+Bound on the refusals that are reported in ten seconds: peers choose a part of the text, and must not flood the log.
+*/
 const linesMax = 8;
 const linesMs = 10_000;
 
@@ -56,13 +66,13 @@ class ChannelServer implements Listener {
 		this.#onConnection(socket),
 	);
 	readonly #context: SecureContext;
-	/** Oldest first. */
-	readonly #strangers = new Set<Stranger>();
+	/** The oldest first. */
+	readonly #pending = new Set<PendingConnection>();
 	readonly #open = new Set<Socket>();
-	/** Lines already said, by peer; so that a peer that tries again and again is told of once. */
-	readonly #said = new Map<string, string>();
-	#saidSinceMs = 0;
-	#saidCount = 0;
+	/** The last reported text for each host, so that a peer that retries is reported once. */
+	readonly #reported = new Map<string, string>();
+	#reportedSinceMs = 0;
+	#reportedCount = 0;
 
 	constructor(transport: TransportOptions, options: ListenOptions) {
 		this.#transport = transport;
@@ -80,7 +90,7 @@ class ChannelServer implements Listener {
 	}
 
 	get unauthenticated(): number {
-		return this.#strangers.size;
+		return this.#pending.size;
 	}
 
 	start(): Promise<void> {
@@ -92,14 +102,14 @@ class ChannelServer implements Listener {
 						isPortTaken(error) ? 'port-in-use' : 'failure',
 						isPortTaken(error)
 							? `Port ${port} of ${host} is in use`
-							: `Cannot listen on ${formatAddress(host, port)}: ${whyNot(host, error)}`,
+							: `Cannot listen on ${formatAddress(host, port)}: ${listenFailure(host, error)}`,
 						{cause: error},
 					),
 				);
 			});
 			this.#server.listen({host, port, exclusive: true}, () => {
 				this.#server.removeAllListeners('error');
-				// Out of descriptors, for one: a connection is lost, the node is not.
+				// For example, no descriptor was left: a connection is lost, but the node continues.
 				this.#server.on('error', () => this.#transport.refusals.add('accept'));
 				resolve();
 			});
@@ -110,101 +120,97 @@ class ChannelServer implements Listener {
 		const closed = new Promise<void>(resolve => {
 			this.#server.close(() => resolve());
 		});
-		for (const stranger of this.#strangers) this.#drop(stranger, 'stopping');
-		// Last words may still be leaving.
-		const timer = setTimeout(() => {
+		for (const pending of this.#pending) this.#drop(pending, 'stopping');
+		// Goodbyes may still be in flight.
+		using _timer = systemClock.after(goodbyeMs, () => {
 			for (const socket of this.#open) socket.destroy();
-		}, goodbyeMs);
+		});
 		await closed;
-		clearTimeout(timer);
 	}
 
 	#onConnection(socket: Socket): void {
-		socket.on('error', () => {}); // Told by its close.
+		socket.on('error', () => {}); // Handled by its close.
 		const {limits, refusals} = this.#transport;
 		const host = plainHost(socket.remoteAddress);
-		if (
-			this.#open.size + this.#strangers.size >= limits.connections &&
-			!this.#dropLeast(undefined, 'connections')
-		) {
+		if (this.#open.size + this.#pending.size >= limits.connections && !this.#dropLeast(undefined, 'connections')) {
 			refusals.add('connections');
 			socket.destroy();
 			return;
 		}
 
 		let ofHost = 0;
-		for (const stranger of this.#strangers) if (stranger.host === host) ofHost++;
+		for (const pending of this.#pending) if (pending.host === host) ofHost++;
 		if (ofHost >= limits.unauthenticatedPerAddress) this.#dropLeast(host, 'unauthenticated-per-address');
-		else if (this.#strangers.size >= limits.unauthenticated) this.#dropLeast(undefined, 'unauthenticated');
+		else if (this.#pending.size >= limits.unauthenticated) this.#dropLeast(undefined, 'unauthenticated');
 
-		const stranger: Stranger = {
+		const pending: PendingConnection = {
 			socket,
 			host,
 			name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`,
 			stage: 0,
 			why: '',
-			deadline: socketDeadline(limits.handshakeMs, () => this.#drop(stranger, 'handshake-timeout')),
+			deadline: socketDeadline(limits.handshakeMs, () => this.#drop(pending, 'handshake-timeout')),
 		};
-		this.#strangers.add(stranger);
+		this.#pending.add(pending);
 		socket.once('close', () => {
-			this.#forget(stranger);
+			this.#forget(pending);
 			this.#open.delete(socket);
 		});
-		this.#decide(stranger);
+		this.#decide(pending);
 	}
 
-	/** Look at the first bytes before anything is answered. */
-	#decide(stranger: Stranger): void {
-		const {socket} = stranger;
+	/** Waits for the first bytes, and chooses TLS, plain text or a refusal. */
+	#decide(pending: PendingConnection): void {
+		const {socket} = pending;
 		let head: Buffer = Buffer.alloc(0);
 		const onData = (chunk: Buffer): void => {
 			head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-			stranger.stage = 1;
+			pending.stage = 1;
 			if (head.length < decidingBytes) return;
 			socket.off('data', onData);
 			socket.pause();
 			const isTls = head[0] === 0x16 && head[1] === 3 && head[2]! <= 4;
 			const {encrypt} = this.#transport.flags;
-			if (isTls && encrypt) void this.#openSecure(stranger, head);
-			else if (!isTls && !encrypt) void this.#openChannel(stranger, socket, Buffer.alloc(0), head);
-			else if (isTls) this.#refuseTls(stranger);
-			else this.#refusePlain(stranger, head);
+			if (isTls && encrypt) void this.#openSecure(pending, head);
+			else if (!isTls && !encrypt) void this.#openChannel(pending, socket, Buffer.alloc(0), head);
+			else if (isTls) this.#refuseTls(pending);
+			else this.#refusePlain(pending, head);
 		};
 
 		socket.on('data', onData);
 	}
 
-	async #openSecure(stranger: Stranger, head: Buffer): Promise<void> {
+	async #openSecure(pending: PendingConnection, head: Buffer): Promise<void> {
 		const {keys} = this.#transport;
-		const {socket, name} = stranger;
+		const {socket, name} = pending;
 		socket.unshift(head);
 		const isSecure = await new Promise<boolean>(resolve => {
 			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
-				const {code, reason} = describeStranger(pskIdentity, keys, name);
-				stranger.why = code;
-				this.#say(stranger, code, reason);
+				const {code, reason} = describeUnknownKey(pskIdentity, keys, name);
+				pending.why = code;
+				this.#report(pending, code, reason);
 			});
 			secured.once('secure', () => {
 				if (!isPreShared(secured)) return resolve(false);
-				stranger.stage = 2;
+				pending.stage = 2;
 				resolve(true);
-				void this.#openChannel(stranger, secured, bindingOf(secured));
+				void this.#openChannel(pending, secured, bindingOf(secured));
 			});
 			secured.on('error', (error: NodeJS.ErrnoException) => {
 				if (error.code === 'ERR_SSL_BINDER_DOES_NOT_VERIFY') {
-					stranger.why = 'not-authenticated';
-					this.#say(stranger, 'not-authenticated', `${name} has another secret than this node`);
-				} else if (stranger.why === '') stranger.why = 'malformed';
+					pending.why = 'not-authenticated';
+					this.#report(pending, 'not-authenticated', `${name} has another secret than this node`);
+				} else if (pending.why === '') pending.why = 'malformed';
 				resolve(false);
 			});
 			secured.once('close', () => resolve(false));
 		});
-		if (!isSecure) this.#drop(stranger, stranger.why || 'malformed');
+		if (!isSecure) this.#drop(pending, pending.why || 'malformed');
 	}
 
-	async #openChannel(stranger: Stranger, socket: Duplex, binding: Buffer, head?: Buffer): Promise<void> {
+	async #openChannel(pending: PendingConnection, socket: Duplex, binding: Buffer, head?: Buffer): Promise<void> {
 		const {hello, admit, onChannel} = this.#options;
-		const {name} = stranger;
+		const {name} = pending;
 		const remoteAddress = name.slice('peer '.length);
 		try {
 			const said = hello();
@@ -216,39 +222,39 @@ class ChannelServer implements Listener {
 				head,
 				handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin},
 			});
-			this.#forget(stranger);
-			if (stranger.socket.destroyed) return channel.destroy('the connection was lost');
-			this.#open.add(stranger.socket);
-			const peer = parseAddress(channel.remote.address);
-			if (peer) this.#transport.names.worked(peer.host, stranger.host);
+			this.#forget(pending);
+			if (pending.socket.destroyed) return channel.destroy('the connection was lost');
+			this.#open.add(pending.socket);
+			const remote = parseAddress(channel.remote.address);
+			if (remote) this.#transport.names.worked(remote.host, pending.host);
 			onChannel(channel);
 		} catch (error) {
 			if (error instanceof RefusedError) {
 				this.#transport.refusals.add(error.refusal.code);
 				if (!error.refusal.isExpected && !['malformed', 'duplicate', 'busy'].includes(error.refusal.code))
-					this.#say(stranger, error.refusal.code, error.refusal.reason);
-				stranger.why = 'told';
-			} else this.#drop(stranger, 'malformed');
+					this.#report(pending, error.refusal.code, error.refusal.reason);
+				pending.why = 'counted';
+			} else this.#drop(pending, 'malformed');
 		}
 	}
 
-	/** TLS at a node that speaks plain text: what it sends back makes the other side say so. */
-	#refuseTls(stranger: Stranger): void {
-		const reason = `${stranger.name} has enable_encryption=true, this node has false`;
-		this.#say(stranger, 'flags', reason);
-		this.#answer(stranger, reason);
+	/** TLS at a node that speaks plain text: the plain answer makes the other side report the difference. */
+	#refuseTls(pending: PendingConnection): void {
+		const reason = `${pending.name} has enable_encryption=true, this node has false`;
+		this.#report(pending, 'flags', reason);
+		this.#answer(pending, reason);
 		this.#transport.refusals.add('flags');
 	}
 
-	/** Plain text at a node with encryption: only one who knows the cluster gets a word. */
-	#refusePlain(stranger: Stranger, head: Buffer): void {
-		const {socket, name} = stranger;
+	/** Plain text at a node with encryption: only a peer that knows the cluster gets an answer. */
+	#refusePlain(pending: PendingConnection, head: Buffer): void {
+		const {socket, name} = pending;
 		const reader = new FrameReader(helloBytesMax);
 		const onData = (chunk: Buffer): void => {
 			const violation = reader.push(chunk, payload => {
 				socket.off('data', onData);
-				const hello = isHelloOfKin(payload, this.#transport.keys) ? parseHello(payload) : undefined;
-				if (!hello) return this.#drop(stranger, 'plaintext');
+				const hello = isHelloOfCluster(payload, this.#transport.keys) ? parseHello(payload) : undefined;
+				if (!hello) return this.#drop(pending, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
 				const reason =
 					differs(
@@ -256,11 +262,11 @@ class ChannelServer implements Listener {
 						{...hello, id: hello.id, protocol: 0},
 						hello.address === '' ? name : `peer ${hello.address}`,
 					)?.reason ?? `${name} sent plain text`;
-				this.#say(stranger, 'flags', reason);
+				this.#report(pending, 'flags', reason);
 				this.#transport.refusals.add('flags');
-				this.#answer(stranger, reason);
+				this.#answer(pending, reason);
 			});
-			if (violation !== undefined) this.#drop(stranger, 'plaintext');
+			if (violation !== undefined) this.#drop(pending, 'plaintext');
 		};
 
 		socket.on('data', onData);
@@ -268,62 +274,65 @@ class ChannelServer implements Listener {
 		onData(head);
 	}
 
-	#answer(stranger: Stranger, reason: string): void {
+	#answer(pending: PendingConnection, reason: string): void {
 		const refusal = encodeRefusal({code: 'flags', reason}, helloOf(this.#transport, this.#options.hello()));
-		stranger.why = 'told';
-		stranger.socket.resume();
-		stranger.socket.end(Buffer.concat([frameHead(refusal.length), refusal]));
+		pending.why = 'counted';
+		pending.socket.resume();
+		pending.socket.end(Buffer.concat([frameHead(refusal.length), refusal]));
 	}
 
-	/** Make room: of those of that address (or all), the one that has said least, for longest. */
+	/**
+	Drops the connection of that host (or of all) with the least progress, the oldest first. Returns false when there is
+	none.
+	*/
 	#dropLeast(host: string | undefined, reason: string): boolean {
-		let least: Stranger | undefined;
-		for (const stranger of this.#strangers) {
-			if ((host === undefined || stranger.host === host) && (least === undefined || stranger.stage < least.stage))
-				least = stranger;
+		let least: PendingConnection | undefined;
+		for (const pending of this.#pending) {
+			if ((host === undefined || pending.host === host) && (least === undefined || pending.stage < least.stage))
+				least = pending;
 		}
 
 		if (least) this.#drop(least, reason);
 		return least !== undefined;
 	}
 
-	#drop(stranger: Stranger, reason: string): void {
-		if (!this.#strangers.has(stranger)) return;
-		this.#forget(stranger);
-		if (stranger.why !== 'told') this.#transport.refusals.add(reason);
-		stranger.socket.destroy();
+	#drop(pending: PendingConnection, reason: string): void {
+		if (!this.#pending.has(pending)) return;
+		this.#forget(pending);
+		if (pending.why !== 'counted') this.#transport.refusals.add(reason);
+		pending.socket.destroy();
 	}
 
-	#forget(stranger: Stranger): void {
-		stranger.deadline[Symbol.dispose]();
-		this.#strangers.delete(stranger);
+	#forget(pending: PendingConnection): void {
+		pending.deadline[Symbol.dispose]();
+		this.#pending.delete(pending);
 	}
 
-	#say({host, name}: Stranger, code: RefusalCode, reason: string): void {
-		if (code === 'itself') return; // This node asked at one of its own addresses, and learned that.
-		const text = reason.replace(/^peer \S+/, ''); // The port differs at each try.
-		if (this.#said.get(host) === text) return;
-		if (this.#said.size >= 256) this.#said.clear();
-		this.#said.set(host, text);
-		const nowMs = performance.now();
-		if (nowMs - this.#saidSinceMs >= linesMs) {
-			this.#saidSinceMs = nowMs;
-			this.#saidCount = 0;
+	#report({host, name}: PendingConnection, code: RefusalCode, reason: string): void {
+		if (code === 'itself') return; // This node called one of its own addresses, and has noticed.
+		const text = reason.replace(/^remote \S+/, ''); // The port differs at each attempt.
+		if (this.#reported.get(host) === text) return;
+		if (this.#reported.size >= 256) this.#reported.clear();
+		this.#reported.set(host, text);
+		const nowMs = systemClock.monotonicMs();
+		if (nowMs - this.#reportedSinceMs >= linesMs) {
+			this.#reportedSinceMs = nowMs;
+			this.#reportedCount = 0;
 		}
 
-		if (++this.#saidCount > linesMax) return this.#transport.refusals.add('unsaid');
+		if (++this.#reportedCount > linesMax) return this.#transport.refusals.add('unsaid');
 		this.#transport.onRefusal?.({id: undefined, address: name.slice('peer '.length), code, reason, by: 'us'});
 	}
 }
 
-function whyNot(host: string, error: NodeJS.ErrnoException): string {
+function listenFailure(host: string, error: NodeJS.ErrnoException): string {
 	switch (error.code) {
-		// A mapped or a virtual address is often meant.
+		// Often a port-mapped or virtual address was meant.
 		case 'EADDRNOTAVAIL':
-			return `host ${host} is no address of this machine: say with --host on which one to listen, and with --advertise where others call`;
+			return `host ${host} is no address of this machine: use --host to set an address to listen on, and --advertise to set the one that others call`;
 		case 'ENOTFOUND':
 		case 'EAI_AGAIN':
-			return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or mend DNS or /etc/hosts`;
+			return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or repair DNS or /etc/hosts`;
 		case 'EACCES':
 			return `this user may not (${error.code}): choose a --port from 1024 on`;
 		default:

@@ -1,12 +1,12 @@
 /**
-A network and a clock within a process, for tests. The network's channels run the real handshake and the real framing
-over pairs of streams, so that what is tested on it is what runs on sockets, but for the sockets.
+An in-process network and a manual clock, for tests. The channels of the network run the real handshake and framing over
+pairs of streams, so the tested code is the one that runs on sockets.
 */
 import {Duplex} from 'node:stream';
 import {expectAddress, formatAddress} from '../../address.ts';
 import {DapssError} from '../../errors.ts';
 import type {Clock} from '../../ports.ts';
-import type {ListenOptions, Transport, TransportOptions} from './channel.ts';
+import type {Channel, DialOptions, Listener, ListenOptions, Transport, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {open} from './opening.ts';
 
@@ -16,119 +16,129 @@ export class MemoryNetwork {
 	readonly #listeners = new Map<string, Accept>();
 	#lastPort = 40_000;
 
-	/** A transport on this network. TLS is left out whatever the flags say; they are compared all the same. */
+	/** A transport on this network. TLS is left out whatever the flags say; the flags are compared nevertheless. */
 	transport(options: TransportOptions): Transport {
 		return {
-			listen: async ({host, port, hello, admit, onChannel}: ListenOptions) => {
-				const bound = port === 0 ? ++this.#lastPort : port;
-				const address = formatAddress(host, bound);
-				if (this.#listeners.has(address))
-					throw new DapssError('port-in-use', `Port ${bound} of ${host} is in use`);
-				const sockets = new Set<Duplex>();
-				let unauthenticated = 0;
-				this.#listeners.set(address, (socket, remoteAddress) => {
-					sockets.add(socket);
-					unauthenticated++;
-					socket.once('close', () => sockets.delete(socket));
-					const timer = setTimeout(() => socket.destroy(), options.limits.handshakeMs);
-					const local = hello();
-					open({
-						socket,
-						remoteAddress,
-						transport: options,
-						handshake: {
-							side: 'listener',
-							local: helloOf(options, local),
-							binding: Buffer.alloc(0),
-							peerName: `peer ${remoteAddress}`,
-							admit,
-							protocolMin: local.protocolMin,
-						},
-					})
-						.then(onChannel, () => {
-							options.refusals.add('handshake');
-							sockets.delete(socket);
-						})
-						.finally(() => {
-							unauthenticated--;
-							clearTimeout(timer);
-						});
-				});
-				return {
-					port: bound,
-					get connections() {
-						return sockets.size - unauthenticated;
-					},
-					get unauthenticated() {
-						return unauthenticated;
-					},
-					[Symbol.asyncDispose]: async () => {
-						this.#listeners.delete(address);
-						for (const socket of sockets) socket.destroy();
-					},
-				};
-			},
-			dial: async (address, {hello, timeoutMs, expect, signal}) => {
-				const {host, port} = expectAddress(address);
-				const name = `peer ${address}`;
-				const accept = this.#listeners.get(formatAddress(host, port));
-				if (!accept)
-					throw new DapssError(
-						'unreachable',
-						`${name} refuses connections: nothing listens there (ECONNREFUSED)`,
-						{cause: Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'})},
-					);
-				const near = new End();
-				const far = new End();
-				near.connect(far);
-				far.connect(near);
-				const local = helloOf(options, hello);
-				accept(far, local.address || 'memory:1');
-				let end: Error | undefined;
-				const stop = (error: Error): void => {
-					end ??= error;
-					near.destroy();
-				};
+			listen: async listenOptions => this.#listen(options, listenOptions),
+			dial: (address, dialOptions) => this.#dial(options, address, dialOptions),
+		};
+	}
 
-				const timer = setTimeout(
-					() =>
-						stop(new DapssError('unreachable', `${name} does not answer within ${timeoutMs} ms (timeout)`)),
-					timeoutMs,
-				);
-				signal?.addEventListener(
-					'abort',
-					() => stop(new DapssError('closed', `The call to ${name} was given up`)),
-					{once: true},
-				);
-				try {
-					return await open({
-						socket: near,
-						remoteAddress: address,
-						transport: options,
-						handshake: {
-							side: 'dialer',
-							local,
-							binding: Buffer.alloc(0),
-							peerName: name,
-							expect,
-							protocolMin: hello.protocolMin,
-						},
-					});
-				} catch (error) {
-					throw end ?? error;
-				} finally {
+	#listen(options: TransportOptions, {host, port, hello, admit, onChannel}: ListenOptions): Listener {
+		const bound = port === 0 ? ++this.#lastPort : port;
+		const address = formatAddress(host, bound);
+		if (this.#listeners.has(address)) throw new DapssError('port-in-use', `Port ${bound} of ${host} is in use`);
+		const sockets = new Set<Duplex>();
+		let unauthenticated = 0;
+		this.#listeners.set(address, (socket, remoteAddress) => {
+			sockets.add(socket);
+			unauthenticated++;
+			socket.once('close', () => sockets.delete(socket));
+			const timer = setTimeout(() => socket.destroy(), options.limits.handshakeMs);
+			const local = hello();
+			open({
+				socket,
+				remoteAddress,
+				transport: options,
+				handshake: {
+					side: 'listener',
+					local: helloOf(options, local),
+					binding: Buffer.alloc(0),
+					peerName: `peer ${remoteAddress}`,
+					admit,
+					protocolMin: local.protocolMin,
+				},
+			})
+				.then(onChannel, () => {
+					options.refusals.add('handshake');
+					sockets.delete(socket);
+				})
+				.finally(() => {
+					unauthenticated--;
 					clearTimeout(timer);
-				}
+				});
+		});
+		return {
+			port: bound,
+			get connections() {
+				return sockets.size - unauthenticated;
+			},
+			get unauthenticated() {
+				return unauthenticated;
+			},
+			[Symbol.asyncDispose]: async () => {
+				this.#listeners.delete(address);
+				for (const socket of sockets) socket.destroy();
 			},
 		};
+	}
+
+	async #dial(
+		options: TransportOptions,
+		address: string,
+		{hello, timeoutMs, expect, signal}: DialOptions,
+	): Promise<Channel> {
+		const name = `peer ${address}`;
+		const local = helloOf(options, hello);
+		const near = this.#connect(address, local.address || 'memory:1');
+		let end: Error | undefined;
+		const stop = (error: Error): void => {
+			end ??= error;
+			near.destroy();
+		};
+
+		const timer = setTimeout(
+			() => stop(new DapssError('unreachable', `${name} does not answer within ${timeoutMs} ms (timeout)`)),
+			timeoutMs,
+		);
+		signal?.addEventListener('abort', () => stop(new DapssError('closed', `The call to ${name} was given up`)), {
+			once: true,
+		});
+		try {
+			return await open({
+				socket: near,
+				remoteAddress: address,
+				transport: options,
+				handshake: {
+					side: 'dialer',
+					local,
+					binding: Buffer.alloc(0),
+					peerName: name,
+					expect,
+					protocolMin: hello.protocolMin,
+				},
+			});
+		} catch (error) {
+			throw end ?? error;
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+
+	/** Connects to the listener at the address. Returns the near end. */
+	#connect(address: string, ownAddress: string): End {
+		const {host, port} = expectAddress(address);
+		const accept = this.#listeners.get(formatAddress(host, port));
+		if (!accept)
+			throw new DapssError(
+				'unreachable',
+				`peer ${address} refuses connections: nothing listens there (ECONNREFUSED)`,
+				{cause: Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'})},
+			);
+		const near = new End();
+		const far = new End();
+		near.connect(far);
+		far.connect(near);
+		accept(far, ownAddress);
+		return near;
 	}
 }
 
 type WriteDone = (error?: Error | null) => void;
 
 /**
-One end of a connection. As on a socket, what is written arrives in a later turn, waits for its reader, and a lost end
-is lost on both sides.
+One end of a connection. As on a socket, written data arrive in a later turn and wait for their reader, and closing one
+end closes both.
 */
 class End extends Duplex {
 	#peer: End | undefined;
@@ -168,7 +178,7 @@ class End extends Duplex {
 	}
 }
 
-/** Time moves when the test says so. */
+/** A clock whose time the test advances. */
 export class ManualClock implements Clock {
 	#nowMs = 0;
 	readonly #timers = new Set<{readonly intervalMs: number; readonly run: () => void; dueMs: number}>();
@@ -199,7 +209,7 @@ export class ManualClock implements Clock {
 		this.after(0, run);
 	}
 
-	/** Let that much time pass; what falls due runs in order of its time. */
+	/** Advances the time. Timers that are due run in the order of their times. */
 	advance(ms: number): void {
 		const endMs = this.#nowMs + ms;
 		for (;;) {

@@ -1,11 +1,11 @@
 /**
-The links between nodes: one channel to each member, kept up (`link.ts`). Both ends call; when two calls cross, both
-sides keep the one that the lower id made. Nodes that join and clients come in by the same door and are handed on. What
-frames mean, the mesh does not know.
+The links between nodes: one channel to each member, kept up by `link.ts`. Both ends call; when two calls cross, both
+sides keep the call of the lower id. Joining nodes and clients connect to the same port, and are handed on. The mesh
+does not interpret frames.
 */
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
-import type {Judgement, Process} from '../../membership/doubles.ts';
+import type {Judgement, Process} from '../../membership/duplicate-processes.ts';
 import type {NodeId} from '../../message.ts';
 import type {Called, Clock, Links, LinkState, Spoken} from '../../ports.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
@@ -19,40 +19,40 @@ export type MeshOptions = {
 	readonly transport: Transport;
 	readonly id: NodeId;
 	readonly host: string;
-	/** 0: the system chooses. */
+	/** 0: the system chooses the port. */
 	readonly port: number;
-	/** What this node says of itself, at this moment. */
+	/** The present hello of this node. */
 	readonly hello: () => Omit<LocalHello, 'via'>;
 	readonly refusals: Counters;
 	readonly faults: Faults | undefined;
 	readonly onFrame: (from: NodeId, frame: Buffer) => void;
 	readonly onUp: (peer: NodeId, hello: Hello) => void;
 	readonly onDown: (peer: NodeId, why: string) => void;
-	/** Nothing listens at the peer's address: its process is gone. */
+	/** Nothing listens at the peer's address: its process has ended. */
 	readonly onRefused: (peer: NodeId) => void;
-	/** The peer says that this node was removed from the cluster. */
+	/** The peer reports that this node was removed from the cluster. */
 	readonly onRemoved: (peer: NodeId) => void;
 	/**
-	A process calls under the id of a peer that is linked to another process of that id.
-	@default as a later incarnation, it takes its place
+	Decides about a caller with the id of a peer that is linked to another process of that id.
+	@default a process with a later incarnation replaces the linked one
 	*/
 	readonly judge?: (peer: NodeId, caller: Process, linked: Process | undefined) => Judgement;
-	/** The peer says that another process has this node's identity, and is the one that counts. */
-	readonly onDouble?: (peer: NodeId, refusal: Refusal) => void;
-	/** A peer of this cluster by its own word was refused, since it is no member as far as this node knows. */
-	readonly onStranger: (peer: NodeId, address: string) => void;
+	/** The peer reports that another process has this node's identity, and is the agreed one. */
+	readonly onDuplicate?: (peer: NodeId, refusal: Refusal) => void;
+	/** A peer that claims to be of this cluster was refused, because this node does not know it as a member. */
+	readonly onUnknownPeer: (peer: NodeId, address: string) => void;
 	readonly onClient: (channel: Channel) => void;
 	/** Clients are to call again in a moment. @default never */
 	readonly isStarting?: () => boolean;
-	/** A node that wants to become a member. */
+	/** A node wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
-	/** A peer cannot be linked for a reason that waiting does not mend. */
+	/** A peer cannot be linked, for a reason that does not pass by itself. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
-	/** First and longest wait between two calls. @default [100, 2000] */
+	/** The first and the longest wait between two calls, in milliseconds. @default [100, 2000] */
 	readonly backoffMs?: readonly [number, number];
 	/** @default 2000 */
 	readonly dialTimeoutMs?: number;
-	/** Frames held back by an injected delay, bytes for each peer. @default 16777216 */
+	/** Bound on frames delayed by an injected fault, in bytes for each peer. @default 16777216 */
 	readonly outQueueBytes?: number;
 	readonly clock?: Clock;
 	readonly random?: Random;
@@ -65,6 +65,7 @@ export type Mesh = Links &
 		states(): ReadonlyMap<NodeId, LinkState>;
 	};
 
+/** Listens, and returns the mesh without links. */
 /** @throws `port-in-use`, `failure` */
 export async function createMesh(options: MeshOptions): Promise<Mesh> {
 	const mesh = new LinkMesh(options);
@@ -73,22 +74,22 @@ export async function createMesh(options: MeshOptions): Promise<Mesh> {
 }
 
 /**
-These pass by themselves: the peer has not applied the latest agreement yet, its own call is coming, or it must look
-first who else has this id.
+Refusals that pass by themselves: the peer has not applied the latest configuration yet, its own call is on the way, or
+it must first find out which other process has this id.
 */
-const passing: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
+const transientCodes: ReadonlySet<string> = new Set(['duplicate', 'not-a-member', 'busy']);
 
 class LinkMesh implements Mesh {
 	readonly #options: MeshOptions;
 	readonly #links = new Map<NodeId, Link>();
-	/** Of the peers that are linked, or were: as many as there are links at most. */
+	/** Versions of peers that are or were linked; bounded by the number of links. */
 	readonly #spoken = new Map<NodeId, Spoken>();
-	/** Clients and joining nodes, to be told when the node stops. */
-	readonly #guests = new Set<Channel>();
+	/** Channels of clients and joining nodes, to be closed when the node stops. */
+	readonly #otherChannels = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
 	#removed: ReadonlySet<NodeId> = new Set();
-	/** Of those that were removed: the life in which they were linked then. */
-	#parted: ReadonlyMap<NodeId, number> = new Map();
+	/** The incarnation of each removed peer when it was last linked. */
+	#lastIncarnations: ReadonlyMap<NodeId, number> = new Map();
 	#listener: Listener | undefined;
 	#isClosed = false;
 
@@ -142,9 +143,9 @@ class LinkMesh implements Mesh {
 
 	setRemoved(ids: readonly NodeId[]): void {
 		this.#removed = new Set(ids);
-		this.#parted = new Map(
+		this.#lastIncarnations = new Map(
 			ids.flatMap(id => {
-				const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#parted.get(id);
+				const incarnation = this.#links.get(id)?.channel?.remote.incarnation ?? this.#lastIncarnations.get(id);
 				return incarnation === undefined ? [] : [[id, incarnation] as const];
 			}),
 		);
@@ -168,7 +169,9 @@ class LinkMesh implements Mesh {
 		);
 	}
 
-	/** The process that the peer is linked from; `undefined` without a link, or for a node of protocol 1. */
+	/**
+	The instance of the process that the peer is linked to; `undefined` without a link, or for a node of protocol 1.
+	*/
 	instance(peer: NodeId): string | undefined {
 		return this.#links.get(peer)?.channel?.remote.instance || undefined;
 	}
@@ -204,7 +207,7 @@ class LinkMesh implements Mesh {
 	async [Symbol.asyncDispose](): Promise<void> {
 		this.#isClosed = true;
 		for (const id of this.#links.keys()) this.#forget(id, 'the node is stopping');
-		for (const guest of this.#guests) guest.close('the node is stopping');
+		for (const channel of this.#otherChannels) channel.close('the node is stopping');
 		await this.#listener?.[Symbol.asyncDispose]();
 	}
 
@@ -235,7 +238,7 @@ class LinkMesh implements Mesh {
 			preferOurs: id < peer,
 			dial: (to, signal) =>
 				transport.dial(to, {hello: {...hello(), via: 'peer'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
-			// As a node that joins: a second call as a peer would take the place of the link.
+			// As a joining node: a second call as a peer would replace the link.
 			tryCall: (to, signal) =>
 				transport.dial(to, {hello: {...hello(), via: 'join'}, timeoutMs: dialTimeoutMs, expect: peer, signal}),
 			onFrame: frame => onFrame(peer, frame),
@@ -259,8 +262,8 @@ class LinkMesh implements Mesh {
 		const {code} = error.refusal;
 		refusals.add(`call-${code}`);
 		if (code === 'removed') onRemoved(peer);
-		if (code === 'same-node') this.#options.onDouble?.(peer, error.refusal);
-		if (isNews && !passing.has(code))
+		if (code === 'same-node') this.#options.onDuplicate?.(peer, error.refusal);
+		if (isNews && !transientCodes.has(code))
 			onRefusal?.({
 				id: peer,
 				address: this.#links.get(peer)?.address ?? '',
@@ -278,23 +281,24 @@ class LinkMesh implements Mesh {
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
 		const {clusterId} = hello();
-		// First: what another cluster has agreed of its members is nothing to this node.
+		// Checked first: the membership of another cluster does not concern this node.
 		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId)
 			return {
 				code: 'cluster',
 				reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`,
 			};
-		// A node that leaves learns by this that it is no member any more, and stops. When it comes again in a later
-		// life, somebody should know.
+		// This refusal informs a node that left that it is no longer a member, so it is expected. If the node returns
+		// with a later incarnation, an operator should know.
 		if (this.#removed.has(id))
 			return {
 				code: 'removed',
 				reason: `node ${id} was removed from the cluster: start it with an empty data folder`,
-				isExpected: this.#parted.get(id) === incarnation,
+				isExpected: this.#lastIncarnations.get(id) === incarnation,
 			};
 		if (via === 'join') return undefined;
 		const link = this.#links.get(id);
-		if (!link && clusterId !== '' && remote.clusterId === clusterId) this.#options.onStranger(id, remote.address);
+		if (!link && clusterId !== '' && remote.clusterId === clusterId)
+			this.#options.onUnknownPeer(id, remote.address);
 		if (!link) return {code: 'not-a-member', reason: `node ${id} is not a member, as far as this node knows`};
 		const isLinked = link.channel !== undefined;
 		const judged = this.#judge(link, remote);
@@ -302,14 +306,14 @@ class LinkMesh implements Mesh {
 		if (link.channel && incarnation < link.channel.remote.incarnation)
 			return {
 				code: 'older-incarnation',
-				reason: `node ${id} is linked in a later life (${link.channel.remote.incarnation}): does a second process use a copy of its data?`,
+				reason: `node ${id} is linked with a later incarnation (${link.channel.remote.incarnation}): does a second process use a copy of its data?`,
 			};
 		return link.isCrossing(incarnation)
 			? {code: 'duplicate', reason: 'both called at once, and the other call stays'}
 			: undefined;
 	}
 
-	/** `undefined`: the process that calls is the one that is linked, or its version does not say which one it is. */
+	/** `undefined` when the caller is the linked process, or a version that sends no instance. */
 	#judge({channel}: Link, remote: Hello): Judgement | undefined {
 		const {judge} = this.#options;
 		const linked = channel?.remote;
@@ -334,13 +338,13 @@ class LinkMesh implements Mesh {
 			return;
 		}
 
-		this.#guests.add(channel);
+		this.#otherChannels.add(channel);
 		if (via === 'join') this.#options.onJoin(channel);
 		else this.#options.onClient(channel);
-		// Whoever took it has set its own by now, and is told as before.
+		// The new owner has set its own `onClose` by now: keep it.
 		const {onClose} = channel;
 		channel.onClose = why => {
-			this.#guests.delete(channel);
+			this.#otherChannels.delete(channel);
 			onClose(why);
 		};
 	}

@@ -1,7 +1,7 @@
 /**
-Can this machine speak and hear multicast, and who is there? A datagram of its own goes out over each interface that a
-node would use, and must come back. It is authenticated with a key of its own, derived from that of beacons: nodes count
-it as one of another cluster, and nobody takes the prober for a node.
+Tests whether this machine can send and receive multicast, and lists the nodes that it hears. A test datagram is sent
+over each interface that a node would use, and must come back. Its key is derived from the beacon key, so nodes count it
+as a datagram of another cluster and never mistake the prober for a node.
 */
 import {createSecretKey, randomBytes} from 'node:crypto';
 import type {Socket} from 'node:dgram';
@@ -16,78 +16,66 @@ import {join, openSocket, pathsOf, type Path} from './multicast.ts';
 export type ProbeOptions = {
 	readonly config: Pick<Config['discovery'], 'group' | 'port'>;
 	readonly keys: Pick<Keys, 'beacon'>;
-	/** Host under which others reach the node; it decides which interfaces are used. */
+	/** The advertised host of the node; it determines the interfaces that are used. */
 	readonly advertised: string;
-	/** For how long others are listened for, milliseconds. */
+	/** How long to listen for others, in milliseconds. */
 	readonly listenMs: number;
 };
 export type Probed = {
-	/** Each interface, and why nothing came back over it; `undefined` when it did. */
+	/** Each interface, with the reason why its datagram did not come back; `undefined` when it did. */
 	readonly paths: ReadonlyArray<{readonly at: string; readonly problem: string | undefined}>;
-	/** Nodes of the cluster that were heard, by the address that each tells. */
+	/** Nodes of the cluster that were heard, by their advertised addresses. */
 	readonly nodes: readonly Beacon[];
-	/** Datagrams of other clusters, or with another secret. */
+	/** The number of datagrams of other clusters, or with another secret. */
 	readonly foreign: number;
 };
 
 const macBytes = 32;
 const nonceBytes = 16;
-/** Nodes that are remembered. */
+/** Bound on the nodes that are remembered. */
 const nodesMax = 1024;
-/** A datagram may be lost: each interface sends so many, spread over the time. */
+/** Datagrams may be lost: each interface sends this many, spread over the time. */
 const sends = 3;
 
-export async function probeMulticast({
-	config: {group, port},
-	keys,
-	advertised,
-	listenMs,
-}: ProbeOptions): Promise<Probed> {
+type Test = {readonly path: Path; readonly nonce: Buffer; isHeard: boolean; problem: string | undefined};
+
+/** Sends and listens for `listenMs`. Never fails: problems are part of the result. */
+export async function probeMulticast(options: ProbeOptions): Promise<Probed> {
+	const {
+		config: {group, port},
+		keys,
+		advertised,
+		listenMs,
+	} = options;
 	const key = createSecretKey(macOf(keys.beacon, Buffer.from('dapss1 probe')));
-	const isLocal = isLoopback(advertised);
-	const sent = pathsOf(advertised, group, networkInterfaces()).map(path => ({
+	const tests = pathsOf(advertised, group, networkInterfaces()).map((path): Test => ({
 		path,
 		nonce: randomBytes(nonceBytes),
 		isHeard: false,
-		problem: undefined as string | undefined,
+		problem: undefined,
 	}));
 	const nodes = new Map<string, Beacon>();
 	let foreign = 0;
-	const onDatagram = (datagram: Buffer, {address: source}: {readonly address: string}): void => {
-		if (isLocal && !isLoopback(source)) return;
-		const nonce = datagram.subarray(macBytes);
-		if (nonce.length === nonceBytes && isMac(key, datagram.subarray(0, macBytes), nonce)) {
-			for (const one of sent) one.isHeard ||= one.nonce.equals(nonce);
-			return;
-		}
-
-		const beacon = decodeBeacon(datagram, keys);
+	const onBeacon = (beacon: ReturnType<typeof decodeBeacon>, source: string): void => {
 		if (beacon === 'foreign') foreign++;
-		// Under a loopback address of another machine there is nobody.
+		// A loopback address of another machine is useless here.
 		if (typeof beacon === 'string' || (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)))
 			return;
 		if (nodes.size < nodesMax) nodes.set(`${beacon.id} ${beacon.address}`, beacon);
 	};
 
-	const sockets: Array<{readonly socket: Socket; readonly path: Path; readonly nonce: Buffer}> = [];
-	const ears = new Map<Path['type'], Socket>();
-	for (const one of sent) {
-		const {path, nonce} = one;
-		try {
-			const ear = ears.get(path.type);
-			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
-			sockets.push({socket, path, nonce});
-			if (ear) join(ear, path);
-			else ears.set(path.type, socket);
-		} catch (error) {
-			one.problem = errorMessage(error);
-		}
-	}
-
+	const sockets = await openSockets(tests, port, (datagram, source) => {
+		if (isLoopback(advertised) && !isLoopback(source)) return;
+		const nonce = datagram.subarray(macBytes);
+		if (nonce.length === nonceBytes && isMac(key, datagram.subarray(0, macBytes), nonce))
+			for (const test of tests) test.isHeard ||= test.nonce.equals(nonce);
+		else onBeacon(decodeBeacon(datagram, keys), source);
+	});
 	const send = (): void => {
-		for (const {socket, path, nonce} of sockets) {
-			socket.send(Buffer.concat([macOf(key, nonce), nonce]), port, path.group, error => {
-				if (error) sent.find(one => one.nonce === nonce)!.problem ??= errorMessage(error);
+		for (const [test, socket] of sockets) {
+			const datagram = Buffer.concat([macOf(key, test.nonce), test.nonce]);
+			socket.send(datagram, port, test.path.group, error => {
+				if (error) test.problem ??= errorMessage(error);
 			});
 		}
 	};
@@ -98,20 +86,47 @@ export async function probeMulticast({
 		setTimeout(resolve, listenMs);
 	});
 	clearInterval(timer);
-	await Promise.all(
-		sockets.map(
-			({socket}) =>
-				new Promise<void>(resolve => {
-					socket.close(() => resolve());
-				}),
-		),
-	);
+	await Promise.all([...sockets.values()].map(socket => closed(socket)));
 	return {
-		paths: sent.map(({path, isHeard, problem}) => ({
+		paths: tests.map(({path, isHeard, problem}) => ({
 			at: path.at,
 			problem: isHeard ? undefined : (problem ?? 'what was sent did not come back'),
 		})),
 		nodes: [...nodes.values()].toSorted((a, b) => (a.address < b.address ? -1 : 1)),
 		foreign,
 	};
+}
+
+/** A socket for each interface that supports multicast; the others get a `problem`. One of each family receives. */
+async function openSockets(
+	tests: readonly Test[],
+	port: number,
+	onDatagram: (datagram: Buffer, source: string) => void,
+): Promise<ReadonlyMap<Test, Socket>> {
+	const sockets = new Map<Test, Socket>();
+	const receivers = new Map<Path['type'], Socket>();
+	for (const test of tests) {
+		const {path} = test;
+		try {
+			const receiver = receivers.get(path.type);
+			const socket = await openSocket(
+				path,
+				port,
+				receiver ? undefined : (datagram, {address}) => onDatagram(datagram, address),
+			);
+			sockets.set(test, socket);
+			if (receiver) join(receiver, path);
+			else receivers.set(path.type, socket);
+		} catch (error) {
+			test.problem = errorMessage(error);
+		}
+	}
+
+	return sockets;
+}
+
+function closed(socket: Socket): Promise<void> {
+	return new Promise(resolve => {
+		socket.close(() => resolve());
+	});
 }

@@ -1,6 +1,6 @@
 /**
-Multicast on the interfaces of this machine: one group, heard and spoken to on all of them. Over v4, and over v6 as well
-where a node cannot be called over v4.
+Multicast on the interfaces of this machine: sends to one group on all of them, and receives from it. Uses IPv4, and
+also IPv6 for a node that cannot be reached over IPv4.
 */
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
 import type {NetworkInterfaceInfo} from 'node:os';
@@ -12,31 +12,31 @@ export type MulticastOptions = {
 	readonly paths: readonly Path[];
 	readonly port: number;
 	readonly onDatagram: (datagram: Buffer, from: RemoteInfo) => void;
-	/** No interface can be used so far: this one cannot, and why. */
+	/** Called while no interface works: the reason for this one. */
 	readonly onProblem: (line: string) => void;
 };
 export type Multicast = AsyncDisposable & {
-	/** On how many interfaces it speaks. */
+	/** The number of interfaces in use. */
 	readonly interfaces: number;
 	send(datagram: Uint8Array): void;
 };
 
-/** One interface, as sockets of its family name it, and the group there. */
+/** One interface, in the notation of its socket family, and the group to use on it. */
 export type Path = {readonly type: 'udp4' | 'udp6'; readonly group: string; readonly at: string};
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
-/** Never fails: an interface that takes no multicast is left out. */
+/** Never fails: an interface without multicast is left out. */
 export async function openMulticast({paths, port, onDatagram, onProblem}: MulticastOptions): Promise<Multicast> {
 	const sockets: Array<{readonly socket: Socket; readonly to: string}> = [];
-	/** The socket of a family that hears. */
-	const ears = new Map<Path['type'], Socket>();
+	/** The receiving socket of each family. */
+	const receivers = new Map<Path['type'], Socket>();
 	for (const path of paths) {
 		try {
-			const ear = ears.get(path.type);
-			const socket = await openSocket(path, port, ear ? undefined : onDatagram);
+			const receiver = receivers.get(path.type);
+			const socket = await openSocket(path, port, receiver ? undefined : onDatagram);
 			sockets.push({socket, to: path.group});
-			if (ear) join(ear, path);
-			else ears.set(path.type, socket);
+			if (receiver) join(receiver, path);
+			else receivers.set(path.type, socket);
 		} catch (error) {
 			if (sockets.length === 0) onProblem(`multicast cannot be used on ${path.at} (${errorMessage(error)})`);
 		}
@@ -60,7 +60,7 @@ export async function openMulticast({paths, port, onDatagram, onProblem}: Multic
 	};
 }
 
-/** The interfaces to speak and hear on: loopback, and all others of a node that other machines reach. */
+/** The interfaces to use: loopback, and all others for a node that other machines can reach. */
 export function pathsOf(advertised: string, group: string, interfaces: Interfaces): readonly Path[] {
 	const v4 = (at: string): Path => ({type: 'udp4', group, at});
 	const loopback = v4('127.0.0.1');
@@ -69,7 +69,7 @@ export function pathsOf(advertised: string, group: string, interfaces: Interface
 		list.filter(({internal}) => !internal).map(one => ({...one, name})),
 	);
 	const overV4 = outer.filter(({family}) => family === 'IPv4').map(({address}) => v4(address));
-	// Who can only be called over v6 is heard by those who can call over v6: also by those without v4.
+	// A node that can only be reached over IPv6 must be heard by all nodes that have IPv6, also those without IPv4.
 	const needsV6 = overV4.length === 0 || !/^[\d.]+$/.test(advertised);
 	const zones = needsV6
 		? [
@@ -87,22 +87,25 @@ export function pathsOf(advertised: string, group: string, interfaces: Interface
 	];
 }
 
-/** A group of v6 on the local link (RFC 4291, 2.7) that follows from the one of v4. */
+/** The link-local IPv6 group (RFC 4291, 2.7) that is derived from the IPv4 group. */
 function groupOverV6(group: string): string {
 	const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
 	return `ff12::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
-/** Hear the group on one more interface. */
-export function join(ear: Socket, {group, at}: Path): void {
+/** Joins the group on one more interface. */
+export function join(receiver: Socket, {group, at}: Path): void {
 	try {
-		ear.addMembership(group, at);
+		receiver.addMembership(group, at);
 	} catch {
-		// Joined already: two addresses of one interface.
+		// Already joined: two addresses of one interface.
 	}
 }
 
-/** A socket that sends to the group over one interface, and with `onDatagram` hears it. @throws what the system says */
+/**
+A socket that sends to the group over one interface and, with `onDatagram`, receives from it.
+@throws the error of the system
+*/
 export function openSocket(
 	path: Path,
 	port: number,
@@ -113,9 +116,9 @@ export function openSocket(
 	return new Promise((resolve, reject) => {
 		const socket = createSocket({type, reuseAddr: true, ipv6Only: type === 'udp6'});
 		socket.once('error', reject);
-		// One socket of each family hears the group on all interfaces; the others only send, each from its own. Bound
-		// to the group it hears nothing else that comes to the port; Windows cannot bind to a group, and v6 only to
-		// that of one interface.
+		// One socket of each family receives on all interfaces; the others only send, each on its own interface. A
+		// socket bound to the group receives nothing else that arrives at the port. Windows cannot bind to a group, and
+		// IPv6 only to that of one interface.
 		const listenAt = type === 'udp6' || !bindsToGroups() ? any : group;
 		socket.bind(onDatagram ? port : 0, onDatagram ? listenAt : type === 'udp4' ? at : any, () => {
 			try {

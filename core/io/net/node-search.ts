@@ -1,10 +1,10 @@
 /**
-The search for a node of the cluster on the local network, by a program that is none: ask the nodes for their beacons,
-again and again, and listen. What does not prove the cluster's secret is nobody; what proves it is still a hint, and may
-be out of date: whoever takes an address proves by the handshake who is there.
+Searches for a node of the cluster on the local network, for a program that is no node. It asks the nodes for their
+beacons repeatedly, and listens. Beacons that do not prove the cluster's secret are ignored. The others are hints that
+may be out of date: the handshake proves which node runs at an address.
 
-It listens for the time between two beacons and a little more, since nodes of an earlier version are not heard sooner;
-nodes of this one answer at once.
+The search listens a little longer than the interval between two beacons, because nodes of an earlier version do not
+answer questions. Nodes of this version answer at once.
 */
 import type {RemoteInfo} from 'node:dgram';
 import {networkInterfaces} from 'node:os';
@@ -20,41 +20,41 @@ import {openMulticast, pathsOf} from './multicast.ts';
 export type NodeSearchOptions = {
 	readonly config: Pick<Config['discovery'], 'group' | 'port' | 'intervalMs'>;
 	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
-	/** A node that subscribes to these is preferred. */
+	/** A node that subscribes to these topics is preferred. */
 	readonly topics: readonly string[];
-	/** Longest time to listen, milliseconds. */
+	/** The longest time to listen, in milliseconds. */
 	readonly timeoutMs: number;
-	/** Ends the search: nothing more is found. */
+	/** Ends the search: no further node is found. */
 	readonly signal?: AbortSignal | undefined;
 };
 
 export type NodeSearch = AsyncDisposable & {
-	/** How long it listens, milliseconds. */
+	/** How long the search listens, in milliseconds. */
 	readonly listenMs: number;
-	/** Why this machine cannot search, a line for people. */
+	/** Why this machine cannot search, as a line for the user. */
 	readonly problem: string | undefined;
-	/** Only loopback takes multicast here: no other machine can be heard. */
+	/** Only the loopback interface supports multicast here, so no other machine can be heard. */
 	readonly isLocal: boolean;
-	/** Addresses of senders of another secret or another cluster, the first few. */
-	readonly strangers: ReadonlySet<string>;
+	/** Addresses of senders with another secret or of another cluster, the first few. */
+	readonly foreignSources: ReadonlySet<string>;
 	readonly heard: Pick<HeardNodes, 'size' | 'clusterIds'>;
-	/** The next best node; `undefined` when the listening is over and all that were heard are taken. */
+	/** The next best node; `undefined` when the search has ended and all nodes have been returned. */
 	next(): Promise<HeardNode | undefined>;
 };
 
 const askMs = 250;
-/** Longer intervals than this are left to the answers. */
+/** Nodes with longer intervals must answer the question. */
 const intervalMaxMs = 2000;
-/** A beacon is late on a busy machine. */
+/** Allows for beacons that are late on a busy machine. */
 const graceMs = 500;
-const strangersMax = 4;
+const foreignSourcesMax = 4;
 
-/** How long a search listens for beacons that are sent at this interval, milliseconds. */
+/** How long a search listens for beacons with this interval, in milliseconds. */
 export function listenMsOf(intervalMs: number): number {
 	return Math.min(intervalMs, intervalMaxMs) + graceMs;
 }
 
-/** Never fails: a machine without multicast finds nothing, and `problem` says why. */
+/** Never fails: on a machine without multicast it finds nothing, and `problem` gives the reason. */
 export async function openNodeSearch({
 	config: {group, port, intervalMs},
 	keys,
@@ -65,22 +65,22 @@ export async function openNodeSearch({
 	const listenMs = Math.min(listenMsOf(intervalMs), timeoutMs);
 	const untilMs = systemClock.monotonicMs() + listenMs;
 	const heard = new HeardNodes({topics, untilMs});
-	const strangers = new Set<string>();
+	const foreignSources = new Set<string>();
 	let wake = (): void => undefined;
 	let problem: string | undefined;
 	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
 		if (isSearch(datagram)) return;
 		const beacon = decodeBeacon(datagram, keys);
-		if (beacon === 'foreign' && strangers.size < strangersMax) strangers.add(source);
+		if (beacon === 'foreign' && foreignSources.size < foreignSourcesMax) foreignSources.add(source);
 		if (typeof beacon === 'string') return;
-		// Under a loopback address of another machine there is nobody, or somebody else.
+		// A loopback address of another machine is useless here, or refers to another node.
 		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)) return;
 		heard.hear(beacon, systemClock.monotonicMs());
 		wake();
 	};
 
 	const multicast = await openMulticast({
-		// All interfaces, of both families: any of them may lead to a node.
+		// All interfaces of both families: any of them may lead to a node.
 		paths: pathsOf('', group, networkInterfaces()),
 		port,
 		onDatagram,
@@ -98,7 +98,7 @@ export async function openNodeSearch({
 	signal?.addEventListener('abort', onAbort);
 	return {
 		listenMs,
-		strangers,
+		foreignSources,
 		heard,
 		problem,
 		isLocal: multicast.interfaces === 1,

@@ -1,15 +1,19 @@
 /**
-From a socket to a channel: drive the handshake over it, then leave the socket to the channel. Before the handshake is
-done a frame is at most 4 KiB, and the whole takes at most as long as its caller allows.
+Turns a socket into a channel: runs the handshake over it, and then leaves the socket to the channel. Until the
+handshake has finished, a frame has at most 4 KiB. The caller sets the deadline.
 */
 import type {Duplex} from 'node:stream';
 import {DapssError} from '../../errors.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
-import type {Refusal, TransportOptions} from './channel.ts';
+import {systemClock} from '../clock.ts';
+import type {Hello, Refusal, TransportOptions} from './channel.ts';
 import {Handshake, helloBytesMax, type HandshakeOptions} from './handshake.ts';
 import {SocketChannel} from './socket-channel.ts';
 
-/** The handshake ended with a refusal; `by` says whose. */
+/** How long the last payloads of a failed handshake may take to leave, in milliseconds. */
+const goodbyeMs = 1000;
+
+/** The handshake ended with a refusal by one side. */
 export class RefusedError extends DapssError {
 	readonly refusal: Refusal;
 	readonly by: 'us' | 'peer';
@@ -22,8 +26,8 @@ export class RefusedError extends DapssError {
 }
 
 /**
-The peer ended the connection in the handshake without a word: it had no room or no time for this call, and may have for
-the next.
+The peer closed the connection during the handshake without a reason: it had no room or no time for this call, and may
+have for the next.
 */
 export class HungUpError extends DapssError {
 	constructor(peerName: string, detail = '', options?: ErrorOptions) {
@@ -41,96 +45,119 @@ export type OpeningOptions = {
 };
 
 /**
-The channel, or why there is none: `RefusedError`, or `unreachable` when the socket ends first. The socket is then
-closed.
+Opens a channel on the socket.
+@throws {RefusedError}, or `unreachable` when the socket ends first; the socket is then closed
 */
-export function open({
-	socket,
-	remoteAddress,
-	handshake: options,
-	transport,
-	head,
-}: OpeningOptions): Promise<SocketChannel> {
+export function open(options: OpeningOptions): Promise<SocketChannel> {
 	return new Promise((resolve, reject) => {
-		const {keys, identity, limits, budget, refusals, protocols} = transport;
-		const handshake = new Handshake({...options, keys, identity, protocols});
-		const reader = new FrameReader(helloBytesMax);
-		let channel: SocketChannel | undefined;
-		let receivedBytes = 0;
-		let isOver = false;
-
-		const fail = (error: Error, lastWords: readonly Buffer[] = []): void => {
-			if (isOver) return;
-			isOver = true;
-			socket.off('data', onData);
-			if (lastWords.length > 0 && socket.writable) {
-				socket.resume(); // An unread byte would turn the end into a reset, and the last words would be lost.
-				write(socket, lastWords);
-				socket.end();
-				const timer = setTimeout(() => socket.destroy(), 1000).unref();
-				socket.once('close', () => clearTimeout(timer));
-			} else socket.destroy();
-			reject(error);
-		};
-
-		const take = (payload: Buffer): void => {
-			if (channel) return channel.receive(payload);
-			if (isOver) return;
-			const outcome = handshake.step(payload);
-			switch (outcome.type) {
-				case 'continue':
-					return write(socket, outcome.send);
-				case 'refused':
-					return fail(new RefusedError(outcome.refusal, outcome.by), outcome.send);
-				case 'open': {
-					isOver = true;
-					socket.off('error', onError);
-					socket.off('close', onClose);
-					reader.frameBytesMax = limits.frameBytes;
-					channel = new SocketChannel({
-						socket,
-						remote: outcome.remote,
-						remoteAddress,
-						outQueueBytes: limits.outQueueBytes,
-						frameBytesMax: limits.frameBytes,
-						budget,
-						refusals,
-					});
-					channel.stats.receivedBytes = receivedBytes;
-					write(socket, outcome.send);
-					return resolve(channel);
-				}
-
-				default:
-					return outcome satisfies never;
-			}
-		};
-
-		const onData = (chunk: Buffer): void => {
-			if (channel) channel.stats.receivedBytes += chunk.length;
-			else receivedBytes += chunk.length;
-			const violation = reader.push(chunk, take);
-			if (violation === undefined) return;
-			if (channel) channel.violate(violation);
-			else
-				fail(
-					new RefusedError(
-						{code: 'malformed', reason: `${options.peerName} does not speak this protocol`},
-						'us',
-					),
-				);
-		};
-
-		const onError = (error: Error): void =>
-			fail(new DapssError('unreachable', `${options.peerName}: ${error.message}`, {cause: error}));
-		const onClose = (): void => fail(new HungUpError(options.peerName));
-		socket.on('error', onError);
-		socket.on('close', onClose);
-		socket.on('data', onData);
-		write(socket, handshake.start());
-		if (head) onData(head);
-		if (!isOver) socket.resume();
+		new Opening(options, resolve, reject).start();
 	});
+}
+
+class Opening {
+	readonly #options: OpeningOptions;
+	readonly #resolve: (channel: SocketChannel) => void;
+	readonly #reject: (error: Error) => void;
+	readonly #handshake: Handshake;
+	readonly #reader = new FrameReader(helloBytesMax);
+	#channel: SocketChannel | undefined;
+	#receivedBytes = 0;
+	#isSettled = false;
+
+	constructor(options: OpeningOptions, resolve: (channel: SocketChannel) => void, reject: (error: Error) => void) {
+		const {keys, identity, protocols} = options.transport;
+		this.#options = options;
+		this.#resolve = resolve;
+		this.#reject = reject;
+		this.#handshake = new Handshake({...options.handshake, keys, identity, protocols});
+	}
+
+	start(): void {
+		const {socket, head} = this.#options;
+		socket.on('error', this.#onError);
+		socket.on('close', this.#onClose);
+		socket.on('data', this.#onData);
+		write(socket, this.#handshake.start());
+		if (head) this.#onData(head);
+		if (!this.#isSettled) socket.resume();
+	}
+
+	/** Stays on the socket once the channel is open, and feeds it. */
+	readonly #onData = (chunk: Buffer): void => {
+		if (this.#channel) this.#channel.stats.receivedBytes += chunk.length;
+		else this.#receivedBytes += chunk.length;
+		const violation = this.#reader.push(chunk, payload => this.#onPayload(payload));
+		if (violation === undefined) return;
+		if (this.#channel) return this.#channel.violate(violation);
+		const reason = `${this.#options.handshake.peerName} does not speak this protocol`;
+		this.#fail(new RefusedError({code: 'malformed', reason}, 'us'));
+	};
+
+	readonly #onError = (error: Error): void => {
+		const {peerName} = this.#options.handshake;
+		this.#fail(new DapssError('unreachable', `${peerName}: ${error.message}`, {cause: error}));
+	};
+
+	readonly #onClose = (): void => this.#fail(new HungUpError(this.#options.handshake.peerName));
+
+	#onPayload(payload: Buffer): void {
+		if (this.#channel) return this.#channel.receive(payload);
+		if (this.#isSettled) return;
+		const outcome = this.#handshake.step(payload);
+		switch (outcome.type) {
+			case 'continue':
+				return write(this.#options.socket, outcome.send);
+			case 'refused':
+				return this.#fail(new RefusedError(outcome.refusal, outcome.by), outcome.send);
+			case 'open':
+				return this.#succeed(outcome.remote, outcome.send);
+			default:
+				return outcome satisfies never;
+		}
+	}
+
+	#succeed(remote: Hello, lastPayloads: readonly Buffer[]): void {
+		const {
+			socket,
+			remoteAddress,
+			transport: {
+				limits: {frameBytes, outQueueBytes},
+				budget,
+				refusals,
+			},
+		} = this.#options;
+		this.#isSettled = true;
+		socket.off('error', this.#onError);
+		socket.off('close', this.#onClose);
+		this.#reader.frameBytesMax = frameBytes;
+		this.#channel = new SocketChannel({
+			socket,
+			remote,
+			remoteAddress,
+			outQueueBytes,
+			frameBytesMax: frameBytes,
+			budget,
+			refusals,
+		});
+		this.#channel.stats.receivedBytes = this.#receivedBytes;
+		write(socket, lastPayloads);
+		this.#resolve(this.#channel);
+	}
+
+	#fail(error: Error, lastPayloads: readonly Buffer[] = []): void {
+		const {socket} = this.#options;
+		if (this.#isSettled) return;
+		this.#isSettled = true;
+		socket.off('data', this.#onData);
+		if (lastPayloads.length > 0 && socket.writable) {
+			socket.resume(); // With unread bytes the end would become a reset, and the payloads would be lost.
+			write(socket, lastPayloads);
+			socket.end();
+			const timer = systemClock.after(goodbyeMs, () => socket.destroy());
+			socket.once('close', () => timer[Symbol.dispose]());
+		} else socket.destroy();
+		this.#reject(error);
+	}
 }
 
 function write(socket: Duplex, payloads: readonly Buffer[]): void {

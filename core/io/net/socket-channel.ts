@@ -1,10 +1,10 @@
 /**
-A channel over a socket whose handshake is done: frames out, frames in, and the bounds of both.
+A channel over a socket after its handshake: frames in and out, with bounds for both directions.
 
-Out: small pieces are gathered in a slab, large ones go as they are, and what gathered leaves in one write. The first
-frame after a pause leaves at the end of the current callback; what is sent while that write is under way gathers until
-the turn of the event loop ends. So a lone message does not wait, and under load writes grow by themselves. The queue is
-counted here, because `socket.write` limits nothing: it took 200 MiB for a peer that did not read.
+Small pieces are collected in a slab, and large ones are written as they are; the collected pieces leave in one write.
+The first frame after a pause leaves at the end of the current callback. Frames that are sent while that write is
+pending are collected until the turn of the event loop ends. So a lone message is not delayed, and writes grow under
+load. The queue is counted here, because `socket.write` has no limit: it accepted 200 MiB for a peer that did not read.
 */
 import type {Duplex} from 'node:stream';
 import {frameHead, lengthBytes} from '../../wire/frame.ts';
@@ -12,14 +12,14 @@ import type {Channel, Hello} from './channel.ts';
 import type {Budget, Counters} from './counters.ts';
 import {channelKind, decodeBye, encodeBye} from './handshake.ts';
 
-/** Pieces up to this are copied into the slab; larger ones cost less as a write of their own. */
+/** Pieces up to this size are copied into the slab; larger ones cost less as writes of their own. */
 const copiedBytesMax = 8192;
 const slabBytes = 65_536;
-/** A peer that takes nothing for this long is gone. */
+/** A peer that accepts no data for this long counts as gone, in milliseconds. */
 export const writeDeadlineMs = 10_000;
-/** Of a queue, the share that long streams may fill. */
+/** The share of the queue that long streams may fill. */
 const streamShare = 0.75;
-/** For the last words to leave. */
+/** How long the goodbye may take to leave. */
 const goodbyeMs = 1000;
 
 export type SocketChannelOptions = {
@@ -42,12 +42,12 @@ export class SocketChannel implements Channel {
 	readonly #socket: Duplex;
 	#onFrame: ((payload: Buffer) => void) | undefined;
 	#onClose: ((why: string) => void) | undefined;
-	/** Set once closed. */
+	/** The reason, once the channel is closed. */
 	#why: string | undefined;
 	#bye: string | undefined;
 	#isPaused = true;
 	#isReplaying = false;
-	/** Frames that came before somebody listened, or while paused: at most what one chunk held. */
+	/** Frames that arrived before `onFrame` was set, or while paused: at most the content of one chunk. */
 	readonly #backlog: Buffer[] = [];
 	#slab = Buffer.alloc(0);
 	#slabStart = 0;
@@ -55,10 +55,10 @@ export class SocketChannel implements Channel {
 	#writes: Uint8Array[] = [];
 	#pendingBytes = 0;
 	#queuedBytes = 0;
-	/** Something was refused, or there was no room: `onDrain` is owed. */
-	#owesDrain = false;
+	/** A `send` was refused or there was no `room`: `onDrain` must be called. */
+	#mustNotifyDrain = false;
 	#isFlushScheduled = false;
-	/** A write has left in this turn of the event loop. */
+	/** A write has been made in this turn of the event loop. */
 	#hasFlushed = false;
 	#stallTimer: NodeJS.Timeout | undefined;
 
@@ -98,7 +98,7 @@ export class SocketChannel implements Channel {
 	set onClose(onClose: (why: string) => void) {
 		const isFirst = this.#onClose === undefined;
 		this.#onClose = onClose;
-		if (isFirst && this.#why !== undefined) this.#tellClosed(this.#why);
+		if (isFirst && this.#why !== undefined) this.#notifyClosed(this.#why);
 	}
 
 	send(pieces: readonly Uint8Array[]): boolean {
@@ -114,7 +114,7 @@ export class SocketChannel implements Channel {
 
 		if (this.#queuedBytes + size > outQueueBytes) {
 			refusals.add('out-queue');
-			this.#owesDrain = true;
+			this.#mustNotifyDrain = true;
 			return false;
 		}
 
@@ -125,7 +125,7 @@ export class SocketChannel implements Channel {
 		}
 
 		this.#queuedBytes += size;
-		this.#put(pieces, length);
+		this.#enqueue(pieces, length);
 		if (!this.#isFlushScheduled) this.#scheduleFlush();
 		return true;
 	}
@@ -135,7 +135,7 @@ export class SocketChannel implements Channel {
 		const {outQueueBytes, budget} = this.#options;
 		const own = Math.floor(outQueueBytes * streamShare) - this.#queuedBytes;
 		const total = Math.floor(budget.bytesMax * streamShare) - budget.usedBytes;
-		if (own <= 0) this.#owesDrain = true;
+		if (own <= 0) this.#mustNotifyDrain = true;
 		else if (total <= 0) this.#awaitBudget();
 		return Math.max(0, Math.min(own, total));
 	}
@@ -155,14 +155,14 @@ export class SocketChannel implements Channel {
 	close(why: string): void {
 		if (this.#why !== undefined) return;
 		const bye = encodeBye(why);
-		this.#put([bye], bye.length);
+		this.#enqueue([bye], bye.length);
 		this.#flush();
 		this.#socket.end();
-		// The peer may never read it.
+		// The peer may never read the goodbye.
 		const timer = setTimeout(() => this.#socket.destroy(), goodbyeMs);
 		this.#socket.once('close', () => clearTimeout(timer));
 		this.#finish(why);
-		this.#socket.resume(); // Nothing is listened to any more, but the end must be read to close.
+		this.#socket.resume(); // Frames are ignored from here on, but the socket closes only when its end is read.
 	}
 
 	destroy(why: string): void {
@@ -170,7 +170,7 @@ export class SocketChannel implements Channel {
 		this.#socket.destroy();
 	}
 
-	/** A whole payload came in. For whoever reads the socket. */
+	/** Called by the reader of the socket with each complete payload. */
 	receive(payload: Buffer): void {
 		if (this.#why !== undefined) return;
 		if (payload[0] === channelKind) {
@@ -183,7 +183,7 @@ export class SocketChannel implements Channel {
 		else this.#onFrame!(payload);
 	}
 
-	/** The peer broke the rules of the stream. */
+	/** The peer violated the protocol of the stream. */
 	violate(reason: 'malformed' | 'empty-frame' | 'frame-too-large'): void {
 		if (this.#why !== undefined) return;
 		this.#options.refusals.add(reason);
@@ -197,7 +197,7 @@ export class SocketChannel implements Channel {
 		if (!this.#isPaused && this.#why === undefined) this.#socket.resume();
 	}
 
-	#put(pieces: readonly Uint8Array[], length: number): void {
+	#enqueue(pieces: readonly Uint8Array[], length: number): void {
 		this.#pendingBytes += length + lengthBytes;
 		this.#copy(frameHead(length));
 		for (const piece of pieces) {
@@ -212,7 +212,7 @@ export class SocketChannel implements Channel {
 	#copy(piece: Uint8Array): void {
 		if (this.#slabEnd + piece.length > this.#slab.length) {
 			this.#seal();
-			// What was handed to the socket may still be read from the old one.
+			// The socket may still read from the old slab.
 			this.#slab = Buffer.allocUnsafeSlow(slabBytes);
 			this.#slabStart = 0;
 			this.#slabEnd = 0;
@@ -222,7 +222,7 @@ export class SocketChannel implements Channel {
 		this.#slabEnd += piece.length;
 	}
 
-	/** What gathered becomes a write. */
+	/** Turns the collected pieces into a write. */
 	#seal(): void {
 		if (this.#slabEnd === this.#slabStart) return;
 		this.#writes.push(this.#slab.subarray(this.#slabStart, this.#slabEnd));
@@ -231,7 +231,7 @@ export class SocketChannel implements Channel {
 
 	#scheduleFlush(): void {
 		this.#isFlushScheduled = true;
-		if (this.#hasFlushed) return; // The end of the turn is already waited for.
+		if (this.#hasFlushed) return; // The flush at the end of this turn is already scheduled.
 		process.nextTick(() => {
 			this.#hasFlushed = true;
 			this.#flush();
@@ -263,17 +263,17 @@ export class SocketChannel implements Channel {
 		if (this.#why !== undefined) return;
 		this.#queuedBytes -= bytes;
 		this.#options.budget.release(bytes);
-		if (this.#owesDrain && this.#queuedBytes <= this.#options.outQueueBytes / 2) this.#drained();
+		if (this.#mustNotifyDrain && this.#queuedBytes <= this.#options.outQueueBytes / 2) this.#drained();
 	}
 
 	readonly #drained = (): void => {
-		if (!this.#owesDrain || this.#why !== undefined) return;
-		this.#owesDrain = false;
+		if (!this.#mustNotifyDrain || this.#why !== undefined) return;
+		this.#mustNotifyDrain = false;
 		this.onDrain();
 	};
 
 	#awaitBudget(): void {
-		this.#owesDrain = true;
+		this.#mustNotifyDrain = true;
 		this.#options.budget.whenFree(this.#drained);
 	}
 
@@ -297,10 +297,10 @@ export class SocketChannel implements Channel {
 		this.#options.budget.release(this.#queuedBytes);
 		this.#queuedBytes = 0;
 		this.#backlog.length = 0;
-		this.#tellClosed(why);
+		this.#notifyClosed(why);
 	}
 
-	#tellClosed(why: string): void {
+	#notifyClosed(why: string): void {
 		if (this.#onClose) queueMicrotask(() => this.#onClose?.(why));
 	}
 }

@@ -1,18 +1,21 @@
 /**
-A deadline for what comes in by a socket. A timer that is late fires before the sockets are read, so a process that did
-not get to run for a while would blame its peer for its own stall, with the answer waiting unread. Here time goes by in
-steps, and each ends only after what had arrived by then was read: a stall counts as one step, however long it was.
+A deadline for input from a socket. A late timer fires before the sockets are read, so a process that has stalled would
+blame its peer for its own stall, while the answer waits unread. So the deadline passes in steps. Each step ends only
+after the input that had arrived by then was read: a stall counts as one step, however long it was.
+
+This needs the timers and the phases of the event loop itself (`setImmediate` after the poll phase), which the clock
+port does not model.
 */
 const steps = 10;
 
-/** Calls `run` once about `ms` of listening have passed, unless disposed before. */
+/** Calls `run` after about `ms` of listening, unless it is disposed before. */
 export function socketDeadline(ms: number, run: () => void): Disposable {
 	let left = steps;
 	let timer: NodeJS.Timeout;
 	let read: NodeJS.Immediate | undefined;
 	const wait = (): void => {
 		timer = setTimeout(() => {
-			// Comes behind the reading of sockets in a turn of the event loop.
+			// Runs after the sockets have been read in this turn of the event loop.
 			read = setImmediate(() => {
 				if (--left > 0) wait();
 				else run();

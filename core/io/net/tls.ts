@@ -1,11 +1,12 @@
 /**
-TLS as every link uses it: 1.3 only, with an external pre-shared key (RFC 8446, 2.2) from the cluster's secret. One
-standard step gives mutual authentication, AES-GCM and, since the key exchange stays in (psk_dhe_ke), forward secrecy.
+TLS for every link: version 1.3 only, with an external pre-shared key (RFC 8446, 2.2) derived from the cluster's secret.
+One standard step provides mutual authentication, AES-GCM and, because the key exchange is kept (psk_dhe_ke), forward
+secrecy.
 
-- The cipher is named: left alone, Node's order takes ChaCha20, which is slower here.
-- A session ticket would let its holder in again without the secret. OpenSSL sends one even so; `SSL_OP_NO_TICKET` makes
-  it a mere number in a cache that Node does not keep, so it opens nothing.
-- Nothing earlier than the handshake's end is read: Node offers no early data, and none is accepted.
+- The cipher is set explicitly: Node's default order would select ChaCha20, which is slower here.
+- A session ticket would admit its holder without the secret. OpenSSL sends one nevertheless; with `SSL_OP_NO_TICKET` it
+  is only an index into a cache that Node does not keep, so it is useless.
+- No data are read before the handshake has finished: Node offers no early data, and accepts none.
 */
 import {constants} from 'node:crypto';
 import type {Socket} from 'node:net';
@@ -20,47 +21,49 @@ const versions = {minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3'} as const;
 const exporterLabel = 'EXPERIMENTAL dapss hello';
 const exporterBytes = 32;
 
+/** The context of the listening side. */
 export function serverContext(): SecureContext {
 	return tls.createSecureContext({...versions, ciphers, secureOptions: constants.SSL_OP_NO_TICKET});
 }
 
 /**
-The server's side of TLS over an accepted socket. `onStranger` gets the key name of a peer that shows another than ours.
+The listening side of TLS on an accepted socket. `onUnknownKey` gets the key name of a peer that uses another key.
 */
 export function secureServerSide(
 	socket: Socket,
 	context: SecureContext,
 	keys: Keys,
-	onStranger: (pskIdentity: string) => void,
+	onUnknownKey: (pskIdentity: string) => void,
 ): TLSSocket {
-	// Node takes the callback here as it does in `createServer`; the types only know the latter.
+	// Node accepts the callback here as in `createServer`; the types know only the latter.
 	const options: TLSSocketOptions & {readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null} = {
 		isServer: true,
 		secureContext: context,
 		requestCert: false,
 		pskCallback(_socket, identity) {
 			if (identity === keys.pskIdentity) return keys.psk;
-			onStranger(identity);
+			onUnknownKey(identity);
 			return null;
 		},
 	};
 	return new tls.TLSSocket(socket, options);
 }
 
+/** The dialling side of TLS on a connected socket. */
 export function secureClientSide(socket: Socket, keys: Keys): TLSSocket {
 	return tls.connect({
 		socket,
 		...versions,
 		ciphers,
 		pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity}),
-		// There is no certificate to check. `isPreShared` makes sure that none took the place of the key.
+		// There is no certificate to check. `isPreShared` verifies that none was accepted instead of the key.
 		checkServerIdentity: () => undefined,
 	});
 }
 
 /**
-True when the peer proved the pre-shared key, and no certificate was accepted in its place. No session is ever offered,
-so "reused" can only mean the key.
+Whether the peer proved the pre-shared key, and no certificate was accepted instead. No session is ever offered, so
+"reused" can only mean the key.
 */
 export function isPreShared(socket: TLSSocket): boolean {
 	return (
@@ -70,13 +73,13 @@ export function isPreShared(socket: TLSSocket): boolean {
 	);
 }
 
-/** A value that only the two ends of this connection know. */
+/** A value that only the two ends of this connection know (TLS exporter). */
 export function bindingOf(socket: TLSSocket): Buffer {
 	return socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
 }
 
-/** What a listener may say of the key name that it was shown; the name itself is a stranger's text. */
-export function describeStranger(
+/** The refusal of a peer that showed this key name. The name is untrusted text. */
+export function describeUnknownKey(
 	pskIdentity: string,
 	keys: Keys,
 	name: string,
@@ -95,18 +98,18 @@ export function describeStranger(
 	};
 }
 
-/** The error that a dialer tells, from the alert that the listener sent. */
+/** The error of a dialler, from the alert that the listener sent. */
 export function explainClientError(error: NodeJS.ErrnoException, name: string, keys: Keys): DapssError {
 	const code = error.code ?? '';
 	const cluster = keys.pskIdentity.split(':')[1];
 	const isAuth = !keys.pskIdentity.endsWith(':open');
-	// The listener could not verify the binder (RFC 8446, 4.2.11.2): it has a key of this name, but another key.
+	// The listener could not verify the binder (RFC 8446, 4.2.11.2): it has another key of the same name.
 	if (code.includes('ALERT_DECRYPT_ERROR'))
 		return new RefusedError(
 			{code: 'not-authenticated', reason: `${name} has another secret than this node`},
 			'peer',
 		);
-	// The listener knows no key of this name.
+	// The listener has no key of this name.
 	if (code.includes('ALERT_HANDSHAKE_FAILURE'))
 		return new RefusedError(
 			{

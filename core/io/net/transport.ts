@@ -1,6 +1,6 @@
 /**
-Channels over TCP: the two ends with what they share. Several transports may live in one process, each with its own
-identity.
+Channels over TCP: the dialling and the listening side with their shared options. A process may have several transports,
+each with its own identity.
 */
 import type {Config} from '../../config.ts';
 import {deriveKeys, type Identity} from '../../wire/seal.ts';
@@ -10,6 +10,7 @@ import {dial} from './dial.ts';
 import {Names} from './host-names.ts';
 import {listen} from './listener.ts';
 
+/** Connects `listen` and `dial` to their shared options. */
 export function createTransport(options: TransportOptions): Transport {
 	return {
 		listen: listenOptions => listen(options, listenOptions),
@@ -17,7 +18,9 @@ export function createTransport(options: TransportOptions): Transport {
 	};
 }
 
-/** What all connections of a process with this configuration share. `identity` is `undefined` for a client. */
+/**
+The options that all connections of a process with this configuration share. `identity` is `undefined` for a client.
+*/
 export function transportOptions(
 	config: Pick<
 		Config,

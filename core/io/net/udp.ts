@@ -1,14 +1,11 @@
 /**
-Sealed datagrams on the node's port. AES-256-GCM under a key of this start (HKDF of the cluster's datagram key over
-sender, incarnation and the number of the process), with a counter as nonce: no nonce is used twice, also not after a
-restart. A receiver takes each counter of a sender once and never goes back to an earlier start of it, so what it has
-heard cannot be replayed to it. (A receiver that has just started has heard nothing yet: the packets themselves carry
-numbers that make an old one useless.) What does not open is counted and not answered. Without encryption the tag is an
-HMAC.
+Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own: HKDF of the cluster's
+datagram key over sender, incarnation and instance. The nonce is a counter, so no nonce is used twice, not even after a
+restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded datagrams
+cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old ones
+useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
 
-```
-u8 version | 8 B sender | u32 incarnation | 8 B process | u48 counter | sealed bytes | 16 B tag
-```
+``` u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag ```
 */
 import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
@@ -29,20 +26,20 @@ export type DatagramOptions = {
 	readonly keys: Pick<Keys, 'datagram'>;
 	readonly id: NodeId;
 	readonly incarnation: number;
-	/** Of this process, 16 hexadecimal digits: the salt of its key. */
+	/** The random instance number of this process, 16 hexadecimal digits: the salt of its key. */
 	readonly instance: string;
-	/** The process that a peer is linked from; `undefined` without a link. @default of none */
+	/** The instance of a peer according to its link; `undefined` without a link. @default no peer is linked */
 	readonly instanceOf?: (id: NodeId) => string | undefined;
 	readonly encrypt: boolean;
 	readonly refusals: Counters;
-	/** What host names stand for; TCP uses the same. */
+	/** Resolves host names; shared with TCP. */
 	readonly names?: Names;
 	readonly faults: Faults | undefined;
 	readonly onDatagram: (from: NodeId, bytes: Buffer) => void;
 };
 export type OpenDatagrams = AsyncDisposable & {
 	readonly port: number;
-	/** At most `datagramBytesMax` less the seal (43 bytes); more is counted and not sent. */
+	/** Sends at most `datagramBytesMax` less the seal (43 bytes). Longer ones are counted and dropped. */
 	send(address: string, bytes: Uint8Array, to?: NodeId): void;
 };
 
@@ -54,6 +51,7 @@ const windowBits = 64n;
 
 type Sender = {incarnation: number; salt: string; key: KeyObject; newest: number; window: bigint};
 
+/** Seals and opens datagrams. Keeps a replay window for each sender, for at most `sendersMax` of them. */
 export class Seal {
 	readonly #base: Buffer;
 	readonly #id: NodeId;
@@ -94,18 +92,18 @@ export class Seal {
 		return Buffer.concat([header, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 	}
 
-	/** The sender and its bytes, or why not. */
+	/** The sender and its bytes, or the reason why the datagram is dropped. */
 	open(
 		datagram: Buffer,
 	): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
 		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
 		const from = datagram.toString('hex', 1, 9) as NodeId;
 		const incarnation = datagram.readUInt32BE(9);
-		if (from === this.#id) return 'replayed'; // Our own words, sent back to us.
+		if (from === this.#id) return 'replayed'; // Our own datagram, sent back to us.
 		const salt = datagram.toString('hex', 13, 21);
 		const counter = datagram.readUIntBE(21, 6);
-		// A link proves which process of the sender counts; a second one, with a copied data folder, may have a higher
-		// incarnation.
+		// The link determines the instance of the sender that counts. A second process with a copied data folder may
+		// have a higher incarnation.
 		const linked = this.#instanceOf(from);
 		if (linked !== undefined && linked !== salt) return 'other-process';
 		const known = this.#senders.get(from);
@@ -115,14 +113,14 @@ export class Seal {
 		const key = isKnown ? known.key : this.#derive(datagram);
 		const bytes = this.#openWith(key, datagram, counter);
 		if (!bytes) return 'bad-datagram';
-		// Only what opened is remembered: a stranger cannot push a sender's window forward.
+		// Only a datagram that verified changes the state: an unauthenticated peer cannot advance a sender's window.
 		const sender = isKnown ? known : {incarnation, salt, key, newest: 0, window: 0n};
 		if (!isKnown) {
 			if (this.#senders.size >= sendersMax) this.#senders.delete(this.#senders.keys().next().value!);
 			this.#senders.set(from, sender);
 		}
 
-		remember(sender, counter);
+		markSeen(sender, counter);
 		return {from, bytes};
 	}
 
@@ -141,7 +139,9 @@ export class Seal {
 		}
 	}
 
-	/** The key of one start of one sender; the kind of seal, the sender, its incarnation and the salt go in. */
+	/**
+	The key of one process of a sender, from the version of the seal, the sender, its incarnation and its instance.
+	*/
 	#derive(header: Buffer): KeyObject {
 		return createSecretKey(
 			Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)),
@@ -149,6 +149,10 @@ export class Seal {
 	}
 }
 
+/**
+Binds the UDP port.
+@throws `port-in-use`, `failure`
+*/
 export async function openDatagrams(options: DatagramOptions): Promise<OpenDatagrams> {
 	const {host, port, refusals, faults, onDatagram, names = new Names()} = options;
 	const seal = new Seal(options);
@@ -179,7 +183,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 
 			const datagram = seal.seal(bytes);
 			const leave = (): void => {
-				// An error (no route) is what probes are for.
+				// An error such as a missing route is ignored: failed probes report it.
 				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined);
 			};
 
@@ -197,9 +201,9 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 }
 
 /**
-Where a datagram to an address leaves for, in digits: a socket would ask a name server for each of them. Of the
-addresses of a name the one that datagrams of that peer come from is taken, else the one that a link was made to, else
-all in turn.
+Resolves the destinations of datagrams to numeric addresses; the socket would query a name server for each datagram.
+When a name has several addresses, the source address of that peer's datagrams is preferred, then the address of a
+working link. Otherwise the addresses are used in turn.
 */
 class Targets {
 	readonly #names: Names;
@@ -218,7 +222,7 @@ class Targets {
 		this.#sources.set(from, source);
 	}
 
-	/** `undefined` when there is no such address, when it is not known yet, or when this socket cannot send there. */
+	/** `undefined` when the address is invalid or not resolved yet, or when this socket's family cannot reach it. */
 	of(address: string, to: NodeId | undefined): HostPort | undefined {
 		const at = this.#parse(address);
 		if (!at) return undefined;
@@ -248,7 +252,7 @@ class Targets {
 	}
 }
 
-/** The one address that a listening socket of TCP takes for the name too. */
+/** The first address of the name, which a listening TCP socket uses too. */
 async function listeningAddress(host: string): Promise<string> {
 	if (isIP(host) !== 0) return host;
 	try {
@@ -288,14 +292,14 @@ function nonceOf(counter: number): Buffer {
 	return nonce;
 }
 
-/** Within the last 64 counters, and not seen; or newer than all. */
+/** Newer than all counters, or within the last 64 and not seen yet. */
 function isFresh({newest, window}: Sender, counter: number): boolean {
 	if (counter > newest) return true;
 	const back = BigInt(newest - counter);
 	return back < windowBits && ((window >> back) & 1n) === 0n;
 }
 
-function remember(sender: Sender, counter: number): void {
+function markSeen(sender: Sender, counter: number): void {
 	if (counter > sender.newest) {
 		const ahead = BigInt(counter - sender.newest);
 		sender.window = ahead >= windowBits ? 1n : ((sender.window << ahead) | 1n) & ((1n << windowBits) - 1n);

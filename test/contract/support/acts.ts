@@ -1,7 +1,7 @@
 /**
-What a node must not say before its disk has it, done once each on real parts: a vote, an append of its leader's, a
-message that is published, a snapshot. Whoever looks on, by the `Files` port or by strace, sees the calls and what is
-said, in their order. Run by itself (`node acts.ts FOLDER`) it says it on standard output.
+The acts that a node must not acknowledge before they are on its disk, done once each with real parts: a vote, an append
+from the leader, a published message, a snapshot. The `Files` port or strace then shows the order of the calls and of
+the acknowledgements. Run by itself (`node acts.ts FOLDER`), it prints the acknowledgements on standard output.
 */
 import {writeSync} from 'node:fs';
 import {join} from 'node:path';
@@ -25,7 +25,7 @@ const leader = 'aaaaaaaaaaaaaaaa' as NodeId;
 const self = 'bbbbbbbbbbbbbbbb' as NodeId;
 const news = 'news' as Topic;
 
-/** @param say what leaves the node */
+/** @param say called with each message that the node sends */
 export async function openActs(
 	folder: string,
 	files: Files,

@@ -1,5 +1,5 @@
 /**
-Both ends of a channel, as the tests of channels set them up.
+Sets up both ends of a channel for tests.
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {
@@ -49,7 +49,7 @@ export const hello: LocalHello = {
 	via: 'peer',
 };
 
-/** Listens; channels are handed out in the order they opened. */
+/** Listens; `next` returns the channels in the order in which they opened. */
 export async function listening(
 	{transport}: Side,
 	options: Partial<ListenOptions> = {},

@@ -1,8 +1,9 @@
 /**
-A platter behind the `Files` port that can die at its nth call. What is found afterwards is an **image**: of what was
-not synced nothing, some writes, or some 512-byte sectors of some writes; or all that the operating system had, when
-only the process was killed. It can also fail calls, take only part of a write, and be read and changed byte by byte.
-All from the given chance; no time passes unless `delay` takes some.
+A simulated disk under the `Files` port that can die at its nth call. The content after that is an **image**: of the
+data that were not synced it holds nothing, some writes, or some 512-byte sectors of some writes. When only the process
+was killed, the image holds all that the operating system had. The disk can also fail calls, accept only a part of a
+write, and be read and changed byte by byte. All choices come from the given random source; no time passes without
+`delay`.
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
@@ -25,14 +26,14 @@ type Call =
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
-	/** The disk dies at this call: it and all later ones, and those under way, never end. */
+	/** The disk dies at this call: this call, all later ones and the pending ones never end. */
 	diesAt?: number | undefined;
 	/** This call fails. */
 	failsAt?: number | undefined;
-	/** Writes, syncs and changes of names fail this often, one in so many. */
+	/** One in this many writes, syncs and renames fails. */
 	readonly failsOneIn?: number;
 	readonly code?: 'EIO' | 'ENOSPC';
-	/** Writes are taken in parts. */
+	/** Writes are accepted in parts. */
 	readonly shortWrites?: boolean;
 	/** How long a call takes. @default turns of different length, so that reads and writes overlap */
 	readonly delay?: (call: Call, path: string) => Promise<void>;
@@ -52,12 +53,12 @@ const never = new Promise<never>(() => undefined);
 export class CrashDisk implements Files {
 	/** Resolves when the disk has died. */
 	readonly died: Promise<void>;
-	/** What was called, with the name of the file. */
+	/** The calls so far, each with the name of its file. */
 	readonly calls: string[] = [];
-	/** The path of the last one. */
+	/** The path of the last call. */
 	lastPath = '';
 	readonly platter: Platter;
-	/** Calls that failed. */
+	/** The number of calls that failed. */
 	failed = 0;
 	readonly #died = Promise.withResolvers<void>();
 	readonly #faults: DiskFaults;
@@ -85,14 +86,14 @@ export class CrashDisk implements Files {
 		return new Map(this.platter.files().map(([path, {content}]) => [path, Buffer.from(content)]));
 	}
 
-	/** What is found after the power went. */
+	/** The content after a power cut. */
 	image(random: SeededRandom, loss: Loss, fates?: Fates): Platter {
 		this.#die();
 		return this.platter.afterPowerCut(random, loss, fates);
 	}
 
 	/**
-	What is found after the process was killed: what it had written is there, and is not safe from a power cut yet.
+	The content after the process was killed: its writes are present, and not yet safe from a power cut.
 	*/
 	killed(random: SeededRandom): Platter {
 		this.#die();
@@ -170,7 +171,7 @@ export class CrashDisk implements Files {
 		};
 	}
 
-	/** From here on a crash may leave any part of it. */
+	/** From this call on, a crash may leave any part of the change. */
 	async #change(
 		call: Call,
 		path: string,
@@ -178,7 +179,7 @@ export class CrashDisk implements Files {
 		asked: Parameters<StoredFile['begin']>[0],
 	): Promise<void> {
 		const change: Change | undefined = this.#isDead ? undefined : file.begin(asked);
-		// One that fails may have been taken all the same.
+		// A failed call may have changed the file nevertheless.
 		await this.#call(call, path, () =>
 			this.#faults.random.chance(1, 2) ? file.written(change!) : file.forget(change!),
 		);

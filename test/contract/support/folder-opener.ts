@@ -1,4 +1,4 @@
-/** Opens a data folder in a process or thread of its own, says what came of it, and stays. */
+/** Opens a data folder in a process or thread of its own, reports the result, and stays. */
 import {parentPort} from 'node:worker_threads';
 import {DapssError} from '../../../core/errors.ts';
 import {Folder} from '../../../core/io/files/data-folder.ts';
@@ -18,6 +18,6 @@ try {
 process.on('message', () => undefined); // Stay until killed.
 
 declare global {
-	// oxlint-disable-next-line no-var -- holds the lock for as long as the process lives
+	// oxlint-disable-next-line no-var -- holds the lock for as long as the process runs
 	var folder: Folder;
 }

@@ -269,7 +269,7 @@ export const gossipMutants: readonly Mutant[] = [
 			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				find: "if (this.phase === 'running') this.#peerDirectory.acceptCaller(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -280,7 +280,7 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				find: "if (this.phase === 'running') this.#peerDirectory.acceptCaller(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -291,8 +291,8 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/membership/peer-directory.ts',
-				find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];',
-				replace: 'if (topics.members().length > 0) this.#told = [];',
+				find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#reported = [];',
+				replace: 'if (topics.members().length > 0) this.#reported = [];',
 			},
 			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
 		],

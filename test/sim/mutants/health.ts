@@ -62,7 +62,7 @@ export const healthMutants: readonly Mutant[] = [
 		name: 'relay-of-anything',
 		pitfall: 'a relay carries frames that find their own way',
 		edits: [
-			relay('if (!carried || !relayed.has(carried.inner[0]!)) return refused;', 'if (!carried) return refused;'),
+			relay('if (!decoded || !relayed.has(decoded.inner[0]!)) return refused;', 'if (!decoded) return refused;'),
 		],
 	},
 ];

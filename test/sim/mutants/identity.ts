@@ -3,7 +3,7 @@ Mutants of who a process is and where it is found: addresses, founding, copied d
 */
 import type {Edit, Mutant} from './mutant.ts';
 
-const acquaintances = (find: string, replace: string): Edit => ({
+const directory = (find: string, replace: string): Edit => ({
 	file: 'core/membership/peer-directory.ts',
 	find,
 	replace,
@@ -32,7 +32,7 @@ export const identityMutants: readonly Mutant[] = [
 		edits: [
 			identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
 			{
-				file: 'core/membership/doubles.ts',
+				file: 'core/membership/duplicate-processes.ts',
 				find: 'if (kept?.instance === caller.instance) {',
 				replace: "if (kept?.instance !== '') {",
 			},
@@ -86,7 +86,7 @@ export const identityMutants: readonly Mutant[] = [
 		pitfall: 'a node that has data does not ask the addresses that it was started with',
 		by: 'nodes',
 		edits: [
-			acquaintances(
+			directory(
 				'...candidates.map(({address}) => address), ',
 				'...candidates.slice(0, 0).map(({address}) => address), ',
 			),
@@ -97,7 +97,7 @@ export const identityMutants: readonly Mutant[] = [
 		pitfall: 'a node that follows a leader asks nobody where a missing member is',
 		by: 'nodes',
 		edits: [
-			acquaintances(
+			directory(
 				'if (leader() !== undefined && nowMs - this.#askedMs < missingAgainMs) return;',
 				'if (leader() !== undefined) return;',
 			),
@@ -107,7 +107,7 @@ export const identityMutants: readonly Mutant[] = [
 		name: 'address-of-a-second-process',
 		pitfall: 'whoever answers under the id of a linked peer gets what is sent to that',
 		by: 'nodes',
-		edits: [acquaintances(" && links.state(asked.id).state !== 'up') this.observe(", ') this.observe(')],
+		edits: [directory(" && links.state(asked.id).state !== 'up') this.observe(", ') this.observe(')],
 	},
 	{
 		name: 'match-of-a-former-process',

@@ -62,7 +62,7 @@ export const storageMutants: readonly Mutant[] = [
 		pitfall: 'damage is cut off as if it were a torn tail',
 		edits: [
 			recovery(
-				'if (isAside || (!isWhole && (next !== undefined || firstBad < Math.max(syncedEnd, place.syncedEnd)))) {',
+				'if (isAside || (!isWhole && (next !== undefined || firstBad < syncedEnd))) {',
 				'if (isAside || (!isWhole && next !== undefined)) {',
 			),
 		],
@@ -153,7 +153,7 @@ export const storageMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/io/files/reserve.ts',
-				find: 'const hadReserve = await this.#give();',
+				find: 'const hadReserve = await this.#release();',
 				replace: 'const hadReserve = false;',
 			},
 		],
@@ -193,7 +193,7 @@ export const storageMutants: readonly Mutant[] = [
 		name: 'short-write-is-whole',
 		pitfall: 'what a disk that fills up took a part of counts as written',
 		by: 'nodes',
-		edits: [{file: 'core/io/file-system.ts', find: 'left = behind(left, written);', replace: 'left = [];'}],
+		edits: [{file: 'core/io/file-system.ts', find: 'left = remaining(left, written);', replace: 'left = [];'}],
 	},
 	{
 		name: 'full-disk-ignored',

@@ -7,7 +7,7 @@ otherwise the network may do with each frame what it likes, which no real link w
 
 Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
 */
-import type {Judgement, Process as LinkedProcess} from '../../../core/membership/doubles.ts';
+import type {Judgement, Process as LinkedProcess} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';

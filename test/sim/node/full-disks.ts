@@ -53,7 +53,7 @@ export class FullDisks {
 
 	/** What it says of its room. */
 	said(host: Host, text: string): void {
-		if (text.startsWith('No reserve can be kept')) this.#excused.add(host);
+		if (text.startsWith('No reserve for a full disk can be kept')) this.#excused.add(host);
 	}
 
 	/** It has looked how much room there is. */

@@ -3,7 +3,7 @@ What two processes settle before a connection between them is open, as `core/io/
 `core/io/net/mesh.ts` do it: which protocol both speak, whether they hold the same secret, who the other is, and whether
 it is a member. Pure. The listener judges first; what it says is a refusal that both sides learn of.
 */
-import type {Judgement} from '../../../core/membership/doubles.ts';
+import type {Judgement} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
 
 /** What a process says of itself at this moment. */

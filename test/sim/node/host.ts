@@ -17,7 +17,7 @@ import {Reserve} from '../../../core/io/files/reserve.ts';
 import {FilePool} from '../../../core/io/log/file-pool.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {Lamport} from '../../../core/lamport.ts';
-import type {Judgement, Process} from '../../../core/membership/doubles.ts';
+import type {Judgement, Process} from '../../../core/membership/duplicate-processes.ts';
 import {parseJoin} from '../../../core/membership/joining.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {defaultName} from '../../../core/node-name.ts';
@@ -426,7 +426,7 @@ export class Host implements Station {
 						freeBytes: async () => disk.freeBytes,
 						freeFiles: async () => Infinity,
 						sizes: simReserve,
-						say: text => witness.fullDisks.said(this, text),
+						report: text => witness.fullDisks.said(this, text),
 					}),
 				)
 			: undefined;

@@ -166,8 +166,8 @@ test('`check` reports a reached limit of topics by the name of its setting (case
 			advice: expect.stringContaining('Raise limits.topics') as string,
 		},
 		{
-			problem: 'Bounds were hit: out-queue 2× since the start',
-			advice: 'A peer or a reader was too slow, or too much came at once.',
+			problem: 'Bounds were reached: out-queue 2× since the start',
+			advice: 'A peer or a reader was too slow, or too many messages arrived at once.',
 		},
 	]);
 	expect(
@@ -175,8 +175,8 @@ test('`check` reports a reached limit of topics by the name of its setting (case
 			({problem}) => problem,
 		),
 	).toEqual([
-		'The limit of topics (limits.topics) was hit, 3× since the start',
-		'The process could open no more files (ulimit -n), 1× since the start',
+		'The limit of topics (limits.topics) was reached, 3× since the start',
+		'The process could not open more files (ulimit -n), 1× since the start',
 	]);
 	const hit = {
 		...counters,
@@ -184,6 +184,6 @@ test('`check` reports a reached limit of topics by the name of its setting (case
 		boundsAtMs: {'out-queue': atMs - 120_000, disk: atMs - 700_000},
 	};
 	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual([
-		'Bounds were hit: out-queue 2× since the start, last 2 min ago',
+		'Bounds were reached: out-queue 2× since the start, last 2 min ago',
 	]);
 });

@@ -24,7 +24,7 @@ test('on Windows a rename waits until a virus scanner is done with the file (cas
 	expect(paused).toEqual([10, 20, 40]);
 });
 
-test('but not for ever', async () => {
+test('but only for a bounded time', async () => {
 	const paused: number[] = [];
 	const {change} = failing(Infinity, 'EBUSY');
 	await expect(despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).rejects.toMatchObject({
@@ -33,7 +33,7 @@ test('but not for ever', async () => {
 	expect(paused.reduce((sum, ms) => sum + ms)).toBe(1270);
 });
 
-test('nowhere else, and for no other reason', async () => {
+test('not on other platforms, and not for other errors', async () => {
 	for (const [platform, code] of [
 		['linux', 'EPERM'],
 		['darwin', 'EBUSY'],

@@ -17,7 +17,7 @@ const silent = new DapssError('unreachable', 'peer h:9 cannot be reached (ENOTFO
 	cause: Object.assign(new Error('x'), {code: 'ENOTFOUND'}),
 });
 
-/** A node without data that asks these addresses; its turns come when the test says so. */
+/** A node without data that asks these addresses. The test advances its timer. */
 function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: readonly string[] = Object.keys(answers)) {
 	const said = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
@@ -49,7 +49,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 			},
 		},
 		request: () => ({id: self, address: 'own:1', clusterId: ''}),
-		tell: waits => void said.waits.push(waits),
+		onWaiting: waits => void said.waits.push(waits),
 		found: () => expect.unreachable(),
 		joined: () => expect.unreachable(),
 		refused: error => {
@@ -72,7 +72,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 describe('a node that the cluster refuses (case A)', () => {
 	test.each<[string, Readonly<Record<string, JoinAnswer | Error>>]>([
 		['the leader alone', {'h:1': refused}],
-		['the leader, to whom its followers send it', {'h:2': ask, 'h:1': refused, 'h:3': ask}],
+		['the leader, to which its followers redirect', {'h:2': ask, 'h:1': refused, 'h:3': ask}],
 		['the leader, while another address is silent', {'h:1': refused, 'h:9': silent}],
 		[
 			'the leader, while another node seeks a cluster too',
@@ -91,15 +91,15 @@ describe('a node that the cluster refuses (case A)', () => {
 			{'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}},
 		],
 		[
-			'by another cluster of the name, while its own is silent',
+			'when another cluster of the name refuses it, while its own is silent',
 			{'h:1': {...refused, clusterId: 'd'}, 'h:9': silent},
 		],
-		['by nobody: all are silent', {'h:9': silent}],
-	])('goes on %s', async (_name, answers) => {
+		['when all are silent', {'h:9': silent}],
+	])('continues %s', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBeUndefined();
 	});
 
-	test('while it goes on, says why members do not admit it, and nothing of addresses that are silent', async () => {
+	test('reports, while it continues, why members do not admit it, and leaves out silent addresses', async () => {
 		const {waits} = await setUp({
 			'h:1': refused,
 			'h:2': {type: 'wait', reason: 'an election is under way'},
@@ -110,13 +110,13 @@ describe('a node that the cluster refuses (case A)', () => {
 		);
 	});
 
-	test('that waits for seeds says why another address is silent under the name of that one', async () => {
+	test('that waits for seeds reports the error of another silent address with that address', async () => {
 		const {waits} = await setUp({'h:9': silent}, ['h:7']).run();
 		expect(waits.at(-1)).toBe('h:7 to answer (h:9: ENOTFOUND)');
 	});
 });
 
-test('a member tells of a node that it does not admit once in a while, and of another reason at once (case A)', () => {
+test('a member reports a node that it does not admit once a minute, and a new reason at once (case A)', () => {
 	const events: BrokerEvent[] = [];
 	const refusals = new JoinRefusals(event => void events.push(event));
 	for (const [reason, atMs] of [
@@ -125,7 +125,7 @@ test('a member tells of a node that it does not admit once in a while, and of an
 		['b', 59_500],
 		['a', 60_000],
 	] as const)
-		refusals.tell(self, 'h:1', reason, atMs);
+		refusals.report(self, 'h:1', reason, atMs);
 	expect(events.map(event => event.type === 'refused' && event.reason)).toEqual([
 		'is not admitted: a',
 		'is not admitted: b',

@@ -11,7 +11,7 @@ const tickMs = 25;
 function setUp(options: Partial<ConstructorParameters<typeof FailureDetection>[0]> = {}) {
 	const state = {nowMs: 1000, published: 0, isLinked: false};
 	const events: BrokerEvent[] = [];
-	/** Where datagrams went, and over which links something was sent. */
+	/** The destinations of datagrams, and the links that something was sent over. */
 	const sent: string[] = [];
 	const links = {
 		called: () => ({state: 'untried'}),
@@ -50,7 +50,7 @@ function setUp(options: Partial<ConstructorParameters<typeof FailureDetection>[0
 	return {presence, state, events, sent, downMs, pass};
 }
 
-test('counts from when a member was found not alive until it is heard again', () => {
+test('the down time of a member runs from its detection until it is heard again', () => {
 	const {presence, state, events, downMs, pass} = setUp();
 
 	presence.setMembers([self, peer]);
@@ -60,7 +60,7 @@ test('counts from when a member was found not alive until it is heard again', ()
 	const isSuspected = (): boolean => events.some(event => event.type === 'member' && event.state === 'suspect');
 	for (let ticks = 0; ticks < 2000 && !isSuspected(); ticks++) pass(tickMs);
 	const foundMs = state.nowMs;
-	pass(40_000); // It is dead meanwhile: the count goes on.
+	pass(40_000); // It is dead meanwhile: the count continues.
 	expect(events.some(event => event.type === 'member' && event.state === 'unreachable')).toBe(true);
 	expect(downMs()).toBe(state.nowMs - foundMs);
 	presence.step(peer, {type: 'gossip', incarnation: 2, updates: [], rows: []});
@@ -76,11 +76,11 @@ test('counts from when a member was found not alive until it is heard again', ()
 	expect(downMs()).toBeUndefined();
 });
 
-test('a member that was degraded is gone since it is gone', () => {
+test('the down time of a degraded member starts anew when it becomes unreachable', () => {
 	const {presence, state, downMs, pass} = setUp();
 	presence.setMembers([self, peer]);
 	presence.heard(peer);
-	// It answers pings, and no link works.
+	// It answers pings, but no link works.
 	for (let count = 0; count < 400; count++) {
 		presence.step(peer, {type: 'gossip', incarnation: 1, updates: [], rows: []});
 		pass(tickMs);
@@ -95,7 +95,7 @@ test('a member that was degraded is gone since it is gone', () => {
 	expect(downMs()).toBeLessThanOrEqual(state.nowMs - killedMs);
 });
 
-test('a far side that is not heard is not said to have the quorum, and what it was not sent is counted from its last word', () => {
+test('a far side that is not heard is not reported to have the quorum, and its waiting messages count from when it was last heard', () => {
 	const [one, other] = [peer, 'cccccccccccccccc' as NodeId];
 	const {presence, state, events, pass} = setUp({voters: () => [self, one, other]});
 	presence.setMembers([self, one, other]);
@@ -117,7 +117,7 @@ test('a far side that is not heard is not said to have the quorum, and what it w
 	});
 });
 
-test('while members are suspected, this node is not said to be cut off from them', () => {
+test('while members are suspected, this node is not reported as cut off from them', () => {
 	const {presence, state, pass} = setUp({voters: () => [self, peer, 'cccccccccccccccc' as NodeId]});
 	presence.setMembers([self, peer, 'cccccccccccccccc' as NodeId]);
 	for (const id of [peer, 'cccccccccccccccc' as NodeId]) presence.heard(id);
@@ -129,7 +129,7 @@ test('while members are suspected, this node is not said to be cut off from them
 	expect(presence.members().find(({id}) => id === peer)?.state).toBe('unreachable');
 });
 
-test('a process that is not confirmed speaks to none but those that took its link, and says no goodbye', () => {
+test('a process that is not confirmed sends only to peers that accepted its link, and sends no goodbye', () => {
 	const identity = {isConfirmed: false, wasConfirmed: false};
 	const {presence, state, sent, pass} = setUp({identity});
 	presence.setMembers([self, peer]);
@@ -154,7 +154,7 @@ test('a process that is not confirmed speaks to none but those that took its lin
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
 });
 
-test('a member is told of as alive once it was heard, and again when it has moved (case 27)', () => {
+test('a member is reported as alive when it is first heard, and again after it has moved (case 27)', () => {
 	const {presence, events, pass} = setUp();
 	presence.setMembers([self, peer]);
 	pass(200);

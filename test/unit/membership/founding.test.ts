@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {Founding, type SeekerWord} from '../../../core/membership/founding.ts';
+import {Founding, type SeekerState} from '../../../core/membership/founding.ts';
 import type {NodeId} from '../../../core/message.ts';
 
 const id = (index: number): NodeId => (index + 1).toString(16).padStart(16, '0') as NodeId;
 const addressOf = (index: number): string => `10.0.0.${index + 1}:5000`;
-const word = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerWord => ({
+const stateOf = (choice: NodeId | undefined, isAble = true, seekers: readonly string[] = []): SeekerState => ({
 	choice,
 	isAble,
 	seekers,
@@ -21,7 +21,7 @@ type World = {
 	readonly seed: number;
 };
 
-/** Seekers that ask one another over a network with delay and loss, in virtual time; who founded, and when. */
+/** Seekers that ask one another over a network with delay and loss, in virtual time; the founder and the time. */
 function run({
 	nodes,
 	mode,
@@ -39,7 +39,7 @@ function run({
 	const due: Array<{readonly atMs: number; readonly run: () => void}> = [];
 	const founded: Array<readonly [number, number]> = [];
 	const machines = new Map<number, Founding>();
-	/** The founder, and those that have joined since they heard of it. */
+	/** The founder, and the nodes that have joined it. */
 	const members = new Set<number>();
 	const all = Array.from({length: nodes}, (_, index) => addressOf(index));
 	let now = 0;
@@ -73,7 +73,7 @@ function run({
 						for (const [other] of machines) if (addressOf(other) === address) machine.hint(address, now);
 			for (const address of machine.addresses(now)) {
 				const other = all.indexOf(address);
-				const [askedAt, asked] = [now, machine.word(now)];
+				const [askedAt, asked] = [now, machine.state(now)];
 				later(() => {
 					const peer = machines.get(other);
 					if (!peer) return;
@@ -85,7 +85,7 @@ function run({
 					}
 
 					peer.asked(id(index), addressOf(index), asked, now);
-					const answer = peer.word(now);
+					const answer = peer.state(now);
 					later(() => machine.answered(address, id(other), address, answer, askedAt, now));
 				});
 			}
@@ -115,8 +115,8 @@ describe('nodes that start together found one cluster', () => {
 					fc.integer({min: 0, max: 30}),
 					fc.nat(),
 					(nodes, startsMs, delayMs, lossPercent, seed) => {
-						// Without a list or a number, a node that hears nobody in time founds alone: the network must
-						// carry what is said within that time.
+						// Without a list or a number, a node that hears no other in time founds alone: the network must
+						// deliver messages within that time.
 						const isSparse = mode === 'discovery';
 						expect(
 							run({
@@ -139,49 +139,49 @@ describe('nodes that start together found one cluster', () => {
 describe('a seeker', () => {
 	const options = {self: id(1), address: addressOf(1), seeds: [], expect: 0, seekMs: 1500, nowMs: 0};
 
-	test('that nobody is named to founds after it has listened', () => {
+	test('without seeds founds after it has listened', () => {
 		const alone = new Founding(options);
 		expect(alone.decide(1499)).toEqual({type: 'wait', for: 'a cluster on the local network to be heard'});
 		expect(alone.decide(1500)).toEqual({type: 'found'});
 	});
 
-	test('waits for all of its list, and says for whom', () => {
+	test('waits for all of its seeds, and reports the missing ones', () => {
 		const seeker = new Founding({...options, seeds: [addressOf(0), addressOf(1), addressOf(2)]});
-		seeker.answered(addressOf(0), id(3), addressOf(0), word(undefined, false), 0, 10);
+		seeker.answered(addressOf(0), id(3), addressOf(0), stateOf(undefined, false), 0, 10);
 		expect(seeker.decide(1000)).toEqual({type: 'wait', for: '10.0.0.3:5000 to answer'});
 	});
 
-	test('counts the nodes that are expected', () => {
+	test('waits for the number of expected nodes', () => {
 		const seeker = new Founding({...options, expect: 3});
 		expect(seeker.decide(9000)).toEqual({
 			type: 'wait',
 			for: '2 more nodes to start (1 of 3 expected nodes are here)',
 		});
-		seeker.answered(addressOf(2), id(2), addressOf(2), word(undefined, false), 9000, 9010);
+		seeker.answered(addressOf(2), id(2), addressOf(2), stateOf(undefined, false), 9000, 9010);
 		expect(seeker.decide(9010)).toEqual({
 			type: 'wait',
 			for: '1 more node to start (2 of 3 expected nodes are here)',
 		});
 	});
 
-	test('does not found on a word that is older than a lease', () => {
+	test('does not found on a vote that is older than a lease', () => {
 		const seeker = new Founding({...options, seekMs: 0});
-		seeker.answered(addressOf(2), id(2), addressOf(2), word(id(1)), 0, 900);
+		seeker.answered(addressOf(2), id(2), addressOf(2), stateOf(id(1)), 0, 900);
 		expect(seeker.decide(1000)).toEqual({type: 'found'});
 		expect(seeker.decide(1001)).toMatchObject({type: 'wait', for: expect.stringContaining('to agree') as string});
 	});
 
-	test('keeps a choice that it told, also when a lower id comes, until the lease is over', () => {
+	test('keeps a vote that it sent until its lease ends, also when a lower id appears', () => {
 		const seeker = new Founding({...options, self: id(5), seekMs: 100_000});
-		seeker.asked(id(3), addressOf(3), word(id(3)), 0);
-		expect(seeker.word(0).choice).toBe(id(3));
-		seeker.asked(id(2), addressOf(2), word(id(2)), 100);
-		seeker.asked(id(3), addressOf(3), word(id(3)), 1900);
-		seeker.asked(id(2), addressOf(2), word(id(2)), 1900);
-		expect(seeker.word(1999).choice).toBe(id(3));
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 0);
+		expect(seeker.state(0).choice).toBe(id(3));
+		seeker.asked(id(2), addressOf(2), stateOf(id(2)), 100);
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 1900);
+		seeker.asked(id(2), addressOf(2), stateOf(id(2)), 1900);
+		expect(seeker.state(1999).choice).toBe(id(3));
 	});
 
-	test('founds nothing beside a cluster that was heard', () => {
+	test('founds no second cluster when it has heard one', () => {
 		const seeker = new Founding({...options, seekMs: 0});
 		seeker.memberHeard(addressOf(7), 0);
 		expect(seeker.decide(2999)).toEqual({
@@ -192,7 +192,7 @@ describe('a seeker', () => {
 		expect(seeker.decide(3000)).toEqual({type: 'found'});
 	});
 
-	test('knows itself in its list under another name', () => {
+	test('recognises itself among its seeds under another name', () => {
 		const seeker = new Founding({...options, seeds: ['host.example:5000']});
 		expect(seeker.addresses(0)).toEqual(['host.example:5000']);
 		seeker.isSelf('host.example:5000');

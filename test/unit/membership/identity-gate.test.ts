@@ -27,7 +27,7 @@ describe('the gate before publishing', () => {
 		expect(gate.wait()).toBeUndefined();
 	});
 
-	test('refuses a publisher that waited in vain, and says that nothing was stored', async () => {
+	test('rejects a publisher when the wait is over, and says that nothing was stored', async () => {
 		const {gate, world} = make();
 		world.isOpen = false;
 		const waiting = gate.wait();
@@ -54,7 +54,7 @@ describe('the gate before publishing', () => {
 		await waiting;
 	});
 
-	test('takes a stall of half a second for no pause', () => {
+	test('does not treat a stall of half a second as a pause', () => {
 		const {gate, world} = make();
 		world.nowMs += 500;
 		expect(gate.wait()).toBeUndefined();

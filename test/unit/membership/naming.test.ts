@@ -1,5 +1,5 @@
 /**
-Which protocol a leader proposes, how a node gets its name, and how a process gets its claim.
+The protocol that a leader proposes, the name of a node, and the claim of a process.
 */
 import {describe, expect, test} from 'vitest';
 import type {AgreedInstance} from '../../../core/cluster-state/cluster-state.ts';
@@ -28,7 +28,7 @@ describe('the protocol that a leader proposes', () => {
 		expect(protocolToPropose(2, 1, [2])).toBeUndefined();
 	});
 
-	test('a node that speaks less than the agreed one is refused with both numbers', () => {
+	test('a node that speaks only an older one is refused, with both numbers', () => {
 		expect(protocolRefusal(a, {protocol: 1, version: '0.1.0'}, 2)).toBe(
 			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
 		);
@@ -48,7 +48,7 @@ describe('the name of a node', () => {
 
 	test('waits for protocol 2', () => expect(namingStep(agreedOn({}, 1), a, chosen)).toEqual({type: 'settled'}));
 
-	test('gets a number when it is a default that another member has, and keeps it', () => {
+	test('gets a suffix when another member has the default name, and keeps it', () => {
 		expect(namingStep(agreedOn({'host-5000': b}), a, byDefault)).toEqual({type: 'propose', name: 'host-5000-2'});
 		expect(
 			namingStep(agreedOn({'host-5000': b, 'host-5000-2': 'cccccccccccccccc' as NodeId}), a, byDefault),
@@ -57,12 +57,12 @@ describe('the name of a node', () => {
 		expect(namingStep(agreedOn({'host-5000-2': a}), a, byDefault)).toEqual({type: 'propose', name: 'host-5000'});
 	});
 
-	test('stays as it is when its operator chose one that another member has; a node without any takes a number', () => {
+	test('stays unchanged when another member has the chosen name; a node without a name takes a suffix', () => {
 		expect(namingStep(agreedOn({db1: b, old: a}), a, chosen)).toEqual({type: 'taken', holder: b});
 		expect(namingStep(agreedOn({db1: b}), a, chosen)).toEqual({type: 'propose', name: 'db1-2'});
 	});
 
-	test('stays within 63 characters when it gets a number', () => {
+	test('stays within 63 characters with a suffix', () => {
 		const long = 'x'.repeat(63);
 		expect(freeName(agreedOn({[long]: b}), long)).toBe(`${'x'.repeat(61)}-2`);
 		expect(namingStep(agreedOn({[long]: b, [`${'x'.repeat(61)}-2`]: a}), a, {text: long, isChosen: false})).toEqual(
@@ -70,7 +70,7 @@ describe('the name of a node', () => {
 		);
 	});
 
-	test('is proposed once at a time; that it is taken is said once, with what helps', async () => {
+	test('is proposed once at a time; a conflict is reported once, with advice', async () => {
 		const proposed: string[] = [];
 		const warnings: string[] = [];
 		const names: Record<string, NodeId> = {};
@@ -162,7 +162,7 @@ describe('the claim of a process', () => {
 		expect(proposals()).toBe(0);
 	});
 
-	test('is held when the agreed instance is its own, whoever proposed it', async () => {
+	test('is held when the agreed instance is its own, whatever the proposal was answered', async () => {
 		const world: World = {...ready};
 		const {claim, proposals} = make(world);
 		claim.housekeep();
@@ -186,7 +186,7 @@ describe('the claim of a process', () => {
 		expect(claim.isHeld).toBe(true);
 	});
 
-	test('that failed is proposed again, not in every beat', async () => {
+	test('that failed is proposed again, but not at every tick', async () => {
 		const world: World = {...ready};
 		const {claim, proposals, fail} = make(world);
 		claim.housekeep();
@@ -199,7 +199,7 @@ describe('the claim of a process', () => {
 		expect(proposals()).toBe(2);
 	});
 
-	test('supersedes an earlier start of the node, and is lost to another process of the same start or a later one', () => {
+	test('supersedes an earlier incarnation, and is lost to another process of the same or a later one', () => {
 		const world: World = {...ready, current: {incarnation: 3, instance: '00000000000000bb'}};
 		const {claim, lost} = make(world);
 		claim.update();

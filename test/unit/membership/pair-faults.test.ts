@@ -17,7 +17,7 @@ function after(complaints: readonly Complaint[], isPresent: (id: NodeId) => bool
 	return pairs;
 }
 
-test('one end that complains is enough, and what only one direction lacks is broken for both', () => {
+test('a complaint of one end is enough, and a path that works in one direction only is broken for both', () => {
 	expect(after([says(a, [c])]).faults).toMatchObject([
 		{between: [a, c], link: true, datagram: false, blamed: [a, c]},
 	]);
@@ -26,7 +26,7 @@ test('one end that complains is enough, and what only one direction lacks is bro
 	]);
 });
 
-test('what passes within the time is no fault', () => {
+test('a failure that ends within the time is no fault', () => {
 	const pairs = new PairFaults();
 	for (const [nowMs, complaints] of [
 		[0, [says(a, [c])]],
@@ -43,7 +43,7 @@ test('what passes within the time is no fault', () => {
 	expect(pairs.faults).toEqual([]);
 });
 
-test('datagrams that fail later than the link count later', () => {
+test('datagrams that fail later than the link become a fault later', () => {
 	const pairs = new PairFaults();
 	for (const [nowMs, complaint] of [
 		[0, says(a, [c])],
@@ -53,7 +53,7 @@ test('datagrams that fail later than the link count later', () => {
 	expect(pairs.faults).toMatchObject([{link: true, datagram: false}]);
 });
 
-test('a member that is cut off from several is to blame, not each of them', () => {
+test('a member that is cut off from several others is blamed, not each of them', () => {
 	const {faults} = after([says(a, [d]), says(b, [d]), says(d, [a, b, c])]);
 	expect(faults.map(({between, blamed}) => [between, blamed])).toEqual([
 		[[a, d], [d]],
@@ -62,11 +62,11 @@ test('a member that is cut off from several is to blame, not each of them', () =
 	]);
 });
 
-test('members that are gone have no pairs, and their own complaints count no more', () => {
+test('members that are gone have no pairs, and their own complaints no longer count', () => {
 	expect(after([says(a, [c]), says(c, [b])], id => id !== c).faults).toEqual([]);
 });
 
-test('faults are found by either end', () => {
+test('faults are listed under either end', () => {
 	const pairs = after([says(a, [c])]);
 	expect([pairs.of(a).length, pairs.of(c).length, pairs.of(b).length]).toEqual([1, 1, 0]);
 });

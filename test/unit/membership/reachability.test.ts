@@ -20,7 +20,7 @@ const well: MemberFacts = {
 	failure: undefined,
 	called: {state: 'works'},
 	address: 'h:1',
-	isDeafToAll: false,
+	isUdpIsolated: false,
 	via: undefined,
 	faults: [],
 	leaderlessMs: undefined,
@@ -65,10 +65,10 @@ describe('the state of a member follows from the evidence', () => {
 				silentMs: 3100,
 				faults: [fault(self, peer, 'udp'), fault(peer, third, 'udp')],
 				called: {state: 'failed', code: 'ECONNREFUSED'},
-				isDeafToAll: true,
+				isUdpIsolated: true,
 			},
 			'degraded',
-			'nobody can call h:1 (connection refused): is --advertise right?',
+			'no node can call h:1 (connection refused): is --advertise right?',
 		],
 		[
 			'this node does not get through to its address (case B)',
@@ -102,9 +102,9 @@ describe('the state of a member follows from the evidence', () => {
 		],
 		[
 			'no datagram of anybody gets to this node',
-			{id: self, self: true, faults: [fault(self, third, 'udp'), fault(self, peer, 'udp')], isDeafToAll: true},
+			{id: self, self: true, faults: [fault(self, third, 'udp'), fault(self, peer, 'udp')], isUdpIsolated: true},
 			'degraded',
-			'UDP blocked between it and cc and bb, or nobody can call h:1: is --advertise right?',
+			'UDP blocked between it and cc and bb, or no node can call h:1: is --advertise right?',
 		],
 		[
 			'it has another secret',
@@ -185,7 +185,7 @@ describe('the state of a member follows from the evidence', () => {
 		expect(assess({...well, ...facts})).toMatchObject({state, why});
 	});
 
-	test('another number is no news, another cause is', () => {
+	test('a changed number is no change, a changed cause is', () => {
 		const at = (unlinkedMs: number, what: 'tcp' | 'all'): string =>
 			assess({...well, isLinked: false, unlinkedMs, faults: [fault(self, peer, what)]}).key;
 		expect(at(4000, 'tcp')).toBe(at(9000, 'tcp'));
@@ -210,7 +210,7 @@ describe('the state of a member follows from the evidence', () => {
 		),
 		called: fc.constantFrom<MemberFacts['called'][]>({state: 'works'}, {state: 'untried'}),
 		address: fc.constant('h:1'),
-		isDeafToAll: fc.boolean(),
+		isUdpIsolated: fc.boolean(),
 		via: fc.constantFrom(undefined, third),
 		faults: fc.constantFrom([], [fault(self, peer, 'tcp')], [fault(peer, third, 'all')]),
 		leaderlessMs: fc.constantFrom(undefined, 3000),
@@ -220,7 +220,7 @@ describe('the state of a member follows from the evidence', () => {
 		id: fc.constant(peer),
 	});
 
-	test('never alive without a link that works or worked just now, nor through others alone; always with a reason when not alive', () => {
+	test('alive requires a link that works or worked just now, directly; any other state has a reason', () => {
 		fc.assert(
 			fc.property(anyFacts, facts => {
 				const {state, why} = assess(facts);
@@ -259,7 +259,7 @@ describe('the quorum', () => {
 		},
 	);
 
-	test('its words never contradict its numbers', () => {
+	test('its state never contradicts its numbers', () => {
 		fc.assert(
 			fc.property(fc.integer({min: 1, max: 7}), fc.nat(7), fc.boolean(), (count, reached, isLed) => {
 				const voters = Array.from({length: count}, (_, index) => String(index) as NodeId);
@@ -279,7 +279,7 @@ describe('the quorum', () => {
 	});
 });
 
-test('ages say what matters', () => {
+test('ages are rounded down to one unit', () => {
 	expect([0, 640, 999, 4200, 59_999, 60_000, 7_200_000].map(ms => ageText(ms))).toEqual([
 		'0.0 s',
 		'0.6 s',

@@ -38,7 +38,7 @@ function relayOf(
 }
 
 describe('sending', () => {
-	test('goes directly where that works, or where nobody could help', () => {
+	test('goes directly where that works, or where there is no relay', () => {
 		for (const via of [a, undefined]) {
 			const {relay, sent} = relayOf(a, via === undefined ? {} : {via});
 			expect(relay.send(c, inner)).toBe(true);
@@ -52,7 +52,7 @@ describe('sending', () => {
 		expect(sent).toEqual([{to: b, frame: frameOf(a, c)}]);
 	});
 
-	test('a member of protocol 1 is no relay', () => {
+	test('does not use a member of protocol 1 as a relay', () => {
 		const {relay, sent} = relayOf(a, {via: b, protocol: 1});
 		relay.send(c, inner);
 		expect(sent).toEqual([{to: c, frame: inner}]);
@@ -60,7 +60,7 @@ describe('sending', () => {
 });
 
 describe('a relay frame', () => {
-	test('goes on to the member that it is for, once, and is taken there as from its maker', () => {
+	test('is forwarded once to its destination, and accepted there as from its origin', () => {
 		const {relay, sent} = relayOf(b);
 		expect(relay.onFrame(a, frameOf(a, c))).toEqual({type: 'done'});
 		expect(sent).toEqual([{to: c, frame: frameOf(a, c)}]);
@@ -84,7 +84,7 @@ describe('a relay frame', () => {
 		expect(sent).toEqual([]);
 	});
 
-	test('what is over the bound is lost and counted, until the next beat', () => {
+	test('frames over the bound are dropped and counted, until the next tick', () => {
 		const {relay, sent, bounds} = relayOf(b);
 		const large = frameOf(a, c, Buffer.concat([inner, Buffer.alloc(relayBytesMax / 2)]));
 		for (let count = 0; count < 3; count++) relay.onFrame(a, large);
@@ -94,19 +94,19 @@ describe('a relay frame', () => {
 		expect(sent).toHaveLength(2);
 	});
 
-	test('for a member of protocol 1 is lost and counted', () => {
+	test('for a member of protocol 1 is dropped and counted', () => {
 		const {relay, sent, bounds} = relayOf(b, {protocol: 1});
 		relay.onFrame(a, frameOf(a, c));
 		expect([sent, bounds]).toEqual([[], ['relay']]);
 	});
 
-	test('that finds no link hits no bound', () => {
+	test('without a link to its destination counts no bound', () => {
 		const {relay, bounds} = relayOf(b, {isUp: false});
 		expect(relay.onFrame(a, frameOf(a, c))).toEqual({type: 'done'});
 		expect(bounds).toEqual([]);
 	});
 
-	test('any bytes are read or refused', () => {
+	test('arbitrary bytes are decoded or refused', () => {
 		const {relay} = relayOf(b);
 		fc.assert(
 			fc.property(fc.uint8Array({maxLength: 60}), bytes => {

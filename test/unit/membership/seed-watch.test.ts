@@ -7,7 +7,7 @@ import {encodeControl} from '../../../core/wire/wire.ts';
 
 const other = '000000000000000b' as NodeId;
 
-/** A watch over the given seeds of a node at `own`, of the cluster `c`; `answers` by address. */
+/** A watch over the given seeds, for a node of the cluster `c` at `own`; `answers` by address. */
 function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAnswer | Error>>) {
 	const state = {nowMs: 0, asked: [] as string[], met: [] as Array<readonly [string, string]>};
 	const watch = new SeedWatch({
@@ -26,12 +26,12 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 			},
 		},
 	});
-	/** Look three times, each later than the pace of questions; who was asked in each. */
+	/** Looks three times, further apart than the retry interval; the addresses that were asked each time. */
 	const look = async (members: readonly string[] = []): Promise<readonly string[][]> => {
 		const rounds: string[][] = [];
 		for (let round = 0; round < 3; round++) {
 			state.asked = [];
-			watch.look(new Set(members));
+			watch.check(new Set(members));
 			await Promise.resolve()
 				.then(() => undefined)
 				.then(() => undefined);
@@ -46,7 +46,7 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 }
 
 describe('the seeds of a member that has a leader', () => {
-	test('another cluster is met each time it answers, whether it refuses this node or not', async () => {
+	test('another cluster is reported each time it answers, whether it refuses this node or not', async () => {
 		const {state, look} = setUp(['refuses', 'takes'], {
 			refuses: {type: 'refused', reason: 'no', clusterId: 'd'},
 			takes: {type: 'joined', clusterId: 'e', members: []},
@@ -63,7 +63,7 @@ describe('the seeds of a member that has a leader', () => {
 		expect(state.met).toHaveLength(6);
 	});
 
-	test('a seed that is of this cluster, or of another secret, is asked once; one that is silent again and again', async () => {
+	test('a seed of this cluster or of another secret is asked once, a silent seed repeatedly', async () => {
 		const {state, look} = setUp(['ours', 'stranger', 'silent'], {
 			ours: {type: 'joined', clusterId: 'c', members: []},
 			stranger: new DapssError('not-authenticated', 'another secret'),
@@ -77,18 +77,18 @@ describe('the seeds of a member that has a leader', () => {
 		expect(await setUp(['own', 'member'], {}).look(['member'])).toEqual([[], [], []]);
 	});
 
-	test('none is asked faster than the pace, nor after the end', () => {
+	test('none is asked more often than the interval allows, nor after close', () => {
 		const {state, watch} = setUp(['silent'], {silent: new DapssError('unreachable', 'no answer')});
-		watch.look(new Set());
-		watch.look(new Set());
+		watch.check(new Set());
+		watch.check(new Set());
 		watch.close();
 		state.nowMs += 5000;
-		watch.look(new Set());
+		watch.check(new Set());
 		expect(state.asked).toEqual(['silent']);
 	});
 });
 
-test("a refusal says of which cluster it comes, when that is why, and an older node's says nothing", () => {
+test("a refusal names its cluster when that is the reason; an older node's refusal does not", () => {
 	const parse = (answer: JoinAnswer): JoinAnswer | undefined => parseJoinAnswer(encodeControl('joined', answer));
 	expect(parse({type: 'refused', reason: 'no', clusterId: 'd'})).toEqual({
 		type: 'refused',

@@ -20,16 +20,16 @@ const withMember = (changes: Partial<MemberSnapshot>): Snapshot => ({
 describe('a cluster of three', () => {
 	test('that is healthy has no findings', () => expect(find(healthy)).toEqual([]));
 
-	test('in which a node that was admitted has nothing of the log yet cannot be healthy for that node', () => {
+	test('is not healthy for an admitted node that has no log yet', () => {
 		expect(find({...healthy, members: [], raft: {...healthy.raft, voters: [], learners: []}})).toEqual([
 			expect.objectContaining({
 				code: 'no-leader',
-				problem: 'This node was admitted and has nothing of the agreed log yet: no leader reaches it',
+				problem: 'This node was admitted but has no Raft log yet: no leader reaches it',
 			}),
 		]);
 	});
 
-	test('of which two do not reach each other is not healthy: the pair, who serves it, and what to repair', () => {
+	test('of which two do not reach each other is not healthy: the finding has the pair, its relay and the repair', () => {
 		const members = healthy.members.map(one =>
 			one.id === b || one.id === c
 				? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'}
@@ -45,7 +45,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('with a node whose TCP is blocked is not healthy: the node to blame, the error, and the port to open', () => {
+	test('with a node whose TCP is blocked is not healthy: the finding has the node, the error and the port', () => {
 		const [finding, ...rest] = find({
 			...withMember({
 				state: 'degraded',
@@ -67,11 +67,11 @@ describe('a cluster of three', () => {
 		[
 			'behind',
 			'1,204 entries behind and not catching up',
-			/Look at its disk and at its events: dapss-tui events --server 127\.0\.0\.1:5002/,
+			/Check its disk and its events: dapss-tui events --server 127\.0\.0\.1:5002/,
 		],
 		['leaderless', 'follows no leader for 2 s', /events/],
 		['flags', 'has encryption off', /same security settings/],
-	])('with a member that is degraded (%s) says the reason and a remedy that fits it', (cause, why, advice) => {
+	])('with a degraded member (%s) reports the reason and a matching remedy', (cause, why, advice) => {
 		const [finding] = find(withMember({state: 'degraded', cause, why, downMs: 5000}));
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
@@ -80,8 +80,8 @@ describe('a cluster of three', () => {
 		expect(finding!.advice).toMatch(advice);
 	});
 
-	test('with a node that nobody can call says so, and not that UDP is blocked (case B)', () => {
-		const why = 'nobody can call 127.0.0.1:5002 (connection refused): is --advertise right?';
+	test('with a node that no other can call reports that, and not that UDP is blocked (case B)', () => {
+		const why = 'no node can call 127.0.0.1:5002 (connection refused): is --advertise right?';
 		expect(
 			find({
 				...withMember({state: 'degraded', cause: 'uncalled', why, voter: false}),
@@ -97,14 +97,14 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('seen by a node to which no datagram gets: UDP, or its own address (case B)', () => {
+	test('seen by a node that receives no datagram: UDP or its own address is the cause (case B)', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? {
 						...one,
 						state: 'degraded' as const,
 						cause: 'udp',
-						why: 'UDP blocked between it and b and c, or nobody can call 127.0.0.1:5000: is --advertise right?',
+						why: 'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: is --advertise right?',
 					}
 				: one,
 		);
@@ -120,7 +120,7 @@ describe('a cluster of three', () => {
 			'the cluster at 127.0.0.1:5001 to admit this node: an election is under way',
 			/^Members of the cluster answer/,
 		],
-	])('that a node waits for %s gives an advice that fits (case A)', (waits, advice) => {
+	])('that a node waits for %s has matching advice (case A)', (waits, advice) => {
 		const findings = find({
 			...healthy,
 			phase: 'joining',
@@ -131,7 +131,7 @@ describe('a cluster of three', () => {
 		expect(findings.find(({problem}) => problem.includes('joining'))!.advice).toMatch(advice);
 	});
 
-	test('that meets another cluster of its name is not healthy: both clusters, both addresses, and the procedure', () => {
+	test('that has met another cluster of its name is not healthy: the finding has both clusters, addresses and the procedure', () => {
 		const [finding] = find({
 			...healthy,
 			foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}],
@@ -139,12 +139,12 @@ describe('a cluster of three', () => {
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
 			problem:
-				'Two clusters of the name dapss meet: 9c41d2e0 (this node, 127.0.0.1:5000) and ffff0000 (10.0.0.9:5000)',
+				'Two clusters have the name dapss: 9c41d2e0 (this node, 127.0.0.1:5000) and ffff0000 (10.0.0.9:5000)',
 		});
 		expect(finding!.advice).toMatch(/empty data folders and --bootstrap 127\.0\.0\.1:5000 .*another --cluster/);
 	});
 
-	test('with a doubled identity is not healthy: who is kept and who is to be stopped', () => {
+	test('with a duplicate process is not healthy: the finding has the process to keep and the one to stop', () => {
 		const [finding] = find({
 			...healthy,
 			duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 100}],
@@ -156,13 +156,13 @@ describe('a cluster of three', () => {
 		expect(finding!.advice).toContain('Stop the process at 127.0.0.1:5009');
 	});
 
-	test('a voter that was stopped on purpose is not missing, but a vote is missed; a learner that was stopped is nothing to report', () => {
+	test('a voter that was stopped on purpose is reported for its vote, not as missing; a stopped learner is not reported', () => {
 		const findings = find({
 			...withMember({state: 'left', why: 'stopped on purpose', reached: false, downMs: 5800}),
 			raft: {...healthy.raft, reachableVoters: 2},
 		});
 		expect(findings.map(({problem}) => problem)).toEqual([
-			'No further voter may fail: 2 of 3 are there, 2 needed',
+			'No further voter may fail: 2 of 3 are present, 2 needed',
 			`${c.slice(0, 8)} (127.0.0.1:5002) was stopped on purpose for 5 s, and votes`,
 		]);
 		expect(
@@ -173,7 +173,7 @@ describe('a cluster of three', () => {
 		).toEqual([]);
 	});
 
-	test('of which two are not heard: no side is said to have the quorum, and no network to be cut', () => {
+	test('of which two are not heard: neither a quorum of their side nor a cut network is reported', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? one
@@ -195,9 +195,11 @@ describe('a cluster of three', () => {
 			detectedMs: 700,
 			waiting: 7,
 		};
-		const told = find({...healthy, members, partition}).find(({problem}) => problem.includes('not answer for'))!;
-		expect(told.problem).toBe(
-			`2 members do not answer for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; whether they run is not known here; at least 7 own messages wait for them`,
+		const silent = find({...healthy, members, partition}).find(({problem}) =>
+			problem.includes('not answered for'),
+		)!;
+		expect(silent.problem).toBe(
+			`2 members have not answered for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; whether they run is unknown; at least 7 own messages wait for them`,
 		);
 		expect(
 			find({...healthy, members, partition})
@@ -209,17 +211,16 @@ describe('a cluster of three', () => {
 		).toMatch(/^Partitioned for 1 s: .*\(quorum\); at least 7 own messages/);
 	});
 
-	test('whose quorum did not confirm although the node holds it to be there is not healthy, and nothing contradicts itself', () => {
+	test('whose quorum did not confirm, although the snapshot shows one, is not healthy, without a contradiction', () => {
 		const [finding] = find(healthy, 'no-quorum');
 		expect(finding).toMatchObject({
 			code: 'no-quorum',
-			problem:
-				'The quorum did not confirm (no-quorum); by now it is held again: 3 of 3 voters reachable, 2 needed',
+			problem: 'The quorum did not confirm (no-quorum), but is held again now: 3 of 3 voters reachable, 2 needed',
 		});
 	});
 });
 
-test('whatever is wrong with whatever member: healthy only if every voter is alive, and no count contradicts its words', () => {
+test('for any state of any member: healthy only if every voter is alive, and no text contradicts its numbers', () => {
 	const states = fc.constantFrom('alive', 'degraded', 'suspect', 'unreachable', 'down', 'left');
 	fc.assert(
 		fc.property(

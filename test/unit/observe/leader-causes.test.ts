@@ -1,4 +1,4 @@
-/** Evidence of a crash, pauses of the process, and the words for a change of the leader. */
+/** Evidence of a crash, pauses of the process, and the text of a change of the leader. */
 import {describe, expect, test} from 'vitest';
 import {CrashEvidence} from '../../../core/membership/crash-evidence.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -11,16 +11,16 @@ describe('evidence of a crash', () => {
 	const tell = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] =>
 		changes.map(change => evidence.link(a, change));
 
-	test('is a link that was up, closed, and is refused; once', () => {
+	test('is a link that was up, closed, and then refused; reported once', () => {
 		expect(tell(new CrashEvidence(), 'up', 'down', 'refused', 'refused')).toEqual([false, false, true, false]);
 	});
 
-	test('is not a refused call to a peer that was never linked, nor a closed link that comes up again', () => {
+	test('is not a refused call to a peer that was never linked, nor a link that comes up again', () => {
 		expect(tell(new CrashEvidence(), 'refused', 'down', 'refused')).toEqual([false, false, false]);
 		expect(tell(new CrashEvidence(), 'up', 'down', 'up', 'refused')).toEqual([false, false, false, false]);
 	});
 
-	test('is about one peer, and forgotten with it', () => {
+	test('concerns one peer, and is forgotten with it', () => {
 		const evidence = new CrashEvidence();
 		tell(evidence, 'up', 'down');
 		expect(evidence.link(b, 'refused')).toBe(false);
@@ -37,7 +37,7 @@ describe('a pause of the process', () => {
 		expect(pauses.check(4025)).toBeUndefined();
 	});
 
-	test('begins with the last tick', () => {
+	test('starts at the last tick', () => {
 		const pauses = new PauseWatch({tickMs: 25, pauseMs: 500, nowMs: 0});
 		pauses.ticked(5000);
 		expect(pauses.check(5100)).toBeUndefined();
@@ -50,7 +50,7 @@ const words = (event: Partial<LeaderEvent>): string =>
 		{type: 'leader', term: 4, leader: a, previous: b, ...event},
 		{name: id => id.slice(0, 4), duration: ms => `${ms} ms`},
 	);
-test('a transfer names who asked, unless the leader itself goes', () => {
+test('a transfer names the node that requested it, unless that is the leader itself', () => {
 	const name = (id: NodeId): string => id.slice(0, 4);
 	expect(transferWords({type: 'transfer', from: a, to: b, by: b}, {name})).toBe(
 		'aaaa hands leadership to bbbb, asked through bbbb',
@@ -81,6 +81,6 @@ test.each<[Partial<LeaderEvent>, string]>([
 	],
 	[{cause: 'started', previous: undefined, withoutLeaderMs: 900}, 'aaaa leads term 4'],
 	[{previous: undefined, leader: undefined}, 'no leader in term 4'],
-])('a change of the leader is said in words: %j', (event, text) => {
+])('a change of the leader as text: %j', (event, text) => {
 	expect(words(event)).toBe(text);
 });

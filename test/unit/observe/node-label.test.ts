@@ -7,8 +7,8 @@ import {membersCalled} from '../../../core/observe/member-named.ts';
 import {labelOf, labelsIn, labelsOf, labelsThatFit, refusalReason} from '../../../core/observe/node-label.ts';
 import {a, b, c, member} from '../../tui/support/fixtures.ts';
 
-describe('a node is called', () => {
-	test('by its name, else by the first digits of its id, and nothing in it reaches a terminal', () => {
+describe('the label of a node', () => {
+	test('is its name, else the first digits of its id, made printable', () => {
 		expect([labelOf(a, 'n1'), labelOf(a, ''), labelOf(a, undefined), labelOf(a, 'n\u001B[2J')]).toEqual([
 			'n1',
 			'3f2a91c4',
@@ -19,14 +19,14 @@ describe('a node is called', () => {
 		expect([labelsIn({names: {[a]: 'n1'}})('__proto__'), labelsIn({})(a)]).toEqual(['__proto_', '3f2a91c4']);
 	});
 
-	test('by one function for as long as the names are the same', () => {
+	test('comes from one function as long as the names are the same', () => {
 		const label = labelsOf([member(a, {name: 'n1', rttMs: 1}), member(b)]);
 		expect(labelsOf([member(a, {name: 'n1', rttMs: 2}), member(b)])).toBe(label);
 		expect(labelsOf([member(a, {name: 'n2'}), member(b)])).not.toBe(label);
 		expect([label(a), label(b), label(c)]).toEqual(['n1', 'a11de875', '034462a6']);
 	});
 
-	test('in as many cells as there are', () => {
+	test('is cut to the cells available', () => {
 		expect([
 			labelsThatFit([a, b, c], id => id.slice(0, 8), 22, 3),
 			labelsThatFit([a, b, c], id => id.slice(0, 8), 33, 3),
@@ -35,7 +35,7 @@ describe('a node is called', () => {
 	});
 });
 
-describe('a member is meant', () => {
+describe('a member is found', () => {
 	const members = [member(a, {name: '5001'}), member(b, {name: 'n2'}), member(c, {name: a.slice(0, 6)})];
 	const called = (name: string): readonly NodeId[] => membersCalled(name, members).map(({id}) => id);
 
@@ -49,7 +49,7 @@ describe('a member is meant', () => {
 		expect(called(b.slice(0, 4))).toEqual([b]);
 	});
 
-	test('by nothing less: no part of a name, no three digits', () => {
+	test('but not by a part of a name, nor by three digits', () => {
 		for (const name of ['n', '', '500', b.slice(0, 3), '__proto__']) expect(called(name)).toEqual([]);
 		expect(membersCalled('n9', [member(a, {name: 'n9'}), member(b, {name: 'n9'})])).toHaveLength(2);
 	});
@@ -103,7 +103,7 @@ test('beacons of other clusters are ignored, not refused (case 32)', () => {
 	});
 });
 
-test('a refusal does not say twice whom it is about', () => {
+test('the text of a refusal contains the address once', () => {
 	expect(refusalReason({address: '10.0.0.7:4', reason: 'peer 10.0.0.7:4 has another secret than this node'})).toBe(
 		'has another secret than this node',
 	);

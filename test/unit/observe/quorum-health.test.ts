@@ -3,7 +3,7 @@ import type {NodeId} from '../../../core/message.ts';
 import {lostMs, meaningOf, quorumHealthOf, remedyOf, type QuorumHealth} from '../../../core/observe/quorum-health.ts';
 import {healthy, ids, lost, member} from '../../tui/support/fixtures.ts';
 
-/** `away`: for how long each of the last voters has been, milliseconds. */
+/** `away`: for how long each of the last voters has been away, in milliseconds. */
 function outlook(voters: number, ...away: readonly number[]): QuorumHealth {
 	const members = ids.slice(0, voters).map((id, index) => {
 		const downMs = away[index - (voters - away.length)];
@@ -27,7 +27,7 @@ test.each([
 	expect(meaningOf(outlook(voters, ...away))).toBe(meaning);
 });
 
-test('who is away for longest is named first; a learner, and who has left the voters, is not', () => {
+test('the longest missing voter is listed first; learners and former voters are not listed', () => {
 	const {missing} = outlook(5, 10, 2000);
 	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([
 		[ids[4], 2000],
@@ -40,7 +40,7 @@ test('who is away for longest is named first; a learner, and who has left the vo
 	]);
 });
 
-test('voters that run and are refused are not started again, removed or given up: what helps is the same secret (case 20)', () => {
+test('for voters that run and are refused the advice is to share the secret, not to restart or remove them (case 20)', () => {
 	const refused = (voters: number, gone: number): QuorumHealth => {
 		const {raft, members} = {
 			raft: healthy.raft,
@@ -75,7 +75,7 @@ test('voters that run and are refused are not started again, removed or given up
 	expect(remedyOf({...numbers, present: 2, spare: 0, missing: missing.slice(1)}, ':')).toBe(mend);
 });
 
-test('a removal is advised when a voter is away for longer than a start takes, and only with a quorum', () => {
+test('removal is advised when a voter is away for longer than a restart takes, and only with a quorum', () => {
 	expect(remedyOf(outlook(3), ':')).toBe('');
 	expect(remedyOf(outlook(3, lostMs - 1), ':')).toBe('start it again, or repair the network to it');
 	expect(remedyOf(outlook(5, lostMs, 1), ':')).toBe(

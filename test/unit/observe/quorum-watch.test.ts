@@ -17,11 +17,11 @@ function watched(...looks: ReadonlyArray<readonly [nowMs: number, view: QuorumVi
 			if (event.type === 'quorum') events.push(`${event.state} ${event.held} ${event.reachable}/${event.voters}`);
 		},
 	});
-	for (const [nowMs, seen] of looks) watch.look(seen, nowMs);
+	for (const [nowMs, seen] of looks) watch.update(seen, nowMs);
 	return events;
 }
 
-test('each change is one event, and the last event says how it stands', () => {
+test('each change is one event, and the last event gives the present state', () => {
 	expect(
 		watched(
 			[0, view(3, true)],
@@ -33,7 +33,7 @@ test('each change is one event, and the last event says how it stands', () => {
 	).toEqual(['held true 3/3', 'lost false 1/3', 'held true 2/3']);
 });
 
-test('a node that starts without a quorum says so, once its links had the time to come up', () => {
+test('a node that starts without a quorum reports it once its links had time to come up', () => {
 	expect(watched([0, view(1, false)], [1999, view(1, false)])).toEqual([]);
 	expect(
 		watched([0, view(1, false)], [1999, view(1, false)], [2000, view(1, false)], [9000, view(1, false)]),
@@ -41,7 +41,7 @@ test('a node that starts without a quorum says so, once its links had the time t
 	expect(watched([0, view(1, false)], [300, view(3, false)], [900, view(3, true)])).toEqual(['held true 3/3']);
 });
 
-test('an election is no event, one that does not end is', () => {
+test('an election is no event, unless it does not end', () => {
 	expect(watched([0, view(3, true)], [100, view(2, false)], [1000, view(2, true)])).toEqual(['held true 3/3']);
 	expect(watched([0, view(3, true)], [100, view(2, false)], [3100, view(2, false)], [3200, view(2, true)])).toEqual([
 		'held true 3/3',
@@ -50,6 +50,6 @@ test('an election is no event, one that does not end is', () => {
 	]);
 });
 
-test('a node that is no member yet says nothing of a quorum', () => {
+test('a node that is no member yet reports no quorum', () => {
 	expect(watched([0, view(0, false, [])], [9000, view(0, false, [])])).toEqual([]);
 });

@@ -3,7 +3,7 @@ import {leaveCost, stopCost} from '../../../core/observe/stop-cost.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
 import {healthy, ids, leaderless, member} from '../../tui/support/fixtures.ts';
 
-/** This node is the first of the voters, or the last learner; `away` of the other voters do not answer. */
+/** This node is the first voter or the last learner; `away` of the other voters do not answer. */
 function picture({
 	voters,
 	learners = 0,
@@ -42,7 +42,7 @@ function picture({
 }
 
 test.each([
-	[{voters: 1}, 'nothing', 'This node is alone: nobody else depends on it'],
+	[{voters: 1}, 'nothing', 'This node is alone: no other node depends on it'],
 	[{voters: 1, learners: 1}, 'quorum', 'Stopping this node leaves 0 of 1 voter: no quorum until it is back'],
 	[{voters: 3}, 'spare', 'Stopping this node leaves 2 of 3 voters: no other voter may fail until it is back'],
 	[{voters: 3, away: 1}, 'quorum', 'Stopping this node leaves 1 of 3 voters: no quorum until it is back'],
@@ -53,7 +53,7 @@ test.each([
 		'spare',
 		'Stopping this node leaves 3 of 5 voters: no other voter may fail until it is back',
 	],
-	[{voters: 3, learners: 1, isLearner: true}, 'nothing', 'This node has no vote: nothing else depends on it'],
+	[{voters: 3, learners: 1, isLearner: true}, 'nothing', 'This node has no vote: no other node depends on it'],
 ] as const)('stopping one of %j', (shape, costs, text) => {
 	expect(stopCost(picture(shape))).toEqual({costs, text});
 });

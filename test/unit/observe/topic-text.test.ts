@@ -1,4 +1,4 @@
-/** Topics and counts within sentences. */
+/** Texts for topics and counts within a sentence. */
 import {expect, test} from 'vitest';
 import {bytesText, keptBrief} from '../../../core/observe/kept-words.ts';
 import {printable} from '../../../core/observe/printable.ts';
@@ -18,7 +18,7 @@ test.each([
 	expect(printable(topicText(topic))).toBe(text);
 });
 
-test('one message is not messages', () => {
+test('the noun after a count of one is singular', () => {
 	expect([
 		messagesText(0),
 		messagesText(1),
@@ -28,11 +28,11 @@ test('one message is not messages', () => {
 	]).toEqual(['0 messages', '1 message', '2 messages', '1 damaged message', '3 own messages']);
 });
 
-test('the most that a topic may keep is said in the unit of its bound', () => {
+test('the bound of a topic is shown in its own unit', () => {
 	expect([bytesText(2 ** 50), bytesText(2 ** 49), bytesText(4096)]).toEqual(['1.0 PiB', '512 TiB', '4.0 KiB']);
 });
 
-test('what is kept fits a narrow column, exactly where it is short', () => {
+test('the retention fits a narrow column, exact where that is short', () => {
 	const mebi = 2 ** 20;
 	const kept = (retainAgeS: number, retainBytes: number): string => keptBrief({retainAgeS, retainBytes});
 	expect([
@@ -48,7 +48,7 @@ test('what is kept fits a narrow column, exactly where it is short', () => {
 		keptBrief({retainBytes: 1.5 * 2 ** 30}),
 		keptBrief({retainBytes: 4097}),
 	]).toEqual(['', '90s', '1.5G', '4.0k']);
-	// The longest that a topic may say.
+	// The largest values that a topic may have.
 	for (const seconds of [1, 59, 61, 9999, 10_001, 86_399, 3650 * 86_400 - 1])
 		expect(keptBrief({retainAgeS: seconds}).length).toBeLessThanOrEqual(6);
 });

@@ -10,7 +10,7 @@ import type {Config} from '../../../core/config.ts';
 import {DapssError} from '../../../core/errors.ts';
 import type {RecordedEvent} from '../../../core/events.ts';
 import type {Topic} from '../../../core/message.ts';
-import type {Remains} from '../../../core/recover.ts';
+import type {SurvivorReport} from '../../../core/recover.ts';
 import {parseDuration, parseSize} from '../../../source/arguments/values.ts';
 import {commands} from '../../../source/commands/command-table.ts';
 import type {Backend} from '../../../source/context.ts';
@@ -917,7 +917,7 @@ describe('leader transfer, peer remove, recover', () => {
 	});
 
 	describe('recover', () => {
-		const remains: Remains = {
+		const remains: SurvivorReport = {
 			node: pictures.a,
 			name: '',
 			address: '127.0.0.1:5000',

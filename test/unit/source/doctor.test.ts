@@ -352,11 +352,11 @@ describe('the network', () => {
 		expect(outcome(judgeAddress({address: '10.0.0.5:5000'}))).toBe('ok');
 		const unclear = judgeAddress({
 			problem: 'host 0.0.0.0 listens on 10.0.0.5 and 172.17.0.1',
-			remedy: 'say with --advertise which one other nodes shall use',
+			remedy: 'use --advertise to choose the one for other nodes',
 		});
 		expect([outcome(unclear), unclear.remedy]).toEqual([
 			'problem unclear',
-			'Say with --advertise which one other nodes shall use',
+			'Use --advertise to choose the one for other nodes',
 		]);
 	});
 

@@ -37,7 +37,7 @@ describe('the verdict', () => {
 	test('is not healthy when a voter left and no further one may fail', () => {
 		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'left']), 1);
 		expect(exitCode).toBe(10);
-		expect(findings[0]!.problem).toContain('No further voter may fail: 2 of 3 are there, 2 needed');
+		expect(findings[0]!.problem).toContain('No further voter may fail: 2 of 3 are present, 2 needed');
 	});
 
 	test('tells what a disk lost, and goes on', () => {
@@ -45,7 +45,7 @@ describe('the verdict', () => {
 		const {exitCode, findings} = verdictOf({...healthy, topics}, healthy.raft.commit);
 		expect([exitCode, findings.map(({problem}) => problem)]).toEqual([
 			0,
-			[`The disk lost messages that no other node has given back: 3 of ${topics[0]!.name}`],
+			[`The disk lost messages that no other node has returned: 3 of ${topics[0]!.name}`],
 		]);
 	});
 

@@ -21,7 +21,7 @@ const node = {
 };
 const folderOf = (name: string): string => join(base, name, 'run');
 
-test('nodes are listed while they run, to this user alone', async () => {
+test('nodes are listed while they run, for this user only', async () => {
 	const folder = folderOf('a');
 	expect(await listNodes(folder)).toEqual([]);
 	const later = await register({...node, port: 5001}, folder);
@@ -39,14 +39,14 @@ test('nodes are listed while they run, to this user alone', async () => {
 	expect(await readdir(folder)).toEqual([]);
 });
 
-test('what dead processes and accidents left behind is cleaned up', async () => {
+test('entries of dead processes and invalid files are removed', async () => {
 	const folder = folderOf('b');
 	const registration = await register(node, folder);
 	const child = spawn(process.execPath, ['-e', '']);
 	await new Promise(resolve => child.once('exit', resolve));
 	const left = {...node, born: ''};
 	await writeFile(join(folder, 'dead.json'), JSON.stringify({...left, pid: child.pid}));
-	// The number of a dead process was given to a new one.
+	// The process id of a dead process was reused.
 	await writeFile(join(folder, 'reused.json'), JSON.stringify({...left, pid: process.pid, born: '1'}));
 	await writeFile(join(folder, 'torn.json'), '{"pid": 1');
 	await writeFile(join(folder, 'odd.json'), 'null');
@@ -72,7 +72,7 @@ test('one founder at a time, for each name', async () => {
 	await (await formLock('dapss', folder))[Symbol.asyncDispose]();
 });
 
-test('the lock of a process that was killed is free', async () => {
+test('the lock of a killed process is released', async () => {
 	const folder = folderOf('d');
 	const path = new URL('../../../../core/io/files/registry.ts', import.meta.url).pathname;
 	const child = spawn(

@@ -45,12 +45,12 @@ test.each([
 	'short',
 	'',
 	'password12345678901234567890123456789',
-])('%j is no secret, and is not told', text => {
+])('%j is refused as a secret, and not quoted', text => {
 	const message = refusal(() => readSecret(write(`${text}\n`)));
 	if (text.length > 8) expect(message).not.toContain(text);
 });
 
-test('random texts are secrets: base64url, hexadecimal, base64', () => {
+test('random texts are accepted: base64url, hexadecimal, base64', () => {
 	for (const text of [
 		good,
 		'3f7a9c1e5b8d2046f1c3a5e7902b4d68',
@@ -60,11 +60,11 @@ test('random texts are secrets: base64url, hexadecimal, base64', () => {
 		expect(secretProblem(text)).toBeUndefined();
 });
 
-test('white space around a secret does not count', () => {
+test('white space around a secret is ignored', () => {
 	expect(Buffer.from(readSecret(write(`  ${good}\n\n`))).toString()).toBe(good);
 });
 
-test('a file that others can read names its mode and the way out', () => {
+test('a file that others can read is refused with its mode and advice', () => {
 	for (const mode of [0o644, 0o650, 0o604, 0o660])
 		expect(refusal(() => readSecret(write(good, mode)))).toMatch(
 			new RegExp(`mode 0${mode.toString(8)}\\): chmod 600 `, 'u'),
@@ -85,7 +85,7 @@ test('a file that a group may read and only its owner may write is accepted, of 
 		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
-test('the advice can be followed: chmod for an own file, chown for one of another (case 21)', () => {
+test('the advice works: chmod for an own file, chown for a file of another user (case 21)', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);
@@ -94,7 +94,7 @@ test('the advice can be followed: chmod for an own file, chown for one of anothe
 	);
 });
 
-test('only a regular file is read: no folder, no pipe, no gigabyte', () => {
+test('only a regular file of limited size is read', () => {
 	const path = join(folder, 'secret');
 	mkdirSync(path, {mode: 0o700});
 	expect(refusal(() => readSecret(path))).toContain('not a regular file');
@@ -102,11 +102,11 @@ test('only a regular file is read: no folder, no pipe, no gigabyte', () => {
 	expect(refusal(() => readSecret('/dev/zero'))).toContain('not a regular file');
 });
 
-test('a missing file is said, and not made, by those who only read', () => {
+test('reading reports a missing file, and does not make it', () => {
 	expect(refusal(() => readSecret(join(folder, 'none')))).toContain('does not exist');
 });
 
-test('a symbolic link to an own private file will do', () => {
+test('a symbolic link to an own private file is accepted', () => {
 	const path = write(good);
 	symlinkSync(path, join(folder, 'link'));
 	expect(Buffer.from(readSecret(join(folder, 'link'))).toString()).toBe(good);
@@ -122,7 +122,7 @@ test('the first start makes 32 random bytes in a 0600 file in a 0700 folder', ()
 	expect(openSecret(path)).toEqual({secret: first.secret, created: false});
 });
 
-test('nodes that start at once have one secret', async () => {
+test('nodes that start at once share one secret', async () => {
 	const path = join(folder, 'race', 'dapss.secret');
 	const script = `const {openSecret} = await import(${JSON.stringify(new URL('../../../../core/io/files/secret.ts', import.meta.url).href)}); process.stdout.write(JSON.stringify({text: Buffer.from(openSecret(${JSON.stringify(path)}).secret).toString()}));`;
 	const texts = await Promise.all(

@@ -18,20 +18,20 @@ const derive = (
 	return 'problem' in derived ? `${derived.problem}: ${derived.remedy}` : derived.address;
 };
 
-test('what is advertised is taken, with its port or else the one that is listened on', () => {
+test('an advertised address is used, with its port or else the listening port', () => {
 	expect(derive({advertise: '10.9.9.9:15000'})).toBe('10.9.9.9:15000');
 	expect(derive({advertise: 'fd77::2'})).toBe('[fd77::2]:5000');
 	expect(derive({host: '127.0.0.1', advertise: 'db:15000'})).toBe('db:15000');
 });
 
-test('an address or a name that is listened on is where others call', () => {
+test('without it the listening address or name is advertised', () => {
 	expect(derive({host: '10.0.0.5'})).toBe('10.0.0.5:5000');
 	expect(derive({host: 'fd77::2'})).toBe('[fd77::2]:5000');
 	expect(derive({host: 'db'})).toBe('db:5000');
 	expect(derive({host: '127.0.0.1'})).toBe('127.0.0.1:5000');
 });
 
-test('a wildcard stands for the one address that others can reach', () => {
+test('a wildcard is replaced by the only address that others can reach', () => {
 	expect(derive({})).toBe('10.0.0.5:5000');
 	expect(derive({host: '::'})).toBe('10.0.0.5:5000');
 	expect(derive({host: '::'}, {lo, eth0: [v6('fd77::2'), v6('fe80::5')]})).toBe('[fd77::2]:5000');
@@ -39,21 +39,21 @@ test('a wildcard stands for the one address that others can reach', () => {
 	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], 'eth0:1': [v4('10.0.0.5')]})).toBe('10.0.0.5:5000');
 });
 
-test('without a network it is loopback', () => {
+test('a wildcard without a network is replaced by loopback', () => {
 	expect(derive({}, {lo})).toBe('127.0.0.1:5000');
 	expect(derive({host: '::'}, {lo})).toBe('[::1]:5000');
 	expect(derive({}, {lo, eth0: [v6('fe80::5'), v4('169.254.1.1')]})).toBe('127.0.0.1:5000');
 });
 
-test('several addresses are refused with all of them and the flag; no bridge is left out by its name', () => {
+test('several addresses are refused, with all of them and the flag; bridges are not left out', () => {
 	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], eth1: [v4('192.168.1.7')]})).toBe(
-		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: say with --advertise which one other nodes shall use',
+		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: use --advertise to choose the one for other nodes',
 	);
 	expect(
 		derive({}, {lo, eth0: [v4('10.0.0.5')], docker0: [v4('172.17.0.1')], virbr0: [v4('192.168.122.1')]}),
 	).toContain('10.0.0.5, 172.17.0.1 and 192.168.122.1');
 	expect(derive({host: '::'}, {lo, eth0: [v4('10.0.0.5'), v6('fd77::2')]})).toContain(
-		'10.0.0.5 and fd77::2: say with --advertise',
+		'10.0.0.5 and fd77::2: use --advertise',
 	);
 });
 
@@ -61,7 +61,7 @@ test('a link-local address is refused with the flag', () => {
 	expect(derive({host: 'fe80::5%eth0'})).toMatch(/link-local.*--advertise/);
 });
 
-test('a name that is loopback on this machine is refused, unless it is said that others use it', () => {
+test('a name that resolves to loopback here is refused, unless it is advertised explicitly', () => {
 	expect(derive({host: 'db'}, one, ['127.0.1.1'])).toMatch(
 		/host db is 127\.0\.1\.1 on this machine.*--host.*--advertise db/,
 	);
@@ -69,9 +69,9 @@ test('a name that is loopback on this machine is refused, unless it is said that
 	expect(derive({host: 'db', advertise: 'db'}, one, ['127.0.1.1'])).toBe('db:5000');
 });
 
-test('a node that only this machine reaches does not ask another machine to take it in', () => {
+test('a node on a loopback address refuses a bootstrap address on another machine', () => {
 	expect(derive({host: '127.0.0.1', bootstrap: ['10.0.0.9:5000']})).toMatch(
-		/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: say with --host/,
+		/bootstrap names 10\.0\.0\.9:5000 .*listens on 127\.0\.0\.1 only: use --host/,
 	);
 	expect(derive({host: '::1', bootstrap: ['[fd77::9]:5000']})).toContain('--host');
 	expect(derive({bootstrap: ['10.0.0.9:5000']}, {lo})).toMatch(/no network address yet.*--advertise/);
@@ -82,7 +82,7 @@ test('a node that only this machine reaches does not ask another machine to take
 	);
 });
 
-test('programs of this machine reach a node where it listens, whatever it tells others', () => {
+test('programs on this machine use the listening address, whatever is advertised', () => {
 	expect([
 		localAddress({host: '0.0.0.0', port: 5000}),
 		localAddress({host: '::', port: 5000}),

@@ -23,7 +23,7 @@ const beacon: Beacon = {
 	name: 'alpha',
 };
 
-test('a question is for those of its cluster, names no topic, and is never taken for a beacon (case 46)', () => {
+test('a question verifies only in its cluster, reveals no topic, and is never mistaken for a beacon (case 46)', () => {
 	const question = encodeSearch(['täglich', 'news'], keys);
 	expect(isSearch(question)).toBe(true);
 	expect(question.includes('news')).toBe(false);
@@ -38,12 +38,12 @@ test('a question is for those of its cluster, names no topic, and is never taken
 		);
 	}
 
-	// As a node of the previous version reads it: like a beacon of another cluster, which it ignores.
+	// A node of the previous version decodes it like a beacon of another cluster, and ignores it.
 	expect(decodeBeacon(question, keys)).toBe('foreign');
 	expect(isSearch(encodeBeacon(beacon, 1, keys))).toBe(false);
 });
 
-test('a question is bounded, whatever it is made of', () => {
+test('a question has a bounded size', () => {
 	const question = encodeSearch(
 		Array.from({length: 256}, (_, index) => `topic ${index} ${'x'.repeat(200)}`),
 		keys,
@@ -66,7 +66,7 @@ test('20,000 damaged or random questions: none verifies, none throws (case 46)',
 	}
 });
 
-test('topics that were asked for come first, so that they are in a beacon that has no room for all (case 46)', () => {
+test('requested topics come first, so that they fit into a beacon without room for all (case 46)', () => {
 	const topics = Array.from({length: 500}, (_, index) => `a-topic-of-many-${index}`);
 	const searched = new Set(
 		decodeSearch(
@@ -83,8 +83,8 @@ test('topics that were asked for come first, so that they are in a beacon that h
 	expect(searchedFirst(topics, new Set(), keys)).toBe(topics);
 });
 
-test('a beacon is still read by the previous version, and the other way round', () => {
-	// The previous version takes the first seven values and minds no more; its own beacons have no name.
+test('a beacon is compatible with the previous version in both directions', () => {
+	// The previous version reads the first seven values and ignores the rest; its own beacons have no name.
 	const datagram = encodeBeacon(beacon, 7, keys);
 	const {name: _none, ...former} = beacon;
 	expect(decodeBeacon(datagram, keys)).toEqual({...former, counter: 7, name: 'alpha'});
@@ -93,11 +93,11 @@ test('a beacon is still read by the previous version, and the other way round', 
 		counter: 7,
 		name: '',
 	});
-	// A name that is none is not shown to anybody.
+	// An invalid name is dropped.
 	expect(decodeBeacon(encodeBeacon({...beacon, name: '\u001B[2J'}, 7, keys), keys)).toMatchObject({name: ''});
 });
 
-test('answers are four a second, however many ask; those who ask in between are answered together (case 46)', () => {
+test('at most four answers a second; questions in between share an answer (case 46)', () => {
 	const given: Array<readonly string[]> = [];
 	let later: (() => void) | undefined;
 	const answers = new Answers(

@@ -26,7 +26,7 @@ const beacon: Beacon = {
 	name: 'alpha',
 };
 
-test('a beacon says what it was given, to those of its cluster', () => {
+test('a beacon is decoded by nodes of its cluster only', () => {
 	const datagram = encodeBeacon(beacon, 7, keys);
 	expect(decodeBeacon(datagram, keys)).toEqual({...beacon, counter: 7});
 	expect(decodeBeacon(datagram, deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss'}))).toBe('foreign');
@@ -57,7 +57,7 @@ test('20,000 damaged or random beacons: none verifies, none throws', () => {
 	}
 });
 
-test('nodes hear one another over multicast on loopback; replays and strangers are counted or passed over', async () => {
+test('nodes hear one another over multicast on loopback; replays are skipped and foreign datagrams counted', async () => {
 	const config = {
 		enabled: true,
 		group: '239.255.80.83',
@@ -84,7 +84,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 			id: id as NodeId,
 			incarnation: more.incarnation ?? 1,
 			refusals,
-			say: () => ({
+			content: () => ({
 				clusterId: 'c',
 				address: '127.0.0.1:5000',
 				phase: more.phase ?? 'member',
@@ -122,7 +122,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 	expect(foreign.heard).toEqual([]);
 	expect([...a.heard, ...b.heard].some(({id}) => id === 'cccccccccccccccc')).toBe(false);
 
-	// Recorded words, said again: the same, an older one, and one of an earlier life.
+	// Replays: the same beacon, an older one, and one of an earlier incarnation.
 	const attacker = createSocket('udp4');
 	await new Promise<void>(resolve => attacker.bind(0, '127.0.0.1', resolve));
 	attacker.setMulticastInterface('127.0.0.1');
@@ -149,7 +149,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 			.map(({incarnation, counter}: Beacon & {counter?: number}) => `${incarnation}.${counter}`),
 	).toEqual(['2.5', '2.6', '3.1']);
 
-	// A flood is cut off: of 500 at most 200 in each of two seconds are looked at.
+	// The rate is limited: of 500 datagrams at most 200 in each of two seconds are examined.
 	for (let round = 0; round < 500; round++) await say(Buffer.alloc(50, 1));
 	while (a.refusals.of('beacon-rate') === 0) await new Promise(resolve => setImmediate(resolve));
 	expect(a.refusals.of('beacon-foreign')).toBeGreaterThan(0);
@@ -157,7 +157,7 @@ test('nodes hear one another over multicast on loopback; replays and strangers a
 	await Promise.all([a, b, foreign].map(({at}) => at[Symbol.asyncDispose]()));
 });
 
-test('an address that nobody can be called under makes a beacon malformed', () => {
+test('an address that cannot be dialled makes a beacon malformed', () => {
 	for (const address of [
 		'0.0.0.0:5000',
 		'[::]:5000',
@@ -172,7 +172,7 @@ test('an address that nobody can be called under makes a beacon malformed', () =
 		expect(decodeBeacon(encodeBeacon({...beacon, address}, 1, keys), keys)).toMatchObject({address});
 });
 
-test('beacons take the interfaces over which others can call the node', () => {
+test('beacons use the interfaces over which others can call the node', () => {
 	const group = '239.255.80.83';
 	const one = (family: 'IPv4' | 'IPv6', address: string, internal = false) =>
 		({family, address, internal, scopeid: 2, netmask: '', mac: '', cidr: null}) as NetworkInterfaceInfo;
@@ -194,7 +194,7 @@ test('beacons take the interfaces over which others can call the node', () => {
 	expect(pathsOf('fd77::5', group, both).at(-1)).toMatchObject({type: 'udp6', group: 'ff12::efff:5053'});
 });
 
-test('a machine without multicast is told once, and goes on', async () => {
+test('a machine without multicast is reported once, and the node continues', async () => {
 	const problems: string[] = [];
 	const at = await openBeacon({
 		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0},
@@ -202,7 +202,7 @@ test('a machine without multicast is told once, and goes on', async () => {
 		id: beacon.id,
 		incarnation: 1,
 		refusals: new Counters(),
-		say: () => beacon,
+		content: () => beacon,
 		onBeacon() {},
 		onProblem: line => problems.push(line),
 	});

@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest';
+import {systemClock} from '../../../../core/io/clock.ts';
 import {DelayLine, Faults} from '../../../../core/io/net/faults.ts';
 import {ManualClock} from '../../../../core/io/net/memory-network.ts';
 import type {NodeId} from '../../../../core/message.ts';
@@ -22,19 +23,17 @@ test('a cut has peers and a direction', () => {
 	]);
 });
 
-test('peers are told of as healed when the last cut of them ends', async () => {
+test('a peer is reported as healed when its last cut ends', () => {
 	const clock = new ManualClock();
 	const faults = new Faults(clock, createRandom(1));
 	const healed: Array<readonly NodeId[]> = [];
-	const ended = new Promise<void>(resolve => {
-		faults.onHealed = peers => {
-			healed.push(peers);
-			resolve();
-		};
-	});
+	faults.onHealed = peers => {
+		healed.push(peers);
+	};
+
 	faults.apply({type: 'cut', peers: [a, b], direction: 'both', forMs: 5});
 	faults.apply({type: 'cut', peers: [b], direction: 'out', forMs: 0});
-	await ended;
+	clock.advance(5);
 	expect(healed).toEqual([[a]]);
 	expect(faults.isCut(b, 'out')).toBe(true);
 	faults.apply({type: 'heal'});
@@ -42,7 +41,7 @@ test('peers are told of as healed when the last cut of them ends', async () => {
 	expect(faults.active()).toEqual([]);
 });
 
-test('what is lost of datagrams is late on a stream, in about the share that was asked for', () => {
+test('dropped packets are lost datagrams and late frames, in about the requested share', () => {
 	const faults = new Faults(new ManualClock(), createRandom(5));
 	faults.apply({type: 'drop', percent: 30, forMs: 0});
 	let lost = 0;
@@ -60,7 +59,7 @@ test('what is lost of datagrams is late on a stream, in about the share that was
 	expect(late).toBeLessThan(3300);
 });
 
-test('faults are told to people, with what is left of them, and have a bound', () => {
+test('faults are listed with their remaining time, and bounded in number', () => {
 	const clock = new ManualClock();
 	const faults = new Faults(clock, createRandom(1));
 	faults.apply({type: 'cut', peers: [a], direction: 'out', forMs: 10_000});
@@ -79,8 +78,8 @@ test('faults are told to people, with what is left of them, and have a bound', (
 	expect(faults.active()).toEqual([]);
 });
 
-test('a delay line keeps order though later waits are shorter', async () => {
-	const line = new DelayLine({monotonicMs: () => performance.now()});
+test('a delay line keeps the order although later delays are shorter', async () => {
+	const line = new DelayLine(systemClock);
 	const got: number[] = [];
 	await new Promise<void>(resolve => {
 		line.add(20, 10, () => got.push(1));

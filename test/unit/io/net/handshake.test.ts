@@ -6,7 +6,7 @@ import {
 	encodeBye,
 	encodeHello,
 	Handshake,
-	isHelloOfKin,
+	isHelloOfCluster,
 	parseHello,
 	type HandshakeOptions,
 	type Outcome,
@@ -43,7 +43,7 @@ const end = (side: 'dialer' | 'listener', more: Partial<HandshakeOptions> = {}):
 	});
 };
 
-/** Carry words over until both are silent; the last outcome of each. */
+/** Exchanges payloads until both sides are silent. Returns the last outcome of each. */
 function run(
 	dialer: Handshake,
 	listener: Handshake,
@@ -64,7 +64,7 @@ function run(
 	return last;
 }
 
-test('two of one cluster open to one another', () => {
+test('two nodes of one cluster open a channel', () => {
 	const one = createIdentity();
 	const other = createIdentity();
 	const {dialer, listener} = run(
@@ -75,7 +75,7 @@ test('two of one cluster open to one another', () => {
 	expect(listener).toMatchObject({type: 'open', remote: {id: one.id}});
 });
 
-test('another binding, as a man in the middle has on each side, opens nothing', () => {
+test('different bindings, as with a man in the middle, are refused', () => {
 	const {dialer, listener} = run(
 		end('dialer', {binding: Buffer.alloc(32, 1)}),
 		end('listener', {binding: Buffer.alloc(32, 2)}),
@@ -84,7 +84,7 @@ test('another binding, as a man in the middle has on each side, opens nothing', 
 	expect(listener?.type).not.toBe('open');
 });
 
-test('no byte of the words may change on the way', () => {
+test('a change of any byte on the way is detected', () => {
 	const identity = createIdentity();
 	const sizes: number[] = [];
 	run(end('dialer'), end('listener', {identity, local: says(identity)}), payload => {
@@ -104,7 +104,7 @@ test('no byte of the words may change on the way', () => {
 	}
 });
 
-test('words of another connection are of no use', () => {
+test('payloads of another connection are refused', () => {
 	const identity = createIdentity();
 	const heard: Buffer[] = [];
 	run(end('dialer', {identity, local: says(identity)}), end('listener'), (payload, from) => {
@@ -114,7 +114,7 @@ test('words of another connection are of no use', () => {
 	const listener = end('listener');
 	expect(listener.step(heard[0]!).type).toBe('continue');
 	expect(listener.step(heard[1]!)).toMatchObject({type: 'refused', refusal: {code: 'identity'}});
-	// A proof sent back to its maker.
+	// A proof reflected to its sender.
 	const dialer = end('dialer');
 	const [hello] = dialer.start();
 	const [theirs, proof] = end('listener').step(hello!).send;
@@ -158,7 +158,7 @@ test('a node has a key, a client has none', () => {
 	).toBe('refused');
 });
 
-test('another handshake is told on both sides, with both numbers', () => {
+test('another handshake version is reported on both sides, with both numbers', () => {
 	const {dialer, listener} = run(end('dialer'), end('listener'), (payload, from, index) => {
 		if (index !== 0 || from !== 'dialer') return payload;
 		const changed = Buffer.from(payload);
@@ -177,7 +177,7 @@ test('another handshake is told on both sides, with both numbers', () => {
 	});
 });
 
-test('two programs with no version of the protocol in common refuse each other, and both show both ranges and both programs', () => {
+test('two programs without a common protocol version refuse each other, and both report both ranges and programs', () => {
 	const newer = createIdentity();
 	const options = {
 		identity: newer,
@@ -216,7 +216,7 @@ test('two programs with no version of the protocol in common refuse each other, 
 	});
 });
 
-test('both speak the newest version that both know', () => {
+test('both use the newest common version', () => {
 	const both = (one: readonly [number, number], other: readonly [number, number]): unknown[] => {
 		const {dialer, listener} = run(end('dialer', {protocols: one}), end('listener', {protocols: other}));
 		return [dialer, listener].map(outcome => (outcome?.type === 'open' ? outcome.remote.protocol : outcome?.type));
@@ -228,7 +228,7 @@ test('both speak the newest version that both know', () => {
 	expect(both([2, 3], [1, 1])).toEqual(['refused', 'refused']);
 });
 
-test('a cluster that has agreed on a protocol takes no node that speaks less, on either side of a call; a client it serves', () => {
+test('a cluster with an agreed protocol refuses older nodes on either side of a call, but serves older clients', () => {
 	const old = {protocols: [1, 1] as const};
 	const called = run(end('dialer', old), end('listener', {protocolMin: 2}));
 	expect(called.listener).toMatchObject({
@@ -258,7 +258,7 @@ test('a cluster that has agreed on a protocol takes no node that speaks less, on
 	});
 });
 
-test('a refusal shows the version that is asked for to a node of the previous release, which reads one number only', () => {
+test('a refusal gives the required version to a node of the previous release, which reads one number only', () => {
 	const {send} = end('listener', {protocolMin: 2}).step(end('dialer', {protocols: [1, 1]}).start()[0]!);
 	expect(decode(send[0]!.subarray(2))).toMatchObject({
 		code: 'protocol',
@@ -268,7 +268,7 @@ test('a refusal shows the version that is asked for to a node of the previous re
 	});
 });
 
-test('text that a peer sends is shown without control characters, and not at length', () => {
+test('text of a peer is shown without control characters, and bounded', () => {
 	expect(decodeBye(encodeBye('gone \u001B]52;c;x\u0007\u202Eright'))).toBe('gone ?]52;c;x??right');
 	expect(decodeBye(encodeBye('x'.repeat(5000)))).toHaveLength(300);
 	const {dialer} = run(end('dialer'), end('listener', {admit: () => ({code: 'busy', reason: '\u001B[31mred'})}));
@@ -280,7 +280,7 @@ test('text that a peer sends is shown without control characters, and not at len
 	}
 });
 
-test('20,000 damaged or random hellos: none opens, none throws, strangers are told nothing', () => {
+test('20,000 damaged or random hellos: none opens, none throws, unauthenticated peers get no answer', () => {
 	const random = createRandom(4711);
 	const identity = createIdentity();
 	const good = encodeHello(says(identity), identity, keys);
@@ -306,7 +306,7 @@ test('20,000 damaged or random hellos: none opens, none throws, strangers are to
 			}
 
 			default: {
-				// The frame of a hello around noise.
+				// A valid hello frame with random content.
 				payload = Buffer.concat([
 					good.subarray(0, 40),
 					Buffer.from(Array.from({length: random.below(300)}, () => random.below(256))),
@@ -315,12 +315,12 @@ test('20,000 damaged or random hellos: none opens, none throws, strangers are to
 		}
 
 		if (payload.equals(good)) continue;
-		expect(isHelloOfKin(payload, keys) && parseHello(payload) !== undefined).toBe(false);
+		expect(isHelloOfCluster(payload, keys) && parseHello(payload) !== undefined).toBe(false);
 		if (round % 10 > 0) continue;
 		const outcome = end('listener', {identity, local: says(identity)}).step(payload);
 		expect(outcome.type).toBe('refused');
 		if (outcome.send.length > 0) answered++;
 	}
 
-	expect(answered).toBeLessThan(500); // Those whose fields can be read are told what differs.
+	expect(answered).toBeLessThan(500); // Those whose fields can be read get the difference as an answer.
 });

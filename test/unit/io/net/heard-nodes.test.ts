@@ -13,7 +13,7 @@ const beacon = (digit: string, topics: readonly string[] = [], phase: Beacon['ph
 	name: '',
 });
 const untilMs = 1500;
-/** The digits of those that are taken one after the other at that time; a wait ends the list. */
+/** The digits of the nodes that are taken in turn at that time; a wait ends the list. */
 function takeAll(heard: HeardNodes, nowMs: number): string[] {
 	const taken: string[] = [];
 	for (;;) {
@@ -24,7 +24,7 @@ function takeAll(heard: HeardNodes, nowMs: number): string[] {
 	}
 }
 
-test('a member that subscribes to all topics is taken at once; without topics any member is (case 46)', () => {
+test('a member that subscribes to all topics is taken at once; without topics, any member (case 46)', () => {
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
 	expect(takeAll(heard, 0)).toEqual(['wait 1500']);
 	heard.hear(beacon('1', ['news']), 10);
@@ -45,7 +45,7 @@ test('a member that subscribes to all topics is taken at once; without topics an
 	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That one could not be used: others may be heard.
 });
 
-test('subscribers come before other members, members before nodes that join, and among equals who was heard first (case 46)', () => {
+test('subscribers come before other members, members before joining nodes; among equals the first heard (case 46)', () => {
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
 	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // What it wants is not agreed.
 	expect(takeAll(heard, 1)).toEqual(['wait 1499']);
@@ -64,7 +64,7 @@ test('subscribers come before other members, members before nodes that join, and
 	expect(heard.size).toBe(6);
 });
 
-test('a node is taken once; it is what it said last, but for topics that a later beacon had no room for', () => {
+test('a node is taken once, as in its last beacon, with the topics of all its beacons', () => {
 	const heard = new HeardNodes({topics: ['news'], untilMs});
 	heard.hear(beacon('1', [], 'seeking'), 1);
 	heard.hear(beacon('1', ['news']), 2);
@@ -74,7 +74,7 @@ test('a node is taken once; it is what it said last, but for topics that a later
 	expect(takeAll(heard, untilMs)).toEqual([]);
 });
 
-test('it minds no more nodes than a cluster may have, and counts the clusters of the members', () => {
+test('the number of nodes is bounded, and the clusters of the members are counted', () => {
 	const heard = new HeardNodes({topics: [], untilMs});
 	for (let index = 0; index < 1100; index++)
 		heard.hear({...beacon('1'), id: index.toString(16).padStart(16, '0') as NodeId, clusterId: `c${index % 2}`}, 1);

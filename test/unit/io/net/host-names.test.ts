@@ -43,7 +43,7 @@ const calledAt = (names: Names, host: string): Promise<unknown> =>
 		);
 	});
 
-test('datagrams wait for no name server: what is known is told at once, and refreshed when it is old', async () => {
+test('datagrams do not wait for a name server: known addresses are returned at once, and renewed when they are old', async () => {
 	const {names, asked, answer, pass} = setUp();
 	expect(names.known('db')).toEqual([]);
 	expect(names.known('db')).toEqual([]);
@@ -58,7 +58,7 @@ test('datagrams wait for no name server: what is known is told at once, and refr
 	expect(names.known('db')).toEqual(['10.0.0.2']);
 });
 
-test('what is not found is asked for again a second later, and what was found stays while a name server is silent', async () => {
+test('a name that is not found is looked up again after a second; a former result stays while the name server is silent', async () => {
 	const {names, asked, answer, pass} = setUp();
 	names.known('db');
 	await answer('db', new Error('ENOTFOUND'));
@@ -74,7 +74,7 @@ test('what is not found is asked for again a second later, and what was found st
 	await expect(Promise.all([names.resolve('db'), answer('db', [])])).rejects.toMatchObject({code: 'ENOTFOUND'});
 });
 
-test('the address that worked comes first, for as long as the name stands for it', async () => {
+test('the address that worked comes first, as long as the name resolves to it', async () => {
 	const {names, answer} = setUp();
 	names.known('db');
 	await answer('db', ['10.0.0.1', '10.0.0.2', '10.0.0.2']);
@@ -88,7 +88,7 @@ test('the address that worked comes first, for as long as the name stands for it
 	expect([names.preferred('db'), names.known('db')]).toEqual([undefined, ['10.0.0.1', '10.0.0.3']]);
 });
 
-test('calls begin with another address each time until one has worked', async () => {
+test('calls start with another address each time until one has worked', async () => {
 	const {names, answer} = setUp();
 	const calls = [
 		['a', 'b', 'c'],
@@ -111,7 +111,7 @@ test('calls begin with another address each time until one has worked', async ()
 	expect(await failed).toBeInstanceOf(Error);
 });
 
-test('a silent name server holds two threads at most, and the next name has its turn when one is free', async () => {
+test('a silent name server occupies two threads at most, and the next name follows when one is free', async () => {
 	const {names, asked, answer} = setUp();
 	for (const host of ['a', 'b', 'c', 'd', 'a']) names.known(host);
 	expect(asked).toEqual(['a', 'b']);

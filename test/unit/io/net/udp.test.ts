@@ -29,7 +29,7 @@ const hello = Buffer.from('hello');
 test.each([
 	['sealed', true],
 	['signed', false],
-])('%s datagrams open at one of the cluster, and nowhere else', (_name, encrypt) => {
+])('%s datagrams open at nodes of the cluster only', (_name, encrypt) => {
 	const sender = seal(one, {encrypt});
 	const datagram = sender.seal(hello);
 	expect(datagram.includes(hello)).toBe(!encrypt);
@@ -43,7 +43,7 @@ test.each([
 	expect(seal(other, {encrypt: !encrypt}).open(datagram)).toBe('malformed');
 });
 
-test.each([true, false])('no bit may change on the way (encryption %s)', encrypt => {
+test.each([true, false])('a change of any bit on the way is detected (encryption %s)', encrypt => {
 	const datagram = seal(one, {encrypt}).seal(hello);
 	for (let bit = 0; bit < datagram.length * 8; bit++) {
 		const changed = Buffer.from(datagram);
@@ -52,7 +52,7 @@ test.each([true, false])('no bit may change on the way (encryption %s)', encrypt
 	}
 });
 
-test('each datagram is taken once, in any order within the window', () => {
+test('each datagram is accepted once, in any order within the window', () => {
 	const sender = seal(one);
 	const receiver = seal(other);
 	const sent = Array.from({length: 100}, (_, index) => sender.seal(Buffer.of(index)));
@@ -63,7 +63,7 @@ test('each datagram is taken once, in any order within the window', () => {
 	expect(receiver.open(sender.seal(hello))).toEqual({from: one, bytes: hello});
 });
 
-test('of two processes of one sender, only that counts which is linked, whatever their incarnations', () => {
+test('of two processes of one sender, only the linked one counts, whatever their incarnations', () => {
 	const [original, copy] = [process(), process()];
 	const link: {instance?: string} = {};
 	const receiver = seal(other, {instanceOf: () => link.instance});
@@ -78,7 +78,7 @@ test('of two processes of one sender, only that counts which is linked, whatever
 	expect(receiver.open(sent)).toBe('replayed');
 });
 
-test('an earlier start of the sender is over for good, and so is a second start of the same number', () => {
+test('an earlier incarnation of the sender is refused, and so is a second process of the same incarnation', () => {
 	const receiver = seal(other);
 	const earlier = seal(one, {incarnation: 1});
 	const old = [earlier.seal(hello), earlier.seal(hello)];
@@ -90,7 +90,7 @@ test('an earlier start of the sender is over for good, and so is a second start 
 	expect(receiver.open(seal(one, {incarnation: 3}).seal(hello))).toMatchObject({from: one});
 });
 
-test('what did not open moves nothing: a forger cannot shut a sender out', () => {
+test('a forged datagram does not change the window, so it cannot shut out a sender', () => {
 	const receiver = seal(other);
 	const sender = seal(one);
 	receiver.open(sender.seal(hello));
@@ -108,7 +108,7 @@ test('our own datagrams, sent back to us, are refused', () => {
 	expect(sender.open(sender.seal(hello))).toBe('replayed');
 });
 
-test('two starts of a node share no key, and no two datagrams a nonce', () => {
+test('no two processes of a node share a key, and no two datagrams a nonce', () => {
 	const [a, b] = [seal(one).seal(hello), seal(one).seal(hello)];
 	expect(a.subarray(27).equals(b.subarray(27))).toBe(false);
 	const sender = seal(one);
@@ -180,15 +180,15 @@ async function opened(
 	};
 }
 
-test('over sockets: members hear one another, noise is counted and never answered', async () => {
+test('over sockets: members hear one another; other datagrams are counted and never answered', async () => {
 	const a = await opened(one);
 	const b = await opened(other);
-	const stranger = createSocket('udp4');
+	const outsider = createSocket('udp4');
 	let answers = 0;
-	stranger.on('message', () => answers++);
+	outsider.on('message', () => answers++);
 	const noise = (bytes: Buffer): Promise<void> =>
 		new Promise(resolve => {
-			stranger.send(bytes, b.at.port, '127.0.0.1', () => resolve());
+			outsider.send(bytes, b.at.port, '127.0.0.1', () => resolve());
 		});
 	for (let size = 0; size < 200; size++) await noise(Buffer.alloc(size, 1));
 	a.at.send(`127.0.0.1:${b.at.port}`, hello);
@@ -216,7 +216,7 @@ test('over sockets: members hear one another, noise is counted and never answere
 			onDatagram() {},
 		}),
 	).rejects.toMatchObject({code: 'port-in-use'});
-	stranger.close();
+	outsider.close();
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 	a.at.send(`127.0.0.1:${b.at.port}`, hello); // Closed: nothing happens.
 });
@@ -241,7 +241,7 @@ test('a cut silences datagrams in its direction only', async () => {
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
 
-test('a socket of v6 takes and sends v4 as well, one of v4 leaves v6 alone', async () => {
+test('an IPv6 socket receives and sends IPv4 as well, an IPv4 socket ignores IPv6', async () => {
 	const a = await opened(one, {host: '::'});
 	const b = await opened(other);
 	a.at.send(`127.0.0.1:${b.at.port}`, hello, other);
@@ -256,7 +256,7 @@ test('a socket of v6 takes and sends v4 as well, one of v4 leaves v6 alone', asy
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
 
-test('of a name with several addresses each is tried, until a datagram comes from one of them', async () => {
+test('the addresses of a name are used in turn, until a datagram arrives from one of them', async () => {
 	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
 	await names.resolve('peer');
 	const a = await opened(one, {names});
@@ -272,7 +272,7 @@ test('of a name with several addresses each is tried, until a datagram comes fro
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
 
-test('before a datagram has come, the address of the link is taken', async () => {
+test('before a datagram has arrived, the address of the link is used', async () => {
 	const names = new Names({lookup: async () => ['127.0.0.3', '127.0.0.2']});
 	await names.resolve('peer');
 	names.worked('peer', '127.0.0.2');

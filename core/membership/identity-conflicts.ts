@@ -1,29 +1,32 @@
 /**
-Two things that no healthy cluster has: another cluster of the same name that is heard, and a second process that uses
-the identity of a member. Each is reported when it is first seen, and counts as long as it was seen lately.
+Two misconfigurations that a healthy cluster does not have: another cluster of the same name on the network, and a
+second process that uses the identity of a member. Each one is reported as an event when it is first observed, and stays
+in the snapshot while it was observed lately.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
 
-export type SightingsOptions = {
+export type IdentityConflictsOptions = {
 	readonly cluster: string;
 	readonly clusterId: () => string;
 	readonly nowMs: () => number;
 	readonly emit: (event: BrokerEvent) => void;
 };
 
-/** A beacon of another cluster comes every second or so; a doubled process gives up, and must be noticed after that. */
+/**
+Beacons of another cluster arrive about once a second. A duplicate process stops, and must stay visible after that.
+*/
 const foreignMs = 10_000;
 const doubledMs = 60_000;
 const entriesMax = 64;
 
-export class Sightings {
-	readonly #options: SightingsOptions;
+export class IdentityConflicts {
+	readonly #options: IdentityConflictsOptions;
 	readonly #foreign = new Map<string, {readonly address: string; readonly atMs: number}>();
 	readonly #doubled = new Map<NodeId, {readonly address: string; readonly other: string; readonly atMs: number}>();
 
-	constructor(options: SightingsOptions) {
+	constructor(options: IdentityConflictsOptions) {
 		this.#options = options;
 	}
 

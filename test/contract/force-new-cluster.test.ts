@@ -1,6 +1,6 @@
 /**
-What a survivor's Raft log becomes: the same topics under another cluster with one voter, or, when the disk dies on the
-way, what it was.
+Forcing a new cluster from a survivor's Raft log keeps the topics under a new cluster id with one voter. If the disk
+dies on the way, the old state remains.
 */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -88,9 +88,9 @@ describe.each([
 	['entries alone', false],
 	['a snapshot and entries', true],
 ])('from %s', (_name, hasSnapshot) => {
-	test('tells what is there', async () => {
+	test('reports the state of the survivor', async () => {
 		const {store} = await reopened(await stopped(entries, hasSnapshot));
-		expect(surveySurvivor(store.recovered, c, bounds).remains).toEqual({
+		expect(surveySurvivor(store.recovered, c, bounds).report).toEqual({
 			node: c,
 			name: '',
 			address: '127.0.0.1:3',
@@ -106,7 +106,7 @@ describe.each([
 		});
 	});
 
-	test('keeps every entry, known to be agreed or not, for one voter of a new cluster', async () => {
+	test('keeps every entry, committed or not, for the only voter of a new cluster', async () => {
 		const disk = CrashDisk.of(await stopped(entries, hasSnapshot), {random: createRandom(1)});
 		const {store, log} = await open(disk);
 		await forceNewCluster(store, surveySurvivor(store.recovered, c, bounds), 'new');
@@ -162,9 +162,9 @@ describe.each([
 					} else {
 						seen.old++;
 						expect(isDone).toBe(false);
-						// What it may apply there has not grown.
+						// The committed entries are the same as before.
 						expect(recovered.hardState).toEqual({term: 2, vote: a, commit: 6});
-						expect(surveySurvivor(recovered, c, bounds).remains).toMatchObject({
+						expect(surveySurvivor(recovered, c, bounds).report).toMatchObject({
 							clusterId: former,
 							last: {term: 2, index: 9},
 						});
@@ -180,7 +180,7 @@ describe.each([
 	);
 });
 
-test('refuses who has nothing of a cluster, and who was taken out of it', async () => {
+test('refuses a node without cluster state, and a removed node', async () => {
 	const {store} = await reopened(await stopped([]));
 	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(
 		`Node ${c} holds nothing of its cluster yet: recover another survivor`,
@@ -223,7 +223,7 @@ describe('the folder', () => {
 		return identity.id;
 	}
 
-	test('is recovered, and found so', async () => {
+	test('is recovered, and opens as the new cluster', async () => {
 		const node = await make();
 		let clusterId: string;
 		{
@@ -236,7 +236,7 @@ describe('the folder', () => {
 		await expect(survey()).rejects.toThrow(`is the only voter of its cluster (${clusterId.slice(0, 8)}) already`);
 	});
 
-	test('that is none is refused, and not made', async () => {
+	test('that is no data folder is refused, and not created', async () => {
 		await expect(survey()).rejects.toMatchObject({
 			code: 'refused',
 			message: expect.stringContaining('is empty or not there') as string,
@@ -278,14 +278,14 @@ describe('the folder', () => {
 	);
 });
 
-test('is refused by the disk that is full, and changes nothing', async () => {
+test('fails on a full disk, and changes nothing', async () => {
 	const files = await stopped();
 	const disk = CrashDisk.of(files, {random: createRandom(1)});
 	const {store} = await open(disk);
 	const full = CrashDisk.of(files, {random: createRandom(1), failsAt: disk.calls.length + 1, code: 'ENOSPC'});
 	const {store: doomed} = await open(full);
 	await expect(forceNewCluster(doomed, surveySurvivor(doomed.recovered, c, bounds), 'new')).rejects.toThrow('ENOSPC');
-	expect(surveySurvivor((await reopened(full.contents())).store.recovered, c, bounds).remains).toEqual(
-		surveySurvivor(store.recovered, c, bounds).remains,
+	expect(surveySurvivor((await reopened(full.contents())).store.recovered, c, bounds).report).toEqual(
+		surveySurvivor(store.recovered, c, bounds).report,
 	);
 });

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {Doubles, type Process} from '../../../core/membership/doubles.ts';
+import {DuplicateProcesses, type Process} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
 
 const peer = '00000000000000aa' as NodeId;
@@ -8,22 +8,22 @@ const copy: Process = {instance: '2222222222222222', incarnation: 5, address: '1
 
 function setUp(agreed: Process | undefined) {
 	const state = {nowMs: 0, agreed, log: [] as string[]};
-	const doubles = new Doubles({
+	const duplicates = new DuplicateProcesses({
 		nowMs: () => state.nowMs,
 		agreed: () => state.agreed,
 		ask: (_peer, other) => state.log.push(`ask about ${other}`),
 		drop: () => state.log.push('drop'),
 		found: (_id, kept, refused) => state.log.push(`${kept} is kept, ${refused} is refused`),
 	});
-	return {state, doubles};
+	return {state, duplicates};
 }
 
 describe('a process that calls under the id of a linked peer', () => {
-	test('is refused when the linked process answers, and both are named', () => {
-		const {state, doubles} = setUp(original);
-		expect(doubles.judge(peer, copy, original).type).toBe('wait');
-		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original)).toEqual({
+	test('is refused when the linked process answers, and both are reported', () => {
+		const {state, duplicates} = setUp(original);
+		expect(duplicates.judge(peer, copy, original).type).toBe('wait');
+		duplicates.answered(peer);
+		expect(duplicates.judge(peer, copy, original)).toEqual({
 			type: 'refuse',
 			reason: expect.stringMatching(
 				/runs at 10\.0\.0\.1:5000 already: this process, at 10\.0\.0\.9:5000, uses a copy/,
@@ -34,44 +34,44 @@ describe('a process that calls under the id of a linked peer', () => {
 	});
 
 	test('takes the place of a process that does not answer for a second', () => {
-		const {state, doubles} = setUp(original);
-		doubles.judge(peer, copy, original);
+		const {state, duplicates} = setUp(original);
+		duplicates.judge(peer, copy, original);
 		state.nowMs = 999;
-		expect(doubles.judge(peer, copy, original).type).toBe('wait');
+		expect(duplicates.judge(peer, copy, original).type).toBe('wait');
 		state.nowMs = 1000;
-		expect(doubles.judge(peer, copy, original)).toEqual({type: 'take'});
+		expect(duplicates.judge(peer, copy, original)).toEqual({type: 'take'});
 		expect(state.log).toEqual(['ask about 10.0.0.9:5000', 'drop']);
 	});
 
-	test('waits while it is not agreed which of the two is kept', () => {
-		const {state, doubles} = setUp(undefined);
-		doubles.judge(peer, copy, original);
-		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original).type).toBe('wait');
+	test('waits until the cluster has agreed on one of the two', () => {
+		const {state, duplicates} = setUp(undefined);
+		duplicates.judge(peer, copy, original);
+		duplicates.answered(peer);
+		expect(duplicates.judge(peer, copy, original).type).toBe('wait');
 		expect(state.log.at(-1)).toBe('10.0.0.1:5000 is kept, 10.0.0.9:5000 is refused');
 	});
 
-	test('is taken when it is the one that the cluster agreed on: the linked one was cut off meanwhile', () => {
-		const {state, doubles} = setUp(copy);
-		doubles.judge(peer, copy, original);
-		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original)).toEqual({type: 'take'});
+	test('is accepted when the cluster agreed on it: the linked process was cut off meanwhile', () => {
+		const {state, duplicates} = setUp(copy);
+		duplicates.judge(peer, copy, original);
+		duplicates.answered(peer);
+		expect(duplicates.judge(peer, copy, original)).toEqual({type: 'take'});
 		expect(state.log.slice(1)).toEqual(['10.0.0.9:5000 is kept, 10.0.0.1:5000 is refused', 'drop']);
 	});
 
-	test('is judged by an answer to this question, not by one to an earlier process', () => {
-		const {state, doubles} = setUp(original);
-		doubles.judge(peer, copy, {...original, instance: '3333333333333333'});
-		doubles.answered(peer);
-		expect(doubles.judge(peer, copy, original).type).toBe('wait');
+	test('is judged by the answer of the process that is linked now, not of an earlier one', () => {
+		const {state, duplicates} = setUp(original);
+		duplicates.judge(peer, copy, {...original, instance: '3333333333333333'});
+		duplicates.answered(peer);
+		expect(duplicates.judge(peer, copy, original).type).toBe('wait');
 		expect(state.log).toHaveLength(2);
 	});
 });
 
 describe('a process that calls while no other one of its node is linked', () => {
 	const judged = (caller: Process, agreed: Process | undefined): unknown =>
-		setUp(agreed).doubles.judge(peer, caller, undefined);
-	test('is refused when the cluster agreed on another one of its incarnation or a later one: that may have crashed', () => {
+		setUp(agreed).duplicates.judge(peer, caller, undefined);
+	test('is refused when the cluster agreed on a process of the same or a later incarnation, which may have crashed', () => {
 		for (const incarnation of [4, 3]) {
 			expect(judged({...copy, incarnation}, original)).toEqual({
 				type: 'refuse',
@@ -81,7 +81,7 @@ describe('a process that calls while no other one of its node is linked', () => 
 		}
 	});
 
-	test('is taken when it is the agreed one, can become it, or none is agreed', () => {
+	test('is accepted when it is the agreed process, can become it, or none is agreed', () => {
 		expect([
 			judged(original, original),
 			judged({...copy, incarnation: 5}, original),

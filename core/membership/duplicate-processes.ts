@@ -1,54 +1,54 @@
 /**
-Two processes with one identity: somebody copied a data folder. A second one must be refused before it can publish, and
-both sides must be told; but a process that was restarted, and whose former connection has not been found dead yet,
-looks the same. So the process that is linked is asked. If it answers, both run. If it stays silent, it is gone and the
-caller takes its place.
+Detects two processes with one identity, which happens when a data folder is copied. The second process must be refused
+before it can publish, and both sides must be informed. A process that was restarted while its former connection has not
+timed out yet looks the same. So the linked process is asked whether it still runs. If it answers, both run. If it stays
+silent, it is gone and the caller takes its place.
 
-Which of two that run is kept is agreed: the instance that the cluster has recorded for the node (`claim`). Before that,
-neither can publish, and both wait. A process that the agreement has passed over is refused also while no other one is
-linked: the agreed one may have crashed, and that must not look undone.
+Raft agrees which of two running processes is kept: the instance that the cluster recorded for the node (`claim.ts`).
+Until then neither can publish, and both wait. A process that lost the claim is refused even while no other one is
+linked: the agreed process may have crashed, and its claim must not be undone by that.
 */
 import type {NodeId} from '../message.ts';
 
-/** One process of a node, by its hello. */
+/** One process of a node, as described by its hello. */
 export type Process = {readonly instance: string; readonly incarnation: number; readonly address: string};
 export type Judgement =
 	| {readonly type: 'take'}
-	/** Call again: it is not known yet. */
+	/** Not decided yet: the caller is to try again. */
 	| {readonly type: 'wait'; readonly reason: string}
-	/** It is a second process, and is to stop. */
+	/** The caller is a second process, and must stop. */
 	| {readonly type: 'refuse'; readonly reason: string; readonly incarnation: number};
-export type DoublesOptions = {
+export type DuplicateProcessesOptions = {
 	readonly nowMs: () => number;
 	/** The process that the cluster has agreed on for the node; `undefined` when there is none. */
 	readonly agreed: (id: NodeId) => Pick<Process, 'instance' | 'incarnation'> | undefined;
-	/** Ask the process that is linked whether it runs. `other`: where the caller is. */
+	/** Asks the linked process whether it still runs. `other`: the address of the caller. */
 	readonly ask: (peer: NodeId, other: string) => void;
-	/** Close the link to the process that is linked. */
+	/** Closes the link to the linked process. */
 	readonly drop: (peer: NodeId, why: string) => void;
-	/** Two processes of this node run. */
+	/** Reports that two processes of this node run. */
 	readonly found: (id: NodeId, kept: string, refused: string) => void;
 };
 
-/** A process that does not answer for so long is gone. Longer than a stall of an event loop that is to be expected. */
+/** A process that does not answer for this long counts as gone. Longer than an expected stall of the event loop. */
 const answerMs = 1000;
 const askedMax = 256;
 
-export class Doubles {
-	readonly #options: DoublesOptions;
-	/** Linked processes that were asked, and whether they answered since. */
+export class DuplicateProcesses {
+	readonly #options: DuplicateProcessesOptions;
+	/** Linked processes that were asked, and whether they have answered. */
 	readonly #asked = new Map<NodeId, {readonly instance: string; readonly atMs: number; isAnswered: boolean}>();
 
-	constructor(options: DoublesOptions) {
+	constructor(options: DuplicateProcessesOptions) {
 		this.#options = options;
 	}
 
 	/**
-	A process calls under the id of a peer. `linked`: another process that the peer is linked to, if there is one.
+	Decides about a caller that uses the id of a peer. `linked`: the other process that the peer is linked to, if any.
 	*/
 	judge(peer: NodeId, caller: Process, linked: Process | undefined): Judgement {
 		const {nowMs, agreed, ask, drop, found} = this.#options;
-		if (!linked) return this.#judgeAlone(peer, caller);
+		if (!linked) return this.#judgeUnlinked(peer, caller);
 		const asked = this.#asked.get(peer);
 		if (asked?.instance !== linked.instance) {
 			if (this.#asked.size >= askedMax) this.#asked.clear();
@@ -72,7 +72,7 @@ export class Doubles {
 			return {type: 'take'};
 		}
 
-		this.#asked.delete(peer); // The next call is judged anew.
+		this.#asked.delete(peer); // The next call starts a new question.
 		const kept = agreed(peer);
 		if (kept?.instance === caller.instance) {
 			found(peer, caller.address, linked.address);
@@ -93,8 +93,10 @@ export class Doubles {
 				};
 	}
 
-	/** A claim counts only with a later incarnation than the agreed one: this process could never be confirmed. */
-	#judgeAlone(peer: NodeId, {instance, incarnation, address}: Process): Judgement {
+	/**
+	A claim counts only with a later incarnation than the agreed one, so an older process could never be confirmed.
+	*/
+	#judgeUnlinked(peer: NodeId, {instance, incarnation, address}: Process): Judgement {
 		const kept = this.#options.agreed(peer);
 		if (!kept || kept.instance === instance || incarnation > kept.incarnation) return {type: 'take'};
 		return {
@@ -104,7 +106,7 @@ export class Doubles {
 		};
 	}
 
-	/** The linked process of this peer runs. */
+	/** The linked process of this peer answered: it runs. */
 	answered(peer: NodeId): void {
 		const asked = this.#asked.get(peer);
 		if (asked) asked.isAnswered = true;

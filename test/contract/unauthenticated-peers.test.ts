@@ -1,6 +1,5 @@
 /**
-What a listener does with those who are not of its cluster, or only pretend to be: nothing, within bounds, and one clear
-line.
+A listener gives unauthenticated peers nothing, bounds their number, and reports each with one clear line.
 */
 import net, {type Socket} from 'node:net';
 import {Duplex} from 'node:stream';
@@ -12,7 +11,7 @@ import {createTransport} from '../../core/io/net/transport.ts';
 import {deriveKeys} from '../../core/wire/seal.ts';
 import {closing, hello, listening, secret, side, type Settings, type Side} from './support/channel-sides.ts';
 
-/** The error of the one who called, and the lines of the one who was called. */
+/** The error of the dialer, and the lines that the listener reports. */
 async function mismatch(
 	called: Settings,
 	caller: Settings,
@@ -29,7 +28,7 @@ async function mismatch(
 	return {error, server};
 }
 
-/** Turns of the event loop until it holds. */
+/** Waits until the condition holds. */
 async function gone(isSo: () => boolean): Promise<void> {
 	while (!isSo()) await new Promise(resolve => setImmediate(resolve));
 }
@@ -47,7 +46,7 @@ function answers(socket: Socket): Promise<Buffer> {
 test.each([
 	['with TLS', true],
 	['without', false],
-])('another secret is told on both sides, %s', async (_name, enableEncryption) => {
+])('another secret is reported on both sides, %s', async (_name, enableEncryption) => {
 	const {error, server} = await mismatch({enableEncryption}, {enableEncryption, secret: Buffer.alloc(32, 8)});
 	expect(error).toMatchObject({
 		code: 'not-authenticated',
@@ -59,7 +58,7 @@ test.each([
 	expect(server.options.refusals.of('not-authenticated')).toBe(1);
 });
 
-test('a wrong secret is told as such every time, not as a lost connection', async () => {
+test('a wrong secret is always reported as such, not as a lost connection', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const {transport} = side(createTransport, {secret: Buffer.alloc(32, 8)});
@@ -71,7 +70,7 @@ test('a wrong secret is told as such every time, not as a lost connection', asyn
 	);
 });
 
-test('another cluster is told on both sides, with TLS and without', async () => {
+test('another cluster is reported on both sides, with TLS and without', async () => {
 	const secure = await mismatch({cluster: 'here'}, {cluster: 'there'});
 	expect(secure.error).toMatchObject({
 		code: 'refused',
@@ -144,7 +143,7 @@ test.each([
 		'has enable_node_auth=false, this node has true',
 	],
 ])(
-	'flags that differ are named on both sides: %s',
+	'different flags are reported on both sides: %s',
 	async (_name, called: Settings, caller: Settings, callerLine, calledLine) => {
 		const {error, server} = await mismatch(called, caller);
 		expect(error.code).toBe('refused');
@@ -158,12 +157,12 @@ test('plain text and random bytes get no answer from a node with encryption', as
 	const server = side(createTransport, {limits: {handshakeMs: 300}});
 	await using listener = await listening(server);
 	const kin = side(createTransport, {secret: Buffer.alloc(32, 9), enableEncryption: false});
-	// A hello in plain text under another secret is a stranger's, too.
+	// A plain-text hello under another secret is unauthenticated, too.
 	const refused = await kin.transport
 		.dial(listener.address, {hello, timeoutMs: 3000})
 		.catch((error: unknown) => error as DapssError);
 	expect(refused).toMatchObject({code: 'unreachable'});
-	const strangers: readonly Buffer[] = [
+	const unauthenticated: readonly Buffer[] = [
 		Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
 		Buffer.from([0, 0, 0, 5, 0, 1, 2, 3, 4]),
 		Buffer.from([0xff, 0xff, 0xff, 0xff, 0]),
@@ -179,7 +178,7 @@ test('plain text and random bytes get no answer from a node with encryption', as
 			),
 		),
 	];
-	for (const bytes of strangers) {
+	for (const bytes of unauthenticated) {
 		const socket = net.connect(listener.port, '127.0.0.1');
 		socket.write(bytes);
 		expect((await answers(socket)).length).toBe(0);
@@ -187,11 +186,11 @@ test('plain text and random bytes get no answer from a node with encryption', as
 
 	expect(listener.unauthenticated).toBe(0);
 	const {refusals} = server.options;
-	expect(refusals.of('plaintext') + refusals.of('handshake-timeout')).toBe(strangers.length + 1);
+	expect(refusals.of('plaintext') + refusals.of('handshake-timeout')).toBe(unauthenticated.length + 1);
 	expect(server.problems).toEqual([]);
 });
 
-test('a thousand half-open connections hold a bounded place, and a good peer gets in', async () => {
+test('a thousand half-open connections use bounded resources, and an honest peer connects', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const sockets: Socket[] = [];
@@ -204,7 +203,7 @@ test('a thousand half-open connections hold a bounded place, and a good peer get
 				(_, index) =>
 					new Promise<void>(resolve => {
 						const socket = net.connect(listener.port, '127.0.0.1', () => {
-							// Begins as TLS, and stops there.
+							// Starts like TLS, then stops.
 							if (index % 2 === 0) socket.write(Buffer.from([0x16, 3, 1, 2, 0, 1]));
 							resolve();
 						});
@@ -226,12 +225,12 @@ test('a thousand half-open connections hold a bounded place, and a good peer get
 	for (const socket of sockets) socket.destroy();
 });
 
-test('a stranger that says nothing is closed in time', async () => {
+test('a silent unauthenticated connection is closed in time', async () => {
 	const server = side(createTransport, {limits: {handshakeMs: 100}});
 	await using listener = await listening(server);
 	const silent = net.connect(listener.port, '127.0.0.1');
 	expect((await answers(silent)).length).toBe(0);
-	// One that has the secret, and then says nothing.
+	// A peer that has the secret, and then stays silent.
 	const keys = deriveKeys({secret, cluster: 'dapss'});
 	const idle = tls.connect({
 		host: '127.0.0.1',
@@ -246,7 +245,7 @@ test('a stranger that says nothing is closed in time', async () => {
 	expect(listener.unauthenticated + listener.connections).toBe(0);
 });
 
-test('connections have a bound', async () => {
+test('the number of connections is bounded', async () => {
 	const server = side(createTransport, {limits: {connections: 3}});
 	await using listener = await listening(server, {
 		onChannel(channel) {
@@ -267,7 +266,7 @@ test('connections have a bound', async () => {
 	(await caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).close('done');
 });
 
-test('a session ticket opens nothing', async () => {
+test('a session ticket is useless', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const keys = deriveKeys({secret, cluster: 'dapss'});
@@ -289,7 +288,7 @@ test('a session ticket opens nothing', async () => {
 	expect(error.code).toContain('ALERT_HANDSHAKE_FAILURE');
 });
 
-test('strangers cannot fill the log of people', async () => {
+test('unauthenticated peers cannot flood the log', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	for (let round = 0; round < 20; round++) {
@@ -331,9 +330,9 @@ test('older TLS and other ciphers are refused', async () => {
 	expect(listener.connections).toBe(0);
 });
 
-test('a server without the secret is not taken for a node', async () => {
-	// It refuses the key and offers nothing; and one with another key.
-	const strangers = [
+test('a server without the secret is not mistaken for a node', async () => {
+	// One server refuses the key and offers nothing; another has another key.
+	const unauthenticated = [
 		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => null}),
 		tls.createServer({
 			minVersion: 'TLSv1.3',
@@ -341,7 +340,7 @@ test('a server without the secret is not taken for a node', async () => {
 			pskCallback: () => Buffer.alloc(32, 5),
 		}),
 	];
-	for (const [index, server] of strangers.entries()) {
+	for (const [index, server] of unauthenticated.entries()) {
 		server.on('tlsClientError', () => {});
 		await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
 		const {port} = server.address() as net.AddressInfo;
@@ -351,7 +350,7 @@ test('a server without the secret is not taken for a node', async () => {
 	}
 });
 
-test('a call to one that takes connections and says nothing ends in time, and says so', async () => {
+test('a call to a silent listener ends in time, with that reason', async () => {
 	const silent = net.createServer(() => {});
 	await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
 	const {port} = silent.address() as net.AddressInfo;
@@ -363,7 +362,7 @@ test('a call to one that takes connections and says nothing ends in time, and sa
 	silent.close();
 });
 
-test('frames before the handshake are small', async () => {
+test('frames before the handshake has finished are small', async () => {
 	const server = side(createTransport, {enableEncryption: false});
 	await using listener = await listening(server);
 	const socket = net.connect(listener.port, '127.0.0.1');
@@ -372,7 +371,7 @@ test('frames before the handshake are small', async () => {
 	expect(server.options.refusals.of('malformed')).toBe(1);
 });
 
-test('a peer that takes nothing is let go', async () => {
+test('a peer that accepts no data is dropped', async () => {
 	const {options} = side(createTransport, {});
 	const socket = new Duplex({read() {}, write() {}}); // Never done with the first write.
 	const channel = new SocketChannel({

@@ -1,6 +1,6 @@
 /**
-What a node finds of itself on a disk that rots, and that dies while the damaged files are moved aside: never the old id
-with an emptied Raft log, never a new cluster.
+The state of a node is opened from a damaged disk, and from a disk that dies while damaged files are moved aside. The
+node never keeps its old id with an emptied Raft log, and never founds a new cluster.
 */
 import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -23,10 +23,10 @@ const peer = 'aaaaaaaaaaaaaaaa' as NodeId;
 const clusterId = 'c1';
 const topic = 't' as Topic;
 let path: string;
-/** Those of processes that ended, too: the test's own process closes their files. */
+/** All logs, also those of simulated processes that ended: the test closes their files. */
 const logs: Log[] = [];
 beforeEach(() => {
-	path = mkdtempSync(join(tmpdir(), 'dapss-home-'));
+	path = mkdtempSync(join(tmpdir(), 'dapss-state-'));
 	chmodSync(path, 0o700);
 });
 afterEach(async () => {
@@ -34,7 +34,7 @@ afterEach(async () => {
 	rmSync(path, {recursive: true, force: true});
 });
 
-/** @param calls so many of the calls that change the folder are carried out; then the process ends. */
+/** @param calls number of calls that change the folder before the simulated process ends */
 function ioOf(folder: NodeFiles, calls = Infinity): NodeStateIo {
 	let left = calls;
 	const spend = (): void => {
@@ -74,7 +74,7 @@ function openIt(calls?: number): Promise<OpenedNodeState> {
 	return openNodeState(ioOf(new NodeFiles(realFiles, path), calls), address);
 }
 
-/** A member of a cluster of two, with a subscription. Its id. */
+/** Creates a member of a cluster of two, with a subscription. Resolves with its id. */
 async function member(): Promise<NodeId> {
 	const folder = new NodeFiles(realFiles, path);
 	const {state, store} = await openNodeState(ioOf(folder), address);
@@ -138,7 +138,7 @@ function flip(name: string, at: number): void {
 
 const raftLog = 'raft/0000000000000000.log';
 
-test('what is whole is opened as it is, again and again', async () => {
+test('intact state is opened unchanged, at each start', async () => {
 	const id = await member();
 	for (let start = 0; start < 2; start++) {
 		const {state, store, quarantined} = await openIt();
@@ -153,7 +153,7 @@ test('what is whole is opened as it is, again and again', async () => {
 	}
 });
 
-test('a damaged Raft log is set aside as it is, and the node has a new id, its cluster, its topics and its peers', async () => {
+test('a damaged Raft log is set aside unchanged, and the node gets a new id and keeps its cluster, topics and peers', async () => {
 	const id = await member();
 	flip(raftLog, 150);
 	const damaged = readFileSync(join(path, raftLog));
@@ -183,7 +183,7 @@ test.each([
 	['damaged', () => flip('node.json', -40)],
 	['no JSON', () => writeFileSync(join(path, 'node.json'), '{"ver')],
 	['gone', () => rmSync(join(path, 'node.json'))],
-])('when node.json is %s, the Raft log tells where the cluster is', async (_name, damage) => {
+])('when node.json is %s, the cluster is found from the Raft log', async (_name, damage) => {
 	const id = await member();
 	damage();
 	const {state, quarantined} = await openIt();
@@ -198,14 +198,14 @@ test.each([
 	expect(state.identity.id).not.toBe(id);
 });
 
-test('a Raft log that is gone is missed, by one that was a member', async () => {
+test('a missing Raft log is detected if the node was a member', async () => {
 	await openIt();
 	const id = await member();
 	rmSync(join(path, 'raft'), {recursive: true});
 	expect((await openIt()).quarantined).toMatchObject({problem: 'the Raft log is missing', formerId: id});
 });
 
-test('a process that ends at any moment of the move leaves what the next one finishes', async () => {
+test('a move that is interrupted at any call is completed at the next start', async () => {
 	for (let calls = 0; ; calls++) {
 		rmSync(path, {recursive: true});
 		const id = await member();
@@ -256,7 +256,7 @@ test('a node that left starts under a new id with its topics, as often as it lea
 	}
 });
 
-test('a node that only asked to leave is opened as it is', async () => {
+test('a node that only asked to leave is opened unchanged', async () => {
 	const id = await member();
 	const {state: before} = await openIt();
 	await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: 'asked'}));
@@ -264,7 +264,7 @@ test('a node that only asked to leave is opened as it is', async () => {
 	expect([state.identity.id, state.left, store.isEmpty]).toEqual([id, 'asked', false]);
 });
 
-test('a process that ends while the files of a node that left are moved leaves what the next one finishes', async () => {
+test('an interrupted move of the files of a node that left is completed at the next start', async () => {
 	for (let calls = 0; ; calls++) {
 		rmSync(path, {recursive: true});
 		const id = await member();
@@ -284,7 +284,7 @@ test('a process that ends while the files of a node that left are moved leaves w
 	}
 });
 
-test('a disk that goes on rotting is refused in the end, and nothing is touched', async () => {
+test('after eight quarantines a damaged disk is refused, and nothing changes', async () => {
 	for (let round = 0; round < 9; round++) {
 		await member();
 		flip(raftLog, 150);
@@ -300,7 +300,7 @@ test('a disk that goes on rotting is refused in the end, and nothing is touched'
 	expect(readFileSync(join(path, 'node.json'))).toEqual(before);
 });
 
-test('a folder of the first version, without a checksum, is no damaged one', async () => {
+test('a folder of version 1, without a checksum, does not count as damaged', async () => {
 	const id = await member();
 	const {
 		members: _members,
@@ -316,7 +316,7 @@ test('a folder of the first version, without a checksum, is no damaged one', asy
 	expect((await openIt()).quarantined).toMatchObject({formerId: id});
 });
 
-test('no flipped bit of node.json passes for the truth', () => {
+test('every flipped bit of node.json is detected', () => {
 	const state = {
 		...freshState(),
 		incarnation: 12,
