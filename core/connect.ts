@@ -3,7 +3,16 @@ A `Broker` over a link to a node that runs elsewhere: one that is named, or one 
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from './broker.ts';
+import {
+	expectNone,
+	problemsOf,
+	secretProblems,
+	unknownText,
+	withCanonicalAddresses,
+	withDefaults,
+} from './config-schema.ts';
 import {defaults, type Config} from './config.ts';
+import {clientSecret} from './default-files.ts';
 import {DapssError} from './errors.ts';
 import {connectToFound, type Chosen, type FindOptions} from './find.ts';
 import {systemClock} from './io/clock.ts';
@@ -14,19 +23,41 @@ import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
 import {version} from './version.ts';
 
-export type ConnectOptions = Pick<
-	Config,
-	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
-> & {
+/** What `connect` and `follow` take: whatever differs from the defaults. */
+export type ConnectOptions = {
 	/**
 	`host:port` each; tried in this order. Without any a node is found: on this machine, else on the local network.
 	*/
 	readonly servers?: readonly string[];
+	/** Name of the cluster. @default 'dapss' */
+	readonly cluster?: string;
+	/** The cluster secret: at least 32 bytes. @default that of `secretFile` */
+	readonly secret?: Uint8Array;
+	/**
+	A file with the cluster secret, instead of `secret`.
+	@default the cluster's secret file of this user (Linux: `~/.config/dapss/CLUSTER.secret`)
+	*/
+	readonly secretFile?: string;
+	/** As the nodes have it. @default true */
+	readonly enableNodeAuth?: boolean;
+	/** As the nodes have it. @default true */
+	readonly enableMessageSigning?: boolean;
+	/** As the nodes have it. @default true */
+	readonly enableEncryption?: boolean;
+	/** How the local network is searched when no server is named and no node runs here. */
 	readonly find?: FindOptions;
-	/** For one server. @default 3000 */
+	/** For one server, milliseconds. @default 3000 */
 	readonly timeoutMs?: number;
-	readonly limits?: Config['limits'];
+	readonly limits?: Partial<Config['limits']>;
 };
+
+/** The same, complete. */
+export type ConnectSettings = Pick<
+	Config,
+	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
+> &
+	Omit<ConnectOptions, 'limits' | 'secretFile'> & {readonly limits?: Config['limits']};
+
 /** `chosen`: the node that was found on the network. */
 export type Reached = {readonly server: string; readonly chosen?: Chosen};
 
@@ -45,14 +76,28 @@ const olderToleratedBytes = 128 * 1024 * 1024;
 const startingMs = 100;
 
 /**
-Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is
-starting is waited for, as long as `timeoutMs`, when no other answers.
-@throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
+Connect to a node: to the first of the servers that answers. One that hangs up in the handshake is called again. One that
+is starting is waited for, as long as `timeoutMs`, when no other answers.
+
+```ts
+await using broker = await connect('10.0.0.1:5000,10.0.0.2:5000');
+```
+
+@param options addresses with commas between them, or settings. Without servers a node is found: on this machine, else on
+the local network.
+@throws `config`; `unreachable`, `not-authenticated` or `refused`, as the last server answered
 */
-export async function connect(options: ConnectOptions): Promise<Broker & Reached> {
+export async function connect(options: string | ConnectOptions = {}): Promise<Broker & Reached> {
+	return connectWith(completeConnect(options));
+}
+
+/** As `connect`, with settings that were checked. */
+export async function connectWith(options: ConnectSettings): Promise<Broker & Reached> {
 	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
 	if (servers.length === 0)
-		return connectToFound({...options, ...options.find, timeoutMs}, found => connect({...options, servers: found}));
+		return connectToFound({...options, ...options.find, timeoutMs}, found =>
+			connectWith({...options, servers: found}),
+		);
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown;
@@ -101,4 +146,56 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 				throw error;
 		}
 	}
+}
+
+/** Every setting of a node may be given too, so that a program can pass its configuration on; most mean nothing here. */
+const optionNames = ['servers', 'find', 'timeoutMs', 'secretFile', 'data', 'secret', ...Object.keys(defaults)];
+
+/**
+The settings of a client: what is given, over the defaults.
+@throws `config`, with a line for every problem, or what is wrong with the secret file
+*/
+export function completeConnect(given: string | ConnectOptions): ConnectSettings {
+	const options: ConnectOptions = typeof given === 'string' ? {servers: given.split(',')} : given;
+	const {servers = [], secret, secretFile, find, timeoutMs = connectMs} = options;
+	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = options;
+	const tunables = withCanonicalAddresses(
+		withDefaults({
+			cluster,
+			enableNodeAuth,
+			enableMessageSigning,
+			enableEncryption,
+			limits,
+			discovery: find?.discovery,
+			bootstrap: typeof given === 'string' ? withoutBlanks(servers) : servers,
+		}),
+	);
+	expectNone([
+		...Object.keys(options)
+			.filter(name => !optionNames.includes(name))
+			.map(name => ({setting: name, message: unknownText(name, optionNames)})),
+		...problemsOf(tunables).map(({setting, message}) => ({
+			setting: setting.replace(/^bootstrap/, 'servers').replace(/^discovery/, 'find.discovery'),
+			message,
+		})),
+		...secretProblems({secret, secretFile}, true),
+		...(timeoutMs >= 0 ? [] : [{setting: 'timeoutMs', message: `Expected milliseconds, got ${String(timeoutMs)}`}]),
+	]);
+	return {
+		cluster: tunables.cluster,
+		enableNodeAuth: tunables.enableNodeAuth,
+		enableMessageSigning: tunables.enableMessageSigning,
+		enableEncryption: tunables.enableEncryption,
+		limits: tunables.limits,
+		servers: tunables.bootstrap,
+		secret: secret ?? clientSecret(tunables.cluster, secretFile),
+		timeoutMs,
+		...(find && {find}),
+	};
+}
+
+/** The addresses of a list; a list of commas alone names none, and is refused. */
+function withoutBlanks(texts: readonly string[]): readonly string[] {
+	const named = texts.map(text => text.trim()).filter(text => text !== '');
+	return named.length > 0 ? named : texts;
 }

@@ -9,11 +9,23 @@ import type {Config} from './config.ts';
 import {defaults} from './config.ts';
 import {DapssError, NoneFoundError} from './errors.ts';
 import {listNodes} from './io/files/registry.ts';
-import type {HeardNode} from './io/net/heard-nodes.ts';
 import {openNodeSearch, type NodeSearch} from './io/net/node-search.ts';
 import {deriveKeys} from './wire/seal.ts';
 
-export type {HeardNode} from './io/net/heard-nodes.ts';
+/** A node that was heard on the local network. */
+export type HeardNode = {
+	/** `host:port`. */
+	readonly address: string;
+	/** 16 hexadecimal digits. */
+	readonly id: string;
+	/** Empty while the node belongs to no cluster. */
+	readonly clusterId: string;
+	/** Empty when the node has none, or is of an earlier version. */
+	readonly name: string;
+	readonly isMember: boolean;
+	/** Of the topics that were asked for, those that it subscribes to. */
+	readonly subscribes: readonly string[];
+};
 
 /** How the local network is searched. */
 export type FindOptions = {

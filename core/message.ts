@@ -134,6 +134,7 @@ export function isNodeId(text: unknown): text is NodeId {
 The bytes of a batch without its signature; with `signed`, room for it is left at the end and the flag is set.
 
 `bodies` are copied once, here, into the buffer that travels.
+@internal
 */
 export function encodeBatch(
 	header: Omit<BatchHeader, 'count'>,
@@ -219,6 +220,7 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 /**
 The header of a batch that lies at `at` and was judged before (`decodeBatch`) it was stored under a checksum: the
 lengths are not walked again. `undefined` when it is none of this version.
+@internal
 */
 export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | undefined {
 	if (bytes.length < at + headerBytes || bytes[at] !== batchVersion) return undefined;
