@@ -51,7 +51,7 @@ export type ConnectOptions = {
 	readonly limits?: Partial<Config['limits']>;
 };
 
-/** The same, complete. */
+/** The same, complete. @internal */
 export type ConnectSettings = Pick<
 	Config,
 	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
@@ -91,7 +91,7 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Br
 	return connectWith(completeConnect(options));
 }
 
-/** As `connect`, with settings that were checked. */
+/** As `connect`, with settings that were checked. @internal */
 export async function connectWith(options: ConnectSettings): Promise<Broker & Reached> {
 	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
 	if (servers.length === 0)
@@ -154,6 +154,7 @@ const optionNames = ['servers', 'find', 'timeoutMs', 'secretFile', 'data', 'secr
 /**
 The settings of a client: what is given, over the defaults.
 @throws `config`, with a line for every problem, or what is wrong with the secret file
+@internal
 */
 export function completeConnect(given: string | ConnectOptions): ConnectSettings {
 	const options: ConnectOptions = typeof given === 'string' ? {servers: given.split(',')} : given;

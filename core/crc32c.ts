@@ -17,7 +17,7 @@ export const crc32c: Crc32c = native() ?? crc32cInJavaScript;
 /** Required, not imported: a module that awaits at its top level cannot be required by programs in CommonJS. */
 function native(): Crc32c | undefined {
 	try {
-		return (createRequire(import.meta.url)('@node-rs/crc32') as typeof import('@node-rs/crc32')).crc32c;
+		return (createRequire(import.meta.url)('@node-rs/crc32') as {readonly crc32c: Crc32c}).crc32c;
 	} catch {
 		return undefined; // No binding for this platform.
 	}

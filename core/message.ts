@@ -19,7 +19,11 @@ receiver that subscribed at Lamport time L recognise the first batch after L wit
 */
 
 declare const brand: unique symbol;
-type Id<Name extends string> = string & {readonly [brand]: Name};
+/** Never a value. An interface, because declarations can name one and cannot name a private symbol. */
+export interface Brand<Name extends string> {
+	readonly [brand]: Name;
+}
+type Id<Name extends string> = string & Brand<Name>;
 
 /** 16 lower-case hexadecimal digits: the first 8 bytes of SHA-256 over the node's public key. Never an address. */
 export type NodeId = Id<'NodeId'>;

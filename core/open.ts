@@ -81,7 +81,7 @@ export async function openBroker(options: BrokerOptions = {}): Promise<OpenBroke
 	}
 }
 
-/** Let a console or client in this process, or another thread of it, use a node over a pipe. */
+/** Let a console or client in this process, or another thread of it, use a node over a pipe. @internal */
 export function serveOver(broker: Broker, pipe: Pipe): void {
 	serve(broker as ServedBroker, pipe, () => undefined);
 }

@@ -4,4 +4,4 @@ part of the bundle, whose chunks come first.
 */
 import './expect-node.mjs';
 
-export * from '../dist/index.js';
+export * from '../dist/library.js';
