@@ -4,6 +4,8 @@ The library: what `import … from 'dapss-tui'` gives.
 `openBroker` runs a node in this process. `connect` is a client of a node that runs elsewhere; `follow` is a client that
 reconnects by itself. All three give a `Broker`. `docs/library.md` is the guide.
 */
+// A program that is compiled for an older target has no `AsyncDisposable` of its own.
+/// <reference lib="esnext.disposable" preserve="true" />
 export type {From, TopicPosition} from './position.ts';
 export type {
 	Broker,

@@ -92,8 +92,8 @@ describe('in TypeScript', () => {
 		for (const [name, text] of programs) if (name.endsWith('.ts')) writeFileSync(join(at, name), text);
 		const compilerOptions = {
 			module: 'nodenext',
-			target: 'es2024',
-			lib: ['es2024', 'esnext.disposable'],
+			target: 'es2022',
+			lib: ['es2022'],
 			types: ['node'],
 			strict: true,
 			noUncheckedIndexedAccess: true,
