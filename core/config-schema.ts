@@ -1,6 +1,6 @@
 /**
-The bounds of `Config`, checked. Whatever comes from a file, the environment, a flag or a program goes through here
-before a node sees it; all problems are told at once, each with the setting, what was expected and what was found.
+Checks the bounds of `Config`. Settings from a file, the environment, a flag or a program pass here before a node uses
+them. All problems are reported at once, each with the setting, the expected value and the value that was found.
 */
 import leven from 'leven';
 import * as v from 'valibot';
@@ -22,6 +22,7 @@ import {problemOfName} from './node-name.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
+/** The settings that have defaults here. */
 export type Tunables = Omit<Config, 'data' | 'secret'>;
 
 const KiB = 1024;
@@ -53,7 +54,7 @@ const topicName = v.custom<string>(
 		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
 	},
 );
-/** A text that `problem` finds nothing wrong with; what it says stands behind what was got. */
+/** A text without a problem. The message ends with the problem. */
 const checked = (expected: string, problem: (text: string) => string | undefined) =>
 	v.custom<string>(
 		input => typeof input === 'string' && problem(input) === undefined,
@@ -191,9 +192,9 @@ const shape = v.strictObject(
 );
 
 type Rule = {
-	/** The settings it looks at: with a problem of their own they are not compared. */
+	/** The settings that are compared, unless one of them has a problem of its own. */
 	readonly needs: readonly string[];
-	/** The one to change. */
+	/** The setting to change. */
 	readonly setting: string;
 	readonly isRight: (tunables: Tunables) => boolean;
 	readonly message: (tunables: Tunables) => string;
@@ -213,7 +214,7 @@ const atLeast = (
 		`Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
 });
 
-/** Settings that are right one by one and wrong together. */
+/** Rules between settings that are valid one by one. */
 const rules: readonly Rule[] = [
 	atLeast(
 		'raft.electionMs',
@@ -277,7 +278,7 @@ const rules: readonly Rule[] = [
 ];
 
 /**
-Everything that is wrong with a configuration; empty when nothing is. `data` and `secret` are looked at elsewhere.
+All problems of a configuration, without those of `data` and `secret`.
 */
 export function problemsOf(tunables: unknown): readonly Problem[] {
 	const parsed = v.safeParse(shape, tunables);
@@ -297,7 +298,7 @@ export function problemsOf(tunables: unknown): readonly Problem[] {
 
 /**
 The configuration of a node: what is given, over the defaults. `undefined` counts as not given.
-@param files where a data folder and a secret that are not given come from; without it both must be given
+@param files gives the data folder and the secret when they are not given; without it both must be given
 @throws `config`, with a line for every problem; what `files.secret` throws
 */
 export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
@@ -331,7 +332,7 @@ export function withDefaults(given: Readonly<Record<string, unknown>>): Tunables
 	return tunables as Tunables;
 }
 
-/** @param isOptional a secret that is not given is found elsewhere */
+/** Problems of the secret, or of its file. @param isOptional whether the secret may come from elsewhere */
 export function secretProblems(
 	{secret, secretFile}: {readonly secret?: unknown; readonly secretFile?: unknown},
 	isOptional: boolean,
@@ -346,7 +347,7 @@ export function secretProblems(
 	return problems;
 }
 
-/** @throws `config`, with a line for every problem */
+/** Accept settings that have no problem. @throws `config`, with a line for every problem */
 export function expectNone(problems: readonly Problem[]): void {
 	if (problems.length === 0) return;
 	const lines = problems.map(({setting, message}) => `${setting}: ${message}`);
@@ -358,7 +359,7 @@ export function expectNone(problems: readonly Problem[]): void {
 	);
 }
 
-/** The same settings, their addresses as members compare them. What is no address stays as it is. */
+/** The same settings with canonical addresses, which members compare. A text that is no address stays as it is. */
 export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 'advertise' | 'bootstrap'>>(
 	settings: Settings,
 ): Settings {
@@ -389,14 +390,14 @@ export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret'>> & {
 		: Partial<Tunables[Name]>;
 };
 
-/** Where the data folder and the secret of a program come from that names neither. */
+/** Where a program that names neither gets its data folder and its secret. */
 export type DefaultFiles = {
 	dataFolder(cluster: string, port: number): string;
 	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
 	secret(cluster: string, file: string | undefined): Uint8Array;
 };
 
-/** The name that was probably meant; `undefined` when none is near. */
+/** The most similar name; `undefined` when none is similar. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
 	let best: string | undefined;
 	let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
@@ -433,13 +434,14 @@ function unknownKey(group?: keyof Tunables): (issue: v.StrictObjectIssue) => str
 	};
 }
 
-/** What is wrong with a name that is none of `names`. */
+/** The message about a name that is not one of `names`. */
 export function unknownText(name: string, names: readonly string[]): string {
 	const near = nearest(name, names);
 	return `There is no such setting${near === undefined ? '' : `; did you mean ${near}?`}`;
 }
 
-function show(value: unknown): string {
+/** A value in a message, at most 60 characters of it. */
+export function show(value: unknown): string {
 	const shown =
 		value === undefined
 			? 'nothing'

@@ -59,7 +59,7 @@ export type Config = {
 	/** Accept `fault` commands that cut, delay and drop traffic (for tests and drills). @default false */
 	readonly faults: boolean;
 	readonly discovery: {
-		/** Send and hear multicast beacons; commands search for nodes by them. @default true */
+		/** Send multicast beacons and listen for them. Commands search for nodes by them. @default true */
 		readonly enabled: boolean;
 		/** @default '239.255.80.83' */
 		readonly group: string;

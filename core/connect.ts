@@ -1,14 +1,16 @@
 /**
-A `Broker` over a link to a node that runs elsewhere: one that is named, or one that is found (`find.ts`).
+A `Broker` over a link to a node that runs elsewhere. The node is named by its address, or found (`find.ts`).
 */
 import {setTimeout as sleep} from 'node:timers/promises';
+import {canonicalAddress} from './address.ts';
 import type {Broker} from './broker.ts';
 import {
 	expectNone,
 	problemsOf,
 	secretProblems,
 	unknownText,
-	withCanonicalAddresses,
+	show,
+	type Problem,
 	withDefaults,
 } from './config-schema.ts';
 import {defaults, type Config} from './config.ts';
@@ -58,26 +60,26 @@ export type ConnectSettings = Pick<
 > &
 	Omit<ConnectOptions, 'limits' | 'secretFile'> & {readonly limits?: Config['limits']};
 
-/** `chosen`: the node that was found on the network. */
+/** The address that is used; `chosen` is the node, when it was found on the network. */
 export type Reached = {readonly server: string; readonly chosen?: Chosen};
 
 const connectMs = 3000;
 
 /**
-A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get
-through.
+A node that is overloaded, or whose machine is too busy to answer in time, ends connections during their handshake. The
+next attempt may succeed.
 */
 const callsMax = 3;
-/** A node that speaks an earlier version of the protocol sends what it has read from its logs, whatever the credit. */
+/** A node of an earlier protocol sends all that it has read from its logs, whatever the credit. */
 const strictProtocol = 2;
 const olderToleratedBytes = 128 * 1024 * 1024;
 
-/** Between two calls to a node that is starting, milliseconds. */
+/** Between two attempts at a node that is starting, milliseconds. */
 const startingMs = 100;
 
 /**
-Connect to a node: to the first of the servers that answers. One that hangs up in the handshake is called again. One that
-is starting is waited for, as long as `timeoutMs`, when no other answers.
+Connect to a node: to the first of the servers that answers. A server that closes the connection during the handshake is
+tried again. When no other server answers, a node that is starting is tried until `timeoutMs` has passed.
 
 ```ts
 await using broker = await connect('10.0.0.1:5000,10.0.0.2:5000');
@@ -132,7 +134,7 @@ export async function connectWith(options: ConnectSettings): Promise<Broker & Re
 	throw last;
 }
 
-/** A channel to the server; one that hangs up is called again. */
+/** A channel to the server. A server that closes the connection during the handshake is tried again. */
 async function call(transport: Transport, server: string, timeoutMs: number): Promise<Channel> {
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	for (let calls = 1; ; calls++) {
@@ -148,7 +150,7 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 	}
 }
 
-/** Every setting of a node may be given too, so that a program can pass its configuration on; most mean nothing here. */
+/** Every setting of a node is accepted, so that a program can pass its configuration on. Most have no effect here. */
 const optionNames = ['servers', 'find', 'timeoutMs', 'secretFile', 'data', 'secret', ...Object.keys(defaults)];
 
 /**
@@ -157,28 +159,27 @@ The settings of a client: what is given, over the defaults.
 @internal
 */
 export function completeConnect(given: string | ConnectOptions): ConnectSettings {
-	const options: ConnectOptions = typeof given === 'string' ? {servers: given.split(',')} : given;
+	const options: ConnectOptions = typeof given === 'string' ? {servers: listed(given)} : given;
 	const {servers = [], secret, secretFile, find, timeoutMs = connectMs} = options;
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = options;
-	const tunables = withCanonicalAddresses(
-		withDefaults({
-			cluster,
-			enableNodeAuth,
-			enableMessageSigning,
-			enableEncryption,
-			limits,
-			discovery: find?.discovery,
-			bootstrap: typeof given === 'string' ? withoutBlanks(servers) : servers,
-		}),
-	);
+	const discovery = find?.discovery;
+	const tunables = withDefaults({
+		cluster,
+		enableNodeAuth,
+		enableMessageSigning,
+		enableEncryption,
+		limits,
+		discovery,
+	});
 	expectNone([
 		...Object.keys(options)
 			.filter(name => !optionNames.includes(name))
 			.map(name => ({setting: name, message: unknownText(name, optionNames)})),
 		...problemsOf(tunables).map(({setting, message}) => ({
-			setting: setting.replace(/^bootstrap/, 'servers').replace(/^discovery/, 'find.discovery'),
+			setting: setting.replace(/^discovery/, 'find.discovery'),
 			message,
 		})),
+		...serverProblems(servers),
 		...secretProblems({secret, secretFile}, true),
 		...(timeoutMs >= 0 ? [] : [{setting: 'timeoutMs', message: `Expected milliseconds, got ${String(timeoutMs)}`}]),
 	]);
@@ -188,15 +189,33 @@ export function completeConnect(given: string | ConnectOptions): ConnectSettings
 		enableMessageSigning: tunables.enableMessageSigning,
 		enableEncryption: tunables.enableEncryption,
 		limits: tunables.limits,
-		servers: tunables.bootstrap,
+		servers: servers.map(server => canonicalAddress(server)!),
 		secret: secret ?? clientSecret(tunables.cluster, secretFile),
 		timeoutMs,
 		...(find && {find}),
 	};
 }
 
-/** The addresses of a list; a list of commas alone names none, and is refused. */
-function withoutBlanks(texts: readonly string[]): readonly string[] {
-	const named = texts.map(text => text.trim()).filter(text => text !== '');
-	return named.length > 0 ? named : texts;
+function serverProblems(servers: unknown): readonly Problem[] {
+	if (!Array.isArray(servers))
+		return [{setting: 'servers', message: `Expected a list of addresses (host:port), got ${show(servers)}`}];
+	return servers.flatMap((server: unknown, index) =>
+		typeof server === 'string' && canonicalAddress(server) !== undefined
+			? []
+			: [
+					{
+						setting: `servers.${index}`,
+						message: `Expected host:port, [v6]:port or a port, got ${show(server)}`,
+					},
+				],
+	);
+}
+
+/** The addresses between commas. A text that has none is kept, to be refused. */
+function listed(text: string): readonly string[] {
+	const named = text
+		.split(',')
+		.map(item => item.trim())
+		.filter(item => item !== '');
+	return named.length > 0 ? named : [text];
 }

@@ -43,7 +43,7 @@ export type ErrorCode =
 	/** A message does not fit into a frame (`limits.frameBytes`). */
 	| 'too-large';
 
-/** Numbers that a program wants beside the message, such as how many messages are stored. */
+/** Numbers for programs, such as how many messages are stored. */
 export type ErrorDetails = Readonly<Record<string, number>>;
 
 /** Every error that this package throws on purpose. `cause` is the error that led to it, if there was one. */
@@ -60,8 +60,8 @@ export class DapssError extends Error {
 }
 
 /**
-No node of the cluster runs on this machine; `searched` says how the network was searched in vain, and is empty when it
-was not.
+No node of the cluster runs on this machine. `searched` says how the network was searched without success; it is empty
+when the network was not searched.
 */
 export class NoneFoundError extends DapssError {
 	readonly searched: string;
@@ -76,7 +76,7 @@ export class NoneFoundError extends DapssError {
 	}
 }
 
-/** What was stored is not what was written: not the disk's refusal, its decay. */
+/** The stored bytes differ from the bytes that were written: the disk did not fail, the data decayed. */
 export class DamagedError extends DapssError {
 	constructor(message: string, options?: ErrorOptions) {
 		super('storage', message, options);
@@ -84,7 +84,7 @@ export class DamagedError extends DapssError {
 	}
 }
 
-/** The data was written by a newer program. It is intact, and must stay as it is: neither repaired nor set aside. */
+/** A newer version wrote the data. It is intact, so it is neither repaired nor set aside. */
 export class NewerVersionError extends DapssError {
 	/** @param found `format 3, this program reads up to 2` */
 	constructor(what: string, found: string) {

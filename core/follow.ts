@@ -1,6 +1,5 @@
 /**
-Connections that outlive their server, with the time and chance of this machine: `follow` is `connect` for those who
-stay.
+Connections that outlive their server, with the clock and the random source of this machine.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {lastBehind} from './address.ts';
@@ -29,7 +28,7 @@ export async function follow(options: string | ConnectOptions = {}): Promise<Fol
 
 /**
 As `follow`, with another way to connect.
-@param connectOnce one attempt at all servers; `last` is the one that was lost, nothing the first time
+@param connectOnce one attempt at all servers; `last` is the server that was lost, `undefined` the first time
 */
 export async function followWith(
 	connectOnce: (last: string | undefined) => Promise<Connection>,

@@ -31,7 +31,7 @@ other a native part of msgpackr that is switched off below.
 */
 const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract'];
 
-/** Names, sizes and times of everything that goes into a build. */
+/** Names, sizes and times of all files that go into a build. */
 export function fingerprint() {
 	const hash = createHash('sha1');
 	const paths = [
