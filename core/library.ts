@@ -39,3 +39,4 @@ export {connect, type ConnectOptions, type Reached} from './connect.ts';
 export {findNodes, type FindOptions, type FoundNode, type HeardNode} from './find.ts';
 export {follow, followWith} from './follow.ts';
 export {openBroker, type OpenBroker} from './open.ts';
+export {untilReady} from './until-ready.ts';

@@ -253,7 +253,7 @@ test('package-lock.json is whole: for every platform, and with no address of a r
 		),
 	);
 	expect(missing).toEqual([]);
-	// An update of msgpackr brings it back, with an install script: remove its entries (docs/decisions/package.md).
+	// An update of msgpackr brings it back, with an install script: remove its entries (docs/decisions/0021-package.md).
 	expect(Object.keys(lock.packages).filter(path => path.includes('msgpackr-extract'))).toEqual([]);
 	expect(Object.keys(lock.packages).length).toBeGreaterThan(100);
 });
