@@ -1,6 +1,6 @@
 /**
-The bounds of `Config`, checked. Whatever comes from a file, the environment, a flag or a program goes through here
-before a node sees it; all problems are told at once, each with the setting, what was expected and what was found.
+Checks the bounds of `Config`. Settings from a file, the environment, a flag or a program pass here before a node uses
+them. All problems are reported at once, each with the setting, the expected value and the value that was found.
 */
 import leven from 'leven';
 import * as v from 'valibot';
@@ -22,11 +22,13 @@ import {problemOfName} from './node-name.ts';
 
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
+/** The settings that have defaults here. */
 export type Tunables = Omit<Config, 'data' | 'secret'>;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const dayMs = 86_400_000;
+const secretBytesMin = 32;
 
 const whole = (min: number, max: number) =>
 	v.custom<number>(
@@ -52,7 +54,7 @@ const topicName = v.custom<string>(
 		return typeof parsed === 'object' ? parsed.problem : `Expected a topic name, got ${show(issue.input)}`;
 	},
 );
-/** A text that `problem` finds nothing wrong with; what it says stands behind what was got. */
+/** A text without a problem. The message ends with the problem. */
 const checked = (expected: string, problem: (text: string) => string | undefined) =>
 	v.custom<string>(
 		input => typeof input === 'string' && problem(input) === undefined,
@@ -99,7 +101,7 @@ const limits = v.strictObject(
 		topics: whole(1, 65_536),
 		members: whole(1, 65_536),
 	},
-	unknownKey,
+	unknownKey('limits'),
 );
 
 const shape = v.strictObject(
@@ -130,7 +132,7 @@ const shape = v.strictObject(
 				intervalMs: whole(100, 60_000),
 				seekMs: whole(0, 60_000),
 			},
-			unknownKey,
+			unknownKey('discovery'),
 		),
 		raft: v.strictObject(
 			{
@@ -143,7 +145,7 @@ const shape = v.strictObject(
 				),
 				pendingMax: whole(1, 1_000_000),
 			},
-			unknownKey,
+			unknownKey('raft'),
 		),
 		swim: v.strictObject(
 			{
@@ -153,7 +155,7 @@ const shape = v.strictObject(
 				suspicionMultiplier: whole(1, 20),
 				silentMs: whole(50, 600_000),
 			},
-			unknownKey,
+			unknownKey('swim'),
 		),
 		gossip: v.strictObject(
 			{
@@ -164,7 +166,7 @@ const shape = v.strictObject(
 				heldBytes: whole(64 * KiB, 1024 * MiB),
 				lamportJumpMax: whole(1, 2 ** 52),
 			},
-			unknownKey,
+			unknownKey('gossip'),
 		),
 		storage: v.strictObject(
 			{
@@ -173,7 +175,7 @@ const shape = v.strictObject(
 				retainAgeS: whole(1, (3650 * dayMs) / 1000),
 				writeDeadlineMs: whole(100, 600_000),
 			},
-			unknownKey,
+			unknownKey('storage'),
 		),
 		limits,
 		console: v.strictObject(
@@ -183,16 +185,16 @@ const shape = v.strictObject(
 				previewBytes: whole(16, 64 * KiB),
 				framesPerSecond: whole(1, 60),
 			},
-			unknownKey,
+			unknownKey('console'),
 		),
 	},
-	unknownKey,
+	unknownKey(),
 );
 
 type Rule = {
-	/** The settings it looks at: with a problem of their own they are not compared. */
+	/** The settings that are compared, unless one of them has a problem of its own. */
 	readonly needs: readonly string[];
-	/** The one to change. */
+	/** The setting to change. */
 	readonly setting: string;
 	readonly isRight: (tunables: Tunables) => boolean;
 	readonly message: (tunables: Tunables) => string;
@@ -212,7 +214,7 @@ const atLeast = (
 		`Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
 });
 
-/** Settings that are right one by one and wrong together. */
+/** Rules between settings that are valid one by one. */
 const rules: readonly Rule[] = [
 	atLeast(
 		'raft.electionMs',
@@ -276,7 +278,7 @@ const rules: readonly Rule[] = [
 ];
 
 /**
-Everything that is wrong with a configuration; empty when nothing is. `data` and `secret` are looked at elsewhere.
+All problems of a configuration, without those of `data` and `secret`.
 */
 export function problemsOf(tunables: unknown): readonly Problem[] {
 	const parsed = v.safeParse(shape, tunables);
@@ -295,29 +297,69 @@ export function problemsOf(tunables: unknown): readonly Problem[] {
 }
 
 /**
-The configuration of a node: what is given, over the defaults.
-@throws `config`, with a line for every problem
+The configuration of a node: what is given, over the defaults. `undefined` counts as not given.
+@param files gives the data folder and the secret when they are not given; without it both must be given
+@throws `config`, with a line for every problem; what `files.secret` throws
 */
-export function completeConfig(given: GivenConfig): Config {
-	const {data, secret, ...rest} = given;
-	const tunables: Record<string, unknown> = {...defaults};
-	for (const [name, value] of Object.entries(rest)) {
-		const base: unknown = Object.hasOwn(defaults, name) ? defaults[name as keyof Tunables] : undefined;
-		tunables[name] = isGroup(base) && isGroup(value) ? {...base, ...value} : value;
-	}
-
-	const canonical = withCanonicalAddresses(tunables as Tunables);
-	const problems = [...problemsOf(canonical)];
-	if (typeof data !== 'string' || data === '')
+export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
+	const {data, secret, secretFile, ...rest} = given;
+	const tunables = withCanonicalAddresses(withDefaults(rest));
+	const problems = [...problemsOf(tunables)];
+	if ((data !== undefined || !files) && (typeof data !== 'string' || data === ''))
 		problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
-	if (!(secret instanceof Uint8Array) || secret.length < 32)
-		problems.push({setting: 'secret', message: 'Expected at least 32 bytes'});
-	if (problems.length > 0)
-		throw new DapssError('config', problems.map(({setting, message}) => `${setting}: ${message}`).join('\n'));
-	return {...canonical, data, secret};
+	problems.push(...secretProblems({secret, secretFile}, files !== undefined));
+	expectNone(problems);
+	const {cluster, port} = tunables;
+	return {
+		...tunables,
+		data: data ?? files!.dataFolder(cluster, port),
+		secret: secret ?? files!.secret(cluster, secretFile),
+	};
 }
 
-/** The same settings, their addresses as members compare them. What is no address stays as it is. */
+/** Settings over their defaults, in groups too. */
+export function withDefaults(given: Readonly<Record<string, unknown>>): Tunables {
+	const tunables: Record<string, unknown> = {...defaults};
+	for (const [name, value] of Object.entries(given)) {
+		if (value === undefined) continue;
+		const base: unknown = Object.hasOwn(defaults, name) ? defaults[name as keyof Tunables] : undefined;
+		tunables[name] =
+			isGroup(base) && isGroup(value)
+				? {...base, ...Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined))}
+				: value;
+	}
+
+	return tunables as Tunables;
+}
+
+/** Problems of the secret, or of its file. @param isOptional whether the secret may come from elsewhere */
+export function secretProblems(
+	{secret, secretFile}: {readonly secret?: unknown; readonly secretFile?: unknown},
+	isOptional: boolean,
+): readonly Problem[] {
+	const problems: Problem[] = [];
+	if ((secret !== undefined || !isOptional) && (!(secret instanceof Uint8Array) || secret.length < secretBytesMin))
+		problems.push({setting: 'secret', message: `Expected at least ${secretBytesMin} bytes`});
+	if (secretFile !== undefined && (typeof secretFile !== 'string' || secretFile === ''))
+		problems.push({setting: 'secretFile', message: `Expected a path, got ${show(secretFile)}`});
+	if (secret !== undefined && secretFile !== undefined)
+		problems.push({setting: 'secretFile', message: 'Expected the secret or its file, got both'});
+	return problems;
+}
+
+/** Accept settings that have no problem. @throws `config`, with a line for every problem */
+export function expectNone(problems: readonly Problem[]): void {
+	if (problems.length === 0) return;
+	const lines = problems.map(({setting, message}) => `${setting}: ${message}`);
+	throw new DapssError(
+		'config',
+		lines.length === 1
+			? lines[0]!
+			: `${lines.length} settings are wrong:\n${lines.map(line => `  ${line}`).join('\n')}`,
+	);
+}
+
+/** The same settings with canonical addresses, which members compare. A text that is no address stays as it is. */
 export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 'advertise' | 'bootstrap'>>(
 	settings: Settings,
 ): Settings {
@@ -335,14 +377,27 @@ export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 
 	};
 }
 
-/** What `completeConfig` takes: a folder, a secret, and whatever differs from the defaults. */
-export type GivenConfig = Pick<Config, 'data' | 'secret'> & {
+/**
+What `openBroker` takes: whatever differs from the defaults. Without `data` and `secret` the node uses the data folder
+and the secret file of the command line, and makes them when they do not exist.
+*/
+export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret'>> & {
+	/** A file with the cluster secret (mode 0600), instead of `secret`. It must exist. */
+	readonly secretFile?: string;
+} & {
 	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean
 		? Tunables[Name]
 		: Partial<Tunables[Name]>;
 };
 
-/** The name that was probably meant; `undefined` when none is near. */
+/** Where a program that names neither gets its data folder and its secret. */
+export type DefaultFiles = {
+	dataFolder(cluster: string, port: number): string;
+	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
+	secret(cluster: string, file: string | undefined): Uint8Array;
+};
+
+/** The most similar name; `undefined` when none is similar. */
 export function nearest(name: string, names: readonly string[]): string | undefined {
 	let best: string | undefined;
 	let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
@@ -367,15 +422,26 @@ function isMulticast(group: string): boolean {
 	return /^\d+(?:\.\d+){3}$/.test(group) && parts.every(part => part <= 255) && parts[0]! >= 224 && parts[0]! <= 239;
 }
 
-function unknownKey(issue: v.StrictObjectIssue): string {
-	return issue.expected === 'never'
-		? 'Expected no such setting'
-		: issue.expected === 'Object'
-			? `Expected a group of settings, got ${show(issue.input)}`
-			: 'Expected a value, got none';
+/** @param group the group of settings; the top level without one */
+function unknownKey(group?: keyof Tunables): (issue: v.StrictObjectIssue) => string {
+	return issue => {
+		if (issue.expected === 'Object') return `Expected a group of settings, got ${show(issue.input)}`;
+		if (issue.expected !== 'never') return 'Expected a value, got none';
+		return unknownText(
+			String(issue.path?.at(-1)?.key),
+			Object.keys(group === undefined ? defaults : defaults[group]),
+		);
+	};
 }
 
-function show(value: unknown): string {
+/** The message about a name that is not one of `names`. */
+export function unknownText(name: string, names: readonly string[]): string {
+	const near = nearest(name, names);
+	return `There is no such setting${near === undefined ? '' : `; did you mean ${near}?`}`;
+}
+
+/** A value in a message, at most 60 characters of it. */
+export function show(value: unknown): string {
 	const shown =
 		value === undefined
 			? 'nothing'

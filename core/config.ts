@@ -19,7 +19,6 @@ export type Config = {
 	Address to listen on, or a host name. `0.0.0.0` listens on every v4 address, `::` on every v6 and v4 address; then
 	`advertise` says which of them others use, unless the machine has one only.
 	@default '127.0.0.1'
-
 	*/
 	readonly host: string;
 	/** TCP and UDP port, 1 to 65535. @default 5000 */
@@ -29,7 +28,6 @@ export type Config = {
 	for a wildcard, the one address of the machine that is not loopback or link-local. Each node and every other must be
 	able to call it, for TCP and UDP.
 	@default ''
-
 	*/
 	readonly advertise: string;
 	/** Nodes to join through, `host:port` each; empty: discovery, else a cluster of one. @default [] */
@@ -41,9 +39,16 @@ export type Config = {
 	readonly expect: number;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
-	/** Folder of this node's identity, logs and messages (0700). */
+	/**
+	Folder of this node's identity, logs and messages (0700).
+	@default one for each cluster and port, in this user's data folder (Linux: `~/.local/share/dapss/CLUSTER/PORT`)
+	*/
 	readonly data: string;
-	/** The cluster secret: at least 32 bytes. Never printed. */
+	/**
+	The cluster secret: at least 32 bytes. Never printed.
+	@default that of the cluster's secret file (Linux: `~/.config/dapss/CLUSTER.secret`), which a node makes when it does
+	not exist
+	*/
 	readonly secret: Uint8Array;
 	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */
 	readonly enableNodeAuth: boolean;
@@ -54,7 +59,7 @@ export type Config = {
 	/** Accept `fault` commands that cut, delay and drop traffic (for tests and drills). @default false */
 	readonly faults: boolean;
 	readonly discovery: {
-		/** Send and hear multicast beacons; commands search for nodes by them. @default true */
+		/** Send multicast beacons and listen for them. Commands search for nodes by them. @default true */
 		readonly enabled: boolean;
 		/** @default '239.255.80.83' */
 		readonly group: string;
@@ -69,8 +74,8 @@ export type Config = {
 		/** One beat of the Raft machine and the interval of the leader's heartbeats, milliseconds. @default 100 */
 		readonly heartbeatMs: number;
 		/**
-		A follower that hears no leader for this long stands for election, in milliseconds. The real wait is drawn from
-		[`electionMs`, 2 × `electionMs`), so that two followers seldom stand at once. At least 3 × `heartbeatMs`.
+		A follower that hears no leader for this long campaigns, in milliseconds. The real wait is drawn from
+		[`electionMs`, 2 × `electionMs`), so that two followers seldom campaign at once. At least 3 × `heartbeatMs`.
 		@default 500
 
 		*/

@@ -1,9 +1,20 @@
 /**
-A `Broker` over a link to a node that runs elsewhere: one that is named, or one that is found (`find.ts`).
+A `Broker` over a link to a node that runs elsewhere. The node is named by its address, or found (`find.ts`).
 */
 import {setTimeout as sleep} from 'node:timers/promises';
+import {canonicalAddress} from './address.ts';
 import type {Broker} from './broker.ts';
+import {
+	expectNone,
+	problemsOf,
+	secretProblems,
+	unknownText,
+	show,
+	type Problem,
+	withDefaults,
+} from './config-schema.ts';
 import {defaults, type Config} from './config.ts';
+import {clientSecret} from './default-files.ts';
 import {DapssError} from './errors.ts';
 import {connectToFound, type Chosen, type FindOptions} from './find.ts';
 import {systemClock} from './io/clock.ts';
@@ -14,45 +25,81 @@ import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
 import {version} from './version.ts';
 
-export type ConnectOptions = Pick<
-	Config,
-	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
-> & {
+/** What `connect` and `follow` take: whatever differs from the defaults. */
+export type ConnectOptions = {
 	/**
 	`host:port` each; tried in this order. Without any a node is found: on this machine, else on the local network.
 	*/
 	readonly servers?: readonly string[];
+	/** Name of the cluster. @default 'dapss' */
+	readonly cluster?: string;
+	/** The cluster secret: at least 32 bytes. @default that of `secretFile` */
+	readonly secret?: Uint8Array;
+	/**
+	A file with the cluster secret, instead of `secret`.
+	@default the cluster's secret file of this user (Linux: `~/.config/dapss/CLUSTER.secret`)
+	*/
+	readonly secretFile?: string;
+	/** As the nodes have it. @default true */
+	readonly enableNodeAuth?: boolean;
+	/** As the nodes have it. @default true */
+	readonly enableMessageSigning?: boolean;
+	/** As the nodes have it. @default true */
+	readonly enableEncryption?: boolean;
+	/** How the local network is searched when no server is named and no node runs here. */
 	readonly find?: FindOptions;
-	/** For one server. @default 3000 */
+	/** For one server, milliseconds. @default 3000 */
 	readonly timeoutMs?: number;
-	readonly limits?: Config['limits'];
+	readonly limits?: Partial<Config['limits']>;
 };
-/** `chosen`: the node that was found on the network. */
+
+/** The same, complete. @internal */
+export type ConnectSettings = Pick<
+	Config,
+	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
+> &
+	Omit<ConnectOptions, 'limits' | 'secretFile'> & {readonly limits?: Config['limits']};
+
+/** The address that is used; `chosen` is the node, when it was found on the network. */
 export type Reached = {readonly server: string; readonly chosen?: Chosen};
 
 const connectMs = 3000;
 
 /**
-A node that is flooded, or a machine too busy to answer in time, ends calls in their handshake; the next one may get
-through.
+A node that is overloaded, or whose machine is too busy to answer in time, ends connections during their handshake. The
+next attempt may succeed.
 */
 const callsMax = 3;
-/** A node that speaks an earlier version of the protocol sends what it has read from its logs, whatever the credit. */
+/** A node of an earlier protocol sends all that it has read from its logs, whatever the credit. */
 const strictProtocol = 2;
 const olderToleratedBytes = 128 * 1024 * 1024;
 
-/** Between two calls to a node that is starting, milliseconds. */
+/** Between two attempts at a node that is starting, milliseconds. */
 const startingMs = 100;
 
 /**
-Connect to the first of the servers that answers; one that hangs up in the handshake is called again, and one that is
-starting is waited for, as long as `timeoutMs`, when no other answers.
-@throws `unreachable`, `not-authenticated`, `refused`, as the last of them answered
+Connect to a node: to the first of the servers that answers. A server that closes the connection during the handshake is
+tried again. When no other server answers, a node that is starting is tried until `timeoutMs` has passed.
+
+```ts
+await using broker = await connect('10.0.0.1:5000,10.0.0.2:5000');
+```
+
+@param options addresses with commas between them, or settings. Without servers a node is found: on this machine, else on
+the local network.
+@throws `config`; `unreachable`, `not-authenticated` or `refused`, as the last server answered
 */
-export async function connect(options: ConnectOptions): Promise<Broker & Reached> {
+export async function connect(options: string | ConnectOptions = {}): Promise<Broker & Reached> {
+	return connectWith(completeConnect(options));
+}
+
+/** As `connect`, with settings that were checked. @internal */
+export async function connectWith(options: ConnectSettings): Promise<Broker & Reached> {
 	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
 	if (servers.length === 0)
-		return connectToFound({...options, ...options.find, timeoutMs}, found => connect({...options, servers: found}));
+		return connectToFound({...options, ...options.find, timeoutMs}, found =>
+			connectWith({...options, servers: found}),
+		);
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown;
@@ -87,7 +134,7 @@ export async function connect(options: ConnectOptions): Promise<Broker & Reached
 	throw last;
 }
 
-/** A channel to the server; one that hangs up is called again. */
+/** A channel to the server. A server that closes the connection during the handshake is tried again. */
 async function call(transport: Transport, server: string, timeoutMs: number): Promise<Channel> {
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	for (let calls = 1; ; calls++) {
@@ -101,4 +148,74 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 				throw error;
 		}
 	}
+}
+
+/** Every setting of a node is accepted, so that a program can pass its configuration on. Most have no effect here. */
+const optionNames = ['servers', 'find', 'timeoutMs', 'secretFile', 'data', 'secret', ...Object.keys(defaults)];
+
+/**
+The settings of a client: what is given, over the defaults.
+@throws `config`, with a line for every problem, or what is wrong with the secret file
+@internal
+*/
+export function completeConnect(given: string | ConnectOptions): ConnectSettings {
+	const options: ConnectOptions = typeof given === 'string' ? {servers: listed(given)} : given;
+	const {servers = [], secret, secretFile, find, timeoutMs = connectMs} = options;
+	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = options;
+	const discovery = find?.discovery;
+	const tunables = withDefaults({
+		cluster,
+		enableNodeAuth,
+		enableMessageSigning,
+		enableEncryption,
+		limits,
+		discovery,
+	});
+	expectNone([
+		...Object.keys(options)
+			.filter(name => !optionNames.includes(name))
+			.map(name => ({setting: name, message: unknownText(name, optionNames)})),
+		...problemsOf(tunables).map(({setting, message}) => ({
+			setting: setting.replace(/^discovery/, 'find.discovery'),
+			message,
+		})),
+		...serverProblems(servers),
+		...secretProblems({secret, secretFile}, true),
+		...(timeoutMs >= 0 ? [] : [{setting: 'timeoutMs', message: `Expected milliseconds, got ${String(timeoutMs)}`}]),
+	]);
+	return {
+		cluster: tunables.cluster,
+		enableNodeAuth: tunables.enableNodeAuth,
+		enableMessageSigning: tunables.enableMessageSigning,
+		enableEncryption: tunables.enableEncryption,
+		limits: tunables.limits,
+		servers: servers.map(server => canonicalAddress(server)!),
+		secret: secret ?? clientSecret(tunables.cluster, secretFile),
+		timeoutMs,
+		...(find && {find}),
+	};
+}
+
+function serverProblems(servers: unknown): readonly Problem[] {
+	if (!Array.isArray(servers))
+		return [{setting: 'servers', message: `Expected a list of addresses (host:port), got ${show(servers)}`}];
+	return servers.flatMap((server: unknown, index) =>
+		typeof server === 'string' && canonicalAddress(server) !== undefined
+			? []
+			: [
+					{
+						setting: `servers.${index}`,
+						message: `Expected host:port, [v6]:port or a port, got ${show(server)}`,
+					},
+				],
+	);
+}
+
+/** The addresses between commas. A text that has none is kept, to be refused. */
+function listed(text: string): readonly string[] {
+	const named = text
+		.split(',')
+		.map(item => item.trim())
+		.filter(item => item !== '');
+	return named.length > 0 ? named : [text];
 }

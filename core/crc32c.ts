@@ -3,7 +3,8 @@ CRC32C (Castagnoli), the checksum of stored data. The native implementation is s
 but it is an optional package per platform that may be missing or fail to load. The JavaScript implementation gives the
 same sums everywhere.
 */
-import library from 'crc-32/crc32c.js'; // CommonJS without exports that Node detects.
+import {createRequire} from 'node:module';
+import library from 'crc-32/crc32c.js'; // CommonJS that shows Node no names.
 
 /** @param seed the checksum of the preceding bytes @default 0 */
 export type Crc32c = (bytes: Uint8Array | string, seed?: number) => number;
@@ -11,11 +12,12 @@ export type Crc32c = (bytes: Uint8Array | string, seed?: number) => number;
 export const crc32cInJavaScript: Crc32c = (bytes, seed = 0) =>
 	library.buf(typeof bytes === 'string' ? Buffer.from(bytes) : bytes, seed) >>> 0;
 
-export const crc32c: Crc32c = (await native()) ?? crc32cInJavaScript;
+export const crc32c: Crc32c = native() ?? crc32cInJavaScript;
 
-async function native(): Promise<Crc32c | undefined> {
+/** Required, not imported: a module that awaits at its top level cannot be required by programs in CommonJS. */
+function native(): Crc32c | undefined {
 	try {
-		return (await import('@node-rs/crc32')).crc32c;
+		return (createRequire(import.meta.url)('@node-rs/crc32') as {readonly crc32c: Crc32c}).crc32c;
 	} catch {
 		return undefined; // No binding for this platform.
 	}

@@ -1,19 +1,30 @@
 /**
-How a program that is no node finds one: this user's own on this machine first, then those that are heard on the local
-network.
+How a client finds a node: first this user's nodes on this machine, then the nodes that are heard on the local network.
 
-A beacon counts only when it proves the cluster's secret. With node authentication or encryption switched off there is
-nothing to prove, and nodes are on loopback only: then the network is not searched.
+A beacon counts only when it proves the cluster's secret. With node authentication or encryption off there is nothing to
+prove, and nodes listen on loopback only, so the network is not searched.
 */
 import type {Config} from './config.ts';
 import {defaults} from './config.ts';
 import {DapssError, NoneFoundError} from './errors.ts';
 import {listNodes} from './io/files/registry.ts';
-import type {HeardNode} from './io/net/heard-nodes.ts';
 import {openNodeSearch, type NodeSearch} from './io/net/node-search.ts';
 import {deriveKeys} from './wire/seal.ts';
 
-export type {HeardNode} from './io/net/heard-nodes.ts';
+/** A node that was heard on the local network. */
+export type HeardNode = {
+	/** `host:port`. */
+	readonly address: string;
+	/** 16 hexadecimal digits. */
+	readonly id: string;
+	/** Empty while the node belongs to no cluster. */
+	readonly clusterId: string;
+	/** Empty when the node has none, or is of an earlier version. */
+	readonly name: string;
+	readonly isMember: boolean;
+	/** Of the topics that were asked for, those that it subscribes to. */
+	readonly subscribes: readonly string[];
+};
 
 /** How the local network is searched. */
 export type FindOptions = {
@@ -23,9 +34,9 @@ export type FindOptions = {
 	readonly discovery?: Partial<Config['discovery']>;
 	/** Ends the search. */
 	readonly signal?: AbortSignal;
-	/** None runs here: listening has begun, for so many milliseconds at most. */
+	/** No node runs here: listening has begun, for at most so many milliseconds. */
 	readonly onListening?: (listenMs: number) => void;
-	/** A node that was heard cannot be used, and the next one is tried. */
+	/** A node that was heard cannot be used. The next one is tried. */
 	readonly onUnusable?: (node: HeardNode, error: Error) => void;
 };
 type Secrets = Pick<Config, 'secret'> & Partial<Pick<Config, 'enableNodeAuth' | 'enableEncryption'>>;
@@ -38,16 +49,15 @@ export type FoundNode = {
 	readonly phase: string;
 	readonly name: string;
 };
-/** The node that was chosen; `clusters`: to how many of that name the members belong that were heard. */
+/** The node that was chosen. `clusters` is the number of clusters of that name that were heard. */
 export type Chosen = HeardNode & {readonly clusters: number};
 
-/** Nodes that are tried; the rest is likely to have the same fault. */
+/** Nodes that are tried; the others are likely to have the same fault. */
 const triesMax = 8;
 
 /**
-This user's nodes that run on this machine, of one cluster or of all, those that are members first. When there is none,
-and cluster and secret are given: nodes that are heard on the local network, the best first; that takes up to 2.5
-seconds.
+This user's nodes that run on this machine, of one cluster or of all; members come first. When there is none, and cluster
+and secret are given: the nodes that are heard on the local network, the best first. That takes up to 2.5 seconds.
 */
 export async function findNodes(
 	options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {},
@@ -73,10 +83,11 @@ export async function findNodes(
 }
 
 /**
-Connect to a node of the cluster: to one of this machine, else to the best that is heard on the network; one that cannot
-be used is passed over.
-@param connect to one of these addresses.
-@throws `unreachable` when none is found, else as the last one answered
+Connect to a node of the cluster: to a node of this machine, else to the best node that is heard on the network. A node
+that cannot be used is skipped.
+@param connect to one of these addresses
+@throws `unreachable` when no node is found, else as the last node answered
+@internal
 */
 export async function connectToFound<Connection extends object>(
 	options: {readonly cluster: string; readonly timeoutMs: number} & Secrets & FindOptions,

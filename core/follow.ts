@@ -1,30 +1,34 @@
 /**
-Connections that outlive their server, with the time and chance of this machine: `follow` is `connect` for those who
-stay.
+Connections that outlive their server, with the clock and the random source of this machine.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {lostServerLast} from './address.ts';
 import type {FollowedBroker} from './broker.ts';
-import {connect, type ConnectOptions} from './connect.ts';
+import {completeConnect, connectWith, type ConnectOptions} from './connect.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Followed} from './remote/followed.ts';
 import {probe} from './remote/probing.ts';
 import type {Connection} from './remote/reconnecting.ts';
 
 /**
-Connect to the first of the servers that answers, and to another one, or to the same again, whenever that is lost. It is
-tried until the broker is disposed. Subscriptions go on behind what was read, on any node.
+As `connect`, and again whenever the connection is lost: to another server, or to the same one. Attempts continue until
+the broker is disposed. Subscriptions continue after the last message that was read, on any node.
+
+```ts
+await using broker = await follow('10.0.0.1:5000,10.0.0.2:5000');
+```
+
 @throws as `connect`, when none of the servers answers the first time
 */
-export async function follow(options: ConnectOptions): Promise<FollowedBroker> {
-	return followWith(last =>
-		connect({...options, ...(options.servers && {servers: lostServerLast(options.servers, last)})}),
-	);
+export async function follow(options: string | ConnectOptions = {}): Promise<FollowedBroker> {
+	const settings = completeConnect(options);
+	const {servers = []} = settings;
+	return followWith(last => connectWith({...settings, servers: lostServerLast(servers, last)}));
 }
 
 /**
-The same with an own way to connect.
-@param connectOnce one attempt at all servers; `last` is the one that was lost, nothing the first time
+As `follow`, with another way to connect.
+@param connectOnce one attempt at all servers; `last` is the server that was lost, `undefined` the first time
 */
 export async function followWith(
 	connectOnce: (last: string | undefined) => Promise<Connection>,

@@ -19,7 +19,11 @@ receiver that subscribed at Lamport time L recognise the first batch after L wit
 */
 
 declare const brand: unique symbol;
-type Id<Name extends string> = string & {readonly [brand]: Name};
+/** Never a value. An interface, because declarations can name one and cannot name a private symbol. */
+export interface Brand<Name extends string> {
+	readonly [brand]: Name;
+}
+type Id<Name extends string> = string & Brand<Name>;
 
 /** 16 lower-case hexadecimal digits: the first 8 bytes of SHA-256 over the node's public key. Never an address. */
 export type NodeId = Id<'NodeId'>;
@@ -133,6 +137,7 @@ export function isNodeId(text: unknown): text is NodeId {
 /**
 The bytes of a batch without its signature. With `signed`, the flag is set and the end has room for the signature.
 `bodies` are copied once, here, into the buffer that is sent and stored.
+@internal
 */
 export function encodeBatch(
 	header: Omit<BatchHeader, 'count'>,
@@ -218,6 +223,7 @@ export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 /**
 The header of the batch at `at`. `decodeBatch` accepted the batch before it was stored under a checksum, so the lengths
 are not checked again. `undefined` for another version.
+@internal
 */
 export function decodeStoredHeader(bytes: Buffer, at: number): BatchHeader | undefined {
 	if (bytes.length < at + headerBytes || bytes[at] !== batchVersion) return undefined;

@@ -7,10 +7,11 @@ import {randomBytes} from 'node:crypto';
 import {hostname, uptime} from 'node:os';
 import {join as joinPath} from 'node:path';
 import type {Broker, FaultCommand} from './broker.ts';
-import {completeConfig, type GivenConfig} from './config-schema.ts';
+import {completeConfig, type BrokerOptions} from './config-schema.ts';
 import type {Config} from './config.ts';
 import {topicsOf} from './control/desired-subscriptions.ts';
 import type {RaftStore} from './control/raft-store.ts';
+import {nodeFiles} from './default-files.ts';
 import {DapssError, errorMessage} from './errors.ts';
 import type {BrokerEvent} from './events.ts';
 import {causeOf} from './io/cause.ts';
@@ -69,8 +70,8 @@ Start a node in this process. Resolves when it listens and has read back what it
 snapshot says.
 @throws `config`, `locked`, `port-in-use`, `storage`
 */
-export async function openBroker(given: GivenConfig): Promise<OpenBroker> {
-	const config = completeConfig(given);
+export async function openBroker(options: BrokerOptions = {}): Promise<OpenBroker> {
+	const config = completeConfig(options, nodeFiles);
 	const resources = new AsyncStack();
 	try {
 		return await assemble(config, resources);
@@ -80,7 +81,7 @@ export async function openBroker(given: GivenConfig): Promise<OpenBroker> {
 	}
 }
 
-/** Let a console or client in this process, or another thread of it, use a node over a pipe. */
+/** Let a console or client in this process, or another thread of it, use a node over a pipe. @internal */
 export function serveOver(broker: Broker, pipe: Pipe): void {
 	serve(broker as ServedBroker, pipe, () => undefined);
 }

@@ -1,40 +1,31 @@
 /**
-A node inside a program. It founds a cluster of its own, and other nodes with the same secret may join it.
+A node inside a program. It joins the nodes that are named, or founds a cluster of its own.
 
-	node examples/embedded.mjs [PORT]
+	node examples/embedded.mjs [PORT [BOOTSTRAP…]]
+
+Its data and the secret of the cluster are where the command line keeps them, so `dapss-tui attach PORT --cluster
+example` shows the node while it runs.
 */
-import {randomBytes} from 'node:crypto';
-import {mkdtempSync, rmSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {openBroker} from 'dapss-tui';
+import {openBroker, topicNamed, untilReady} from 'dapss-tui';
 
-// A program keeps both: the folder is the node's identity and messages, the secret lets others in.
-const data = mkdtempSync(join(tmpdir(), 'dapss-example-'));
-const secret = randomBytes(32);
-
-const broker = await openBroker({
-	data,
-	secret,
-	cluster: 'example',
-	port: Number(process.argv[2] ?? 5000),
-	discovery: {enabled: false},
-});
+const [port = '5000', ...bootstrap] = process.argv.slice(2);
+const broker = await openBroker({cluster: 'example', port: Number(port), bootstrap});
 process.stdout.write(`node ${broker.id} listens on port ${broker.port}\n`);
 
-const weather = broker.subscribe(['weather']);
-await weather.agreed; // From here on nothing is missed.
+await untilReady(broker); // The nodes that it joins through may start later.
+const weather = topicNamed('weather');
+const subscription = broker.subscribe([weather]);
+await subscription.agreed; // From here on no message is missed.
 
-const {count} = await broker.publish('weather', [Buffer.from('rain'), Buffer.from('sun')]);
+const {count} = await broker.publish(weather, [Buffer.from('rain'), Buffer.from('sun')]);
 process.stdout.write(`${count} messages stored\n`);
 
 let left = count;
 // Messages come in arrays of what was there at once.
-for await (const deliveries of weather) {
+for await (const deliveries of subscription) {
 	for (const {topic, body} of deliveries) process.stdout.write(`${topic}: ${Buffer.from(body)}\n`);
 	left -= deliveries.length;
 	if (left <= 0) break;
 }
 
 await broker[Symbol.asyncDispose]();
-rmSync(data, {recursive: true});

@@ -1,13 +1,14 @@
 /**
-Bundles the sources into dist/ with esbuild: `cli.js` (the command line), `worker.js` (a node in a thread), `index.js`
-(the library) and `bench-client.js` share chunks; what a command does not need is not loaded. Plain JavaScript: it runs
-before anything is built.
+Bundles the sources into dist/ with esbuild. Two bundles: the command line, whose `cli.js` (commands), `worker.js` (a node
+in a thread) and `bench-client.js` share chunks, so that a command loads only what it needs; and `library.js`, one readable
+file with its source map. Plain JavaScript: it runs before anything is built.
 
 A build is stale when a source file, a dependency or the builder has changed: their sizes and times are compared with
 those of the last build. Chunks are named by content and kept for a day, because a running node may load one yet.
+`licenses.txt` holds the licences of the packages that are bundled.
 */
 import {createHash} from 'node:crypto';
-import {mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
@@ -21,48 +22,16 @@ const chunkAgeMs = 86_400_000;
 const entryPoints = {
 	cli: 'source/entry.ts',
 	worker: 'source/nodes/worker.ts',
-	index: 'core/index.ts',
 	'bench-client': 'bench/client.ts',
 };
 
-/** Native, or loaded by path: left where npm put them. */
-const external = [
-	'@node-rs/crc32',
-	'pino',
-	'esbuild',
-	'@resvg/resvg-js',
-	'@lydell/node-pty',
-	'@xterm/headless',
-	'react-devtools-core',
-];
-
 /**
-meow finds and normalises the caller's package.json unless it is given one, and we give it one. The code for that
-(licence lists and all) costs every command 20 ms: without its two imports it is left out of the bundle. Where meow
-looks different one day, nothing is replaced.
+Node loads the native checksum from where npm put it. The others are never loaded: one is for the developers of Ink, the
+other a native part of msgpackr that is switched off below.
 */
-const withoutPackageReader = {
-	name: 'without-package-reader',
-	setup(setup) {
-		const patch = (filter, change) =>
-			setup.onLoad({filter}, ({path}) => ({contents: change(readFileSync(path, 'utf8')), loader: 'js'}));
-		patch(/meow\/build\/options\.js$/, text =>
-			text.replace(
-				/import \{ a as readPackageUpSync, n as normalizePackageData \} from '[^']+';/,
-				'const readPackageUpSync = () => undefined, normalizePackageData = () => undefined;',
-			),
-		);
-		// Called for its result alone, which nobody uses now.
-		patch(/meow\/build\/dependencies\.js$/, text =>
-			text.replaceAll(
-				/ = (require(?:Normalize|Lib\$1) ?\(\)|getDefaultExportFromCjs ?\(normalizeExports\));/g,
-				' = /* @__PURE__ */ $1;',
-			),
-		);
-	},
-};
+const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract'];
 
-/** Names, sizes and times of everything that goes into a build. */
+/** Names, sizes and times of all files that go into a build. */
 export function fingerprint() {
 	const hash = createHash('sha1');
 	const paths = [
@@ -93,42 +62,81 @@ export async function build() {
 	const before = fingerprint();
 	const {build: bundle} = await import('esbuild');
 	const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-	const {outputFiles} = await bundle({
+	const common = {
 		absWorkingDir: root,
-		entryPoints,
 		outdir: dist,
-		chunkNames: 'chunk-[hash]',
 		bundle: true,
-		splitting: true,
 		format: 'esm',
 		platform: 'node',
 		target: 'node22.13',
-		jsx: 'automatic',
-		minifySyntax: true,
-		minifyWhitespace: true,
-		keepNames: false,
 		legalComments: 'none',
 		sourcemap: 'linked',
-		sourcesContent: false,
 		external,
-		plugins: [withoutPackageReader],
 		define: {
 			dapssVersion: JSON.stringify(version),
 			'process.env.NODE_ENV': '"production"',
 			'process.env.DEV': '"false"',
 			'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"',
 		},
+		logLevel: 'warning',
+		metafile: true,
+		write: false,
+	};
+	const commands = await bundle({
+		...common,
+		entryPoints,
+		chunkNames: 'chunk-[hash]',
+		splitting: true,
+		jsx: 'automatic',
+		minifySyntax: true,
+		minifyWhitespace: true,
+		sourcesContent: false,
 		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
 		banner: {
 			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
 		},
-		logLevel: 'warning',
-		write: false,
 	});
+	// Lines as they were written, and the sources in the map: an error in a program quotes a line that can be read.
+	const library = await bundle({...common, entryPoints: {library: 'core/library.ts'}});
+	const outputFiles = [...commands.outputFiles, ...library.outputFiles];
 	mkdirSync(dist, {recursive: true});
 	for (const {path, contents} of outputFiles) replaceFile(path, contents);
+	replaceFile(join(dist, 'licenses.txt'), licensesOf([commands.metafile, library.metafile]));
 	removeOld(new Set(outputFiles.map(({path}) => path)));
 	replaceFile(stampPath, JSON.stringify({fingerprint: before}));
+}
+
+/** Removes what earlier builds left, whatever its age: a package has the files of one build. */
+export function removeEarlierBuilds() {
+	const used = new Set(['library.js', 'licenses.txt', 'stamp.json']);
+	const visit = name => {
+		if (used.has(name)) return;
+		used.add(name);
+		for (const [chunk] of readFileSync(join(dist, name), 'utf8').matchAll(/chunk-[A-Z0-9]{8}\.js\b/g))
+			if (existsSync(join(dist, chunk))) visit(chunk);
+	};
+	for (const name of Object.keys(entryPoints)) visit(`${name}.js`);
+	for (const name of readdirSync(dist))
+		if (!used.has(name.replace(/\.map$/, ''))) rmSync(join(dist, name), {recursive: true});
+}
+
+/** Name, version and licence of each package that is in a bundle: they ask that it goes along. */
+function licensesOf(metafiles) {
+	const folders = new Set(
+		metafiles
+			.flatMap(({outputs}) => Object.values(outputs).flatMap(({inputs}) => Object.keys(inputs)))
+			.map(input => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0])
+			.filter(folder => folder !== undefined),
+	);
+	// eslint-disable-next-line unicorn/no-array-sort -- Node 18 has no toSorted
+	const sorted = [...folders].sort((a, b) => (a < b ? -1 : 1));
+	const texts = sorted.map(folder => {
+		const {name, version, license} = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+		const file = readdirSync(join(root, folder)).find(entry => /^licen[cs]e/i.test(entry));
+		const text = file === undefined ? '' : readFileSync(join(root, folder, file), 'utf8').trim();
+		return `${name} ${version} (${license})\n\n${text}\n`;
+	});
+	return `dapss-tui contains these packages.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`;
 }
 
 /** Whole or not at all: another process may be reading it. */

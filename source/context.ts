@@ -4,7 +4,7 @@ needed: `--help` loads no network code, and a test passes a fake.
 */
 import type {Broker, FollowedBroker} from '../core/broker.ts';
 import type {Config} from '../core/config.ts';
-import type {ConnectOptions, Reached} from '../core/connect.ts';
+import type {ConnectSettings, Reached} from '../core/connect.ts';
 import type {FoundNode} from '../core/find.ts';
 import type {Survivor} from '../core/recover.ts';
 import type {FlagName, Flags} from './arguments/flags.ts';
@@ -14,7 +14,7 @@ import type {Settings} from './settings/settings.ts';
 
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
-	connect(options: ConnectOptions): Promise<Broker & Reached>;
+	connect(options: ConnectSettings): Promise<Broker & Reached>;
 	/** A broker that connects again by itself, each time by this. */
 	followWith(
 		connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>,

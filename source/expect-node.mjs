@@ -1,5 +1,6 @@
 /**
-Whoever imports the library in an older Node is told so, before the rest of it fails on what that Node has not.
+Stops a program that imports the library in an older Node, with a clear message, before the library fails on a feature
+that this Node does not have.
 */
 import process from 'node:process';
 import {isNewEnough, neededNode} from './node-version.mjs';

@@ -12,7 +12,7 @@ export function normalizeTopic(name: Topic): Topic {
 	return name.normalize('NFC') as Topic;
 }
 
-/** The topic of that name. @throws `usage` */
+/** The topic of that name, in Unicode's composed form. @throws `usage` for a name that cannot be a topic */
 export function topicNamed(name: string): Topic {
 	// Most publishes use the topic of the last one.
 	if (lastTopic !== undefined && name === lastName) return lastTopic;

@@ -3,7 +3,7 @@ A node that nobody named and that does not run here: the command searches the lo
 that it does, when it takes longer than a moment, and which node it chose. Standard output is for data.
 */
 import type {Broker} from '../../core/broker.ts';
-import type {ConnectOptions, Reached} from '../../core/connect.ts';
+import type {ConnectSettings, Reached} from '../../core/connect.ts';
 import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import type {Backend, Reaching} from '../context.ts';
@@ -24,7 +24,7 @@ export async function connectFound(
 		topics,
 		othersText,
 		...options
-	}: ConnectOptions & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
+	}: ConnectSettings & {readonly topics: readonly Topic[]; readonly othersText: () => Promise<string>},
 ): Promise<Broker & Reached> {
 	const {printable} = await import('../../core/observe/printable.ts');
 	const {cluster} = options;

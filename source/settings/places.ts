@@ -3,9 +3,9 @@ Where things are kept for this user: settings and the secret, data, logs, caches
 `core/platform.ts`.
 */
 import {existsSync} from 'node:fs';
-import {join} from 'node:path';
-import {fileName, here, placesOf, type Env} from '../../core/platform.ts';
+import {here, placesOf, type Env} from '../../core/platform.ts';
 
+export {nodeDataPath, secretPath} from '../../core/io/files/user-files.ts';
 export type {Env};
 
 /** Settings, preferences and secrets. */
@@ -16,7 +16,3 @@ export const dataFolder = (env: Env): string => placesOf(here(env), existsSync).
 export const stateFolder = (env: Env): string => placesOf(here(env), existsSync).state;
 /** May be deleted at any time. */
 export const cacheFolder = (env: Env): string => placesOf(here(env), existsSync).cache;
-
-export const secretPath = (env: Env, cluster: string): string => join(configFolder(env), fileName(`${cluster}.secret`));
-export const nodeDataPath = (env: Env, cluster: string, port: number): string =>
-	join(dataFolder(env), fileName(cluster), String(port));

@@ -4,7 +4,7 @@ import {afterEach, describe, expect, test, vi} from 'vitest';
 import {crc32c, crc32cInJavaScript} from '../../core/crc32c.ts';
 
 afterEach(() => {
-	vi.doUnmock('@node-rs/crc32');
+	vi.doUnmock('node:module');
 	vi.resetModules();
 });
 
@@ -45,9 +45,11 @@ describe('CRC32C (case 45)', () => {
 
 	test('falls back to JavaScript where the native implementation does not load', async () => {
 		vi.resetModules();
-		vi.doMock('@node-rs/crc32', () => {
-			throw new Error('Cannot find native binding');
-		});
+		vi.doMock('node:module', () => ({
+			createRequire: () => () => {
+				throw new Error('Cannot find native binding');
+			},
+		}));
 		const loaded = await import('../../core/crc32c.ts');
 		expect(loaded.crc32c).toBe(loaded.crc32cInJavaScript);
 	});

@@ -3,7 +3,6 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Chosen, FindOptions} from '../../../core/find.ts';
-import type {NodeId} from '../../../core/message.ts';
 import {FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
 import * as pictures from '../../tui/support/fixtures.ts';
 
@@ -26,7 +25,7 @@ const dapss = (line: string, options: RunOptions): Promise<Outcome> =>
 	});
 
 const chosen: Chosen = {
-	id: '3f2a91c45bd1e995' as NodeId,
+	id: '3f2a91c45bd1e995',
 	address: '10.0.0.7:5000',
 	clusterId: 'c',
 	name: 'alpha',

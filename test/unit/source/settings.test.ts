@@ -238,7 +238,7 @@ test('a program gives what differs from the defaults', () => {
 	expect(config.raft).toEqual({...defaults.raft, heartbeatMs: 50});
 	expect(config.port).toBe(6000);
 	expect(refusal(() => completeConfig({data: '', secret: Buffer.alloc(8), port: 0}))).toMatch(
-		/port: .*\ndata: .*\nsecret: Expected at least 32 bytes/,
+		/^3 settings are wrong:\n {2}port: .*\n {2}data: .*\n {2}secret: Expected at least 32 bytes$/,
 	);
 });
 
