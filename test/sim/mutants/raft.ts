@@ -110,8 +110,8 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a repeated vote counts twice',
 		edits: [
 			raft(
-				'if (!voters.includes(from) || this.#votes.has(from)) return;\n		this.#votes.set(from, granted);',
-				'if (!voters.includes(from)) return;\n		this.#votes.set(`${from}${this.#votes.size}` as NodeId, granted);',
+				'if (!voters.includes(from) || votes.has(from)) return;\n		votes.set(from, granted);',
+				'if (!voters.includes(from)) return;\n		votes.set(`${from}${votes.size}` as NodeId, granted);',
 			),
 		],
 	},
@@ -129,7 +129,7 @@ export const raftMutants: readonly Mutant[] = [
 		name: 'vote-of-a-stranger',
 		pitfall: 'the vote of a node that is no voter counts',
 		edits: [
-			raft('if (!voters.includes(from) || this.#votes.has(from)) return;', 'if (this.#votes.has(from)) return;'),
+			raft('if (!voters.includes(from) || votes.has(from)) return;', 'if (votes.has(from)) return;'),
 			raft(
 				'for (const voter of this.#log.configuration.voters) if (voter !== this.#options.id) this.#send(voter, request);',
 				'for (const voter of [...this.#log.configuration.voters, ...this.#log.configuration.learners]) if (voter !== this.#options.id) this.#send(voter, request);',
@@ -321,7 +321,7 @@ export const raftMutants: readonly Mutant[] = [
 				'if (index <= this.#log.commit) {\n			this.#assembly.clear();',
 				'if (index <= this.#log.base.index) {\n			this.#assembly.clear();',
 			),
-			raft('if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index);', ''),
+			raft('if (index > this.#log.commit && this.#log.matches(position)) this.#log.commitTo(index);', ''),
 		],
 	},
 	{

@@ -208,16 +208,6 @@ describe('work under way', () => {
 });
 
 describe('time', () => {
-	it('is given back after a stall', () => {
-		const raft = create(one, [one, two]);
-		for (let ticks = 0; ticks < 9; ticks++) raft.tick();
-		raft.resetElection();
-		for (let ticks = 0; ticks < 9; ticks++) raft.tick();
-		expect(raft.status().role).toBe('follower');
-		raft.tick();
-		expect(raft.status().role).toBe('pre-candidate');
-	});
-
 	it('tells how long a leader has heard no majority', () => {
 		const raft = lead();
 		for (let ticks = 0; ticks < 4; ticks++) raft.tick();
