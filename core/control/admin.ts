@@ -1,6 +1,6 @@
 /**
 What an operator does to the members: hand the lead over, take a node out for good, let this node leave. The leader does
-it; any other node passes the wish on to it over their link and waits for the answer.
+it; any other node passes the wish on to it over tsuccessor link and waits for the answer.
 */
 import {decode} from '../codec.ts';
 import {DapssError, errorMessage, exitCodes, type ErrorCode} from '../errors.ts';
@@ -57,10 +57,10 @@ export class Admin {
 	*/
 	async run(wish: AdminCommand, by = this.#options.self): Promise<Answer> {
 		const {control, self, send, label} = this.#options;
-		const {role, leader, term} = control.raft.status();
+		const {role, leader, term} = control.raft;
 		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to, by) : this.#remove(wish, by);
 		if (leader === undefined || leader === self) throw control.unavailableError();
-		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
+		// The answer of a node that goes, or to one that goes, may be lost with tsuccessor link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
 		if (!send(leader, 'manage', {seq, ...wish}))
 			this.#settle(
@@ -135,7 +135,7 @@ export class Admin {
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
 		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
 		const done =
-			control.raft.status().role === 'leader'
+			control.raft.role === 'leader'
 				? this.run(wish, from)
 				: Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
 		done.then(
@@ -185,7 +185,7 @@ export class Admin {
 
 	#seen(wish: AdminCommand, termBefore: number): Answer | undefined {
 		const {control, self} = this.#options;
-		const {leader, term} = control.raft.status();
+		const {leader, term} = control.raft;
 		if (wish.type === 'remove')
 			return control.state.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
 		return leader !== undefined && term > termBefore ? {leader} : undefined;
@@ -194,9 +194,9 @@ export class Admin {
 	/** Resolves when there is a leader. @throws `timeout` */
 	async #leaderKnown(): Promise<void> {
 		const {control} = this.#options;
-		const {term: before, leader: former} = control.raft.status();
+		const {term: before, leader: former} = control.raft;
 		await this.#wait(() => {
-			const {leader, term} = control.raft.status();
+			const {leader, term} = control.raft;
 			return leader !== undefined && (leader !== former || term !== before) ? {leader} : undefined;
 		}).answered;
 	}
@@ -231,15 +231,13 @@ export class Admin {
 	async #remove(wish: Extract<AdminCommand, {type: 'remove'}>, by: NodeId): Promise<Answer> {
 		const {control, isReachable, self, label} = this.#options;
 		const {node} = wish;
-		if (control.state.isRemoved(node)) return {leader: control.raft.status().leader};
+		if (control.state.isRemoved(node)) return {leader: control.raft.leader};
 		if (control.state.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
-		const {
-			configuration: {voters},
-		} = control.raft.status();
+		const {voters} = control.raft.configuration;
 		const rest = voters.filter(voter => voter !== node);
 		// The only voter leads: a learner takes over its vote, then its leadership.
 		if (rest.length === 0) {
-			await this.#promoteHeir(node);
+			await this.#promoteSuccessor(node);
 			return this.run(wish, by);
 		}
 
@@ -268,16 +266,16 @@ export class Admin {
 		return answered;
 	}
 
-	async #promoteHeir(only: NodeId): Promise<void> {
+	async #promoteSuccessor(only: NodeId): Promise<void> {
 		const {control, isReachable, label} = this.#options;
 		const {
 			progress,
 			configuration: {learners},
 		} = control.raft.status();
-		const heir = progress
+		const successor = progress
 			.filter(({id}) => learners.includes(id) && isReachable(id))
 			.toSorted((a, b) => b.match - a.match)[0]?.id;
-		if (heir === undefined)
+		if (successor === undefined)
 			throw new DapssError(
 				'refused',
 				`Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`,
@@ -288,11 +286,11 @@ export class Admin {
 				const {
 					leader,
 					configuration: {voters},
-				} = control.raft.status();
-				return voters.includes(heir) ? {leader} : undefined;
+				} = control.raft;
+				return voters.includes(successor) ? {leader} : undefined;
 			},
 			() => {
-				isTaken ||= control.promoteHeir(heir) === 'accepted';
+				isTaken ||= control.promoteSuccessor(successor) === 'accepted';
 			},
 		);
 		this.check();

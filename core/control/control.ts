@@ -3,20 +3,17 @@ The control plane of a node: Raft, its log, and the topics machine that it feeds
 order that safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join,
 makes learners voters.
 */
-import {joinProblem} from '../address.ts';
-import {expectKnownState, namesProtocol, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
+import {expectKnownState, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {BrokerEvent} from '../events.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
-import {protocolRefusal, protocolToPropose} from '../membership/agreed-protocol.ts';
-import {JoinRefusals} from '../membership/join-refusals.ts';
+import {protocolToPropose} from '../membership/agreed-protocol.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
-import {freeName} from '../membership/naming.ts';
 import {quorumOf, type QuorumView} from '../membership/reachability.ts';
-import {isGenuine, type Resignation} from '../membership/resignation.ts';
+import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId} from '../message.ts';
 import {agreedEvent} from '../observe/agreed-events.ts';
 import {QuorumWatch} from '../observe/quorum-watch.ts';
@@ -26,6 +23,7 @@ import {decodeConfigurationData, encodeConfigurationData} from '../raft/configur
 import type {RaftLimits} from '../raft/leader.ts';
 import type {RaftPacket} from '../raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../raft/raft.ts';
+import {Admission} from './admission.ts';
 import {LeaderWatch} from './leader-watch.ts';
 import {demotion, promotion} from './promotion.ts';
 import {noQuorum, Proposals} from './proposals.ts';
@@ -75,27 +73,20 @@ is an event.
 */
 const startElections = 4;
 const electingElections = 6;
-/** How long a newcomer waits for the node that it replaces to fall silent. */
-const replacedMs = 10_000;
-const replacingMax = 64;
-
 export class Control {
 	#raft: Raft;
 	readonly state: ClusterState;
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
-	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
+	readonly #admission: Admission;
 	readonly #reads = new Map<
 		string,
 		{readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}
 	>();
-	/** Newcomers whose former id still answers, and since when they ask. */
-	readonly #replacing = new Map<NodeId, number>();
 	#readSeq = 0;
 	#isPumping = false;
 	#isAgain = false;
 	#isClosed = false;
-	readonly #refusals: JoinRefusals;
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
@@ -121,7 +112,21 @@ export class Control {
 		this.#voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
 		this.#raft = this.#createRaft();
-		this.#refusals = new JoinRefusals(options.emit);
+		this.#admission = new Admission({
+			self,
+			state: this.state,
+			raft: () => this.raft,
+			membersMax: config.limits.members,
+			protocolMax: options.protocolMax ?? 1,
+			nowMs: options.nowMs,
+			emit: options.emit,
+			isReachable: options.isReachable,
+			addressOf: options.addressOf,
+			isGenuine: options.isGenuine,
+			isRaisingProtocol: () => this.#isRaisingProtocol,
+			proposeChange: (change, context) => this.#afterStep(this.raft.proposeChange(change, context)),
+			unavailableError: () => this.unavailableError(),
+		});
 		this.#leaderWatch = new LeaderWatch({
 			raft: () => this.raft,
 			tickMs: options.tickMs,
@@ -196,14 +201,16 @@ export class Control {
 		const {
 			configuration: {voters},
 			role,
-			progress,
-		} = this.raft.status();
+		} = this.raft;
 		const {self, isReached} = this.#options;
 		const active =
 			role === 'leader'
 				? new Set(
-						progress
-							.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id)))
+						this.raft
+							.status()
+							.progress.filter(
+								({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id)),
+							)
 							.map(({id}) => id),
 					)
 				: undefined;
@@ -265,141 +272,18 @@ export class Control {
 		return promise;
 	}
 
-	/**
-	Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here
-	too.
-	*/
-	async join(request: JoinRequest): Promise<JoinAnswer> {
-		const answer = await this.#join(request);
-		const {id, address, facts} = request;
-		// A node of another cluster is told of as that.
-		if (answer.type === 'refused' && answer.clusterId === undefined && facts)
-			this.#refusals.tell(id, address, answer.reason, this.#options.nowMs());
-		return answer;
-	}
-
-	async #join(request: JoinRequest): Promise<JoinAnswer> {
-		const {id: node, address, clusterId, resignations = [], facts} = request;
-		const {self, addressOf} = this.#options;
-		if (this.state.isRemoved(node))
-			return {
-				type: 'refused',
-				reason: `node ${node} was removed from this cluster: start it with an empty data folder`,
-			};
-		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
-		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
-		if (clusterId !== '' && clusterId !== this.state.clusterId)
-			return {
-				type: 'refused',
-				clusterId: this.state.clusterId,
-				reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`,
-			};
-		const tooOld = facts && protocolRefusal(node, facts, this.state.protocol);
-		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
-		const {leader, role} = this.raft;
-		if (this.state.address(node) !== undefined) {
-			this.#replacing.delete(node);
-			return this.#joined();
-		}
-
-		if (role !== 'leader') {
-			const at = leader === undefined ? undefined : addressOf(leader);
-			return leader === undefined || at === undefined || leader === self
-				? {type: 'wait', reason: this.unavailableError().message}
-				: {type: 'ask', leader, address: at};
-		}
-
-		const unusable = joinProblem(
-			address,
-			this.state.members().map(member => member.address),
-		);
-		if (unusable !== undefined) return {type: 'refused', reason: unusable};
-		if (this.state.room <= 0)
-			return {
-				type: 'refused',
-				reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`,
-			};
-		const replaced = this.#replaced(node, resignations);
-		if (replaced !== undefined) {
-			if (this.#options.isReachable(replaced)) {
-				// It may have died just now. If it goes on answering, its data were moved: both are members then.
-				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
-				if (this.#replacing.size < replacingMax || this.#replacing.has(node))
-					this.#replacing.set(node, sinceMs);
-				if (this.#options.nowMs() - sinceMs < replacedMs)
-					return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
-			} else {
-				this.remove(replaced);
-				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
-			}
-		}
-
-		if (facts && this.#isRaising(facts.protocol))
-			return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
-		const nameTaken = facts && this.#nameRefusal(request);
-		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
-		const answer = this.#afterStep(
-			this.raft.proposeChange(
-				{type: 'add-learner', node},
-				encodeContext({node, address, ...this.#contextOf(request)}),
-			),
-		);
-		if (answer === 'not-leader' || answer === 'busy')
-			return {type: 'wait', reason: 'another change of the members is under way'};
-		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
-		if (answer === 'invalid' && this.#isConfigured(node))
-			return {type: 'wait', reason: `node ${node} is being taken in`};
-		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
-		return new Promise(resolve => {
-			const waiting = this.#joins.get(node);
-			if (waiting) waiting.push(resolve);
-			else this.#joins.set(node, [resolve]);
-		});
-	}
-
-	/**
-	The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an
-	address least of all.
-	*/
-	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
-		const {self, isGenuine: isProof = isGenuine} = this.#options;
-		return resignations.find(
-			one => one.id !== newcomer && one.id !== self && this.state.address(one.id) !== undefined && isProof(one),
-		)?.id;
-	}
-
-	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
-	#isRaising(protocol: number): boolean {
-		const {commit} = this.raft.status();
-		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.state.applied < commit);
-	}
-
-	/** Why the name that the operator chose for a node cannot be its name. */
-	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
-		const holder = name === '' || !isNameChosen ? undefined : this.state.nodeNamed(name);
-		if (holder === undefined || holder === node) return undefined;
-		if (this.#options.isReachable(holder))
-			return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.state.address(holder)}: choose another --name`;
-		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
-	}
-
-	#contextOf({name = '', facts}: JoinRequest): MemberContext {
-		if (!facts || this.state.protocol < namesProtocol) return {};
-		const {incarnation, instance = ''} = facts;
-		return {
-			...(name === '' ? {} : {name: freeName(this.state, name)}),
-			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
-		};
+	/** Admit a node that asks to join: it becomes a learner through the log. */
+	join(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#admission.join(request);
 	}
 
 	/** Make another voter the leader before this node goes, when that is possible. */
 	stepAside(): void {
+		if (this.raft.role !== 'leader') return;
 		const {
-			role,
 			progress,
 			configuration: {voters},
 		} = this.raft.status();
-		if (role !== 'leader') return;
 		const best = progress
 			.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id))
 			.toSorted((a, b) => b.match - a.match)[0];
@@ -422,8 +306,8 @@ export class Control {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
 	}
 
-	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
-	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
+	/** Promote a learner so that this node, the only voter, can leave. Leader only. */
+	promoteSuccessor(node: NodeId): ReturnType<Raft['proposeChange']> {
 		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
 		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
@@ -523,12 +407,7 @@ export class Control {
 					if (!isOld) this.#tell(event);
 				this.#voters = voters;
 				if (!isOld) this.#tellVoters();
-				for (const [node, waiting] of this.#joins) {
-					if (this.state.address(node) === undefined) continue;
-					this.#joins.delete(node);
-					for (const resolve of waiting) resolve(this.#joined());
-				}
-
+				this.#admission.applied();
 				break;
 			}
 
@@ -593,24 +472,14 @@ export class Control {
 		return voters.includes(node) || learners.includes(node);
 	}
 
-	#joined(): JoinAnswer {
-		return {
-			type: 'joined',
-			clusterId: this.state.clusterId,
-			members: this.state.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const),
-		};
-	}
-
 	/** What only the leader does, now and then. */
 	#housekeep(): void {
-		const {role, configuration, progress, commit} = this.raft.status();
-		if (role !== 'leader') {
-			for (const waiting of this.#joins.values())
-				for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
-			this.#joins.clear();
+		if (this.raft.role !== 'leader') {
+			this.#admission.lostLeadership();
 			return;
 		}
 
+		const {configuration, progress, commit} = this.raft.status();
 		const {isCalled = () => true} = this.#options;
 		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its
 		// links.

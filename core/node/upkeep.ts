@@ -78,7 +78,9 @@ export class Upkeep {
 
 	/** Who subscribes to a topic is known once all of the own log is applied. */
 	#isAllApplied(): boolean {
-		const {leader, applied, lastIndex} = this.#options.control.raft.status();
-		return leader !== undefined && applied === lastIndex;
+		const {raft} = this.#options.control;
+		if (raft.leader === undefined) return false;
+		const {applied, lastIndex} = raft.status();
+		return applied === lastIndex;
 	}
 }

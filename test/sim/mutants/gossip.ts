@@ -302,8 +302,8 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'a node without a log of its own refuses others as strangers',
 		edits: [
 			{
-				file: 'core/control/control.ts',
-				find: "		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};\n",
+				file: 'core/control/admission.ts',
+				find: "		if (state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};\n",
 				replace: '',
 			},
 		],

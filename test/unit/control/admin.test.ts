@@ -21,7 +21,7 @@ class World {
 	nowMs = 0;
 	voters = [a, b, c];
 	learners = [d];
-	readonly heirs: NodeId[] = [];
+	readonly successors: NodeId[] = [];
 	readonly removed = new Set<NodeId>();
 	readonly names = new Map<NodeId, string>();
 	readonly away = new Set<NodeId>();
@@ -37,9 +37,19 @@ class World {
 		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
 		const control = {
 			raft: {
+				get role() {
+					return world.role;
+				},
+				get leader() {
+					return world.leader;
+				},
+				get term() {
+					return world.term;
+				},
+				get configuration() {
+					return {voters: world.voters, learners: world.learners};
+				},
 				status: () => ({
-					role: world.role,
-					leader: world.leader,
 					term: world.term,
 					configuration: {voters: world.voters, learners: world.learners},
 					progress:
@@ -61,8 +71,8 @@ class World {
 				world.transfers.push(to);
 				world.askedBy.push(by);
 			},
-			promoteHeir(node: NodeId) {
-				world.heirs.push(node);
+			promoteSuccessor(node: NodeId) {
+				world.successors.push(node);
 				return 'accepted';
 			},
 			remove(node: NodeId) {
@@ -170,7 +180,7 @@ describe('the leader', () => {
 	test('that leaves as the only voter gives its vote to a learner, then its leadership', async () => {
 		world.voters = [a];
 		const answer = world.management.leave();
-		expect([world.heirs, world.transfers]).toEqual([[d], []]);
+		expect([world.successors, world.transfers]).toEqual([[d], []]);
 		world.voters = [a, d];
 		world.management.check();
 		await expect.poll(() => world.transfers).toEqual([d]);
@@ -188,7 +198,7 @@ describe('the leader', () => {
 			code: 'refused',
 			message: expect.stringContaining(`the other member ${d} cannot be reached to take over`) as string,
 		});
-		expect([world.heirs, world.proposals]).toEqual([[], []]);
+		expect([world.successors, world.proposals]).toEqual([[], []]);
 	});
 
 	test('takes a bounded number of wishes, and refuses all when it stops', async () => {

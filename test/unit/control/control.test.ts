@@ -131,7 +131,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	expect(control.raft.status().applied).toBe(2);
 	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toEqual({
 		type: 'wait',
-		reason: `node ${self} is being taken in`,
+		reason: `node ${self} is being admitted`,
 	});
 	second.resolve();
 	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
