@@ -11,7 +11,7 @@ import {parseTopicName, type NodeId, type Topic} from '../message.ts';
 
 export type DesiredSubscriptionsOptions = {
 	readonly self: NodeId;
-	readonly topics: ClusterState;
+	readonly state: ClusterState;
 	/**
 	The time that a subscription from now on begins with: the members that can be reached have stamped nothing later.
 	*/
@@ -43,18 +43,18 @@ export class DesiredSubscriptions {
 
 	/** From which time on the node's own topics are subscribed to, as agreed, or as it will be asked for. */
 	since(): ReadonlyArray<readonly [Topic, number]> {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		return [...this.own].flatMap(topic => {
-			const time = topics.subscribers(topic).get(self) ?? this.#former.get(topic);
+			const time = state.subscribers(topic).get(self) ?? this.#former.get(topic);
 			return time === undefined ? [] : [[topic, time] as const];
 		});
 	}
 
 	/** The agreed state changed. */
 	agreed(): void {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		for (const topic of this.own) {
-			const since = topics.subscribers(topic).get(self);
+			const since = state.subscribers(topic).get(self);
 			if (since !== undefined) this.#agreed.set(topic, since);
 		}
 	}
@@ -65,8 +65,8 @@ export class DesiredSubscriptions {
 
 	*/
 	deleted(topic: Topic, until: number): boolean {
-		const {self, topics} = this.#options;
-		if (topics.subscribers(topic).has(self)) return false; // It subscribed anew since.
+		const {self, state} = this.#options;
+		if (state.subscribers(topic).has(self)) return false; // It subscribed anew since.
 		if (this.#readers.has(topic)) this.#former.set(topic, until);
 		const since = this.#agreed.get(topic);
 		this.#agreed.delete(topic);
@@ -125,15 +125,15 @@ export class DesiredSubscriptions {
 
 	/** Propose whatever differs; failures are tried again at the next call. */
 	reconcileAll(): void {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		const wanted = new Set<Topic>([...this.own, ...this.#readers.keys()]);
-		for (const {name, subscribers} of topics.topics()) if (subscribers.has(self)) wanted.add(name);
+		for (const {name, subscribers} of state.topics()) if (subscribers.has(self)) wanted.add(name);
 		for (const topic of wanted)
 			if (!this.#isSettled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
 	}
 
 	#isSettled(topic: Topic): boolean {
-		return this.#options.topics.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
+		return this.#options.state.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
 	}
 }
 

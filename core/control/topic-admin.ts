@@ -24,9 +24,9 @@ import type {DesiredSubscriptions} from './desired-subscriptions.ts';
 
 export type TopicAdminOptions = {
 	readonly data: Data;
-	readonly interests: DesiredSubscriptions;
+	readonly desired: DesiredSubscriptions;
 	/** The state of the node, which names its own topics. */
-	readonly keeping: {save(): Promise<void>};
+	readonly stateWriter: {save(): Promise<void>};
 	readonly self: NodeId;
 	readonly control: Control;
 	readonly lamport: Lamport;
@@ -158,15 +158,15 @@ export class TopicAdmin {
 		const {
 			control: {state: topics},
 			data,
-			interests,
-			keeping,
+			desired,
+			stateWriter,
 		} = this.#options;
 		if (topics.deletionsSeen === this.#deletionsSeen) return false;
 		this.#deletionsSeen = topics.deletionsSeen;
 		const fresh = data.setDeletions(topics.deletions());
-		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0)
-			void keeping.save().catch(() => undefined);
-		return fresh.some(([topic]) => interests.isWanted(topic));
+		if (fresh.filter(([topic, until]) => desired.deleted(topic, until)).length > 0)
+			void stateWriter.save().catch(() => undefined);
+		return fresh.some(([topic]) => desired.isWanted(topic));
 	}
 
 	/**

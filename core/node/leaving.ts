@@ -13,9 +13,9 @@ import type {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import type {Snapshot} from '../snapshot.ts';
 
 export type LeavingOptions = {
-	readonly management: Pick<Admin, 'leave'>;
-	readonly keeping: Pick<NodeStateWriter, 'left'>;
-	readonly topics: Pick<ClusterState, 'members'>;
+	readonly admin: Pick<Admin, 'leave'>;
+	readonly stateWriter: Pick<NodeStateWriter, 'left'>;
+	readonly state: Pick<ClusterState, 'members'>;
 	readonly phase: () => Snapshot['phase'];
 	/** It asked before its last stop, and did not learn the answer. */
 	readonly hasAsked: boolean;
@@ -55,9 +55,9 @@ export class Leaving {
 
 	/** This node was removed: because it asked for that, or by an operator. */
 	onRemoved(): void {
-		const {keeping, stop, failed} = this.#options;
+		const {stateWriter, stop, failed} = this.#options;
 		if (!this.#isWanted) return stop(removedReason);
-		keeping.left(true).catch(failed);
+		stateWriter.left(true).catch(failed);
 		stop(this.#leaving ? leftReason : hadAskedReason);
 	}
 
@@ -66,7 +66,7 @@ export class Leaving {
 	}
 
 	async #leave(): Promise<void> {
-		const {phase, topics, management, keeping, stop} = this.#options;
+		const {phase, state, admin, stateWriter, stop} = this.#options;
 		const now = phase();
 		if (now === 'stopping') throw new DapssError('closed', 'The node is stopping already');
 		if (now !== 'running')
@@ -74,21 +74,21 @@ export class Leaving {
 				'refused',
 				`This node is ${now}, it is no member yet: there is nothing to leave. Stop it instead`,
 			);
-		if (topics.members().length <= 1)
+		if (state.members().length <= 1)
 			throw new DapssError(
 				'refused',
 				'This node is the only member of its cluster: there is nothing to leave. Stop it instead',
 			);
-		await keeping.left('asked');
+		await stateWriter.left('asked');
 		try {
-			await management.leave();
+			await admin.leave();
 		} catch (error) {
 			// It may still happen when nobody said no in time.
-			if (!(error instanceof DapssError && error.code === 'timeout')) await keeping.left(undefined);
+			if (!(error instanceof DapssError && error.code === 'timeout')) await stateWriter.left(undefined);
 			throw error;
 		}
 
-		await keeping.left(true);
+		await stateWriter.left(true);
 		stop(leftReason);
 	}
 }

@@ -22,7 +22,7 @@ const unreadBytesMax = 8 * 1024 * 1024;
 
 /** Batches, as they are stored, into a sink. */
 export function readBatches(
-	{desired: interests, data}: ReadableNode,
+	{desired, data}: ReadableNode,
 	given: readonly Topic[],
 	place: Place,
 	sink: BatchSink,
@@ -40,7 +40,7 @@ export function readBatches(
 	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
 		const position = seen.get(topic);
-		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
+		await desired.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
 		const {reader, start} = isTracked
 			? await data.follow(topic, position ?? from, sink)
@@ -57,7 +57,7 @@ export function readBatches(
 		if (isClosed) return;
 		isClosed = true;
 		for (const [topic, reader] of readers) data.stopReading(topic, reader);
-		for (const topic of topics) interests.release(topic);
+		for (const topic of topics) desired.release(topic);
 	};
 
 	const agreed = Promise.all(topics.map(topic => open(topic)))

@@ -12,7 +12,7 @@ import type {NodeIo} from './node-options.ts';
 export type UpkeepOptions = {
 	readonly data: Data;
 	readonly control: Control;
-	readonly interests: DesiredSubscriptions;
+	readonly desired: DesiredSubscriptions;
 	readonly journal: Journal;
 	readonly topicsMax: number;
 	readonly room: NodeIo['room'];
@@ -31,8 +31,8 @@ export class Upkeep {
 
 	constructor(options: UpkeepOptions) {
 		this.#options = options;
-		const {data, interests} = options;
-		data.isWanted = topic => !this.#isAllApplied() || interests.isWanted(topic);
+		const {data, desired} = options;
+		data.isWanted = topic => !this.#isAllApplied() || desired.isWanted(topic);
 	}
 
 	/** Read the logs back that the disk has, as many as may be open: those that the node itself wants come first. */

@@ -266,10 +266,10 @@ export const gossipMutants: readonly Mutant[] = [
 		name: 'who-leads-is-a-stranger',
 		pitfall: 'a node that was away refuses a leader that it does not know, and asks nobody who leads',
 		edits: [
-			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				find: "if (this.phase === 'running') this.#parts.peerDirectory.meet(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -280,7 +280,7 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.meet(peer, address);",
+				find: "if (this.phase === 'running') this.#parts.peerDirectory.meet(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -294,7 +294,7 @@ export const gossipMutants: readonly Mutant[] = [
 				find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#told = [];',
 				replace: 'if (topics.members().length > 0) this.#told = [];',
 			},
-			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
 		],
 	},
 	{

@@ -34,9 +34,9 @@ function setUp(protocol = 3) {
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
-	const interests = new DesiredSubscriptions({
+	const desired = new DesiredSubscriptions({
 		self: a,
-		topics,
+		state: topics,
 		latest: async () => 0,
 		propose: async () => undefined,
 		former: [[news, 5]],
@@ -46,7 +46,7 @@ function setUp(protocol = 3) {
 		self: a,
 		lamport,
 		lamportJumpMax: 2 ** 40,
-		interests,
+		desired,
 		nowMs: () => nowMs,
 		label: node => node.slice(0, 1),
 		isReachable: node => reachable.has(node),
@@ -56,7 +56,7 @@ function setUp(protocol = 3) {
 			table: {reserve: () => ({[Symbol.dispose]: () => undefined})},
 			setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions],
 		} as unknown as Data,
-		keeping: {save: async () => undefined},
+		stateWriter: {save: async () => undefined},
 		async propose(command) {
 			proposed.push(command);
 			apply(command);
@@ -79,7 +79,7 @@ function setUp(protocol = 3) {
 		sent,
 		reachable,
 		proposed,
-		interests,
+		desired,
 		admin,
 		answer,
 		passes(ms: number) {
@@ -188,17 +188,17 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
-		const {apply, admin, interests} = setUp();
-		interests.own.add(news);
+		const {apply, admin, desired} = setUp();
+		desired.own.add(news);
 		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
 		admin.agreed();
-		expect([...interests.own]).toEqual([]);
-		interests.own.add(news);
+		expect([...desired.own]).toEqual([]);
+		desired.own.add(news);
 		apply({type: 'subscribe', topic: news, node: a, since: 0});
-		interests.agreed();
+		desired.agreed();
 		apply({type: 'delete', topic: news, node: b, until: 50, force: true});
 		admin.agreed();
-		expect([...interests.own]).toEqual([news]);
+		expect([...desired.own]).toEqual([news]);
 	});
 });
 

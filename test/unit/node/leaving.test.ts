@@ -19,14 +19,14 @@ function leaving(hasAsked = false): Leaving {
 	return new Leaving({
 		phase: () => phase,
 		hasAsked,
-		topics: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
-		management: {
+		state: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
+		admin: {
 			async leave() {
 				said.push('gives up its vote');
 				await giveUp();
 			},
 		},
-		keeping: {
+		stateWriter: {
 			async left(left) {
 				said.push(`notes ${String(left)}`);
 			},
