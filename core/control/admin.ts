@@ -1,6 +1,6 @@
 /**
 What an operator does to the members: hand the lead over, take a node out for good, let this node leave. The leader does
-it; any other node passes the wish on to it over tsuccessor link and waits for the answer.
+it; any other node passes the wish on to it over their link and waits for the answer.
 */
 import {decode} from '../codec.ts';
 import {DapssError, errorMessage, exitCodes, type ErrorCode} from '../errors.ts';
@@ -60,7 +60,7 @@ export class Admin {
 		const {role, leader, term} = control.raft;
 		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to, by) : this.#remove(wish, by);
 		if (leader === undefined || leader === self) throw control.unavailableError();
-		// The answer of a node that goes, or to one that goes, may be lost with tsuccessor link: what is seen here counts.
+		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
 		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
 		if (!send(leader, 'manage', {seq, ...wish}))
 			this.#settle(

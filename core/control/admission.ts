@@ -157,8 +157,8 @@ export class Admission {
 	}
 
 	/**
-	The member that the new node replaces: its resignation proves that its data folder is gone. Nothing else proves that,
-	and an address least of all.
+	The member that the new node replaces: its resignation proves that its data folder is gone. Nothing else proves
+	that, and an address least of all.
 	*/
 	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
 		const {self, state, isGenuine: isProof = isGenuine} = this.#options;

@@ -62,7 +62,7 @@ export class RaftStore implements AsyncDisposable {
 		}
 
 		const snapshot = recovery.mark.index === 0 ? undefined : await readSnapshot(blobs, recovery.mark.index);
-		const entries = recovery.behind({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
+		const entries = recovery.entriesAfter({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
 		if (recovery.problem) throw new DamagedError(`the Raft log is damaged: ${recovery.problem}`);
 		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
 	}

@@ -32,7 +32,8 @@ export async function openTopicIn(
 			{cause: error},
 		);
 	});
-	// Damage is reported only while messages are missing, or when it is at the end: how many were lost there is unknown.
+	// Damage is reported only while messages are missing, or when it is at the end: how many were lost there is
+	// unknown.
 	const isEndDamaged = log.damaged.some(({position, bytes}) => position + bytes === log.end);
 	if (opened.missing > 0 || isEndDamaged) warn(damageText(topic, log.damaged, opened.missing));
 	return opened;

@@ -25,7 +25,7 @@ import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import {majority, type Change, type Configuration} from './configuration.ts';
 import {CrashCampaign} from './crash.ts';
-import {matches, takeAppend} from './follower.ts';
+import {handleAppend, matches} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
 import {
@@ -368,7 +368,8 @@ class RaftMachine implements Raft {
 
 	/** Process the higher term of a packet. False when the packet must be ignored. */
 	#meetTerm(from: NodeId, packet: RaftPacket): boolean {
-		if (packet.type === 'pre-vote') return true; // The sender has not moved to that term; this node does not either.
+		// The sender has not moved to that term; this node does not either.
+		if (packet.type === 'pre-vote') return true;
 		if (packet.type === 'pre-vote-reply' && packet.granted) return true;
 		// A node that heard a leader within an election timeout ignores candidates, unless the leader transfers its
 		// leadership (thesis, 4.2.3).
@@ -554,7 +555,7 @@ class RaftMachine implements Raft {
 		this.#contactTick = this.#tick;
 		switch (packet.type) {
 			case 'append':
-				return this.#send(from, takeAppend(this.#log, packet));
+				return this.#send(from, handleAppend(this.#log, packet));
 			case 'snapshot':
 				return this.#onSnapshot(from, packet);
 			case 'heartbeat': {
@@ -598,8 +599,8 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	Whether this node may campaign: it is a voter, or its removal is not known to be committed. In the second case it may
-	be the only node that has the removal entry, and the others need it as leader; its own vote does not count then
+	Whether this node may campaign: it is a voter, or its removal is not known to be committed. In the second case it
+	may be the only node that has the removal entry, and the others need it as leader; its own vote does not count then
 	(thesis, 4.2.2 and figure 4.6).
 	*/
 	#isPromotable(): boolean {

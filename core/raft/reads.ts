@@ -1,7 +1,7 @@
 /**
-Reads that are linearizable without a log entry (Raft, 8; thesis, 6.4): the leader notes its commit index, proves by a
-round of heartbeats that began afterwards that it is still the leader, and then the index may be served. The rounds are
-the leader's own count, so an old or repeated reply proves nothing.
+Linearizable reads without a log entry, "ReadIndex" (Raft, 8; thesis, 6.4). The leader records its commit index, and
+starts a round of heartbeats. Once a majority has answered that round or a later one, this node was still the leader,
+and the index may be served. The leader counts the rounds, so an old or repeated reply proves nothing.
 */
 import type {NodeId} from '../message.ts';
 
@@ -12,7 +12,7 @@ export const readsMax = 1024;
 
 export class Reads {
 	#waiting: Read[] = [];
-	/** Came before this term's first entry was committed: the leader does not know its own commit index yet. */
+	/** Requests from before this term's first entry was committed: the leader does not know its commit index yet. */
 	#early: Asked[] = [];
 
 	get isWaiting(): boolean {
@@ -23,7 +23,7 @@ export class Reads {
 		return this.#waiting.length + this.#early.length >= readsMax;
 	}
 
-	/** The newest round that a read waits for; 0 for none. */
+	/** The last round that a read waits for; 0 without reads. */
 	get lastRound(): number {
 		return this.#waiting.at(-1)?.round ?? 0;
 	}
@@ -32,7 +32,7 @@ export class Reads {
 		this.#early.push(read);
 	}
 
-	/** The term's first entry is committed: what was held may begin. */
+	/** The term's first entry is committed: return the reads that were held. */
 	takeHeld(): readonly Asked[] {
 		return this.#early.splice(0);
 	}
@@ -41,7 +41,7 @@ export class Reads {
 		this.#waiting.push({context, from, round, index});
 	}
 
-	/** A quorum has answered this round: everything that began by then is proved. */
+	/** A quorum has answered this round: return the reads that it proves. */
 	proved(round: number): readonly Read[] {
 		const end = this.#waiting.findIndex(read => read.round > round);
 		return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
@@ -49,7 +49,7 @@ export class Reads {
 }
 
 /**
-The asker's side: reads that were sent to the leader, and those that came back proved and wait until their index is
+The requesting node's side: reads that were sent to the leader, and proved reads that wait until their index is
 committed here.
 */
 export class AskedReads {
@@ -57,7 +57,7 @@ export class AskedReads {
 	#proved: Array<{readonly context: string; readonly index: number}> = [];
 	readonly #onBound: () => void;
 
-	/** @param onBound the oldest was given up: whoever asked has done so too. */
+	/** @param onBound the oldest read was dropped; its caller has timed out by then */
 	constructor(onBound: () => void) {
 		this.#onBound = onBound;
 	}
@@ -71,7 +71,7 @@ export class AskedReads {
 		this.#asked.add(context);
 	}
 
-	/** The leader's answer. False when nobody asked. */
+	/** Handle the leader's answer. False when this node did not ask. */
 	answered(context: string, index: number): boolean {
 		if (!this.#asked.delete(context)) return false;
 		this.proved(context, index);
@@ -87,7 +87,7 @@ export class AskedReads {
 		this.#proved.push({context, index});
 	}
 
-	/** Those whose index is committed. They stay until `take`. */
+	/** Reads whose index is committed. They stay until `take`. */
 	committed(commit: number): ReadonlyArray<{readonly context: string; readonly index: number}> {
 		return this.#proved.filter(({index}) => index <= commit);
 	}

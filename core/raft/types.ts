@@ -76,7 +76,9 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'not-leader' | 'busy' | 'invalid';
 	/** Request a commit index that is current now (Raft, 8); the answer is in `ready().reads`. */
 	readIndex(context: string): 'accepted' | 'no-leader';
-	/** Transfer leadership to a voter once it has caught up (thesis, 3.10). True when the transfer began; leader only. */
+	/**
+	Transfer leadership to a voter once it has caught up (thesis, 3.10). True when the transfer began; leader only.
+	*/
 	transferLeadership(to: NodeId): boolean;
 	/**
 	Report evidence that the process of the leader is gone: its link closed and its machine refuses connections. A
@@ -85,8 +87,8 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	*/
 	leaderDown(leader: NodeId): void;
 	/**
-	Report a new link with the peer. Its process may be new too, with an older log from a copied data folder, so a leader
-	probes again how far that log matches.
+	Report a new link with the peer. Its process may be new too, with an older log from a copied data folder, so a
+	leader probes again how far that log matches.
 	*/
 	linkUp(peer: NodeId): void;
 	/** Confirm that `done`, the result of the last `ready`, is durable and applied. */

@@ -525,7 +525,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/raft/progress.ts',
-				find: 'if (rejected <= this.match) return false; // A late reply: it has matched further since.',
+				find: 'if (rejected <= this.match) return false; // A late reply: the follower has matched further since.',
 				replace: '',
 			},
 			{
