@@ -1,7 +1,7 @@
 /**
-The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the
-order that safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join,
-makes learners voters.
+The control plane of a node: Raft, its store, and the replicated cluster state. It drives Raft as `raft/raft.ts`
+describes: persist, then send, then apply. The leader also maintains the cluster: it admits nodes, promotes learners,
+and raises the protocol version.
 */
 import {expectKnownState, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
@@ -36,30 +36,30 @@ export type ControlOptions = {
 	readonly random: Random;
 	readonly tickMs: number;
 	readonly config: Config;
-	/** @default those of the machine */
+	/** @default the limits of `raft/leader.ts` */
 	readonly raftLimits?: Partial<RaftLimits> | undefined;
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
 	/** The newest version of the protocol that this program speaks. @default 1 */
 	readonly protocolMax?: number;
-	/** What a peer speaks, as it said last. @default of none anything is known */
+	/** The protocol versions that a peer speaks, as it reported last. @default unknown for all peers */
 	readonly speaks?: (peer: NodeId) => Spoken | undefined;
-	/** This process speaks for the node. @default always */
+	/** The identity of this node is confirmed: no second process uses it. @default always */
 	readonly isConfirmed?: () => boolean;
-	/** Members that are heard from now, self included. */
+	/** SWIM hears the member, or it is this node. */
 	readonly isReachable: (node: NodeId) => boolean;
-	/** A working link leads to it, over at most one other member. */
+	/** A working link leads to the member, directly or over one other member. */
 	readonly isReached: (node: NodeId) => boolean;
-	/** This node has called it where it says that it is reached, and it answered. @default of all */
+	/** This node has dialled the member's advertised address with success. @default true for all members */
 	readonly isCalled?: (node: NodeId) => boolean;
-	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
+	/** The current address of a member, which may be newer than the agreed one; `undefined` for other nodes. */
 	readonly addressOf: (node: NodeId) => string | undefined;
 	/** @default by the signature */
 	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
-	/** A member is new, or has another address: it is told of once it is heard. @default nobody tells */
+	/** Report a member that is new, or has another address, once it is heard. @default no report */
 	readonly announce?: (node: NodeId) => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
@@ -67,11 +67,9 @@ export type ControlOptions = {
 
 const careMs = 250;
 const deadlineMs = 10_000;
-/**
-In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second
-is an event.
-*/
+/** After a start, links come up and a first election ends within this time. In election timeouts. */
 const startElections = 4;
+/** An election that takes longer is an event. In election timeouts. */
 const electingElections = 6;
 export class Control {
 	#raft: Raft;
@@ -90,14 +88,15 @@ export class Control {
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
 	#caredMs = 0;
-	/** The only voter hands over its vote: until then two voters are meant. */
-	#handsOverUntilMs = 0;
-	/** Of the newest configuration that was applied, and those that were told last. */
+	/** The only voter leaves and promoted a successor: until this time two voters are intended. */
+	#successionUntilMs = 0;
+	/** Voters of the last configuration that was applied. */
 	#voters: readonly NodeId[];
-	#saidVoters = '';
+	/** Voters of the last `voters` event. */
+	#reportedVoters = '';
 	#replay: Replay;
 	#isReplayed = false;
-	#hasSaidName = false;
+	#hasReportedName = false;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
 
@@ -107,7 +106,7 @@ export class Control {
 		this.state = new ClusterState({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.state.load(recovered.snapshot.data);
-		lamport.witness(this.state.latestSince); // The ceiling that was kept may be of before.
+		lamport.witness(this.state.latestSince); // The ceiling on disk may be older than this snapshot.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
@@ -155,7 +154,7 @@ export class Control {
 	}
 
 	/**
-	Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log.
+	Found a cluster of this node alone. Resolves when its first entry is on disk. Only for a node without a log.
 	@param facts of this node and its cluster
 	*/
 	async found(facts: MemberContext): Promise<void> {
@@ -174,12 +173,12 @@ export class Control {
 		this.schedulePump();
 	}
 
-	/** Start the machine from what the store holds now. */
+	/** Start Raft from the current content of the store. */
 	restartRaft(): void {
 		this.#raft = this.#createRaft();
 	}
 
-	/** This node is in the configuration, as far as it knows. */
+	/** This node is in the newest configuration of its log. */
 	get isMember(): boolean {
 		return this.#isConfigured(this.#options.self);
 	}
@@ -194,8 +193,8 @@ export class Control {
 	}
 
 	/**
-	Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for
-	one at first says nothing of it.
+	The voters that count as reached. A leader uses the replies that Raft received. Other nodes use their links. A
+	leader also uses the link of a voter that has not acknowledged an entry yet.
 	*/
 	reached(): ReadonlyMap<NodeId, boolean> {
 		const {
@@ -224,7 +223,7 @@ export class Control {
 		this.schedulePump();
 	}
 
-	/** There is evidence that the process of this node is gone. */
+	/** Report evidence that the process of a node is gone. */
 	crashed(node: NodeId): void {
 		this.raft.leaderDown(node);
 		this.schedulePump();
@@ -255,14 +254,15 @@ export class Control {
 	}
 
 	/**
-	A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8;
-	thesis, 6.4).
+	A linearizable read (Raft, 8; thesis, 6.4). Resolves with a commit index that a quorum confirmed after this call
+	began, once it is applied here.
+	@throws `no-quorum`, `no-leader`, `timeout`, `closed`
 	*/
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
 		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.unavailableError());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();
-		// Before the pump: a leader that is the only voter proves its reads within this call.
+		// Before the pump: a leader that is the only voter proves the read within this call.
 		this.#reads.set(context, {
 			resolve,
 			reject,
@@ -277,7 +277,7 @@ export class Control {
 		return this.#admission.join(request);
 	}
 
-	/** Make another voter the leader before this node goes, when that is possible. */
+	/** Transfer leadership to another voter before this node stops, if one is reached. */
 	stepAside(): void {
 		if (this.raft.role !== 'leader') return;
 		const {
@@ -292,8 +292,8 @@ export class Control {
 	}
 
 	/**
-	Hand leadership over: the other campaigns as soon as it has everything. Leader only.
-	@param by the node through which this was asked for
+	Transfer leadership: the voter campaigns as soon as it has all entries. Leader only.
+	@param by the node through which an operator asked
 	*/
 	transfer(to: NodeId, by: NodeId): void {
 		const {self: from, emit} = this.#options;
@@ -301,14 +301,14 @@ export class Control {
 		this.schedulePump();
 	}
 
-	/** Propose to take a member out. Leader only. */
+	/** Propose the removal of a member. Leader only. */
 	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
 	}
 
 	/** Promote a learner so that this node, the only voter, can leave. Leader only. */
 	promoteSuccessor(node: NodeId): ReturnType<Raft['proposeChange']> {
-		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+		this.#successionUntilMs = this.#options.nowMs() + deadlineMs;
 		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
 
@@ -324,9 +324,7 @@ export class Control {
 		this.#reads.clear();
 	}
 
-	/**
-	Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync.
-	*/
+	/** Process ready work until there is none. Packets that arrive during a write share the next fsync. */
 	async #pump(): Promise<void> {
 		this.#isPumping = true;
 		try {
@@ -345,29 +343,29 @@ export class Control {
 
 	async #persistAndSend(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
-		// Before it is kept: a state that this program cannot read must not take the place of its own.
+		// Before it is stored: a state that this program cannot read must not replace the own one.
 		if (ready.snapshot) expectKnownState(ready.snapshot.data);
 		// The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet);
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
-		// From here on a crash takes back nothing that a peer or a client is told below.
+		// Durable from here: a crash loses nothing that peers and clients learn below.
 		for (const {to, packet} of ready.packets) send(to, packet);
 		if (ready.snapshot) {
 			this.state.load(ready.snapshot.data);
-			// The envelopes that said so are not among what is applied here.
+			// The snapshot replaces commands whose Lamport times this node would have witnessed.
 			this.#options.lamport.witness(this.state.latestSince);
 			this.#snapshotIndex = ready.snapshot.index;
 			this.#voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
-		// It commits nothing but what it had, and what comes now.
+		// A leader commits no entries of before its start except those that it has.
 		if (this.raft.role === 'leader') this.#replay.heard(0);
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
-		this.#tellPresent();
-		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
+		this.#reportAfterReplay();
+		this.#leaderWatch.stepped(); // The own vote, durable now, may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
 			this.#reads.get(context)?.resolve(index);
@@ -384,9 +382,9 @@ export class Control {
 				const {envelope, result, events} = this.state.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
-				// What is published from now on is stamped later than what was deleted.
+				// Messages that are published from now on are stamped later than the deleted ones.
 				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
-				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#tell(event);
+				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#report(event);
 				this.proposals.applied(envelope, result);
 				break;
 			}
@@ -404,9 +402,9 @@ export class Control {
 				} = decoded;
 				const isOld = this.#replay.isOld(entry.index);
 				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context))
-					if (!isOld) this.#tell(event);
+					if (!isOld) this.#report(event);
 				this.#voters = voters;
-				if (!isOld) this.#tellVoters();
+				if (!isOld) this.#reportVoters();
 				this.#admission.applied();
 				break;
 			}
@@ -421,30 +419,30 @@ export class Control {
 		}
 	}
 
-	/** After what is old: who votes now, and the name of this node. */
-	#tellPresent(): void {
+	/** Old entries cause no events. After the last of them, report the current voters and the name of this node. */
+	#reportAfterReplay(): void {
 		if (!this.#replay.isOver(this.state.applied)) return;
-		this.#tellVoters();
+		this.#reportVoters();
 		if (this.#isReplayed) return;
 		this.#isReplayed = true;
 		const {self, emit} = this.#options;
 		const name = this.state.name(self);
-		if (name !== '' && !this.#hasSaidName) emit({type: 'named', id: self, name});
+		if (name !== '' && !this.#hasReportedName) emit({type: 'named', id: self, name});
 	}
 
-	#tellVoters(): void {
+	#reportVoters(): void {
 		const voters = this.#voters;
-		if (voters.length === 0 || voters.join() === this.#saidVoters) return;
-		this.#saidVoters = voters.join();
+		if (voters.length === 0 || voters.join() === this.#reportedVoters) return;
+		this.#reportedVoters = voters.join();
 		this.#options.emit({type: 'voters', voters});
 	}
 
-	#tell(event: TopicsEvent): void {
+	#report(event: TopicsEvent): void {
 		const {self, announce, emit} = this.#options;
 		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
-		if (event.type === 'named') this.#hasSaidName ||= event.node === self;
-		const told = agreedEvent(event);
-		if (told) emit(told);
+		if (event.type === 'named') this.#hasReportedName ||= event.node === self;
+		const reported = agreedEvent(event);
+		if (reported) emit(reported);
 	}
 
 	async #compact(): Promise<void> {
@@ -472,7 +470,7 @@ export class Control {
 		return voters.includes(node) || learners.includes(node);
 	}
 
-	/** What only the leader does, now and then. */
+	/** The regular maintenance of a leader: raise the protocol, promote a learner, demote the second of two voters. */
 	#housekeep(): void {
 		if (this.raft.role !== 'leader') {
 			this.#admission.lostLeadership();
@@ -481,8 +479,7 @@ export class Control {
 
 		const {configuration, progress, commit} = this.raft.status();
 		const {isCalled = () => true} = this.#options;
-		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its
-		// links.
+		// A node that no other node can dial opens all its links itself. As a voter it would be lost with its links.
 		const isFit = (node: NodeId): boolean =>
 			node === this.#options.self ||
 			(this.#options.isReachable(node) &&
@@ -491,7 +488,7 @@ export class Control {
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
-		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		if (node !== undefined || this.#options.nowMs() < this.#successionUntilMs) return;
 		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
 		if (second !== undefined)
 			this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
@@ -507,7 +504,7 @@ export class Control {
 		);
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;
-		// What fails is proposed again, by whoever leads then.
+		// After a failure, the next leader proposes it again.
 		this.propose({type: 'protocol', node: self, protocol})
 			.catch(() => undefined)
 			.finally(() => {
@@ -515,7 +512,7 @@ export class Control {
 			});
 	}
 
-	/** Why nothing can be agreed now. */
+	/** The reason why nothing can be agreed now. */
 	unavailableError(): DapssError {
 		const view = this.quorum();
 		if (view.state === 'lost') return noQuorum(view);

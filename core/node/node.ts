@@ -257,7 +257,7 @@ export class Node implements ServedBroker {
 			case kinds.manage:
 				return this.#judge(
 					from,
-					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onWish(from, frame),
+					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
 				);
 			case kinds.managed:
 				return this.#judge(

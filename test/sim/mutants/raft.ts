@@ -16,7 +16,7 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a vote, term or entry is not durable before the reply',
 		edits: [
 			control(
-				'		// From here on a crash takes back nothing that a peer or a client is told below.\n		for (const {to, packet} of ready.packets) send(to, packet);\n',
+				'		// Durable from here: a crash loses nothing that peers and clients learn below.\n		for (const {to, packet} of ready.packets) send(to, packet);\n',
 				'',
 			),
 			control(
