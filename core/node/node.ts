@@ -1,7 +1,20 @@
 /**
-A node: the machines, and the pump that gives them time and packets and carries out what they have ready. It introduces
-the machines to one another (agreed members to SWIM, reachable peers to gossip, evidence of links to all) and is what a
-program holds. All chance, time, disks and sockets come in through `NodeIo`.
+A node: it drives the protocol machines (Raft in `control/`, gossip in `data/`, SWIM in `membership/`), and implements
+the interface for programs. Time, randomness, disks and sockets come in through `NodeIo`. The loop:
+
+1. Tick: every 25 ms the node advances all machines by one tick. Packets that arrived earlier are read before the tick,
+   so that a stall of this process does not look like a dead leader.
+2. Step: a frame or a datagram is parsed and passed to the machine of its kind. Malformed input is counted and dropped.
+3. Ready: `Control` and `Data` take the work that Raft and gossip have queued, until there is none.
+4. Persist: `Control` writes hard state and entries, and waits until they are durable. `Data` appends released messages
+   to the logs of their topics.
+5. Send: `Control` sends Raft's packets; only a leader's appends leave before step 4. The packets of gossip and SWIM do
+   not wait for the disk.
+6. Apply: `Control` applies committed entries to the cluster state, and `#onAgreed` passes new members and subscriptions
+   to all parts. `Data` delivers messages in the order of their log once they are written.
+7. Advance: Raft learns that its work is durable and applied. Step 3 follows.
+
+`NodeParts` creates the parts and the callbacks between them.
 */
 import {parseAddress} from '../address.ts';
 import type {
@@ -52,7 +65,7 @@ import {faultsOf, viewOf} from './snapshot-of.ts';
 export type * from './node-options.ts';
 
 const tickMs = 25;
-const careMs = 1000;
+const housekeepMs = 1000;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -70,11 +83,12 @@ export class Node implements ServedBroker {
 	#reachable = '';
 	readonly #crashEvidence = new CrashEvidence();
 	readonly #pauses: PauseWatch;
-	#caredMs = 0;
+	#housekeptMs = 0;
 	#couldAgree = false;
+	/** Set while the node joins or founds a cluster. */
 	#entering: Entering | undefined;
 	#stopping: Promise<void> | undefined;
-	/** Of the disk, also during the stop: then it was not a clean one. */
+	/** The first failure of the disk. A failure during the stop counts too: the stop was not clean. */
 	#failure: string | undefined;
 
 	constructor(options: NodeOptions) {
@@ -149,20 +163,20 @@ export class Node implements ServedBroker {
 		this.onPhase?.();
 	}
 
-	/** Read the logs back; then time begins. Packets may come in afterwards. */
+	/** Recover the logs, then start the ticks. Packets may come in once this resolves. */
 	async start(): Promise<void> {
 		const {io} = this.options;
 		this.#parts.topicAdmin.agreed();
 		await this.#parts.upkeep.recover(io.knownTopics, this.options.topics);
 		this.#onAgreed();
 		this.#pauses.ticked(io.clock.monotonicMs());
-		// A timer that is late finds the heartbeats of the stall still unread: they are read before the beat is given,
-		// so that a stall of this process is not taken for a dead leader.
+		// After a stall the timer runs before the sockets are read. `soon` lets the heartbeats of the stall be read
+		// first.
 		this.#timers.use(io.clock.every(tickMs, () => io.clock.soon(() => this.#tick())));
 		this.control.schedulePump();
 	}
 
-	/** The node is a member, by its own log or by the word of the cluster. */
+	/** The node is a member, by its own log or by the answer of a member. */
 	run(clusterId: string): void {
 		if (this.phase !== 'running')
 			this.journal.record({
@@ -181,8 +195,8 @@ export class Node implements ServedBroker {
 	}
 
 	/**
-	Become a member: found a cluster, where that is allowed, or join one. Resolves once this node knows which, or that
-	it must wait for others.
+	Become a member: found a cluster where that is allowed, or join one. Resolves once the node has founded or joined a
+	cluster, or must wait for others.
 	*/
 	enter(): Promise<void> {
 		let founding: Promise<void> | undefined;
@@ -204,13 +218,13 @@ export class Node implements ServedBroker {
 		return entering.settled.then(() => founding);
 	}
 
-	/** Members as the cluster told a node that joins, until its own log names them. */
+	/** The node was admitted. `members`: the addresses that the answer has, used until the own log has the members. */
 	setJoined(clusterId: string, members: ReadonlyArray<readonly [NodeId, string]>): void {
 		this.run(clusterId);
 		this.#parts.peerDirectory.tell(members);
 	}
 
-	// What comes in.
+	// Input from other nodes.
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.failureDetection.heard(from);
@@ -247,25 +261,25 @@ export class Node implements ServedBroker {
 			case kinds.swim:
 				return this.#onSwim(from, frame, 'link');
 			case kinds.join:
-				return this.#judge(from, this.#parts.peerDirectory.onAsked(from, frame));
+				return this.#rejectUnless(this.#parts.peerDirectory.onAsked(from, frame), from);
 			case kinds.joined:
-				return this.#judge(from, this.#parts.peerDirectory.onAnswered(frame));
+				return this.#rejectUnless(this.#parts.peerDirectory.onAnswered(frame), from);
 			case kinds.probe:
 				return this.identity.onProbe(from, frame);
 			case kinds.present:
 				return this.identity.doubles.answered(from);
 			case kinds.manage:
-				return this.#judge(
-					from,
+				return this.#rejectUnless(
 					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
+					from,
 				);
 			case kinds.managed:
-				return this.#judge(
-					from,
+				return this.#rejectUnless(
 					this.#parts.topicAdmin.onAnswer(from, frame) || this.#parts.admin.onAnswer(frame),
+					from,
 				);
 			default:
-				this.#judge(from, false);
+				this.#rejectUnless(false, from);
 		}
 	}
 
@@ -273,7 +287,7 @@ export class Node implements ServedBroker {
 		this.#onSwim(from, bytes, 'datagram');
 	}
 
-	/** `removed`: the peer says that this node was taken out of the cluster, which it may have slept through. */
+	/** The state of a link changed. `removed`: the peer reports that this node was removed while it was away. */
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		if (change === 'removed') return this.#onRemoved();
 		if (change === 'up') {
@@ -286,7 +300,7 @@ export class Node implements ServedBroker {
 		if (this.#crashEvidence.link(peer, change)) this.control.crashed(peer);
 	}
 
-	/** A member of this cluster, which this node does not know, called. */
+	/** An authenticated peer that is not a known member opened a link. */
 	onStranger(peer: NodeId, address: string): void {
 		if (this.phase === 'running') this.#parts.peerDirectory.meet(peer, address);
 	}
@@ -294,13 +308,13 @@ export class Node implements ServedBroker {
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
 		if (this.#entering) return this.#entering.onRequest(request);
 		const answer = await this.control.join(request);
-		// The answer tells the other node about this cluster; this node notes the cluster that the question came from.
+		// The refusal shows this cluster to the other node; this node records the cluster of the other one.
 		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address))
 			this.identity.sightings.foreign(request.clusterId, request.address);
 		return answer;
 	}
 
-	// What a program can do.
+	// The interface for programs.
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
 		return publishHere(
@@ -382,12 +396,12 @@ export class Node implements ServedBroker {
 
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
-		if (!faults) throw new DapssError('refused', 'This node takes no faults: start it with --faults');
+		if (!faults) throw new DapssError('refused', 'This node injects no faults: start it with --faults');
 		faults.apply(command);
 		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
-	/** Stop: say goodbye, hand leadership over, bring everything to the disk. */
+	/** Stop: transfer leadership, announce the stop to the members, and write all pending data to disk. */
 	stop(reason: string): Promise<void> {
 		this.#stopping ??= this.#stop(reason);
 		return this.#stopping;
@@ -409,11 +423,11 @@ export class Node implements ServedBroker {
 		this.control.close();
 		this.#parts.admin.close();
 		this.#parts.topicAdmin.close();
-		const behind = await this.own.readOut(this.options.io.clock);
-		if (behind > 0)
+		const unread = await this.own.readOut(this.options.io.clock);
+		if (unread > 0)
 			this.journal.record({
 				type: 'warning',
-				text: `The node stops while who follows it is ${behind} messages behind: they are in its log`,
+				text: `The node stops while a follower of its events has not read ${unread} messages: they are in its log`,
 			});
 		await this.data[Symbol.asyncDispose]();
 		await this.#parts.stateWriter.settled();
@@ -424,14 +438,14 @@ export class Node implements ServedBroker {
 		this.#closed.resolve(why);
 	}
 
-	#judge(from: NodeId, isSound: boolean): void {
-		if (!isSound) this.journal.reject(from, 'malformed');
+	#rejectUnless(isWellFormed: boolean, from: NodeId): void {
+		if (!isWellFormed) this.journal.reject(from, 'malformed');
 	}
 
 	#onSwim(from: NodeId, frame: Buffer, channel: 'datagram' | 'link'): void {
 		const value = frame[0] === kinds.swim ? decodeControl(frame) : undefined;
 		const {to} = Object(value) as {readonly to?: unknown};
-		// For a member that had this address before.
+		// The datagram is for a member that had this address before.
 		if (channel === 'datagram' && typeof to === 'string' && to !== this.id) return;
 		const packet = parseSwimPacket(value);
 		if (packet) this.failureDetection.step(from, packet, channel);
@@ -454,9 +468,9 @@ export class Node implements ServedBroker {
 		this.#parts.topicAdmin.tick();
 		this.data.tick();
 		const canAgree = this.#canAgree();
-		// What waited for a leader is proposed as soon as there is one.
-		if (nowMs - this.#caredMs >= careMs || (canAgree && !this.#couldAgree)) {
-			this.#caredMs = nowMs;
+		// Proposals that waited for a leader are made as soon as there is one.
+		if (nowMs - this.#housekeptMs >= housekeepMs || (canAgree && !this.#couldAgree)) {
+			this.#housekeptMs = nowMs;
 			this.#housekeep();
 		}
 
@@ -482,7 +496,7 @@ export class Node implements ServedBroker {
 		this.identity.housekeep();
 	}
 
-	/** The agreed state changed: tell the machines and the links. */
+	/** The agreed state changed: update the machines and the links. */
 	#onAgreed(): void {
 		const {state: topics} = this.control;
 		this.identity.claim.update();
@@ -492,7 +506,7 @@ export class Node implements ServedBroker {
 			this.#parts.peerDirectory.link();
 			this.failureDetection.setMembers(members.map(({id}) => id));
 			this.#crashEvidence.setMembers(members.map(({id}) => id));
-			// One that asks to be taken in may hear that it is a member from the leader, before anybody answers.
+			// A node that joins may learn from the leader's log that it is a member, before its request is answered.
 			const isAdmitted = this.phase === 'joining' && topics.address(this.id) !== undefined;
 			if (topics.clusterId !== '' && (topics.clusterId !== this.clusterId || isAdmitted))
 				this.run(topics.clusterId);
@@ -500,7 +514,7 @@ export class Node implements ServedBroker {
 		}
 
 		this.data.gossip.setRemoved(topics.removed());
-		// Who reads what was deleted subscribes anew at the next tick.
+		// Readers of a deleted topic subscribe again at the next tick.
 		if (this.#parts.topicAdmin.agreed()) this.#couldAgree = false;
 		this.data.setInterests(
 			new Map(
@@ -522,7 +536,7 @@ export class Node implements ServedBroker {
 		this.leaving.onRemoved();
 	}
 
-	/** Gossip pushes only where a link is up and the peer is heard. */
+	/** Gossip pushes only to peers with a link that SWIM hears. */
 	#updateReachable(): void {
 		const {links} = this.options.io;
 		const reachable = this.control.state
@@ -536,9 +550,9 @@ export class Node implements ServedBroker {
 		this.data.schedulePump();
 	}
 
-	/** The first storage error stops the node: a disk that failed once may lie afterwards. */
+	/** The first storage error stops the node: after an error, later writes to the disk cannot be trusted. */
 	#fail(error: unknown): void {
-		// What is refused because the node is stopping is no failure of its disk.
+		// An operation that fails because the node is stopping is no failure of the disk.
 		const isOurs = this.#stopping !== undefined && !(error instanceof DapssError && error.code === 'storage');
 		if (this.#failure !== undefined || isOurs) return;
 		this.#failure = errorMessage(error);

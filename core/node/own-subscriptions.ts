@@ -1,6 +1,6 @@
 /**
-The topics that a node is subscribed to for itself: taken up and given back by an operator, and lost when a topic is
-deleted. What is wished is kept on the disk once it is agreed.
+The node's own subscriptions: an operator adds and removes them, and the deletion of a topic removes them. They are
+written to disk once they are agreed.
 */
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
@@ -17,7 +17,10 @@ export type OwnSubscriptionsOptions = {
 	readonly stateWriter: NodeStateWriter;
 };
 
-/** Resolves once it is agreed. @throws `usage`, `refused` at the limit of topics, and as `Control.propose` */
+/**
+Subscribe the node. Resolves once this is agreed.
+@throws `usage`, `refused` at the limit of topics, and as `Control.propose`
+*/
 export async function subscribeNode(
 	{data, desired, own, stateWriter}: OwnSubscriptionsOptions,
 	name: Topic,
@@ -36,12 +39,15 @@ export async function subscribeNode(
 	}
 }
 
-/** Resolves once it is agreed. @throws `usage` when the node is not subscribed, and as `Control.propose` */
+/**
+Unsubscribe the node. Resolves once this is agreed.
+@throws `usage` when the node is not subscribed, and as `Control.propose`
+*/
 export async function unsubscribeNode(
 	{data, desired, own, stateWriter}: OwnSubscriptionsOptions,
 	name: Topic,
 ): Promise<void> {
-	// A name that an earlier version took is left as it is.
+	// A name that an earlier version accepted stays valid.
 	const topic = desired.own.has(name) || data.isSubscribed(name) ? name : topicNamed(name);
 	if (!desired.own.delete(topic) && !data.isSubscribed(topic))
 		throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
