@@ -65,7 +65,7 @@ export type ControlOptions = {
 	readonly failed: (error: unknown) => void;
 };
 
-const careMs = 250;
+const housekeepMs = 250;
 const deadlineMs = 10_000;
 /** After a start, links come up and a first election ends within this time. In election timeouts. */
 const startElections = 4;
@@ -83,11 +83,11 @@ export class Control {
 	>();
 	#readSeq = 0;
 	#isPumping = false;
-	#isAgain = false;
+	#hasMore = false;
 	#isClosed = false;
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
-	#caredMs = 0;
+	#housekeptMs = 0;
 	/** The only voter leaves and promoted a successor: until this time two voters are intended. */
 	#successionUntilMs = 0;
 	/** Voters of the last configuration that was applied. */
@@ -242,8 +242,8 @@ export class Control {
 			read.reject(this.unavailableError());
 		}
 
-		if (nowMs - this.#caredMs >= careMs) {
-			this.#caredMs = nowMs;
+		if (nowMs - this.#housekeptMs >= housekeepMs) {
+			this.#housekeptMs = nowMs;
 			this.#housekeep();
 		}
 	}
@@ -313,7 +313,7 @@ export class Control {
 	}
 
 	schedulePump(): void {
-		if (this.#isPumping) this.#isAgain = true;
+		if (this.#isPumping) this.#hasMore = true;
 		else void this.#pump();
 	}
 
@@ -329,11 +329,11 @@ export class Control {
 		this.#isPumping = true;
 		try {
 			do {
-				this.#isAgain = false;
+				this.#hasMore = false;
 				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
 					await this.#persistAndSend(ready);
 				}
-			} while (this.#isAgain && !this.#isClosed);
+			} while (this.#hasMore && !this.#isClosed);
 		} catch (error) {
 			if (!this.#isClosed) this.#options.failed(error);
 		} finally {

@@ -1,7 +1,7 @@
 /**
 The leader's work in one term (Raft, 5.3, 5.4.2, 6; thesis, 3.10, 4, 6.4): append proposals, replicate the log, commit
-entries that a majority has on disk, prove reads, transfer leadership. The object exists while its node leads. `isOver`
-says that the leader must step down, for lack of a quorum or because it was removed.
+entries that a majority has on disk, prove reads, transfer leadership. The object exists while its node leads.
+`isSteppingDown` says that the leader must step down, for lack of a quorum or because it was removed.
 */
 import type {NodeId} from '../message.ts';
 import {changed, encodeConfigurationData, majority, type Change} from './configuration.ts';
@@ -56,7 +56,7 @@ export type LeaderContext = {
 	/** Send before the next write to disk: the packet must not promise that this node has something on disk. */
 	readonly sendNow: (to: NodeId, packet: Unsent) => void;
 	/** A read of this node itself is proved. */
-	readonly readDone: (context: string, index: number) => void;
+	readonly readProved: (context: string, index: number) => void;
 	/** Count a hit of a bound, or a packet that is invalid in its context. */
 	readonly count: (name: string) => void;
 };
@@ -66,7 +66,7 @@ const entryOverhead = 32;
 
 export class Leader {
 	readonly progress = new Map<NodeId, Progress>();
-	isOver = false;
+	isSteppingDown = false;
 	uncommittedBytes = 0;
 	readonly #context: LeaderContext;
 	readonly #log: RaftLog;
@@ -74,21 +74,21 @@ export class Leader {
 	/** Index of this term's first entry. */
 	readonly #termStart: number;
 	#round = 0;
-	#beatTick: number;
+	#heartbeatTick: number;
 	#transferTo: NodeId | undefined;
 	#transferTick = 0;
 
 	constructor(context: LeaderContext) {
 		this.#context = context;
 		this.#log = context.log;
-		this.#beatTick = context.tick();
+		this.#heartbeatTick = context.tick();
 		for (const entry of this.#log.slice(this.#log.commit + 1, Infinity, Infinity))
 			this.uncommittedBytes += weight(entry);
 		// Raft, 8: a leader learns the commit index only by committing an entry of its own term.
 		this.#append('noop', new Uint8Array(0));
 		this.#termStart = this.#log.lastIndex;
 		this.#followConfiguration();
-		this.#beat();
+		this.#broadcastHeartbeat();
 	}
 
 	/** Ticks since this node heard a majority of the voters, itself included. */
@@ -110,7 +110,7 @@ export class Leader {
 		if (this.isTransferring && tick() - this.#transferTick >= electionTicks) this.#transferTo = undefined;
 		// Check-quorum (thesis, 6.2): a leader that hears no majority may have been replaced long ago.
 		if (this.contactTicks >= electionTicks) {
-			this.isOver = true;
+			this.isSteppingDown = true;
 			return;
 		}
 
@@ -127,7 +127,7 @@ export class Leader {
 				this.#sendChunk(peer, progress);
 		}
 
-		if (tick() - this.#beatTick >= heartbeatTicks) this.#beat();
+		if (tick() - this.#heartbeatTick >= heartbeatTicks) this.#broadcastHeartbeat();
 	}
 
 	propose(data: Uint8Array): 'accepted' | 'no-leader' | 'over-limit' {
@@ -173,7 +173,7 @@ export class Leader {
 		if (!progress || this.isTransferring || !this.#log.configuration.voters.includes(to)) return false;
 		this.#transferTo = to;
 		this.#transferTick = this.#context.tick();
-		this.#maybeHandOver(to, progress);
+		this.#maybeSendTimeoutNow(to, progress);
 		return true;
 	}
 
@@ -189,7 +189,7 @@ export class Leader {
 
 	/** Send new entries and heartbeats. Commands that were proposed since the last call share an append. */
 	flush(): void {
-		if (this.#reads.lastRound > this.#round) this.#beat();
+		if (this.#reads.lastRound > this.#round) this.#broadcastHeartbeat();
 		for (const [peer, progress] of this.progress) this.#sendAppends(peer, progress);
 	}
 
@@ -197,12 +197,12 @@ export class Leader {
 	Probe the log of the peer again: a new process may have another log than the former one. With the old `match` a
 	heartbeat would commit entries that the new process does not have.
 	*/
-	forget(peer: NodeId): void {
+	resetProgress(peer: NodeId): void {
 		const known = this.progress.get(peer);
 		if (!known) return;
 		const fresh = new Progress(this.#log.lastIndex + 1, known.heardTick);
 		this.progress.set(peer, fresh);
-		this.#beatTo(peer, fresh); // Before any append: the heartbeat has the cause of this leader's election.
+		this.#sendHeartbeat(peer, fresh); // Before any append: the heartbeat has the cause of this leader's election.
 	}
 
 	onAppendReply(from: NodeId, packet: PacketOf<'append-reply'>): void {
@@ -222,7 +222,7 @@ export class Leader {
 		}
 
 		if (progress.matched(packet.index, this.#context.tick())) this.maybeCommit();
-		this.#maybeHandOver(from, progress);
+		this.#maybeSendTimeoutNow(from, progress);
 	}
 
 	onHeartbeatReply(from: NodeId, {round}: PacketOf<'heartbeat-reply'>): void {
@@ -270,20 +270,20 @@ export class Leader {
 			this.uncommittedBytes -= weight(entry);
 		this.#log.commit = index;
 		if (commit < this.#termStart) for (const {context, from} of this.#reads.takeHeld()) this.read(context, from);
-		if (this.#log.configurationIndex <= index && !voters.includes(id)) this.#leave();
+		if (this.#log.configurationIndex <= index && !voters.includes(id)) this.#handOverAfterRemoval();
 	}
 
 	/**
 	Raft, 6: a removed leader steps down once its removal is committed. It lets the best follower campaign at once.
 	*/
-	#leave(): void {
+	#handOverAfterRemoval(): void {
 		this.flush();
 		const {voters} = this.#log.configuration;
 		const best = voters
 			.map(voter => ({voter, match: this.progress.get(voter)?.match ?? 0}))
 			.toSorted((a, b) => b.match - a.match)[0];
 		if (best) this.#context.send(best.voter, {type: 'timeout-now'});
-		this.isOver = true;
+		this.isSteppingDown = true;
 	}
 
 	#append(kind: Entry['kind'], data: Uint8Array): void {
@@ -302,14 +302,14 @@ export class Leader {
 			if (!this.progress.has(node)) this.progress.set(node, new Progress(this.#log.lastIndex, tick()));
 	}
 
-	#beat(): void {
+	#broadcastHeartbeat(): void {
 		this.#round += 1;
-		this.#beatTick = this.#context.tick();
-		for (const [peer, progress] of this.progress) this.#beatTo(peer, progress);
+		this.#heartbeatTick = this.#context.tick();
+		for (const [peer, progress] of this.progress) this.#sendHeartbeat(peer, progress);
 		this.#proveReads();
 	}
 
-	#beatTo(peer: NodeId, {match, round}: Progress): void {
+	#sendHeartbeat(peer: NodeId, {match, round}: Progress): void {
 		const former = round === 0 ? this.#context.former : undefined; // Until the follower answers.
 		this.#context.sendNow(peer, {
 			type: 'heartbeat',
@@ -345,7 +345,7 @@ export class Leader {
 		}
 	}
 
-	#maybeHandOver(to: NodeId, {match}: Progress): void {
+	#maybeSendTimeoutNow(to: NodeId, {match}: Progress): void {
 		if (this.#transferTo === to && match === this.#log.lastIndex) this.#context.send(to, {type: 'timeout-now'});
 	}
 
@@ -357,13 +357,13 @@ export class Leader {
 
 	#proveReads(): void {
 		if (!this.#reads.isWaiting) return;
-		const {id, readDone, send} = this.#context;
+		const {id, readProved, send} = this.#context;
 		const {voters} = this.#log.configuration;
 		const rounds = voters
 			.map(voter => (voter === id ? this.#round : (this.progress.get(voter)?.round ?? 0)))
 			.toSorted((a, b) => b - a);
 		for (const {context, from, index} of this.#reads.proved(rounds[majority(voters.length) - 1] ?? 0)) {
-			if (from === id) readDone(context, index);
+			if (from === id) readProved(context, index);
 			else send(from, {type: 'read-reply', context, index});
 		}
 	}

@@ -212,6 +212,6 @@ export function isFromLeader({type}: RaftPacket): boolean {
 }
 
 /** Packets whose meaning does not depend on the sender's term. */
-export function isAdvice({type}: RaftPacket): boolean {
+export function isTermIndependent({type}: RaftPacket): boolean {
 	return type === 'propose' || type === 'read' || type === 'read-reply';
 }

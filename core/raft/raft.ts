@@ -30,14 +30,14 @@ import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
 import {
 	contextMax,
-	isAdvice,
+	isTermIndependent,
 	isFromLeader,
 	termJumpMax,
 	type PacketOf,
 	type RaftPacket,
 	type Unsent,
 } from './packet.ts';
-import {AskedReads} from './reads.ts';
+import {RequestedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
 import {Succession, type Former, type LeaderChange} from './succession.ts';
 import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
@@ -82,12 +82,12 @@ class RaftMachine implements Raft {
 	/** The term and vote that are on disk. */
 	#saved: {readonly term: number; readonly vote: NodeId | undefined};
 	/** The work between `ready()` and `advance()`, and the era of the log that its entries belong to. */
-	#out: {readonly ready: RaftReady; readonly era: number} | undefined;
+	#inProgress: {readonly ready: RaftReady; readonly era: number} | undefined;
 	/** Counts the snapshots that replaced the log. */
 	#era = 0;
 	#packets: Array<Outbound<RaftPacket>> = [];
 	#packetsBeforePersist: Array<Outbound<RaftPacket>> = [];
-	readonly #asked = new AskedReads(() => this.#count('reads'));
+	readonly #reads = new RequestedReads(() => this.#count('reads'));
 
 	constructor(options: RaftOptions) {
 		const {
@@ -179,7 +179,7 @@ class RaftMachine implements Raft {
 
 	tick(): void {
 		this.#tick++;
-		if (this.#leadership) return this.#lead(leadership => leadership.tick());
+		if (this.#leadership) return this.#withLeadership(leadership => leadership.tick());
 		this.#elapsed++;
 		if (this.#maybeCampaignAfterCrash() || this.#elapsed < this.#timeout) return;
 		this.#succession.lose('silent', this.#tick, this.#tick - this.#contactTick);
@@ -212,7 +212,7 @@ class RaftMachine implements Raft {
 		}
 
 		if (this.#leader === undefined) return 'no-leader';
-		this.#asked.ask(context);
+		this.#reads.ask(context);
 		this.#send(this.#leader, {type: 'read', context});
 		return 'accepted';
 	}
@@ -232,7 +232,7 @@ class RaftMachine implements Raft {
 	}
 
 	linkUp(peer: NodeId): void {
-		this.#leadership?.forget(peer);
+		this.#leadership?.resetProgress(peer);
 	}
 
 	compact(index: number, data: Uint8Array): Snapshot | undefined {
@@ -243,12 +243,12 @@ class RaftMachine implements Raft {
 	}
 
 	ready(): RaftReady | undefined {
-		if (this.#out) return undefined; // One at a time: `advance` comes first.
-		this.#lead(leadership => leadership.flush());
+		if (this.#inProgress) return undefined; // One at a time: `advance` comes first.
+		this.#withLeadership(leadership => leadership.flush());
 		const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;
 		const entries = this.#log.unstable();
 		const committed = this.#log.unapplied();
-		const reads = this.#asked.committed(this.#log.commit);
+		const reads = this.#reads.committed(this.#log.commit);
 		if (
 			!isStateNew &&
 			!this.#installed &&
@@ -272,27 +272,28 @@ class RaftMachine implements Raft {
 			packetsBeforePersist: this.#packetsBeforePersist,
 			packets: this.#packets,
 		};
-		if (reads.length > 0) this.#asked.take(this.#log.commit);
+		if (reads.length > 0) this.#reads.take(this.#log.commit);
 		this.#installed = undefined;
 		this.#packets = [];
 		this.#packetsBeforePersist = [];
-		this.#out = {ready, era: this.#era};
+		this.#inProgress = {ready, era: this.#era};
 		return ready;
 	}
 
 	advance(done: RaftReady): void {
-		if (done !== this.#out?.ready)
+		if (done !== this.#inProgress?.ready)
 			throw new Error('Expected `advance` to be called with the result of the last `ready`, got another value');
 		const {
 			ready: {hardState, entries, committed},
 			era,
-		} = this.#out;
-		this.#out = undefined;
+		} = this.#inProgress;
+		this.#inProgress = undefined;
 		if (hardState) this.#saved = hardState;
 		this.#log.applied = Math.max(this.#log.applied, committed.at(-1)?.index ?? 0);
 		// Entries may have been replaced while the disk was busy: only entries that the log still holds count.
 		const last = entries.at(-1);
-		if (last && era === this.#era && this.#log.stabilized(last)) this.#lead(leadership => leadership.maybeCommit());
+		if (last && era === this.#era && this.#log.stabilized(last))
+			this.#withLeadership(leadership => leadership.maybeCommit());
 		// The own vote counts once it is durable.
 		if (
 			this.#state.role === 'candidate' &&
@@ -306,7 +307,7 @@ class RaftMachine implements Raft {
 		if (packet.group !== this.#options.group) return this.#count('other-group');
 		if (packet.term > this.#term + termJumpMax) return this.#count('term-jump');
 		if (packet.term > this.#term && !this.#meetTerm(from, packet)) return;
-		if (packet.term < this.#term && !isAdvice(packet)) {
+		if (packet.term < this.#term && !isTermIndependent(packet)) {
 			// A leader of an older term: the reply carries this node's term, so that it steps down.
 			if (isFromLeader(packet))
 				this.#send(from, {type: 'append-reply', ok: false, index: 0, hintTerm: 0, rejected: 0});
@@ -334,11 +335,11 @@ class RaftMachine implements Raft {
 			case 'snapshot':
 				return this.#onLeader(from, packet);
 			case 'append-reply':
-				return this.#lead(leadership => leadership.onAppendReply(from, packet));
+				return this.#withLeadership(leadership => leadership.onAppendReply(from, packet));
 			case 'heartbeat-reply':
-				return this.#lead(leadership => leadership.onHeartbeatReply(from, packet));
+				return this.#withLeadership(leadership => leadership.onHeartbeatReply(from, packet));
 			case 'snapshot-reply':
-				return this.#lead(leadership => leadership.onSnapshotReply(from, packet));
+				return this.#withLeadership(leadership => leadership.onSnapshotReply(from, packet));
 			case 'timeout-now':
 				return this.#onTimeoutNow(from);
 			case 'propose': {
@@ -355,7 +356,7 @@ class RaftMachine implements Raft {
 			}
 
 			case 'read-reply': {
-				if (!this.#asked.answered(packet.context, packet.index)) this.#count('odd');
+				if (!this.#reads.answered(packet.context, packet.index)) this.#count('odd');
 				return;
 			}
 
@@ -522,20 +523,20 @@ class RaftMachine implements Raft {
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
-			sendNow: (to, packet) => void this.#packetsBeforePersist.push({to, packet: this.#sealed(packet)}),
-			readDone: (context, index) => this.#asked.proved(context, index),
+			sendNow: (to, packet) => void this.#packetsBeforePersist.push({to, packet: this.#withHeader(packet)}),
+			readProved: (context, index) => this.#reads.proved(context, index),
 			count: name => this.#count(name),
 		});
 		this.#state = {role: 'leader', leadership};
 	}
 
 	/** Run `work` if this node leads. The leader may step down during it. */
-	#lead(work: (leadership: Leader) => void): void {
+	#withLeadership(work: (leadership: Leader) => void): void {
 		const leadership = this.#leadership;
 		if (!leadership) return;
 		work(leadership);
-		const {isOver, contactTicks} = leadership;
-		if (!isOver) return;
+		const {isSteppingDown, contactTicks} = leadership;
+		if (!isSteppingDown) return;
 		const isRemoved = !this.#isVoter() && contactTicks < this.#options.electionTicks;
 		this.#succession.lose(isRemoved ? 'removed' : 'quorum-lost', this.#tick, isRemoved ? undefined : contactTicks);
 		this.#becomeFollower(this.#term, undefined);
@@ -613,10 +614,10 @@ class RaftMachine implements Raft {
 	}
 
 	#send(to: NodeId, packet: Unsent): void {
-		this.#packets.push({to, packet: this.#sealed(packet)});
+		this.#packets.push({to, packet: this.#withHeader(packet)});
 	}
 
-	#sealed(packet: Unsent): RaftPacket {
+	#withHeader(packet: Unsent): RaftPacket {
 		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket; // oxlint-disable-line typescript/no-unnecessary-type-assertion -- the union of what is unsent loses its tag in a spread
 	}
 

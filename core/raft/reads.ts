@@ -5,15 +5,15 @@ and the index may be served. The leader counts the rounds, so an old or repeated
 */
 import type {NodeId} from '../message.ts';
 
-type Asked = {readonly context: string; readonly from: NodeId};
-type Read = Asked & {readonly round: number; readonly index: number};
+type ReadRequest = {readonly context: string; readonly from: NodeId};
+type Read = ReadRequest & {readonly round: number; readonly index: number};
 
 export const readsMax = 1024;
 
 export class Reads {
 	#waiting: Read[] = [];
 	/** Requests from before this term's first entry was committed: the leader does not know its commit index yet. */
-	#early: Asked[] = [];
+	#early: ReadRequest[] = [];
 
 	get isWaiting(): boolean {
 		return this.#waiting.length > 0;
@@ -28,16 +28,16 @@ export class Reads {
 		return this.#waiting.at(-1)?.round ?? 0;
 	}
 
-	hold(read: Asked): void {
+	hold(read: ReadRequest): void {
 		this.#early.push(read);
 	}
 
 	/** The term's first entry is committed: return the reads that were held. */
-	takeHeld(): readonly Asked[] {
+	takeHeld(): readonly ReadRequest[] {
 		return this.#early.splice(0);
 	}
 
-	begin({context, from}: Asked, round: number, index: number): void {
+	begin({context, from}: ReadRequest, round: number, index: number): void {
 		this.#waiting.push({context, from, round, index});
 	}
 
@@ -52,8 +52,8 @@ export class Reads {
 The requesting node's side: reads that were sent to the leader, and proved reads that wait until their index is
 committed here.
 */
-export class AskedReads {
-	readonly #asked = new Set<string>();
+export class RequestedReads {
+	readonly #requested = new Set<string>();
 	#proved: Array<{readonly context: string; readonly index: number}> = [];
 	readonly #onBound: () => void;
 
@@ -63,17 +63,17 @@ export class AskedReads {
 	}
 
 	ask(context: string): void {
-		if (this.#asked.size >= readsMax) {
+		if (this.#requested.size >= readsMax) {
 			this.#onBound();
-			this.#asked.delete(this.#asked.values().next().value!);
+			this.#requested.delete(this.#requested.values().next().value!);
 		}
 
-		this.#asked.add(context);
+		this.#requested.add(context);
 	}
 
 	/** Handle the leader's answer. False when this node did not ask. */
 	answered(context: string, index: number): boolean {
-		if (!this.#asked.delete(context)) return false;
+		if (!this.#requested.delete(context)) return false;
 		this.proved(context, index);
 		return true;
 	}

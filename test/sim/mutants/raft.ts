@@ -120,8 +120,8 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a vote from an older term counts',
 		edits: [
 			raft(
-				'if (packet.term < this.#term && !isAdvice(packet)) {',
-				"if (packet.term < this.#term && !isAdvice(packet) && packet.type !== 'vote-reply') {",
+				'if (packet.term < this.#term && !isTermIndependent(packet)) {',
+				"if (packet.term < this.#term && !isTermIndependent(packet) && packet.type !== 'vote-reply') {",
 			),
 		],
 	},
@@ -270,7 +270,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			leader(
 				'else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);',
-				"else if (from === this.#context.id) this.#context.readDone(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
+				"else if (from === this.#context.id) this.#context.readProved(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
 			),
 		],
 	},
@@ -282,7 +282,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			leader(
 				'else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);',
-				"else if (this.contactTicks >= this.#context.electionTicks) this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);\n		else if (from === this.#context.id) this.#context.readDone(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
+				"else if (this.contactTicks >= this.#context.electionTicks) this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);\n		else if (from === this.#context.id) this.#context.readProved(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
 			),
 		],
 	},
