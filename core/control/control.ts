@@ -3,7 +3,7 @@ The control plane of a node: Raft, its store, and the replicated cluster state. 
 describes: persist, then send, then apply. The leader also maintains the cluster: it admits nodes, promotes learners,
 and raises the protocol version.
 */
-import {expectKnownState, ClusterState, type TopicsEvent} from '../cluster-state/cluster-state.ts';
+import {expectKnownState, ClusterState} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
@@ -15,15 +15,14 @@ import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import {quorumOf, type QuorumView} from '../membership/reachability.ts';
 import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId} from '../message.ts';
-import {agreedEvent} from '../observe/agreed-events.ts';
 import {QuorumWatch} from '../observe/quorum-watch.ts';
-import {Replay} from '../observe/replay.ts';
 import type {Spoken} from '../ports.ts';
 import {decodeConfigurationData, encodeConfigurationData} from '../raft/configuration.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 import type {RaftPacket} from '../raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../raft/raft.ts';
 import {Admission} from './admission.ts';
+import {AgreedReports} from './agreed-reports.ts';
 import {LeaderWatch} from './leader-watch.ts';
 import {demotion, promotion} from './promotion.ts';
 import {noQuorum, Proposals} from './proposals.ts';
@@ -66,11 +65,13 @@ export type ControlOptions = {
 };
 
 const housekeepMs = 250;
+/** A proposal fails after this time, milliseconds. */
 const deadlineMs = 10_000;
 /** After a start, links come up and a first election ends within this time. In election timeouts. */
 const startElections = 4;
 /** An election that takes longer is an event. In election timeouts. */
 const electingElections = 6;
+
 export class Control {
 	#raft: Raft;
 	readonly state: ClusterState;
@@ -90,13 +91,7 @@ export class Control {
 	#housekeptMs = 0;
 	/** The only voter leaves and promoted a successor: until this time two voters are intended. */
 	#successionUntilMs = 0;
-	/** Voters of the last configuration that was applied. */
-	#voters: readonly NodeId[];
-	/** Voters of the last `voters` event. */
-	#reportedVoters = '';
-	#replay: Replay;
-	#isReplayed = false;
-	#hasReportedName = false;
+	readonly #reports: AgreedReports;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
 
@@ -108,8 +103,14 @@ export class Control {
 		if (recovered.snapshot) this.state.load(recovered.snapshot.data);
 		lamport.witness(this.state.latestSince); // The ceiling on disk may be older than this snapshot.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
-		this.#voters = recovered.snapshot?.configuration.voters ?? [];
-		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
+		this.#reports = new AgreedReports({
+			self,
+			state: this.state,
+			lastIndex: recovered.entries.at(-1)?.index ?? this.#snapshotIndex,
+			emit: options.emit,
+			announce: options.announce,
+		});
+		this.#reports.voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#raft = this.#createRaft();
 		this.#admission = new Admission({
 			self,
@@ -168,7 +169,7 @@ export class Control {
 			},
 			self,
 		);
-		this.#replay = new Replay(1, true);
+		this.#reports.founded();
 		this.restartRaft();
 		this.schedulePump();
 	}
@@ -218,7 +219,7 @@ export class Control {
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
-		if (packet.type === 'append' && this.raft.leader === from) this.#replay.heard(packet.commit);
+		if (packet.type === 'append' && this.raft.leader === from) this.#reports.heardLeader(packet.commit);
 		this.#leaderWatch.stepped();
 		this.schedulePump();
 	}
@@ -356,15 +357,15 @@ export class Control {
 			// The snapshot replaces commands whose Lamport times this node would have witnessed.
 			this.#options.lamport.witness(this.state.latestSince);
 			this.#snapshotIndex = ready.snapshot.index;
-			this.#voters = ready.snapshot.configuration.voters;
+			this.#reports.voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
 		// A leader commits no entries of before its start except those that it has.
-		if (this.raft.role === 'leader') this.#replay.heard(0);
+		if (this.raft.role === 'leader') this.#reports.heardLeader(0);
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
-		this.#reportAfterReplay();
+		this.#reports.check();
 		this.#leaderWatch.stepped(); // The own vote, durable now, may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
@@ -384,7 +385,7 @@ export class Control {
 				this.#options.lamport.witness(envelope.lamport);
 				// Messages that are published from now on are stamped later than the deleted ones.
 				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
-				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#report(event);
+				this.#reports.applied(entry.index, events);
 				this.proposals.applied(envelope, result);
 				break;
 			}
@@ -400,11 +401,9 @@ export class Control {
 					configuration: {voters, learners},
 					context,
 				} = decoded;
-				const isOld = this.#replay.isOld(entry.index);
-				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context))
-					if (!isOld) this.#report(event);
-				this.#voters = voters;
-				if (!isOld) this.#reportVoters();
+				const events = this.state.applyConfiguration(entry.index, [...voters, ...learners], context);
+				this.#reports.applied(entry.index, events);
+				this.#reports.configured(entry.index, voters);
 				this.#admission.applied();
 				break;
 			}
@@ -417,32 +416,6 @@ export class Control {
 			default:
 				entry.kind satisfies never;
 		}
-	}
-
-	/** Old entries cause no events. After the last of them, report the current voters and the name of this node. */
-	#reportAfterReplay(): void {
-		if (!this.#replay.isOver(this.state.applied)) return;
-		this.#reportVoters();
-		if (this.#isReplayed) return;
-		this.#isReplayed = true;
-		const {self, emit} = this.#options;
-		const name = this.state.name(self);
-		if (name !== '' && !this.#hasReportedName) emit({type: 'named', id: self, name});
-	}
-
-	#reportVoters(): void {
-		const voters = this.#voters;
-		if (voters.length === 0 || voters.join() === this.#reportedVoters) return;
-		this.#reportedVoters = voters.join();
-		this.#options.emit({type: 'voters', voters});
-	}
-
-	#report(event: TopicsEvent): void {
-		const {self, announce, emit} = this.#options;
-		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
-		if (event.type === 'named') this.#hasReportedName ||= event.node === self;
-		const reported = agreedEvent(event);
-		if (reported) emit(reported);
 	}
 
 	async #compact(): Promise<void> {

@@ -204,7 +204,7 @@ export class Node implements ServedBroker {
 		const entering = createEntering(this.options, {
 			clusterId: () => this.clusterId,
 			waitFor: text => this.waiting.for(text),
-			refused: error => void this.stop(errorMessage(error)),
+			refused: error => void this.stop(error.message),
 			joined: ({clusterId, members}) => this.setJoined(clusterId, members),
 			found: facts => {
 				founding = this.control.found(facts).then(

@@ -30,8 +30,8 @@ import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
 import {
 	contextMax,
-	isTermIndependent,
 	isFromLeader,
+	isTermIndependent,
 	termJumpMax,
 	type PacketOf,
 	type RaftPacket,
@@ -143,7 +143,7 @@ class RaftMachine implements Raft {
 		return this.#state.role === 'leader' ? this.#state.leadership : undefined;
 	}
 
-	/** Votes of the campaign that runs. */
+	/** Votes of the current campaign. */
 	get #votes(): ReadonlyMap<NodeId, boolean> {
 		return 'votes' in this.#state ? this.#state.votes : noVotes;
 	}
