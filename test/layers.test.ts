@@ -9,6 +9,7 @@ import {files, imports, isIn, type Import} from './support/imports.ts';
 const layers = {
 	core: [
 		'entry points',
+		'core/host',
 		'core/node',
 		'core/remote',
 		'core/io/net',

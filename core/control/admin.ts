@@ -1,6 +1,6 @@
 /**
-What an operator does to the members: hand the lead over, take a node out for good, let this node leave. The leader does
-it; any other node passes the wish on to it over their link and waits for the answer.
+Commands of an operator about members: transfer leadership, remove a node, let this node leave. The leader executes
+them. Any other node forwards the command to the leader over their link, and waits for the answer.
 */
 import {decode} from '../codec.ts';
 import {DapssError, errorMessage, exitCodes, type ErrorCode} from '../errors.ts';
@@ -14,9 +14,9 @@ type Waiting = {
 	readonly resolve: (answer: Answer) => void;
 	readonly reject: (error: Error) => void;
 	readonly untilMs: number;
-	/** The answer, as soon as the wish has come true here. */
+	/** The answer, once the effect of the command is visible here. */
 	readonly isDone: () => Answer | undefined;
-	/** What is tried again until it is taken. */
+	/** Called again until the answer is there. */
 	readonly begin: (() => void) | undefined;
 };
 
@@ -32,10 +32,10 @@ export type AdminOptions = {
 };
 
 const deadlineMs = 5000;
-/** Until then a node that leaves tries again when the leader changes meanwhile. */
+/** A node that leaves tries again for this long when the leader changes, milliseconds. */
 const leaveMs = 10_000;
 const waitingMax = 64;
-/** Characters of a reason that came over a link. */
+/** Characters of a reason from another node. */
 const reasonMax = 1000;
 
 export class Admin {
@@ -49,20 +49,20 @@ export class Admin {
 	}
 
 	/**
-	Resolves when the wish has come true as far as this node sees; with the leader then.
-	@param wish `to`: by default the voter that is furthest.
+	Run a command. Resolves with the leader, once the effect of the command is visible on this node.
+	@param command `to`: by default the voter with the longest matching log
 	@param by the node through which an operator asked
 	@throws `refused`, `usage`, `no-quorum`, `no-leader`, `timeout`
-
 	*/
-	async run(wish: AdminCommand, by = this.#options.self): Promise<Answer> {
+	async run(command: AdminCommand, by = this.#options.self): Promise<Answer> {
 		const {control, self, send, label} = this.#options;
-		const {role, leader, term} = control.raft.status();
-		if (role === 'leader') return wish.type === 'transfer' ? this.#transfer(wish.to, by) : this.#remove(wish, by);
+		const {role, leader, term} = control.raft;
+		if (role === 'leader')
+			return command.type === 'transfer' ? this.#transfer(command.to, by) : this.#remove(command, by);
 		if (leader === undefined || leader === self) throw control.unavailableError();
-		// The answer of a node that goes, or to one that goes, may be lost with their link: what is seen here counts.
-		const {seq, answered} = this.#wait(() => this.#seen(wish, term));
-		if (!send(leader, 'manage', {seq, ...wish}))
+		// The answer may be lost with the link when one of the two nodes leaves: success is what this node sees itself.
+		const {seq, answered} = this.#wait(() => this.#effectOf(command, term));
+		if (!send(leader, 'manage', {seq, ...command}))
 			this.#settle(
 				seq,
 				control.quorum().state === 'lost'
@@ -87,10 +87,9 @@ export class Admin {
 	}
 
 	/**
-	Take this node out: its leadership goes first, then its vote and its membership. Resolves when it is no member any
-	more.
+	Remove this node from the cluster: transfer its leadership, then remove its vote and its membership. Resolves when
+	it is no longer a member.
 	@throws `refused`, `no-quorum`, `no-leader`, `timeout`
-
 	*/
 	async leave(): Promise<void> {
 		const {self, nowMs} = this.#options;
@@ -113,30 +112,30 @@ export class Admin {
 		}
 	}
 
-	/** This node was taken out. */
+	/** This node was removed. */
 	removed(): void {
 		this.#isRemoved = true;
 		this.check();
 	}
 
-	/** A node passes a wish on. False when it is none. */
-	onWish(from: NodeId, frame: Buffer): boolean {
+	/** Run a command that another node forwards. False when the frame is no command. */
+	onCommand(from: NodeId, frame: Buffer): boolean {
 		const raw = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		const {seq, type, to, node} = raw;
 		if (!Number.isSafeInteger(seq)) return false;
-		const wish: AdminCommand | undefined =
+		const command: AdminCommand | undefined =
 			type === 'transfer' && (to === undefined || to === null || isNodeId(to))
 				? {type, to: to ?? undefined}
 				: type === 'remove' && isNodeId(node)
 					? {type, node}
 					: undefined;
-		if (!wish) return false;
+		if (!command) return false;
 		const {send, control} = this.#options;
 		const answer = (packet: object): void => void send(from, 'managed', {seq, ...packet});
-		// Passed on once: two nodes that take each other for the leader would pass it to and fro.
+		// Forwarded only once: two nodes that each believe the other leads would forward it forever.
 		const done =
-			control.raft.status().role === 'leader'
-				? this.run(wish, from)
+			control.raft.role === 'leader'
+				? this.run(command, from)
 				: Promise.reject(new DapssError('no-leader', 'The leader has just changed: try again'));
 		done.then(
 			() => answer({}),
@@ -146,7 +145,9 @@ export class Admin {
 		return true;
 	}
 
-	/** The leader's answer: a refusal counts, for success is what is seen here. False when it is none. */
+	/**
+	The leader's answer. Only a refusal counts: success is what this node sees itself. False when it is no answer.
+	*/
 	onAnswer(frame: Buffer): boolean {
 		const {seq, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		if (typeof seq !== 'number') return false;
@@ -161,7 +162,7 @@ export class Admin {
 		return true;
 	}
 
-	/** Something may have come true. */
+	/** Check whether commands have taken effect, or have timed out. */
 	check(): void {
 		const {nowMs} = this.#options;
 		for (const [seq, {isDone, begin, untilMs}] of this.#waiting) {
@@ -173,7 +174,7 @@ export class Admin {
 					seq,
 					new DapssError(
 						'timeout',
-						`The cluster did not do it within ${deadlineMs / 1000} s; it may still happen: look at \`dapss-tui peers\``,
+						`The cluster did not do this within ${deadlineMs / 1000} s. It may still happen: see \`dapss-tui peers\``,
 					),
 				);
 		}
@@ -183,20 +184,23 @@ export class Admin {
 		for (const seq of this.#waiting.keys()) this.#settle(seq, new DapssError('closed', 'The node is stopping'));
 	}
 
-	#seen(wish: AdminCommand, termBefore: number): Answer | undefined {
+	/** The answer to a command whose effect is visible here. */
+	#effectOf(command: AdminCommand, termBefore: number): Answer | undefined {
 		const {control, self} = this.#options;
-		const {leader, term} = control.raft.status();
-		if (wish.type === 'remove')
-			return control.state.isRemoved(wish.node) || (this.#isRemoved && wish.node === self) ? {leader} : undefined;
+		const {leader, term} = control.raft;
+		if (command.type === 'remove')
+			return control.state.isRemoved(command.node) || (this.#isRemoved && command.node === self)
+				? {leader}
+				: undefined;
 		return leader !== undefined && term > termBefore ? {leader} : undefined;
 	}
 
 	/** Resolves when there is a leader. @throws `timeout` */
 	async #leaderKnown(): Promise<void> {
 		const {control} = this.#options;
-		const {term: before, leader: former} = control.raft.status();
+		const {term: before, leader: former} = control.raft;
 		await this.#wait(() => {
-			const {leader, term} = control.raft.status();
+			const {leader, term} = control.raft;
 			return leader !== undefined && (leader !== former || term !== before) ? {leader} : undefined;
 		}).answered;
 	}
@@ -215,7 +219,7 @@ export class Admin {
 		if (to === undefined)
 			throw new DapssError(
 				'refused',
-				'Expected another voter that can be reached, there is none: nobody else could lead',
+				'Expected another voter that can be reached, there is none: no other node could lead',
 			);
 		if (to === self) throw new DapssError('refused', `Node ${label(to)} leads already`);
 		if (control.state.address(to) === undefined) throw new DapssError('usage', `Expected a member, got ${to}`);
@@ -223,24 +227,22 @@ export class Admin {
 			throw new DapssError('refused', `Node ${label(to)} is a learner: only a voter can lead`);
 		if (!isReachable(to))
 			throw new DapssError('refused', `Node ${label(to)} cannot be reached: it could not take over`);
-		const {answered} = this.#wait(() => this.#seen({type: 'transfer', to}, term));
+		const {answered} = this.#wait(() => this.#effectOf({type: 'transfer', to}, term));
 		control.transfer(to, by);
 		return answered;
 	}
 
-	async #remove(wish: Extract<AdminCommand, {type: 'remove'}>, by: NodeId): Promise<Answer> {
+	async #remove(command: Extract<AdminCommand, {type: 'remove'}>, by: NodeId): Promise<Answer> {
 		const {control, isReachable, self, label} = this.#options;
-		const {node} = wish;
-		if (control.state.isRemoved(node)) return {leader: control.raft.status().leader};
+		const {node} = command;
+		if (control.state.isRemoved(node)) return {leader: control.raft.leader};
 		if (control.state.address(node) === undefined) throw new DapssError('usage', `Expected a member, got ${node}`);
-		const {
-			configuration: {voters},
-		} = control.raft.status();
+		const {voters} = control.raft.configuration;
 		const rest = voters.filter(voter => voter !== node);
-		// The only voter leads: a learner takes over its vote, then its leadership.
+		// The only voter leads: promote a learner, then transfer leadership to it.
 		if (rest.length === 0) {
-			await this.#promoteHeir(node);
-			return this.run(wish, by);
+			await this.#promoteSuccessor(node);
+			return this.run(command, by);
 		}
 
 		const away = rest.filter(voter => voter !== self && !isReachable(voter));
@@ -249,50 +251,50 @@ export class Admin {
 				'refused',
 				`Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`,
 			);
-		// A leader that is taken out goes with the commit of its removal, and nobody would lead until the others miss
-		// it.
+		// A removed leader steps down with the commit of its removal: without a transfer no node would lead until an
+		// election timeout.
 		if (node === self) {
 			await this.#transfer(undefined, by);
-			return this.run(wish, by);
+			return this.run(command, by);
 		}
 
-		// Another change may be under way: then this one waits its turn.
-		let isTaken = false;
+		// Repeated while another change is in progress.
+		let isAccepted = false;
 		const {answered} = this.#wait(
-			() => this.#seen(wish, 0),
+			() => this.#effectOf(command, 0),
 			() => {
-				isTaken ||= control.remove(node) === 'accepted';
+				isAccepted ||= control.remove(node) === 'accepted';
 			},
 		);
 		this.check();
 		return answered;
 	}
 
-	async #promoteHeir(only: NodeId): Promise<void> {
+	async #promoteSuccessor(only: NodeId): Promise<void> {
 		const {control, isReachable, label} = this.#options;
 		const {
 			progress,
 			configuration: {learners},
 		} = control.raft.status();
-		const heir = progress
+		const successor = progress
 			.filter(({id}) => learners.includes(id) && isReachable(id))
 			.toSorted((a, b) => b.match - a.match)[0]?.id;
-		if (heir === undefined)
+		if (successor === undefined)
 			throw new DapssError(
 				'refused',
 				`Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`,
 			);
-		let isTaken = false;
+		let isAccepted = false;
 		const {answered} = this.#wait(
 			() => {
 				const {
 					leader,
 					configuration: {voters},
-				} = control.raft.status();
-				return voters.includes(heir) ? {leader} : undefined;
+				} = control.raft;
+				return voters.includes(successor) ? {leader} : undefined;
 			},
 			() => {
-				isTaken ||= control.promoteHeir(heir) === 'accepted';
+				isAccepted ||= control.promoteSuccessor(successor) === 'accepted';
 			},
 		);
 		this.check();
@@ -304,7 +306,7 @@ export class Admin {
 		begin?: Waiting['begin'],
 	): {readonly seq: number; readonly answered: Promise<Answer>} {
 		if (this.#waiting.size >= waitingMax)
-			throw new DapssError('refused', `Expected at most ${waitingMax} such wishes at a time, got one more`);
+			throw new DapssError('refused', `Expected at most ${waitingMax} such commands at a time, got one more`);
 		const seq = ++this.#seq;
 		const {promise, resolve, reject} = Promise.withResolvers<Answer>();
 		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.nowMs() + deadlineMs});

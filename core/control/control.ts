@@ -1,31 +1,28 @@
 /**
-The control plane of a node: Raft, its log, and the topics machine that it feeds. Carries out what Raft has ready in the
-order that safety needs (durable, then said, then applied), and gives the cluster its care: takes in those who join,
-makes learners voters.
+The control plane of a node: Raft, its store, and the replicated cluster state. It drives Raft as `raft/raft.ts`
+describes: persist, then send, then apply. The leader also maintains the cluster: it admits nodes, promotes learners,
+and raises the protocol version.
 */
-import {joinProblem} from '../address.ts';
-import {expectKnownState, namesProtocol, ClusterState, type ClusterStateEvent} from '../cluster-state/cluster-state.ts';
+import {expectKnownState, ClusterState} from '../cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {BrokerEvent} from '../events.ts';
 import type {Lamport} from '../lamport.ts';
 import type {Random} from '../machine.ts';
-import {protocolRefusal, protocolToPropose} from '../membership/agreed-protocol.ts';
-import {JoinRefusals} from '../membership/join-refusals.ts';
+import {protocolToPropose} from '../membership/agreed-protocol.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
-import {freeName} from '../membership/naming.ts';
 import {quorumOf, type QuorumView} from '../membership/reachability.ts';
-import {isGenuine, type Resignation} from '../membership/resignation.ts';
+import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId} from '../message.ts';
-import {agreedEvent} from '../observe/agreed-events.ts';
 import {QuorumWatch} from '../observe/quorum-watch.ts';
-import {Replay} from '../observe/replay.ts';
 import type {Spoken} from '../ports.ts';
 import {decodeConfigurationData, encodeConfigurationData} from '../raft/configuration.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 import type {RaftPacket} from '../raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../raft/raft.ts';
+import {Admission} from './admission.ts';
+import {AgreedReports} from './agreed-reports.ts';
 import {LeaderWatch} from './leader-watch.ts';
 import {demotion, promotion} from './promotion.ts';
 import {noQuorum, Proposals} from './proposals.ts';
@@ -38,75 +35,63 @@ export type ControlOptions = {
 	readonly random: Random;
 	readonly tickMs: number;
 	readonly config: Config;
-	/** @default those of the machine */
+	/** @default the limits of `raft/leader.ts` */
 	readonly raftLimits?: Partial<RaftLimits> | undefined;
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
 	/** The newest version of the protocol that this program speaks. @default 1 */
 	readonly protocolMax?: number;
-	/** What a peer speaks, as it said last. @default of none anything is known */
+	/** The protocol versions that a peer speaks, as it reported last. @default unknown for all peers */
 	readonly speaks?: (peer: NodeId) => Spoken | undefined;
-	/** This process speaks for the node. @default always */
+	/** The identity of this node is confirmed: no second process uses it. @default always */
 	readonly isConfirmed?: () => boolean;
-	/** Members that are heard from now, self included. */
+	/** SWIM hears the member, or it is this node. */
 	readonly isReachable: (node: NodeId) => boolean;
-	/** A working link leads to it, over at most one other member. */
+	/** A working link leads to the member, directly or over one other member. */
 	readonly isReached: (node: NodeId) => boolean;
-	/** This node has called it where it says that it is reached, and it answered. @default of all */
+	/** This node has dialled the member's advertised address with success. @default true for all members */
 	readonly isCalled?: (node: NodeId) => boolean;
-	/** Where a member is now, which may be news that is not agreed yet; `undefined` for a node that is none. */
+	/** The current address of a member, which may be newer than the agreed one; `undefined` for other nodes. */
 	readonly addressOf: (node: NodeId) => string | undefined;
 	/** @default by the signature */
 	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
 	readonly onAgreed: () => void;
-	/** A member is new, or has another address: it is told of once it is heard. @default nobody tells */
+	/** Report a member that is new, or has another address, once it is heard. @default no report */
 	readonly announce?: (node: NodeId) => void;
 	readonly emit: (event: BrokerEvent) => void;
 	readonly failed: (error: unknown) => void;
 };
 
-const careMs = 250;
+const housekeepMs = 250;
+/** A proposal fails after this time, milliseconds. */
 const deadlineMs = 10_000;
-/**
-In election timeouts: links come up, and a first election ends, within the first; an election that lasts for the second
-is an event.
-*/
+/** After a start, links come up and a first election ends within this time. In election timeouts. */
 const startElections = 4;
+/** An election that takes longer is an event. In election timeouts. */
 const electingElections = 6;
-/** How long a newcomer waits for the node that it replaces to fall silent. */
-const replacedMs = 10_000;
-const replacingMax = 64;
 
 export class Control {
 	#raft: Raft;
 	readonly state: ClusterState;
 	readonly proposals: Proposals;
 	readonly #options: ControlOptions;
-	readonly #joins = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
+	readonly #admission: Admission;
 	readonly #reads = new Map<
 		string,
 		{readonly resolve: (index: number) => void; readonly reject: (error: Error) => void; readonly untilMs: number}
 	>();
-	/** Newcomers whose former id still answers, and since when they ask. */
-	readonly #replacing = new Map<NodeId, number>();
 	#readSeq = 0;
 	#isPumping = false;
-	#isAgain = false;
+	#hasMore = false;
 	#isClosed = false;
-	readonly #refusals: JoinRefusals;
 	readonly #leaderWatch: LeaderWatch;
 	readonly #quorumWatch: QuorumWatch;
-	#caredMs = 0;
-	/** The only voter hands over its vote: until then two voters are meant. */
-	#handsOverUntilMs = 0;
-	/** Of the newest configuration that was applied, and those that were told last. */
-	#voters: readonly NodeId[];
-	#saidVoters = '';
-	#replay: Replay;
-	#isReplayed = false;
-	#hasSaidName = false;
+	#housekeptMs = 0;
+	/** The only voter leaves and promoted a successor: until this time two voters are intended. */
+	#successionUntilMs = 0;
+	readonly #reports: AgreedReports;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
 
@@ -116,12 +101,32 @@ export class Control {
 		this.state = new ClusterState({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.state.load(recovered.snapshot.data);
-		lamport.witness(this.state.latestSince); // The ceiling that was kept may be of before.
+		lamport.witness(this.state.latestSince); // The ceiling on disk may be older than this snapshot.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
-		this.#voters = recovered.snapshot?.configuration.voters ?? [];
-		this.#replay = new Replay(recovered.entries.at(-1)?.index ?? this.#snapshotIndex);
+		this.#reports = new AgreedReports({
+			self,
+			state: this.state,
+			lastIndex: recovered.entries.at(-1)?.index ?? this.#snapshotIndex,
+			emit: options.emit,
+			announce: options.announce,
+		});
+		this.#reports.voters = recovered.snapshot?.configuration.voters ?? [];
 		this.#raft = this.#createRaft();
-		this.#refusals = new JoinRefusals(options.emit);
+		this.#admission = new Admission({
+			self,
+			state: this.state,
+			raft: () => this.raft,
+			membersMax: config.limits.members,
+			protocolMax: options.protocolMax ?? 1,
+			nowMs: options.nowMs,
+			emit: options.emit,
+			isReachable: options.isReachable,
+			addressOf: options.addressOf,
+			isGenuine: options.isGenuine,
+			isRaisingProtocol: () => this.#isRaisingProtocol,
+			proposeChange: (change, context) => this.#afterStep(this.raft.proposeChange(change, context)),
+			unavailableError: () => this.unavailableError(),
+		});
 		this.#leaderWatch = new LeaderWatch({
 			raft: () => this.raft,
 			tickMs: options.tickMs,
@@ -150,7 +155,7 @@ export class Control {
 	}
 
 	/**
-	Found a cluster of this node alone. Resolves when that is on the disk; only for a node that has no log.
+	Found a cluster of this node alone. Resolves when its first entry is on disk. Only for a node without a log.
 	@param facts of this node and its cluster
 	*/
 	async found(facts: MemberContext): Promise<void> {
@@ -164,17 +169,17 @@ export class Control {
 			},
 			self,
 		);
-		this.#replay = new Replay(1, true);
+		this.#reports.founded();
 		this.restartRaft();
 		this.schedulePump();
 	}
 
-	/** Start the machine from what the store holds now. */
+	/** Start Raft from the current content of the store. */
 	restartRaft(): void {
 		this.#raft = this.#createRaft();
 	}
 
-	/** This node is in the configuration, as far as it knows. */
+	/** This node is in the newest configuration of its log. */
 	get isMember(): boolean {
 		return this.#isConfigured(this.#options.self);
 	}
@@ -189,21 +194,23 @@ export class Control {
 	}
 
 	/**
-	Which voters count as reached: what Raft heard as long as this node leads, the links else. That a leader waits for
-	one at first says nothing of it.
+	The voters that count as reached. A leader uses the replies that Raft received. Other nodes use their links. A
+	leader also uses the link of a voter that has not acknowledged an entry yet.
 	*/
 	reached(): ReadonlyMap<NodeId, boolean> {
 		const {
 			configuration: {voters},
 			role,
-			progress,
-		} = this.raft.status();
+		} = this.raft;
 		const {self, isReached} = this.#options;
 		const active =
 			role === 'leader'
 				? new Set(
-						progress
-							.filter(({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id)))
+						this.raft
+							.status()
+							.progress.filter(
+								({id, match, recentlyActive}) => recentlyActive && (match > 0 || isReached(id)),
+							)
 							.map(({id}) => id),
 					)
 				: undefined;
@@ -212,12 +219,12 @@ export class Control {
 
 	step(from: NodeId, packet: RaftPacket): void {
 		this.raft.step(from, packet);
-		if (packet.type === 'append' && this.raft.leader === from) this.#replay.heard(packet.commit);
+		if (packet.type === 'append' && this.raft.leader === from) this.#reports.heardLeader(packet.commit);
 		this.#leaderWatch.stepped();
 		this.schedulePump();
 	}
 
-	/** There is evidence that the process of this node is gone. */
+	/** Report evidence that the process of a node is gone. */
 	crashed(node: NodeId): void {
 		this.raft.leaderDown(node);
 		this.schedulePump();
@@ -236,8 +243,8 @@ export class Control {
 			read.reject(this.unavailableError());
 		}
 
-		if (nowMs - this.#caredMs >= careMs) {
-			this.#caredMs = nowMs;
+		if (nowMs - this.#housekeptMs >= housekeepMs) {
+			this.#housekeptMs = nowMs;
 			this.#housekeep();
 		}
 	}
@@ -248,14 +255,15 @@ export class Control {
 	}
 
 	/**
-	A commit index that was current, by the word of a quorum, after this call began; it is applied here (Raft, 8;
-	thesis, 6.4).
+	A linearizable read (Raft, 8; thesis, 6.4). Resolves with a commit index that a quorum confirmed after this call
+	began, once it is applied here.
+	@throws `no-quorum`, `no-leader`, `timeout`, `closed`
 	*/
 	readIndex(): Promise<number> {
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
 		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.unavailableError());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();
-		// Before the pump: a leader that is the only voter proves its reads within this call.
+		// Before the pump: a leader that is the only voter proves the read within this call.
 		this.#reads.set(context, {
 			resolve,
 			reject,
@@ -265,141 +273,18 @@ export class Control {
 		return promise;
 	}
 
-	/**
-	Admit a node that asks to join: it becomes a learner through the log. What a newcomer is refused for is told here
-	too.
-	*/
-	async join(request: JoinRequest): Promise<JoinAnswer> {
-		const answer = await this.#join(request);
-		const {id, address, facts} = request;
-		// A node of another cluster is told of as that.
-		if (answer.type === 'refused' && answer.clusterId === undefined && facts)
-			this.#refusals.report(id, address, answer.reason, this.#options.nowMs());
-		return answer;
+	/** Admit a node that asks to join: it becomes a learner through the log. */
+	join(request: JoinRequest): Promise<JoinAnswer> {
+		return this.#admission.join(request);
 	}
 
-	async #join(request: JoinRequest): Promise<JoinAnswer> {
-		const {id: node, address, clusterId, resignations = [], facts} = request;
-		const {self, addressOf} = this.#options;
-		if (this.state.isRemoved(node))
-			return {
-				type: 'refused',
-				reason: `node ${node} was removed from this cluster: start it with an empty data folder`,
-			};
-		// It has been taken in and holds nothing of the log yet: who belongs where, others know.
-		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};
-		if (clusterId !== '' && clusterId !== this.state.clusterId)
-			return {
-				type: 'refused',
-				clusterId: this.state.clusterId,
-				reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`,
-			};
-		const tooOld = facts && protocolRefusal(node, facts, this.state.protocol);
-		if (tooOld !== undefined) return {type: 'refused', reason: tooOld};
-		const {leader, role} = this.raft;
-		if (this.state.address(node) !== undefined) {
-			this.#replacing.delete(node);
-			return this.#joined();
-		}
-
-		if (role !== 'leader') {
-			const at = leader === undefined ? undefined : addressOf(leader);
-			return leader === undefined || at === undefined || leader === self
-				? {type: 'wait', reason: this.unavailableError().message}
-				: {type: 'ask', leader, address: at};
-		}
-
-		const unusable = joinProblem(
-			address,
-			this.state.members().map(member => member.address),
-		);
-		if (unusable !== undefined) return {type: 'refused', reason: unusable};
-		if (this.state.room <= 0)
-			return {
-				type: 'refused',
-				reason: `the cluster has ${this.#options.config.limits.members} members already (limits.members)`,
-			};
-		const replaced = this.#replaced(node, resignations);
-		if (replaced !== undefined) {
-			if (this.#options.isReachable(replaced)) {
-				// It may have died just now. If it goes on answering, its data were moved: both are members then.
-				const sinceMs = this.#replacing.get(node) ?? this.#options.nowMs();
-				if (this.#replacing.size < replacingMax || this.#replacing.has(node))
-					this.#replacing.set(node, sinceMs);
-				if (this.#options.nowMs() - sinceMs < replacedMs)
-					return {type: 'wait', reason: `node ${replaced}, whose data folder this was, still answers`};
-			} else {
-				this.remove(replaced);
-				return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
-			}
-		}
-
-		if (facts && this.#isRaising(facts.protocol))
-			return {type: 'wait', reason: 'the cluster is agreeing on another version of the protocol'};
-		const nameTaken = facts && this.#nameRefusal(request);
-		if (nameTaken !== undefined) return {type: 'refused', reason: nameTaken};
-		const answer = this.#afterStep(
-			this.raft.proposeChange(
-				{type: 'add-learner', node},
-				encodeContext({node, address, ...this.#contextOf(request)}),
-			),
-		);
-		if (answer === 'not-leader' || answer === 'busy')
-			return {type: 'wait', reason: 'another change of the members is under way'};
-		// Asked for and agreed before, and not applied here yet: a slow disk comes between.
-		if (answer === 'invalid' && this.#isConfigured(node))
-			return {type: 'wait', reason: `node ${node} is being taken in`};
-		if (answer === 'invalid') return {type: 'refused', reason: `node ${node} cannot be added to this cluster`};
-		return new Promise(resolve => {
-			const waiting = this.#joins.get(node);
-			if (waiting) waiting.push(resolve);
-			else this.#joins.set(node, [resolve]);
-		});
-	}
-
-	/**
-	The member that the newcomer replaces: its resignation proves that its data folder is gone. Nothing else does, an
-	address least of all.
-	*/
-	#replaced(newcomer: NodeId, resignations: readonly Resignation[]): NodeId | undefined {
-		const {self, isGenuine: isProof = isGenuine} = this.#options;
-		return resignations.find(
-			one => one.id !== newcomer && one.id !== self && this.state.address(one.id) !== undefined && isProof(one),
-		)?.id;
-	}
-
-	/** A newer protocol than the node speaks may be agreed any moment: only what is applied is known to be decided. */
-	#isRaising(protocol: number): boolean {
-		const {commit} = this.raft.status();
-		return protocol < (this.#options.protocolMax ?? 1) && (this.#isRaisingProtocol || this.state.applied < commit);
-	}
-
-	/** Why the name that the operator chose for a node cannot be its name. */
-	#nameRefusal({id: node, name = '', isNameChosen = false}: JoinRequest): string | undefined {
-		const holder = name === '' || !isNameChosen ? undefined : this.state.nodeNamed(name);
-		if (holder === undefined || holder === node) return undefined;
-		if (this.#options.isReachable(holder))
-			return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${this.state.address(holder)}: choose another --name`;
-		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
-	}
-
-	#contextOf({name = '', facts}: JoinRequest): MemberContext {
-		if (!facts || this.state.protocol < namesProtocol) return {};
-		const {incarnation, instance = ''} = facts;
-		return {
-			...(name === '' ? {} : {name: freeName(this.state, name)}),
-			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
-		};
-	}
-
-	/** Make another voter the leader before this node goes, when that is possible. */
+	/** Transfer leadership to another voter before this node stops, if one is reached. */
 	stepAside(): void {
+		if (this.raft.role !== 'leader') return;
 		const {
-			role,
 			progress,
 			configuration: {voters},
 		} = this.raft.status();
-		if (role !== 'leader') return;
 		const best = progress
 			.filter(({id}) => id !== this.#options.self && voters.includes(id) && this.#options.isReached(id))
 			.toSorted((a, b) => b.match - a.match)[0];
@@ -408,8 +293,8 @@ export class Control {
 	}
 
 	/**
-	Hand leadership over: the other campaigns as soon as it has everything. Leader only.
-	@param by the node through which this was asked for
+	Transfer leadership: the voter campaigns as soon as it has all entries. Leader only.
+	@param by the node through which an operator asked
 	*/
 	transfer(to: NodeId, by: NodeId): void {
 		const {self: from, emit} = this.#options;
@@ -417,19 +302,19 @@ export class Control {
 		this.schedulePump();
 	}
 
-	/** Propose to take a member out. Leader only. */
+	/** Propose the removal of a member. Leader only. */
 	remove(node: NodeId): ReturnType<Raft['proposeChange']> {
 		return this.#afterStep(this.raft.proposeChange({type: 'remove', node}, new Uint8Array(0)));
 	}
 
-	/** Make a learner a voter so that this node, the only voter, can leave. Leader only. */
-	promoteHeir(node: NodeId): ReturnType<Raft['proposeChange']> {
-		this.#handsOverUntilMs = this.#options.nowMs() + deadlineMs;
+	/** Promote a learner so that this node, the only voter, can leave. Leader only. */
+	promoteSuccessor(node: NodeId): ReturnType<Raft['proposeChange']> {
+		this.#successionUntilMs = this.#options.nowMs() + deadlineMs;
 		return this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
 	}
 
 	schedulePump(): void {
-		if (this.#isPumping) this.#isAgain = true;
+		if (this.#isPumping) this.#hasMore = true;
 		else void this.#pump();
 	}
 
@@ -440,18 +325,16 @@ export class Control {
 		this.#reads.clear();
 	}
 
-	/**
-	Carry out what is ready until all is idle. What arrives during the wait for the disk shares the next turn's fsync.
-	*/
+	/** Process ready work until there is none. Packets that arrive during a write share the next fsync. */
 	async #pump(): Promise<void> {
 		this.#isPumping = true;
 		try {
 			do {
-				this.#isAgain = false;
+				this.#hasMore = false;
 				for (let ready = this.raft.ready(); ready !== undefined && !this.#isClosed; ready = this.raft.ready()) {
 					await this.#persistAndSend(ready);
 				}
-			} while (this.#isAgain && !this.#isClosed);
+			} while (this.#hasMore && !this.#isClosed);
 		} catch (error) {
 			if (!this.#isClosed) this.#options.failed(error);
 		} finally {
@@ -461,29 +344,29 @@ export class Control {
 
 	async #persistAndSend(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
-		// Before it is kept: a state that this program cannot read must not take the place of its own.
+		// Before it is stored: a state that this program cannot read must not replace the own one.
 		if (ready.snapshot) expectKnownState(ready.snapshot.data);
 		// The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet);
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
 		if (ready.hardState || ready.entries.length > 0) await store.append(ready.hardState, ready.entries);
-		// From here on a crash takes back nothing that a peer or a client is told below.
+		// Durable from here: a crash loses nothing that peers and clients learn below.
 		for (const {to, packet} of ready.packets) send(to, packet);
 		if (ready.snapshot) {
 			this.state.load(ready.snapshot.data);
-			// The envelopes that said so are not among what is applied here.
+			// The snapshot replaces commands whose Lamport times this node would have witnessed.
 			this.#options.lamport.witness(this.state.latestSince);
 			this.#snapshotIndex = ready.snapshot.index;
-			this.#voters = ready.snapshot.configuration.voters;
+			this.#reports.voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
-		// It commits nothing but what it had, and what comes now.
-		if (this.raft.role === 'leader') this.#replay.heard(0);
+		// A leader commits no entries of before its start except those that it has.
+		if (this.raft.role === 'leader') this.#reports.heardLeader(0);
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);
-		this.#tellPresent();
-		this.#leaderWatch.stepped(); // The own vote may have made this node the leader.
+		this.#reports.check();
+		this.#leaderWatch.stepped(); // The own vote, durable now, may have made this node the leader.
 		if (ready.snapshot || ready.committed.length > 0) this.#options.onAgreed();
 		for (const {context, index} of ready.reads) {
 			this.#reads.get(context)?.resolve(index);
@@ -500,9 +383,9 @@ export class Control {
 				const {envelope, result, events} = this.state.apply(entry.index, entry.data);
 				if (!envelope) break;
 				this.#options.lamport.witness(envelope.lamport);
-				// What is published from now on is stamped later than what was deleted.
+				// Messages that are published from now on are stamped later than the deleted ones.
 				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
-				if (!this.#replay.isOld(entry.index)) for (const event of events) this.#tell(event);
+				this.#reports.applied(entry.index, events);
 				this.proposals.applied(envelope, result);
 				break;
 			}
@@ -518,17 +401,10 @@ export class Control {
 					configuration: {voters, learners},
 					context,
 				} = decoded;
-				const isOld = this.#replay.isOld(entry.index);
-				for (const event of this.state.applyConfiguration(entry.index, [...voters, ...learners], context))
-					if (!isOld) this.#tell(event);
-				this.#voters = voters;
-				if (!isOld) this.#tellVoters();
-				for (const [node, waiting] of this.#joins) {
-					if (this.state.address(node) === undefined) continue;
-					this.#joins.delete(node);
-					for (const resolve of waiting) resolve(this.#joined());
-				}
-
+				const events = this.state.applyConfiguration(entry.index, [...voters, ...learners], context);
+				this.#reports.applied(entry.index, events);
+				this.#reports.configured(entry.index, voters);
+				this.#admission.applied();
 				break;
 			}
 
@@ -540,32 +416,6 @@ export class Control {
 			default:
 				entry.kind satisfies never;
 		}
-	}
-
-	/** After what is old: who votes now, and the name of this node. */
-	#tellPresent(): void {
-		if (!this.#replay.isOver(this.state.applied)) return;
-		this.#tellVoters();
-		if (this.#isReplayed) return;
-		this.#isReplayed = true;
-		const {self, emit} = this.#options;
-		const name = this.state.name(self);
-		if (name !== '' && !this.#hasSaidName) emit({type: 'named', id: self, name});
-	}
-
-	#tellVoters(): void {
-		const voters = this.#voters;
-		if (voters.length === 0 || voters.join() === this.#saidVoters) return;
-		this.#saidVoters = voters.join();
-		this.#options.emit({type: 'voters', voters});
-	}
-
-	#tell(event: ClusterStateEvent): void {
-		const {self, announce, emit} = this.#options;
-		if (event.type === 'added' || event.type === 'moved') announce?.(event.node);
-		if (event.type === 'named') this.#hasSaidName ||= event.node === self;
-		const told = agreedEvent(event);
-		if (told) emit(told);
 	}
 
 	async #compact(): Promise<void> {
@@ -593,27 +443,16 @@ export class Control {
 		return voters.includes(node) || learners.includes(node);
 	}
 
-	#joined(): JoinAnswer {
-		return {
-			type: 'joined',
-			clusterId: this.state.clusterId,
-			members: this.state.members().map(({id, address}) => [id, this.#options.addressOf(id) ?? address] as const),
-		};
-	}
-
-	/** What only the leader does, now and then. */
+	/** The regular maintenance of a leader: raise the protocol, promote a learner, demote the second of two voters. */
 	#housekeep(): void {
-		const {role, configuration, progress, commit} = this.raft.status();
-		if (role !== 'leader') {
-			for (const waiting of this.#joins.values())
-				for (const resolve of waiting) resolve({type: 'wait', reason: 'the leader changed'});
-			this.#joins.clear();
+		if (this.raft.role !== 'leader') {
+			this.#admission.lostLeadership();
 			return;
 		}
 
+		const {configuration, progress, commit} = this.raft.status();
 		const {isCalled = () => true} = this.#options;
-		// A node that opens all its links itself, and that nobody can call, would be a voter that is lost with its
-		// links.
+		// A node that no other node can dial opens all its links itself. As a voter it would be lost with its links.
 		const isFit = (node: NodeId): boolean =>
 			node === this.#options.self ||
 			(this.#options.isReachable(node) &&
@@ -622,7 +461,7 @@ export class Control {
 		this.#raiseProtocol([...configuration.voters, ...configuration.learners]);
 		const node = promotion(configuration, isFit, this.#options.config.raft.votersMax);
 		if (node !== undefined) this.#afterStep(this.raft.proposeChange({type: 'promote', node}, new Uint8Array(0)));
-		if (node !== undefined || this.#options.nowMs() < this.#handsOverUntilMs) return;
+		if (node !== undefined || this.#options.nowMs() < this.#successionUntilMs) return;
 		const second = demotion(configuration, this.#options.self, this.#options.isReachable);
 		if (second !== undefined)
 			this.#afterStep(this.raft.proposeChange({type: 'demote', node: second}, new Uint8Array(0)));
@@ -638,7 +477,7 @@ export class Control {
 		);
 		if (protocol === undefined || this.#isRaisingProtocol || !members.includes(self)) return;
 		this.#isRaisingProtocol = true;
-		// What fails is proposed again, by whoever leads then.
+		// After a failure, the next leader proposes it again.
 		this.propose({type: 'protocol', node: self, protocol})
 			.catch(() => undefined)
 			.finally(() => {
@@ -646,7 +485,7 @@ export class Control {
 			});
 	}
 
-	/** Why nothing can be agreed now. */
+	/** The reason why nothing can be agreed now. */
 	unavailableError(): DapssError {
 		const view = this.quorum();
 		if (view.state === 'lost') return noQuorum(view);

@@ -1,7 +1,7 @@
 /**
-What this node wants to be subscribed to, and why: its own topics (settings, the `s` key; they outlive a restart) and
-those that somebody reads through it now. The agreed subscriptions follow the wish: whatever differs is proposed until
-it does not, also after a crash that left an agreed subscription nobody wants any more.
+The subscriptions that this node wants: its own topics (from settings or the console; they outlive a restart), and the
+topics that readers of this node read now. The agreed subscriptions are reconciled with these: each difference is
+proposed until it is gone. That includes agreed subscriptions that nobody wants any more after a crash.
 */
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
 import type {Command} from '../cluster-state/command.ts';
@@ -11,27 +11,23 @@ import {parseTopicName, type NodeId, type Topic} from '../message.ts';
 
 export type DesiredSubscriptionsOptions = {
 	readonly self: NodeId;
-	readonly topics: ClusterState;
-	/**
-	The time that a subscription from now on begins with: the members that can be reached have stamped nothing later.
-	*/
+	readonly state: ClusterState;
+	/** The Lamport time at which a subscription "from now on" starts: reachable members have stamped nothing later. */
 	readonly latest: (topic: Topic) => Promise<number>;
 	readonly propose: (command: Command) => Promise<void>;
-	/** Lamport times from which on topics were subscribed to before this node had to join anew. */
+	/** Lamport times at which subscriptions began, from before this node had to join again. */
 	readonly former: ReadonlyArray<readonly [Topic, number]>;
-	/** Topics that this start names: they are wanted whatever was before. */
+	/** Topics in the settings of this start: they are wanted, even if they were deleted before. */
 	readonly given: ReadonlySet<string>;
 };
 
 export class DesiredSubscriptions {
-	/** The node's own. */
+	/** The node's own topics. */
 	readonly own = new Set<Topic>();
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
 	readonly #former: Map<Topic, number>;
-	/**
-	From when on the node's own topics were agreed last, to tell a subscription of before a deletion from a later one.
-	*/
+	/** Start of the last agreed subscription to each own topic: tells whether it is older than a deletion. */
 	readonly #agreed: Map<Topic, number>;
 	readonly #options: DesiredSubscriptionsOptions;
 
@@ -41,32 +37,31 @@ export class DesiredSubscriptions {
 		this.#agreed = new Map(options.former.filter(([topic]) => !options.given.has(topic)));
 	}
 
-	/** From which time on the node's own topics are subscribed to, as agreed, or as it will be asked for. */
+	/** The Lamport times at which the subscriptions to the node's own topics start: agreed, or to be proposed. */
 	since(): ReadonlyArray<readonly [Topic, number]> {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		return [...this.own].flatMap(topic => {
-			const time = topics.subscribers(topic).get(self) ?? this.#former.get(topic);
+			const time = state.subscribers(topic).get(self) ?? this.#former.get(topic);
 			return time === undefined ? [] : [[topic, time] as const];
 		});
 	}
 
 	/** The agreed state changed. */
 	agreed(): void {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		for (const topic of this.own) {
-			const since = topics.subscribers(topic).get(self);
+			const since = state.subscribers(topic).get(self);
 			if (since !== undefined) this.#agreed.set(topic, since);
 		}
 	}
 
 	/**
-	The topic was deleted, with what is stamped up to `until`. What the node wanted of it for itself ends with it; who
-	reads it through the node gets what comes later. True when the node wanted it for itself.
-
+	The topic was deleted, with its messages up to the Lamport time `until`. This ends the node's own subscription.
+	Readers get the messages that come later. True when the topic was the node's own.
 	*/
 	deleted(topic: Topic, until: number): boolean {
-		const {self, topics} = this.#options;
-		if (topics.subscribers(topic).has(self)) return false; // It subscribed anew since.
+		const {self, state} = this.#options;
+		if (state.subscribers(topic).has(self)) return false; // It has subscribed again since.
 		if (this.#readers.has(topic)) this.#former.set(topic, until);
 		const since = this.#agreed.get(topic);
 		this.#agreed.delete(topic);
@@ -78,9 +73,9 @@ export class DesiredSubscriptions {
 	}
 
 	/**
-	Somebody reads the topic through this node: resolves once the subscription is agreed. Call `release` in every case.
-	@param since the Lamport time above which it wants messages; from now on without it.
-	@throws `usage` for a name that is none
+	Subscribe for a reader of this node. Resolves once the subscription is agreed. Call `release` in every case.
+	@param since the Lamport time after which the reader wants messages. @default from now on
+	@throws `usage` for an invalid name, and as `Control.propose`
 	*/
 	async acquire(topic: Topic, since?: number): Promise<void> {
 		topicNamed(topic);
@@ -95,18 +90,18 @@ export class DesiredSubscriptions {
 		if (!this.isWanted(topic)) this.reconcile(topic).catch(() => undefined); // `reconcile` tries again.
 	}
 
-	/** Make the agreed state follow the wish for one topic. One proposal a topic at a time. */
+	/** Make the agreed subscription to a topic equal to the desired one. One proposal per topic at a time. */
 	async reconcile(topic: Topic, since?: number): Promise<void> {
 		for (;;) {
 			const running = this.#running.get(topic);
 			if (running) await running.catch(() => undefined);
-			else if (this.#isSettled(topic)) return;
+			else if (this.#isReconciled(topic)) return;
 			else {
 				const work = this.#propose(topic, since);
 				this.#running.set(topic, work);
 				try {
 					await work;
-					this.#former.delete(topic); // From here on what is agreed counts.
+					this.#former.delete(topic); // From here on the agreed subscription counts.
 				} finally {
 					this.#running.delete(topic);
 				}
@@ -117,27 +112,26 @@ export class DesiredSubscriptions {
 	async #propose(topic: Topic, since?: number): Promise<void> {
 		const {self, latest, propose} = this.#options;
 		if (!this.isWanted(topic)) return propose({type: 'unsubscribe', topic, node: self});
-		// A node that keeps a topic is one of its copies: it wants all that is retained. A reader may want only what is
-		// published from now on.
+		// The node's own topics are full copies: they want all retained messages. A reader may want only new messages.
 		const from = since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : await latest(topic));
 		return propose({type: 'subscribe', topic, node: self, since: from});
 	}
 
-	/** Propose whatever differs; failures are tried again at the next call. */
+	/** Propose all differences. The next call repeats failed proposals. */
 	reconcileAll(): void {
-		const {self, topics} = this.#options;
+		const {self, state} = this.#options;
 		const wanted = new Set<Topic>([...this.own, ...this.#readers.keys()]);
-		for (const {name, subscribers} of topics.topics()) if (subscribers.has(self)) wanted.add(name);
+		for (const {name, subscribers} of state.topics()) if (subscribers.has(self)) wanted.add(name);
 		for (const topic of wanted)
-			if (!this.#isSettled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
+			if (!this.#isReconciled(topic) && !this.#running.has(topic)) this.reconcile(topic).catch(() => undefined);
 	}
 
-	#isSettled(topic: Topic): boolean {
-		return this.#options.topics.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
+	#isReconciled(topic: Topic): boolean {
+		return this.#options.state.subscribers(topic).has(this.#options.self) === this.isWanted(topic);
 	}
 }
 
-/** The topics named in settings. @throws `config` */
+/** The topics in settings. @throws `config` for an invalid name */
 export function topicsOf(names: readonly string[]): Topic[] {
 	return names.map(name => {
 		const topic = parseTopicName(name);

@@ -1,13 +1,13 @@
 /**
-Reports who leads and why: compares what Raft says with what was reported last. A new leader is reported at once; that
-there is none only with a tick, since an election is often over before it.
+Emits an event when the leader changes, with the cause. A new leader is reported at once. A lost leader is reported with
+the next tick, because an election often ends before that.
 */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Raft} from '../raft/raft.ts';
 
 export type LeaderWatchOptions = {
-	/** Another machine from the moment on at which the node founds a cluster. */
+	/** Founding a cluster replaces the Raft machine. */
 	readonly raft: () => Raft;
 	readonly tickMs: number;
 	readonly emit: (event: BrokerEvent) => void;
@@ -23,7 +23,7 @@ export class LeaderWatch {
 		this.#options = options;
 	}
 
-	/** After a packet. */
+	/** Call after each packet. */
 	stepped(): void {
 		if (this.#options.raft().leader !== undefined) this.ticked();
 	}

@@ -1,11 +1,14 @@
 /**
-Which learner shall become a voter. The number of voters is kept odd: a second voter would add a node that must be up
-without adding one that may fail. So one voter stays alone until two learners are ready, and an even number, which a
-change in single steps passes through, is completed first.
+When to promote a learner. The number of voters is kept odd: a second voter adds a node that must be up, without adding
+one that may fail. So a single voter stays alone until two learners are ready. Single-step changes pass through even
+numbers; an even number is completed first.
 */
 import type {NodeId} from '../message.ts';
 
-/** The next learner to promote; `undefined` when the voters are as they should be. `isFit`: reachable and caught up. */
+/**
+The next learner to promote, if any.
+@param isFit the learner is reachable and has caught up
+*/
 export function promotion(
 	configuration: {readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[]},
 	isFit: (node: NodeId) => boolean,
@@ -18,9 +21,9 @@ export function promotion(
 }
 
 /**
-The voter to demote; `undefined` when the voters are as they should be. Two voters are worse than one: both must be up,
-and none may fail. So when two are left, and no learner is there to make them three, the one that does not lead becomes
-a learner. Without an answer from it nothing changes.
+The voter to demote, if any. Two voters are worse than one: both must be up. So when two voters are left, and no learner
+is reachable to become the third, the voter that does not lead becomes a learner. It must be reachable: its vote is
+needed to commit this change.
 */
 export function demotion(
 	configuration: {readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[]},

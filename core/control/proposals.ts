@@ -1,7 +1,7 @@
 /**
-Proposals that wait for their commit. A proposal is sent again when the leader changed or a packet may have been lost;
-its session number makes sure that it applies once. It is refused with a reason a person understands as soon as it is
-known that it cannot commit now; a refused one may still commit later, as with every timeout in a distributed system.
+Proposals that wait for their commit. A proposal is sent again after a change of leader, or when a packet may have been
+lost; its sequence number makes sure that it applies once. It fails with a reason for people as soon as it cannot commit
+now. A proposal that failed may still commit later, as with every timeout in a distributed system.
 */
 import type {Command, Envelope} from '../cluster-state/command.ts';
 import type {Result} from '../cluster-state/sessions.ts';
@@ -22,12 +22,15 @@ export type ProposalsOptions = {
 	readonly node: NodeId;
 	readonly incarnation: number;
 	readonly pendingMax: number;
-	/** A proposal without a quorum fails after this, milliseconds. */
+	/**
+	A proposal without a quorum fails after this time, milliseconds. It is repeated to a leader after the same time.
+	*/
 	readonly electionMs: number;
-	/** A proposal fails after this whatever the reason, milliseconds. */
+	/** Every proposal fails after this time, milliseconds. */
 	readonly deadlineMs: number;
+	/** The next Lamport timestamp. */
 	readonly stamp: () => number;
-	/** Gives an envelope to Raft. */
+	/** Pass an envelope to Raft. */
 	readonly propose: (envelope: Envelope) => 'accepted' | 'forwarded' | 'no-leader' | 'over-limit';
 	readonly quorum: () => QuorumView;
 };
@@ -67,7 +70,7 @@ export class Proposals {
 		});
 	}
 
-	/** Look at what waits: send again, or give up with the reason. */
+	/** Repeat proposals, or fail them with a reason. */
 	tick(nowMs: number): void {
 		const {electionMs, deadlineMs} = this.#options;
 		for (const pending of this.#pending.values()) {
@@ -82,13 +85,16 @@ export class Proposals {
 								'no-leader',
 								`no leader after ${Math.round(waitedMs)} ms: an election is under way, try again`,
 							)
-						: new DapssError('timeout', `not agreed after ${Math.round(waitedMs)} ms: it may still be`),
+						: new DapssError(
+								'timeout',
+								`not agreed after ${Math.round(waitedMs)} ms: it may still be agreed later`,
+							),
 				);
 			} else if (!pending.isWithLeader || nowMs - pending.sentMs >= electionMs) this.#send(pending, nowMs);
 		}
 	}
 
-	/** There is a new leader, or none: what was sent may be gone. */
+	/** There is a new leader, or none: earlier copies may be lost. */
 	leaderChanged(nowMs: number): void {
 		for (const pending of this.#pending.values()) {
 			pending.isWithLeader = false;
@@ -96,16 +102,16 @@ export class Proposals {
 		}
 	}
 
-	/** An entry was applied; if it was ours, its proposer gets the answer. */
+	/** An entry was applied: answer its proposer, if it is of this process. */
 	applied(envelope: Envelope, result: Result): void {
 		if (envelope.node !== this.#options.node || envelope.incarnation !== this.#options.incarnation) return;
 		const pending = this.#pending.get(envelope.seq);
-		// A second process of this identity numbers its claims alike.
+		// A second process of this identity uses the same numbers for its claims.
 		if (pending?.envelope.command.type === envelope.command.type)
 			this.#settle(pending, result.ok ? undefined : new DapssError('refused', result.reason));
 	}
 
-	/** After a snapshot was installed: entries that it covers are never seen one by one. */
+	/** A snapshot was installed: the entries that it covers are never applied one by one. */
 	reconsider(answered: (envelope: Envelope) => Result | undefined): void {
 		for (const pending of this.#pending.values()) {
 			const result = answered(pending.envelope);
@@ -118,10 +124,10 @@ export class Proposals {
 			this.#settle(pending, new DapssError('closed', 'The node is stopping'));
 	}
 
-	/** Why nothing can be agreed now; `undefined` when it may be. */
+	/** The reason why nothing can be agreed now; `undefined` when an agreement is possible. */
 	unavailableError(): DapssError | undefined {
 		const view = this.#options.quorum();
-		// A leader that is known may still take it, whatever this node believes of the others.
+		// A known leader may still commit the proposal, whatever this node assumes about other voters.
 		return view.leader === undefined && view.state === 'lost' ? noQuorum(view) : undefined;
 	}
 

@@ -1,7 +1,7 @@
 /**
-Where Raft's log and snapshots lie: entries and hard state share one log, so that one fsync makes a whole turn durable;
-snapshots are files of their own, and a mark in the log says which one counts. Segments that hold nothing newer than the
-snapshot go.
+The store of Raft's log and snapshots. Entries and hard state share one log, so that one fsync makes a whole turn
+durable. Snapshots are files of their own; a mark in the log says which one counts. Segments without an entry after the
+snapshot are deleted.
 */
 import {decodeContext, decodeEnvelope} from '../cluster-state/command.ts';
 import {decode, encode} from '../codec.ts';
@@ -30,7 +30,7 @@ export class RaftStore implements AsyncDisposable {
 	readonly #log: Log;
 	readonly #blobs: Blobs;
 	#state: HardState;
-	/** Where each entry that may still be needed lies, oldest first. */
+	/** Positions in the log of the entries that may still be needed, oldest first. */
 	#positions: Array<{readonly index: number; readonly position: number}>;
 
 	constructor(
@@ -46,7 +46,7 @@ export class RaftStore implements AsyncDisposable {
 		this.#positions = positions;
 	}
 
-	/** Read everything back. @throws {DamagedError} when the log or the snapshot it names is damaged. */
+	/** Recover the log and its snapshot. @throws {DamagedError} when one of them is damaged */
 	static async open(log: Log, blobs: Blobs): Promise<RaftStore> {
 		const recovery = new Recovery();
 		const positions: Array<{readonly index: number; readonly position: number}> = [];
@@ -62,32 +62,32 @@ export class RaftStore implements AsyncDisposable {
 		}
 
 		const snapshot = recovery.mark.index === 0 ? undefined : await readSnapshot(blobs, recovery.mark.index);
-		const entries = recovery.behind({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
+		const entries = recovery.entriesAfter({index: snapshot?.index ?? 0, term: snapshot?.term ?? 0});
 		if (recovery.problem) throw new DamagedError(`the Raft log is damaged: ${recovery.problem}`);
 		return new RaftStore(log, blobs, {hardState: recovery.state, snapshot, entries}, positions);
 	}
 
-	/** What a Raft machine starts from: what was read back, or the entry that founded a cluster since. */
+	/** The state that a Raft machine starts from: the recovered one, or the entry that founded a cluster since. */
 	get recovered(): Recovered {
 		return this.#recovered;
 	}
 
-	/** Found a cluster of one: its first entry names this node as the only voter. Only on an empty store. */
+	/** Found a cluster: the first entry has this node as the only voter. Only for an empty store. */
 	async found(entry: Entry, node: NodeId): Promise<void> {
 		await this.append({term: 1, vote: node, commit: 1}, [entry]);
 		this.#recovered = {hardState: this.#state, snapshot: undefined, entries: [entry]};
 	}
 
 	/**
-	Begin anew with this state, as its only voter: the mark of the snapshot decides, and there is no vote that it could
-	break.
+	Start a new cluster from this state, with this node as the only voter. The mark of the snapshot replaces the log.
+	The vote of this node is its own, so no vote in that term is broken.
 	*/
 	async refound(snapshot: Snapshot, node: NodeId): Promise<void> {
 		this.#state = {term: snapshot.term, vote: node, commit: snapshot.index};
 		await this.saveSnapshot(snapshot, 'installed');
 	}
 
-	/** Resolves with the first error of its disk, whoever waited for it. */
+	/** Resolves with the first error of the disk. */
 	get failed(): Promise<Error> {
 		return this.#log.failed;
 	}
@@ -96,7 +96,7 @@ export class RaftStore implements AsyncDisposable {
 		return this.#recovered.entries.length === 0 && this.#recovered.snapshot === undefined;
 	}
 
-	/** Resolves when all of it is on the disk. */
+	/** Resolves when the state and the entries are on disk. */
 	async append(state: HardState | undefined, entries: readonly Entry[]): Promise<void> {
 		const records = entries.map(entry => encodeEntry(entry));
 		if (state) {
@@ -109,7 +109,10 @@ export class RaftStore implements AsyncDisposable {
 		await synced;
 	}
 
-	/** `installed`: from the leader, the log goes on behind it. `taken`: of the own state, the log before it may go. */
+	/**
+	Write a snapshot and its mark. `installed`: from the leader, the log restarts after it. `taken`: of the own state,
+	the log before it may be deleted.
+	*/
 	async saveSnapshot(snapshot: Snapshot, origin: 'installed' | 'taken'): Promise<void> {
 		await this.#blobs.write(nameOf(snapshot.index), encode(snapshot));
 		const {positions, synced} = this.#log.append(
@@ -131,7 +134,9 @@ export class RaftStore implements AsyncDisposable {
 	}
 }
 
-/** What is newer about a record, which is as it was written, than this program; `undefined` when nothing is. */
+/**
+The part of an intact record that needs a newer program, for people; `undefined` if this program can read all of it.
+*/
 export function newerInRaftRecord(bytes: Uint8Array): string | undefined {
 	const record = decodeRecord(bytes);
 	if (!record) return `a record of kind ${[...bytes.subarray(0, 2)].join('.')}, which this program does not know`;
@@ -164,7 +169,7 @@ function nameOf(index: number): string {
 	return `snapshot-${String(index).padStart(16, '0')}`;
 }
 
-/** The index that the name of a snapshot stands for; `undefined` when it is none. */
+/** The index in the file name of a snapshot; `undefined` for other names. */
 export function snapshotIndexOf(name: string): number | undefined {
 	const digits = /^snapshot-(\d{16})$/.exec(name)?.[1];
 	return digits === undefined ? undefined : Number(digits);

@@ -1,10 +1,10 @@
 /**
-Creates and deletes topics for an operator, through the log of the cluster.
+Creates and deletes topics for an operator, through the Raft log.
 
-A deletion takes what is stamped up to a Lamport time, on every node, whenever that hears of it. So that time must be
-later than everything that was published before. The members that can be reached are asked for theirs. Of those that
-cannot it is not known: the time is set ahead by more stamps than one of them gives in a long time. Who applies the
-deletion stamps later than it, so what a node publishes that knows of the deletion stays.
+A deletion removes the messages that are stamped up to a Lamport time, on every node, whenever that node learns about
+it. So this time must be later than all messages that were published before. Reachable members report their Lamport
+time. For unreachable members a margin is added: more stamps than a node gives in a long time. A node that has applied
+the deletion stamps later than it, so that its new messages stay.
 */
 import type {DeletedTopic, TopicChange} from '../broker.ts';
 import {isSame, topicsProtocol} from '../cluster-state/cluster-state.ts';
@@ -24,35 +24,36 @@ import type {DesiredSubscriptions} from './desired-subscriptions.ts';
 
 export type TopicAdminOptions = {
 	readonly data: Data;
-	readonly interests: DesiredSubscriptions;
-	/** The state of the node, which names its own topics. */
-	readonly keeping: {save(): Promise<void>};
+	readonly desired: DesiredSubscriptions;
+	/** Writes the node's own topics to disk. */
+	readonly stateWriter: {save(): Promise<void>};
 	readonly self: NodeId;
 	readonly control: Control;
 	readonly lamport: Lamport;
 	readonly lamportJumpMax: number;
 	readonly nowMs: () => number;
 	readonly isReachable: (node: NodeId) => boolean;
-	/** Its name, or its id. */
+	/** The name of a node, or its id. */
 	readonly label: (node: NodeId) => string;
 	readonly propose: (command: Command) => Promise<void>;
 	/** False when there is no link. */
 	readonly send: (to: NodeId, kind: 'manage' | 'managed', packet: unknown) => boolean;
 };
 
-/** What a member says of a topic. `until`: the deletion of it that the member has applied, 0 for none. */
-type Look = {readonly lamport: number; readonly messages: number; readonly until: number};
+/** The report of a member about a topic. `until`: the last deletion that the member has applied, 0 for none. */
+type Report = {readonly lamport: number; readonly messages: number; readonly until: number};
 type Round = {
 	readonly waiting: Set<NodeId>;
-	readonly looks: Map<NodeId, Look>;
+	readonly reports: Map<NodeId, Report>;
 	readonly untilMs: number;
-	readonly resolve: (looks: Map<NodeId, Look>) => void;
+	readonly resolve: (reports: Map<NodeId, Report>) => void;
 };
 
-/** Stamps that a member which cannot be reached may have given since it was heard of last. */
+/** Stamps that an unreachable member may have given since it was last heard. */
 const aheadMax = 2 ** 24;
-/** For the members to answer, and for them to apply a deletion. */
-const lookMs = 2000;
+/** Deadline for the reports of members, milliseconds. */
+const reportMs = 2000;
+/** Deadline for members to apply a deletion, milliseconds. */
 const appliedMs = 5000;
 const roundsMax = 64;
 
@@ -62,7 +63,7 @@ export class TopicAdmin {
 	#seq = 0;
 	#ticked = Promise.withResolvers<void>();
 	#isClosed = false;
-	/** Of the round of questions about Lamport times that runs, and of the one after it. */
+	/** The current round of questions about Lamport times, and the next one. */
 	#times: Promise<number> | undefined;
 	#nextTimes: Promise<number> | undefined;
 	#deletionsSeen = -1;
@@ -72,9 +73,10 @@ export class TopicAdmin {
 	}
 
 	/**
-	Resolves once it is agreed. With `update` the topic must exist: created, subscribed, or with messages.
-	@throws `usage`, also for an `update` of a topic that no member that answers has, `refused` at a limit, while a
-	member runs an older version, or when the topic has other settings; as `Control.propose`
+	Create a topic. Resolves once this is agreed. With `update` the topic must exist: created, subscribed, or with
+	messages.
+	@throws `usage`, also for an `update` of a topic that no reachable member has; `refused` at a limit, while a member
+	runs an older version, or when the topic has other settings; and as `Control.propose`
 	*/
 	async create(name: Topic, settings: TopicSettings, update: boolean): Promise<TopicChange> {
 		const {self, control, data, propose, label} = this.#options;
@@ -86,7 +88,7 @@ export class TopicAdmin {
 			if (!isKnown)
 				throw new DapssError(
 					'usage',
-					`Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${nobody(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`,
+					`Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${noMemberText(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`,
 				);
 		}
 
@@ -102,15 +104,14 @@ export class TopicAdmin {
 	}
 
 	/**
-	Resolves once it is agreed, and the members that can be reached have applied it.
-	@throws `usage` for a topic that no member has, and without `force` also while members that are away may have it;
-	`refused` with the subscribers; as `create`
-
+	Delete a topic. Resolves once this is agreed, and the reachable members have applied it.
+	@throws `usage` for a topic that no member has, and without `force` also while unreachable members may have it;
+	`refused` with the subscribers; and as `create`
 	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
 		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
 		const {state: topics} = control;
-		// A name that an earlier version took is left as it is.
+		// A name that an earlier version accepted stays valid.
 		const topic =
 			topics.settings(name) || topics.subscribers(name).size > 0 || data.topics.has(name)
 				? name
@@ -122,8 +123,8 @@ export class TopicAdmin {
 				'refused',
 				`The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`,
 			);
-		const {looks, messages, isKnown, away} = await this.#find(topic);
-		for (const look of looks.values()) lamport.witness(look.lamport);
+		const {reports, messages, isKnown, away} = await this.#find(topic);
+		for (const report of reports.values()) lamport.witness(report.lamport);
 		if (!isKnown && !(force && away.length > 0)) {
 			const remedy =
 				away.length === 0
@@ -131,7 +132,7 @@ export class TopicAdmin {
 					: `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
 			throw new DapssError(
 				'usage',
-				`Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${nobody(away)}${remedy}`,
+				`Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${noMemberText(away)}${remedy}`,
 			);
 		}
 
@@ -139,7 +140,7 @@ export class TopicAdmin {
 		await propose({type: 'delete', topic, node: self, until, force});
 		const untilMs = nowMs() + appliedMs;
 		for (;;) {
-			const applied = await this.#look(topic);
+			const applied = await this.#ask(topic);
 			const missing = topics
 				.members()
 				.map(({id}) => id)
@@ -151,29 +152,27 @@ export class TopicAdmin {
 	}
 
 	/**
-	The agreed state changed. Of topics that were deleted the messages go, and what this node wanted of them for itself.
-	True when it goes on to read one of them for somebody.
+	The agreed state changed: remove the messages of deleted topics, and this node's own subscriptions to them. True
+	when a reader of this node still reads a deleted topic.
 	*/
 	agreed(): boolean {
 		const {
 			control: {state: topics},
 			data,
-			interests,
-			keeping,
+			desired,
+			stateWriter,
 		} = this.#options;
 		if (topics.deletionsSeen === this.#deletionsSeen) return false;
 		this.#deletionsSeen = topics.deletionsSeen;
 		const fresh = data.setDeletions(topics.deletions());
-		if (fresh.filter(([topic, until]) => interests.deleted(topic, until)).length > 0)
-			void keeping.save().catch(() => undefined);
-		return fresh.some(([topic]) => interests.isWanted(topic));
+		if (fresh.filter(([topic, until]) => desired.deleted(topic, until)).length > 0)
+			void stateWriter.save().catch(() => undefined);
+		return fresh.some(([topic]) => desired.isWanted(topic));
 	}
 
 	/**
-	The latest Lamport time of the members that can be reached. What they publish after they were asked is stamped later
-	than they answered; a node that does not subscribe to a topic hears nothing of its stamps otherwise. Those who ask
-	at the same time share a round of questions.
-
+	The latest Lamport time of the reachable members. Their later messages are stamped later than this. A node that does
+	not subscribe to a topic learns about its stamps only this way. Callers at the same time share a round of questions.
 	*/
 	latest(topic: Topic): Promise<number> {
 		const {lamport, control} = this.#options;
@@ -188,11 +187,11 @@ export class TopicAdmin {
 
 	async #askTimes(topic: Topic): Promise<number> {
 		const {lamport} = this.#options;
-		for (const look of (await this.#look(topic, false)).values()) lamport.witness(look.lamport);
+		for (const report of (await this.#ask(topic, false)).values()) lamport.witness(report.lamport);
 		return lamport.now;
 	}
 
-	/** A member asks what is here of a topic. False when it is no such question. */
+	/** Report about a topic to a member. False when the frame is no such question. */
 	onQuestion(from: NodeId, frame: Buffer): boolean {
 		const {look, topic: name} = Object(decodeControl(frame)) as Record<string, unknown>;
 		const topic = typeof name === 'string' ? parseTopic(name) : undefined;
@@ -201,12 +200,12 @@ export class TopicAdmin {
 		return true;
 	}
 
-	/** False when it is no such answer. */
+	/** Record the report of a member. False when the frame is no report. */
 	onAnswer(from: NodeId, frame: Buffer): boolean {
 		const {look, lamport, messages, until} = Object(decodeControl(frame)) as Record<string, unknown>;
 		if (!isCount(look) || !isCount(lamport) || !isCount(messages) || !isCount(until)) return false;
 		const round = this.#rounds.get(look);
-		if (round?.waiting.delete(from)) round.looks.set(from, {lamport, messages, until});
+		if (round?.waiting.delete(from)) round.reports.set(from, {lamport, messages, until});
 		this.#check();
 		return true;
 	}
@@ -223,11 +222,11 @@ export class TopicAdmin {
 	}
 
 	/**
-	Whether the topic is there: created, subscribed, or with messages on a member that answers. `away`: members that did
+	Whether the topic exists: created, subscribed, or with messages on a member that answers. `away`: members that did
 	not answer.
 	*/
 	async #find(topic: Topic): Promise<{
-		readonly looks: ReadonlyMap<NodeId, Look>;
+		readonly reports: ReadonlyMap<NodeId, Report>;
 		readonly messages: number;
 		readonly isKnown: boolean;
 		readonly away: readonly NodeId[];
@@ -236,22 +235,22 @@ export class TopicAdmin {
 			self,
 			control: {state: topics},
 		} = this.#options;
-		const looks = await this.#look(topic);
+		const reports = await this.#ask(topic);
 		if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
-		const messages = Math.max(this.#own(topic).messages, ...[...looks.values()].map(look => look.messages));
+		const messages = Math.max(this.#own(topic).messages, ...[...reports.values()].map(report => report.messages));
 		return {
-			looks,
+			reports,
 			messages,
 			isKnown: messages > 0 || topics.settings(topic) !== undefined || topics.subscribers(topic).size > 0,
 			away: topics
 				.members()
 				.map(({id}) => id)
-				.filter(id => id !== self && !looks.has(id)),
+				.filter(id => id !== self && !reports.has(id)),
 		};
 	}
 
-	/** Ask the members that can be reached; those that do not answer in time, or are lost meanwhile, are left out. */
-	async #look(topic: Topic, isBounded = true): Promise<Map<NodeId, Look>> {
+	/** Ask the reachable members. Members that do not answer in time, or become unreachable, are omitted. */
+	async #ask(topic: Topic, isBounded = true): Promise<Map<NodeId, Report>> {
 		const {self, control, isReachable, send, nowMs} = this.#options;
 		if (isBounded && this.#rounds.size >= roundsMax)
 			throw new DapssError(
@@ -259,26 +258,26 @@ export class TopicAdmin {
 				`Expected at most ${roundsMax} deletions and updates of topics at a time, got one more`,
 			);
 		const look = ++this.#seq;
-		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Look>>();
+		const {promise, resolve} = Promise.withResolvers<Map<NodeId, Report>>();
 		const asked = control.state
 			.members()
 			.map(({id}) => id)
 			.filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
-		this.#rounds.set(look, {waiting: new Set(asked), looks: new Map(), untilMs: nowMs() + lookMs, resolve});
+		this.#rounds.set(look, {waiting: new Set(asked), reports: new Map(), untilMs: nowMs() + reportMs, resolve});
 		this.#check();
 		return promise;
 	}
 
 	#check(): void {
 		const {nowMs, isReachable} = this.#options;
-		for (const [look, {waiting, looks, untilMs, resolve}] of this.#rounds) {
+		for (const [look, {waiting, reports, untilMs, resolve}] of this.#rounds) {
 			if (!this.#isClosed && nowMs() < untilMs && [...waiting].some(id => isReachable(id))) continue;
 			this.#rounds.delete(look);
-			resolve(looks);
+			resolve(reports);
 		}
 	}
 
-	#own(topic: Topic): Look {
+	#own(topic: Topic): Report {
 		const {lamport, data, control} = this.#options;
 		return {
 			lamport: lamport.now,
@@ -292,7 +291,7 @@ export class TopicAdmin {
 		if (protocol < topicsProtocol)
 			throw new DapssError(
 				'refused',
-				`Topics are created and deleted once all members run a version that knows it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each: upgrade those that are older`,
+				`Topics can be created and deleted once all members run a version that supports it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each member: upgrade the older ones`,
 			);
 	}
 }
@@ -312,16 +311,16 @@ function expectSettings(settings: TopicSettings): void {
 		);
 }
 
-function nobody(away: readonly NodeId[]): string {
+function noMemberText(away: readonly NodeId[]): string {
 	return away.length === 0 ? 'no member has it' : 'no member that can be reached has it';
 }
 
-/** What settings keep, for people. */
+/** The retention of settings, for people. */
 function keepingText(settings: TopicSettings): string {
-	return keptText(settings) || 'what each node keeps by its own configuration';
+	return keptText(settings) || 'as configured on each node';
 }
 
-/** What is set now and will not be, when something else will. */
+/** A note about settings that are set now and would be reset, when other settings are given. */
 function unnamedText(before: TopicSettings, settings: TopicSettings): string {
 	const flags = [
 		...(before.retainAgeS === undefined || settings.retainAgeS !== undefined ? [] : ['--retain-age']),
@@ -329,7 +328,7 @@ function unnamedText(before: TopicSettings, settings: TopicSettings): string {
 	];
 	return flags.length === 0 || keptText(settings) === ''
 		? ''
-		: `; what is not named (${flags.join(', ')}) goes back to each node's own`;
+		: `; settings that are not named (${flags.join(', ')}) return to the configuration of each node`;
 }
 
 function isCount(value: unknown): value is number {

@@ -1,6 +1,6 @@
 /**
-How a node enters a cluster: what it asks for, and the facts that it founds a cluster with. Puts an `Entering` together
-from the options of the node.
+How a node enters a cluster: creates the search for a cluster from the options of the node. It has the node's join
+request, and the facts of the first entry when the node founds a cluster.
 */
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {MemberContext} from '../cluster-state/command.ts';

@@ -1,6 +1,6 @@
 /**
-The events of a node as one stream, with the messages of its own topics where they are asked for. Whoever iterates sets
-the pace: messages wait in the log, other events in a bounded queue.
+The events of a node as one stream, with the messages of its own topics on request. The reader sets the pace: messages
+wait in the log, other events in a bounded queue.
 */
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import type {EventWatch} from '../observe/journal.ts';
@@ -15,7 +15,7 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 	#wake: (() => void) | undefined;
 	#isOver = false;
 
-	/** Both are disposed of when the iteration ends. */
+	/** The end of the iteration disposes of `watch` and `feed`. */
 	constructor(watch: EventWatch, feed: OwnFeed | undefined, wallMs: () => number) {
 		this.#watch = watch;
 		this.#feed = feed;
@@ -51,7 +51,7 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 	}
 
 	#take(): RecordedEvent | undefined {
-		// The messages that are left come before the last event.
+		// After the end, the remaining messages come before the last event.
 		return this.#watch.isClosed ? (this.#message() ?? this.#event()) : (this.#event() ?? this.#message());
 	}
 

@@ -1,8 +1,11 @@
 /**
-This node leaves its cluster: it hands over its leadership, its vote and its membership (`management.ts`), then its disk
-notes that it left, so that it starts again under a new id, then it stops. In this order: a note that it left while its
-vote still counts would cost the vote. Before that the disk notes that it asked: a node that stops in between, and finds
-at its next start that it was removed, knows that it wanted to be.
+This node leaves its cluster, in this order:
+
+1. Write to disk that it asked. If the node stops before step 3, and its next start finds that it was removed, it knows
+   that it asked for that.
+2. Give up its leadership, its vote and its membership (`control/admin.ts`).
+3. Write to disk that it left: the next start uses a new id. Before step 2 this would lose a vote that still counts.
+4. Stop.
 */
 import {leftReason} from '../broker.ts';
 import type {ClusterState} from '../cluster-state/cluster-state.ts';
@@ -13,18 +16,18 @@ import type {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import type {Snapshot} from '../snapshot.ts';
 
 export type LeavingOptions = {
-	readonly management: Pick<Admin, 'leave'>;
-	readonly keeping: Pick<NodeStateWriter, 'left'>;
-	readonly topics: Pick<ClusterState, 'members'>;
+	readonly admin: Pick<Admin, 'leave'>;
+	readonly stateWriter: Pick<NodeStateWriter, 'left'>;
+	readonly state: Pick<ClusterState, 'members'>;
 	readonly phase: () => Snapshot['phase'];
-	/** It asked before its last stop, and did not learn the answer. */
+	/** The node asked before its last stop, and did not learn the answer. */
 	readonly hasAsked: boolean;
 	readonly stop: (reason: string) => void;
 	readonly failed: (error: unknown) => void;
 };
 
 const removedReason =
-	'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place';
+	'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: messages that were published here and had not reached other nodes are in no other place';
 const hadAskedReason =
 	'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
 
@@ -36,15 +39,12 @@ export class Leaving {
 		this.#options = options;
 	}
 
-	/**
-	A peer refuses this node as one that was removed: that is what it asked for, now or before its last stop, and no
-	news.
-	*/
+	/** A peer refuses this node because it was removed, and the node asked for that, now or before its last stop. */
 	isExpected({code, by}: Pick<RefusedPeer, 'code' | 'by'>): boolean {
 		return code === 'removed' && by === 'peer' && this.#isWanted;
 	}
 
-	/** See `Broker.leave`. Asked again, it answers as the first time; after a refusal it may be tried again. */
+	/** See `Broker.leave`. A second call shares the answer of the first; after a refusal it may be tried again. */
 	leave(): Promise<void> {
 		this.#leaving ??= this.#leave().catch((error: unknown) => {
 			this.#leaving = undefined;
@@ -53,11 +53,11 @@ export class Leaving {
 		return this.#leaving;
 	}
 
-	/** This node was removed: because it asked for that, or by an operator. */
+	/** This node was removed: on its own request, or by an operator. */
 	onRemoved(): void {
-		const {keeping, stop, failed} = this.#options;
+		const {stateWriter, stop, failed} = this.#options;
 		if (!this.#isWanted) return stop(removedReason);
-		keeping.left(true).catch(failed);
+		stateWriter.left(true).catch(failed);
 		stop(this.#leaving ? leftReason : hadAskedReason);
 	}
 
@@ -66,29 +66,29 @@ export class Leaving {
 	}
 
 	async #leave(): Promise<void> {
-		const {phase, topics, management, keeping, stop} = this.#options;
+		const {phase, state, admin, stateWriter, stop} = this.#options;
 		const now = phase();
 		if (now === 'stopping') throw new DapssError('closed', 'The node is stopping already');
 		if (now !== 'running')
 			throw new DapssError(
 				'refused',
-				`This node is ${now}, it is no member yet: there is nothing to leave. Stop it instead`,
+				`This node is ${now} and not a member yet: there is nothing to leave. Stop it instead`,
 			);
-		if (topics.members().length <= 1)
+		if (state.members().length <= 1)
 			throw new DapssError(
 				'refused',
 				'This node is the only member of its cluster: there is nothing to leave. Stop it instead',
 			);
-		await keeping.left('asked');
+		await stateWriter.left('asked');
 		try {
-			await management.leave();
+			await admin.leave();
 		} catch (error) {
-			// It may still happen when nobody said no in time.
-			if (!(error instanceof DapssError && error.code === 'timeout')) await keeping.left(undefined);
+			// After a timeout the removal may still be agreed.
+			if (!(error instanceof DapssError && error.code === 'timeout')) await stateWriter.left(undefined);
 			throw error;
 		}
 
-		await keeping.left(true);
+		await stateWriter.left(true);
 		stop(leftReason);
 	}
 }

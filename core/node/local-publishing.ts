@@ -1,6 +1,6 @@
 /**
-Publishing through the node itself: only while its disk has room, and only while this process is confirmed to be the one
-that uses the identity of its node.
+Publishing on this node: only while its disk has room, and only while the cluster confirms that no other process uses
+the identity of the node.
 */
 import type {Published} from '../broker.ts';
 import type {Data} from '../data/data.ts';
@@ -19,9 +19,9 @@ export type PublishingNode = {
 };
 
 /**
-Resolves once the messages are stored.
-@throws `refused` when the disk is full or at a limit, `no-quorum` without a confirmed identity, `timeout` when that was
-lost meanwhile
+Publish messages. Resolves once they are stored.
+@throws `refused` when the disk is full or at a limit, `no-quorum` without a confirmed identity, `timeout` when the
+identity was lost meanwhile
 */
 export async function publishHere(
 	{identity: {gate}, data, journal, room}: PublishingNode,
@@ -36,7 +36,7 @@ export async function publishHere(
 	const allowed = gate.wait();
 	if (allowed) await allowed;
 	const published = await data.publish(topic, bodies);
-	// The process may have been stopped meanwhile, and another one may have taken its place.
+	// This process may have been paused meanwhile, and another process may have taken its place.
 	const confirmed = gate.wait();
 	if (!confirmed) return published;
 	try {
@@ -44,7 +44,7 @@ export async function publishHere(
 	} catch (error) {
 		throw new DapssError(
 			'timeout',
-			`${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but it does not know whether ${bodies.length === 1 ? 'it counts' : 'they count'}: this process did not run for a while, and the cluster has not confirmed its identity since`,
+			`${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but may not reach the cluster: this process was paused, and the cluster has not confirmed its identity since`,
 			{cause: error},
 		);
 	}

@@ -1,6 +1,6 @@
 /**
-Reading through a node: the node is subscribed while somebody reads, each topic has a cursor, and what a reader in this
-process has not taken yet is bounded, like that of a reader across a link.
+Reading on this node. The node is subscribed while a reader is open, and each topic has a cursor in its log. The
+messages that a reader has not taken are bounded, for readers in this process as for remote ones.
 */
 import type {SubscribeOptions, Subscription} from '../broker.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -17,12 +17,12 @@ export type ReadableNode = {
 	readonly closed: Promise<string>;
 };
 
-/** Bytes that a reader in this process may leave unread before it is served from the log. */
+/** Bytes that a reader in this process may leave unread; later messages wait in the log. */
 const unreadBytesMax = 8 * 1024 * 1024;
 
-/** Batches, as they are stored, into a sink. */
+/** Read batches, as they are stored, into a sink. */
 export function readBatches(
-	{desired: interests, data}: ReadableNode,
+	{desired, data}: ReadableNode,
 	given: readonly Topic[],
 	place: Place,
 	sink: BatchSink,
@@ -30,17 +30,17 @@ export function readBatches(
 	const isTracked = typeof place === 'object';
 	const {from, after} = typeof place === 'object' ? place : {from: place, after: undefined};
 	const seen = new Map(after?.map(position => [position.topic, position]));
-	const topics = [...new Set(given)]; // A cursor a topic, however often it is named.
+	const topics = [...new Set(given)]; // One cursor per topic, however often it is named.
 	const readers = new Map<Topic, Reader>();
 	const starts: TopicPosition[] = [];
 	let isClosed = false;
 	let first = 0;
-	// None is asked for, and so none is released, when there is no room for all.
+	// Without room for all topics none is acquired, and so none is released.
 	const room = roomFor(data, topics);
 	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
 		const position = seen.get(topic);
-		await interests.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
+		await desired.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
 		const {reader, start} = isTracked
 			? await data.follow(topic, position ?? from, sink)
@@ -49,7 +49,7 @@ export function readBatches(
 		if (isClosed) data.stopReading(topic, reader);
 		else {
 			readers.set(topic, reader);
-			reader.resume(); // It may have been full, and had room again, before it was known here.
+			reader.resume(); // The sink may have been full and emptied before the reader was registered here.
 		}
 	};
 
@@ -57,7 +57,7 @@ export function readBatches(
 		if (isClosed) return;
 		isClosed = true;
 		for (const [topic, reader] of readers) data.stopReading(topic, reader);
-		for (const topic of topics) interests.release(topic);
+		for (const topic of topics) desired.release(topic);
 	};
 
 	const agreed = Promise.all(topics.map(topic => open(topic)))
@@ -68,7 +68,7 @@ export function readBatches(
 		agreed,
 		resume() {
 			const all = [...readers.values()];
-			// Another one is the first each time, so that where there is room for a few only all get their share.
+			// A different reader is the first each time, so that all get their share of little room.
 			first = all.length === 0 ? 0 : (first + 1) % all.length;
 			for (let index = 0; index < all.length; index++) all[(first + index) % all.length]!.resume();
 		},
@@ -76,7 +76,7 @@ export function readBatches(
 	};
 }
 
-/** So many that the answer fits in a frame, and the reader can keep them. */
+/** The answer fits in a frame, and the reader can store all positions. */
 function isBounded(starts: readonly TopicPosition[]): boolean {
 	return starts.reduce((sum, {streams}) => sum + streams.length, 0) <= positionsMax;
 }
@@ -95,7 +95,7 @@ function roomFor(
 	}
 }
 
-/** Messages, for a program in this process. */
+/** Read messages, for a program in this process. */
 export function subscribeHere(
 	node: ReadableNode,
 	topics: readonly Topic[],

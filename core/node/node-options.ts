@@ -1,5 +1,5 @@
 /**
-What a node is given: who it is, and all chance, time, disks and sockets.
+The options of a node: its identity and configuration, and the ports to time, randomness, disks and sockets.
 */
 import type {FaultCommand} from '../broker.ts';
 import type {Config} from '../config.ts';
@@ -13,7 +13,7 @@ import type {KeptState} from '../node-state/node-state.ts';
 import type {Clock, Datagrams, Entropy, Links, PeerFinder} from '../ports.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 
-/** Faults that are injected on purpose. */
+/** Injects faults on purpose. */
 export type FaultControl = {
 	apply(command: FaultCommand): void;
 	active(label?: (peer: NodeId) => string): readonly string[];
@@ -27,41 +27,41 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic
 	readonly peers: PeerFinder;
 	readonly raftStore: RaftStore;
 	readonly knownTopics: readonly Topic[];
-	/** Whether a resignation was signed by the node that it names. @default by its signature */
+	/** Whether a resignation is signed by the node in it. @default checks the signature */
 	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
-	/** Room on the disk; without it there always is some. `tend` looks, and is called now and then. */
+	/** Room on the disk. `tend` measures it, and is called regularly. @default always room */
 	readonly room?: {readonly isFull: boolean; readonly reason: string; tend(): Promise<void>};
-	/** Make durable what must outlive a restart. */
+	/** Write the state that must outlive a restart; resolves when it is durable. */
 	save(state: KeptState): Promise<void>;
 };
 
 export type NodeOptions = {
 	readonly id: NodeId;
-	/** Raised on disk before this call. */
+	/** Already raised on disk. */
 	readonly incarnation: number;
-	/** Its ceiling is on disk. */
+	/** The ceiling of this clock is on disk. */
 	readonly lamport: Lamport;
 	readonly clusterId: string;
-	/** Topics of the node itself, from its last life and its settings. */
+	/** The node's own topics, from its last start and its settings. */
 	readonly topics: readonly Topic[];
-	/** What it knew of its cluster, for as long as its own log does not name it. */
+	/** The state of before this start, used while the own log does not have the cluster. */
 	readonly former?: Pick<KeptState, 'members' | 'since' | 'left'> & {readonly mustJoin?: boolean};
-	/** How a node that is no member may found a cluster; `undefined`: it may only join one. */
+	/** How the node may found a cluster; `undefined`: it may only join one. */
 	readonly founding?:
 		{readonly seeds: readonly string[]; readonly expect: number; readonly seekMs: number} | undefined;
-	/** Of former nodes whose data folder was lost, and which this node replaces. */
+	/** Resignations of former nodes with a lost data folder, which this node replaces. */
 	readonly resignations?: readonly Resignation[];
 	readonly config: Config;
 	readonly address: string;
 	readonly version: string;
-	/** The newest version of the protocol that this program speaks. */
+	/** The newest protocol version that this program speaks. */
 	readonly protocolMax: number;
-	/** Drawn by each process at its start, 16 hexadecimal digits. */
+	/** 16 hexadecimal digits, random for each process. */
 	readonly instance: string;
 	readonly name: WantedName;
-	/** Bounds of Raft, where they shall be hit sooner than in life. @default those of the machine */
+	/** Lower limits of Raft for tests. @default the limits of `raft/leader.ts` */
 	readonly raftLimits?: Partial<RaftLimits>;
 	readonly io: NodeIo;
 };

@@ -1,6 +1,6 @@
 /**
-Everything that this process does about the identity of its node: claims it, holds publishers back until the claim is
-agreed, gets its name agreed, and finds second processes of an identity, its own or that of a peer.
+The identity of this node. The process claims it through the log, delays publishers until the claim is agreed, proposes
+the node's name, and detects a second process with its own identity or that of a peer.
 */
 import {parseAddress} from '../address.ts';
 import type {Command} from '../cluster-state/command.ts';
@@ -28,7 +28,7 @@ export type OwnIdentityOptions = {
 	readonly links: Pick<Links, 'send' | 'drop'>;
 	readonly nowMs: () => number;
 	readonly emit: (event: BrokerEvent) => void;
-	/** Another process is the one that counts: this one must stop. */
+	/** Another process holds the identity: this process must stop. */
 	readonly refused: (reason: string) => void;
 };
 
@@ -85,8 +85,8 @@ export class OwnIdentity {
 	}
 
 	/**
-	This process speaks for the node. In a cluster of protocol 1 nothing can be claimed: there it is enough to have been
-	a member with a leader.
+	The cluster has confirmed that this process holds the identity of the node. Protocol 1 has no claims: there it is
+	enough that the node has been a member with a leader.
 	*/
 	get isConfirmed(): boolean {
 		const {self, control} = this.#options;
@@ -96,7 +96,7 @@ export class OwnIdentity {
 		return this.#wasMember && !this.claim.isDoubted;
 	}
 
-	/** It was confirmed once, and nothing is known against that. */
+	/** The identity was confirmed once, and this process knows no reason against it. */
 	get wasConfirmed(): boolean {
 		return this.isConfirmed || (!this.#isRefused && (this.claim.wasHeld || this.#wasMember));
 	}
@@ -113,13 +113,15 @@ export class OwnIdentity {
 		return control.propose(command);
 	}
 
-	/** At every tick of a member. */
+	/** Call at each tick while the node is a member. */
 	tick(): void {
 		this.claim.housekeep();
 		this.gate.tick();
 	}
 
-	/** Now and then, while there is a leader: make what is agreed of this node true. */
+	/**
+	Call regularly while there is a leader: propose the name and the address of this node if the agreed ones differ.
+	*/
 	housekeep(): void {
 		this.#namer.housekeep();
 		const {self, address, control} = this.#options;
@@ -129,8 +131,8 @@ export class OwnIdentity {
 	}
 
 	/**
-	Another process called the peer under this node's id, so the peer asks whether this one still runs. It does, and
-	knows now that there are two.
+	Another process dialled the peer with this node's id, so the peer asks whether this process still runs. Answer, and
+	record the second process.
 	*/
 	onProbe(from: NodeId, frame: Buffer): void {
 		const {links, self, address} = this.#options;
@@ -139,14 +141,14 @@ export class OwnIdentity {
 		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(self, address, other);
 	}
 
-	/** A peer refuses this process. One that has not heard yet that this process is the agreed one does so too. */
+	/** A peer refuses this process. Ignored if the peer does not know yet that the claim of this process is agreed. */
 	onRefused({reason, incarnation}: Pick<Refusal, 'reason' | 'incarnation'>): void {
 		if (!this.claim.isOutdated(incarnation)) this.#stop(reason);
 	}
 
 	#stop(reason: string): void {
 		this.#isRefused = true;
-		// It may have been an earlier start of this node that was cut off: what this one knows of itself does not tell.
+		// Said in every case: an earlier start of this node may have been the one that was cut off.
 		this.#options.refused(
 			`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`,
 		);

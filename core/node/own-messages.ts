@@ -1,7 +1,7 @@
 /**
-The messages of a node's own topics, for those who follow its events. Each follower is a set of cursors in the logs, one
-a topic, like any other reader: it takes as long as it needs, holds a bounded number of bytes, and gets everything that
-is written while the node is subscribed.
+The messages of a node's own topics, for followers of its events. A follower is a set of cursors in the logs, one per
+topic, like any other reader. It sets its own pace, holds a bounded number of bytes, and gets all messages that are
+written while the node is subscribed.
 */
 import {deliveriesOf} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
@@ -16,28 +16,28 @@ export type TopicReading = {
 	stopReading(topic: Topic, reader: Reader): void;
 	isSubscribed(topic: Topic): boolean;
 };
-/** `start`: since the node started, or subscribed. */
+/** `start`: since the node started or subscribed. */
 export type FeedFrom = 'now' | 'start';
 
 /** Bytes that a follower holds and has not taken. */
 const unreadBytesMax = 256 * 1024;
-/** For those who follow to take what is left when the node stops. */
+/** How long a stopping node waits for its followers to read the remaining messages, milliseconds. */
 const readOutMs = 2000;
 
 export class OwnMessages {
 	readonly #data: TopicReading;
 	readonly #own: () => Iterable<Topic>;
-	/** Where each topic that the node reads now began. */
+	/** The offset at which the node began to read each topic. */
 	readonly #since = new Map<Topic, Promise<number>>();
 	readonly #feeds = new Set<OwnFeed>();
 
-	/** @param own the topics that the node wants for itself. */
+	/** @param own the node's own topics */
 	constructor(data: TopicReading, own: () => Iterable<Topic>) {
 		this.#data = data;
 		this.#own = own;
 	}
 
-	/** What the node wants for itself, or what is agreed, has changed. */
+	/** The own topics or the agreed subscriptions have changed. */
 	update(): void {
 		const topics = new Set([...this.#own()].filter(topic => this.#data.isSubscribed(topic)));
 		for (const topic of topics) {
@@ -63,9 +63,9 @@ export class OwnMessages {
 	}
 
 	/**
-	The node stops: resolves once all who follow have taken what is written now, or that took too long. They get nothing
-	of what is written later. How many messages the one that is furthest behind has not taken.
-
+	The node stops. Resolves once all followers have taken the messages that are written now, or after a deadline. They
+	get no later messages.
+	@returns the number of messages that the slowest follower has not taken
 	*/
 	async readOut(clock: Pick<Clock, 'after'>): Promise<number> {
 		const feeds = [...this.#feeds];
@@ -73,16 +73,16 @@ export class OwnMessages {
 		const late = Promise.withResolvers<void>();
 		using _timer = clock.after(readOutMs, late.resolve);
 		await Promise.race([Promise.all(feeds.map(feed => feed.drained())), late.promise]);
-		return Math.max(...feeds.map(({behind}) => behind));
+		return Math.max(...feeds.map(({unread}) => unread));
 	}
 }
 
 type Cursor = {readonly topic: Topic; next: number; until: number; reader: Reader | undefined; isOver: boolean};
 type Part = {readonly events: Iterable<BrokerEvent>; readonly messages: number; readonly bytes: number};
 
-/** One follower: what comes out of `take` is in the order of the log, topic by topic. */
+/** One follower. `take` returns the messages of each topic in the order of its log. */
 export class OwnFeed implements Disposable {
-	/** There is something to take. */
+	/** Called when `take` has events. */
 	onNews: () => void = () => {};
 	readonly #data: TopicReading;
 	readonly #onClose: () => void;
@@ -92,19 +92,19 @@ export class OwnFeed implements Disposable {
 	#isClosed = false;
 	#queue: Part[] = [];
 	#taken: Part | undefined;
-	#unread = 0;
+	#unreadBytes = 0;
 
 	constructor(data: TopicReading, onClose: () => void) {
 		this.#data = data;
 		this.#onClose = onClose;
 	}
 
-	/** What comes next, as events. The room of what was taken before is free again. */
+	/** The next messages as events. Frees the room of the messages that were taken before. */
 	take(): Iterable<BrokerEvent> | undefined {
 		if (this.#taken) {
-			this.#unread -= this.#taken.bytes;
+			this.#unreadBytes -= this.#taken.bytes;
 			this.#taken = undefined;
-			if (this.#unread <= unreadBytesMax / 2) for (const {reader} of [...this.#cursors]) reader?.resume();
+			if (this.#unreadBytes <= unreadBytesMax / 2) for (const {reader} of [...this.#cursors]) reader?.resume();
 		}
 
 		this.#taken = this.#queue.shift();
@@ -118,7 +118,7 @@ export class OwnFeed implements Disposable {
 		void this.#open(cursor, from).catch(() => this.#end(cursor));
 	}
 
-	/** What is written of the topic now is the last. */
+	/** Read the topic up to its current end. */
 	finish(topic: Topic): void {
 		for (const cursor of this.#cursors)
 			if (cursor.topic === topic && cursor.until === Infinity) this.#finish(cursor);
@@ -131,8 +131,8 @@ export class OwnFeed implements Disposable {
 		return this.#drained.promise;
 	}
 
-	/** Messages that are not taken, as far as `drained` asked for them. */
-	get behind(): number {
+	/** Messages up to the ends that `drained` set and that are not taken. */
+	get unread(): number {
 		let messages = 0;
 		for (const part of this.#queue) messages += part.messages;
 		for (const {next, until} of this.#cursors) if (until !== Infinity) messages += Math.max(0, until - next);
@@ -154,23 +154,23 @@ export class OwnFeed implements Disposable {
 		if (cursor.next >= cursor.until) this.#end(cursor);
 		if (cursor.isOver) return;
 		const reader = await this.#data.read(topic, cursor.next, {
-			room: () => Math.max(0, unreadBytesMax - this.#unread),
+			room: () => Math.max(0, unreadBytesMax - this.#unreadBytes),
 			take: items => this.#add(cursor, items),
 			dropped: messages => {
 				cursor.next += messages;
 				this.#push({events: [{type: 'lagged', dropped: messages}], messages: 0, bytes: 0});
 			},
-			failed: () => this.#end(cursor), // The node stops, and says why.
+			failed: () => this.#end(cursor), // The node stops and reports the reason.
 		});
 		if (cursor.isOver) return this.#data.stopReading(topic, reader);
 		cursor.reader = reader;
-		reader.resume(); // It may have been full, and had room again, before it was known here.
+		reader.resume(); // The follower may have been full and emptied before the reader was known here.
 	}
 
 	#add(cursor: Cursor, items: readonly StoredBatch[]): number {
 		let taken = 0;
 		for (const item of items) {
-			if (this.#unread >= unreadBytesMax) break;
+			if (this.#unreadBytes >= unreadBytesMax) break;
 			taken++;
 			if (cursor.isOver || item.offset >= cursor.until) continue;
 			cursor.next = item.offset + item.batch.count;
@@ -183,7 +183,7 @@ export class OwnFeed implements Disposable {
 
 	#push(part: Part): void {
 		if (this.#isClosed) return;
-		this.#unread += part.bytes;
+		this.#unreadBytes += part.bytes;
 		this.#queue.push(part);
 		this.onNews();
 	}

@@ -1,6 +1,6 @@
 /**
-The topics that a node is subscribed to for itself: taken up and given back by an operator, and lost when a topic is
-deleted. What is wished is kept on the disk once it is agreed.
+The node's own subscriptions: an operator adds and removes them, and the deletion of a topic removes them. They are
+written to disk once they are agreed.
 */
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
@@ -12,45 +12,51 @@ import type {OwnMessages} from './own-messages.ts';
 
 export type OwnSubscriptionsOptions = {
 	readonly data: Data;
-	readonly interests: DesiredSubscriptions;
+	readonly desired: DesiredSubscriptions;
 	readonly own: OwnMessages;
-	readonly keeping: NodeStateWriter;
+	readonly stateWriter: NodeStateWriter;
 };
 
-/** Resolves once it is agreed. @throws `usage`, `refused` at the limit of topics, and as `Control.propose` */
+/**
+Subscribe the node. Resolves once this is agreed.
+@throws `usage`, `refused` at the limit of topics, and as `Control.propose`
+*/
 export async function subscribeNode(
-	{data, interests, own, keeping}: OwnSubscriptionsOptions,
+	{data, desired, own, stateWriter}: OwnSubscriptionsOptions,
 	name: Topic,
 ): Promise<void> {
 	const topic = topicNamed(name);
-	const isNew = !interests.own.has(topic);
+	const isNew = !desired.own.has(topic);
 	using _slot = data.table.reserve([topic]);
-	interests.own.add(topic);
+	desired.own.add(topic);
 	own.update();
 	try {
-		await interests.reconcile(topic);
-		if (isNew) await keeping.save();
+		await desired.reconcile(topic);
+		if (isNew) await stateWriter.save();
 	} catch (error) {
-		if (isNew) interests.own.delete(topic);
+		if (isNew) desired.own.delete(topic);
 		throw error;
 	}
 }
 
-/** Resolves once it is agreed. @throws `usage` when the node is not subscribed, and as `Control.propose` */
+/**
+Unsubscribe the node. Resolves once this is agreed.
+@throws `usage` when the node is not subscribed, and as `Control.propose`
+*/
 export async function unsubscribeNode(
-	{data, interests, own, keeping}: OwnSubscriptionsOptions,
+	{data, desired, own, stateWriter}: OwnSubscriptionsOptions,
 	name: Topic,
 ): Promise<void> {
-	// A name that an earlier version took is left as it is.
-	const topic = interests.own.has(name) || data.isSubscribed(name) ? name : topicNamed(name);
-	if (!interests.own.delete(topic) && !data.isSubscribed(topic))
+	// A name that an earlier version accepted stays valid.
+	const topic = desired.own.has(name) || data.isSubscribed(name) ? name : topicNamed(name);
+	if (!desired.own.delete(topic) && !data.isSubscribed(topic))
 		throw new DapssError('usage', `Expected a topic that this node is subscribed to, got ${JSON.stringify(topic)}`);
 	own.update();
 	try {
-		await interests.reconcile(topic);
-		await keeping.save();
+		await desired.reconcile(topic);
+		await stateWriter.save();
 	} catch (error) {
-		interests.own.add(topic);
+		desired.own.add(topic);
 		own.update();
 		throw error;
 	}

@@ -1,5 +1,5 @@
 /**
-The snapshot of a node, put together from its parts. Reads only; made when somebody looks, at most a few times a second.
+Creates the snapshot of a node from its parts, without changing them. Created on request, at most a few times a second.
 */
 import type {Control} from '../control/control.ts';
 import type {Data} from '../data/data.ts';
@@ -11,7 +11,7 @@ import type {Counters, MemberSnapshot, Snapshot, TopicSnapshot} from '../snapsho
 import type {NodeOptions} from './node-options.ts';
 import type {OwnIdentity} from './own-identity.ts';
 
-/** The parts of a node that a snapshot is made of. */
+/** The parts of a node that a snapshot needs. */
 export type ViewedNode = {
 	readonly id: NodeId;
 	readonly clusterId: string;
@@ -26,10 +26,7 @@ export type ViewedNode = {
 	readonly journal: Journal;
 };
 
-/**
-Beacons come by multicast, to whoever listens: those of other clusters and interfaces are not refused, they are not for
-this node.
-*/
+/** Multicast delivers beacons to all listeners: beacons of other clusters and interfaces are ignored, not rejected. */
 const ignoredReasons = /^beacon-/;
 
 export function viewOf(node: ViewedNode): Snapshot {
@@ -177,7 +174,7 @@ function countersOf(node: ViewedNode): Counters {
 	};
 }
 
-/** What was refused, and apart from it what was only not for this node. */
+/** Counters of rejected input, and of input that was for other nodes. */
 export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): Pick<Counters, 'rejected' | 'ignored'> {
 	const rejected = new Map<string, number>();
 	const ignored = new Map<string, number>();
@@ -189,7 +186,7 @@ export function refusalsOf(...all: ReadonlyArray<ReadonlyMap<string, number>>): 
 	return {rejected: Object.fromEntries(rejected), ignored: Object.fromEntries(ignored)};
 }
 
-/** Faults that are injected now, for people. */
+/** The active injected faults, for people. */
 export function faultsOf(node: ViewedNode): readonly string[] {
 	return node.options.io.faults?.active(peer => node.control.state.name(peer) || peer.slice(0, 6)) ?? [];
 }

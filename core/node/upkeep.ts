@@ -1,6 +1,6 @@
 /**
-What a node does for its topics now and then: it opens those that the disk has, as far as there are slots, drops what
-retention says, and lets go of topics that hold nothing and that nobody wants.
+Regular maintenance of topics: opens logs that are on disk as slots permit, applies retention, and frees topics that are
+empty and unwanted.
 */
 import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
@@ -12,11 +12,11 @@ import type {NodeIo} from './node-options.ts';
 export type UpkeepOptions = {
 	readonly data: Data;
 	readonly control: Control;
-	readonly interests: DesiredSubscriptions;
+	readonly desired: DesiredSubscriptions;
 	readonly journal: Journal;
 	readonly topicsMax: number;
 	readonly room: NodeIo['room'];
-	/** The disk failed. */
+	/** Called when the disk fails. */
 	readonly failed: (error: unknown) => void;
 };
 
@@ -24,18 +24,18 @@ const retainMs = 10_000;
 
 export class Upkeep {
 	readonly #options: UpkeepOptions;
-	/** Topics on the disk for which there was no slot. */
+	/** Topics on disk without a slot. */
 	#unopened: Topic[] = [];
 	#doneMs = 0;
 	#isRunning = false;
 
 	constructor(options: UpkeepOptions) {
 		this.#options = options;
-		const {data, interests} = options;
-		data.isWanted = topic => !this.#isAllApplied() || interests.isWanted(topic);
+		const {data, desired} = options;
+		data.isWanted = topic => !this.#isAllApplied() || desired.isWanted(topic);
 	}
 
-	/** Read the logs back that the disk has, as many as may be open: those that the node itself wants come first. */
+	/** Recover the logs on disk, as many as may be open. The node's own topics come first. */
 	async recover(onDisk: readonly Topic[], own: readonly Topic[]): Promise<void> {
 		const {data, journal, topicsMax, room} = this.#options;
 		const topics = onDisk.toSorted((a, b) => Number(own.includes(b)) - Number(own.includes(a)));
@@ -43,7 +43,7 @@ export class Upkeep {
 			await data.recover(topic);
 		}
 
-		// First of all, so that a disk that is full has room for what follows.
+		// Before other writes, so that a full disk has room for them.
 		await data.retain(topic => own.includes(topic));
 		await room?.tend();
 		this.#unopened = topics;
@@ -51,7 +51,7 @@ export class Upkeep {
 		journal.bound('topics');
 		journal.record({
 			type: 'warning',
-			text: `${topics.length} topics on the disk are beyond the limit of ${topicsMax} (limits.topics) and wait until others go; their messages are kept`,
+			text: `${topics.length} topics on disk exceed the limit of ${topicsMax} (limits.topics): they stay closed until other topics are freed. Their messages are kept`,
 		});
 	}
 
@@ -76,9 +76,11 @@ export class Upkeep {
 		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);
 	}
 
-	/** Who subscribes to a topic is known once all of the own log is applied. */
+	/** The subscribers of a topic are known once the whole log is applied. */
 	#isAllApplied(): boolean {
-		const {leader, applied, lastIndex} = this.#options.control.raft.status();
-		return leader !== undefined && applied === lastIndex;
+		const {raft} = this.#options.control;
+		if (raft.leader === undefined) return false;
+		const {applied, lastIndex} = raft.status();
+		return applied === lastIndex;
 	}
 }

@@ -1,14 +1,14 @@
 /**
-Who votes. A configuration is data in the log: it counts from the moment it is appended (Raft, 6), changes by one node
-at a time, so that any two majorities of neighbouring configurations share a voter (thesis, 4.1), and goes back when its
-entry is truncated.
+The configuration: voters and learners. It is data in the log, and counts from the moment it is appended (Raft, 6). It
+changes by one node at a time, so that any majorities of two consecutive configurations share a voter (thesis, 4.1). It
+is rolled back when its entry is truncated.
 */
 import {isNodeId, type NodeId} from '../message.ts';
 
 export type Configuration = {
 	/** Sorted. */
 	readonly voters: readonly NodeId[];
-	/** Sorted. They receive everything and count for nothing. */
+	/** Sorted. Learners receive all entries, and count for no majority. */
 	readonly learners: readonly NodeId[];
 };
 export type Change = {readonly type: 'add-learner' | 'promote' | 'demote' | 'remove'; readonly node: NodeId};
@@ -17,7 +17,7 @@ export const noConfiguration: Configuration = {voters: [], learners: []};
 const idBytes = 8;
 const nodesMax = 4096;
 
-/** The configuration after the change; `undefined` when the change makes no sense there, or would leave no voter. */
+/** The configuration after the change; `undefined` when the change does not apply to it, or would leave no voter. */
 export function changed({voters, learners}: Configuration, {type, node}: Change): Configuration | undefined {
 	const isVoter = voters.includes(node);
 	const isLearner = learners.includes(node);
@@ -44,10 +44,12 @@ export function majority(voters: number): number {
 	return Math.floor(voters / 2) + 1;
 }
 
-/** Of the data of a configuration entry. */
+/** Version of the data of a configuration entry. */
 export const configurationVersion = 1;
 
-/** Data of a configuration entry: u8 version, u16 voters, u16 learners, 8 bytes a node, then what the caller adds. */
+/**
+Data of a configuration entry: u8 version, u16 voters, u16 learners, 8 bytes per node, then the caller's `context`.
+*/
 export function encodeConfigurationData({voters, learners}: Configuration, context: Uint8Array): Uint8Array {
 	const head = Buffer.alloc(5 + (voters.length + learners.length) * idBytes);
 	head[0] = configurationVersion;
@@ -83,7 +85,7 @@ export function parseConfiguration(value: unknown): Configuration | undefined {
 	return learners.some(learner => known.has(learner)) ? undefined : {voters, learners};
 }
 
-/** Sorted, each once: equal configurations have equal bytes. */
+/** Sorted and without duplicates, so that equal configurations have equal bytes. */
 function areIds(list: unknown): list is NodeId[] {
 	return (
 		Array.isArray(list) &&

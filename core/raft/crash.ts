@@ -1,17 +1,15 @@
 /**
-When to campaign on the evidence that the leader's process is gone. The voters take turns, by their position among those
-that are left, so that they seldom split the vote. Others may have no evidence yet and refuse the pre-vote, so it is
-asked for again, a bounded number of times; then the usual timeouts apply. Evidence never skips the pre-vote: a node
-that is wrong about its leader raises no term.
+When to campaign on evidence that the leader's process is gone. The remaining voters take turns by their position, so
+that they seldom split the vote. Voters that have no evidence yet reject the pre-vote, so it is repeated a bounded
+number of times; then the usual timeouts apply. Evidence never skips the pre-vote: a node that is wrong about its leader
+raises no term.
 */
 
-/**
-Between the first campaigns of two voters, ticks: one of them is elected in this time when messages and disks are fast.
-*/
+/** Ticks between the first campaigns of two voters. One voter wins in this time when messages and disks are fast. */
 const turnTicks = 3;
-/** After a pre-vote was refused or lost. */
+/** Ticks until a pre-vote that was rejected or lost is repeated. */
 const retryTicks = 1;
-/** After another node, or this one, was encouraged to campaign: its vote has to reach the disks. */
+/** Ticks that a node waits after it granted a pre-vote or campaigned itself: votes must reach the disks. */
 const yieldTicks = 8;
 const campaignsMax = 8;
 
@@ -26,12 +24,12 @@ export class CrashCampaign {
 		this.#dueTick = tick + this.#turn;
 	}
 
-	/** It has campaigned as often as it may. */
+	/** No campaign is left. */
 	get isSpent(): boolean {
 		return this.#left === 0;
 	}
 
-	/** Whether to ask for pre-votes now; each yes counts. */
+	/** Whether to request pre-votes now. Each `true` uses up one campaign. */
 	isDue(tick: number): boolean {
 		if (this.isSpent || tick < this.#dueTick) return false;
 		this.#left--;
@@ -39,7 +37,7 @@ export class CrashCampaign {
 		return true;
 	}
 
-	/** A campaign is on its way. */
+	/** A campaign is in progress: wait for its end. */
 	yield(tick: number): void {
 		this.#dueTick = Math.max(this.#dueTick, tick + yieldTicks + this.#turn);
 	}

@@ -1,32 +1,33 @@
 /**
-How a follower takes an append (Raft, 5.3): only behind an entry that matches, and deleting only what conflicts. What
-comes out is the reply; it leaves when the entries are durable.
+How a follower handles an append (Raft, 5.3): it accepts entries only after an entry that matches, and deletes only
+entries that conflict. The functions return the reply, which leaves once the entries are durable.
 */
 import type {RaftLog} from './log.ts';
 import type {Entry, PacketOf, Unsent} from './packet.ts';
 
-export function takeAppend(log: RaftLog, {prevIndex, prevTerm, entries, commit}: PacketOf<'append'>): Unsent {
-	// It begins within what is committed, and so matches: only what is beyond can be news.
+/** Append the entries of the leader, or reject them with a hint where the logs may match. */
+export function handleAppend(log: RaftLog, {prevIndex, prevTerm, entries, commit}: PacketOf<'append'>): Unsent {
+	// The append starts in the committed prefix, which always matches: only entries after the prefix can be new.
 	if (prevIndex < log.commit)
-		return take(
+		return accept(
 			log,
 			entries.filter(entry => entry.index > log.commit),
 			log.commit,
 			commit,
 		);
-	if (log.matches({index: prevIndex, term: prevTerm})) return take(log, entries, prevIndex, commit);
+	if (log.matches({index: prevIndex, term: prevTerm})) return accept(log, entries, prevIndex, commit);
 	const {index, term} = log.conflictHint(prevIndex, prevTerm);
 	return {type: 'append-reply', ok: false, index, hintTerm: term, rejected: prevIndex};
 }
 
-/** "My log matches yours up to here." */
+/** The reply that this log matches the leader's log up to `index`. */
 export function matches(index: number): Unsent {
 	return {type: 'append-reply', ok: true, index, hintTerm: 0, rejected: 0};
 }
 
-function take(log: RaftLog, entries: readonly Entry[], previous: number, commit: number): Unsent {
+function accept(log: RaftLog, entries: readonly Entry[], previous: number, commit: number): Unsent {
 	const matched = log.merge(entries, previous);
-	// Never past what this append proved to match: the log beyond it may be another leader's.
+	// Never past the last entry that this append proves to match: later entries may be another leader's.
 	log.commitTo(Math.min(commit, matched));
 	return matches(matched);
 }

@@ -1,7 +1,7 @@
 /**
-The leader's work for the length of one term (Raft, 5.3, 5.4.2, 6; thesis, 3.10, 4, 6.4): take proposals, bring every
-follower's log in line, count what is durable, prove reads, hand over. It exists while its node leads; when `isOver` it
-has stepped down, for lack of a quorum or because it was removed.
+The leader's work in one term (Raft, 5.3, 5.4.2, 6; thesis, 3.10, 4, 6.4): append proposals, replicate the log, commit
+entries that a majority has on disk, prove reads, transfer leadership. The object exists while its node leads.
+`isSteppingDown` says that the leader must step down, for lack of a quorum or because it was removed.
 */
 import type {NodeId} from '../message.ts';
 import {changed, encodeConfigurationData, majority, type Change} from './configuration.ts';
@@ -13,16 +13,16 @@ import {chunkOf, type Snapshot} from './snapshot.ts';
 import type {Former} from './succession.ts';
 
 export type RaftLimits = {
-	/** Entries in one append, bytes and number; one entry alone may be larger. */
+	/** Bounds of the entries in one append: bytes and number. A single entry may be larger. */
 	readonly appendBytesMax: number;
 	readonly appendEntriesMax: number;
 	/** One command, bytes. */
 	readonly entryBytesMax: number;
-	/** Uncommitted entries that a leader takes: a cut-off one must not grow without end. */
+	/** Bytes of uncommitted entries, so that the log of a leader without a quorum does not grow forever. */
 	readonly uncommittedBytesMax: number;
-	/** Entries kept behind a snapshot for followers that are a little behind. */
+	/** Entries that are kept before a snapshot, for followers that lag a little. */
 	readonly tailEntries: number;
-	/** A learner with more entries to catch up on is not promoted: it would hold up every commit that needs it. */
+	/** A learner that misses more entries is not promoted: it would delay every commit that needs its vote. */
 	readonly promotionLagMax: number;
 	readonly votersMax: number;
 	readonly learnersMax: number;
@@ -39,7 +39,7 @@ export const raftLimits: RaftLimits = {
 	learnersMax: 1024,
 };
 
-/** What a leader needs of its node. */
+/** The leader's access to its node. */
 export type LeaderContext = {
 	readonly id: NodeId;
 	readonly term: number;
@@ -47,26 +47,26 @@ export type LeaderContext = {
 	readonly electionTicks: number;
 	readonly heartbeatTicks: number;
 	readonly limits: RaftLimits;
-	/** Why it was elected, for followers that did not see it. */
+	/** The former leader and the cause of its loss, for followers that did not see it. */
 	readonly former: {readonly former?: Former};
 	readonly tick: () => number;
 	readonly snapshot: () => Snapshot | undefined;
-	/** Leaves with what is durable by then. */
+	/** Send after the next write to disk. */
 	readonly send: (to: NodeId, packet: Unsent) => void;
-	/** Leaves while the disk writes: promises nothing that the sender's disk must hold. */
+	/** Send before the next write to disk: the packet must not promise that this node has something on disk. */
 	readonly sendNow: (to: NodeId, packet: Unsent) => void;
 	/** A read of this node itself is proved. */
-	readonly readDone: (context: string, index: number) => void;
-	/** A bound was hit, or something odd came in. */
+	readonly readProved: (context: string, index: number) => void;
+	/** Count a hit of a bound, or a packet that is invalid in its context. */
 	readonly count: (name: string) => void;
 };
 
-/** What an entry weighs besides its data. */
+/** Bytes that are counted for an entry besides its data. */
 const entryOverhead = 32;
 
 export class Leader {
 	readonly progress = new Map<NodeId, Progress>();
-	isOver = false;
+	isSteppingDown = false;
 	uncommittedBytes = 0;
 	readonly #context: LeaderContext;
 	readonly #log: RaftLog;
@@ -74,23 +74,24 @@ export class Leader {
 	/** Index of this term's first entry. */
 	readonly #termStart: number;
 	#round = 0;
-	#beatTick: number;
+	#heartbeatTick: number;
 	#transferTo: NodeId | undefined;
 	#transferTick = 0;
 
 	constructor(context: LeaderContext) {
 		this.#context = context;
 		this.#log = context.log;
-		this.#beatTick = context.tick();
+		this.#heartbeatTick = context.tick();
 		for (const entry of this.#log.slice(this.#log.commit + 1, Infinity, Infinity))
 			this.uncommittedBytes += weight(entry);
-		this.#append('noop', new Uint8Array(0)); // §8: what is committed is known once an entry of the own term is.
+		// Raft, 8: a leader learns the commit index only by committing an entry of its own term.
+		this.#append('noop', new Uint8Array(0));
 		this.#termStart = this.#log.lastIndex;
 		this.#followConfiguration();
-		this.#beat();
+		this.#broadcastHeartbeat();
 	}
 
-	/** Ticks since a majority of the voters was heard, this node included. */
+	/** Ticks since this node heard a majority of the voters, itself included. */
 	get contactTicks(): number {
 		const {id, tick} = this.#context;
 		const {voters} = this.#log.configuration;
@@ -107,17 +108,17 @@ export class Leader {
 	tick(): void {
 		const {electionTicks, heartbeatTicks, tick} = this.#context;
 		if (this.isTransferring && tick() - this.#transferTick >= electionTicks) this.#transferTo = undefined;
-		// Check-quorum (thesis, 6.2): who hears no majority may long have been replaced.
+		// Check-quorum (thesis, 6.2): a leader that hears no majority may have been replaced long ago.
 		if (this.contactTicks >= electionTicks) {
-			this.isOver = true;
+			this.isSteppingDown = true;
 			return;
 		}
 
 		for (const [peer, progress] of this.progress) {
-			// Silent: what was sent is lost, and more of it would be too. One append a heartbeat that it answers.
+			// The follower is silent, so appends in flight are lost. Send one append per heartbeat that it answers.
 			if (progress.state === 'replicate' && tick() - progress.heardTick >= electionTicks)
 				progress.become('probe');
-			// A chunk or its reply was lost; a silent peer is not sent another.
+			// A chunk or its reply was lost. A silent follower gets no other chunk.
 			if (
 				progress.state === 'snapshot' &&
 				tick() - progress.sentTick >= electionTicks &&
@@ -126,7 +127,7 @@ export class Leader {
 				this.#sendChunk(peer, progress);
 		}
 
-		if (tick() - this.#beatTick >= heartbeatTicks) this.#beat();
+		if (tick() - this.#heartbeatTick >= heartbeatTicks) this.#broadcastHeartbeat();
 	}
 
 	propose(data: Uint8Array): 'accepted' | 'no-leader' | 'over-limit' {
@@ -143,8 +144,8 @@ export class Leader {
 
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'busy' | 'invalid' {
 		const {promotionLagMax, votersMax, learnersMax} = this.#context.limits;
-		// The bug of 2015 (Ongaro, raft-dev): no change before an entry of the own term is committed, and one at a
-		// time.
+		// One change at a time, and none before an entry of the own term is committed (Ongaro, raft-dev, 2015: "bug in
+		// single-server membership changes").
 		if (
 			this.#log.commit < this.#termStart ||
 			this.#log.configurationIndex > this.#log.commit ||
@@ -164,44 +165,44 @@ export class Leader {
 	}
 
 	/**
-	Thesis, 3.10: bring it up to date, then tell it to stand at once. Given up after an election timeout. True when this
-	began.
+	Transfer leadership to a voter (thesis, 3.10): replicate the log to it, then let it campaign at once. The transfer
+	is cancelled after an election timeout. True when it began.
 	*/
 	transfer(to: NodeId): boolean {
 		const progress = this.progress.get(to);
 		if (!progress || this.isTransferring || !this.#log.configuration.voters.includes(to)) return false;
 		this.#transferTo = to;
 		this.#transferTick = this.#context.tick();
-		this.#maybeHandOver(to, progress);
+		this.#maybeSendTimeoutNow(to, progress);
 		return true;
 	}
 
-	/** Ask for an index that is current now; `from` is told when a quorum has confirmed it. */
+	/**
+	Request the commit index for a read of node `from`. The answer leaves when a quorum has confirmed this leader.
+	*/
 	read(context: string, from: NodeId): void {
 		if (this.#reads.isFull) this.#context.count('reads');
 		else if (this.#log.commit < this.#termStart) this.#reads.hold({context, from});
-		// A round that is yet to begin: replies to the rounds before it say nothing about now.
+		// The next round: replies to earlier rounds do not prove that this node leads now.
 		else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);
 	}
 
-	/**
-	What is new since the last time goes out, as few packets as possible: what was proposed in one turn shares an
-	append.
-	*/
+	/** Send new entries and heartbeats. Commands that were proposed since the last call share an append. */
 	flush(): void {
-		if (this.#reads.lastRound > this.#round) this.#beat();
+		if (this.#reads.lastRound > this.#round) this.#broadcastHeartbeat();
 		for (const [peer, progress] of this.progress) this.#sendAppends(peer, progress);
 	}
 
 	/**
-	What its former process had does not count: a heartbeat would commit there what it does not have, or has otherwise.
+	Probe the log of the peer again: a new process may have another log than the former one. With the old `match` a
+	heartbeat would commit entries that the new process does not have.
 	*/
-	forget(peer: NodeId): void {
+	resetProgress(peer: NodeId): void {
 		const known = this.progress.get(peer);
 		if (!known) return;
-		const anew = new Progress(this.#log.lastIndex + 1, known.heardTick);
-		this.progress.set(peer, anew);
-		this.#beatTo(peer, anew); // Before any append: it says why this node leads.
+		const fresh = new Progress(this.#log.lastIndex + 1, known.heardTick);
+		this.progress.set(peer, fresh);
+		this.#sendHeartbeat(peer, fresh); // Before any append: the heartbeat has the cause of this leader's election.
 	}
 
 	onAppendReply(from: NodeId, packet: PacketOf<'append-reply'>): void {
@@ -209,9 +210,9 @@ export class Leader {
 		if (!progress) return;
 		if (packet.index > this.#log.lastIndex) return this.#context.count('odd');
 		if (!packet.ok) {
-			// §5.3: step back past the whole conflicting term, not an entry at a time.
+			// Raft, 5.3: skip the whole conflicting term at once, instead of one entry at a time.
 			if (progress.state !== 'snapshot')
-				progress.refused(packet.rejected, this.#log.conflictHint(packet.index, packet.hintTerm).index);
+				progress.rejected(packet.rejected, this.#log.conflictHint(packet.index, packet.hintTerm).index);
 			return;
 		}
 
@@ -221,7 +222,7 @@ export class Leader {
 		}
 
 		if (progress.matched(packet.index, this.#context.tick())) this.maybeCommit();
-		this.#maybeHandOver(from, progress);
+		this.#maybeSendTimeoutNow(from, progress);
 	}
 
 	onHeartbeatReply(from: NodeId, {round}: PacketOf<'heartbeat-reply'>): void {
@@ -229,31 +230,33 @@ export class Leader {
 		if (!progress) return;
 		progress.answered(Math.min(round, this.#round));
 		this.#proveReads();
-		// It answers, yet nothing moves: an append or its reply may be lost. Ask with an empty append behind all that
-		// was sent: it is acknowledged when the disk there is just slow, and refused when something is missing.
+		// The follower answers heartbeats but acknowledges nothing: an append or its reply may be lost. Send an empty
+		// append after the last entry that was sent. A slow disk acknowledges it later; a gap rejects it.
 		const {tick, heartbeatTicks, sendNow} = this.#context;
 		if (progress.state !== 'replicate' || !progress.isInflight || tick() - progress.movedTick < heartbeatTicks)
 			return;
 		const prevIndex = progress.next - 1;
 		const prevTerm = this.#log.termAt(prevIndex);
 		if (prevTerm === undefined)
-			progress.become('probe'); // The log was compacted beyond it: flush() goes on with a snapshot.
+			progress.become('probe'); // These entries were compacted: flush() sends a snapshot.
 		else sendNow(from, {type: 'append', prevIndex, prevTerm, entries: [], commit: this.#log.commit});
 	}
 
 	onSnapshotReply(from: NodeId, {index, offset, received}: PacketOf<'snapshot-reply'>): void {
 		const progress = this.#heardFrom(from);
 		const {snapshot} = progress ?? {};
-		// Whole: an append-reply says that it is installed.
+		// A complete snapshot is acknowledged by an append-reply, once it is installed.
 		if (!progress || index !== snapshot?.index || received >= snapshot.data.length) return;
-		// Only the answer to the chunk that was sent last counts, and then whatever it says: a follower that restarted
-		// has less.
+		// Only the answer to the last chunk counts. It may be lower than before: a follower that restarted has no
+		// chunk.
 		if (offset !== progress.received || received === offset) return;
 		progress.received = received;
 		this.#sendChunk(from, progress);
 	}
 
-	/** §5.4.2, figure 8: only an entry of the own term is committed by counting; what is before it follows. */
+	/**
+	Raft, 5.4.2 and figure 8: only an entry of the own term is committed by counting; it commits all earlier ones.
+	*/
 	maybeCommit(): void {
 		const {id, term} = this.#context;
 		const {voters} = this.#log.configuration;
@@ -267,18 +270,20 @@ export class Leader {
 			this.uncommittedBytes -= weight(entry);
 		this.#log.commit = index;
 		if (commit < this.#termStart) for (const {context, from} of this.#reads.takeHeld()) this.read(context, from);
-		if (this.#log.configurationIndex <= index && !voters.includes(id)) this.#leave();
+		if (this.#log.configurationIndex <= index && !voters.includes(id)) this.#handOverAfterRemoval();
 	}
 
-	/** §6: a leader that was removed goes once its removal is committed. It tells so, and names the best successor. */
-	#leave(): void {
+	/**
+	Raft, 6: a removed leader steps down once its removal is committed. It lets the best follower campaign at once.
+	*/
+	#handOverAfterRemoval(): void {
 		this.flush();
 		const {voters} = this.#log.configuration;
 		const best = voters
 			.map(voter => ({voter, match: this.progress.get(voter)?.match ?? 0}))
 			.toSorted((a, b) => b.match - a.match)[0];
 		if (best) this.#context.send(best.voter, {type: 'timeout-now'});
-		this.isOver = true;
+		this.isSteppingDown = true;
 	}
 
 	#append(kind: Entry['kind'], data: Uint8Array): void {
@@ -287,7 +292,7 @@ export class Leader {
 		this.#log.append(entry);
 	}
 
-	/** One progress for each other node of the configuration. */
+	/** Keep one progress for each other node of the configuration. */
 	#followConfiguration(): void {
 		const {id, tick} = this.#context;
 		const {voters, learners} = this.#log.configuration;
@@ -297,15 +302,15 @@ export class Leader {
 			if (!this.progress.has(node)) this.progress.set(node, new Progress(this.#log.lastIndex, tick()));
 	}
 
-	#beat(): void {
+	#broadcastHeartbeat(): void {
 		this.#round += 1;
-		this.#beatTick = this.#context.tick();
-		for (const [peer, progress] of this.progress) this.#beatTo(peer, progress);
+		this.#heartbeatTick = this.#context.tick();
+		for (const [peer, progress] of this.progress) this.#sendHeartbeat(peer, progress);
 		this.#proveReads();
 	}
 
-	#beatTo(peer: NodeId, {match, round}: Progress): void {
-		const former = round === 0 ? this.#context.former : undefined; // Until it answers.
+	#sendHeartbeat(peer: NodeId, {match, round}: Progress): void {
+		const former = round === 0 ? this.#context.former : undefined; // Until the follower answers.
 		this.#context.sendNow(peer, {
 			type: 'heartbeat',
 			round: this.#round,
@@ -323,14 +328,14 @@ export class Leader {
 		while (!progress.isPaused) {
 			const {commit, lastIndex} = this.#log;
 			const isProbing = progress.state === 'probe';
-			if (progress.next > lastIndex && (isProbing ? progress.match === lastIndex : progress.toldCommit >= commit))
+			if (progress.next > lastIndex && (isProbing ? progress.match === lastIndex : progress.sentCommit >= commit))
 				return;
 			const prevIndex = progress.next - 1;
 			const prevTerm = this.#log.termAt(prevIndex);
 			if (prevTerm === undefined) return this.#startSnapshot(peer, progress);
 			const entries = this.#log.slice(progress.next, appendBytesMax, appendEntriesMax);
 			sendNow(peer, {type: 'append', prevIndex, prevTerm, entries, commit});
-			progress.toldCommit = commit;
+			progress.sentCommit = commit;
 			progress.sent(
 				prevIndex + entries.length,
 				entries.reduce((sum, entry) => sum + weight(entry), 0),
@@ -340,7 +345,7 @@ export class Leader {
 		}
 	}
 
-	#maybeHandOver(to: NodeId, {match}: Progress): void {
+	#maybeSendTimeoutNow(to: NodeId, {match}: Progress): void {
 		if (this.#transferTo === to && match === this.#log.lastIndex) this.#context.send(to, {type: 'timeout-now'});
 	}
 
@@ -352,13 +357,13 @@ export class Leader {
 
 	#proveReads(): void {
 		if (!this.#reads.isWaiting) return;
-		const {id, readDone, send} = this.#context;
+		const {id, readProved, send} = this.#context;
 		const {voters} = this.#log.configuration;
 		const rounds = voters
 			.map(voter => (voter === id ? this.#round : (this.progress.get(voter)?.round ?? 0)))
 			.toSorted((a, b) => b - a);
 		for (const {context, from, index} of this.#reads.proved(rounds[majority(voters.length) - 1] ?? 0)) {
-			if (from === id) readDone(context, index);
+			if (from === id) readProved(context, index);
 			else send(from, {type: 'read-reply', context, index});
 		}
 	}

@@ -1,6 +1,6 @@
 /**
-The log in memory: the entries after the last compaction, what of them is on the disk, and what is committed and
-applied. Positions are indexes, from 1. `base` is the last entry that is gone; its term is still known, so that an
+The log in memory: the entries after the last compaction, and the indexes up to which they are on disk (`stable`),
+committed and applied. Indexes start at 1. `base` is the last entry that was compacted; its term is kept, so that an
 append can be checked against it.
 */
 import {decodeConfigurationData, noConfiguration, type Configuration} from './configuration.ts';
@@ -11,11 +11,11 @@ export type LogPosition = {readonly index: number; readonly term: number};
 export class RaftLog {
 	commit: number;
 	applied: number;
-	/** Up to here the entries are on the disk. */
+	/** The entries up to this index are on disk. */
 	stable: number;
 	#base: LogPosition;
 	#entries: Entry[];
-	/** Configurations that the log holds, oldest first; the first is that of the base. */
+	/** Configurations in the log, oldest first. The first is the configuration at the base. */
 	#configurations: Array<{readonly index: number; readonly configuration: Configuration}>;
 
 	constructor(base: LogPosition, configuration: Configuration, entries: readonly Entry[], commit: number) {
@@ -40,7 +40,7 @@ export class RaftLog {
 		return {index: this.lastIndex, term: this.termAt(this.lastIndex)!};
 	}
 
-	/** The newest configuration, committed or not (Raft, 6: it counts once appended). */
+	/** The newest configuration, committed or not: it counts once it is appended (Raft, 6). */
 	get configuration(): Configuration {
 		return this.#configurations.at(-1)!.configuration;
 	}
@@ -63,13 +63,13 @@ export class RaftLog {
 		return this.termAt(index) === term;
 	}
 
-	/** §5.4.1: the later last term wins; with the same term, the longer log. */
+	/** Raft, 5.4.1: the log with the later last term is more up to date; with equal terms, the longer log. */
 	isUpToDate(last: LogPosition): boolean {
 		const own = this.last;
 		return last.term > own.term || (last.term === own.term && last.index >= own.index);
 	}
 
-	/** Entries from `from` on, at least one if there is any, up to `bytesMax` and `entriesMax`. */
+	/** Entries from index `from`, up to `bytesMax` and `entriesMax`, but at least one if there is one. */
 	slice(from: number, bytesMax: number, entriesMax: number): readonly Entry[] {
 		const start = from - this.#base.index - 1;
 		let end = start;
@@ -87,9 +87,9 @@ export class RaftLog {
 	}
 
 	/**
-	Take in what a leader sent behind a mark that matches. §5.3: only from the first *conflict* on is anything deleted:
-	an append that comes late must not take away a suffix that matched since. Returns the last index that now matches.
-
+	Append the leader's entries after a position that matches. Entries are deleted only from the first *conflict* (Raft,
+	5.3): a late append must not delete entries that matched since.
+	@returns the last index that now matches
 	*/
 	merge(entries: readonly Entry[], previous: number): number {
 		for (const entry of entries) {
@@ -97,18 +97,18 @@ export class RaftLog {
 			const known = this.termAt(entry.index);
 			if (known === entry.term) continue;
 			if (known !== undefined) this.#truncate(entry.index);
-			this.append({...entry, data: Uint8Array.from(entry.data)}); // A copy: the frame it came in goes away.
+			this.append({...entry, data: Uint8Array.from(entry.data)}); // A copy: the buffer of the frame is reused.
 		}
 
 		return Math.max(previous, entries.at(-1)?.index ?? previous);
 	}
 
-	/** Committed up to there, as far as there are entries. Never back. */
+	/** Raise the commit index, at most to the last entry. It never decreases. */
 	commitTo(index: number): void {
 		this.commit = Math.max(this.commit, Math.min(index, this.lastIndex));
 	}
 
-	/** Committed entries that were not applied. */
+	/** Committed entries that are not applied. */
 	unapplied(): readonly Entry[] {
 		return this.#entries.slice(this.applied - this.#base.index, this.commit - this.#base.index);
 	}
@@ -117,21 +117,23 @@ export class RaftLog {
 		return this.#entries.slice(this.stable - this.#base.index);
 	}
 
-	/** The last of these is on the disk, if it was not replaced meanwhile. */
+	/** The write of the entries up to `last` is done. False when `last` was replaced meanwhile. */
 	stabilized(last: Entry): boolean {
 		if (last.index <= this.stable || this.termAt(last.index) !== last.term) return false;
 		this.stable = last.index;
 		return true;
 	}
 
-	/** Index of the last entry at or before `index` whose term is at most `term`: where two logs may still agree. */
+	/**
+	The last entry at or before `index` with a term of at most `term`: the last position where two logs may match.
+	*/
 	conflictHint(index: number, term: number): LogPosition {
 		let at = Math.min(index, this.lastIndex);
 		while (at > this.#base.index && this.termAt(at)! > term) at--;
 		return {index: at, term: this.termAt(at)!};
 	}
 
-	/** Forget everything up to `index`, which is applied. */
+	/** Delete the entries up to `index`, which is applied. */
 	compact(index: number): void {
 		if (index <= this.#base.index) return;
 		const term = this.termAt(index)!;
@@ -141,7 +143,7 @@ export class RaftLog {
 		this.#configurations = [{index, configuration}, ...this.#configurations.filter(known => known.index > index)];
 	}
 
-	/** Start again behind a snapshot. */
+	/** Replace the log by an empty one after a snapshot. */
 	reset(base: LogPosition, configuration: Configuration): void {
 		this.#base = base;
 		this.#entries = [];

@@ -1,7 +1,7 @@
 /**
-What Raft nodes say to one another. Plain values; `parseRaftPacket` judges what came over the wire, so that the machine
-meets nothing but well-formed packets. Every packet names its group, so that one link can carry several groups, and its
-sender's term.
+The packets between Raft nodes, as plain values. `parseRaftPacket` validates a value from the wire, so that the machine
+sees only well-formed packets. Each packet has a group, so that one link can carry several groups, and its sender's
+term.
 */
 import {decodeConfigurationData, parseConfiguration, type Configuration} from './configuration.ts';
 import {isNodeId} from '../message.ts';
@@ -9,7 +9,7 @@ import {leaderCauses, type Former} from './succession.ts';
 
 export type Entry = {
 	readonly term: number;
-	/** From 1; 0 stands before the log. */
+	/** Starts at 1; 0 is the position before the log. */
 	readonly index: number;
 	readonly kind: 'command' | 'configuration' | 'noop';
 	readonly data: Uint8Array;
@@ -17,11 +17,11 @@ export type Entry = {
 
 type Head = {readonly group: number; readonly term: number};
 export type RaftPacket = Head &
-	/** `term` is the one that the sender would stand for; it has not moved there (thesis, 9.6). */
+	/** `term` is the term that the sender would campaign in; it has not moved to that term (thesis, 9.6). */
 	(
 		| {readonly type: 'pre-vote'; readonly lastIndex: number; readonly lastTerm: number}
 		| {readonly type: 'pre-vote-reply'; readonly granted: boolean}
-		/** `former`: whom the candidate followed, and why no more. Version 1 neither sends nor reads it. */
+		/** `former`: the candidate's last leader and the cause of its loss. Version 1 neither sends nor reads it. */
 		| {
 				readonly type: 'vote';
 				readonly lastIndex: number;
@@ -37,7 +37,7 @@ export type RaftPacket = Head &
 				readonly commit: number;
 				readonly entries: readonly Entry[];
 		  }
-		/** `index`: what matches when ok, else where the leader may look next, with the term that stands there. */
+		/** `index`: the last matching entry when ok, else the entry to try next, whose term is at most `hintTerm`. */
 		| {
 				readonly type: 'append-reply';
 				readonly ok: boolean;
@@ -46,10 +46,9 @@ export type RaftPacket = Head &
 				readonly rejected: number;
 		  }
 		/**
-		`round` is the leader's own count; a reply to it proves that its sender followed this leader after the round
-		began.
+		`round`: counted by the leader. A reply proves that its sender followed this leader after the round began.
+		`former`: the cause of this leader's election; sent until the follower answers.
 		*/
-		/** `former`: why this leader was elected, until the follower answers it. */
 		| {readonly type: 'heartbeat'; readonly commit: number; readonly round: number; readonly former?: Former}
 		| {readonly type: 'heartbeat-reply'; readonly round: number}
 		| {
@@ -61,7 +60,7 @@ export type RaftPacket = Head &
 				readonly size: number;
 				readonly data: Uint8Array;
 		  }
-		/** An answer to the chunk at `offset`: so many bytes are there without a gap. */
+		/** The answer to the chunk at `offset`. `received`: bytes that the follower has without a gap. */
 		| {readonly type: 'snapshot-reply'; readonly index: number; readonly offset: number; readonly received: number}
 		| {readonly type: 'timeout-now'}
 		| {readonly type: 'propose'; readonly data: Uint8Array}
@@ -69,7 +68,7 @@ export type RaftPacket = Head &
 		| {readonly type: 'read-reply'; readonly context: string; readonly index: number}
 	);
 export type PacketOf<Type extends RaftPacket['type']> = Extract<RaftPacket, {readonly type: Type}>;
-/** A packet as the machine makes it: group and term are added when it is sent. */
+/** A packet before it is sent: the machine adds group and term. */
 export type Unsent = RaftPacket extends infer One
 	? One extends RaftPacket
 		? Omit<One, 'group' | 'term'> & {readonly term?: number}
@@ -77,14 +76,14 @@ export type Unsent = RaftPacket extends infer One
 	: never;
 
 export const entriesMax = 4096;
-/** A snapshot travels in chunks, so that a frame of it never holds up a heartbeat for long. */
+/** A snapshot is sent in chunks, so that no frame delays a heartbeat for long. */
 export const chunkBytes = 256 * 1024;
 export const snapshotBytesMax = 64 * 1024 * 1024;
-/** A term further ahead than this is a fault, not an election. */
+/** A term that is further ahead than this comes from a fault, not from elections. */
 export const termJumpMax = 2 ** 32;
 export const contextMax = 128;
 
-/** The packet in a decoded value, or `undefined` when any field is not what it should be. */
+/** The packet in a decoded value; `undefined` when a field is invalid. */
 export function parseRaftPacket(value: unknown): RaftPacket | undefined {
 	if (typeof value !== 'object' || value === null) return undefined;
 	const raw = value as Record<string, unknown>;
@@ -161,7 +160,7 @@ function parseEntries(value: unknown, prevIndex: number, prevTerm: number, termM
 			return undefined;
 		if (kind !== 'command' && kind !== 'configuration' && kind !== 'noop') return undefined;
 		if (kind === 'configuration' && !decodeConfigurationData(data)) return undefined;
-		// Terms never go back along a log, nor past its leader's.
+		// Terms never decrease along a log, and never exceed the leader's term.
 		if (term < previousTerm || term > termMax) return undefined;
 		previousTerm = term;
 		entries.push({term, index, kind, data});
@@ -192,7 +191,7 @@ function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 	return {type, index, snapshotTerm, configuration, offset, size, data};
 }
 
-/** Only for people: what this version does not know is left out. */
+/** `former` is information for people: a value that this version does not know is ignored. */
 function parseFormer({former}: Record<string, unknown>): {readonly former?: Former} {
 	const {leader, cause} = Object(former) as Record<string, unknown>;
 	const known = leaderCauses.find(one => one === cause);
@@ -204,7 +203,7 @@ function isContext(value: unknown): value is string {
 }
 
 export function isCount(value: unknown): value is number {
-	// As wide as the records on disk.
+	// The width of an index in the records on disk.
 	return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 48;
 }
 
@@ -212,7 +211,7 @@ export function isFromLeader({type}: RaftPacket): boolean {
 	return type === 'append' || type === 'heartbeat' || type === 'snapshot';
 }
 
-/** Packets whose meaning does not hang on the sender's term. */
-export function isAdvice({type}: RaftPacket): boolean {
+/** Packets whose meaning does not depend on the sender's term. */
+export function isTermIndependent({type}: RaftPacket): boolean {
 	return type === 'propose' || type === 'read' || type === 'read-reply';
 }

@@ -1,11 +1,13 @@
 /**
-What a leader knows of one follower: how far its log matches, where to send next, and how much is on its way. `probe`:
-one append at a time until the logs are known to meet. `replicate`: appends in a row, without waiting, up to a bound.
-`snapshot`: it is too far behind for the log.
+The leader's view of one follower: how far its log matches, the next entry to send, and the appends in flight. States:
+
+- `probe`: one append at a time, until the leader knows where the logs match.
+- `replicate`: many appends without waiting for replies, up to a bound.
+- `snapshot`: the leader's log no longer has the entries that the follower needs.
 */
 import type {Snapshot} from './snapshot.ts';
 
-/** Appends, and bytes of entries, on their way to one follower. */
+/** Bounds of the appends in flight to one follower: packets, and bytes of entries. */
 export const inflightMax = 64;
 export const inflightBytesMax = 4 * 1024 * 1024;
 
@@ -13,22 +15,23 @@ export class Progress {
 	match = 0;
 	next: number;
 	state: 'probe' | 'replicate' | 'snapshot' = 'probe';
-	/** Tick at which it last said something in this term; and at which what is on its way last moved. */
+	/** Tick of the last packet from the follower in this term. */
 	heardTick: number;
+	/** Tick at which an append was last acknowledged, or sent while none was in flight. */
 	movedTick: number;
-	/** The last round of heartbeats it answered. */
+	/** The last round of heartbeats that the follower answered. */
 	round = 0;
-	/** The commit index that it was last told. */
-	toldCommit = 0;
-	/** probe: an append is on its way; and the round of heartbeats before it. */
+	/** The commit index in the last append to the follower. */
+	sentCommit = 0;
+	/** probe: an append is in flight. */
 	isWaiting = false;
+	/** probe: the round of heartbeats before that append. */
 	#waitingRound = 0;
-	/**
-	The snapshot it is being sent (that one to its end, whatever is taken meanwhile), the bytes it has, the tick of the
-	last chunk.
-	*/
+	/** The snapshot in transfer. It is sent to its end, even if a newer one exists meanwhile. */
 	snapshot: Snapshot | undefined;
+	/** Bytes of the snapshot that the follower has. */
 	received = 0;
+	/** Tick of the last chunk. */
 	sentTick = 0;
 	#inflight: Array<{readonly lastIndex: number; readonly bytes: number}> = [];
 	#inflightBytes = 0;
@@ -52,12 +55,12 @@ export class Progress {
 		}
 	}
 
-	/** Something was sent that has not been acknowledged. */
+	/** An append was sent and is not acknowledged. */
 	get isInflight(): boolean {
 		return this.#inflight.length > 0;
 	}
 
-	/** An append left that ends at `lastIndex`. */
+	/** Record that an append with the last entry `lastIndex` was sent. */
 	sent(lastIndex: number, bytes: number, tick: number, round: number): void {
 		if (this.state === 'probe') {
 			this.isWaiting = true;
@@ -65,23 +68,25 @@ export class Progress {
 			return;
 		}
 
-		if (lastIndex < this.next) return; // It only told the commit index.
+		if (lastIndex < this.next) return; // It had no entries, only a commit index.
 		if (!this.isInflight) this.movedTick = tick;
 		this.next = lastIndex + 1;
 		this.#inflight.push({lastIndex, bytes});
 		this.#inflightBytes += bytes;
 	}
 
-	/** It answered this round of heartbeats: a probe that left before the round, and was not answered, is lost. */
+	/**
+	The follower answered this round of heartbeats. A probe that was sent before the round, and not answered, is lost.
+	*/
 	answered(round: number): void {
 		this.round = Math.max(this.round, round);
 		if (round > this.#waitingRound) this.isWaiting = false;
 	}
 
-	/** It matches up to `index`. True when that is news. */
+	/** The follower matches up to `index`. True when `match` grew. */
 	matched(index: number, tick: number): boolean {
-		const isNews = index > this.match;
-		if (isNews) {
+		const isNew = index > this.match;
+		if (isNew) {
 			this.match = index;
 			this.movedTick = tick;
 		}
@@ -90,18 +95,21 @@ export class Progress {
 		while (this.#inflight.length > 0 && this.#inflight[0]!.lastIndex <= index)
 			this.#inflightBytes -= this.#inflight.shift()!.bytes;
 		if (this.state === 'probe') {
-			const {toldCommit} = this;
+			const {sentCommit} = this;
 			this.become('replicate');
-			this.toldCommit = toldCommit;
+			this.sentCommit = sentCommit;
 		}
 
-		return isNews;
+		return isNew;
 	}
 
-	/** It refused an append that followed `rejected`; the logs may meet at `hint`. False when that is old news. */
-	refused(rejected: number, hint: number): boolean {
+	/**
+	The follower rejected an append after the entry `rejected`; the logs may match at `hint`. False when the reply is
+	outdated.
+	*/
+	rejected(rejected: number, hint: number): boolean {
 		if (this.state === 'replicate') {
-			if (rejected <= this.match) return false; // A late reply: it has matched further since.
+			if (rejected <= this.match) return false; // A late reply: the follower has matched further since.
 		} else if (rejected !== this.next - 1) return false;
 		this.become('probe');
 		this.next = Math.max(this.match + 1, Math.min(rejected, hint + 1));
@@ -115,7 +123,7 @@ export class Progress {
 		this.#inflightBytes = 0;
 		this.snapshot = undefined;
 		this.received = 0;
-		this.toldCommit = 0;
+		this.sentCommit = 0;
 		if (state !== 'snapshot') this.next = this.match + 1;
 	}
 }

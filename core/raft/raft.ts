@@ -1,30 +1,43 @@
 /**
-Raft as a value (Ongaro and Ousterhout 2014; Ongaro's thesis, 2014, for pre-vote, leadership transfer, single-step
-changes and reads): packets and ticks go in, work comes out by `ready()`, and `advance()` says that it is done. Nothing
-is said that is not durable: replies and votes leave with the work that makes them true, the own vote and the own log
-count once they are on disk.
+Raft as a value: it owns no timer, socket, disk or random source. Its caller (`control/control.ts`) drives it:
 
-Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (who
-heard a leader lately votes for nobody else), learners, which receive and never vote, and campaigns on evidence that the
-leader crashed (`crash.ts`).
+1. Tick: call `tick()` once per unit of time. Elections and heartbeats are measured in ticks.
+2. Step: call `step()` with each packet that arrives, and `propose()` with each command. All of them only queue work.
+3. Ready: call `ready()`. It returns the queued work, or `undefined` when there is none. At once, send
+   `packetsBeforePersist`: the leader's appends may travel while its own disk writes (thesis, 10.2.1).
+4. Persist: write `snapshot`, then `hardState` and `entries`, and wait until they are durable.
+5. Send: send `packets`. Votes and acknowledgements are among them, and must never leave before step 4.
+6. Apply: restore the state machine from `snapshot`, apply `committed` in order.
+7. Advance: call `advance()` with this work. The own vote and the own entries count from now on, because they are
+   durable. Then serve `reads`, and continue with step 3 until `ready()` returns `undefined`.
+
+Only one piece of work is out at a time. Packets and ticks may come in between `ready()` and `advance()`; the work that
+they queue leaves with the next `ready()`, so that it shares the next write.
+
+Sources: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014), cited as "Raft"; Ongaro's
+thesis (2014) for pre-vote, leadership transfer, single-step membership changes and reads, cited as "thesis".
+
+Beyond the paper: check-quorum (a leader that hears no majority for an election timeout steps down), stickiness (a node
+that heard a leader within an election timeout rejects candidates), learners, and campaigns on evidence that the leader
+crashed (`crash.ts`).
 */
 import type {Outbound} from '../machine.ts';
 import type {NodeId} from '../message.ts';
 import {majority, type Change, type Configuration} from './configuration.ts';
 import {CrashCampaign} from './crash.ts';
-import {matches, takeAppend} from './follower.ts';
+import {handleAppend, matches} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
 import {
 	contextMax,
-	isAdvice,
 	isFromLeader,
+	isTermIndependent,
 	termJumpMax,
 	type PacketOf,
 	type RaftPacket,
 	type Unsent,
 } from './packet.ts';
-import {AskedReads} from './reads.ts';
+import {RequestedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
 import {Succession, type Former, type LeaderChange} from './succession.ts';
 import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
@@ -32,40 +45,49 @@ import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
 export type {Entry} from './packet.ts';
 export type * from './types.ts';
 
+const noVotes: ReadonlyMap<NodeId, boolean> = new Map();
+
 export function createRaft(options: RaftOptions): Raft {
 	return new RaftMachine(options);
 }
+
+/** The role of this node in its term, and the data that only this role has. */
+type State =
+	| {readonly role: 'follower'}
+	| {readonly role: 'pre-candidate' | 'candidate'; readonly votes: Map<NodeId, boolean>}
+	| {readonly role: 'leader'; readonly leadership: Leader};
 
 class RaftMachine implements Raft {
 	readonly #options: RaftOptions;
 	readonly #limits: RaftLimits;
 	readonly #log: RaftLog;
 	readonly #assembly = new Assembly();
-	readonly #votes = new Map<NodeId, boolean>();
 	readonly #bounds = new Map<string, number>();
-	#role: 'follower' | 'pre-candidate' | 'candidate' = 'follower';
-	/** This node leads; its role is 'leader' whatever `#role` says. */
-	#leadership: Leader | undefined;
+	#state: State = {role: 'follower'};
 	#term: number;
 	#vote: NodeId | undefined;
 	readonly #succession = new Succession();
-	/** There is evidence that the process of the former leader is gone. */
+	/** Set while there is evidence that the process of the former leader is gone. */
 	#crash: CrashCampaign | undefined;
 	#tick = 0;
+	/** Tick of the last packet from the leader. */
 	#contactTick = 0;
-	/** Ticks since a leader was heard, a vote given or a campaign begun; and how many of them are enough. */
+	/** Ticks since this node heard a leader, granted a vote or campaigned. */
 	#elapsed = 0;
+	/** Value of `#elapsed` at which this node campaigns. */
 	#timeout = 0;
 	#snapshot: Snapshot | undefined;
+	/** A snapshot that was installed and has not left with `ready()` yet. */
 	#installed: Snapshot | undefined;
+	/** The term and vote that are on disk. */
 	#saved: {readonly term: number; readonly vote: NodeId | undefined};
-	/** The work that is being carried out, and which log its entries belong to. */
-	#out: {readonly ready: RaftReady; readonly era: number} | undefined;
-	/** Grows when a snapshot replaces the log. */
+	/** The work between `ready()` and `advance()`, and the era of the log that its entries belong to. */
+	#inProgress: {readonly ready: RaftReady; readonly era: number} | undefined;
+	/** Counts the snapshots that replaced the log. */
 	#era = 0;
 	#packets: Array<Outbound<RaftPacket>> = [];
 	#packetsBeforePersist: Array<Outbound<RaftPacket>> = [];
-	readonly #asked = new AskedReads(() => this.#count('reads'));
+	readonly #reads = new RequestedReads(() => this.#count('reads'));
 
 	constructor(options: RaftOptions) {
 		const {
@@ -84,7 +106,7 @@ class RaftMachine implements Raft {
 			hardState.commit,
 		);
 		this.#resetTimeout();
-		// Nobody else votes: there is no leader to wait for.
+		// The only voter has no other leader to wait for.
 		if (this.#isVoter() && this.#log.configuration.voters.length === 1) this.#elapsed = this.#timeout;
 	}
 
@@ -97,8 +119,12 @@ class RaftMachine implements Raft {
 	}
 
 	get role(): Role {
-		if (this.#leadership) return 'leader';
-		return this.#role === 'follower' && !this.#isVoter() ? 'learner' : this.#role;
+		const {role} = this.#state;
+		return role === 'follower' && !this.#isVoter() ? 'learner' : role;
+	}
+
+	get commit(): number {
+		return this.#log.commit;
 	}
 
 	get configuration(): Configuration {
@@ -111,6 +137,15 @@ class RaftMachine implements Raft {
 
 	get #leader(): NodeId | undefined {
 		return this.#succession.leader;
+	}
+
+	get #leadership(): Leader | undefined {
+		return this.#state.role === 'leader' ? this.#state.leadership : undefined;
+	}
+
+	/** Votes of the current campaign. */
+	get #votes(): ReadonlyMap<NodeId, boolean> {
+		return 'votes' in this.#state ? this.#state.votes : noVotes;
 	}
 
 	status(): RaftStatus {
@@ -144,7 +179,7 @@ class RaftMachine implements Raft {
 
 	tick(): void {
 		this.#tick++;
-		if (this.#leadership) return this.#lead(leadership => leadership.tick());
+		if (this.#leadership) return this.#withLeadership(leadership => leadership.tick());
 		this.#elapsed++;
 		if (this.#maybeCampaignAfterCrash() || this.#elapsed < this.#timeout) return;
 		this.#succession.lose('silent', this.#tick, this.#tick - this.#contactTick);
@@ -154,10 +189,6 @@ class RaftMachine implements Raft {
 
 	campaign(): void {
 		if (this.#isPromotable() && !this.#leadership) this.#campaign(false);
-	}
-
-	resetElection(): void {
-		this.#elapsed = 0;
 	}
 
 	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit' {
@@ -181,7 +212,7 @@ class RaftMachine implements Raft {
 		}
 
 		if (this.#leader === undefined) return 'no-leader';
-		this.#asked.ask(context);
+		this.#reads.ask(context);
 		this.#send(this.#leader, {type: 'read', context});
 		return 'accepted';
 	}
@@ -193,7 +224,7 @@ class RaftMachine implements Raft {
 	leaderDown(leader: NodeId): void {
 		if (this.#leadership || this.#leader !== leader) return;
 		this.#succession.lose('crashed', this.#tick, this.#tick - this.#contactTick);
-		// Stickiness protects a leader that works: from now on this node grants pre-votes and votes.
+		// Stickiness protects a working leader only: from now on this node grants pre-votes and votes.
 		const rest = this.#log.configuration.voters.filter(voter => voter !== leader);
 		const position = rest.indexOf(this.#options.id);
 		this.#crash = new CrashCampaign(position === -1 ? rest.length : position, this.#tick);
@@ -201,7 +232,7 @@ class RaftMachine implements Raft {
 	}
 
 	linkUp(peer: NodeId): void {
-		this.#leadership?.forget(peer);
+		this.#leadership?.resetProgress(peer);
 	}
 
 	compact(index: number, data: Uint8Array): Snapshot | undefined {
@@ -212,12 +243,12 @@ class RaftMachine implements Raft {
 	}
 
 	ready(): RaftReady | undefined {
-		if (this.#out) return undefined; // One at a time: `advance` comes first.
-		this.#lead(leadership => leadership.flush());
+		if (this.#inProgress) return undefined; // One at a time: `advance` comes first.
+		this.#withLeadership(leadership => leadership.flush());
 		const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;
 		const entries = this.#log.unstable();
 		const committed = this.#log.unapplied();
-		const reads = this.#asked.committed(this.#log.commit);
+		const reads = this.#reads.committed(this.#log.commit);
 		if (
 			!isStateNew &&
 			!this.#installed &&
@@ -229,7 +260,7 @@ class RaftMachine implements Raft {
 		)
 			return undefined;
 		const ready: RaftReady = {
-			// The commit index alone is not worth a write: the next leader tells it again.
+			// A new commit index alone needs no write: the next leader sends it again.
 			hardState:
 				isStateNew || entries.length > 0 || this.#installed
 					? {term: this.#term, vote: this.#vote, commit: this.#log.commit}
@@ -241,29 +272,34 @@ class RaftMachine implements Raft {
 			packetsBeforePersist: this.#packetsBeforePersist,
 			packets: this.#packets,
 		};
-		if (reads.length > 0) this.#asked.take(this.#log.commit);
+		if (reads.length > 0) this.#reads.take(this.#log.commit);
 		this.#installed = undefined;
 		this.#packets = [];
 		this.#packetsBeforePersist = [];
-		this.#out = {ready, era: this.#era};
+		this.#inProgress = {ready, era: this.#era};
 		return ready;
 	}
 
 	advance(done: RaftReady): void {
-		if (done !== this.#out?.ready)
-			throw new Error('Expected `advance` to be given what `ready` gave last, got something else');
+		if (done !== this.#inProgress?.ready)
+			throw new Error('Expected `advance` to be called with the result of the last `ready`, got another value');
 		const {
 			ready: {hardState, entries, committed},
 			era,
-		} = this.#out;
-		this.#out = undefined;
+		} = this.#inProgress;
+		this.#inProgress = undefined;
 		if (hardState) this.#saved = hardState;
 		this.#log.applied = Math.max(this.#log.applied, committed.at(-1)?.index ?? 0);
-		// What was written may have been replaced while the disk was busy: only what still stands counts.
+		// Entries may have been replaced while the disk was busy: only entries that the log still holds count.
 		const last = entries.at(-1);
-		if (last && era === this.#era && this.#log.stabilized(last)) this.#lead(leadership => leadership.maybeCommit());
+		if (last && era === this.#era && this.#log.stabilized(last))
+			this.#withLeadership(leadership => leadership.maybeCommit());
 		// The own vote counts once it is durable.
-		if (this.#role === 'candidate' && this.#saved.term === this.#term && this.#saved.vote === this.#options.id)
+		if (
+			this.#state.role === 'candidate' &&
+			this.#saved.term === this.#term &&
+			this.#saved.vote === this.#options.id
+		)
 			this.#onVote(this.#options.id, true);
 	}
 
@@ -271,8 +307,8 @@ class RaftMachine implements Raft {
 		if (packet.group !== this.#options.group) return this.#count('other-group');
 		if (packet.term > this.#term + termJumpMax) return this.#count('term-jump');
 		if (packet.term > this.#term && !this.#meetTerm(from, packet)) return;
-		if (packet.term < this.#term && !isAdvice(packet)) {
-			// An old leader, or one that could not reach us while our term grew: tell it, so that it steps down.
+		if (packet.term < this.#term && !isTermIndependent(packet)) {
+			// A leader of an older term: the reply carries this node's term, so that it steps down.
 			if (isFromLeader(packet))
 				this.#send(from, {type: 'append-reply', ok: false, index: 0, hintTerm: 0, rejected: 0});
 			else if (packet.type === 'pre-vote') this.#send(from, {type: 'pre-vote-reply', granted: false});
@@ -285,40 +321,31 @@ class RaftMachine implements Raft {
 			case 'vote':
 				return this.#onVoteRequest(from, packet);
 			case 'pre-vote-reply': {
-				// A yes to an earlier campaign is none to this one.
-				if (this.#role === 'pre-candidate' && (!packet.granted || packet.term === this.#term + 1))
+				// A vote granted to an earlier campaign does not count for this one.
+				if (this.#state.role === 'pre-candidate' && (!packet.granted || packet.term === this.#term + 1))
 					this.#onVote(from, packet.granted);
 				return;
 			}
 
 			case 'vote-reply':
-				return this.#role === 'candidate' ? this.#onVote(from, packet.granted) : undefined;
+				return this.#state.role === 'candidate' ? this.#onVote(from, packet.granted) : undefined;
 
 			case 'append':
 			case 'heartbeat':
 			case 'snapshot':
 				return this.#onLeader(from, packet);
 			case 'append-reply':
-				return this.#lead(leadership => leadership.onAppendReply(from, packet));
+				return this.#withLeadership(leadership => leadership.onAppendReply(from, packet));
 			case 'heartbeat-reply':
-				return this.#lead(leadership => leadership.onHeartbeatReply(from, packet));
+				return this.#withLeadership(leadership => leadership.onHeartbeatReply(from, packet));
 			case 'snapshot-reply':
-				return this.#lead(leadership => leadership.onSnapshotReply(from, packet));
-			case 'timeout-now': {
-				// Only the own leader may give way; a repeated word of it starts no second campaign.
-				if (!this.#isPromotable() || this.#role !== 'follower' || from !== this.#leader) return;
-				// A leader that was removed hands over as it goes.
-				this.#succession.lose(
-					this.#log.configuration.voters.includes(from) ? 'transferred' : 'removed',
-					this.#tick,
-				);
-				return this.#campaign(true);
-			}
-
+				return this.#withLeadership(leadership => leadership.onSnapshotReply(from, packet));
+			case 'timeout-now':
+				return this.#onTimeoutNow(from);
 			case 'propose': {
-				// Not sent on: two nodes that take each other for the leader would pass it to and fro.
+				// Not forwarded: two nodes that each believe the other leads would forward it forever.
 				if (!this.#leadership) return this.#count('misdirected');
-				this.#leadership.propose(Uint8Array.from(packet.data)); // A copy: the frame it came in goes away.
+				this.#leadership.propose(Uint8Array.from(packet.data)); // A copy: the buffer of the frame is reused.
 				return;
 			}
 
@@ -329,7 +356,7 @@ class RaftMachine implements Raft {
 			}
 
 			case 'read-reply': {
-				if (!this.#asked.answered(packet.context, packet.index)) this.#count('odd');
+				if (!this.#reads.answered(packet.context, packet.index)) this.#count('odd');
 				return;
 			}
 
@@ -340,34 +367,35 @@ class RaftMachine implements Raft {
 
 	// Terms and elections (Raft, 5.1, 5.2, 5.4.1; thesis, 9.6).
 
-	/** A higher term came in. False when the packet is to be passed over. */
+	/** Process the higher term of a packet. False when the packet must be ignored. */
 	#meetTerm(from: NodeId, packet: RaftPacket): boolean {
-		if (packet.type === 'pre-vote') return true; // Its sender has not moved to that term, nor do we.
+		// The sender has not moved to that term; this node does not either.
+		if (packet.type === 'pre-vote') return true;
 		if (packet.type === 'pre-vote-reply' && packet.granted) return true;
-		// Who heard a leader within an election timeout is not to be disturbed, unless the leader itself gives way
-		// (thesis, 4.2.3).
+		// A node that heard a leader within an election timeout ignores candidates, unless the leader transfers its
+		// leadership (thesis, 4.2.3).
 		if (packet.type === 'vote' && !packet.isTransfer && this.#hearsLeader()) return false;
-		this.#replaced(packet);
+		this.#loseLeader(packet);
 		this.#becomeFollower(packet.term, isFromLeader(packet) ? from : undefined);
-		this.#crash?.yield(this.#tick); // A campaign of another is on its way, or its end.
+		this.#crash?.yield(this.#tick); // Another node campaigns, or has won.
 		return true;
 	}
 
-	/** Why the leader that this node knew is none any more, by a packet of a later term. */
-	#replaced(packet: RaftPacket): void {
-		let said = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
-		// A candidate of version 1 says no more than this.
-		if (packet.type === 'vote' && packet.isTransfer && !said && this.#leader !== undefined)
-			said = {leader: this.#leader, cause: 'transferred'};
+	/** Record the reason why a packet of a later term ends the leadership that this node knew. */
+	#loseLeader(packet: RaftPacket): void {
+		let reported = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
+		// A candidate of protocol version 1 reports only that this is a transfer.
+		if (packet.type === 'vote' && packet.isTransfer && !reported && this.#leader !== undefined)
+			reported = {leader: this.#leader, cause: 'transferred'};
 		this.#succession.replaced(
-			said,
+			reported,
 			this.#tick,
 			this.#leadership ? undefined : this.#tick - this.#contactTick,
 			this.#options.electionTicks,
 		);
 	}
 
-	/** For packets: whom this node followed before. */
+	/** The leader before this campaign and the reason why it was lost, as a part of packets. */
 	get #former(): {readonly former?: Former} {
 		const {former} = this.#succession;
 		return former ? {former} : {};
@@ -387,26 +415,24 @@ class RaftMachine implements Raft {
 	}
 
 	#preCampaign(): void {
-		this.#role = 'pre-candidate';
+		this.#state = {role: 'pre-candidate', votes: new Map()};
 		this.#resetTimeout();
-		this.#votes.clear();
 		this.#askForVotes({
 			type: 'pre-vote',
 			term: this.#term + 1,
 			lastIndex: this.#log.lastIndex,
 			lastTerm: this.#log.last.term,
 		});
-		this.#onVote(this.#options.id, true); // Promises nothing, so it need not be durable.
+		this.#onVote(this.#options.id, true); // A pre-vote is no promise, so it need not be durable.
 	}
 
 	#campaign(isTransfer: boolean): void {
-		this.#role = 'candidate';
+		this.#state = {role: 'candidate', votes: new Map()};
 		this.#succession.lose('newer-term', this.#tick);
 		this.#crash?.yield(this.#tick);
 		this.#term += 1;
 		this.#vote = this.#options.id; // Counted in advance(), once it is durable.
 		this.#resetTimeout();
-		this.#votes.clear();
 		this.#askForVotes({
 			type: 'vote',
 			isTransfer,
@@ -428,15 +454,15 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	§5.2, §5.4.1: one vote a term, and only for a log that holds every committed entry. Asked for by anyone: this node's
-	configuration may be old.
+	Raft, 5.2 and 5.4.1: one vote per term, and only for a log that holds every committed entry. The candidate need not
+	be a voter that this node knows: the configuration of this node may be old.
 	*/
 	#onVoteRequest(from: NodeId, {lastIndex, lastTerm}: PacketOf<'vote'>): void {
 		const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);
 		const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});
 		if (granted) {
 			this.#vote = from; // Leaves in ready().hardState, so it is durable before the reply is sent.
-			this.#role = 'follower';
+			this.#state = {role: 'follower'};
 			this.#elapsed = 0;
 			this.#crash?.yield(this.#tick);
 		}
@@ -444,17 +470,27 @@ class RaftMachine implements Raft {
 		this.#send(from, {type: 'vote-reply', granted});
 	}
 
-	/** A voter's word in the campaign that runs; its first word counts. */
+	/** Count the reply of a voter to this campaign; only its first reply counts. */
 	#onVote(from: NodeId, granted: boolean): void {
+		if (!('votes' in this.#state)) return;
+		const {role, votes} = this.#state;
 		const {voters} = this.#log.configuration;
-		if (!voters.includes(from) || this.#votes.has(from)) return;
-		this.#votes.set(from, granted);
-		const words = [...this.#votes.values()];
-		const yes = words.filter(Boolean).length;
-		if (yes >= majority(voters.length)) {
-			if (this.#role === 'pre-candidate') this.#campaign(false);
+		if (!voters.includes(from) || votes.has(from)) return;
+		votes.set(from, granted);
+		const grants = [...votes.values()].filter(Boolean).length;
+		if (grants >= majority(voters.length)) {
+			if (role === 'pre-candidate') this.#campaign(false);
 			else this.#becomeLeader();
-		} else if (words.length - yes >= majority(voters.length)) this.#becomeFollower(this.#term, undefined);
+		} else if (votes.size - grants >= majority(voters.length)) this.#becomeFollower(this.#term, undefined);
+	}
+
+	/** Leadership transfer (thesis, 3.10): the leader asks this node to campaign at once. */
+	#onTimeoutNow(from: NodeId): void {
+		// Only from the leader of this node; a repeated packet starts no second campaign.
+		if (!this.#isPromotable() || this.#state.role !== 'follower' || from !== this.#leader) return;
+		const {voters} = this.#log.configuration;
+		this.#succession.lose(voters.includes(from) ? 'transferred' : 'removed', this.#tick);
+		this.#campaign(true);
 	}
 
 	#becomeFollower(term: number, leader: NodeId | undefined): void {
@@ -463,11 +499,9 @@ class RaftMachine implements Raft {
 			this.#vote = undefined;
 		}
 
-		this.#role = 'follower';
-		this.#leadership = undefined;
+		this.#state = {role: 'follower'};
 		if (leader === undefined) this.#succession.lose('newer-term', this.#tick);
 		else this.#follow(leader);
-		this.#votes.clear();
 		this.#resetTimeout();
 	}
 
@@ -477,10 +511,8 @@ class RaftMachine implements Raft {
 	}
 
 	#becomeLeader(): void {
-		this.#role = 'follower';
-		this.#votes.clear();
 		this.#follow(this.#options.id);
-		this.#leadership = new Leader({
+		const leadership = new Leader({
 			id: this.#options.id,
 			term: this.#term,
 			log: this.#log,
@@ -491,29 +523,31 @@ class RaftMachine implements Raft {
 			tick: () => this.#tick,
 			snapshot: () => this.#snapshot,
 			send: (to, packet) => this.#send(to, packet),
-			sendNow: (to, packet) => void this.#packetsBeforePersist.push({to, packet: this.#sealed(packet)}),
-			readDone: (context, index) => this.#asked.proved(context, index),
+			sendNow: (to, packet) => void this.#packetsBeforePersist.push({to, packet: this.#withHeader(packet)}),
+			readProved: (context, index) => this.#reads.proved(context, index),
 			count: name => this.#count(name),
 		});
+		this.#state = {role: 'leader', leadership};
 	}
 
-	/** Let the leader that this node is work; it may find that it is none any more. */
-	#lead(work: (leadership: Leader) => void): void {
-		if (!this.#leadership) return;
-		work(this.#leadership);
-		const {isOver, contactTicks} = this.#leadership;
-		if (!isOver) return;
+	/** Run `work` if this node leads. The leader may step down during it. */
+	#withLeadership(work: (leadership: Leader) => void): void {
+		const leadership = this.#leadership;
+		if (!leadership) return;
+		work(leadership);
+		const {isSteppingDown, contactTicks} = leadership;
+		if (!isSteppingDown) return;
 		const isRemoved = !this.#isVoter() && contactTicks < this.#options.electionTicks;
 		this.#succession.lose(isRemoved ? 'removed' : 'quorum-lost', this.#tick, isRemoved ? undefined : contactTicks);
 		this.#becomeFollower(this.#term, undefined);
 	}
 
-	// The follower's work (Raft, 5.3, 7).
+	// Followers: append entries, install snapshot (Raft, 5.3, 7).
 
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
-		// Two leaders of one term: somebody lies.
+		// Two leaders in one term: one of the senders is faulty.
 		if (this.#leadership || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd');
-		if (this.#leader !== from || this.#role !== 'follower') {
+		if (this.#leader !== from || this.#state.role !== 'follower') {
 			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
 			this.#becomeFollower(this.#term, from);
 		}
@@ -522,7 +556,7 @@ class RaftMachine implements Raft {
 		this.#contactTick = this.#tick;
 		switch (packet.type) {
 			case 'append':
-				return this.#send(from, takeAppend(this.#log, packet));
+				return this.#send(from, handleAppend(this.#log, packet));
 			case 'snapshot':
 				return this.#onSnapshot(from, packet);
 			case 'heartbeat': {
@@ -538,9 +572,9 @@ class RaftMachine implements Raft {
 
 	#onSnapshot(from: NodeId, packet: PacketOf<'snapshot'>): void {
 		const {index, snapshotTerm} = packet;
-		const mark: LogPosition = {index, term: snapshotTerm};
-		// All of it is here: no need to start over.
-		if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index);
+		const position: LogPosition = {index, term: snapshotTerm};
+		// The log already holds every entry that the snapshot covers.
+		if (index > this.#log.commit && this.#log.matches(position)) this.#log.commitTo(index);
 		if (index <= this.#log.commit) {
 			this.#assembly.clear();
 			return this.#send(from, matches(this.#log.commit));
@@ -554,7 +588,7 @@ class RaftMachine implements Raft {
 				offset: packet.offset,
 				received: this.#assembly.received(from, packet),
 			});
-		this.#log.reset(mark, whole.configuration);
+		this.#log.reset(position, whole.configuration);
 		this.#era++;
 		this.#snapshot = whole;
 		this.#installed = whole;
@@ -566,9 +600,9 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	A voter may, and one whose removal is not known to be committed: it may be the only one that has the entry, and the
-	others could not go on without it. Its own vote does not count then (thesis, 4.2.2 and figure 4.6).
-
+	Whether this node may campaign: it is a voter, or its removal is not known to be committed. In the second case it
+	may be the only node that has the removal entry, and the others need it as leader; its own vote does not count then
+	(thesis, 4.2.2 and figure 4.6).
 	*/
 	#isPromotable(): boolean {
 		return this.#isVoter() || this.#log.configurationAt(this.#log.commit).voters.includes(this.#options.id);
@@ -580,10 +614,10 @@ class RaftMachine implements Raft {
 	}
 
 	#send(to: NodeId, packet: Unsent): void {
-		this.#packets.push({to, packet: this.#sealed(packet)});
+		this.#packets.push({to, packet: this.#withHeader(packet)});
 	}
 
-	#sealed(packet: Unsent): RaftPacket {
+	#withHeader(packet: Unsent): RaftPacket {
 		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket; // oxlint-disable-line typescript/no-unnecessary-type-assertion -- the union of what is unsent loses its tag in a spread
 	}
 

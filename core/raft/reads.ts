@@ -1,19 +1,19 @@
 /**
-Reads that are linearizable without a log entry (Raft, 8; thesis, 6.4): the leader notes its commit index, proves by a
-round of heartbeats that began afterwards that it is still the leader, and then the index may be served. The rounds are
-the leader's own count, so an old or repeated reply proves nothing.
+Linearizable reads without a log entry, "ReadIndex" (Raft, 8; thesis, 6.4). The leader records its commit index, and
+starts a round of heartbeats. Once a majority has answered that round or a later one, this node was still the leader,
+and the index may be served. The leader counts the rounds, so an old or repeated reply proves nothing.
 */
 import type {NodeId} from '../message.ts';
 
-type Asked = {readonly context: string; readonly from: NodeId};
-type Read = Asked & {readonly round: number; readonly index: number};
+type ReadRequest = {readonly context: string; readonly from: NodeId};
+type Read = ReadRequest & {readonly round: number; readonly index: number};
 
 export const readsMax = 1024;
 
 export class Reads {
 	#waiting: Read[] = [];
-	/** Came before this term's first entry was committed: the leader does not know its own commit index yet. */
-	#early: Asked[] = [];
+	/** Requests from before this term's first entry was committed: the leader does not know its commit index yet. */
+	#early: ReadRequest[] = [];
 
 	get isWaiting(): boolean {
 		return this.#waiting.length > 0;
@@ -23,25 +23,25 @@ export class Reads {
 		return this.#waiting.length + this.#early.length >= readsMax;
 	}
 
-	/** The newest round that a read waits for; 0 for none. */
+	/** The last round that a read waits for; 0 without reads. */
 	get lastRound(): number {
 		return this.#waiting.at(-1)?.round ?? 0;
 	}
 
-	hold(read: Asked): void {
+	hold(read: ReadRequest): void {
 		this.#early.push(read);
 	}
 
-	/** The term's first entry is committed: what was held may begin. */
-	takeHeld(): readonly Asked[] {
+	/** The term's first entry is committed: return the reads that were held. */
+	takeHeld(): readonly ReadRequest[] {
 		return this.#early.splice(0);
 	}
 
-	begin({context, from}: Asked, round: number, index: number): void {
+	begin({context, from}: ReadRequest, round: number, index: number): void {
 		this.#waiting.push({context, from, round, index});
 	}
 
-	/** A quorum has answered this round: everything that began by then is proved. */
+	/** A quorum has answered this round: return the reads that it proves. */
 	proved(round: number): readonly Read[] {
 		const end = this.#waiting.findIndex(read => read.round > round);
 		return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
@@ -49,31 +49,31 @@ export class Reads {
 }
 
 /**
-The asker's side: reads that were sent to the leader, and those that came back proved and wait until their index is
+The requesting node's side: reads that were sent to the leader, and proved reads that wait until their index is
 committed here.
 */
-export class AskedReads {
-	readonly #asked = new Set<string>();
+export class RequestedReads {
+	readonly #requested = new Set<string>();
 	#proved: Array<{readonly context: string; readonly index: number}> = [];
 	readonly #onBound: () => void;
 
-	/** @param onBound the oldest was given up: whoever asked has done so too. */
+	/** @param onBound the oldest read was dropped; its caller has timed out by then */
 	constructor(onBound: () => void) {
 		this.#onBound = onBound;
 	}
 
 	ask(context: string): void {
-		if (this.#asked.size >= readsMax) {
+		if (this.#requested.size >= readsMax) {
 			this.#onBound();
-			this.#asked.delete(this.#asked.values().next().value!);
+			this.#requested.delete(this.#requested.values().next().value!);
 		}
 
-		this.#asked.add(context);
+		this.#requested.add(context);
 	}
 
-	/** The leader's answer. False when nobody asked. */
+	/** Handle the leader's answer. False when this node did not ask. */
 	answered(context: string, index: number): boolean {
-		if (!this.#asked.delete(context)) return false;
+		if (!this.#requested.delete(context)) return false;
 		this.proved(context, index);
 		return true;
 	}
@@ -87,7 +87,7 @@ export class AskedReads {
 		this.#proved.push({context, index});
 	}
 
-	/** Those whose index is committed. They stay until `take`. */
+	/** Reads whose index is committed. They stay until `take`. */
 	committed(commit: number): ReadonlyArray<{readonly context: string; readonly index: number}> {
 		return this.#proved.filter(({index}) => index <= commit);
 	}

@@ -1,14 +1,14 @@
 /**
-What Raft keeps on disk, as records of an append-only log: the hard state, entries, and the mark of a snapshot that is
-stored apart. An entry replaces the one with its index and all after it, so the log is never rewritten. Behind a
-snapshot that was taken here the log goes on; one that was installed from a leader replaces it all, since what was
-before may be another leader's.
+The records of Raft in an append-only log on disk: the hard state, entries, and the mark of a snapshot, which is a file
+of its own. An entry replaces the entry with its index and all later ones, so the log is never rewritten. After a
+snapshot of the own state the log continues. A snapshot that was installed from a leader replaces the whole log, because
+its entries may be another leader's.
 
 ```
 state 1 | u48 term | u48 commit | 8 B vote, zeros for none
 entry 2 | u8 kind | u48 term | u48 index | data
-mark  3 | u48 index | u48 term     of a snapshot of the own state: the log goes on
-reset 4 | u48 index | u48 term     of a snapshot from the leader: the log starts anew behind it
+mark  3 | u48 index | u48 term     a snapshot of the own state: the log continues
+reset 4 | u48 index | u48 term     a snapshot from the leader: the log restarts after it
 ```
 */
 import {isNodeId, type NodeId} from '../message.ts';
@@ -95,12 +95,12 @@ export function decodeRecord(record: Uint8Array): RaftRecord | undefined {
 	}
 }
 
-/** Puts the records together, oldest first, into what a node starts from. */
+/** Rebuilds the state that a node starts from, out of its records, oldest first. */
 export class Recovery {
 	state: HardState = {term: 0, vote: undefined as NodeId | undefined, commit: 0};
 	mark: LogPosition = {index: 0, term: 0};
 	entries: Entry[] = [];
-	/** What is wrong with the records; a node does not start on such a log. */
+	/** The first problem of the records; a node does not start on such a log. */
 	problem: string | undefined;
 
 	add(record: RaftRecord | undefined): void {
@@ -135,8 +135,8 @@ export class Recovery {
 		}
 	}
 
-	/** Entries behind the snapshot at `mark`; a gap is a problem that is named. */
-	behind(mark: LogPosition): Entry[] {
+	/** Entries after the snapshot at `mark`. A gap sets `problem`. */
+	entriesAfter(mark: LogPosition): Entry[] {
 		const entries = this.entries.filter(({index}) => index > mark.index);
 		if (entries.length > 0 && entries[0]!.index !== mark.index + 1)
 			this.problem ??= gap(mark.index + 1, entries[0]!.index - 1);

@@ -1,7 +1,6 @@
 /**
-Snapshots on their way (Raft, 7): cut into chunks for a follower that is too far behind, and put together again there. A
-chunk counts only when it goes on exactly where the last one ended; whatever is lost is sent again from where the
-receiver stands.
+Transfer of snapshots (Raft, 7): the leader sends chunks, and the follower assembles them. A chunk counts only when it
+starts exactly where the last one ended. After a loss the leader continues at the offset that the follower reports.
 */
 import type {NodeId} from '../message.ts';
 import type {Configuration} from './configuration.ts';
@@ -28,19 +27,19 @@ export function chunkOf({index, term, configuration, data}: Snapshot, offset: nu
 }
 
 export class Assembly {
-	/** Sender, its term and what it sends: another leader's bytes of the same index need not be the same bytes. */
+	/** Sender, term and snapshot: two leaders' snapshots of the same index need not have the same bytes. */
 	#key = '';
 	#chunks: Uint8Array[] = [];
 	#received = 0;
 
-	/** Bytes that are here of what this packet is a part of. */
+	/** Bytes of the snapshot of this packet that this node has. */
 	received(from: NodeId, packet: PacketOf<'snapshot'>): number {
 		return this.#key === keyOf(from, packet) ? this.#received : 0;
 	}
 
 	/**
-	Take in a chunk; the whole snapshot when it was the last one that was missing. Memory grows with what has come, not
-	with what is announced.
+	Add a chunk. Returns the whole snapshot after the last chunk. Memory grows with the bytes that arrived, not with the
+	announced size.
 	*/
 	take(from: NodeId, packet: PacketOf<'snapshot'>): Snapshot | undefined {
 		const {index, snapshotTerm, configuration, offset, size, data} = packet;

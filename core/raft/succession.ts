@@ -1,23 +1,22 @@
 /**
-Who leads, as this node sees it, and why it is another leader than before. The first explanation counts, since it is
-what happened; only `newer-term`, which explains nothing, gives way to the word of a new leader. Times are ticks of this
-node.
+The leader that this node follows, and the cause of the last change. The first cause that a node records counts, because
+it is closest to the event. Only the cause `newer-term`, which explains nothing, is replaced by the cause that a new
+leader reports. Times are ticks of this node.
 */
 import type {LeaderCause} from '../events.ts';
 import type {NodeId} from '../message.ts';
 
 export type LeaderChange = {
 	readonly cause: LeaderCause;
-	/** The last leader before the current one, or before there was none. */
+	/** The last leader before the current one, or before the time without a leader. */
 	readonly previous: NodeId | undefined;
 	/**
-	How long this node had heard nothing from `previous` when it gave it up; from a majority, if it led itself.
-	Undefined when it cannot know: it has just started, it led without noticing that it was replaced, or others say that
+	Ticks without a packet from `previous` when this node gave it up; without a majority, if this node led. `undefined`
+	when this node cannot know: it has just started, it led until another leader replaced it, or other nodes report that
 	the leader was silent.
-
 	*/
 	readonly silentTicks: number | undefined;
-	/** From the last sign of `previous` to the first of the current leader; to now if there is none. */
+	/** From the last packet of `previous` to the first packet of the current leader, or to now without a leader. */
 	readonly withoutLeaderTicks: number;
 };
 
@@ -31,7 +30,7 @@ export const leaderCauses: readonly LeaderCause[] = [
 	'started',
 ];
 
-/** What a candidate, and the leader that it becomes, tell others: whom they followed before, and why no more. */
+/** A candidate, and the leader that it becomes, report their former leader and the cause of its loss. */
 export type Former = {readonly leader: NodeId; readonly cause: LeaderCause};
 
 export class Succession {
@@ -42,7 +41,7 @@ export class Succession {
 	#lostTick = 0;
 	#foundTick = 0;
 
-	/** The leader is given up. Without one this adds at most an explanation. */
+	/** Give up the leader. Without a leader this does nothing. */
 	lose(cause: LeaderCause, tick: number, silentTicks?: number): void {
 		if (this.leader === undefined) return;
 		this.#previous = this.leader;
@@ -52,6 +51,7 @@ export class Succession {
 		this.#lostTick = tick - (silentTicks ?? 0);
 	}
 
+	/** Follow a leader. */
 	find(leader: NodeId, tick: number): void {
 		if (this.leader === leader) return;
 		this.lose('newer-term', tick);
@@ -59,26 +59,25 @@ export class Succession {
 		this.#foundTick = tick;
 	}
 
-	/** For others; nothing when it would not help them. */
+	/** The former leader and its cause for other nodes; `undefined` when it would explain nothing. */
 	get former(): Former | undefined {
 		return this.#previous === undefined || this.#cause === 'started' || this.#cause === 'newer-term'
 			? undefined
 			: {leader: this.#previous, cause: this.#cause};
 	}
 
-	/** The new leader says why it leads; what this node saw itself counts for more. */
+	/** Take the cause that the new leader reports, unless this node saw a cause itself. */
 	explain({leader, cause}: Former): void {
 		if (this.leader === undefined && this.#cause === 'newer-term' && this.#previous === leader) this.#cause = cause;
 	}
 
 	/**
-	A candidate or a new leader of a later term makes this node give up its leader: what explains that best, its word or
-	the silence here. Its word counts if it is about the same leader. `silentTicks`: undefined at the leader that is
-	replaced.
-
+	Give up the leader because of a candidate or a leader of a later term. The cause is the one that this node reports,
+	if it is about the same leader, or the silence that this node observed.
+	@param silentTicks `undefined` at the leader that is replaced
 	*/
-	replaced(said: Former | undefined, tick: number, silentTicks: number | undefined, electionTicks: number): void {
-		const cause = said?.leader === this.leader ? said?.cause : undefined;
+	replaced(reported: Former | undefined, tick: number, silentTicks: number | undefined, electionTicks: number): void {
+		const cause = reported?.leader === this.leader ? reported?.cause : undefined;
 		const isSilent = silentTicks !== undefined && silentTicks >= electionTicks;
 		if (cause !== undefined && cause !== 'silent')
 			this.lose(cause, tick, cause === 'transferred' || cause === 'removed' ? undefined : silentTicks);

@@ -1,5 +1,5 @@
 /**
-What goes in and out of Raft: the state that is kept on disk, the work that is handed out, what a node can be asked.
+The interface of Raft: the state on disk, the work that `ready()` returns, the status, and the calls.
 */
 import type {Machine, Outbound, Random} from '../machine.ts';
 import type {NodeId} from '../message.ts';
@@ -17,18 +17,18 @@ export type Recovered = {
 	readonly entries: readonly Entry[];
 };
 export type RaftReady = {
-	/** Durable before `packets` leave, as are `snapshot` and `entries`. */
+	/** `hardState`, `snapshot` and `entries` must be durable before `packets` are sent. */
 	readonly hardState: HardState | undefined;
-	/** One that was installed: to be restored before `committed` is applied. The log on disk starts anew behind it. */
+	/** A snapshot that was installed: restore it before applying `committed`. The log on disk restarts after it. */
 	readonly snapshot: Snapshot | undefined;
-	/** An entry whose index exists replaces it and all after it. */
+	/** An entry with an existing index replaces that entry and all entries after it. */
 	readonly entries: readonly Entry[];
-	/** A leader's appends and heartbeats: may leave while the disk writes (thesis, 10.2.1). */
+	/** A leader's appends and heartbeats, which may leave while the disk writes (thesis, 10.2.1). */
 	readonly packetsBeforePersist: ReadonlyArray<Outbound<RaftPacket>>;
 	readonly packets: ReadonlyArray<Outbound<RaftPacket>>;
-	/** To be applied in this order. */
+	/** Apply these in order. */
 	readonly committed: readonly Entry[];
-	/** Each may be served once `committed` is applied: `index` is, then. */
+	/** Reads that may be served once `committed` is applied: the state machine is then at least at `index`. */
 	readonly reads: ReadonlyArray<{readonly context: string; readonly index: number}>;
 };
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader' | 'learner';
@@ -37,14 +37,14 @@ export type RaftStatus = {
 	readonly term: number;
 	readonly leader: NodeId | undefined;
 	readonly vote: NodeId | undefined;
-	/** Granted to this node in the campaign that runs. */
+	/** Nodes that granted their vote in the current campaign. */
 	readonly votes: readonly NodeId[];
 	readonly commit: number;
 	readonly applied: number;
 	readonly lastIndex: number;
 	readonly snapshotIndex: number;
 	readonly configuration: Configuration;
-	/** Ticks since this follower heard its leader, or this leader a majority. */
+	/** Ticks since this follower heard its leader, or since this leader heard a majority. */
 	readonly contactTicks: number;
 	/** Leader only. */
 	readonly progress: ReadonlyArray<{
@@ -54,14 +54,14 @@ export type RaftStatus = {
 		readonly state: Progress['state'];
 		readonly recentlyActive: boolean;
 	}>;
-	/** Leader only: what its uncommitted entries weigh. */
+	/** Leader only: size of the uncommitted entries. */
 	readonly uncommittedBytes: number;
-	/** Bounds that were hit and packets that made no sense, by name. */
+	/** Number of hits of each bound, and of packets that were invalid in their context, by name. */
 	readonly bounds: Readonly<Record<string, number>>;
 };
 export type RaftOptions = {
 	readonly id: NodeId;
-	/** Packets of other groups are passed over. */
+	/** Packets of other groups are ignored. */
 	readonly group: number;
 	readonly electionTicks: number;
 	readonly heartbeatTicks: number;
@@ -70,40 +70,44 @@ export type RaftOptions = {
 	readonly limits?: Partial<RaftLimits>;
 };
 export type Raft = Machine<RaftPacket, RaftReady> & {
-	/** Followers forward to the leader they know. An accepted proposal may still be lost: what counts is its commit. */
+	/** A follower forwards the command to its leader. An accepted proposal may still be lost until it is committed. */
 	propose(data: Uint8Array): 'accepted' | 'forwarded' | 'no-leader' | 'over-limit';
-	/** Change the members by one step; leader only. `context` travels behind the configuration. */
+	/** Change the configuration by one node; leader only. `context` is stored after the configuration in its entry. */
 	proposeChange(change: Change, context: Uint8Array): 'accepted' | 'not-leader' | 'busy' | 'invalid';
-	/** Ask for an index that is current now; it comes back in `ready().reads`. */
+	/** Request a commit index that is current now (Raft, 8); the answer is in `ready().reads`. */
 	readIndex(context: string): 'accepted' | 'no-leader';
-	/** Make a voter the leader as soon as it is caught up (thesis, 3.10). True when this began; leader only. */
+	/**
+	Transfer leadership to a voter once it has caught up (thesis, 3.10). True when the transfer began; leader only.
+	*/
 	transferLeadership(to: NodeId): boolean;
 	/**
-	The process of the leader is gone: its link closed and its machine refuses connections. A follower forgets it, votes
-	for others and campaigns soon, in its turn among the voters, with a pre-vote as always. Ignored when another node
-	leads by now; a packet of the leader takes it back.
-
+	Report evidence that the process of the leader is gone: its link closed and its machine refuses connections. A
+	follower gives up the leader, grants votes to others and campaigns in its turn among the voters, always with a
+	pre-vote. Ignored when another node leads; a packet of the leader revokes the report.
 	*/
 	leaderDown(leader: NodeId): void;
 	/**
-	A link with the peer is new, and so may its process be: one with an older log, from a copied data folder. A leader
-	finds out anew how far that matches.
+	Report a new link with the peer. Its process may be new too, with an older log from a copied data folder, so a
+	leader probes again how far that log matches.
 	*/
 	linkUp(peer: NodeId): void;
-	/** `done` is durable and applied. */
+	/** Confirm that `done`, the result of the last `ready`, is durable and applied. */
 	advance(done: RaftReady): void;
-	/** The state machine's bytes at an applied index: the log up to there may go. Returns the snapshot to be stored. */
+	/**
+	Replace the log up to `index`, which is applied, by a snapshot.
+	@param data the state machine at `index`
+	@returns the snapshot to be stored
+	*/
 	compact(index: number, data: Uint8Array): Snapshot | undefined;
-	/** Stand for election now, without asking first. */
+	/** Campaign now, without a pre-vote. */
 	campaign(): void;
-	/** This process stalled, so its silence proves nothing: wait a whole election timeout before standing. */
-	resetElection(): void;
+	/** A copy of the whole state, for display. Code that runs often reads the properties below, which cost nothing. */
 	status(): RaftStatus;
-	/** These cost less than the whole status. */
 	readonly leader: NodeId | undefined;
 	readonly term: number;
 	readonly role: Role;
+	readonly commit: number;
 	readonly configuration: Configuration;
-	/** Why the leader is another one than before, as this node saw it. */
+	/** Why the leader changed last, as this node saw it. */
 	readonly leaderChange: LeaderChange;
 };

@@ -96,7 +96,7 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 	expect([refused.code, refused.stderr]).toEqual([
 		1,
 		expect.stringMatching(
-			/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update; what is not named \(--retain-bytes\) goes back/,
+			/exists and keeps 2 s, 1\.0 MiB: to keep 1 h instead, use --update; settings that are not named \(--retain-bytes\) return/,
 		),
 	]);
 	for (const node of cluster.nodes)

@@ -146,7 +146,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		expect([early.code, early.stderr]).toEqual([
 			1,
 			expect.stringMatching(
-				/once all members run a version that knows it \(protocol 3\); this cluster uses protocol 1\. `peers` shows the version of each/,
+				/once all members run a version that supports it \(protocol 3\); this cluster uses protocol 1\. `peers` shows the version of each/,
 			),
 		]);
 		await transferTo(second);

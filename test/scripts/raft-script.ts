@@ -1,15 +1,27 @@
 /**
-Raft as a transcript: commands in, what happened out. Everything settles after each command (packets arrive in the order
-in which they were sent, writes reach the disk at once) unless a link is held or a disk stalls. Entries are written
-term/index.
+Raft as a transcript: commands in, events out. After each command the cluster settles: packets arrive in the order in
+which they were sent, and writes reach the disk at once, unless a link is held or a disk stalls. `2/5` is the entry of
+term 2 at index 5.
 
-cluster n1 n2 n3 learners n4      nodes that know one another, with empty logs empty n5                          a node
-that knows nobody node n1 log 1 1 4 commit 2 term 5 vote n2   start it again with these entries, by their terms tick n1
-10 | campaign n1 | down n2 n1 (to n2, n1 is gone) | why n2 | propose n1 text | change n1 remove n2 | read n1 r1 |
-transfer n1 n2 | compact n1 5 [bytes] hold n1>n2 | release n1>n2 | again n1>n2    keep packets back; let them go;
-deliver the last one once more cut n1>n2 | isolate n1 | heal stall n1 | sync n1 | crash n1 | restart n1  the disk takes
-its time; a crash loses what it has not taken packet n2>n1 {"type": "vote-reply", …}      as if n2 had sent it status n1
-| disk n1 | beats on quietly …                         any of these, unsaid
+```
+cluster n1 n2 n3 learners n4                a cluster with these voters and learners, and empty logs
+empty n5                                    a node without a configuration
+node n1 log 1 1 4 commit 2 term 5 vote n2   restart n1 with entries of these terms, and this hard state
+tick n1 10                                  ten ticks of n1; `tick all` for all nodes
+campaign n1                                 campaign without a pre-vote
+down n2 n1                                  n2 has evidence that the process of n1 is gone
+why n2                                      the cause of the last change of leader, at n2
+propose n1 text | change n1 remove n2 | read n1 r1 | transfer n1 n2 | compact n1 5 [bytes]
+hold n1>n2 | release n1>n2                  keep packets back; deliver them
+again n1>n2                                 deliver the last packet once more
+cut n1>n2 | isolate n1 | heal               lose packets
+stall n1 | sync n1                          the disk stops writing; writes
+crash n1 | restart n1                       a crash loses what is not on disk
+packet n2>n1 {"type": "vote-reply", …}      deliver this packet to n1 as one of n2
+status n1 | disk n1                         print the state; print the disk
+beats on                                    print heartbeats too
+quietly …                                   any command, without its events
+```
 */
 import {decode, encode} from '../../core/codec.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -40,7 +52,7 @@ export class RaftScript {
 	#lines: string[] = [];
 	#showsBeats = false;
 
-	/** Carry out one line; what happened, a line each. */
+	/** Run one command. Returns its events, one per line. */
 	run(line: string): string[] {
 		if (line.startsWith('quietly ')) {
 			this.run(line.slice(8));
@@ -317,8 +329,8 @@ export class RaftScript {
 	#role({raft}: Node): string {
 		const {role, term, leader} = raft!.status();
 		return role === 'leader'
-			? `leads in term ${term}`
-			: `is ${role} in term ${term}${leader ? ` under ${nameOf(leader)}` : ''}`;
+			? `is leader in term ${term}`
+			: `is ${role} in term ${term}${leader ? `, leader ${nameOf(leader)}` : ''}`;
 	}
 
 	#status(node: Node): void {
@@ -347,7 +359,7 @@ export class RaftScript {
 			leader,
 			leaderChange: {cause, previous, silentTicks, withoutLeaderTicks},
 		} = this.#raft(name)!;
-		const former = previous === undefined ? 'nobody before' : `after ${nameOf(previous)}`;
+		const former = previous === undefined ? 'without a former leader' : `after ${nameOf(previous)}`;
 		this.#lines.push(
 			`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ${withoutLeaderTicks} ticks without a leader`,
 		);
@@ -372,43 +384,43 @@ function say(packet: RaftPacket): string {
 	const {type, term} = packet;
 	switch (type) {
 		case 'pre-vote':
-			return `would you vote for me in term ${term}? last ${packet.lastTerm}/${packet.lastIndex}`;
+			return `pre-vote request for term ${term}, last ${packet.lastTerm}/${packet.lastIndex}`;
 		case 'vote':
-			return `vote for me in term ${term}, last ${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', as your leader wishes' : ''}`;
+			return `vote request for term ${term}, last ${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', transfer' : ''}`;
 		case 'pre-vote-reply':
-			return packet.granted ? `I would, in term ${term}` : `I would not, I am in term ${term}`;
+			return packet.granted ? `grants pre-vote for term ${term}` : `rejects pre-vote, term ${term}`;
 		case 'vote-reply':
-			return packet.granted ? `my vote in term ${term}` : `no vote in term ${term}`;
+			return packet.granted ? `grants vote in term ${term}` : `rejects vote in term ${term}`;
 		case 'append':
-			return `append behind ${packet.prevTerm}/${packet.prevIndex}: ${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`;
+			return `append after ${packet.prevTerm}/${packet.prevIndex}: ${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`;
 		case 'append-reply':
 			return packet.ok
 				? `matches up to ${packet.index}`
 				: packet.rejected === 0
-					? `I am in term ${term}`
-					: `nothing that matches ${packet.rejected}, try ${packet.hintTerm}/${packet.index}`;
+					? `rejects older term, term ${term}`
+					: `rejects append after index ${packet.rejected}, try ${packet.hintTerm}/${packet.index}`;
 		case 'heartbeat':
 			return `heartbeat, round ${packet.round}, commit ${packet.commit}`;
 		case 'heartbeat-reply':
-			return `heard round ${packet.round}`;
+			return `heartbeat reply, round ${packet.round}`;
 		case 'snapshot':
 			return `snapshot ${packet.snapshotTerm}/${packet.index}, bytes from ${packet.offset}: ${packet.data.length} of ${packet.size}`;
 		case 'snapshot-reply':
-			return `have ${packet.received} bytes of snapshot ${packet.index}`;
+			return `has ${packet.received} bytes of snapshot ${packet.index}`;
 		case 'timeout-now':
-			return 'stand for election now';
+			return 'timeout now';
 		case 'propose':
 			return `propose ${text(packet.data)}`;
 		case 'read':
 			return `read ${packet.context}`;
 		case 'read-reply':
-			return `${packet.context} may be read at ${packet.index}`;
+			return `read ${packet.context} at index ${packet.index}`;
 		default:
 			return packet satisfies never;
 	}
 }
 
-/** Names stand for ids, text for bytes. */
+/** Ids are written as names, bytes as text. */
 function revive(key: string, value: unknown): unknown {
 	if (key === 'data') return Buffer.from(String(value));
 	return typeof value === 'string' && /^n\d$/.test(value) ? idOf(value) : value;

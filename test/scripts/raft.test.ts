@@ -1,6 +1,6 @@
 /**
-The cases of Raft that one can name, as transcripts. A file is a comment (what, and the section of the paper), then
-commands, `----` and what came of them, block by block. `UPDATE=1` writes down what comes of them now: read the
+Named cases of Raft as transcripts. A file starts with a comment (the case, and the section of the paper: § of Raft, or
+the thesis). Blocks of commands, `----` and their events follow. `UPDATE=1` records the events of this version: read the
 difference before you keep it.
 */
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
@@ -21,7 +21,7 @@ for (const name of readdirSync(folder)
 	});
 }
 
-/** The same file with what came of its commands. */
+/** The same file with the events of its commands. */
 function replay(recorded: string): string {
 	const script = new RaftScript();
 	const blocks = recorded

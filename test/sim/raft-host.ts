@@ -89,7 +89,7 @@ export class RaftHost implements Host, Watched {
 		const snapshot = blobs.get(recovery.mark.index);
 		if (recovery.mark.index > 0 && !snapshot)
 			throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
-		const entries = recovery.behind(recovery.mark);
+		const entries = recovery.entriesAfter(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
 		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the
 		// term.

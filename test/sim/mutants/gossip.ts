@@ -266,10 +266,10 @@ export const gossipMutants: readonly Mutant[] = [
 		name: 'who-leads-is-a-stranger',
 		pitfall: 'a node that was away refuses a leader that it does not know, and asks nobody who leads',
 		edits: [
-			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.acceptCaller(peer, address);",
+				find: "if (this.phase === 'running') this.#parts.peerDirectory.acceptCaller(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -280,7 +280,7 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/node/node.ts',
-				find: "if (this.phase === 'running') this.#peerDirectory.acceptCaller(peer, address);",
+				find: "if (this.phase === 'running') this.#parts.peerDirectory.acceptCaller(peer, address);",
 				replace: 'void [this, peer, address];',
 			},
 		],
@@ -294,7 +294,7 @@ export const gossipMutants: readonly Mutant[] = [
 				find: 'if (topics.address(self) !== undefined && leading !== undefined && topics.address(leading) !== undefined) this.#reported = [];',
 				replace: 'if (topics.members().length > 0) this.#reported = [];',
 			},
-			{file: 'core/node/node.ts', find: '		this.#peerDirectory.ask();\n', replace: ''},
+			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
 		],
 	},
 	{
@@ -302,8 +302,8 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'a node without a log of its own refuses others as strangers',
 		edits: [
 			{
-				file: 'core/control/control.ts',
-				find: "		if (this.state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};\n",
+				file: 'core/control/admission.ts',
+				find: "		if (state.clusterId === '') return {type: 'wait', reason: `node ${self} is joining itself`};\n",
 				replace: '',
 			},
 		],

@@ -31,7 +31,7 @@ export const healthMutants: readonly Mutant[] = [
 		pitfall: 'a voter whose datagrams arrive counts for the quorum, whether agreement gets through to it or not',
 		edits: [
 			{
-				file: 'core/node/node.ts',
+				file: 'core/node/node-parts.ts',
 				find: 'isReached: node => this.failureDetection.reach(node) !== undefined,',
 				replace: 'isReached: node => this.failureDetection.isReachable(node),',
 			},

@@ -8,7 +8,7 @@ const directory = (find: string, replace: string): Edit => ({
 	find,
 	replace,
 });
-const control = (find: string, replace: string): Edit => ({file: 'core/control/control.ts', find, replace});
+const admission = (find: string, replace: string): Edit => ({file: 'core/control/admission.ts', find, replace});
 const founding = (find: string, replace: string): Edit => ({file: 'core/membership/founding.ts', find, replace});
 const identity = (find: string, replace: string): Edit => ({file: 'core/node/own-identity.ts', find, replace});
 
@@ -18,9 +18,13 @@ export const identityMutants: readonly Mutant[] = [
 		pitfall: 'a member that does not answer is removed when a newcomer comes from its address',
 		by: 'nodes',
 		edits: [
-			control(
+			admission(
+				'#checkReplaced({id: node, resignations = []}: JoinRequest)',
+				'#checkReplaced({id: node, address, resignations = []}: JoinRequest)',
+			),
+			admission(
 				'const replaced = this.#replaced(node, resignations);',
-				'const replaced = this.#replaced(node, resignations) ?? this.topics.members().find(member => member.address === address)?.id;',
+				'const replaced = this.#replaced(node, resignations) ?? this.#options.state.members().find(member => member.address === address)?.id;',
 			),
 		],
 	},

@@ -16,7 +16,7 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a vote, term or entry is not durable before the reply',
 		edits: [
 			control(
-				'		// From here on a crash takes back nothing that a peer or a client is told below.\n		for (const {to, packet} of ready.packets) send(to, packet);\n',
+				'		// Durable from here: a crash loses nothing that peers and clients learn below.\n		for (const {to, packet} of ready.packets) send(to, packet);\n',
 				'',
 			),
 			control(
@@ -110,8 +110,8 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a repeated vote counts twice',
 		edits: [
 			raft(
-				'if (!voters.includes(from) || this.#votes.has(from)) return;\n		this.#votes.set(from, granted);',
-				'if (!voters.includes(from)) return;\n		this.#votes.set(`${from}${this.#votes.size}` as NodeId, granted);',
+				'if (!voters.includes(from) || votes.has(from)) return;\n		votes.set(from, granted);',
+				'if (!voters.includes(from)) return;\n		votes.set(`${from}${votes.size}` as NodeId, granted);',
 			),
 		],
 	},
@@ -120,8 +120,8 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a vote from an older term counts',
 		edits: [
 			raft(
-				'if (packet.term < this.#term && !isAdvice(packet)) {',
-				"if (packet.term < this.#term && !isAdvice(packet) && packet.type !== 'vote-reply') {",
+				'if (packet.term < this.#term && !isTermIndependent(packet)) {',
+				"if (packet.term < this.#term && !isTermIndependent(packet) && packet.type !== 'vote-reply') {",
 			),
 		],
 	},
@@ -129,7 +129,7 @@ export const raftMutants: readonly Mutant[] = [
 		name: 'vote-of-a-stranger',
 		pitfall: 'the vote of a node that is no voter counts',
 		edits: [
-			raft('if (!voters.includes(from) || this.#votes.has(from)) return;', 'if (this.#votes.has(from)) return;'),
+			raft('if (!voters.includes(from) || votes.has(from)) return;', 'if (votes.has(from)) return;'),
 			raft(
 				'for (const voter of this.#log.configuration.voters) if (voter !== this.#options.id) this.#send(voter, request);',
 				'for (const voter of [...this.#log.configuration.voters, ...this.#log.configuration.learners]) if (voter !== this.#options.id) this.#send(voter, request);',
@@ -270,7 +270,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			leader(
 				'else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);',
-				"else if (from === this.#context.id) this.#context.readDone(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
+				"else if (from === this.#context.id) this.#context.readProved(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
 			),
 		],
 	},
@@ -282,7 +282,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			leader(
 				'else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);',
-				"else if (this.contactTicks >= this.#context.electionTicks) this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);\n		else if (from === this.#context.id) this.#context.readDone(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
+				"else if (this.contactTicks >= this.#context.electionTicks) this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);\n		else if (from === this.#context.id) this.#context.readProved(context, this.#log.commit);\n		else this.#context.send(from, {type: 'read-reply', context, index: this.#log.commit});",
 			),
 		],
 	},
@@ -321,7 +321,7 @@ export const raftMutants: readonly Mutant[] = [
 				'if (index <= this.#log.commit) {\n			this.#assembly.clear();',
 				'if (index <= this.#log.base.index) {\n			this.#assembly.clear();',
 			),
-			raft('if (index > this.#log.commit && this.#log.matches(mark)) this.#log.commitTo(index);', ''),
+			raft('if (index > this.#log.commit && this.#log.matches(position)) this.#log.commitTo(index);', ''),
 		],
 	},
 	{
@@ -525,7 +525,7 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/raft/progress.ts',
-				find: 'if (rejected <= this.match) return false; // A late reply: it has matched further since.',
+				find: 'if (rejected <= this.match) return false; // A late reply: the follower has matched further since.',
 				replace: '',
 			},
 			{

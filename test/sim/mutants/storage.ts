@@ -227,7 +227,7 @@ export const storageMutants: readonly Mutant[] = [
 		by: 'nodes',
 		edits: [
 			{
-				file: 'core/node/node.ts',
+				file: 'core/node/node-parts.ts',
 				find: "if (deletion.unread > 0 || deletion.reason === 'disk' ||",
 				replace: "if (deletion.reason === 'disk' ||",
 			},

@@ -1,4 +1,4 @@
-/** Wishes of an operator on one node, with Raft's status and the agreed state given by hand. */
+/** Commands of an operator on one node, with a fake of Raft's status and of the agreed state. */
 import {beforeEach, describe, expect, test} from 'vitest';
 import {Admin} from '../../../core/control/admin.ts';
 import type {Control} from '../../../core/control/control.ts';
@@ -21,7 +21,7 @@ class World {
 	nowMs = 0;
 	voters = [a, b, c];
 	learners = [d];
-	readonly heirs: NodeId[] = [];
+	readonly successors: NodeId[] = [];
 	readonly removed = new Set<NodeId>();
 	readonly names = new Map<NodeId, string>();
 	readonly away = new Set<NodeId>();
@@ -31,15 +31,25 @@ class World {
 	readonly sent: Array<readonly [NodeId, string, Record<string, unknown>]> = [];
 	isBusy = false;
 	hasLink = true;
-	readonly management: Admin;
+	readonly admin: Admin;
 
 	constructor() {
 		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
 		const control = {
 			raft: {
+				get role() {
+					return world.role;
+				},
+				get leader() {
+					return world.leader;
+				},
+				get term() {
+					return world.term;
+				},
+				get configuration() {
+					return {voters: world.voters, learners: world.learners};
+				},
 				status: () => ({
-					role: world.role,
-					leader: world.leader,
 					term: world.term,
 					configuration: {voters: world.voters, learners: world.learners},
 					progress:
@@ -61,8 +71,8 @@ class World {
 				world.transfers.push(to);
 				world.askedBy.push(by);
 			},
-			promoteHeir(node: NodeId) {
-				world.heirs.push(node);
+			promoteSuccessor(node: NodeId) {
+				world.successors.push(node);
 				return 'accepted';
 			},
 			remove(node: NodeId) {
@@ -72,7 +82,7 @@ class World {
 			quorum: () => ({state: 'held'}),
 			unavailableError: () => new DapssError('no-quorum', 'no quorum: 1 of 3 voters reachable'),
 		} as unknown as Control;
-		this.management = new Admin({
+		this.admin = new Admin({
 			self: a,
 			control,
 			label: id => this.names.get(id) ?? id,
@@ -89,7 +99,7 @@ class World {
 		this.role = leader === a ? 'leader' : 'follower';
 		this.leader = leader;
 		this.term++;
-		this.management.check();
+		this.admin.check();
 	}
 }
 
@@ -99,11 +109,11 @@ beforeEach(() => {
 });
 
 describe('the leader', () => {
-	test('hands over to the voter that is furthest, and answers when it leads', async () => {
-		const answer = world.management.run({type: 'transfer', to: undefined});
+	test('transfers leadership to the voter with the longest matching log, and answers when that voter leads', async () => {
+		const answer = world.admin.run({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
-		world.management.check();
+		world.admin.check();
 		world.leads(c);
 		await expect(answer).resolves.toEqual({leader: c});
 	});
@@ -115,87 +125,87 @@ describe('the leader', () => {
 		['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
 	])('does not hand over to %s', async (to, why) => {
 		world.away.add(b);
-		await expect(world.management.run({type: 'transfer', to})).rejects.toThrow(why);
+		await expect(world.admin.run({type: 'transfer', to})).rejects.toThrow(why);
 		expect(world.transfers).toEqual([]);
 	});
 
-	test('says so when nobody can take over, and when it took too long', async () => {
+	test('fails when no other node can lead, and after a timeout', async () => {
 		world.away.add(b).add(c);
-		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'refused'});
+		await expect(world.admin.run({type: 'transfer', to: undefined})).rejects.toMatchObject({code: 'refused'});
 		world.away.clear();
-		const answer = world.management.run({type: 'transfer', to: b});
+		const answer = world.admin.run({type: 'transfer', to: b});
 		world.nowMs = 5000;
-		world.management.check();
+		world.admin.check();
 		await expect(answer).rejects.toMatchObject({code: 'timeout'});
 	});
 
-	test('proposes a removal until it is taken, once, and answers when it is agreed', async () => {
+	test('repeats a removal until it is accepted, and answers when it is agreed', async () => {
 		world.isBusy = true;
-		const answer = world.management.run({type: 'remove', node: d});
+		const answer = world.admin.run({type: 'remove', node: d});
 		world.isBusy = false;
-		world.management.check();
-		world.management.check();
+		world.admin.check();
+		world.admin.check();
 		expect(world.proposals).toEqual([d, d]);
 		world.removed.add(d);
-		world.management.check();
+		world.admin.check();
 		await expect(answer).resolves.toEqual({leader: a});
-		await expect(world.management.run({type: 'remove', node: d})).resolves.toEqual({leader: a});
+		await expect(world.admin.run({type: 'remove', node: d})).resolves.toEqual({leader: a});
 		expect(world.proposals).toEqual([d, d]);
 	});
 
-	test('removes nobody whom the quorum of the rest needs, and names who is missing', async () => {
+	test('does not remove a voter that the others need for a quorum, and names the unreachable voters', async () => {
 		world.away.add(c);
-		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(
+		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
 			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`,
 		);
 		world.names.set(b, 'n2').set(c, 'n3');
-		await expect(world.management.run({type: 'remove', node: b})).rejects.toThrow(
+		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
 			'Without n2 the cluster would have no quorum: of the 2 other voters n3 cannot be reached',
 		);
 		world.voters = [a];
 		world.learners = [];
-		await expect(world.management.run({type: 'remove', node: a})).rejects.toThrow('is the only voter');
+		await expect(world.admin.run({type: 'remove', node: a})).rejects.toThrow('is the only voter');
 		expect(world.proposals).toEqual([]);
 	});
 
-	test('hands over before it goes itself: the next one removes it', async () => {
-		const answer = world.management.run({type: 'remove', node: a});
+	test('that is to be removed transfers leadership first: the next leader removes it', async () => {
+		const answer = world.admin.run({type: 'remove', node: a});
 		expect([world.transfers, world.proposals]).toEqual([[c], []]);
 		world.leads(c);
 		await expect.poll(() => world.sent).toEqual([[c, 'manage', {seq: 2, type: 'remove', node: a}]]);
-		world.management.removed();
+		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: c});
 	});
 
-	test('that leaves as the only voter gives its vote to a learner, then its leadership', async () => {
+	test('that leaves as the only voter promotes a learner, then transfers leadership to it', async () => {
 		world.voters = [a];
-		const answer = world.management.leave();
-		expect([world.heirs, world.transfers]).toEqual([[d], []]);
+		const answer = world.admin.leave();
+		expect([world.successors, world.transfers]).toEqual([[d], []]);
 		world.voters = [a, d];
-		world.management.check();
+		world.admin.check();
 		await expect.poll(() => world.transfers).toEqual([d]);
 		world.leads(d);
 		await expect.poll(() => world.sent).toEqual([[d, 'manage', {seq: 3, type: 'remove', node: a}]]);
 		world.removed.add(a);
-		world.management.check();
+		world.admin.check();
 		await expect(answer).resolves.toBeUndefined();
 	});
 
-	test('does not leave as the only voter when nobody can take over', async () => {
+	test('does not leave as the only voter without a learner that can succeed it', async () => {
 		world.voters = [a];
 		world.away.add(d);
-		await expect(world.management.leave()).rejects.toMatchObject({
+		await expect(world.admin.leave()).rejects.toMatchObject({
 			code: 'refused',
 			message: expect.stringContaining(`the other member ${d} cannot be reached to take over`) as string,
 		});
-		expect([world.heirs, world.proposals]).toEqual([[], []]);
+		expect([world.successors, world.proposals]).toEqual([[], []]);
 	});
 
-	test('takes a bounded number of wishes, and refuses all when it stops', async () => {
+	test('accepts a bounded number of commands, and fails all when it stops', async () => {
 		world.isBusy = true;
-		const waiting = Array.from({length: 64}, () => world.management.run({type: 'remove', node: d}));
-		await expect(world.management.run({type: 'remove', node: d})).rejects.toThrow('at most 64 such wishes');
-		world.management.close();
+		const waiting = Array.from({length: 64}, () => world.admin.run({type: 'remove', node: d}));
+		await expect(world.admin.run({type: 'remove', node: d})).rejects.toThrow('at most 64 such commands');
+		world.admin.close();
 		for (const answer of waiting) await expect(answer).rejects.toMatchObject({code: 'closed'});
 	});
 });
@@ -206,68 +216,68 @@ describe('a follower', () => {
 		world.leader = b;
 	});
 
-	test('passes a wish on, and answers when it sees that it has come true', async () => {
-		const transfer = world.management.run({type: 'transfer', to: c});
+	test('forwards a command, and answers when it sees the effect', async () => {
+		const transfer = world.admin.run({type: 'transfer', to: c});
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'transfer', to: c}]]);
-		expect(world.management.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
+		expect(world.admin.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
 		world.leads(c);
 		await expect(transfer).resolves.toEqual({leader: c});
-		const removal = world.management.run({type: 'remove', node: d});
+		const removal = world.admin.run({type: 'remove', node: d});
 		world.removed.add(d); // The answer is lost.
-		world.management.check();
+		world.admin.check();
 		await expect(removal).resolves.toEqual({leader: c});
 	});
 
-	test('hands on what the leader refuses, whole and with its code', async () => {
-		const answer = world.management.run({type: 'transfer', to: d});
-		world.management.onAnswer(encodeControl('managed', {seq: 1, code: 'refused', reason: 'a learner'}));
+	test('passes on the refusal of the leader with its code', async () => {
+		const answer = world.admin.run({type: 'transfer', to: d});
+		world.admin.onAnswer(encodeControl('managed', {seq: 1, code: 'refused', reason: 'a learner'}));
 		await expect(answer).rejects.toMatchObject({code: 'refused', message: 'a learner'});
-		const odd = world.management.run({type: 'transfer', to: d});
-		world.management.onAnswer(encodeControl('managed', {seq: 2, code: '__proto__', reason: 'x'.repeat(5000)}));
+		const odd = world.admin.run({type: 'transfer', to: d});
+		world.admin.onAnswer(encodeControl('managed', {seq: 2, code: '__proto__', reason: 'x'.repeat(5000)}));
 		await expect(odd).rejects.toMatchObject({code: 'failure', message: 'x'.repeat(1000)});
 	});
 
-	test('that is taken out learns so from those who refuse it', async () => {
-		const answer = world.management.run({type: 'remove', node: a});
-		world.management.removed();
+	test('that was removed learns this from nodes that refuse it', async () => {
+		const answer = world.admin.run({type: 'remove', node: a});
+		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: b});
 	});
 
-	test('without a leader, or a link to it, says so', async () => {
+	test('without a leader, or a link to the leader, fails with the reason', async () => {
 		world.hasLink = false;
-		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
+		await expect(world.admin.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
 			code: 'no-leader',
 		});
 		world.leader = undefined;
-		await expect(world.management.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
+		await expect(world.admin.run({type: 'transfer', to: undefined})).rejects.toMatchObject({
 			code: 'no-quorum',
 		});
 	});
 
-	test('that leaves asks the next leader when the leader changes meanwhile', async () => {
-		const answer = world.management.leave();
+	test('that leaves asks the next leader when the leader changes', async () => {
+		const answer = world.admin.leave();
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'remove', node: a}]]);
-		world.management.onAnswer(
+		world.admin.onAnswer(
 			encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}),
 		);
 		await new Promise(setImmediate);
 		world.leads(c);
 		await expect.poll(() => world.sent.at(-1)).toEqual([c, 'manage', {seq: 3, type: 'remove', node: a}]);
-		world.management.removed();
+		world.admin.removed();
 		await expect(answer).resolves.toBeUndefined();
 	});
 
-	test('does not leave without a quorum, and says what helps', async () => {
+	test('does not leave without a quorum, and names the remedy', async () => {
 		world.leader = undefined;
-		await expect(world.management.leave()).rejects.toMatchObject({
+		await expect(world.admin.leave()).rejects.toMatchObject({
 			code: 'no-quorum',
 			message:
 				'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving',
 		});
 	});
 
-	test('does not pass on what was passed on to it', async () => {
-		expect(world.management.onWish(c, encodeControl('manage', {seq: 7, type: 'transfer'}))).toBe(true);
+	test('does not forward a command that was forwarded to it', async () => {
+		expect(world.admin.onCommand(c, encodeControl('manage', {seq: 7, type: 'transfer'}))).toBe(true);
 		await expect
 			.poll(() => world.sent)
 			.toEqual([[c, 'managed', {seq: 7, code: 'no-leader', reason: 'The leader has just changed: try again'}]]);
@@ -284,6 +294,6 @@ test.each([
 	[],
 	7,
 ])('%o is no wish', packet => {
-	expect(world.management.onWish(b, encodeControl('manage', packet))).toBe(false);
+	expect(world.admin.onCommand(b, encodeControl('manage', packet))).toBe(false);
 	expect(world.sent).toEqual([]);
 });

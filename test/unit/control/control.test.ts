@@ -25,7 +25,7 @@ function blobs(): Blobs {
 	};
 }
 
-test('a node that joins by a snapshot stamps what it publishes behind every subscription in it', async () => {
+test('a node that joins by a snapshot stamps its messages later than every subscription in the snapshot', async () => {
 	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
 	topics.applyConfiguration(1, [leader, self], encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}));
 	topics.apply(
@@ -75,7 +75,7 @@ test('a node that joins by a snapshot stamps what it publishes behind every subs
 	expect(lamport.stamp()).toBeGreaterThan(900);
 });
 
-test('who asks again to be taken in, after that was agreed and before the disk lets it be applied, is told to wait', async () => {
+test('a node that asks to join again, after its entry was committed and before it is applied, is told to wait', async () => {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
 		{
@@ -131,7 +131,7 @@ test('who asks again to be taken in, after that was agreed and before the disk l
 	expect(control.raft.status().applied).toBe(2);
 	await expect(control.join({id: self, address: '127.0.0.1:2', clusterId: ''})).resolves.toEqual({
 		type: 'wait',
-		reason: `node ${self} is being taken in`,
+		reason: `node ${self} is being admitted`,
 	});
 	second.resolve();
 	await expect(joined).resolves.toMatchObject({type: 'joined', clusterId: 'c'});
@@ -199,13 +199,13 @@ async function founder(
 	return {control, events, care};
 }
 
-test('a leader that is alone raises the protocol to what it speaks', async () => {
+test('a leader without other members raises the protocol to its own newest version', async () => {
 	const {control, events, care} = await founder({});
 	await care(() => control.state.protocol === 2);
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
-test('a leader raises the protocol once every member speaks the next one: one that is not known may speak less', async () => {
+test('a leader raises the protocol once every member speaks the next version; an unknown version does not count', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
@@ -231,7 +231,7 @@ test('a leader raises the protocol once every member speaks the next one: one th
 	await care(() => control.state.protocol === 2);
 });
 
-test('a node that speaks less than the cluster has agreed on cannot join, and is told both numbers', async () => {
+test('a node with an older protocol than the agreed one cannot join, and the refusal has both numbers', async () => {
 	const {control} = await founder({protocol: 2});
 	await expect(
 		control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}}),
@@ -242,7 +242,7 @@ test('a node that speaks less than the cluster has agreed on cannot join, and is
 	expect(control.raft.status().configuration.learners).toEqual([]);
 });
 
-test('a node that joins gets its name and holds its identity with the entry that adds it; a default name that is taken gets a number', async () => {
+test('the entry that adds a node gives it its name and its identity; a default name that is taken gets a number', async () => {
 	const {control} = await founder({protocol: 2, name: 'db1'});
 	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
 	await expect(
@@ -260,7 +260,7 @@ test('a node that joins gets its name and holds its identity with the entry that
 	]);
 });
 
-test('a state of a newer version that the leader sends is not kept in place of the own one', async () => {
+test('a snapshot of a newer version from the leader does not replace the own state on disk', async () => {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
@@ -378,7 +378,7 @@ const subscribed = (index: number, topic: string): Entry => ({
 const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] =>
 	events.filter(({type}) => type !== 'leader');
 
-test('what a node reads back from its own log is not told, who votes is told once a leader was heard (case 27)', async () => {
+test('entries of the own log cause no events after a start; the voters are reported once a leader was heard (case 27)', async () => {
 	const {control, events, announced, append, applied} = await withLog(
 		[
 			member(1, [leader], [], leader),
@@ -397,7 +397,7 @@ test('what a node reads back from its own log is not told, who votes is told onc
 	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
 });
 
-test('a node that joins tells nothing of what was committed before it heard the leader, and all that comes after (case 27)', async () => {
+test('a node that joins reports no entries from before it heard the leader, and all later ones (case 27)', async () => {
 	const {control, events, announced, append} = await withLog([], 0);
 	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
 	expect([control.state.applied, withoutLeader(events)]).toEqual([2, []]);
@@ -418,14 +418,14 @@ test('a node that joins tells nothing of what was committed before it heard the 
 	]);
 });
 
-test('a leader counts a voter whose link it has not once that has answered it, not because it waits for it', async () => {
+test('a leader counts a voter without a link once that voter has answered, not while the leader waits for it', async () => {
 	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
 	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
 	control.schedulePump();
 	await applied();
 	control.raft.campaign();
 	control.schedulePump();
-	await new Promise(setImmediate); // Its own vote is durable.
+	await new Promise(setImmediate); // The own vote is durable.
 	control.step(voter, {group: 0, term: control.raft.term, type: 'vote-reply', granted: true});
 	expect([control.raft.role, control.quorum()]).toMatchObject(['leader', {reachable: 1}]);
 	await new Promise(setImmediate);

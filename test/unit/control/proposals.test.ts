@@ -47,7 +47,7 @@ describe('a proposal', () => {
 		expect(proposals.size).toBe(0);
 	});
 
-	test('is refused at once on the minority side, with the reason', async () => {
+	test('fails at once in a minority partition, with the reason', async () => {
 		const {proposals, sent} = setUp(view(undefined, 1));
 		await expect(proposals.propose(command, 0)).rejects.toMatchObject({
 			code: 'no-quorum',
@@ -66,7 +66,7 @@ describe('a proposal', () => {
 		await expect(work).rejects.toMatchObject({code: 'no-quorum'});
 	});
 
-	test('is sent again, under the same number, to a new leader and after silence', () => {
+	test('is repeated with the same number to a new leader, and after an election timeout without a commit', () => {
 		const {proposals, sent} = setUp(healthy);
 		proposals.propose(command, 0).catch(() => undefined);
 		proposals.leaderChanged(100);
@@ -76,7 +76,7 @@ describe('a proposal', () => {
 		expect(sent.map(({seq}) => seq)).toEqual([1, 1, 1]);
 	});
 
-	test('says which answers are no longer waited for', async () => {
+	test('has the number below which answers are no longer needed', async () => {
 		const {proposals, sent} = setUp(healthy);
 		const first = proposals.propose(command, 0);
 		proposals.propose(command, 0).catch(() => undefined);
@@ -90,7 +90,7 @@ describe('a proposal', () => {
 		]);
 	});
 
-	test('over the bound is refused', async () => {
+	test('beyond the bound is refused', async () => {
 		const {proposals} = setUp(healthy);
 		proposals.propose(command, 0).catch(() => undefined);
 		proposals.propose(command, 0).catch(() => undefined);
@@ -116,7 +116,7 @@ describe('promotion', () => {
 		expect(next(4, 1)).toBe('e');
 	});
 
-	test('waits for those that are not caught up, and stops at the most voters', () => {
+	test('waits for learners that have not caught up, and stops at the maximum of voters', () => {
 		expect(next(1, 2, 1)).toBeUndefined();
 		expect(next(5, 1)).toBeUndefined();
 		expect(next(3, 2, 2, 3)).toBeUndefined();
@@ -127,18 +127,18 @@ describe('demotion', () => {
 	const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId];
 	const all = (): boolean => true;
 
-	test('of two voters without a learner, the one that does not lead', () => {
+	test('demotes the voter that does not lead, of two voters without a learner', () => {
 		expect(demotion({voters: [a, b], learners: []}, a, all)).toBe(b);
 		expect(demotion({voters: [a, b], learners: []}, b, all)).toBe(a);
 		expect(demotion({voters: [a, b], learners: [c]}, a, id => id !== c)).toBe(b);
 	});
 
-	test('waits while a learner may make them three, and while the second voter does not answer', () => {
+	test('waits while a learner may become the third voter, and while the second voter is unreachable', () => {
 		expect(demotion({voters: [a, b], learners: [c]}, a, all)).toBeUndefined();
 		expect(demotion({voters: [a, b], learners: []}, a, id => id !== b)).toBeUndefined();
 	});
 
-	test.each([1, 3, 4, 5])('leaves %i voters as they are', voters => {
+	test.each([1, 3, 4, 5])('does not change %i voters', voters => {
 		expect(
 			demotion({voters: [a, b, c, 'd', 'e'].slice(0, voters) as NodeId[], learners: []}, a, all),
 		).toBeUndefined();

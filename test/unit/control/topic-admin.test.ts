@@ -1,4 +1,4 @@
-/** Topics that an operator creates and deletes: what the other members are asked first, and what is waited for. */
+/** Topics that an operator creates and deletes: the questions to other members, and the answers that are awaited. */
 import {describe, expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
@@ -34,9 +34,9 @@ function setUp(protocol = 3) {
 	const reachable = new Set<NodeId>([b, c]);
 	const proposed: Command[] = [];
 	let nowMs = 0;
-	const interests = new DesiredSubscriptions({
+	const desired = new DesiredSubscriptions({
 		self: a,
-		topics,
+		state: topics,
 		latest: async () => 0,
 		propose: async () => undefined,
 		former: [[news, 5]],
@@ -46,7 +46,7 @@ function setUp(protocol = 3) {
 		self: a,
 		lamport,
 		lamportJumpMax: 2 ** 40,
-		interests,
+		desired,
 		nowMs: () => nowMs,
 		label: node => node.slice(0, 1),
 		isReachable: node => reachable.has(node),
@@ -56,7 +56,7 @@ function setUp(protocol = 3) {
 			table: {reserve: () => ({[Symbol.dispose]: () => undefined})},
 			setDeletions: (deletions: ReadonlyMap<Topic, number>) => [...deletions],
 		} as unknown as Data,
-		keeping: {save: async () => undefined},
+		stateWriter: {save: async () => undefined},
 		async propose(command) {
 			proposed.push(command);
 			apply(command);
@@ -79,7 +79,7 @@ function setUp(protocol = 3) {
 		sent,
 		reachable,
 		proposed,
-		interests,
+		desired,
 		admin,
 		answer,
 		passes(ms: number) {
@@ -92,7 +92,7 @@ function setUp(protocol = 3) {
 const turn = (): Promise<void> => new Promise(setImmediate);
 
 describe('a deletion (case 14)', () => {
-	test('is later than all that the members who can be reached have stamped, and is through when they have it', async () => {
+	test('is later than all stamps of the reachable members, and resolves when they have applied it', async () => {
 		const {apply, proposed, answer, admin, passes, lamport} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		let done: unknown;
@@ -117,7 +117,7 @@ describe('a deletion (case 14)', () => {
 		expect(done).toEqual({messages: 7, missing: []});
 	});
 
-	test('does not wait for who is lost meanwhile or does not answer, and names them', async () => {
+	test('does not wait for members that become unreachable or do not answer, and names them', async () => {
 		const {apply, reachable, answer, admin, passes, proposed} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		reachable.delete(c);
@@ -131,7 +131,7 @@ describe('a deletion (case 14)', () => {
 		expect(answer(b, {lamport: 1, messages: 0, until: 0})).toBe(true);
 	});
 
-	test('is refused with the names of the subscribers, and for a topic that nobody has', async () => {
+	test('is refused with the names of the subscribers, and for a topic that no member has', async () => {
 		const {apply, answer, admin, proposed} = setUp();
 		apply({type: 'subscribe', topic: news, node: b, since: 0});
 		await expect(admin.delete(news, false)).rejects.toMatchObject({
@@ -150,7 +150,7 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toEqual([]);
 	});
 
-	test('of a topic that only members which are away may have is refused with their names, and goes on with force', async () => {
+	test('of a topic that only unreachable members may have is refused with their names, and works with force', async () => {
 		const {answer, admin, passes, reachable, proposed} = setUp();
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
@@ -160,7 +160,7 @@ describe('a deletion (case 14)', () => {
 			message:
 				'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force',
 		});
-		// A member that does not answer is away too.
+		// A member that does not answer counts as unreachable.
 		const silent = admin.delete(news, false);
 		passes(2000);
 		await expect(silent).rejects.toMatchObject({
@@ -172,7 +172,7 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toMatchObject([{type: 'delete', topic: news, force: true}]);
 	});
 
-	test('takes a name that an earlier version took and this node has stored', async () => {
+	test('accepts a name that an earlier version accepted and this node has stored', async () => {
 		const {admin, passes, proposed, reachable, stored} = setUp();
 		reachable.clear();
 		const former = '\u200B' as Topic;
@@ -187,22 +187,22 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
 
-	test('ends what the node wanted for itself before it, and not what it wanted since or is given at its start', () => {
-		const {apply, admin, interests} = setUp();
-		interests.own.add(news);
+	test('ends own subscriptions of before it, and neither later ones nor those in the settings', () => {
+		const {apply, admin, desired} = setUp();
+		desired.own.add(news);
 		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
 		admin.agreed();
-		expect([...interests.own]).toEqual([]);
-		interests.own.add(news);
+		expect([...desired.own]).toEqual([]);
+		desired.own.add(news);
 		apply({type: 'subscribe', topic: news, node: a, since: 0});
-		interests.agreed();
+		desired.agreed();
 		apply({type: 'delete', topic: news, node: b, until: 50, force: true});
 		admin.agreed();
-		expect([...interests.own]).toEqual([news]);
+		expect([...desired.own]).toEqual([news]);
 	});
 });
 
-test('nothing is proposed while a member may not know it; what a member asks is answered (case 11)', async () => {
+test('nothing is proposed while a member may not support it; questions of members are answered (case 11)', async () => {
 	const {admin, sent, proposed} = setUp(2);
 	for (const work of [admin.create(news, {}, false), admin.delete(news, true)])
 		await expect(work).rejects.toMatchObject({
@@ -217,7 +217,7 @@ test('nothing is proposed while a member may not know it; what a member asks is 
 	expect(admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(false);
 });
 
-test('--update creates no topic of a name that nobody has, and creates one that is there by its subscribers or messages', async () => {
+test('--update creates no topic that no member has, and creates one that has subscribers or messages', async () => {
 	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
 	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
 	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
@@ -246,19 +246,18 @@ test('--update creates no topic of a name that nobody has, and creates one that 
 	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
 });
 
-test('a topic with other settings is left as it is without --update, and its settings are bounded', async () => {
+test('a topic with other settings does not change without --update, and settings are bounded', async () => {
 	const {admin, topics} = setUp();
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('created');
 	await expect(admin.create(news, {retainAgeS: 60}, false)).resolves.toBe('unchanged');
 	await expect(admin.create(news, {}, false)).rejects.toMatchObject({
 		code: 'refused',
-		message:
-			'The topic news exists and keeps 1 min: to keep what each node keeps by its own configuration instead, use --update',
+		message: 'The topic news exists and keeps 1 min: to keep as configured on each node instead, use --update',
 	});
 	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({
 		code: 'refused',
 		message:
-			"The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; what is not named (--retain-age) goes back to each node's own",
+			'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; settings that are not named (--retain-age) return to the configuration of each node',
 	});
 	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({
 		message: expect.stringMatching(/use --update$/) as string,
@@ -276,8 +275,8 @@ test('a topic with other settings is left as it is without --update, and its set
 	await expect(admin.create('a*' as Topic, {}, false)).rejects.toMatchObject({code: 'usage'});
 });
 
-describe('the time from which a reader wants what is published from now on', () => {
-	test('is that of the member that is furthest; those who ask meanwhile share the next round', async () => {
+describe('the Lamport time at which a subscription from now on starts', () => {
+	test('is the latest of all members; callers at the same time share the next round', async () => {
 		const {admin, answer, lamport, sent} = setUp();
 		const first = admin.latest(news);
 		await turn();
@@ -294,7 +293,7 @@ describe('the time from which a reader wants what is published from now on', () 
 		await expect(second).resolves.toBe(80_000);
 	});
 
-	test('does not wait for a member that is lost, or for ever', async () => {
+	test('does not wait for an unreachable member, or forever', async () => {
 		const {admin, answer, passes, reachable} = setUp();
 		reachable.delete(c);
 		const asked = admin.latest(news);

@@ -19,14 +19,14 @@ function leaving(hasAsked = false): Leaving {
 	return new Leaving({
 		phase: () => phase,
 		hasAsked,
-		topics: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
-		management: {
+		state: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
+		admin: {
 			async leave() {
 				said.push('gives up its vote');
 				await giveUp();
 			},
 		},
-		keeping: {
+		stateWriter: {
 			async left(left) {
 				said.push(`notes ${String(left)}`);
 			},
@@ -37,18 +37,18 @@ function leaving(hasAsked = false): Leaving {
 }
 
 describe('a node that leaves', () => {
-	test('notes that it asks, gives up its vote, notes that it left, then stops', async () => {
+	test('writes that it asks, gives up its vote, writes that it left, then stops', async () => {
 		await leaving().leave();
 		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes true', 'stops: left the cluster']);
 	});
 
-	test('is asked twice and leaves once', async () => {
+	test('leaves once when it is asked twice', async () => {
 		const node = leaving();
 		await Promise.all([node.leave(), node.leave()]);
 		expect(said).toHaveLength(4);
 	});
 
-	test('stays when that is refused, and may try again', async () => {
+	test('stays after a refusal, and may try again', async () => {
 		const node = leaving();
 		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
 		await expect(node.leave()).rejects.toThrow('no quorum without it');
@@ -58,7 +58,7 @@ describe('a node that leaves', () => {
 		expect(said.at(-1)).toBe('stops: left the cluster');
 	});
 
-	test('that hears no answer in time still knows at its next start that it asked', async () => {
+	test('knows after a timeout, at its next start, that it asked', async () => {
 		giveUp = () => Promise.reject(new DapssError('timeout', 'it may still happen'));
 		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
 		expect(said.at(-1)).toBe('gives up its vote');
@@ -69,7 +69,7 @@ describe('a node that leaves', () => {
 		]);
 	});
 
-	test('hears as no news that it is removed; before, and once that is refused, it does', async () => {
+	test('expects to be refused as removed after it asked, but neither before that nor after a refusal', async () => {
 		const removed = {code: 'removed', by: 'peer'} as const;
 		const node = leaving();
 		expect(node.isExpected(removed)).toBe(false);
@@ -87,7 +87,7 @@ describe('a node that leaves', () => {
 	});
 
 	test.each<[Snapshot['phase'], number, string]>([
-		['joining', 3, 'This node is joining, it is no member yet: there is nothing to leave. Stop it instead'],
+		['joining', 3, 'This node is joining and not a member yet: there is nothing to leave. Stop it instead'],
 		['running', 1, 'This node is the only member of its cluster: there is nothing to leave. Stop it instead'],
 		['stopping', 3, 'The node is stopping already'],
 	])('while it is %s, one of %i, is refused in plain words', async (now, count, text) => {
@@ -98,9 +98,9 @@ describe('a node that leaves', () => {
 	});
 });
 
-test('a node that is removed without having asked did not leave', () => {
+test('a node that is removed without its own request did not leave', () => {
 	leaving().onRemoved();
 	expect(said).toEqual([
-		'stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: what was published here and had not reached the others is in no other place',
+		'stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: messages that were published here and had not reached other nodes are in no other place',
 	]);
 });

@@ -95,7 +95,7 @@ function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messa
 	return {logs, own, messages};
 }
 
-test('who follows late but slowly gets all that was written since the node subscribed, with few bytes held (case 31)', async () => {
+test('a late and slow follower gets all messages since the node subscribed, with few bytes held (case 31)', async () => {
 	const {logs, messages} = setUp();
 	await turn();
 	logs.write(t, 500);
@@ -104,14 +104,14 @@ test('who follows late but slowly gets all that was written since the node subsc
 	await turn();
 	logs.write(t, 500); // 10 MB in all.
 	for (let wait = 0; wait < 100; wait++) await turn();
-	expect(all.behind).toBeLessThan(200); // Of what it holds; the rest is in the log.
+	expect(all.unread).toBeLessThan(200); // Messages that it holds; the rest is in the log.
 	expect(await takeAll(all)).toEqual(numbers(t, 0, 1000));
 	expect(await takeAll(fresh)).toEqual(numbers(t, 500, 1000));
 	logs.write(t, 2);
 	expect(await takeAll(all)).toEqual(numbers(t, 1000, 1002));
 });
 
-test('a topic is read from when it is agreed to when it is left, and not beyond', async () => {
+test('a topic is read from the agreed subscription to its end, and not beyond', async () => {
 	const {logs, own, messages} = setUp();
 	using feed = messages.open('now');
 	own.add(u);
@@ -124,7 +124,7 @@ test('a topic is read from when it is agreed to when it is left, and not beyond'
 	own.delete(u);
 	messages.update();
 	await turn();
-	logs.write(u, 5); // Somebody else reads it through this node.
+	logs.write(u, 5); // Another reader of this node reads it.
 	expect(await takeAll(feed)).toEqual(numbers(u, 3, 403));
 	expect([...logs.readers.values()]).toEqual([t]);
 	own.add(u);
@@ -134,7 +134,7 @@ test('a topic is read from when it is agreed to when it is left, and not beyond'
 	expect(await takeAll(feed)).toEqual(['u408']);
 });
 
-test('what retention took is told as lagged, exactly, in its place', async () => {
+test('messages that retention deleted are reported as lagged, with their exact number and in their place', async () => {
 	const {logs, messages} = setUp();
 	using feed = messages.open('now');
 	await turn();
@@ -145,7 +145,7 @@ test('what retention took is told as lagged, exactly, in its place', async () =>
 	expect(got).toEqual([...numbers(t, 0, at), `lagged ${250 - at}`, ...numbers(t, 250, 300)]);
 });
 
-test('a node that stops waits until what is written was taken, and no longer than it takes', async () => {
+test('a stopping node waits until the written messages are read, or for a deadline', async () => {
 	const {logs, messages} = setUp();
 	const feed = messages.open('now');
 	await turn();
@@ -171,12 +171,12 @@ test('a node that stops waits until what is written was taken, and no longer tha
 	logs.write(t, 300);
 	const waiting = messages.readOut({after});
 	await turn();
-	late!(); // Nobody reads.
+	late!(); // No follower reads.
 	expect(await waiting).toBe(300);
 	expect(other.take()).toBeDefined();
 });
 
-test('events and messages are one stream; what is left comes before the end, and events that are left out are counted', async () => {
+test('events and messages are one stream; remaining messages come before the end, and omitted events are counted', async () => {
 	const {logs, messages} = setUp();
 	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
 	const stream = new EventStream(journal.watch(), messages.open('now'), () => 7);

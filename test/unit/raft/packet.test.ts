@@ -87,7 +87,7 @@ describe('packets', () => {
 		expect(parseRaftPacket({...packet, former})).toEqual(packet);
 	});
 
-	it('survive the wire', () => {
+	it('are equal after encoding and decoding', () => {
 		fc.assert(
 			fc.property(packets, packet => {
 				const parsed = parseRaftPacket(decode(encode(packet)));
@@ -96,13 +96,13 @@ describe('packets', () => {
 		);
 	});
 
-	it('are refused, never thrown at, when any byte is wrong', () => {
+	it('are rejected without an exception when any byte is wrong', () => {
 		fc.assert(
 			fc.property(packets, fc.nat(), fc.integer({min: 0, max: 255}), (packet, at, byte) => {
 				const wire = Uint8Array.from(encode(packet));
 				wire[at % wire.length] = byte;
 				const parsed = parseRaftPacket(decode(wire));
-				// What is still a packet has nothing in it that the machine could stumble over.
+				// A value that still parses is a packet that the machine can process.
 				if (parsed) expect(parseRaftPacket(decode(encode(parsed)))).toBeDefined();
 			}),
 			{numRuns: 500},
@@ -203,7 +203,7 @@ describe('packets', () => {
 describe('configurations', () => {
 	const [one, two] = ['1', '2'].map(digit => digit.padStart(16, '0') as NodeId) as [NodeId, NodeId];
 
-	it('survive their bytes, with what the caller added', () => {
+	it('are equal after encoding and decoding, with the context of the caller', () => {
 		fc.assert(
 			fc.property(ids, bytes, (voters, context) => {
 				const decoded = decodeConfigurationData(encodeConfigurationData({voters, learners: []}, context));
@@ -213,7 +213,7 @@ describe('configurations', () => {
 		);
 	});
 
-	it('have each node once, sorted', () => {
+	it('have sorted nodes without duplicates', () => {
 		expect(parseConfiguration({voters: [one], learners: [two]})).toBeDefined();
 		expect(parseConfiguration({voters: [two, one], learners: []})).toBeUndefined();
 		expect(parseConfiguration({voters: [one, one], learners: []})).toBeUndefined();

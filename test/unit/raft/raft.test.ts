@@ -1,6 +1,6 @@
 /**
-Corners of the Raft machine that a transcript cannot show: bounds of flow control, and work that is under way when the
-log changes.
+Cases of the Raft machine that a transcript cannot show: bounds of flow control, and work that is not advanced yet when
+the log changes.
 */
 import {describe, expect, it} from 'vitest';
 import type {NodeId} from '../../../core/message.ts';
@@ -49,7 +49,7 @@ function lead(): Raft {
 }
 
 describe('pre-votes', () => {
-	it('count for the term that they were asked for', () => {
+	it('count only for the term of their request', () => {
 		const raft = create(one, [one, two, three]);
 		const stand = (): void => {
 			for (let tick = 0; tick < 20 && raft.status().role !== 'pre-candidate'; tick++) raft.tick();
@@ -62,7 +62,7 @@ describe('pre-votes', () => {
 		raft.step(three, {group, term: 1, type: 'vote-reply', granted: false});
 		stand();
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
-		// Late: it is of the campaign before.
+		// A late reply to the campaign before.
 		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true});
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
 		raft.step(three, {group, term: 2, type: 'pre-vote-reply', granted: true});
@@ -70,8 +70,8 @@ describe('pre-votes', () => {
 	});
 });
 
-describe('a peer whose link is new', () => {
-	it('may be a process with an older log: what matched before is not committed there, and not counted', () => {
+describe('a peer with a new link', () => {
+	it('may be a process with an older log: its former match is not committed there, and does not count', () => {
 		const raft = lead();
 		raft.propose(Uint8Array.of(1));
 		settle(raft);
@@ -80,7 +80,7 @@ describe('a peer whose link is new', () => {
 		raft.linkUp(two);
 		for (let tick = 0; tick < 2; tick++) raft.tick();
 		expect(raft.status().progress).toContainEqual(expect.objectContaining({id: two, match: 0, state: 'probe'}));
-		// One at once, before any append, and one in its turn to each of the two.
+		// One at once, before any append, and the regular one to each of the two.
 		expect(settle(raft).filter(({type}) => type === 'heartbeat')).toEqual([
 			expect.objectContaining({commit: 0}),
 			expect.objectContaining({commit: 0}),
@@ -96,7 +96,7 @@ describe('a peer whose link is new', () => {
 });
 
 describe('flow control', () => {
-	it('has at most so many appends on their way, and goes on when they are acknowledged', () => {
+	it('bounds the appends in flight, and continues when they are acknowledged', () => {
 		const raft = lead();
 		let appends = 0;
 		for (let count = 0; count < 100; count++) {
@@ -112,28 +112,28 @@ describe('flow control', () => {
 			(packet): packet is PacketOf<'append'> & RaftPacket =>
 				packet.type === 'append' && packet.entries.length > 0,
 		);
-		// What waited leaves as one.
+		// The entries that waited share an append.
 		expect(next.map(({prevIndex, entries}) => [prevIndex, entries.length])).toEqual([[65, 36]]);
 	});
 
-	it('shares an append among the proposals of one turn', () => {
+	it('sends the proposals between two calls of ready in one append', () => {
 		const raft = lead();
 		for (let count = 0; count < 50; count++) raft.propose(Uint8Array.of(count));
-		// To `two`; `three` has not answered its first.
+		// To `two`; `three` has not answered its first append.
 		expect(settle(raft).filter(packet => packet.type === 'append')).toHaveLength(1);
 	});
 
-	it('never steps back under what has matched', () => {
+	it('never moves next below match', () => {
 		const progress = new Progress(10, 0);
 		progress.matched(8, 0);
-		expect(progress.refused(7, 3)).toBe(false);
+		expect(progress.rejected(7, 3)).toBe(false);
 		progress.sent(12, 100, 0, 1);
-		expect(progress.refused(12, 2)).toBe(true);
+		expect(progress.rejected(12, 2)).toBe(true);
 		expect(progress.next).toBe(9);
 	});
 });
 
-describe('work under way', () => {
+describe('work between ready and advance', () => {
 	const append = (term: number, prevIndex: number, prevTerm: number, ...terms: number[]): RaftPacket => ({
 		group,
 		term,
@@ -149,7 +149,7 @@ describe('work under way', () => {
 		})),
 	});
 
-	it('is one at a time', () => {
+	it('is bounded to one piece', () => {
 		const raft = create(one, [one, two]);
 		raft.campaign();
 		const ready = raft.ready();
@@ -158,11 +158,11 @@ describe('work under way', () => {
 		expect(() => raft.advance({...ready!})).toThrow('Expected `advance`');
 	});
 
-	it('that was replaced meanwhile is written again', () => {
+	it('does not count as written where entries were replaced meanwhile', () => {
 		const raft = create(one, [one, two, three]);
 		raft.step(two, append(1, 0, 0, 1, 1, 1));
 		const ready = raft.ready()!;
-		raft.step(three, append(2, 1, 1, 2)); // Replaces 2 and 3 while the disk writes them.
+		raft.step(three, append(2, 1, 1, 2)); // Replaces entries 2 and 3 while the disk writes them.
 		raft.advance(ready);
 		expect(raft.ready()?.entries.map(({term, index}) => [term, index])).toEqual([
 			[1, 1],
@@ -170,11 +170,11 @@ describe('work under way', () => {
 		]);
 	});
 
-	it('proves nothing about a log that a snapshot replaced, even where the entries are equal', () => {
+	it('does not count as written in a log that a snapshot replaced, even where the entries are equal', () => {
 		const raft = create(one, [one, two, three]);
 		raft.step(two, append(1, 0, 0, 1, 1));
 		const ready = raft.ready()!;
-		// Replaces both, and is itself replaced by a snapshot of the leader who wrote them.
+		// Replaces both, and is itself replaced by a snapshot of the leader that wrote them.
 		raft.step(three, append(2, 0, 0, 2));
 		raft.step(two, {
 			group,
@@ -191,11 +191,11 @@ describe('work under way', () => {
 		raft.advance(ready);
 		const next = raft.ready()!;
 		expect(next.snapshot?.index).toBe(1);
-		// An installed snapshot starts the log on disk anew: 1/2 is not there, though it was written before.
+		// An installed snapshot restarts the log on disk: 1/2 is not there, although it was written before.
 		expect(next.entries.map(({term, index}) => [term, index])).toEqual([[1, 2]]);
 	});
 
-	it('is forgotten by a candidate that moved on: a vote for oneself counts in its own term alone', () => {
+	it('does not count the own vote of an earlier term', () => {
 		const raft = create(one, [one]);
 		raft.campaign();
 		const ready = raft.ready()!;
@@ -208,17 +208,7 @@ describe('work under way', () => {
 });
 
 describe('time', () => {
-	it('is given back after a stall', () => {
-		const raft = create(one, [one, two]);
-		for (let ticks = 0; ticks < 9; ticks++) raft.tick();
-		raft.resetElection();
-		for (let ticks = 0; ticks < 9; ticks++) raft.tick();
-		expect(raft.status().role).toBe('follower');
-		raft.tick();
-		expect(raft.status().role).toBe('pre-candidate');
-	});
-
-	it('tells how long a leader has heard no majority', () => {
+	it('since a leader heard a majority is in the status', () => {
 		const raft = lead();
 		for (let ticks = 0; ticks < 4; ticks++) raft.tick();
 		expect(raft.status().contactTicks).toBe(4);

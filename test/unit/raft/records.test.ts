@@ -17,12 +17,12 @@ const recover = (...records: Uint8Array[]): Recovery => {
 
 const logOf = (recovery: Recovery): string =>
 	recovery
-		.behind(recovery.mark)
+		.entriesAfter(recovery.mark)
 		.map(({term, index}) => `${term}/${index}`)
 		.join(' ');
 
 describe('records', () => {
-	it('survive their bytes', () => {
+	it('are equal after encoding and decoding', () => {
 		const state = {term: 2 ** 40, vote: 'abcdef0123456789' as NodeId, commit: 7};
 		expect(decodeRecord(encodeState(state))).toEqual({type: 'state', state});
 		expect(decodeRecord(encodeState({...state, vote: undefined}))).toEqual({
@@ -37,7 +37,7 @@ describe('records', () => {
 		});
 	});
 
-	it('are refused when they are of another kind or length', () => {
+	it('of another kind or length are rejected', () => {
 		for (const bytes of [
 			[],
 			[0],
@@ -52,28 +52,28 @@ describe('records', () => {
 });
 
 describe('recovery', () => {
-	it('lets an entry replace the one with its index and all after it', () => {
+	it('lets an entry replace the entry with its index and all later ones', () => {
 		const recovery = recover(...[1, 2, 3, 4].map(index => encodeEntry(entry(1, index))), encodeEntry(entry(2, 2)));
 		expect(logOf(recovery)).toBe('1/1 2/2');
 		expect(recovery.problem).toBeUndefined();
 	});
 
-	it('goes on behind a snapshot that was taken, and starts anew behind one that was installed', () => {
+	it('continues the log after an own snapshot, and restarts it after an installed one', () => {
 		const log = [1, 2, 3, 4].map(index => encodeEntry(entry(1, index)));
 		expect(logOf(recover(...log, encodeMark({index: 3, term: 1}, false)))).toBe('1/4');
 		expect(logOf(recover(...log, encodeMark({index: 3, term: 2}, true)))).toBe('');
 		expect(logOf(recover(...log, encodeMark({index: 3, term: 2}, true), encodeEntry(entry(2, 4))))).toBe('2/4');
 	});
 
-	it('names a gap', () => {
+	it('reports a gap', () => {
 		const inside = recover(encodeEntry(entry(1, 1)), encodeEntry(entry(1, 4)));
 		expect(inside.problem).toBe('entries 2 to 3 are missing');
 		const behind = recover(encodeMark({index: 3, term: 1}, false), encodeEntry(entry(1, 5)));
-		behind.behind(behind.mark);
+		behind.entriesAfter(behind.mark);
 		expect(behind.problem).toBe('entry 4 is missing');
 	});
 
-	it('takes the last state', () => {
+	it('uses the last hard state', () => {
 		expect(
 			recover(
 				encodeState({term: 1, vote: undefined, commit: 0}),

@@ -1,0 +1,96 @@
+/**
+The options of a node, put together from the parts of its process.
+*/
+import type {FaultCommand} from '../broker.ts';
+import {topicsOf} from '../control/desired-subscriptions.ts';
+import {systemClock, systemEntropy} from '../io/clock.ts';
+import type {Discovery} from '../io/net/discovery.ts';
+import type {WantedName} from '../membership/naming.ts';
+import type {NodeIo, NodeOptions} from '../node/node-options.ts';
+import {protocolMax, version} from '../version.ts';
+import {signBatch, verifyBatch} from '../wire/seal.ts';
+import type {KeptClock} from './kept-clock.ts';
+import type {Network} from './network.ts';
+import type {NodeSlot} from './node-slot.ts';
+import type {RecoveredState} from './recovered-state.ts';
+import type {Storage} from './storage.ts';
+import {openTopicIn} from './topic-logs.ts';
+
+export type Parts = {
+	readonly storage: Storage;
+	readonly recovered: RecoveredState;
+	readonly clock: KeptClock;
+	readonly network: Network;
+	readonly discovery: Discovery;
+	readonly slot: NodeSlot;
+	/** Drawn by this process at its start. */
+	readonly instance: string;
+	readonly name: WantedName;
+	/** Where other nodes reach this node. */
+	readonly address: string;
+};
+
+export function nodeOptions(parts: Parts): NodeOptions {
+	const {
+		storage: {config},
+		recovered: {state, incarnation, lamport, resignations, isFresh},
+		instance,
+		name,
+		address,
+	} = parts;
+	return {
+		id: state.identity.id,
+		incarnation,
+		lamport,
+		config,
+		address,
+		version,
+		protocolMax,
+		instance,
+		name,
+		clusterId: state.clusterId,
+		topics: [...new Set([...state.topics, ...topicsOf(config.topics)])],
+		former: state,
+		founding: isFresh
+			? {
+					seeds: config.bootstrap,
+					expect: config.expect,
+					seekMs: config.discovery.enabled ? config.discovery.seekMs : 0,
+				}
+			: undefined,
+		resignations: resignations.former,
+		io: nodeIo(parts),
+	};
+}
+
+function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): NodeIo {
+	const {config, folder, reserve} = storage;
+	const {shared, mesh, datagrams, faults, ask} = network;
+	const topicLogs = {
+		storage,
+		self: recovered.state.identity.id,
+		warn: (text: string) => slot.warn(text),
+		nowMs: clock.nowMs,
+	};
+	return {
+		clock: systemClock,
+		entropy: systemEntropy,
+		links: mesh,
+		datagrams,
+		raftStore: recovered.raftStore,
+		knownTopics: recovered.knownTopics,
+		save: recovered.save,
+		room: reserve,
+		peers: {candidates: () => discovery.candidates(), ask},
+		sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
+		verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
+		openTopic: (topic, onHeader) => openTopicIn(topicLogs, topic, onHeader),
+		retentionMs: clock.nowMs,
+		noteAge: clock.noteAge,
+		removeTopic: topic => folder.removeTopic(topic),
+		faults: faults && {
+			apply: (command: FaultCommand) => faults.apply(command),
+			active: label => faults.active(label),
+		},
+	};
+}

@@ -1,0 +1,183 @@
+/**
+The sockets of a node: links and client connections over TCP, datagrams over UDP, both through injected faults when the
+node was started with `--faults`.
+*/
+import type {Config} from '../config.ts';
+import {DapssError} from '../errors.ts';
+import {systemClock, systemEntropy} from '../io/clock.ts';
+import type {Channel, LocalHello, Transport, TransportOptions} from '../io/net/channel.ts';
+import {Faults} from '../io/net/faults.ts';
+import {createMesh, type Mesh} from '../io/net/mesh.ts';
+import {createTransport, transportOptions} from '../io/net/transport.ts';
+import {openDatagrams, type OpenDatagrams} from '../io/net/udp.ts';
+import {parseJoin} from '../membership/joining.ts';
+import type {NodeId} from '../message.ts';
+import type {Node} from '../node/node.ts';
+import {channelPipe} from '../remote/channel-pipe.ts';
+import {serve} from '../remote/server.ts';
+import type {AsyncStack} from '../stack.ts';
+import {version} from '../version.ts';
+import {encodeControl} from '../wire/wire.ts';
+import type {NodeSlot} from './node-slot.ts';
+import type {RecoveredState} from './recovered-state.ts';
+
+/** Deadlines for a question to another node: until the connection is open, and from then until the answer. */
+const dialMs = 3000;
+const answerMs = 5000;
+
+export type NetworkOptions = {
+	readonly config: Config;
+	readonly recovered: Pick<RecoveredState, 'state' | 'incarnation'>;
+	/** Drawn by this process at its start. */
+	readonly instance: string;
+	readonly name: string;
+	/** Where other nodes reach this node. */
+	readonly address: string;
+	readonly slot: NodeSlot;
+};
+
+export type Network = {
+	/** Keys, counters and budgets of all connections. */
+	readonly shared: TransportOptions;
+	readonly mesh: Mesh;
+	readonly datagrams: OpenDatagrams;
+	readonly faults: Faults | undefined;
+	/** One question over a connection of its own. @throws as a dial does */
+	readonly ask: (at: string, frame: Buffer) => Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
+};
+
+/** @throws `port-in-use`, `config` */
+export async function openNetwork(options: NetworkOptions, resources: AsyncStack): Promise<Network> {
+	const {
+		config,
+		recovered: {state, incarnation},
+		instance,
+		slot,
+	} = options;
+	const {id} = state.identity;
+	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
+	const shared = transportOptions(config, {
+		identity: state.identity,
+		version,
+		onRefusal: refused => slot.refused(refused),
+	});
+	// A refusal for want of room is a limit that was hit, which `check` reports.
+	shared.refusals.onAdd = reason => {
+		if (reason === 'connections') slot.bound('connections');
+		else if (reason === 'accept') slot.bound('open-files');
+	};
+	const transport = createTransport(shared);
+	const hello = (): Omit<LocalHello, 'via'> => ({
+		address: options.address,
+		clusterId: slot.node?.clusterId ?? state.clusterId,
+		incarnation,
+		instance,
+		name: options.name,
+		protocolMin: slot.node?.control.state.protocol ?? 1,
+	});
+	const mesh = resources.use(await openMesh(options, {transport, shared, faults, hello}));
+	const datagrams = resources.use(
+		await openDatagrams({
+			host: config.host,
+			port: config.port,
+			keys: shared.keys,
+			id,
+			incarnation,
+			instance,
+			instanceOf: peer => mesh.instance(peer),
+			encrypt: config.enableEncryption,
+			refusals: shared.refusals,
+			names: shared.names,
+			faults,
+			onDatagram: (from, bytes) => slot.node?.onDatagram(from, bytes),
+		}),
+	);
+	return {
+		shared,
+		mesh,
+		datagrams,
+		faults,
+		ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame),
+	};
+}
+
+function openMesh(
+	{config, recovered: {state}, slot}: NetworkOptions,
+	{
+		transport,
+		shared,
+		faults,
+		hello,
+	}: {
+		readonly transport: Transport;
+		readonly shared: TransportOptions;
+		readonly faults: Faults | undefined;
+		readonly hello: () => Omit<LocalHello, 'via'>;
+	},
+): Promise<Mesh> {
+	return createMesh({
+		transport,
+		clock: systemClock,
+		host: config.host,
+		port: config.port,
+		id: state.identity.id,
+		outQueueBytes: config.limits.outQueueBytes,
+		hello,
+		refusals: shared.refusals,
+		faults,
+		onFrame: (from, frame) => slot.node?.onFrame(from, frame),
+		onUp: peer => slot.node?.onLink(peer, 'up'),
+		onDown: peer => slot.node?.onLink(peer, 'down'),
+		onRefused: peer => slot.node?.onLink(peer, 'refused'),
+		onRemoved: peer => slot.node?.onLink(peer, 'removed'),
+		onUnknownPeer: (peer, at) => slot.node?.onStranger(peer, at),
+		judge: (peer, caller, linked) =>
+			slot.node?.identity.doubles.judge(peer, caller, linked) ??
+			(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
+		onDuplicate: (_peer, refusal) => slot.node?.identity.onRefused(refusal),
+		onRefusal: refused => slot.refused(refused),
+		onClient: channel => serveClient(slot.node, channel),
+		isStarting: () => slot.node === undefined,
+		onJoin: channel => serveJoin(slot.node, channel),
+	});
+}
+
+async function ask(
+	transport: Transport,
+	at: string,
+	hello: LocalHello,
+	frame: Buffer,
+): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}> {
+	const channel = await transport.dial(at, {hello, timeoutMs: dialMs});
+	return new Promise((resolve, reject) => {
+		const timer = setTimeout(() => channel.destroy('no answer'), answerMs);
+		channel.onClose = why => {
+			clearTimeout(timer);
+			reject(new DapssError('unreachable', `${at}: ${why}`));
+		};
+
+		channel.onFrame = payload => {
+			resolve({id: channel.remote.id, frame: payload});
+			channel.close('answered');
+		};
+
+		channel.send([frame]);
+	});
+}
+
+function serveClient(node: Node | undefined, channel: Channel): void {
+	if (!node) return channel.close('the node is starting');
+	serve(node, channelPipe(channel), () => node.journal.reject(channel.remoteAddress, 'malformed'));
+	void node.closed.then(why => channel.close(why));
+}
+
+function serveJoin(node: Node | undefined, channel: Channel): void {
+	channel.onFrame = frame => {
+		const request = parseJoin(frame);
+		if (!node || !request || request.id !== channel.remote.id) return channel.close('malformed request');
+		const {incarnation, instance, protocol, version: program} = channel.remote;
+		void node
+			.onJoin({...request, facts: {incarnation, instance, protocol, version: program}})
+			.then(answer => channel.send([encodeControl('joined', answer)]));
+	};
+}
