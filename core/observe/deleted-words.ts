@@ -22,7 +22,7 @@ export function topicWords(
 	label: (id: NodeId) => string,
 ): string {
 	const kept = keptText(settings);
-	return `topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
+	return `Topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }
 
 export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {

@@ -12,7 +12,7 @@ import {reachAlways} from '../nodes/following.ts';
 import {reach} from '../nodes/reach.ts';
 import {eventLine} from '../output/json-lines.ts';
 import {LineWriter} from '../output/terminal.ts';
-import {eventText} from '../output/words.ts';
+import {eventLogLine} from '../output/event-log.ts';
 import {interruptible} from '../process/interruptible.ts';
 import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
@@ -43,7 +43,7 @@ export async function run(context: Context): Promise<void> {
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 
 	const writer = new LineWriter(terminal);
-	const render = output === 'jsonl' ? eventLine : eventText(terminal.hasColour);
+	const render = output === 'jsonl' ? eventLine : eventLogLine(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));

@@ -46,7 +46,8 @@ async function runHeadless(context: Context): Promise<number> {
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
 	// Words need tables of Unicode, which take as long to load as all the rest.
-	const render = output === 'jsonl' ? eventLine : (await import('../output/words.ts')).eventText(terminal.hasColour);
+	const render =
+		output === 'jsonl' ? eventLine : (await import('../output/event-log.ts')).eventLogLine(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	let unread: NodeJS.Timeout | undefined;

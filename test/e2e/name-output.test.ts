@@ -90,7 +90,7 @@ describe('the log of a headless node', () => {
 		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
-			.toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
+			.toMatch(/ INFO {2}Running: node \S+ is a member of the cluster [0-9a-f]{8}/);
 		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
 		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')])
 			expect(text).toMatch(line);
@@ -103,8 +103,8 @@ describe('the log of a headless node', () => {
 		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
-			.toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
-		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([
+			.toContain(`INFO  Waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
+		expect(node.lines().filter(text => text.includes('Ready: node'))).toEqual([
 			expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`),
 		]);
 		const status = async (): Promise<Record<string, unknown>> =>
@@ -121,7 +121,7 @@ describe('the log of a headless node', () => {
 
 		const first = cluster.startAlone(seed);
 		await first.waitFor(({type}) => type === 'ready', 'the first node');
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  running: node ');
+		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  Running: node ');
 		expect(await status()).toMatchObject({phase: 'running', detail: ''});
 		expect(node.lines().filter(text => text.includes(`${seed} to answer (ECONNREFUSED)`))).toHaveLength(1);
 		expect(await node.stop()).toBe(0);

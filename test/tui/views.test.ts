@@ -13,7 +13,7 @@ import {listEvents, listMessages} from '../../tui/view/lists.ts';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
-import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/view/words.ts';
+import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
 import {
 	a,
 	atMs,
@@ -307,8 +307,8 @@ test('every kind of event has words', () => {
 		{at: 0, type: 'fault', text: 'cut'},
 		{at: 0, type: 'stopped', reason: 'asked'},
 	];
-	expect(new Set(all.map(event => eventWords(event).text)).size).toBe(all.length);
-	expect(eventWords({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
+	expect(new Set(all.map(event => eventSpan(event).text)).size).toBe(all.length);
+	expect(eventSpan({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
 });
 
 test('quantities in words', () => {

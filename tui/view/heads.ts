@@ -11,7 +11,7 @@ import type {Span} from './columns.ts';
 import {listEvents, listMessages, listPeers, listTopics, previewText, shownFeed} from './lists.ts';
 import {partitionSummary} from './partition.ts';
 import {leaderWords, quorumWords} from './raft.ts';
-import {age, brief, count, eventWords, names, plural} from './words.ts';
+import {age, brief, count, eventSpan, names, plural} from './words.ts';
 
 export const paneNames: Readonly<Record<PaneId, string>> = {
 	peers: '1 Peers',
@@ -100,7 +100,7 @@ export function paneSummary(pane: PaneId, snapshot: Snapshot, state: ConsoleStat
 							text: `${age(snapshot.atMs - newest.at).replace(/^now$/, 'just now')}${snapshot.atMs - newest.at < 1000 ? '' : ' ago'} · `,
 							tone: 'muted',
 						},
-						eventWords(newest),
+						eventSpan(newest),
 					]
 				: [...spans, {text: 'nothing yet', tone: 'muted'}];
 		}

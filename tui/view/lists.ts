@@ -8,7 +8,7 @@ import {printable, printableBytes} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {messageKey} from '../source/share.ts';
 import type {ConsoleState, ListPane} from '../state/state.ts';
-import {eventWords} from './words.ts';
+import {eventSpan} from './words.ts';
 
 export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
 
@@ -19,13 +19,13 @@ const texts = {
 		`${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
 	messages: (row: MessageSnapshot, label: Label): string =>
 		`${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
-	events: (row: RecordedEvent): string => `${row.type} ${eventWords(row).text}`,
+	events: (row: RecordedEvent): string => `${row.type} ${eventSpan(row).text}`,
 };
 
 export const listPeers = list<MemberSnapshot>(texts.peers, row => row.id);
 export const listTopics = list<TopicSnapshot>(texts.topics, row => row.name);
 export const listMessages = list<MessageSnapshot>(texts.messages, row => messageKey(row));
-const listOldest = list<RecordedEvent>(texts.events, row => `${row.at} ${eventWords(row).text}`);
+const listOldest = list<RecordedEvent>(texts.events, row => `${row.at} ${eventSpan(row).text}`);
 const reversed = new WeakMap<readonly RecordedEvent[], readonly RecordedEvent[]>();
 
 /** Newest first: what just happened stands on top. */

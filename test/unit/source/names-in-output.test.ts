@@ -6,7 +6,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {levelOf} from '../../../core/observe/levels.ts';
 import {eventLine} from '../../../source/output/json-lines.ts';
-import {eventText} from '../../../source/output/words.ts';
+import {eventLogLine} from '../../../source/output/event-log.ts';
 import {FakeBroker, run} from '../../support/fakes.ts';
 import {a, b, c, d, e, longName, named} from '../../tui/support/fixtures.ts';
 
@@ -92,7 +92,7 @@ describe('names of nodes', () => {
 
 	test('stand in events, with the ids in JSON', async () => {
 		const {out} = await dapss('events');
-		expect(out).toContain('INFO  voters: berlin-1, oslo-2, rack-07.');
+		expect(out).toContain('INFO  Voters: berlin-1, oslo-2, rack-07.');
 		for (const id of [a, b, c]) expect(out).not.toContain(short(id));
 		const event: RecordedEvent = {at: 5, type: 'leader', term: 2, leader: a, names: {[a]: 'berlin-1'}};
 		expect(JSON.parse(eventLine(event))).toEqual({
@@ -106,7 +106,7 @@ describe('names of nodes', () => {
 });
 
 describe('a line of a log (case 32)', () => {
-	const text = eventText(false);
+	const text = eventLogLine(false);
 	test.each<[RecordedEvent, string]>([
 		[
 			{
@@ -114,19 +114,19 @@ describe('a line of a log (case 32)', () => {
 				type: 'waiting',
 				for: '10.0.0.7:5000 to answer (ECONNREFUSED)',
 			},
-			'2026-11-29T16:15:15.123Z INFO  waiting for 10.0.0.7:5000 to answer (ECONNREFUSED)',
+			'2026-11-29T16:15:15.123Z INFO  Waiting for 10.0.0.7:5000 to answer (ECONNREFUSED)',
 		],
 		[
 			{at: 0, type: 'ready', id: a, port: 5000, cluster: 'dapss'},
-			'1970-01-01T00:00:00.000Z INFO  ready: node 3f2a91c4 listens on port 5000 for the cluster dapss',
+			'1970-01-01T00:00:00.000Z INFO  Ready: node 3f2a91c4 listens on port 5000 for the cluster dapss',
 		],
 		[
 			{at: 0, type: 'admitted', id: a, clusterId: '9c41d2e07af3b816', names: {[a]: 'n1'}},
-			'1970-01-01T00:00:00.000Z INFO  running: node n1 is a member of the cluster 9c41d2e0',
+			'1970-01-01T00:00:00.000Z INFO  Running: node n1 is a member of the cluster 9c41d2e0',
 		],
 		[
 			{at: 0, type: 'quorum', held: false, reachable: 1, voters: 3},
-			'1970-01-01T00:00:00.000Z ERROR no quorum: 1 of 3 voters reachable',
+			'1970-01-01T00:00:00.000Z ERROR No quorum: 1 of 3 voters reachable',
 		],
 		[
 			{at: 0, type: 'named', id: a, name: 'db2', names: {[a]: 'db2'}},
@@ -146,11 +146,11 @@ describe('a line of a log (case 32)', () => {
 				reason: 'peer 10.0.0.9:4 has another secret than this node',
 				by: 'us',
 			},
-			'1970-01-01T00:00:00.000Z WARN  refused 10.0.0.9:4: has another secret than this node',
+			'1970-01-01T00:00:00.000Z WARN  Refused 10.0.0.9:4: has another secret than this node',
 		],
 		[
 			{at: Number.MAX_VALUE, type: 'paused', forMs: 300},
-			`${Number.MAX_VALUE} WARN  this node did not run for 300 ms`,
+			`${Number.MAX_VALUE} WARN  This node did not run for 300 ms`,
 		],
 	])('has date and level: %j', (event, line) => {
 		expect(text(event)).toBe(line);
