@@ -136,7 +136,7 @@ export function eventText(event: RecordedEvent, {nodesMax, ...format}: EventForm
 	const text = Object.hasOwn(texts, event.type)
 		? (texts[event.type] as (event: RecordedEvent, writer: Writer) => EventText)
 		: undefined;
-	if (!text) return muted(printable(String(event.type)));
+	if (!text) return muted(printable(String((event as {readonly type: unknown}).type)));
 	return text(event, {
 		...format,
 		label,

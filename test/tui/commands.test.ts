@@ -76,8 +76,8 @@ test.each([
 	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
 	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
-])('%s', (line, wish) => {
-	expect(parseLine(line, context)).toEqual(wish);
+])('%s', (line, request) => {
+	expect(parseLine(line, context)).toEqual(request);
 });
 
 test.each([

@@ -131,7 +131,7 @@ test('the machine is examined by the console of a node, not by one that is attac
 
 	const attached = submit('doctor', open, situation({isRemote: true}));
 	expect(attached.some(({type}) => type === 'examine')).toBe(false);
-	expect(apply(open, attached).notice?.text).toContain("run it on the node's");
+	expect(apply(open, attached).notice?.text).toContain("run it on the node's machine");
 });
 
 test('an overlay scrolls as far as it has lines', () => {
@@ -152,8 +152,22 @@ test('a mistyped command is answered, its line kept in the history', () => {
 	});
 });
 
-test('without a picture every key is harmless', () => {
+describe('before the first snapshot', () => {
 	const where = situation({snapshot: undefined});
-	for (const key of ['up', 'down', 'first', 'last', 'inspect', 'pause', 'filter', 'publish', 'help'] as const)
-		expect(() => press(at('messages'), where, key)).not.toThrow();
+	test.each(['up', 'down', 'page-down', 'first', 'last', 'inspect', 'pause', 'prompt-complete'] as const)(
+		'%s has no effect',
+		key => {
+			for (const pane of ['messages', 'topics', 'raft'] as const) expect(act(key, at(pane), where)).toEqual([]);
+		},
+	);
+
+	test('prompts open empty, and help opens', () => {
+		expect(press(at('messages'), where, 'filter').prompt).toMatchObject({kind: 'filter', draft: ''});
+		expect(press(at('topics'), where, 'publish').prompt).toMatchObject({kind: 'publish-topic', draft: ''});
+		expect(press(at('messages'), where, 'help').overlay).toEqual({type: 'help', scroll: 0});
+	});
+
+	test('the node cannot leave: nothing is known of its cluster', () => {
+		expect(press(at('messages'), where, 'quit', 'confirm-leave').notice?.text).toContain('no snapshot yet');
+	});
 });

@@ -256,7 +256,7 @@ test('read-only: publish is refused in one line and not offered', async () => {
 	expect(screen.text()).toContain('read-only');
 	expect(screen.text()).not.toContain('p publish');
 	screen.type('p');
-	await screen.until('Read-only console');
+	await screen.until('This console is read-only');
 	screen.type(':publish weather x\r');
 	await screen.settle();
 	expect(source.commands).toEqual([]);

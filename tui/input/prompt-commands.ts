@@ -11,13 +11,13 @@ import {printable} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import type {PaneId} from '../layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
-import {topicWish} from './topic-line.ts';
-import type {Report, Wish} from './wish.ts';
+import {parseTopic} from './topic-line.ts';
+import type {Report, PromptRequest} from './prompt-request.ts';
 
 type Word = {
 	readonly usage: string;
 	readonly help: string;
-	readonly parse: (rest: string, context: CommandContext) => Wish;
+	readonly parse: (rest: string, context: CommandContext) => PromptRequest;
 };
 /** Members that a command may call by name, by address, by port or by the first digits of the id. */
 export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
@@ -26,22 +26,26 @@ const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () =>
 const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
 
 export const words: Readonly<Record<string, Word>> = {
-	subscribe: {usage: 'TOPIC…', help: 'this node receives these topics', parse: rest => topicsWish('subscribe', rest)},
-	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => topicsWish('unsubscribe', rest)},
+	subscribe: {
+		usage: 'TOPIC…',
+		help: 'this node receives these topics',
+		parse: rest => parseTopics('subscribe', rest),
+	},
+	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => parseTopics('unsubscribe', rest)},
 	publish: {
 		usage: 'TOPIC MESSAGE',
 		help: 'the rest of the line is the message; quotes around a topic with spaces',
-		parse: publishWish,
+		parse: parsePublish,
 	},
 	status: report('status', 'the node in a few lines'),
 	peers: pane('peers', 'the members'),
-	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
-	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: peerWish},
+	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: parseLeader},
+	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: parsePeer},
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {
 		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list',
 		help: 'topics that stay, and their end',
-		parse: topicWish,
+		parse: parseTopic,
 	},
 	check: report('check', 'what is well and what is not, and what to do'),
 	doctor: {
@@ -57,7 +61,7 @@ export const words: Readonly<Record<string, Word>> = {
 	fault: {
 		usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
 		help: 'for nodes started with --faults',
-		parse: faultWish,
+		parse: parseFault,
 	},
 	filter: {
 		usage: '[TEXT]',
@@ -71,7 +75,7 @@ export const words: Readonly<Record<string, Word>> = {
 	quit: {usage: '', help: 'stop the node, or detach the console; asks what it costs', parse: () => ({type: 'quit'})},
 };
 
-export function parseLine(line: string, context: CommandContext): Wish {
+export function parseLine(line: string, context: CommandContext): PromptRequest {
 	// Leading space is ours, the rest of a publish line is the user's to the byte.
 	const match = /^[:\s]*(\S*)(?:\s(.*))?$/su.exec(line);
 	const name = match?.[1] ?? '';
@@ -147,7 +151,7 @@ function nearest(name: string): string {
 		: '. `?` lists them';
 }
 
-function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
+function parseTopics(type: 'subscribe' | 'unsubscribe', rest: string): PromptRequest {
 	const parsed = wordsOf(rest, type === 'subscribe' ? {from: 'value'} : {});
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const topics = topicsOf(parsed.words);
@@ -163,7 +167,7 @@ function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
 		: {type: 'run', command: {type, topics}};
 }
 
-function publishWish(rest: string): Wish {
+function parsePublish(rest: string): PromptRequest {
 	const topic = wordAt(rest, 0);
 	if (topic !== undefined && 'problem' in topic) return {type: 'problem', text: topic.problem};
 	if (topic === undefined || topic.end === rest.length)
@@ -180,7 +184,7 @@ function publishWish(rest: string): Wish {
 	return {type: 'run', command: {type: 'publish', topic: topic.text, body: isOneQuoted ? only.text : body}};
 }
 
-function leaderWish(rest: string, {members}: CommandContext): Wish {
+function parseLeader(rest: string, {members}: CommandContext): PromptRequest {
 	const [action, start, ...more] = argumentsOf(rest);
 	if (action === undefined) return {type: 'report', report: 'leader'};
 	if (action !== 'transfer' || more.length > 0)
@@ -190,7 +194,7 @@ function leaderWish(rest: string, {members}: CommandContext): Wish {
 	return typeof to === 'string' ? {type: 'run', command: {type: 'transfer', to}} : to;
 }
 
-function peerWish(rest: string, {members}: CommandContext): Wish {
+function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 	const [action, start, sure, ...more] = argumentsOf(rest);
 	if (action !== 'remove' || start === undefined || more.length > 0)
 		return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
@@ -211,7 +215,10 @@ function argumentsOf(rest: string): readonly string[] {
 }
 
 /** The member of that name, or what is wrong with it. */
-function memberCalled(name: string, members: CommandContext['members']): NodeId | Extract<Wish, {type: 'problem'}> {
+function memberCalled(
+	name: string,
+	members: CommandContext['members'],
+): NodeId | Extract<PromptRequest, {type: 'problem'}> {
 	const matching = membersCalled(name, members);
 	if (matching.length === 1) return matching[0]!.id;
 	const label = labelsOf(members);
@@ -231,7 +238,7 @@ function memberCalled(name: string, members: CommandContext['members']): NodeId 
 const faultUsage =
 	'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
 
-function faultWish(rest: string, {members}: CommandContext): Wish {
+function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	const parsed = wordsOf(rest, {for: 'value', 'one-way': 'switch'});
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const parts = topicsOf(parsed.words);
@@ -278,7 +285,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	return peers.length === 0 ? {type: 'problem', text: faultUsage} : fault({type: 'cut', peers, direction, forMs});
 }
 
-function fault(command: FaultCommand): Wish {
+function fault(command: FaultCommand): PromptRequest {
 	return {type: 'run', command: {type: 'fault', fault: command}};
 }
 

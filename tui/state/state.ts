@@ -4,7 +4,7 @@ reducer; the picture of the node is not in here, so a command gives along what i
 topic under the cursor).
 */
 import type {MessageSnapshot} from '../../core/snapshot.ts';
-import type {Report} from '../input/wish.ts';
+import type {Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
 import type {Tone} from '../theme.ts';

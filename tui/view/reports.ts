@@ -9,7 +9,7 @@ import {printable, printableBytes, wrapCells} from '../../core/observe/printable
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {keySign, sections, type Keymap} from '../input/keymap.ts';
 import {words} from '../input/prompt-commands.ts';
-import type {Report} from '../input/wish.ts';
+import type {Report} from '../input/prompt-request.ts';
 import type {Examination, ExaminedCheck} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
