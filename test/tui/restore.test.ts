@@ -8,7 +8,7 @@ Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what wa
 holds.
 */
 async function expectRestored({screen}: Running): Promise<void> {
-	await screen.settle();
+	await screen.drained();
 	expect(screen.emulator.buffer.active.type).toBe('normal');
 	expect(screen.rawMode).toBe(false);
 	expect(screen.emulator.modes.bracketedPasteMode).toBe(false);
@@ -101,7 +101,7 @@ test('attached, there is nothing to stop or leave: only the console ends', async
 	running.screen.type('q');
 	await running.screen.until('s detach  n stay');
 	running.screen.type('l');
-	await running.screen.settle();
+	await running.screen.until(/^(?![^]*s detach)/);
 	expect(running.source.commands).toEqual([]);
 	running.screen.type(':quit\r');
 	expect(await running.exit).toBe('quit');
@@ -118,7 +118,7 @@ test('attached, q leaves the node running, and says so', async () => {
 test('Ctrl-C leaves at once, from a prompt too', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	running.screen.type(':publish weat');
-	await running.screen.settle();
+	await running.screen.until(':publish weat');
 	running.screen.type('\u0003');
 	expect(await running.exit).toBe('interrupted');
 	await expectRestored(running);

@@ -101,9 +101,7 @@ test.each([
 		screen.type('1');
 		await screen.until('┏━ 1 Peers');
 		expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
-		screen.type('jj');
-		await screen.settle();
-		screen.type('\r');
+		screen.type('jj\r');
 		await screen.until(named.members[2]!.id);
 		expect(screen.text()).toContain(longName);
 		expect(screen.leaks).toEqual([]);
@@ -149,29 +147,41 @@ test('a whole command that arrives in one piece is run', async () => {
 	running.screen.type(':publish weather hello from the keys\r');
 	await running.screen.until('done');
 	running.screen.type(':subscribe sensors/door\r:unsubscribe jobs\r');
-	await running.screen.settle();
-	expect(running.source.commands).toEqual([
-		{type: 'publish', topic: 'weather', body: 'hello from the keys'},
-		{type: 'subscribe', topics: ['sensors/door']},
-		{type: 'unsubscribe', topics: ['jobs']},
-	]);
+	await expect
+		.poll(() => running.source.commands)
+		.toEqual([
+			{type: 'publish', topic: 'weather', body: 'hello from the keys'},
+			{type: 'subscribe', topics: ['sensors/door']},
+			{type: 'unsubscribe', topics: ['jobs']},
+		]);
 });
 
 test('a command typed key by key, with a correction, a recall and a cancel', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
-	for (const key of [':', 'p', 'e', 'e', 'q', '\u007F', 'r', 's', '\r']) {
+	for (const [key, line] of [
+		[':', ':'],
+		['p', ':p'],
+		['q', ':pq'],
+		['\u007F', ':p'],
+		['e', ':pe'],
+		['e', ':pee'],
+		['r', ':peer'],
+		['s', ':peers'],
+	] as const) {
 		screen.type(key);
-		await screen.settle();
+		await screen.until(new RegExp(`^${line} *$`, 'm'));
 	}
 
+	screen.type('\r');
 	await screen.until('┏━ 1 Peers');
 	screen.type(':');
-	await screen.settle();
+	await screen.until(/^: *$/m);
 	screen.type('\u001B[A');
 	await screen.until(':peers');
 	screen.type('\u0015'); // Ctrl-U is no letter.
 	await screen.settle();
+	expect(screen.text()).toMatch(/^:peers *$/m);
 	screen.type('\u001B');
 	await screen.until('q quit');
 	expect(source.commands).toEqual([]);
@@ -188,7 +198,7 @@ test('p asks for the topic, then for the text; the answer stands in the status l
 	screen.type('\r');
 	await screen.until('Message on deploy:');
 	screen.type('two words');
-	await screen.settle();
+	await screen.until('two words');
 	screen.type('\r');
 	await screen.until('the disk is full');
 	expect(source.commands).toEqual([{type: 'publish', topic: 'deploy', body: 'two words'}]);
@@ -198,9 +208,9 @@ test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
 	screen.type('\u001B[200~q\ry:publish weather evil\r\u001B[201~');
-	await screen.until('not taken for keys');
+	await screen.until('not used as keys');
 	screen.type(':publish weather ');
-	await screen.settle();
+	await screen.until(':publish weather');
 	screen.type('\u001B[200~two\nlines\u001B]0;x\u0007\u001B[201~');
 	await screen.until('two lines]0;x');
 	screen.type('\r');
@@ -236,7 +246,7 @@ test('/ filters the focused list while one types', async () => {
 	await screen.until(/\/oslo 7 of 60|\/oslo 8 of 60/);
 	expect(screen.text()).not.toContain('job 8812');
 	screen.type('\r');
-	await screen.settle();
+	await screen.until(/^(?![^]*Filter messages)/);
 	screen.type('\u001B');
 	await screen.until('job 8812');
 });
@@ -257,8 +267,10 @@ test('read-only: publish is refused in one line and not offered', async () => {
 	expect(screen.text()).not.toContain('p publish');
 	screen.type('p');
 	await screen.until('This console is read-only');
+	screen.type('\u001B');
+	await screen.until('q quit');
 	screen.type(':publish weather x\r');
-	await screen.settle();
+	await screen.until('This console is read-only');
 	expect(source.commands).toEqual([]);
 });
 
@@ -343,7 +355,7 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	}
 
 	screen.type('1j');
-	await screen.settle();
+	await screen.until('┏━ 1 Peers');
 	screen.type(':doctor\r');
 	await screen.until('is examined');
 	examined.resolve({
