@@ -18,7 +18,7 @@ import type {ConsoleSource, Examination, SourceState} from './source/source.ts';
 import {initialState, type ConsoleState} from './state/state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
 import {alertsOf, type Alert} from './view/alerts.ts';
-import {paneNames} from './view/heads.ts';
+import {paneNames} from './view/pane-titles.ts';
 import {quitLines, quitQuestion} from './view/quit.ts';
 import {Boundary} from './widgets/boundary.tsx';
 import {frameColumns, frameRows} from './widgets/frame.tsx';

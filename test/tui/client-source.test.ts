@@ -102,7 +102,7 @@ test('a silent node is lost until it speaks again', () => {
 	vi.advanceTimersByTime(4500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'no word from the node for 3 s, still trying',
+		detail: 'no snapshot from the node for 3 s, still trying',
 	});
 	expect(source.getState().snapshot).toBe(healthy);
 	broker.show(healthy);
@@ -214,7 +214,7 @@ test('a broker that connects again: the loss with its reason, then who is there 
 	tell({state: 'connected', server: '10.0.0.2:5000'});
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'connected to 10.0.0.2:5000, waiting for its picture',
+		detail: 'connected to 10.0.0.2:5000, waiting for its snapshot',
 	});
 	broker.show({...healthy, lamport: 901});
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: 'Attached to 10.0.0.2:5000 now'});

@@ -8,7 +8,7 @@ import {share, shareSnapshot} from '../../tui/source/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {alertsOf} from '../../tui/view/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
-import {headerSpans} from '../../tui/view/heads.ts';
+import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
@@ -93,7 +93,7 @@ describe('alerts', () => {
 	test('worst first, with what it means', () => {
 		const alerts = alertsOf(connected(leaderless), 0);
 		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what helps · changes wait, live messages flow here`,
+			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
 			`PARTITION for 12 s: no side has the quorum; cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
 			'INSECURE: encryption switched off',
 		]);
@@ -191,14 +191,14 @@ test('raft lines say role, leader, quorum, log and who is behind', () => {
 		'role     leader  term 4',
 		'leader   this node',
 		'quorum   held: 3 of 3 voters reachable, 2 needed',
-		'log      commit 318, all applied, nothing open',
+		'log      commit 318, all committed and applied',
 	]);
 	expect(lines.at(-1)).toBe(`matches  ${c.slice(0, 8)} 1 behind`);
 	expect(raftLines(leaderless, 60).map(line => text(line))).toContain(
 		'quorum   LOST: 1 of 3 voters reachable, 2 needed',
 	);
 	expect(raftLines(lost, 90).map(line => text(line))).toContain(
-		`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what helps`,
+		`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what to do`,
 	);
 	expect(lines.some(line => line.startsWith('missing'))).toBe(false);
 });
@@ -358,7 +358,7 @@ test('a member that is only half reached is said everywhere: alert, head, partit
 		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
 	};
 	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([
-		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what helps`,
+		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what to do`,
 	]);
 	expect(partitionSentences(half).map(span => span.text)).toEqual([
 		'Whole, but 1 pair of members does not reach each other directly',
@@ -385,7 +385,7 @@ test('a second cluster and a doubled identity are alerts', () => {
 		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
 	};
 	expect(alertsOf(connected(met), 0).map(alert => alert.text)).toEqual([
-		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what helps',
+		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what to do',
 		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
 	]);
 });

@@ -6,7 +6,7 @@ import {hintsOf, type KeyContext, type Keymap} from '../input/keymap.ts';
 import {columnsMin, rowsMin} from '../layout.ts';
 import type {Alert} from '../view/alerts.ts';
 import type {Span} from '../view/columns.ts';
-import {headerSpans, type HeaderFacts} from '../view/heads.ts';
+import {headerSpans, type HeaderFacts} from '../view/header.ts';
 import {Line} from '../widgets/lines.tsx';
 
 export function Header({width, ...facts}: HeaderFacts & {readonly width: number}): ReactNode {

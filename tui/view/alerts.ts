@@ -58,7 +58,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (degraded.length > 0)
 		alerts.push({
 			tone: 'warning',
-			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what helps`,
+			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what to do`,
 		});
 	if (insecure.length > 0)
 		alerts.push({
@@ -80,7 +80,7 @@ function quorumAlert(snapshot: Snapshot): Alert {
 		};
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
+		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what to do · changes wait, live messages flow here`,
 	};
 }
 
@@ -88,7 +88,7 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 	return [
 		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({
 			tone: 'bad',
-			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what helps`,
+			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what to do`,
 		})),
 		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({
 			tone: 'bad',

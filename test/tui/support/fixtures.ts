@@ -493,7 +493,7 @@ export class FakeSource implements ConsoleSource {
 		this.#state = {
 			snapshot,
 			connection: snapshot ? 'connected' : 'connecting',
-			detail: snapshot ? '' : 'waiting for the first picture of the node',
+			detail: snapshot ? '' : 'waiting for the first snapshot of the node',
 		};
 	}
 

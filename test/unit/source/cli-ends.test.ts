@@ -236,7 +236,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		const broker = healthy();
 		broker.publishAnswer = async () => {
 			stop.abort('SIGINT');
-			await new Promise(resolve => setTimeout(resolve, 50));
+			await new Promise(resolve => setImmediate(resolve)); // The command has seen the signal by then.
 		};
 		stdin.write('one\ntwo\n');
 		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({
