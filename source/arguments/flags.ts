@@ -1,13 +1,13 @@
 /**
-Every flag of the command line in one table: the parser, the help and the check for mistyped ones are read from it. A
-flag means the same to every command that takes it.
+Every flag of the command line in one table, for the parser, the help and the suggestions. A flag has the same meaning
+in every command that takes it.
 */
 
 export type FlagText = {
 	readonly type: 'string' | 'boolean';
 	readonly isMultiple?: true;
 	readonly shortFlag?: string;
-	/** What stands for the value in the help. */
+	/** The placeholder of the value in the help. */
 	readonly value?: string;
 	readonly text: string;
 };

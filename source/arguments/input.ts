@@ -1,9 +1,9 @@
 /**
-How many words a command takes.
+Checks the number of arguments of a command.
 */
 import {DapssError} from '../../core/errors.ts';
 
-/** @throws `usage` when there are too few or too many */
+/** @throws `usage` for too few or too many arguments */
 export function expectInput(
 	context: {readonly input: readonly string[]},
 	min: number,

@@ -1,6 +1,6 @@
 /**
-What a start reads before it opens anything: settings, the cluster's secret, and the folder in which this user's nodes
-are listed. The judgements are pure.
+The files that a start reads first: settings, the cluster's secret, and the registry of this user's nodes. The
+judgements are pure.
 */
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -10,10 +10,10 @@ import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.
 import type {Settings} from '../settings/settings.ts';
 import {bad, good, type Check} from './outcome.ts';
 
-/** Settings that a start would use, or why it would refuse them. */
+/** Settings that a start would use, or the reason why it would refuse them. */
 export type SettingsFacts = {readonly settings: Settings} | {readonly problem: string};
 
-/** @param leftOut lines about files that are not used */
+/** @param leftOut lines about ignored files */
 export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]): Check {
 	if ('problem' in facts)
 		return bad('settings', 'wrong', {
@@ -40,9 +40,9 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 export type Closed = {readonly code: string | undefined; readonly message: string};
 export type SecretFacts = {
 	readonly path: string;
-	/** A file that was named is not made. */
+	/** The file was given, so a start does not create it. */
 	readonly isNamed: boolean;
-	/** What keeps this user from making it, with its code. */
+	/** The reason why this user cannot create it. */
 	readonly closed?: Closed | undefined;
 	readonly found:
 		| 'usable'
@@ -62,7 +62,7 @@ export function secretFacts(settings: Settings): SecretFacts {
 	}
 }
 
-/** @param hasNode the data folder has a node that started before */
+/** @param hasNode the data folder belongs to a node that has run before */
 export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode: boolean): Check {
 	const values = {path};
 	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
@@ -119,7 +119,7 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 	);
 }
 
-/** @param closed what keeps this user from making files there, with its code */
+/** @param closed the reason why this user cannot create files there */
 export function judgeRegistry(folder: string, closed: Closed | undefined): Check {
 	if (closed)
 		return bad(
@@ -134,11 +134,11 @@ export function judgeRegistry(folder: string, closed: Closed | undefined): Check
 	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
 }
 
-/** Why nothing can be written there or, where it is missing, made. */
+/** The reason why the path cannot be written or, if it is missing, created. */
 export function closedTo(folder: string): Closed | undefined {
 	const problem = writeProblem(folder);
 	const cause = problem && causeOf(problem, folder);
-	// What is missing is made.
+	// A missing path is created by a start.
 	return cause === undefined || (cause === problem && isMissing(cause))
 		? undefined
 		: {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};

@@ -1,7 +1,7 @@
 /**
-Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand
-still (`core/topic-log/retention.ts`). It is held against what is known to be past: the newest file of the node, the
-time that it kept, and the program itself. Pure but for `clockFacts`.
+Is the wall clock plausible? A clock that is behind can delete messages early; one that is ahead stops their aging
+(`core/topic-log/retention.ts`). The clock is compared with known past times: the newest file of the node, the time that
+it stored, and the program file. Pure except `clockFacts`.
 */
 import {readFile, stat} from 'node:fs/promises';
 import {uptime} from 'node:os';
@@ -16,15 +16,15 @@ export type ClockFacts = {
 	readonly wallMs: number;
 	/** Since the machine started. */
 	readonly uptimeMs: number;
-	/** When the program was put here, as its file says. */
+	/** Modification time of the program file. */
 	readonly programMs: number;
 	/** The newest file of the node. */
 	readonly newestMs: number | undefined;
-	/** What the node kept of the time. */
+	/** The time that the node stored. */
 	readonly kept: KeptTime | undefined;
 };
 
-/** A clock is set right by as much now and then. */
+/** Usual corrections of a clock are smaller. */
 const toleranceMs = 60_000;
 
 export async function clockFacts(folder: string, newestMs: number | undefined): Promise<ClockFacts> {

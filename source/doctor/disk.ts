@@ -128,7 +128,7 @@ export function isFolderOf(
 ): boolean {
 	if (!stats?.isFolder) return false;
 	if (closed || ownershipProblem(path, stats, self, undefined)) return true;
-	if (holder === 'free') return false; // Also a copy of its folder.
+	if (holder === 'free') return false; // Another folder, or a copy of its folder.
 	return node && 'id' in node
 		? node.id === running.id
 		: 'problem' in holder || holder.pid === undefined || holder.pid === running.pid;
@@ -395,7 +395,7 @@ async function sizeOf(path: string): Promise<{readonly bytes: number; readonly n
 	let bytes = 0;
 	let newestMs: number | undefined;
 	for (const entry of all.filter(one => one.isFile()).slice(0, filesMax)) {
-		const stats = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // Gone meanwhile.
+		const stats = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // Deleted in the meantime.
 		if (!stats) continue;
 		if (entry.parentPath.startsWith(join(path, 'topics'))) bytes += stats.size;
 		newestMs = Math.max(newestMs ?? 0, stats.mtimeMs);

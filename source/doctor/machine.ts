@@ -1,6 +1,6 @@
 /**
-What runs the node: the version of Node, the system, its memory, and how many files may be open. The judgements are
-pure; `machineFacts` reads what they need.
+The machine of a node: the version of Node, the system, its memory, and the limit of open files. The judgements are
+pure; `machineFacts` collects the facts.
 */
 import {availableParallelism, release, totalmem} from 'node:os';
 import {getHeapStatistics} from 'node:v8';
@@ -18,10 +18,10 @@ export type MachineFacts = {
 	readonly release: string;
 	readonly arch: string;
 	readonly processors: number;
-	/** Why what is native cannot be loaded; `undefined` when it can. */
+	/** The reason why the native module cannot be loaded; `undefined` when it can. */
 	readonly nativeProblem: string | undefined;
 	readonly memoryBytes: number;
-	/** What a container may use; `undefined` without such a bound. */
+	/** Memory limit of the container; `undefined` without one. */
 	readonly memoryLimitBytes: number | undefined;
 	readonly memoryFreeBytes: number;
 	readonly heapBytesMax: number;
@@ -32,9 +32,9 @@ export type MachineFacts = {
 const MiB = 1024 * 1024;
 /** A node without traffic takes about 80 MiB. */
 const programBytes = 128 * MiB;
-/** The newest line of Node that the tests run on. */
+/** The newest major version of Node in the tests. */
 const testedMajor = 26;
-/** Those on which the program is run. */
+/** Supported platforms. */
 const platforms = new Set(['linux', 'darwin', 'win32']);
 
 export async function machineFacts(): Promise<MachineFacts> {

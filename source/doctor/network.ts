@@ -142,9 +142,9 @@ export function judgeMulticast(
 export type NeighbourFacts = {
 	readonly heard: Pick<Probed, 'nodes' | 'foreign'> | undefined;
 	readonly listenMs: number;
-	/** Of this user, on this machine, in this cluster. */
+	/** Nodes of this user and this cluster on this machine. */
 	readonly local: readonly RegisteredNode[];
-	/** What the data folder says of the node itself. */
+	/** The identity in the data folder. */
 	readonly self: {readonly id: string; readonly clusterId: string} | undefined;
 	readonly address: string | undefined;
 };

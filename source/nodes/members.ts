@@ -1,5 +1,5 @@
 /**
-Members as people call them.
+Finds members by the words of a user.
 */
 import {canonicalAddress} from '../../core/address.ts';
 import {DapssError} from '../../core/errors.ts';

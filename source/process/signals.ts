@@ -1,6 +1,6 @@
 /**
-Why a command is to end before it is done, and the exit code that says so. An `AbortSignal` carries the reason: the name
-of a signal, `closed` when nobody reads standard output any more, `over` when the time of `--wait` is over.
+The reason of an early end, and its exit code. An `AbortSignal` carries the reason: the name of a signal, `closed` when
+the reader of standard output is gone, `over` when the time of `--wait` is over.
 */
 import {DapssError} from '../../core/errors.ts';
 
@@ -8,12 +8,15 @@ export const signalCodes = {SIGINT: 130, SIGTERM: 143, SIGHUP: 129} as const;
 export type SignalName = keyof typeof signalCodes;
 export const signalNames = Object.keys(signalCodes) as readonly SignalName[];
 
-/** Of the signal that ended a command; `undefined` when none did. */
+/** The name of the signal that ended a command; `undefined` for another reason. */
 export function signalOf({aborted, reason}: AbortSignal): SignalName | undefined {
 	return aborted ? signalNames.find(name => name === reason) : undefined;
 }
 
-/** The error of a command that ends early; `text` says how far it came. */
+/**
+The error of a command that ends early.
+@param text the progress until then
+*/
 export function interruptedBy(
 	signal: AbortSignal,
 	text = '',
