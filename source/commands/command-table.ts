@@ -1,6 +1,6 @@
 /**
-The table of commands: usage, flags, examples. The parser, the help and the check for mistyped words read it; the code
-of a command is loaded when it runs.
+The table of commands: usage, flags, examples. The parser, the help and the suggestions for mistyped words use it. The
+code of a command is loaded when the command runs.
 */
 import {clientFlags, nodeFlags} from '../arguments/flags.ts';
 import type {Command} from '../context.ts';
@@ -21,7 +21,7 @@ const clusterView = (
 	load: () => import('./views.ts').then(views => ({run: views.runView(name)})),
 });
 
-/** What `dapss-tui` does without a command. */
+/** The program without a command: a node and its console. */
 export const start: Command = {
 	name: '',
 	usage: [

@@ -1,5 +1,5 @@
 /**
-`config`: every setting, its value, and where it came from. The secret is shown as the path of its file.
+`config`: every setting, its value, and its origin. The secret is shown as the path of its file.
 */
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';

@@ -1,6 +1,6 @@
 /**
-`doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps.
-It needs no node and no network.
+`doctor`: is this machine ready for a node that starts with the same flags? Each check has a result and a remedy. It
+needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -16,7 +16,7 @@ const marks: Readonly<Record<Level, readonly [Tone, string]>> = {
 	warning: ['warning', '!'],
 	problem: ['bad', '✗'],
 };
-/** Whoever waits longer is told what for. */
+/** A command that takes longer says what it waits for, milliseconds. */
 const patienceMs = 1000;
 
 export async function run(context: Context): Promise<number> {

@@ -1,6 +1,6 @@
 /**
-`events`: what happened lately on a node, and with `--watch` what happens from now on, with `--messages` also what is
-published to the node's own topics.
+`events`: the latest events of a node, with `--watch` also new events, and with `--messages` also the messages of the
+node's own topics.
 */
 import {DapssError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
@@ -18,7 +18,7 @@ import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 import {topicOf} from './subscribe.ts';
 
-/** Topics that may be named. */
+/** Topics that may be given. */
 const topicsMax = 256;
 
 export async function run(context: Context): Promise<void> {
@@ -37,7 +37,7 @@ export async function run(context: Context): Promise<void> {
 		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
 	await using broker = flags.watch ? await reachAlways(context, {topics: [...topics]}) : await reach(context);
 	using wait = new Wait(context);
-	// Asked for first: what happens between the two answers is in both, and left out of the second.
+	// The stream starts first: an event between the two answers is in both, and is removed from the stream.
 	const stream = flags.watch ? broker.events({messages}) : undefined;
 	const {events, topics: known} = await interruptible(broker.snapshot(), wait.signal);
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);

@@ -1,5 +1,5 @@
 /**
-`fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and
+`fault cut | delay | drop | heal`: tell nodes that were started with `--faults` to lose or delay traffic, for drills and
 tests.
 */
 import type {Broker, FaultCommand} from '../../core/broker.ts';
@@ -76,7 +76,7 @@ async function cut(context: Context, groups: readonly string[], forMs: number): 
 			await done(context, command, near);
 		},
 		{isSearching: false, isForOne: groups.length === 1},
-	); // One group is cut off from the node that is asked.
+	); // One group is cut off from the asked node.
 }
 
 async function here(context: Context, command: FaultCommand): Promise<void> {
@@ -95,7 +95,7 @@ async function here(context: Context, command: FaultCommand): Promise<void> {
 	);
 }
 
-/** Heal whom we reach; those we do not reach are named. */
+/** Heal all members that are reachable, and name the others. */
 async function heal(context: Context): Promise<void> {
 	await withNode(
 		context,

@@ -1,5 +1,5 @@
 /**
-`leader`: who leads. `leader transfer [NODE]`: hand the lead over, for a restart without an election.
+`leader`: the current leader. `leader transfer [NODE]`: transfer leadership, for a restart without an election.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';

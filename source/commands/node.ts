@@ -1,6 +1,5 @@
 /**
-The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no
-terminal.
+The node: with the console on a terminal; alone with `--headless`, with `-o jsonl`, or without a terminal.
 */
 import {leftReason, type Broker} from '../../core/broker.ts';
 import {DapssError, exitCodes} from '../../core/errors.ts';
@@ -14,7 +13,7 @@ import {eventLine} from '../output/json-lines.ts';
 import {LineWriter} from '../output/terminal.ts';
 import {titleNode} from '../process/title.ts';
 
-/** For the output of a node that has stopped to be read. */
+/** How long a stopped node waits for a reader of its output, milliseconds. */
 const unreadMs = 2000;
 
 export async function run(context: Context): Promise<number> {
@@ -30,7 +29,7 @@ export async function run(context: Context): Promise<number> {
 }
 
 /**
-One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs.
+Print one event per line until the node stops. A slow reader delays the output, not the node: messages wait in its logs.
 */
 async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
@@ -40,12 +39,12 @@ async function runHeadless(context: Context): Promise<number> {
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop, {once: true});
 
-	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
+	// Both in one turn of the event loop, so that each event is either in the snapshot or in the stream.
 	const stream = broker.events({messages: true, from: 'start'});
 	const {events: past, name, cluster} = await broker.snapshot();
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
-	// Words need tables of Unicode, which take as long to load as all the rest.
+	// Loaded on demand: the Unicode tables for text take as long to load as the rest of the program.
 	const render =
 		output === 'jsonl' ? eventLine : (await import('../output/event-log.ts')).eventLogLine(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
@@ -77,19 +76,19 @@ async function runHeadless(context: Context): Promise<number> {
 	}
 
 	const why = await broker.closed;
-	await writer.end(); // In time, or given up.
+	await writer.end(); // Within the limit, or not at all.
 	clearTimeout(unread);
 	if (why === leftReason && !signal.aborted) return 0;
 	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
-	// `stopped` is the last of the lines, and says why: no line of an error follows it.
+	// `stopped` is the last line and has the reason, so that no error line follows it.
 	await sayFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
 	return exitCodes.failure;
 }
 
-/** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */
+/** A signal stops the node: leave if `--leave` was given; else print what a stop costs the cluster, then stop. */
 async function end({flags, terminal, signal}: Context, broker: Broker): Promise<void> {
 	try {
-		// When nobody reads the output any more, that is no wish to leave.
+		// A closed output stops the node, but it does not leave the cluster.
 		if (flags.leave && signal.reason !== 'closed') await leaveOrSay(broker, terminal);
 		else {
 			const {stopCost} = await import('../../core/observe/stop-cost.ts');

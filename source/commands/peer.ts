@@ -1,5 +1,5 @@
 /**
-`peer remove NODE`: take a member out of the cluster for good.
+`peer remove NODE`: remove a member from the cluster permanently.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';

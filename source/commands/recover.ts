@@ -1,6 +1,6 @@
 /**
-`recover`: the quorum is lost for good, and this stopped node is the one to go on with. Says what is kept and what is
-lost, asks for the cluster's name, and makes the node the only voter of a new cluster.
+`recover`: the quorum is lost permanently, and this stopped node survives. The command shows what is kept and what is
+lost, asks for the name of the cluster, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
@@ -18,7 +18,7 @@ export async function run(context: Context): Promise<void> {
 		tunables: {cluster, port, storage, limits},
 		data,
 	} = context.settings();
-	// Of the folders that go with ports, none is taken without being named.
+	// A data folder is never chosen by default: the user names it.
 	if (data(1) !== data(2) && flags.port === undefined)
 		throw new DapssError('usage', 'Expected --data DIR or --port PORT: the stopped node to recover');
 	const path = data(port);
@@ -75,7 +75,7 @@ function plan(
 	].join('\n');
 }
 
-/** @throws `usage` when there is nobody to ask, or the answer is another */
+/** @throws `usage` without a terminal, or for another answer */
 async function confirm(context: Context, cluster: string): Promise<void> {
 	const {flags, terminal} = context;
 	let answer = flags.confirm;

@@ -1,5 +1,5 @@
 /**
-`subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
+`subscribe TOPIC…`: prints messages as they are delivered, until `--count` is reached or the command is stopped.
 */
 import type {Broker, Delivery} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
@@ -82,7 +82,7 @@ export async function run(context: Context): Promise<void> {
 		if (signal.aborted) break;
 	}
 
-	// What went behind the last message, too.
+	// Messages may be dropped after the last delivery, too.
 	await tellDropped();
 	if (signal.aborted) return ended(context, signal, received, wanted);
 	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {
@@ -91,8 +91,8 @@ export async function run(context: Context): Promise<void> {
 }
 
 /**
-Ended before anything else ended it.
-@throws `wait-over`, and `interrupted` when there are fewer messages than were asked for
+The command was stopped, or the time of `--wait` is over.
+@throws `wait-over`; `interrupted` when fewer messages than `--count` were received
 */
 function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
 	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
@@ -122,7 +122,7 @@ type Form = {
 	readonly render: (deliveries: readonly Delivery[], facts: Facts) => string | Uint8Array;
 };
 
-/** What is printed for a message. @throws `usage` */
+/** The output format of messages. @throws `usage` */
 function formOf({flags, output, terminal}: Context, withTopic: boolean): Form {
 	if ((flags.format !== undefined || flags.time) && output !== 'text')
 		throw new DapssError(
@@ -163,7 +163,7 @@ function lines(line: (delivery: Delivery, facts: Facts) => string): Form {
 	};
 }
 
-/** What the origins of messages are called: asked for once for each, as soon as one is not known. */
+/** Names of the origins of messages. Members are requested as soon as an origin is unknown. */
 class NodeNames {
 	readonly #names = new Map<string, string>();
 
@@ -173,14 +173,14 @@ class NodeNames {
 		const unknown = new Set(deliveries.map(({origin}) => origin).filter(origin => !this.#names.has(origin)));
 		if (unknown.size === 0) return;
 		const members = await membersOf(broker);
-		if (!members) return; // Asked for again with the next messages.
+		if (!members) return; // The next messages request them again.
 		if (this.#names.size > originsMax) this.#names.clear();
 		for (const origin of unknown)
 			this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
 	}
 }
 
-/** `undefined` when the node is lost meanwhile. */
+/** `undefined` when the connection is lost meanwhile. */
 async function membersOf(broker: Pick<Broker, 'snapshot'>): Promise<readonly MemberSnapshot[] | undefined> {
 	try {
 		return (await broker.snapshot()).members;

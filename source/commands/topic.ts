@@ -1,5 +1,5 @@
 /**
-`topic create|delete|list`: topics that stay without subscribers, what is kept of each, and their end.
+`topic create|delete|list`: creates topics that stay without subscribers, with their retention, and deletes topics.
 */
 import type {TopicSettings} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -37,7 +37,7 @@ function listTopics(context: Context): Promise<number | void> {
 async function createTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic create NAME [--retain-age TIME] [--retain-bytes SIZE]');
-	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name.
+	const topic = context.input[1]!.normalize('NFC') as Topic; // The node validates the name.
 	const settings: TopicSettings = {
 		...(flags.retainAge === undefined ? {} : {retainAgeS: retainAgeOf(flags.retainAge)}),
 		...(flags.retainBytes === undefined ? {} : {retainBytes: retainBytesOf(flags.retainBytes)}),

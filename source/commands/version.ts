@@ -1,5 +1,5 @@
 /**
-`version`: of the program, and of what runs it.
+`version`: the version of the program, and of its runtime.
 */
 import {version} from '../../core/version.ts';
 import {expectInput} from '../arguments/input.ts';

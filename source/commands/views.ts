@@ -53,7 +53,7 @@ const views: Readonly<Record<string, View>> = {
 	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
 };
 
-/** Without a name the whole id: scripts of an earlier time read it. */
+/** The id in full when there is no name: earlier versions printed it, and scripts read it. */
 function leaderText(leader: NodeId, members: Snapshot['members'], term: number): string {
 	const {name = '', address = ''} = members.find(({id}) => id === leader) ?? {};
 	return `${printable(name || leader)}  ${printable(address)}  term ${term}`;
@@ -123,7 +123,7 @@ function statusText(snapshot: Snapshot): string {
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
 }
 
-/** A line for each member that cannot be fully used. */
+/** One line for each member that is not fully usable. */
 function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, string]> {
 	return members
 		.filter(({state}) => state !== 'alive' && state !== 'left')
@@ -133,7 +133,7 @@ function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, stri
 		);
 }
 
-/** Voters that are away, what that means, and what helps. */
+/** The missing voters, the consequence, and a remedy. */
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
 	const outlook = quorumHealthOf(snapshot);
 	if (outlook.missing.length === 0) return [];
@@ -152,7 +152,7 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	// They matter where they differ: during an upgrade.
+	// Versions are shown when they differ, which happens during an upgrade.
 	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
 	return table(
 		['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'],
@@ -172,7 +172,7 @@ function peersText({members, raft}: Snapshot): string {
 
 function topicsText({topics}: Snapshot): string {
 	if (topics.length === 0) return 'no topics yet: dapss-tui topic create NAME makes one, and so does who subscribes';
-	// The names of the node's own topics are marked, and what a topic keeps by its own settings.
+	// The node's own topics are marked with `*`; a topic with its own retention says so.
 	return table(
 		['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'],
 		topics.map(topic => [

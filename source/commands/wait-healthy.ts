@@ -1,6 +1,6 @@
 /**
-`check --wait-healthy`: watch a cluster until it is healthy, and say meanwhile what is missing. A node that is not
-reached yet, or no longer, is called again until the time of `--wait` is over.
+`check --wait-healthy`: watches a cluster until it is healthy, and prints what is missing. It reconnects to an
+unreachable node until the time of `--wait` is over.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from '../../core/broker.ts';
@@ -18,12 +18,12 @@ type Tell = (text: string) => void;
 
 const waitDefault = '1m';
 const retryMs = 500;
-/** What may be over in a moment: the node starts, or is started again. */
+/** Errors that may be temporary: the node starts or restarts. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unreachable', 'refused', 'timeout', 'closed', 'failure']);
 
 /**
-@param confirm what a quorum answers to this node.
-@throws `wait-over`, and what a node was not reached for when the time is over
+@param confirm asks a quorum through this node
+@throws `wait-over`; the error of the last attempt when no node was reached in time
 */
 export async function waitHealthy(
 	context: Context,
@@ -33,7 +33,7 @@ export async function waitHealthy(
 	const {signal} = wait;
 	let told = '';
 	const tell: Tell = text => {
-		// Said again only when something else is the matter: ages and counts change all the time.
+		// Printed again only when the kind changes: ages and counts change all the time.
 		const kind = text.replaceAll(/\d+(?:\.\d+)?/g, '#');
 		if (kind !== told) context.terminal.say(`waiting: ${printable(text)}`);
 		told = kind;
@@ -66,8 +66,8 @@ export async function waitHealthy(
 }
 
 /**
-Resolves with the first picture that is healthy, and that a quorum confirms.
-@throws `closed` when the link is lost before
+Resolves with the first healthy snapshot that a quorum confirms.
+@throws `closed` when the connection is lost before
 */
 async function becomesHealthy(
 	broker: Broker,

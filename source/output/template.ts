@@ -1,6 +1,5 @@
 /**
-Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces, `\n`, `\t` and `\\` what they are in a
-shell's `printf`.
+Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces; `\n`, `\t` and `\\` are as in `printf`.
 */
 import type {Delivery} from '../../core/broker.ts';
 import {nearest} from '../../core/config-schema.ts';
@@ -9,9 +8,9 @@ import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {timestamp} from './units.ts';
 
 export type Facts = {
-	/** When the line is printed, in milliseconds since 1970. */
+	/** Time of the output, milliseconds since 1970. */
 	readonly at: number;
-	/** What the origin is called. */
+	/** The name of the origin. */
 	readonly nodeOf: (origin: string) => string;
 };
 type Field = {readonly text: string; readonly value: (message: Delivery, facts: Facts) => string | Uint8Array};
@@ -34,7 +33,7 @@ export type Template = {
 	has(field: keyof typeof fields): boolean;
 	/**
 	One message with a newline.
-	@param isTerminal what came from outside is made printable; else its bytes stay as they are
+	@param isTerminal text from outside is made printable; otherwise its bytes stay unchanged
 	*/
 	render(message: Delivery, facts: Facts, isTerminal: boolean): Uint8Array;
 };
@@ -47,7 +46,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
 	['}}', '}'],
 ]);
 
-/** @throws `usage` for a field that there is not, or a brace without its other half */
+/** @throws `usage` for an unknown field, and for an unbalanced brace */
 export function parseTemplate(text: string): Template {
 	const parts: string[] = [];
 	const isField: boolean[] = [];
