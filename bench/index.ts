@@ -1,5 +1,5 @@
 /**
-`dapss-tui bench KIND`: run one benchmark, print a table or JSON, and hold it against the bounds that were asked for.
+`dapss-tui bench KIND`: runs one benchmark, prints a table or JSON, and compares the figures with the given bounds.
 */
 import {fileURLToPath} from 'node:url';
 import {DapssError} from '../core/index.ts';
@@ -16,18 +16,18 @@ export type BenchOptions = {
 	readonly size?: number;
 	readonly rate?: number;
 	readonly runs?: number;
-	/** Milliseconds that the p99 may be at most (latency: over the subscribers; failover: of the gap). */
+	/** Highest p99 that passes, milliseconds (latency: over the subscribers; failover: of the gap). */
 	readonly maxP99?: number;
-	/** Messages delivered a second at least, to each subscriber. */
+	/** Lowest rate of deliveries to each subscriber that passes, messages per second. */
 	readonly minRate?: number;
-	/** Messages that may be lost. */
+	/** Most lost messages that pass. */
 	readonly maxLoss?: number;
 	readonly output: 'text' | 'json';
 	readonly print: (text: string) => void;
 	readonly say: (line: string) => void;
 };
 
-/** Runs one benchmark. @throws `missed-bound` when a bound was missed, after the figures were printed. */
+/** Runs one benchmark. @throws `missed-bound` when a bound was missed, after the figures are printed */
 export async function runBench(kind: string, options: BenchOptions): Promise<void> {
 	if (!Object.hasOwn(kinds, kind))
 		throw new DapssError('usage', `Expected bench ${benchKinds.join(', ')}, got ${kind}`);

@@ -25,11 +25,11 @@ type Swim = Omit<SwimFigures, 'firstMs' | 'lastMs'> & {
 };
 
 const losses = [0, 20];
-/** From the middle of the least and the most. */
+/** Distance from the middle of the minimum and the maximum. */
 const flatShare = 0.2;
-/** Where much gets lost, smaller clusters do without copies and pay less. */
+/** With high loss, smaller clusters send no copies and pay less. */
 const lossyFrom = 10;
-/** A node keeps something of each other member for SWIM: more than so many of them do not fit here. */
+/** SWIM keeps state of each other member, so larger clusters do not fit into the memory of one process. */
 const swimMax = 2000;
 const publishersMax = 50;
 const setting = {seed: 1, messages: 500, perSecond: 50, bodyBytes: 128, publishers: publishersMax};

@@ -159,7 +159,7 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 	switch (command.type) {
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
-			const published = await broker.publish(command.topic as Topic, [body]); // The node judges the name.
+			const published = await broker.publish(command.topic as Topic, [body]); // The node validates the name.
 			return `Published to ${topicText(command.topic)}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
 		}
 

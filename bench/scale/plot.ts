@@ -1,6 +1,6 @@
 /**
-The figures as one picture: what a node pays for a message, over how many hops it comes, and how soon a silence is
-noticed, each over the number of nodes.
+The figures as one chart, over the number of nodes: the cost of a message per node, its hops, and the time to detect a
+failure.
 */
 type GossipRow = {
 	readonly nodes: number;
@@ -101,7 +101,7 @@ function draw({title, lines}: Panel): string {
 	return out.join('');
 }
 
-/** 1, 2 or 5 times a power of ten: about five lines. */
+/** Steps of 1, 2 or 5 times a power of ten: about five lines. */
 function niceStep(most: number): number {
 	const power = 10 ** Math.floor(Math.log10(most / 4));
 	return [1, 2, 5, 10].map(factor => factor * power).find(step => most / step <= 6) ?? power;

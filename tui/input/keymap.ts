@@ -1,10 +1,10 @@
 /**
-The one table of keys. Hints, the `?` help and the dispatcher are drawn from it, and preferences remap it: an action has
-one or more keys in one context, and a key has one action in one context.
+The table of keys. Hints, the `?` help and the dispatcher use it, and preferences can change it. An action has one or
+more keys in one context; a key has one action per context.
 */
 import type {Key} from 'ink';
 
-/** Where a key counts: `panes` while neither a prompt nor an overlay is open, `any` everywhere. */
+/** The context of a key: `panes` while neither a prompt nor an overlay is open, `any` everywhere. */
 export type KeyContext = 'any' | 'panes' | 'overlay' | 'prompt' | 'confirm';
 export type KeySection = 'Move' | 'Look' | 'Do' | 'Console' | 'Prompt';
 
@@ -126,7 +126,7 @@ export const sections: readonly KeySection[] = ['Move', 'Look', 'Do', 'Console',
 export type Binding = Row & {readonly action: Action};
 export type Keymap = {
 	readonly bindings: readonly Binding[];
-	/** What the preferences asked for and did not get, for people. */
+	/** Key preferences that were refused, with the reason, for people. */
 	readonly problems: readonly string[];
 	find(context: KeyContext, key: string): Action | undefined;
 };
@@ -135,7 +135,7 @@ export type Keymap = {
 export type KeyOverrides = Readonly<Record<string, string | readonly string[]>>;
 
 /**
-The table with the user's changes. A change that would give a key two actions in one context is refused, and said.
+The table with the user's changes. A change that would give a key two actions in one context is refused and reported.
 */
 export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 	const problems: string[] = [];
@@ -160,7 +160,7 @@ export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 	return {bindings, problems, find: (context, key) => index.get(`any ${key}`) ?? index.get(`${context} ${key}`)};
 }
 
-/** Keys with two actions where both would count. */
+/** Keys with two actions in one context. */
 export function conflicts(
 	bindings: readonly Binding[],
 ): ReadonlyArray<{readonly key: string; readonly actions: readonly Action[]}> {
@@ -181,7 +181,7 @@ function normalKey(key: string): string {
 	return aliases[key] ?? (key.length === 1 ? key : key.toLowerCase());
 }
 
-/** The names of the keys in one event of Ink: several when typed faster than read, one for a special key. */
+/** The names of the keys in one event of Ink: several when they were typed faster than read, one for a special key. */
 export function keyNames(input: string, key: Partial<Key>): readonly string[] {
 	const special = specialKey(key);
 	if (special)
@@ -240,7 +240,7 @@ export function keySign(key: string): string {
 	);
 }
 
-/** What the row of hints shows in a context: key and word. */
+/** The hints of a context: key and word. */
 export function hintsOf(
 	keymap: Keymap,
 	context: KeyContext,

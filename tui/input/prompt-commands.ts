@@ -1,6 +1,6 @@
 /**
-The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one.
-Pure.
+The commands of the `:` prompt, named as on the command line. A line becomes a request; for a mistyped command the
+nearest one is suggested. Pure.
 */
 import leven from 'leven';
 import type {FaultCommand} from '../../core/broker.ts';
@@ -19,7 +19,7 @@ type Word = {
 	readonly help: string;
 	readonly parse: (rest: string, context: CommandContext) => PromptRequest;
 };
-/** Members that a command may call by name, by address, by port or by the first digits of the id. */
+/** Members that a command may name by name, address, port or the first digits of the id. */
 export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
 
 const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
@@ -76,7 +76,7 @@ export const words: Readonly<Record<string, Word>> = {
 };
 
 export function parseLine(line: string, context: CommandContext): PromptRequest {
-	// Leading space is ours, the rest of a publish line is the user's to the byte.
+	// Leading spaces are ignored. The rest of a publish line is the message, byte for byte.
 	const match = /^[:\s]*(\S*)(?:\s(.*))?$/su.exec(line);
 	const name = match?.[1] ?? '';
 	if (name === '') return {type: 'nothing'};
@@ -85,7 +85,7 @@ export function parseLine(line: string, context: CommandContext): PromptRequest 
 	return word.parse(match?.[2] ?? '', context);
 }
 
-/** Words that may follow the first. */
+/** Subcommands. */
 const followers: Readonly<Record<string, readonly string[]>> = {
 	leader: ['transfer'],
 	peer: ['remove'],
@@ -93,7 +93,7 @@ const followers: Readonly<Record<string, readonly string[]>> = {
 	fault: ['cut', 'delay', 'drop', 'heal'],
 };
 
-/** Unfinished line → the same with its last word completed as far as it is certain. */
+/** Completes the last word of an unfinished line, as far as it is unambiguous. */
 export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
 	const match = /^(\s*)(\S*)$/u.exec(line);
 	if (match) {
@@ -119,13 +119,13 @@ export function complete(line: string, topics: readonly string[], nodes: Command
 	return line.slice(0, start) + completeTopic(line.slice(start), topics);
 }
 
-/** Names that begin so; else the ids that do. */
+/** Names with this prefix; if there are none, ids. */
 function wordsFor(nodes: CommandContext['members'], start: string): readonly string[] {
 	const named = nodes.filter(({name}) => name !== '' && name.startsWith(start)).map(({name}) => printable(name));
 	return named.length > 0 ? named : nodes.filter(({id}) => id.startsWith(start)).map(({id}) => shortId(id));
 }
 
-/** The topic that begins so, in quotes where it needs them. */
+/** The topic with this prefix, in quotes if it needs them. */
 export function completeTopic(start: string, topics: readonly string[]): string {
 	const isOpen = start.startsWith('"');
 	const candidates = topics
@@ -156,7 +156,7 @@ function parseTopics(type: 'subscribe' | 'unsubscribe', rest: string): PromptReq
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const topics = topicsOf(parsed.words);
 	const {from} = parsed.flags;
-	// What the node receives from now on is all that its feed shows.
+	// The feed shows only the messages that the node receives from now on.
 	if (from !== undefined && from !== 'now')
 		return {
 			type: 'problem',
@@ -172,7 +172,7 @@ function parsePublish(rest: string): PromptRequest {
 	if (topic !== undefined && 'problem' in topic) return {type: 'problem', text: topic.problem};
 	if (topic === undefined || topic.end === rest.length)
 		return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
-	// The message to the byte; quotes around all of it are the line's, as in a shell.
+	// The message, byte for byte. Quotes around the whole message are removed, as a shell does.
 	const body = rest.slice(topic.end + 1);
 	const only = wordAt(body, 0);
 	const isOneQuoted =
@@ -208,13 +208,13 @@ function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 			};
 }
 
-/** The words of a command without flags; one with a quote that is not closed is told as what it is not. */
+/** The words of a command without flags. A line with an open quote is one word, so that its error message shows it. */
 function argumentsOf(rest: string): readonly string[] {
 	const parsed = wordsOf(rest);
 	return 'problem' in parsed ? [rest] : parsed.words.map(({text}) => text);
 }
 
-/** The member of that name, or what is wrong with it. */
+/** The member with that name, or the problem. */
 function memberCalled(
 	name: string,
 	members: CommandContext['members'],
@@ -247,7 +247,7 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
 	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
-	// What would do nothing is refused: whoever wrote it expects something.
+	// Words without an effect are refused, because the user expects one.
 	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' ? 0 : 1);
 	if (kind !== 'cut' && isMore) return {type: 'problem', text: faultUsage};
 	if (kind === 'heal')

@@ -1,5 +1,5 @@
 /**
-The `:topic` line: a topic to create, or to delete. Pure.
+The `:topic` command: create or delete a topic. Pure.
 */
 import type {TopicSettings} from '../../core/broker.ts';
 import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/kept-words.ts';

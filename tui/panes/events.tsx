@@ -1,4 +1,4 @@
-/** What happened, newest on top, in words, with how long ago. */
+/** The events as text with their age, newest first. */
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
 import type {RecordedEvent} from '../../core/events.ts';
@@ -9,7 +9,7 @@ import {Line} from '../widgets/lines.tsx';
 type EventsProps = {
 	readonly rows: readonly RecordedEvent[];
 	readonly selected: number;
-	/** Whole seconds: ages change once a second, so a frame in between draws nothing. */
+	/** Whole seconds, so that ages cause a redraw only once a second. */
 	readonly atS: number;
 	readonly isFocused: boolean;
 	readonly width: number;

@@ -1,4 +1,4 @@
-/** Text over the panes: help, reports, everything about one row. */
+/** Text over the panes: help, reports, and the details of a row. */
 import type {ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/snapshot.ts';

@@ -1,6 +1,5 @@
 /**
-What an operator must see before anything else, worst first: each one line, said in words, with what it means for the
-work. Pure.
+The alerts: the most important facts for an operator, worst first, each one line with its consequence. Pure.
 */
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -12,7 +11,7 @@ import {age, duration, names, plural} from './words.ts';
 
 export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 'accent'>; readonly text: string};
 
-/** @param lostMs for how long there has been no picture; 0 while connected */
+/** @param lostMs time since the last snapshot, milliseconds; 0 while connected */
 export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: number): readonly Alert[] {
 	const alerts: Alert[] = [];
 	if (connection === 'lost') {
@@ -97,7 +96,7 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 	];
 }
 
-/** A voter is away for so long that somebody should decide about it. */
+/** A voter has been missing for so long that an operator has to decide. */
 function lostAlert(outlook: QuorumHealth, label: Label): Alert {
 	const lost = outlook.missing.filter(({isLost}) => isLost);
 	return {
@@ -106,7 +105,7 @@ function lostAlert(outlook: QuorumHealth, label: Label): Alert {
 	};
 }
 
-/** `node-2 (2 min 5 s), …`: the first few, and for how long. */
+/** `node-2 (2 min 5 s), …`: the first few missing voters, and for how long. */
 export function missingWords({missing}: QuorumHealth, label: Label, max = 4): string {
 	const shown = missing
 		.slice(0, max)

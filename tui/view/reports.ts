@@ -1,6 +1,6 @@
 /**
-Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and
-the help. Pure: lines of spans.
+Text of the overlays: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, the details of a row, and the help. Pure:
+lines of spans.
 */
 import {findingsOf} from '../../core/observe/findings.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/kept-words.ts';
@@ -31,7 +31,7 @@ import {
 
 export type Line = readonly Span[];
 
-/** Of a line of a reason: it is read in full in the narrowest window. */
+/** Cells of a line of a reason, which fit into the narrowest overlay. */
 const whyCells = 44;
 
 const field = (name: string, text: string, tone: Tone = 'plain'): Line => [
@@ -113,7 +113,7 @@ function statusLines(snapshot: Snapshot): readonly Line[] {
 	];
 }
 
-/** The findings of `dapss-tui check`, then what is well. */
+/** The findings of `dapss-tui check`, then the checks that passed. */
 export function checkLines(snapshot: Snapshot): readonly Line[] {
 	const {raft, members, partition, insecure, cuts} = snapshot;
 	const findings = findingsOf(snapshot, {command: ':'});
@@ -156,7 +156,7 @@ const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone
 	problem: ['BAD  ', 'bad'],
 };
 
-/** What is wrong stands first. */
+/** The result of `doctor`, problems first. */
 export function examinationLines(examination: Examination | undefined, width: number): readonly Line[] {
 	if (!examination)
 		return [
@@ -305,7 +305,7 @@ export function topicLines(
 	];
 }
 
-/** Every field, the text, and the bytes: what is hidden in the text stands in the bytes. */
+/** Every field of a message, its text, and its bytes, which also show the characters that the text hides. */
 export function messageLines(
 	message: MessageSnapshot,
 	atMs: number,
@@ -359,7 +359,7 @@ export function messageLines(
 	];
 }
 
-/** Drawn from the key map and the words, so it cannot miss one. */
+/** The help, generated from the key map and the commands, so that it is complete. */
 export function helpLines(keymap: Keymap): readonly Line[] {
 	const lines: Line[] = [];
 	for (const section of sections) {

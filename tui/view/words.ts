@@ -1,5 +1,5 @@
 /**
-How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
+Texts that are the same in every pane: durations, sizes, names and events. Pure.
 */
 import type {RecordedEvent} from '../../core/events.ts';
 import {eventText, memberTones, type EventFormat} from '../../core/observe/event-text.ts';
@@ -44,7 +44,7 @@ export function duration(ms: number): string {
 	return `${Math.floor(min / 1440)} d ${Math.floor((min % 1440) / 60)} h`;
 }
 
-/** Whole seconds and more, for what ages: does not flicker. */
+/** An age in whole seconds, so that it does not flicker. */
 export function age(ms: number): string {
 	return ms < 1000 ? 'now' : duration(Math.floor(ms / 1000) * 1000).replace('.0 s', ' s');
 }
@@ -62,7 +62,7 @@ export function shortAge(ms: number): string {
 	return s < 86_400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`;
 }
 
-/** Wall clock of this machine's zone, to the millisecond. */
+/** Local time with milliseconds. */
 export function clockTime(wallMs: number): string {
 	const date = new Date(wallMs);
 	if (Number.isNaN(date.getTime())) return '??:??:??.???';
@@ -74,7 +74,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 	return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A few nodes by what they are called, the rest as a number. */
+/** The first few nodes by name, and the number of the others. */
 export function names(ids: readonly string[], label: Label, max = 6): string {
 	const shown = ids
 		.slice(0, max)
@@ -101,7 +101,7 @@ export function eventSpan(event: RecordedEvent): Span {
 	return {text: event.type === 'member' ? `${stateMarks[event.state]} ${text}` : text, tone};
 }
 
-/** Lines of at most `width` cells, broken at spaces; further lines are set in by two. */
+/** Lines of at most `width` cells, broken at spaces; continuation lines are indented by two. */
 export function wrapWords(text: string, width: number): readonly string[] {
 	const lines: string[] = [];
 	let line = '';
