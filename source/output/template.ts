@@ -18,14 +18,14 @@ type Field = {readonly text: string; readonly value: (message: Delivery, facts: 
 export const fields = {
 	topic: {text: 'topic', value: ({topic}) => topic},
 	body: {text: 'the message', value: ({body}) => body},
-	time: {text: "when it was published, by the publisher's clock (UTC)", value: ({sentAtMs}) => timestamp(sentAtMs)},
-	at: {text: 'when it was printed (UTC)', value: (_, {at}) => timestamp(at)},
-	node: {text: 'name of the node that it was published at', value: ({origin}, {nodeOf}) => nodeOf(origin)},
+	time: {text: "time of publication, by the publisher's clock (UTC)", value: ({sentAtMs}) => timestamp(sentAtMs)},
+	at: {text: 'time of output (UTC)', value: (_, {at}) => timestamp(at)},
+	node: {text: 'name of the node of the publisher', value: ({origin}, {nodeOf}) => nodeOf(origin)},
 	origin: {text: 'id of that node', value: ({origin}) => origin},
 	incarnation: {text: 'life of that node', value: ({incarnation}) => String(incarnation)},
-	seq: {text: 'number among the messages of that life in the topic', value: ({seq}) => String(seq)},
+	seq: {text: 'number among the messages of that incarnation in the topic', value: ({seq}) => String(seq)},
 	lamport: {text: 'logical time', value: ({lamport}) => String(lamport)},
-	offset: {text: 'place in the log of the node that is asked', value: ({offset}) => String(offset)},
+	offset: {text: 'position in the log of the asked node', value: ({offset}) => String(offset)},
 	size: {text: 'bytes of the message', value: ({body}) => String(body.length)},
 } as const satisfies Readonly<Record<string, Field>>;
 
