@@ -68,9 +68,7 @@ function missedBounds({rows}: BenchResult, {maxP99, minRate, maxLoss}: BenchOpti
 		missed.push(`Expected a p99 of at most ${maxP99} ms (--max-p99), got ${p99}`);
 	const rate = Math.min(...figures('delivered/s'));
 	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate)
-		missed.push(
-			`Expected at least ${minRate} messages delivered a second to each subscriber (--min-rate), got ${rate}`,
-		);
+		missed.push(`Expected at least ${minRate} messages per second to each subscriber (--min-rate), got ${rate}`);
 	const lost = figures('lost').reduce((sum, value) => sum + value, 0);
 	if (maxLoss !== undefined && lost > maxLoss)
 		missed.push(`Expected at most ${maxLoss} messages lost (--max-loss), got ${lost}`);

@@ -132,7 +132,7 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	});
 	const twice = rows
 		.filter(row => Number(row['duplicates']) > 0)
-		.map(row => `run ${row['run']}: ${row['duplicates']} messages came twice`);
+		.map(row => `run ${row['run']}: ${row['duplicates']} messages were delivered twice`);
 	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: twice};
 }
 
@@ -166,7 +166,7 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	}
 
 	const published = await publisher.next('published', 600_000);
-	flags.say('reading what every node has …');
+	flags.say('reading the messages of every node …');
 	const rows = await Promise.all(
 		cluster.nodes.map(async (node, index) => {
 			const {seen, twice, disordered} = await readLog(cluster, node, published.count);
@@ -181,7 +181,10 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	);
 	const missed = rows
 		.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0)
-		.map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
+		.map(
+			row =>
+				`node ${row.node}: ${row.lost} lost, ${row.duplicates} duplicates, ${row['out of order']} out of order`,
+		);
 	return {
 		bench: 'reliability',
 		setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count},

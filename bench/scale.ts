@@ -135,10 +135,10 @@ function missedByGossip(rows: readonly Gossip[]): string[] {
 	for (const {nodes, loss, undelivered, hopsMax, streams} of rows) {
 		const of = `${nodes} nodes, ${loss} % loss`;
 		if (undelivered > 0)
-			missed.push(`${of}: expected everything to be delivered to all, got ${undelivered} messages that were not`);
+			missed.push(`${of}: expected every message on every node, got ${undelivered} that were not`);
 		if (hopsMax > Math.log2(nodes) + 3) missed.push(`${of}: expected at most log2 n + 3 hops, got ${hopsMax}`);
 		if (streams > Math.min(nodes, publishersMax))
-			missed.push(`${of}: expected a stream a publisher, got ${streams}`);
+			missed.push(`${of}: expected one stream per publisher, got ${streams}`);
 	}
 
 	for (const loss of losses) {
@@ -161,7 +161,7 @@ function missedBySwim(rows: readonly Swim[]): string[] {
 	return rows.flatMap(row =>
 		row.missed + row.falseDeaths > 0
 			? [
-					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected all to find out who is silent and nobody else to be called dead, got ${row.missed} silences missed and ${row.falseDeaths} false deaths`,
+					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected every failure to be detected by all nodes, and no false deaths, got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
 				]
 			: [],
 	);

@@ -38,7 +38,7 @@ if (tasks[task]) await run(tasks[task].file, [...tasks[task].args, ...args]);
 
 async function prepare() {
 	if (!isInstalled()) {
-		say('Installing what package-lock.json names (npm ci) …');
+		say('Installing the packages of package-lock.json (npm ci) …');
 		const npm = process.env.npm_execpath;
 		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 		const options = {cwd: root, stdio: ['ignore', 2, 2]};

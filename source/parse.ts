@@ -64,9 +64,9 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
 		for (const one of values) {
 			if (type === 'string' && (typeof one !== 'string' || one === ''))
-				throw new DapssError('usage', `Expected a value behind ${written(name)}`);
+				throw new DapssError('usage', `Expected a value after ${written(name)}`);
 			if (type === 'boolean' && typeof one !== 'boolean')
-				throw new DapssError('usage', `Expected no value behind ${written(name)}`);
+				throw new DapssError('usage', `Expected no value after ${written(name)}`);
 		}
 
 		flags[name] = value;

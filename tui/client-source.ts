@@ -194,7 +194,7 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 
 		case 'remove': {
 			await broker.removeMember(command.node);
-			return `${label(command.node)} is no member any more`;
+			return `${label(command.node)} is no longer a member`;
 		}
 
 		case 'leave': {

@@ -26,7 +26,7 @@ const grey = '#8a8f98';
 
 export function plot(gossip: readonly GossipRow[], swim: readonly SwimRow[]): string {
 	const panels = [
-		{title: 'frames a node and message', lines: byLoss(gossip, row => row.packets)},
+		{title: 'frames per node and message', lines: byLoss(gossip, row => row.packets)},
 		{title: 'bytes a node and message', lines: byLoss(gossip, row => row.bytes)},
 		{
 			title: 'hops',
@@ -49,7 +49,7 @@ export function plot(gossip: readonly GossipRow[], swim: readonly SwimRow[]): st
 				},
 			],
 		},
-		{title: 'ms until all know of a silence', lines: byLoss(swim, row => row.lastMs)},
+		{title: 'ms until all nodes detect a failure', lines: byLoss(swim, row => row.lastMs)},
 	];
 	const all = panels.map((panel, at) => `<g transform="translate(${at * width} 0)">${draw(panel)}</g>`);
 	return `<svg xmlns="http://www.w3.org/2000/svg" width="${panels.length * width}" height="${height}" viewBox="0 0 ${panels.length * width} ${height}" font-family="sans-serif" font-size="11" fill="#333">\n<rect width="100%" height="100%" fill="#fff"/>\n${all.join('\n')}\n</svg>\n`;

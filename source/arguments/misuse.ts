@@ -54,23 +54,26 @@ function switched(word: string, inline: string | undefined): Use {
 	const name = word.replace(/^--no-/, '--');
 	throw new DapssError(
 		'usage',
-		`Expected no value behind ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
+		`Expected no value after ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
 	);
 }
 
 function valued(flag: FlagText, word: string, value: string | undefined, isInline: boolean): Use {
 	const form = `${names.get(flag)!} ${flag.value ?? 'VALUE'}`;
 	if (!known.has(word))
-		throw new DapssError('usage', `Expected ${form}, got ${word}: it takes a value, leave it out for the default`);
+		throw new DapssError(
+			'usage',
+			`Expected ${form}, got ${word}: it needs a value; leave the flag out for the default`,
+		);
 	// A negative number is a value; the reader of the flag judges it.
 	const isFlag = !isInline && value !== undefined && value.startsWith('-') && !/^-\d+(?:\.\d+)?$/.test(value);
 	if (value !== undefined && value !== '' && !isFlag) return {word, value};
 	const got = isFlag ? `, got ${JSON.stringify(value)}` : '';
 	const dashed =
 		isFlag && !known.has(split(value)[0])
-			? `; a value that begins with a dash is written ${names.get(flag)!}=${value}`
+			? `, or ${names.get(flag)!}=${value} for a value that begins with a dash`
 			: '';
-	throw new DapssError('usage', `Expected a value behind ${word}${got}: write ${form}${dashed}`);
+	throw new DapssError('usage', `Expected a value after ${word}${got}: write ${form}${dashed}`);
 }
 
 function textOf({word, value}: Use): string {

@@ -8,7 +8,7 @@ import {table} from '../output/table.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
-	expectInput(context, 0, 0, 'config without more');
+	expectInput(context, 0, 0, 'config without arguments');
 	const {list, configPath} = context.settings();
 	if (output === 'json')
 		return terminal.line(

@@ -21,7 +21,7 @@ const patienceMs = 1000;
 
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
-	expectInput(context, 0, 0, 'doctor without more');
+	expectInput(context, 0, 0, 'doctor without arguments');
 	const named = context.flags.server ?? (env['DAPSS_SERVER'] || undefined);
 	const servers =
 		named === undefined
@@ -79,7 +79,7 @@ export async function run(context: Context): Promise<number> {
 		: 'the settings are wrong';
 	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
 	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
-	if (left.length > 0) await terminal.line(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`);
+	if (left.length > 0) await terminal.line(`Not examined, because of the problems above: ${left.join(', ')}`);
 	return exitCode;
 }
 

@@ -24,14 +24,14 @@ const topicsMax = 256;
 export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal, signal} = context;
 	const messages = flags.messages === true;
-	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only behind --messages');
+	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only after --messages');
 	const topics = new Set(input.map(name => topicOf(name)));
 	if (flags.watch && output === 'json')
 		throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
 	if (messages && !flags.watch)
 		throw new DapssError(
 			'usage',
-			'Expected --watch with --messages: messages are told from now on. dapss-tui subscribe TOPIC --from beginning reads what is kept',
+			'Expected --watch with --messages: it prints new messages. dapss-tui subscribe TOPIC --from beginning reads stored messages',
 		);
 	if (flags.wait !== undefined && !flags.watch)
 		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
@@ -49,7 +49,7 @@ export async function run(context: Context): Promise<void> {
 	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));
 	if (unread.length > 0)
 		terminal.say(
-			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: nothing of that comes until it does. dapss-tui subscribe reads any topic`,
+			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: their messages are not printed until it does. dapss-tui subscribe reads any topic`,
 		);
 	const told = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);
@@ -69,5 +69,5 @@ export async function run(context: Context): Promise<void> {
 	await writer.end();
 	if (wait.signal.reason === 'over') throw interruptedBy(wait.signal);
 	if (stream && !signal.aborted)
-		throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`);
+		throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`);
 }

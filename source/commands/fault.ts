@@ -25,7 +25,7 @@ export async function run(context: Context): Promise<void> {
 	if (kind === 'heal' && rest.length > 0)
 		throw new DapssError(
 			'usage',
-			`Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
+			`Expected fault heal without arguments, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
 		);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
 	switch (kind) {
@@ -156,6 +156,6 @@ async function done(
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({...command, nodes})
-			: `${command.type}: told ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`,
+			: `${command.type}: done by ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`,
 	);
 }

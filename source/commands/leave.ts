@@ -8,7 +8,7 @@ import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 
 export async function run(context: Context): Promise<void> {
-	expectInput(context, 0, 0, 'leave without more; --server names the node');
+	expectInput(context, 0, 0, 'leave without arguments; --server names the node');
 	const {
 		snapshot: {self, address, members, cluster},
 		tookMs,

@@ -24,7 +24,7 @@ export async function run(context: Context): Promise<number> {
 		return runNodeConsole(context);
 	}
 
-	if (!isAlone) terminal.say('No terminal here: the node runs without its console (--headless)');
+	if (!isAlone) terminal.say('No terminal: the node runs without its console (--headless)');
 	return runHeadless(context);
 }
 
@@ -53,7 +53,7 @@ async function runHeadless(context: Context): Promise<number> {
 	void broker.closed.then(() => {
 		unread = setTimeout(() => {
 			terminal.say(
-				'The node has stopped, but its output is not read: what is left of it is in the logs of the node',
+				'The node has stopped, but nobody reads its output: the remaining lines are in the logs of the node',
 			);
 			terminal.abandon();
 		}, unreadMs);

@@ -56,7 +56,7 @@ export async function run(context: Context): Promise<void> {
 		dropped = subscription.dropped;
 		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
 		terminal.say(
-			`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`,
+			`${messagesText(missing)} ${missing === 1 ? 'was' : 'were'} deleted before the command read ${missing === 1 ? 'it' : 'them'}`,
 		);
 	};
 
@@ -65,7 +65,7 @@ export async function run(context: Context): Promise<void> {
 		if ((subscription.forgotten ?? 0) > forgotten) {
 			if (forgotten === 0)
 				terminal.say(
-					'There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice',
+					'There are too many publishers to remember the position of each: after a change of the node, messages of some may be printed twice',
 				);
 			forgotten = subscription.forgotten!;
 		}
@@ -85,7 +85,7 @@ export async function run(context: Context): Promise<void> {
 	// Messages may be dropped after the last delivery, too.
 	await tellDropped();
 	if (signal.aborted) return ended(context, signal, received, wanted);
-	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {
+	throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`, {
 		details: countsOf(received, wanted),
 	});
 }
@@ -95,7 +95,7 @@ The command was stopped, or the time of `--wait` is over.
 @throws `wait-over`; `interrupted` when fewer messages than `--count` were received
 */
 function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
-	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
+	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages received`;
 	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
 	if (signal.reason !== 'closed') terminal.say(text);
 }

@@ -80,13 +80,13 @@ async function deleteTopic(context: Context): Promise<void> {
 	expectInput(context, 2, 2, 'topic delete NAME [--yes] [--force]');
 	const topic = context.input[1]!.normalize('NFC') as Topic;
 	if (flags.yes !== true && !terminal.stdin.isTTY)
-		throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
+		throw new DapssError('usage', 'Nothing was deleted: without a terminal, expected --yes');
 	const {messages, missing, label} = await withNode(context, async broker => {
 		const {topics, members} = await broker.snapshot();
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
 			const answer = await answerTo(
-				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`,
+				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, permanently? Type yes to continue:`,
 				context,
 			);
 			if (answer !== 'yes')
@@ -98,7 +98,7 @@ async function deleteTopic(context: Context): Promise<void> {
 	const away =
 		missing.length === 0
 			? ''
-			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
+			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it when they learn of it`;
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({deleted: topic, messages, missing})

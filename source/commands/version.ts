@@ -7,7 +7,7 @@ import type {Context} from '../context.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
-	expectInput(context, 0, 0, 'version without more');
+	expectInput(context, 0, 0, 'version without arguments');
 	const {node, openssl} = process.versions;
 	await terminal.line(
 		output === 'json'

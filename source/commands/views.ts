@@ -45,9 +45,7 @@ const views: Readonly<Record<string, View>> = {
 			term: raft.term,
 		}),
 		text: ({raft, members}) =>
-			raft.leader === undefined
-				? `nobody leads (term ${raft.term})`
-				: leaderText(raft.leader, members, raft.term),
+			raft.leader === undefined ? `no leader (term ${raft.term})` : leaderText(raft.leader, members, raft.term),
 		code: ({raft}) => (raft.leader === undefined ? exitCodes['no-leader'] : 0),
 	},
 	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
@@ -62,7 +60,7 @@ function leaderText(leader: NodeId, members: Snapshot['members'], term: number):
 export function runView(name: string): Run {
 	const view = views[name]!;
 	return async context => {
-		expectInput(context, 0, 0, `${name} without more`);
+		expectInput(context, 0, 0, `${name} without arguments`);
 		const snapshot = await withNode(context, broker => broker.snapshot());
 		await context.terminal.line(
 			context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot),
@@ -93,7 +91,7 @@ function statusText(snapshot: Snapshot): string {
 			({clusterId, address}) =>
 				[
 					'meets',
-					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what helps`,
+					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what to do`,
 				] as const,
 		),
 		['members', membersText(snapshot)],
@@ -171,7 +169,7 @@ function peersText({members, raft}: Snapshot): string {
 }
 
 function topicsText({topics}: Snapshot): string {
-	if (topics.length === 0) return 'no topics yet: dapss-tui topic create NAME makes one, and so does who subscribes';
+	if (topics.length === 0) return 'no topics yet: create one with dapss-tui topic create NAME, or subscribe to one';
 	// The node's own topics are marked with `*`; a topic with its own retention says so.
 	return table(
 		['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'],

@@ -81,7 +81,7 @@ async function becomesHealthy(
 		changed.resolve();
 	});
 	const lost = broker.closed.then(reason => {
-		throw new DapssError('closed', `The link to the node is gone: ${reason}`);
+		throw new DapssError('closed', `The connection to the node is lost: ${reason}`);
 	});
 	lost.catch(() => undefined);
 	for (;;) {

@@ -18,7 +18,7 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 	if ('problem' in facts)
 		return bad('settings', 'wrong', {
 			found: facts.problem,
-			remedy: 'Correct the settings at the places that are named in brackets; dapss-tui config shows all that count',
+			remedy: 'Correct the settings at the places in brackets; dapss-tui config shows all settings',
 		});
 	const {configPath, list} = facts.settings;
 	const own = list.filter(({from}) => from !== 'default');
@@ -27,7 +27,7 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 		return bad(
 			'settings',
 			'left-out',
-			{found: leftOut.join('; '), remedy: 'Mend or remove the file, or name the one to use with --config'},
+			{found: leftOut.join('; '), remedy: 'Correct or remove the file, or give another one with --config'},
 			values,
 		);
 	return good(
@@ -65,7 +65,7 @@ export function secretFacts(settings: Settings): SecretFacts {
 /** @param hasNode the data folder belongs to a node that has run before */
 export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode: boolean): Check {
 	const values = {path};
-	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
+	if (found === 'usable') return good('secret', `${path} is private and long enough`, values);
 	if (found !== 'missing') {
 		if ('access' in found)
 			return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
@@ -75,7 +75,7 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 				'no-secret',
 				{
 					found: `${path} holds no secret: ${found.content}`,
-					remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: ${advice.writeSecret(path)}`,
+					remedy: `Copy the file of another node; or, for a new cluster, remove it, and a node creates one at its next start, or write one: ${advice.writeSecret(path)}`,
 				},
 				values,
 			);
@@ -98,7 +98,7 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'lost',
 			{
 				found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`,
-				remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)',
+				remedy: 'Copy the file from another node of the cluster, or restore it from a backup (mode 0600)',
 			},
 			values,
 		);
@@ -108,13 +108,13 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'not-makable',
 			{
 				found: `${path} cannot be made: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or name another file with --secret-file, for a new cluster written with: ${advice.writeSecret('FILE')}`,
+				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or use another file with --secret-file; for a new cluster, write it with: ${advice.writeSecret('FILE')}`,
 			},
 			values,
 		);
 	return good(
 		'secret',
-		`${path} is made at the first start; to join nodes of other machines, copy theirs first`,
+		`${path} is created at the first start; to join nodes of other machines, copy their secret first`,
 		values,
 	);
 }
@@ -127,7 +127,7 @@ export function judgeRegistry(folder: string, closed: Closed | undefined): Check
 			'closed',
 			{
 				found: `A node cannot be listed in ${folder}: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`,
+				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then, commands find the node only with --server`,
 			},
 			{folder},
 		);
@@ -161,10 +161,9 @@ function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
 					? errorMessage(again instanceof DapssError ? again : error)
 					: `${path} cannot be read (${code})`,
 			remedy:
-				remedyFor(code) ??
-				'Put a regular file of your own there (mode 0600), or name another one with --secret-file',
+				remedyFor(code) ?? 'Put your own regular file there (mode 0600), or use another one with --secret-file',
 		};
 	}
 
-	return {failure: errorMessage(error), remedy: 'Name another file with --secret-file'};
+	return {failure: errorMessage(error), remedy: 'Use another file with --secret-file'};
 }

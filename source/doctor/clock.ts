@@ -61,7 +61,7 @@ export function judgeClock(
 			'behind',
 			{
 				found: `The clock of this machine says ${timestamp(wallMs)}, but ${what} is of ${timestamp(pastMs)}`,
-				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a clock that is behind it may delete messages too early',
+				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a late clock it may delete messages too early',
 			},
 			values,
 		);
@@ -74,11 +74,11 @@ export function judgeClock(
 			'ahead',
 			{
 				found: `The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since the node last kept it (${timestamp(nowMs)})`,
-				remedy: 'Nothing, when the machine was switched off meanwhile: messages are kept for as long more. Else set the clock (chrony, systemd-timesyncd)',
+				remedy: 'Nothing, if the machine was switched off meanwhile: messages are kept for that much longer. Otherwise set the clock (chrony, systemd-timesyncd)',
 			},
 			values,
 		);
 	}
 
-	return good('clock', `${timestamp(wallMs)}, later than all that the node has written`, values);
+	return good('clock', `${timestamp(wallMs)}, later than all files of the node`, values);
 }

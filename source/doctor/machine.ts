@@ -66,7 +66,7 @@ export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 			'unsupported',
 			{
 				found: `Node ${nodeVersion}, needed is ${neededNode}`,
-				remedy: 'Install a newer Node, or npm i node@24 next to dapss-tui, which is then used',
+				remedy: 'Install a newer Node, or run npm i node@24 next to dapss-tui, which then uses it',
 			},
 			values,
 		);
@@ -76,7 +76,7 @@ export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 			'untested',
 			{
 				found: `Node ${nodeVersion} is newer than what was tested (up to ${testedMajor})`,
-				remedy: `If something fails that should not, try Node ${testedMajor}`,
+				remedy: `If something fails unexpectedly, try Node ${testedMajor}`,
 			},
 			values,
 		);
@@ -100,7 +100,7 @@ export function judgeSystem({platform, release: version, arch, processors, nativ
 		return bad(
 			'system',
 			'untested',
-			{found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is what is tested most'},
+			{found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is tested most'},
 			values,
 		);
 	return good('system', found, values);
@@ -143,7 +143,7 @@ export function judgeMemory(
 			'used-up',
 			{
 				found: `${what}: a node needs ${bytesText(programBytes)}`,
-				remedy: 'Stop what else takes memory here, or the system may end the node',
+				remedy: 'Stop other programs that use memory, or the system may kill the node',
 			},
 			values,
 		);

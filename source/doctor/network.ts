@@ -121,7 +121,7 @@ export function judgeMulticast(
 		works: probed.paths.filter(path => path.problem === undefined).map(({at}) => at),
 		fails: failed.map(({at}) => at),
 	};
-	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch this off (--no-discovery)`;
+	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch discovery off (--no-discovery)`;
 	const why = failed.map(({at, problem}) => `${at} (${problem})`).join(', ');
 	if (failed.length === 0)
 		return good(
@@ -163,7 +163,7 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 			'double',
 			{
 				found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`,
-				remedy: 'Start only one of them. The other data folder is a copy: with an empty one it joins as a node of its own',
+				remedy: 'Start only one of them. The other data folder is a copy: with an empty one, that node joins under its own id',
 			},
 			values,
 		);
@@ -194,7 +194,7 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 	const others =
 		heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
 	const told = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
-	return good('neighbours', `${told}${here}` || 'Not listened for', values);
+	return good('neighbours', `${told}${here}` || 'Not examined', values);
 }
 
 function listOf(nodes: readonly Beacon[], self: string | undefined): string {

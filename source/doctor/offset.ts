@@ -81,7 +81,7 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 					.join(
 						', ',
 					)}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
-				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all that were asked' : ''}`,
+				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all others' : ''}`,
 			},
 			values,
 		);

@@ -58,7 +58,7 @@ export class LinkWords {
 		if (this.#why === why) return undefined;
 		this.#why = why;
 		return wasLost
-			? `Not reached: ${printable(why)}; it is tried until it works`
+			? `Not reached: ${printable(why)}; retrying until it works`
 			: `Lost ${printable(server)}: ${printable(why)}; trying again in ${timeText(retryMs)}`;
 	}
 }

@@ -62,7 +62,7 @@ export async function connectFound(
 		// A node of an earlier version advertises some of its topics only, so a missing topic proves nothing.
 		const subscribes =
 			chosen.subscribes.length === 0
-				? `tells of no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}`
+				? `advertises no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}`
 				: `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
 		const names = topics.length === 0 ? '' : `; it ${subscribes}`;
 		say(
@@ -70,7 +70,7 @@ export async function connectFound(
 		);
 		if (chosen.clusters > 1)
 			say(
-				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; name the node of the right one with --server host:port`,
+				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; choose a node of the right one with --server host:port`,
 			);
 		return broker;
 	} catch (error) {
@@ -87,10 +87,10 @@ export function nobodyHere(cluster: string, others: string, searched: string, ca
 	const remedy =
 		searched === ''
 			? ''
-			: '. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it';
+			: '. A node is found if it has the same secret (--secret-file) and the network passes multicast';
 	return new DapssError(
 		'unreachable',
-		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or name one with --server host:port${remedy}`,
+		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or give one with --server host:port${remedy}`,
 		{cause},
 	);
 }

@@ -21,7 +21,7 @@ export async function leaveOrSay(
 	try {
 		await Promise.race([broker.leave(), late]);
 	} catch (error) {
-		terminal.say(`The node did not leave, it stops and stays a member: ${errorMessage(error)}`);
+		terminal.say(`The node could not leave; it stops and stays a member: ${errorMessage(error)}`);
 	} finally {
 		clearTimeout(timer);
 	}

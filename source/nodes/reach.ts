@@ -78,7 +78,7 @@ export async function reach(
 				throw error;
 			throw new DapssError(
 				error.code,
-				`${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`,
+				`${error.message}. This is the secret of cluster ${cluster}: choose another cluster with --cluster${await othersText(backend, cluster)}`,
 				{cause: error},
 			);
 		}
@@ -140,7 +140,7 @@ async function expectOne(
 		.join(', ');
 	throw new DapssError(
 		'usage',
-		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`,
+		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: choose one with --server`,
 	);
 }
 

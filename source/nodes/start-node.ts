@@ -45,7 +45,7 @@ export async function startNode(
 		const {config, secretPath, secretCreated} = nodeConfig(settings, port);
 		if (secretCreated)
 			terminal.say(
-				`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
+				`Created the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
 			);
 		try {
 			const node = await interruptible(open(config), context.signal);
@@ -59,7 +59,7 @@ export async function startNode(
 			] as const) {
 				if (!isGuarded(resolve(path)))
 					terminal.say(
-						`Warning: the ${what} ${path} lies outside of your profile. Whether other users can read it is not checked on Windows. Close it to them: ${remedy}`,
+						`Warning: the ${what} ${path} is outside of your profile. On Windows it is not checked whether other users can read it. Deny them access: ${remedy}`,
 					);
 			}
 

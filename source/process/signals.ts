@@ -25,6 +25,6 @@ export function interruptedBy(
 	const told = text === '' ? '' : `: ${text}`;
 	if (signal.reason === 'over') return new DapssError('wait-over', `The time of --wait is over${told}`, {details});
 	if (signal.reason === 'closed')
-		return new DapssError('wait-over', `Nobody reads the output any more${told}`, {details});
+		return new DapssError('wait-over', `The reader of the output is gone${told}`, {details});
 	return new DapssError('interrupted', `Interrupted by ${String(signal.reason)}${told}`, {details});
 }

@@ -95,7 +95,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
 		return {
 			...empty,
-			warnings: [`${path} belongs to another user and is not read; name it with --config to use it`],
+			warnings: [`${path} belongs to another user and is not read; to use it, give it with --config`],
 		};
 	}
 
@@ -151,7 +151,7 @@ export function envLayer(env: Env): Layer {
 		if (name !== undefined) entries.set(name, {value: parseText(name, text), from: variable});
 		else if (variable === 'DAPSS_CLUSTER_SECRET' || variable === 'DAPSS_ENCRYPTION_KEY') {
 			problems.push(
-				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and name that with DAPSS_SECRET_FILE`,
+				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and set DAPSS_SECRET_FILE to its path`,
 			);
 		} else if (!otherVariables.includes(variable))
 			problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);

@@ -41,7 +41,7 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 		const group = (name: string): Readonly<Record<string, unknown>> => {
 			const value = conf.get(name);
 			if (value === undefined || isGroup(value)) return (value as Record<string, unknown> | undefined) ?? {};
-			say(`Warning: ${conf.path}: expected ${name} to be an object; it is left out`);
+			say(`Warning: ${conf.path}: expected ${name} to be an object; it is ignored`);
 			return {};
 		};
 
@@ -63,7 +63,7 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			settings: Object.keys(shown).length === 0 ? {} : {console: shown},
 		};
 	} catch (error) {
-		say(`Warning: ${preferencesPath(env)} cannot be read and is left out: ${errorMessage(error)}`);
+		say(`Warning: ${preferencesPath(env)} cannot be read and is ignored: ${errorMessage(error)}`);
 		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}};
 	}
 }

@@ -162,11 +162,11 @@ function originOf(entries: Entries, name: string): string {
 function secretProblems(secrets: Entries): string[] {
 	return [...secrets].flatMap(([name, {value, from}]) => {
 		if (value === '') return [];
-		const problem = typeof value === 'string' ? secretProblem(value.trim()) : 'it is not a text';
+		const problem = typeof value === 'string' ? secretProblem(value.trim()) : 'it is not a string';
 		return problem === undefined
 			? []
 			: [
-					`${name} (${from}): this is no secret: ${problem}. Remove the line: a node makes a secret of its own at its first start`,
+					`${name} (${from}): this is not a secret: ${problem}. Remove the line: a node creates its own secret at its first start`,
 				];
 	});
 }

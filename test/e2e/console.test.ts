@@ -151,7 +151,7 @@ test('q says what it costs, and l lets the node leave its cluster', async () => 
 	await using terminal = await open(100, 30, port);
 	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
 	terminal.press('ql'); // Not an answer: the question was not seen yet.
-	await terminal.waitFor(/What shall \S+ do\?/);
+	await terminal.waitFor(/What should \S+ do\?/);
 	await terminal.waitFor(/it starts again as a new member/);
 	terminal.press('l');
 	expect((await terminal.exited).exitCode).toBe(0);

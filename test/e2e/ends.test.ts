@@ -93,7 +93,7 @@ describe.skipIf(process.platform !== 'linux')('followers end with their reader (
 			`${quoted([node, cli, 'subscribe', 'quiet', '--count', '2', ...where])} | true; echo "\${PIPESTATUS[0]}"`,
 		);
 		expect(counted.out).toBe('16\n');
-		expect(counted.err).toContain('Nobody reads the output any more: 0 of 2 messages came');
+		expect(counted.err).toContain('The reader of the output is gone: 0 of 2 messages received');
 	}, 60_000);
 });
 

@@ -194,7 +194,7 @@ test('a node does not leave when the others would have no quorum, nor without on
 	await alive.kill('SIGTERM');
 	expect([await alive.exited, alive.stderr]).toEqual([
 		0,
-		expect.stringMatching(/^The node did not leave, it stops and stays a member: .*would have no quorum/),
+		expect.stringMatching(/^The node could not leave; it stops and stays a member: .*would have no quorum/),
 	]);
 	await leader.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
 	expect(await command(cluster, leader, 'leave')).toMatchObject({

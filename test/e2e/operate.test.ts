@@ -180,9 +180,7 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	await survivor.kill('SIGKILL');
 	expect(await recover()).toMatchObject({
 		code: 2,
-		stderr: expect.stringContaining(
-			`Nothing was changed: without a terminal to ask on, expected --confirm ${cluster.name}`,
-		),
+		stderr: expect.stringContaining(`Nothing was changed: without a terminal, expected --confirm ${cluster.name}`),
 	});
 	expect(await recover('--confirm', 'other')).toMatchObject({
 		code: 2,

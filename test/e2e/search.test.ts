@@ -87,7 +87,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		const published = await run('publish', 'sport', 'to nobody yet');
 		expect(published).toMatchObject({
 			code: 0,
-			stderr: expect.stringContaining('found on the network; it tells of no subscription to sport\n') as string,
+			stderr: expect.stringContaining('found on the network; it advertises no subscription to sport\n') as string,
 		});
 	}, 60_000);
 
@@ -136,12 +136,12 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 			'none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.',
 		);
 		expect(stderr).toContain(
-			'or name one with --server host:port. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n',
+			'or name one with --server host:port. A node is found if it has the same secret (--secret-file) and the network passes multicast\n',
 		);
 	}, 60_000);
 
 	test('does not listen with --no-discovery, and not for a command that changes the node it reaches', async () => {
-		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or name one with --server host:port\n`;
+		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or give one with --server host:port\n`;
 		for (const words of [
 			['status', '--no-discovery'],
 			['publish', 'news', 'x', '--no-discovery'],
@@ -163,7 +163,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 				expect(stderr).toContain(
 					`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`,
 				);
-				expect(stderr).toContain(`${named(1, 'beta')}; it tells of no subscription to news\n`);
+				expect(stderr).toContain(`${named(1, 'beta')}; it advertises no subscription to news\n`);
 			} finally {
 				unblock();
 			}

@@ -277,7 +277,7 @@ describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 		expect(await run(['publish', news, 'x', ...cluster.clientFlags], {env})).toMatchObject({
 			code: 0,
 			stderr: expect.stringContaining(
-				`using 127.0.0.1:${port}, found on the network; it tells of no subscription to news\n`,
+				`using 127.0.0.1:${port}, found on the network; it advertises no subscription to news\n`,
 			) as string,
 		});
 		expect(node.events.slice(start).filter(({type}) => type === 'warning' || type === 'refused')).toEqual([]);

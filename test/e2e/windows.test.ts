@@ -59,7 +59,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		await a.waitFor(/"type":"admitted"/);
 		// In a profile nobody needs to be warned of other users.
 		expect(a.err).toMatch(
-			/^Made the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
+			/^Created the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
 		);
 		const b = start(portB, '--bootstrap', String(portA));
 		await b.waitFor(/"type":"admitted"/);

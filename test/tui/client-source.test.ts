@@ -171,7 +171,7 @@ test('the lead and the members: what was done, or why not', async () => {
 	expect(await source.run({type: 'transfer', to: c})).toEqual({ok: true, text: `${c.slice(0, 8)} leads now`});
 	expect(await source.run({type: 'remove', node: c})).toEqual({
 		ok: true,
-		text: `${c.slice(0, 8)} is no member any more`,
+		text: `${c.slice(0, 8)} is no longer a member`,
 	});
 	expect(broker.calls).toEqual([
 		['transfer', undefined],

@@ -110,7 +110,7 @@ test('attached, there is nothing to stop or leave: only the console ends', async
 test('attached, q leaves the node running, and says so', async () => {
 	const running = await openConsole(healthy, 80, 24, {remote: true});
 	running.screen.type('q');
-	await running.screen.until('The node goes on running');
+	await running.screen.until('The node continues to run');
 	running.screen.type('\r');
 	expect(await running.exit).toBe('quit');
 });

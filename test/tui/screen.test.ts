@@ -254,7 +254,7 @@ test('/ filters the focused list while one types', async () => {
 test('a lost node: said, dated, grey, and the last picture stays', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
-	await running.screen.until('NODE LOST: worker exited with 1 · this picture is');
+	await running.screen.until('NODE LOST: worker exited with 1 · this snapshot is');
 	expect(running.screen.text()).toContain('Oslo 7.1 °C');
 	running.source.show({connection: 'connected', snapshot: {...healthy, atMs: atMs + 5000}});
 	await running.screen.until(/^(?![^]*NODE LOST)/);
@@ -303,7 +303,7 @@ test('a pane that fails says so; the others and the keys go on', async () => {
 			} as unknown as Snapshot['partition'],
 		},
 	});
-	await running.screen.until('5 Partition cannot be drawn; the node runs on');
+	await running.screen.until('5 Partition cannot be drawn; the node continues to run');
 	expect(running.screen.text()).toContain('order ␛[2Jis broken');
 	running.screen.type('6');
 	await running.screen.until('┏━ 6 Events');

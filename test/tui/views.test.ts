@@ -116,7 +116,7 @@ describe('alerts', () => {
 	test('a lost node is said with the age of its last picture', () => {
 		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({
 			tone: 'alarm',
-			text: 'NODE LOST: worker exited · this picture is 12 s old',
+			text: 'NODE LOST: worker exited · this snapshot is 12 s old',
 		});
 	});
 
@@ -138,7 +138,7 @@ describe('alerts', () => {
 			},
 		};
 		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(
-			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is on/,
+			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is running/,
 		);
 	});
 });
@@ -423,7 +423,7 @@ describe('what :doctor found', () => {
 			'WARN clock-offset (apart)',
 			'→ Let NTP',
 			'ok   memory: 4 GiB',
-			'Not looked at',
+			'Not examined',
 		].map(part => all.indexOf(part));
 		expect(at).not.toContain(-1);
 		expect(at.toSorted((one, other) => one - other)).toEqual(at);

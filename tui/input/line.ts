@@ -66,16 +66,16 @@ export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | '
 						: `; there is ${Object.keys(flags)
 								.map(one => `\`--${one}\``)
 								.join(', ')}`
-				}. A word that begins with dashes stands in quotes`,
+				}. Put a word that begins with dashes in quotes`,
 			};
 		if (type === 'switch' || value !== undefined) {
-			if (type === 'switch' && value !== undefined) return {problem: `Expected no value behind \`--${name}\``};
+			if (type === 'switch' && value !== undefined) return {problem: `Expected no value after \`--${name}\``};
 			given[name] = value ?? '';
 			continue;
 		}
 
 		const next = wordAt(line, word.end);
-		if (next === undefined) return {problem: `Expected a value behind \`--${name}\``};
+		if (next === undefined) return {problem: `Expected a value after \`--${name}\``};
 		if ('problem' in next) return next;
 		given[name] = next.text;
 		word = next;

@@ -31,48 +31,52 @@ export const words: Readonly<Record<string, Word>> = {
 		help: 'this node receives these topics',
 		parse: rest => parseTopics('subscribe', rest),
 	},
-	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => parseTopics('unsubscribe', rest)},
+	unsubscribe: {
+		usage: 'TOPIC…',
+		help: 'this node no longer receives these topics',
+		parse: rest => parseTopics('unsubscribe', rest),
+	},
 	publish: {
 		usage: 'TOPIC MESSAGE',
-		help: 'the rest of the line is the message; quotes around a topic with spaces',
+		help: 'the rest of the line is the message; put a topic with spaces in quotes',
 		parse: parsePublish,
 	},
-	status: report('status', 'the node in a few lines'),
+	status: report('status', 'summary of the node'),
 	peers: pane('peers', 'the members'),
-	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: parseLeader},
-	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: parsePeer},
+	leader: {usage: '[transfer [NODE]]', help: 'the leader; or transfer leadership', parse: parseLeader},
+	peer: {usage: 'remove NODE yes', help: 'remove a member permanently', parse: parsePeer},
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {
 		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list',
-		help: 'topics that stay, and their end',
+		help: 'create and delete topics',
 		parse: parseTopic,
 	},
-	check: report('check', 'what is well and what is not, and what to do'),
+	check: report('check', 'problems of the cluster, and what to do'),
 	doctor: {
 		usage: '',
-		help: 'the machine of this console: what is not as it should be, and what helps',
+		help: 'problems of the machine of this console, and what to do',
 		parse: () => ({type: 'doctor'}),
 	},
-	events: pane('events', 'what happened'),
-	raft: pane('raft', 'agreement'),
-	messages: pane('messages', 'the feed'),
-	partition: pane('partition', 'who sees whom'),
-	counters: report('counters', 'traffic, refusals, bounds that were hit'),
+	events: pane('events', 'events of the node'),
+	raft: pane('raft', 'leader, term, log and votes'),
+	messages: pane('messages', 'delivered messages'),
+	partition: pane('partition', 'partition, and the matrix of reachability'),
+	counters: report('counters', 'traffic, rejections and exceeded limits'),
 	fault: {
 		usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
-		help: 'for nodes started with --faults',
+		help: 'inject faults, on nodes started with --faults',
 		parse: parseFault,
 	},
 	filter: {
 		usage: '[TEXT]',
-		help: 'only rows with this text in the focused list',
+		help: 'show only rows with this text in the focused list',
 		parse: rest => ({type: 'filter', text: rest}),
 	},
-	pause: {usage: '', help: 'hold or release the feed', parse: () => ({type: 'pause'})},
-	zoom: {usage: '', help: 'the focused pane alone', parse: () => ({type: 'zoom'})},
+	pause: {usage: '', help: 'pause or continue the messages', parse: () => ({type: 'pause'})},
+	zoom: {usage: '', help: 'maximize the focused pane, and back', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
 	leave: {usage: '', help: 'leave the cluster, then stop; asks first', parse: () => ({type: 'leave'})},
-	quit: {usage: '', help: 'stop the node, or detach the console; asks what it costs', parse: () => ({type: 'quit'})},
+	quit: {usage: '', help: 'stop the node, or detach the console; asks first', parse: () => ({type: 'quit'})},
 };
 
 export function parseLine(line: string, context: CommandContext): PromptRequest {
@@ -160,7 +164,7 @@ function parseTopics(type: 'subscribe' | 'unsubscribe', rest: string): PromptReq
 	if (from !== undefined && from !== 'now')
 		return {
 			type: 'problem',
-			text: `The console subscribes the node from now on; what is kept is read by \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
+			text: `The console subscribes the node from now on; to read stored messages, use \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
 		};
 	return topics.length === 0
 		? {type: 'problem', text: `Expected a topic: \`:${type} weather\``}
@@ -204,7 +208,7 @@ function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 		? {type: 'run', command: {type: 'remove', node}}
 		: {
 				type: 'problem',
-				text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``,
+				text: `This is permanent. To remove ${labelsOf(members)(node)} from the cluster, type \`:peer remove ${start} yes\``,
 			};
 }
 
@@ -255,7 +259,7 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 			? fault({type: 'heal'})
 			: {
 					type: 'problem',
-					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults at once`,
+					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults`,
 				};
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');

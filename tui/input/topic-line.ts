@@ -29,7 +29,9 @@ export function parseTopic(rest: string): PromptRequest {
 	if (action === 'delete' && Object.keys(flags).every(flag => flag === 'force')) {
 		return sure === 'yes'
 			? {type: 'run', command: {type: 'delete-topic', topic, force: 'force' in flags}}
-			: problem(`That deletes its messages on all nodes, for good: \`:topic delete ${quoteWord(topic)} yes\``);
+			: problem(
+					`This deletes its messages on all nodes, permanently. To do it, type \`:topic delete ${quoteWord(topic)} yes\``,
+				);
 	}
 
 	if (action !== 'create' || sure !== undefined || 'force' in flags) return problem(usage);

@@ -19,7 +19,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 			tone: 'alarm',
 			text: `NODE LOST: ${printable(detail)}${
 				snapshot
-					? ` · this picture is ${duration(Math.floor(lostMs / 1000) * 1000)
+					? ` · this snapshot is ${duration(Math.floor(lostMs / 1000) * 1000)
 							.replace('.0 s', ' s')
 							.replace('0 ms', 'a moment')} old`
 					: ''
@@ -33,14 +33,14 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'joining')
 		alerts.push({
 			tone: 'warning',
-			text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`,
+			text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to admit this node'}`,
 		});
 	if (phase === 'starting')
-		alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
+		alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading stored data'}`});
 	if (phase === 'stopping')
 		alerts.push({
 			tone: 'warning',
-			text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`,
+			text: `STOPPING: ${printable(snapshot.detail) || 'writing everything to the disk'}`,
 		});
 	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
 	const outlook = quorumHealthOf(snapshot);
@@ -75,7 +75,7 @@ function quorumAlert(snapshot: Snapshot): Alert {
 	if (raft.quorum === 'electing')
 		return {
 			tone: 'bad',
-			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`,
+			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is running; changes wait, live messages flow`,
 		};
 	return {
 		tone: 'alarm',
@@ -121,11 +121,11 @@ function partitionAlert({partition, self, members}: Snapshot): Alert {
 	const where =
 		partition.quorum === -1
 			? partition.isFarHeard === false
-				? 'no quorum here, the far side is not heard'
+				? 'no quorum here, no answer from the other side'
 				: 'no side has the quorum'
 			: partition.quorum === here
 				? 'the quorum is on this side'
-				: 'the quorum is on the FAR side';
+				: 'the quorum is on the OTHER side';
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
 		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,

@@ -141,11 +141,11 @@ function stateSentence(
 	const quorum =
 		partition.quorum === -1
 			? partition.isFarHeard === false
-				? 'no quorum here, the far side is not heard'
-				: 'nobody has the quorum'
+				? 'no quorum here, no answer from the other side'
+				: 'no side has the quorum'
 			: partition.quorum === here
 				? 'this side has the quorum'
-				: 'the far side has the quorum';
+				: 'the other side has the quorum';
 	return {
 		text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`,
 		tone: partition.quorum === here ? 'warning' : 'bad',

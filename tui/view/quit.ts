@@ -33,7 +33,7 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 	};
 
 	return [
-		[{text: `What shall ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
+		[{text: `What should ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
 		[],
 		...choice('stop', [
 			['It stays a member and keeps its vote, for a restart.', 'muted'],
@@ -62,9 +62,9 @@ export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' |
 		{
 			text: {
 				own: ' Quit? ',
-				attached: ' Leave? The node goes on running. ',
+				attached: ' Leave? The node continues to run. ',
 				lost: ' Quit? The node is gone. ',
-				unreached: ' Leave? The node is not reached. ',
+				unreached: ' Leave? The node is not reachable. ',
 			}[node],
 			tone: 'warning',
 		},

@@ -39,7 +39,7 @@ export class Boundary extends Component<
 				width={width}
 				height={height}
 				lines={[
-					[{text: `${name} cannot be drawn; the node runs on`, tone: 'bad'}],
+					[{text: `${name} cannot be drawn; the node continues to run`, tone: 'bad'}],
 					[{text: printable(this.state.problem), tone: 'muted'}],
 				]}
 			/>

@@ -49,7 +49,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			broker: healthy({deliveries: two}),
 		});
 		expect({code, out}).toEqual({code: 16, out: 'a\nb\n'});
-		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages came\n');
+		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages received\n');
 	});
 
 	test('enough messages in time: 0', async () => {
@@ -63,7 +63,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 16,
 			out: 'a\nb\n',
-			err: expect.stringContaining('2 messages came') as string,
+			err: expect.stringContaining('2 messages received') as string,
 		});
 	});
 
@@ -71,7 +71,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
-			err: expect.stringContaining('0 of 1 messages came') as string,
+			err: expect.stringContaining('0 of 1 messages received') as string,
 		});
 	});
 
@@ -99,7 +99,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			...options,
 		});
 		expect(code).toBe(expected);
-		expect(err).toContain('2 of 3 messages came');
+		expect(err).toContain('2 of 3 messages received');
 		if (reason !== 'closed')
 			expect(errorOf(text())).toMatchObject({
 				type: 'error',
@@ -114,7 +114,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		const {stop, stdout} = stopping('SIGTERM');
 		expect(await dapss('subscribe news', {broker: healthy({deliveries: two}), stop, stdout})).toMatchObject({
 			code: 143,
-			err: 'Subscribed to news at 127.0.0.1:5000\n2 messages came\n',
+			err: 'Subscribed to news at 127.0.0.1:5000\n2 messages received\n',
 		});
 	});
 });

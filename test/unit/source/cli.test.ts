@@ -45,26 +45,26 @@ describe('words', () => {
 		['--prot 5001', /got --prot; did you mean --port\?/],
 		['publish news hi --cuont 3', /did you mean --count\?/],
 		['status --count 3', /--count is no flag of dapss-tui status/],
-		['--port', /Expected a value behind --port: write --port PORT/],
-		['--port= --headless', /Expected a value behind --port: write --port PORT/],
-		['--port --headless', /Expected a value behind --port, got "--headless": write --port PORT/],
+		['--port', /Expected a value after --port: write --port PORT/],
+		['--port= --headless', /Expected a value after --port: write --port PORT/],
+		['--port --headless', /Expected a value after --port, got "--headless": write --port PORT/],
 		['--port 5000 --port 5001', /Expected --port once, got "5000" and "5001": leave one out/],
 		['status -o text --output=text', /Expected --output once, got "text" and "text": leave one out/],
 		['--headless --no-headless', /Expected --headless once, got --headless and --no-headless: leave one out/],
 		[
 			'subscribe news --wait -5s',
-			/Expected a value behind --wait, got "-5s": write --wait TIME; a value that begins with a dash is written --wait=-5s/,
+			/Expected a value after --wait, got "-5s": write --wait TIME, or --wait=-5s for a value that begins with a dash/,
 		],
 		[
 			'subscribe news --time=3',
-			/Expected no value behind --time, got "3": write --time, or --no-time for the opposite/,
+			/Expected no value after --time, got "3": write --time, or --no-time for the opposite/,
 		],
-		['check --wait-healthy=no', /Expected no value behind --wait-healthy, got "no"/],
+		['check --wait-healthy=no', /Expected no value after --wait-healthy, got "no"/],
 		[
 			'status --no-discovery=yes',
-			/Expected no value behind --no-discovery, got "yes": write --discovery, or --no-discovery/,
+			/Expected no value after --no-discovery, got "yes": write --discovery, or --no-discovery/,
 		],
-		['status --no-server', /Expected --server ADDRESS, got --no-server: it takes a value/],
+		['status --no-server', /Expected --server ADDRESS, got --no-server: it needs a value/],
 		['status --timeout 2d', /Expected --timeout to be a time such as 500ms, 10s or 1m, at most 24h, got "2d"/],
 		['fault delay 5h', /Expected the delay to be a time .* at most 1m, got "5h"/],
 		['bench speed', /Expected bench latency, throughput, reliability, partition, failover, got "speed"/],
@@ -74,12 +74,12 @@ describe('words', () => {
 		],
 		['bench throughput --rate 5', /Expected bench throughput without --rate/],
 		['bench partition --nodes 2', /Expected --nodes to be a whole number from 3 to 64, got "2"/],
-		['fault heal 5001', /Expected fault heal without more, got "5001"/],
+		['fault heal 5001', /Expected fault heal without arguments, got "5001"/],
 		['fault heal --for 3s', /--for is no flag of fault heal/],
 		['fault drop 10 --one-way', /--one-way is no flag of fault drop/],
 		['status -o xml', /Expected -o to be text or json, got "xml"/],
 		['publish news hi -o jsonl', /Expected -o to be text or json/],
-		['status now', /Expected status without more, got "now"/],
+		['status now', /Expected status without arguments, got "now"/],
 		['publish', /Expected publish TOPIC MESSAGE/],
 		['publish news', /`-` reads a message a line/],
 		['publish news two words', /put quotes around/],
@@ -90,7 +90,7 @@ describe('words', () => {
 		['subscribe news --from tomorrow', /now, beginning or an offset/],
 		['events --watch -o json', /jsonl or text/],
 		['events --messages', /Expected --watch with --messages/],
-		['events --watch news', /topics only behind --messages/],
+		['events --watch news', /topics only after --messages/],
 		['events --watch --messages a/# --wait 1s', /wildcard|#/],
 		['fault break', /Expected fault cut, delay, drop, heal/],
 		['fault delay soon', /500ms, 10s or 1m/],
@@ -426,7 +426,7 @@ describe('check', () => {
 describe('finding a node', () => {
 	test('none: 14, and what to do', async () => {
 		const here = 'dapss-tui: No node of cluster dapss runs here';
-		const remedy = ': start one with dapss-tui, or name one with --server host:port';
+		const remedy = ': start one with dapss-tui, or give one with --server host:port';
 		expect(await dapss('status --no-discovery', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
@@ -435,7 +435,7 @@ describe('finding a node', () => {
 		expect(await dapss('status', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
-			err: `${here}; none was heard${remedy}. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n`,
+			err: `${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) and the network passes multicast\n`,
 		});
 	});
 
@@ -738,7 +738,7 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 		expect(await dapss(words, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n',
+			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: choose one with --server\n',
 		});
 		const named = [
 			{address: '127.0.0.1:5000', name: 'west'},
@@ -815,7 +815,7 @@ describe('topic create, delete, list (case 14)', () => {
 		expect(await dapss('topic delete orders', {broker})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: Nothing was deleted: without a terminal to ask on, expected --yes\n',
+			err: 'dapss-tui: Nothing was deleted: without a terminal, expected --yes\n',
 		});
 		const asked = (answer: string): ReturnType<typeof dapss> =>
 			dapss('topic delete orders', {
@@ -830,7 +830,7 @@ describe('topic create, delete, list (case 14)', () => {
 		expect(await asked('yes\n')).toMatchObject({
 			code: 0,
 			err: expect.stringContaining(
-				'Delete the topic orders on all nodes, for good? Type yes to go on:',
+				'Delete the topic orders on all nodes, permanently? Type yes to continue:',
 			) as string,
 		});
 		expect(await dapss('topic delete orders --yes --force', {broker})).toEqual({
@@ -954,11 +954,11 @@ describe('leader transfer, peer remove, recover', () => {
 		test('changes nothing before the name of the cluster was given', async () => {
 			const {code, out, err} = await dapss('recover --data /d', {backend});
 			expect({code, out, carried}).toEqual({code: 2, out: '', carried: 0});
-			expect(err).toContain('Nothing was changed: without a terminal to ask on, expected --confirm dapss');
+			expect(err).toContain('Nothing was changed: without a terminal, expected --confirm dapss');
 			for (const text of [
 				'entry 40 of term 7',
 				'1 topic,',
-				'whether the last 2 of them were agreed, this node does not know',
+				'this node does not know whether the last 2 of them were committed',
 				`oslo-2 (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`,
 				'LOST',
 			])
@@ -999,7 +999,7 @@ describe('leader transfer, peer remove, recover', () => {
 				});
 			expect(await asked('dapss\n')).toMatchObject({
 				code: 0,
-				err: expect.stringContaining('Type the name of the cluster, dapss, to go on:') as string,
+				err: expect.stringContaining('Type the name of the cluster, dapss, to continue:') as string,
 			});
 			expect(await asked('yes\n')).toMatchObject({code: 2});
 			expect(await asked('')).toMatchObject({code: 2});
@@ -1185,7 +1185,7 @@ describe('the node', () => {
 		stdout.on('data', () => stop.abort('SIGINT'));
 		const {code, err} = await dapss('--port 45124', {...opened(healthy()), stop, stdout});
 		expect(code).toBe(130);
-		expect(err).toMatch(/^No terminal here: the node runs without its console \(--headless\)\n/);
+		expect(err).toMatch(/^No terminal: the node runs without its console \(--headless\)\n/);
 	});
 
 	test('with --leave a signal lets it leave; when that fails it says so and stops', async () => {
@@ -1204,7 +1204,7 @@ describe('the node', () => {
 		});
 		expect(await ended(refused)).toMatchObject({
 			code: 0,
-			err: 'The node did not leave, it stops and stays a member: it is the only member\n',
+			err: 'The node could not leave; it stops and stays a member: it is the only member\n',
 		});
 		expect([refused.hasLeft, refused.isDisposed]).toEqual([false, true]);
 	});
@@ -1212,7 +1212,7 @@ describe('the node', () => {
 	test('leaving takes a bounded time', async () => {
 		const said: string[] = [];
 		await leaveOrSay({leave: () => new Promise(() => undefined)}, {say: text => void said.push(text)}, 10);
-		expect(said).toEqual(['The node did not leave, it stops and stays a member: it took longer than 0.01 s']);
+		expect(said).toEqual(['The node could not leave; it stops and stays a member: it took longer than 0.01 s']);
 	});
 
 	test('a port that was asked for and is taken: who has it, and which is free', async () =>

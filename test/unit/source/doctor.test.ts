@@ -396,7 +396,7 @@ describe('the network', () => {
 		expect(outcome(judged(beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000', 'c2')))).toBe('warning two-clusters');
 		expect(
 			judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found,
-		).toBe('Not listened for');
+		).toBe('Not examined');
 	});
 });
 

@@ -328,7 +328,7 @@ class FakeServer {
 				async *[Symbol.asyncIterator]() {
 					yield* arrays;
 					const why = await Promise.race([closed, over.promise]);
-					if (why !== undefined) throw new DapssError('closed', `The link to the node is gone: ${why}`);
+					if (why !== undefined) throw new DapssError('closed', `The connection to the node is lost: ${why}`);
 				},
 				async [Symbol.asyncDispose]() {
 					over.resolve(undefined);
@@ -546,7 +546,7 @@ test('a loss and a return are a line each, attempts are not (case 26)', () => {
 		lost('reset', 60),
 	]).toEqual([
 		'Lost a:1: reset; trying again in 80 ms',
-		'Not reached: refused; it is tried until it works',
+		'Not reached: refused; retrying until it works',
 		undefined,
 		'Connected to b:1',
 		'Lost a:1: reset; trying again in 60 ms',

@@ -52,7 +52,7 @@ test('one on the network: standard error says which, standard output has the dat
 	});
 	expect(await dapss('publish news hi', {heard: heard([])})).toMatchObject({
 		code: 0,
-		err: `${using}; it tells of no subscription to news\n`,
+		err: `${using}; it advertises no subscription to news\n`,
 	});
 	expect(await dapss('status -o json', {heard: heard([]), env: {DAPSS_DISCOVERY_PORT: '45455'}})).toMatchObject({
 		code: 0,
@@ -77,7 +77,7 @@ test('one that cannot be used, and two clusters of one name, are told (case 46)'
 	expect(err).toContain('10.0.0.9:5000 was heard on the network and cannot be used: no answer ');
 	expect(err).not.toContain('\u001B');
 	expect(err).toContain(
-		'Warning: 2 clusters of the name dapss were heard; name the node of the right one with --server host:port\n',
+		'Warning: 2 clusters of the name dapss were heard; choose a node of the right one with --server host:port\n',
 	);
 });
 

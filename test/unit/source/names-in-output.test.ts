@@ -66,9 +66,9 @@ describe('names of nodes', () => {
 		});
 		expect(await dapss('peer remove paris-4', broker)).toMatchObject({
 			code: 0,
-			out: expect.stringContaining('paris-4 (127.0.0.1:5003) is no member any more') as string,
+			out: expect.stringContaining('paris-4 (127.0.0.1:5003) is no longer a member') as string,
 		});
-		expect(await dapss('fault cut paris-4', broker)).toMatchObject({code: 0, out: 'cut: told berlin-1\n'});
+		expect(await dapss('fault cut paris-4', broker)).toMatchObject({code: 0, out: 'cut: done by berlin-1\n'});
 		expect([broker.transfers, broker.removed, broker.faults]).toEqual([
 			[b],
 			[d],
@@ -81,7 +81,7 @@ describe('names of nodes', () => {
 		expect(await dapss('peer remove twin', twins)).toMatchObject({
 			code: 2,
 			err: expect.stringContaining(
-				'Expected "twin" to be one member, it is several: twin (127.0.0.1:5001), twin (127.0.0.1:5002)',
+				'Expected "twin" to be one member, but it is several: twin (127.0.0.1:5001), twin (127.0.0.1:5002)',
 			) as string,
 		});
 		expect(await dapss('peer remove osl', broker)).toMatchObject({

@@ -256,7 +256,7 @@ describe('the keys of the prototype', () => {
 		});
 		const message = refusal(() => load());
 		expect(message).toContain(
-			`cluster_secret (${config}): this is no secret: it is the published secret of the prototype`,
+			`cluster_secret (${config}): this is not a secret: it is the published secret of the prototype`,
 		);
 		expect(message).toContain(`encryption_key (${config})`);
 		expect(message).not.toContain('rGBz');
