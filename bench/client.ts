@@ -100,7 +100,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	let newest = -1;
 	let firstNs = 0n;
 	let lastNs = 0n;
-	const tell = (): void =>
+	const sendFigures = (): void =>
 		report({
 			type: 'received',
 			count,
@@ -113,7 +113,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 			latencyUs: percentiles(latency),
 		});
 	process.on('message', order => {
-		if (order === 'stop') tell();
+		if (order === 'stop') sendFigures();
 	});
 	for await (const deliveries of subscription) {
 		const nowNs = process.hrtime.bigint();
@@ -136,7 +136,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 			else newest = number;
 		}
 
-		if (unique === expect) tell();
+		if (unique === expect) sendFigures();
 	}
 }
 

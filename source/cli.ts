@@ -6,7 +6,7 @@ import {version} from '../core/version.ts';
 import {start} from './commands/command-table.ts';
 import type {Backend, Command, Context} from './context.ts';
 import {helpOf} from './help.ts';
-import {asksForJson, errorLine, sayFailure} from './output/failure.ts';
+import {asksForJson, errorLine, printFailure} from './output/failure.ts';
 import type {Terminal} from './output/terminal.ts';
 import {parseArguments} from './parse.ts';
 import {interruptedBy, signalCodes, signalOf} from './process/signals.ts';
@@ -95,14 +95,14 @@ async function fail(
 	error: unknown,
 ): Promise<number> {
 	const isEnded = signal.aborted && !terminal.failure;
-	const isTold = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
+	const isReported = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
 	// A closed reader is no failure, unless the command promised a number of messages.
-	if (isEnded && signal.reason === 'closed' && !isTold) return 0;
+	if (isEnded && signal.reason === 'closed' && !isReported) return 0;
 	// The error of an interrupted command is only a consequence, and needs no message.
-	const shown = isTold ? error : interruptedBy(signal);
+	const shown = isReported ? error : interruptedBy(signal);
 	const ownCode = shown instanceof DapssError ? exitCodes[shown.code] : exitCodes.failure;
 	const exitCode = isEnded ? (signalCode(signal, command, 0) ?? ownCode) : ownCode;
-	if (isTold) await sayFailure(terminal, error);
+	if (isReported) await printFailure(terminal, error);
 	if (exitCode !== 0 && asksForJson(argv)) await terminal.line(errorLine(shown, exitCode, Date.now()));
 	return exitCode;
 }

@@ -17,7 +17,7 @@ const marks: Readonly<Record<Level, readonly [Tone, string]>> = {
 	problem: ['bad', '✗'],
 };
 /** A command that takes longer says what it waits for, milliseconds. */
-const patienceMs = 1000;
+const progressMs = 1000;
 
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
@@ -31,7 +31,7 @@ export async function run(context: Context): Promise<number> {
 					.map(one =>
 						addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'),
 					);
-	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
+	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), progressMs);
 	const {checks, left, node} = await interruptible(
 		examine({
 			load: context.settings,

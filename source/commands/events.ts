@@ -51,7 +51,7 @@ export async function run(context: Context): Promise<void> {
 		terminal.say(
 			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: their messages are not printed until it does. dapss-tui subscribe reads any topic`,
 		);
-	const told = new Set(events.map(event => eventLine(event)));
+	const printed = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);
 	if (stream) {
 		const stop = (): void => void broker[Symbol.asyncDispose]();
@@ -60,7 +60,7 @@ export async function run(context: Context): Promise<void> {
 		for await (const event of stream) {
 			if (event.type === 'message') {
 				if (topics.size > 0 && !topics.has(event.message.topic)) continue;
-			} else if (told.size > 0 && told.delete(eventLine(event))) continue;
+			} else if (printed.size > 0 && printed.delete(eventLine(event))) continue;
 			const room = write(event);
 			if (room) await room;
 		}

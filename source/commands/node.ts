@@ -8,7 +8,7 @@ import type {NodeId} from '../../core/message.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../nodes/leaving.ts';
 import {startNode} from '../nodes/start-node.ts';
-import {sayFailure} from '../output/failure.ts';
+import {printFailure} from '../output/failure.ts';
 import {eventLine} from '../output/json-lines.ts';
 import {LineWriter} from '../output/terminal.ts';
 import {titleNode} from '../process/title.ts';
@@ -81,7 +81,7 @@ async function runHeadless(context: Context): Promise<number> {
 	if (why === leftReason && !signal.aborted) return 0;
 	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
 	// `stopped` is the last line and has the reason, so that no error line follows it.
-	await sayFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
+	await printFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
 	return exitCodes.failure;
 }
 

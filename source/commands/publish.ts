@@ -74,12 +74,12 @@ function watched({flags, input, terminal}: Context, batches: Batches): NodeJS.Ti
 	const isTyped = input[1] === '-' && terminal.stdin.isTTY === true;
 	if (!terminal.isWatched || isTyped) return undefined;
 	const of = flags.count === undefined ? '' : ` of ${flags.count}`;
-	let told = 0;
+	let reported = 0;
 	let ms = 0;
 	return setInterval(() => {
 		ms += progressMs;
-		if (batches.stored > told) terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
-		told = batches.stored;
+		if (batches.stored > reported) terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
+		reported = batches.stored;
 	}, progressMs).unref();
 }
 

@@ -9,7 +9,7 @@ import type {Remains} from '../../core/recover.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {paint} from '../output/terminal.ts';
-import {answerTo} from '../process/ask.ts';
+import {answerTo} from '../process/question.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;

@@ -41,7 +41,7 @@ export async function run(context: Context): Promise<void> {
 		await interruptible(subscription.agreed, signal);
 	} catch (error) {
 		if (!signal.aborted) throw error;
-		return ended(context, signal, 0, wanted);
+		return reportEnd(context, signal, 0, wanted);
 	}
 
 	terminal.say(`Subscribed to ${topics.map(topic => printable(topicText(topic))).join(', ')} at ${broker.server}`);
@@ -50,7 +50,7 @@ export async function run(context: Context): Promise<void> {
 	let received = 0;
 	let dropped = 0;
 	let forgotten = 0;
-	const tellDropped = async (): Promise<void> => {
+	const reportDropped = async (): Promise<void> => {
 		if (subscription.dropped <= dropped) return;
 		const missing = subscription.dropped - dropped;
 		dropped = subscription.dropped;
@@ -61,7 +61,7 @@ export async function run(context: Context): Promise<void> {
 	};
 
 	for await (const deliveries of subscription) {
-		await tellDropped();
+		await reportDropped();
 		if ((subscription.forgotten ?? 0) > forgotten) {
 			if (forgotten === 0)
 				terminal.say(
@@ -83,8 +83,8 @@ export async function run(context: Context): Promise<void> {
 	}
 
 	// Messages may be dropped after the last delivery, too.
-	await tellDropped();
-	if (signal.aborted) return ended(context, signal, received, wanted);
+	await reportDropped();
+	if (signal.aborted) return reportEnd(context, signal, received, wanted);
 	throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`, {
 		details: countsOf(received, wanted),
 	});
@@ -94,7 +94,7 @@ export async function run(context: Context): Promise<void> {
 The command was stopped, or the time of `--wait` is over.
 @throws `wait-over`; `interrupted` when fewer messages than `--count` were received
 */
-function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
+function reportEnd({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
 	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages received`;
 	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
 	if (signal.reason !== 'closed') terminal.say(text);

@@ -12,7 +12,7 @@ import {bytesOf, msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../output/units.ts';
-import {answerTo} from '../process/ask.ts';
+import {answerTo} from '../process/question.ts';
 import {runView} from './views.ts';
 
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;

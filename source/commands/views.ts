@@ -133,15 +133,15 @@ function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, stri
 
 /** The missing voters, the consequence, and a remedy. */
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
-	const outlook = quorumHealthOf(snapshot);
-	if (outlook.missing.length === 0) return [];
-	const voters = outlook.missing.map(
+	const health = quorumHealthOf(snapshot);
+	if (health.missing.length === 0) return [];
+	const voters = health.missing.map(
 		({id, name, address, state, downMs}) =>
 			`${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`,
 	);
 	return [
-		['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`],
-		['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')],
+		['missing', `${voters.join(', ')}; ${meaningOf(health)}`],
+		['what helps', remedyOf(health, 'dapss-tui ').replaceAll('`', '')],
 	];
 }
 

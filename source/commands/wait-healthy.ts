@@ -14,7 +14,7 @@ import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 
 export type Checked = Verdict & {readonly snapshot: Snapshot};
-type Tell = (text: string) => void;
+type Report = (text: string) => void;
 
 const waitDefault = '1m';
 const retryMs = 500;
@@ -31,12 +31,12 @@ export async function waitHealthy(
 ): Promise<Checked> {
 	using wait = new Wait(context, waitDefault);
 	const {signal} = wait;
-	let told = '';
-	const tell: Tell = text => {
+	let lastKind = '';
+	const report: Report = text => {
 		// Printed again only when the kind changes: ages and counts change all the time.
 		const kind = text.replaceAll(/\d+(?:\.\d+)?/g, '#');
-		if (kind !== told) context.terminal.say(`waiting: ${printable(text)}`);
-		told = kind;
+		if (kind !== lastKind) context.terminal.say(`waiting: ${printable(text)}`);
+		lastKind = kind;
 	};
 
 	let why = '';
@@ -47,14 +47,14 @@ export async function waitHealthy(
 				failure = undefined;
 				return becomesHealthy(broker, confirm, text => {
 					why = text;
-					tell(text);
+					report(text);
 				});
 			});
 		} catch (error) {
 			if (signal.aborted) break;
 			if (!(error instanceof DapssError) || !passing.has(error.code)) throw error;
 			failure = error;
-			tell(error.message);
+			report(error.message);
 		}
 
 		await sleep(retryMs, undefined, {signal}).catch(() => undefined);
@@ -72,7 +72,7 @@ Resolves with the first healthy snapshot that a quorum confirms.
 async function becomesHealthy(
 	broker: Broker,
 	confirm: (broker: Broker) => Promise<number | ErrorCode>,
-	tell: Tell,
+	report: Report,
 ): Promise<Checked> {
 	let latest: Snapshot | undefined;
 	let changed = Promise.withResolvers<void>();
@@ -91,6 +91,6 @@ async function becomesHealthy(
 		let verdict = verdictOf(seen, seen.raft.commit);
 		if (verdict.exitCode === 0) verdict = verdictOf(seen, await confirm(broker));
 		if (verdict.exitCode === 0) return {...verdict, snapshot: seen};
-		tell(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
+		report(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
 	}
 }

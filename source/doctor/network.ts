@@ -193,8 +193,8 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 					.join(', ')}`;
 	const others =
 		heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
-	const told = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
-	return good('neighbours', `${told}${here}` || 'Not examined', values);
+	const received = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
+	return good('neighbours', `${received}${here}` || 'Not examined', values);
 }
 
 function listOf(nodes: readonly Beacon[], self: string | undefined): string {

@@ -11,7 +11,7 @@ import type {Backend, Reaching} from '../context.ts';
 /** A shorter search is not mentioned, milliseconds. */
 const silentMs = 300;
 /** Lines that were printed; a command that tries again does not repeat them. */
-const told = new WeakMap<object, Set<string>>();
+const printedLines = new WeakMap<object, Set<string>>();
 
 /**
 @param othersText clusters with a node here, as a part of a sentence
@@ -30,8 +30,8 @@ export async function connectFound(
 	const {cluster} = options;
 	const {discovery} = settings().tunables;
 	const say = (text: string): void => {
-		const lines = told.get(terminal) ?? new Set();
-		told.set(terminal, lines);
+		const lines = printedLines.get(terminal) ?? new Set();
+		printedLines.set(terminal, lines);
 		if (!lines.has(text)) terminal.say(text);
 		lines.add(text);
 	};

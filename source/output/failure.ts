@@ -15,7 +15,7 @@ export function errorLine(error: unknown, exitCode: number, at: number): string 
 }
 
 /** The error for people, on standard error. */
-export async function sayFailure(terminal: Terminal, error: unknown): Promise<void> {
+export async function printFailure(terminal: Terminal, error: unknown): Promise<void> {
 	terminal.say(
 		`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`,
 	);

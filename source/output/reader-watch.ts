@@ -16,7 +16,7 @@ import {Socket, type SocketConstructorOpts} from 'node:net';
 import {reopensPipes} from '../../core/platform.ts';
 
 /** Interval of the empty writes to a socket, milliseconds. */
-const askMs = 200;
+const probeMs = 200;
 
 type Handle = {open(fd: number): number};
 type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: {readonly SOCKET: number}};
@@ -25,7 +25,7 @@ type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: 
 export function watchReader(fd: number, onGone: () => void): void {
 	try {
 		const stats = fstatSync(fd);
-		if (stats.isSocket()) return askSocket(fd, onGone);
+		if (stats.isSocket()) return probeSocket(fd, onGone);
 		if (!reopensPipes() || !stats.isFIFO()) return;
 		const handle = openHandle(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
 		if (!handle) return;
@@ -39,7 +39,7 @@ export function watchReader(fd: number, onGone: () => void): void {
 	}
 }
 
-function askSocket(fd: number, onGone: () => void): void {
+function probeSocket(fd: number, onGone: () => void): void {
 	const nothing = new Uint8Array(0);
 	const timer = setInterval(() => {
 		try {
@@ -50,7 +50,7 @@ function askSocket(fd: number, onGone: () => void): void {
 			clearInterval(timer);
 			onGone();
 		}
-	}, askMs);
+	}, probeMs);
 	timer.unref();
 }
 

@@ -22,9 +22,9 @@ export function interruptedBy(
 	text = '',
 	details: Readonly<Record<string, number>> = {},
 ): DapssError {
-	const told = text === '' ? '' : `: ${text}`;
-	if (signal.reason === 'over') return new DapssError('wait-over', `The time of --wait is over${told}`, {details});
+	const progress = text === '' ? '' : `: ${text}`;
+	if (signal.reason === 'over') return new DapssError('wait-over', `The time of --wait is over${progress}`, {details});
 	if (signal.reason === 'closed')
-		return new DapssError('wait-over', `The reader of the output is gone${told}`, {details});
-	return new DapssError('interrupted', `Interrupted by ${String(signal.reason)}${told}`, {details});
+		return new DapssError('wait-over', `The reader of the output is gone${progress}`, {details});
+	return new DapssError('interrupted', `Interrupted by ${String(signal.reason)}${progress}`, {details});
 }

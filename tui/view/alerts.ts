@@ -43,9 +43,9 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 			text: `STOPPING: ${printable(snapshot.detail) || 'writing everything to the disk'}`,
 		});
 	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
-	const outlook = quorumHealthOf(snapshot);
-	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost))
-		alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
+	const health = quorumHealthOf(snapshot);
+	if (raft.hasQuorum && health.missing.some(({isLost}) => isLost))
+		alerts.push(lostAlert(health, labelsOf(snapshot.members)));
 	alerts.push(...identityAlerts(snapshot));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing')
@@ -71,7 +71,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
-	const outlook = quorumHealthOf(snapshot);
+	const health = quorumHealthOf(snapshot);
 	if (raft.quorum === 'electing')
 		return {
 			tone: 'bad',
@@ -79,7 +79,7 @@ function quorumAlert(snapshot: Snapshot): Alert {
 		};
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what to do · changes wait, live messages flow here`,
+		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${health.needed} needed${health.missing.length > 0 ? `; missing ${missingWords(health, labelsOf(snapshot.members))}` : ''} · \`:check\` says what to do · changes wait, live messages flow here`,
 	};
 }
 
@@ -97,11 +97,11 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 }
 
 /** A voter has been missing for so long that an operator has to decide. */
-function lostAlert(outlook: QuorumHealth, label: Label): Alert {
-	const lost = outlook.missing.filter(({isLost}) => isLost);
+function lostAlert(health: QuorumHealth, label: Label): Alert {
+	const lost = health.missing.filter(({isLost}) => isLost);
 	return {
-		tone: outlook.spare > 0 ? 'warning' : 'bad',
-		text: `VOTER GONE: ${missingWords({...outlook, missing: lost}, label)}; ${meaningOf(outlook)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
+		tone: health.spare > 0 ? 'warning' : 'bad',
+		text: `VOTER GONE: ${missingWords({...health, missing: lost}, label)}; ${meaningOf(health)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
 	};
 }
 
