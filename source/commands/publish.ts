@@ -78,7 +78,8 @@ function watched({flags, input, terminal}: Context, batches: Batches): NodeJS.Ti
 	let ms = 0;
 	return setInterval(() => {
 		ms += progressMs;
-		if (batches.stored > reported) terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
+		if (batches.stored > reported)
+			terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
 		reported = batches.stored;
 	}, progressMs).unref();
 }

@@ -193,7 +193,9 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 					.join(', ')}`;
 	const others =
 		heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
-	const received = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
+	const received = heard
+		? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}`
+		: '';
 	return good('neighbours', `${received}${here}` || 'Not examined', values);
 }
 

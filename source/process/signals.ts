@@ -23,7 +23,8 @@ export function interruptedBy(
 	details: Readonly<Record<string, number>> = {},
 ): DapssError {
 	const progress = text === '' ? '' : `: ${text}`;
-	if (signal.reason === 'over') return new DapssError('wait-over', `The time of --wait is over${progress}`, {details});
+	if (signal.reason === 'over')
+		return new DapssError('wait-over', `The time of --wait is over${progress}`, {details});
 	if (signal.reason === 'closed')
 		return new DapssError('wait-over', `The reader of the output is gone${progress}`, {details});
 	return new DapssError('interrupted', `Interrupted by ${String(signal.reason)}${progress}`, {details});
