@@ -117,7 +117,7 @@ test.each<[string, (port: number) => string]>([
 	90_000,
 );
 
-test('two newcomers that can be called get votes, whoever opens the links (case B)', async () => {
+test('two new nodes that are reachable get votes, whichever side opens the links (case B)', async () => {
 	const {cluster, nodes, ports} = await threeVoters();
 	for (const port of await freePorts(2))
 		cluster.startAlone(port, ['--bootstrap', String(ports[0]), '--advertise', 'localhost']);

@@ -117,7 +117,7 @@ describe.each([
 	}, 90_000);
 });
 
-test(':doctor examines the machine in a window that scrolls, while the console goes on', async () => {
+test(':doctor examines the machine in a window that scrolls, while the console continues', async () => {
 	await using terminal = await open(100, 24, undefined, '--no-discovery');
 	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
 	terminal.press(':');
@@ -137,7 +137,7 @@ test(':doctor examines the machine in a window that scrolls, while the console g
 	await terminal.waitFor(/18 checks/, 'the first line');
 }, 60_000);
 
-test('a signal gives the terminal back too', async () => {
+test('a signal restores the terminal, too', async () => {
 	await using terminal = await open(100, 30);
 	await terminal.waitFor(/Messages/);
 	process.kill(terminal.pid, 'SIGTERM');
@@ -146,7 +146,7 @@ test('a signal gives the terminal back too', async () => {
 	expect(terminal.raw.lastIndexOf(`${escape}[?25h`)).toBeGreaterThan(terminal.raw.lastIndexOf(`${escape}[?25l`));
 });
 
-test('q says what it costs, and l lets the node leave its cluster', async () => {
+test('q shows the cost, and l lets the node leave its cluster', async () => {
 	const [port] = await freePorts(1);
 	await using terminal = await open(100, 30, port);
 	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');

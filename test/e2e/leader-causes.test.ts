@@ -14,7 +14,7 @@ const otherLeads =
 	(event: JsonEvent): boolean =>
 		leads(event) && event['leader'] !== former;
 
-test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events (case 32)', async () => {
+test('the leader event has the cause: transferred (with the requesting node), crashed, silent; pauses and transfers are events (case 32)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const marks = (): Map<NodeProcess, number> => new Map(cluster.nodes.map(node => [node, node.events.length]));

@@ -10,7 +10,7 @@ import {cli, run} from './support/command.ts';
 /** What `ps` shows: the zeros are what the title leaves of the arguments. */
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 
-describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => {
+describe.skipIf(process.platform !== 'linux')('ps distinguishes processes', () => {
 	test('by their arguments, nodes also by name, port and cluster; a message is not shown (case 30)', async () => {
 		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
 		await cluster.startAll(1);
@@ -83,7 +83,7 @@ describe('the log of a headless node', () => {
 
 	const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
 
-	test('has date and level in every line, as `events` has', async () => {
+	test('has date and level in every line, like `events`', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
 		const [port] = (await freePorts(1)) as [number];
@@ -97,7 +97,7 @@ describe('the log of a headless node', () => {
 		expect(await node.stop()).toBe(0);
 	});
 
-	test('a node that waits to join says for what, once for each reason, and that it runs only when it is admitted', async () => {
+	test('a node that waits to join gives each reason once, and says that it runs only when it is admitted', async () => {
 		await using cluster = new Cluster({cli});
 		const [seed, port] = (await freePorts(2)) as [number, number];
 		const node = logged(cluster, port, ['--bootstrap', String(seed)]);

@@ -10,7 +10,7 @@ import {canMakeNetworks, Network, sayNotRun, type Host} from './support/namespac
 
 sayNotRun('test/e2e/network.test.ts');
 
-describe.runIf(canMakeNetworks)('a network that is cut', () => {
+describe.runIf(canMakeNetworks)('a partitioned network', () => {
 	let cluster: Cluster;
 	let network: Network;
 	let hosts: Host[];
@@ -52,7 +52,7 @@ describe.runIf(canMakeNetworks)('a network that is cut', () => {
 		await cluster[Symbol.asyncDispose]();
 	});
 
-	test('is seen by all, refuses agreement on the smaller side, carries messages within each, and leaves nothing out after the heal', async () => {
+	test('is detected by all nodes, refuses agreement on the smaller side, carries messages within each side, and loses nothing after the heal', async () => {
 		const flags = (index: number): string[] => [...cluster.clientFlags, '--server', `${hosts[index]!.v4}:5000`];
 		const start = nodes.map(node => node.events.length);
 		const partition =

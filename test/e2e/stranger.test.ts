@@ -7,7 +7,7 @@ import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
 import {cli} from './support/command.ts';
 
-test('1,000 of them with plaintext, random bytes and silence', async () => {
+test('1,000 connections with plaintext, random bytes and silence', async () => {
 	await using cluster = new Cluster({cli, topics: ['news'], messages: true});
 	await cluster.startAll(3);
 	const [first] = cluster.nodes;

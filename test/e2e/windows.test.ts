@@ -127,7 +127,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		expect(again.out).toMatch(/"type":"stopped"/);
 	}, 180_000);
 
-	test('a node on Linux finds one on Windows by discovery, and both get what either is told', async () => {
+	test('a node on Linux finds one on Windows by discovery, and both get all messages', async () => {
 		const [port, linuxPort] = (await freePorts(2)) as [number, number];
 		const common = ['--headless', '-o', 'jsonl', '--cluster', 'mixed', '--topics', 'news'];
 		const node = windows.node([cli, ...common, '--port', String(port)], root);
@@ -210,7 +210,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		await node.kill('SIGKILL');
 	}, 120_000);
 
-	test('the lines of package.json run in cmd.exe, and give the exit code on', async () => {
+	test('the scripts of package.json run in cmd.exe, and pass the exit code on', async () => {
 		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 			scripts: Readonly<Record<string, string>>;
 		};

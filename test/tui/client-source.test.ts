@@ -72,7 +72,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-test('the first picture at once, then at most ten a second, each with what did not change as it was', () => {
+test('the first snapshot at once, then at most ten per second, with shared unchanged parts', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	let changes = 0;
@@ -95,7 +95,7 @@ test('the first picture at once, then at most ten a second, each with what did n
 	expect(source.getState().snapshot?.topics).toBe(first.snapshot?.topics);
 });
 
-test('a silent node is lost until it speaks again', () => {
+test('a silent node is lost until its next snapshot', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
@@ -109,7 +109,7 @@ test('a silent node is lost until it speaks again', () => {
 	expect(source.getState().connection).toBe('connected');
 });
 
-test('a closed broker is lost for good, with its reason and its last picture', async () => {
+test('a closed broker is lost permanently, with its reason and its last snapshot', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
@@ -128,7 +128,7 @@ test('disposing stops watching and all timers', () => {
 	expect(vi.getTimerCount()).toBe(0);
 });
 
-test('commands become calls, and their ends one line', async () => {
+test('commands become calls, and their results one line', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'publish', topic: 'weather', body: 'grüezi'})).toEqual({
@@ -164,7 +164,7 @@ test('an error is one clear line, never a rejection', async () => {
 	);
 });
 
-test('the lead and the members: what was done, or why not', async () => {
+test('transfer and removal: the result, or the reason of the failure', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'transfer', to: undefined})).toEqual({ok: true, text: `${b.slice(0, 8)} leads now`});
@@ -185,7 +185,7 @@ test('the lead and the members: what was done, or why not', async () => {
 	});
 });
 
-test('a broker that connects again: the loss with its reason, then who is there now, for a while (case 26)', () => {
+test('a broker that reconnects: the loss with its reason, then the new node, for a while (case 26)', () => {
 	const broker = new FakeBroker();
 	let tell: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;

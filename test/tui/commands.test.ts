@@ -168,7 +168,7 @@ test('no line throws', () => {
 	);
 });
 
-test('completion goes as far as it is certain', () => {
+test('completion stops where it is ambiguous', () => {
 	expect(complete('sub', [], [])).toBe('subscribe ');
 	expect(complete('pa', [], [])).toBe('pa');
 	expect(complete('par', [], [])).toBe('partition ');

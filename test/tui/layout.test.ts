@@ -29,7 +29,7 @@ function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY 
 
 // Peers and Partition share a letter; they never stand beside one another.
 describe('layout', () => {
-	test('80×24: the focused pane open, the others a line each', () => {
+	test('80×24: the focused pane open, the others one line each', () => {
 		expect(draw(layOut({columns: 80, rows: 24, focus: 'messages', zoom: false, alerts: 1}), 80, 24)).toBe(
 			[
 				'====================',
@@ -74,7 +74,7 @@ describe('layout', () => {
 		expect(layOut({columns: 60, rows: 15, focus: 'peers', zoom: false, alerts: 9}).type).toBe('panes');
 	});
 
-	test('every size is covered exactly once, and every open pane can hold a row', () => {
+	test('every cell of every size is covered exactly once, and every open pane has room for a row', () => {
 		fc.assert(
 			fc.property(
 				fc.integer({min: 60, max: 300}),

@@ -32,7 +32,7 @@ test.each([
 	expect(texts(line, {from: 'value', loud: 'switch'})).toEqual(expected);
 });
 
-test('what is quoted comes back as it was, whatever it is', () => {
+test('any text in quotes is read back unchanged', () => {
 	fc.assert(
 		fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 4}), words => {
 			const line = words.map(word => quoteWord(word)).join(' ');

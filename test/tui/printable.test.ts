@@ -26,13 +26,13 @@ describe('printable', () => {
 		expect(printable(text)).toBe(shown);
 	});
 
-	test('is bounded, and says that it cut', () => {
+	test('is bounded, and marks the cut', () => {
 		const long = printable('x'.repeat(1_000_000));
 		expect(long.length).toBeLessThan(20_000);
 		expect(long.endsWith('…')).toBe(true);
 	});
 
-	test('leaves nothing without a shape, and a width that all count alike', () => {
+	test('leaves no unprintable character, and a width on which all agree', () => {
 		fc.assert(
 			fc.property(anyText(40), text => {
 				const shown = printable(text);
@@ -57,7 +57,7 @@ describe('printableBytes', () => {
 		expect(printableBytes(Uint8Array.from(bytes))).toBe(shown);
 	});
 
-	test('leaves out the character that the cut goes through, and only that', () => {
+	test('drops only the character that the cut splits', () => {
 		const bytes = new TextEncoder().encode('aa€€');
 		expect(printableBytes(bytes, 4)).toBe('aa');
 		expect(printableBytes(bytes, 5)).toBe('aa€');

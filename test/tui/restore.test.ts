@@ -78,7 +78,7 @@ test('l lets the node leave; the console ends when it has left', async () => {
 	await expectRestored(running);
 });
 
-test('what was typed before the question was seen is no answer', async () => {
+test('keys that were typed before the question appeared are no answer', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	for (const keys of ['faqq', 'qs', 'ql', 'qy', ':quit\rs', ':leave\rl']) {
 		running.screen.type(keys);
@@ -107,7 +107,7 @@ test('attached, there is nothing to stop or leave: only the console ends', async
 	expect(await running.exit).toBe('quit');
 });
 
-test('attached, q leaves the node running, and says so', async () => {
+test('attached, q leaves the node running, and the question says so', async () => {
 	const running = await openConsole(healthy, 80, 24, {remote: true});
 	running.screen.type('q');
 	await running.screen.until('The node continues to run');
@@ -138,7 +138,7 @@ test.each([
 	expect(listenersAdded(signal, before).filter(listener => listener === first)).toEqual([]);
 });
 
-test('an error elsewhere in the process: the terminal first, then the error', async () => {
+test('an error in another part of the process: first the terminal is restored, then the error is thrown', async () => {
 	const before = process.listeners('uncaughtException');
 	const running = await openConsole(healthy, 80, 24);
 	for (const listener of listenersAdded('uncaughtException', before)) listener(new Error('somebody else failed'));
@@ -146,7 +146,7 @@ test('an error elsewhere in the process: the terminal first, then the error', as
 	await expectRestored(running);
 });
 
-test('quitting after the node was lost is told from a plain quit', async () => {
+test('quitting after the node was lost is distinguished from a plain quit', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	running.source.show({connection: 'lost', detail: 'gone'});
 	await running.screen.until('NODE LOST');

@@ -65,7 +65,7 @@ describe.each(sizes)('at %i×%i', (columns, rows) => {
 	});
 });
 
-test('what fails is seen first: the second row of a lone node at 80×24', async () => {
+test('failures are visible first: the second row of a lone node at 80×24', async () => {
 	await using running = await openConsole(leaderless, 80, 24);
 	const [header = '', alert = ''] = running.screen.lines();
 	expect(header).toContain('INSECURE');
@@ -121,7 +121,7 @@ test('below 60×15 it says so, and comes back when there is room', async () => {
 	await running.screen.until('at least');
 });
 
-test('every pane is reached by its number and by Tab', async () => {
+test('every pane gets the focus by its number and by Tab', async () => {
 	await using running = await openConsole(healthy, 80, 24);
 	const {screen} = running;
 	for (const [key, name] of [
@@ -187,7 +187,7 @@ test('a command typed key by key, with a correction, a recall and a cancel', asy
 	expect(source.commands).toEqual([]);
 });
 
-test('p asks for the topic, then for the text; the answer stands in the status line', async () => {
+test('p asks for the topic, then for the text; the result is in the status line', async () => {
 	await using running = await openConsole(healthy, 80, 24);
 	const {screen, source} = running;
 	source.answer = {ok: false, text: 'Could not publish: the disk is full'};
@@ -204,7 +204,7 @@ test('p asks for the topic, then for the text; the answer stands in the status l
 	expect(source.commands).toEqual([{type: 'publish', topic: 'deploy', body: 'two words'}]);
 });
 
-test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing', async () => {
+test('pasted text is text: a prompt inserts it, elsewhere it has no effect', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
 	screen.type('\u001B[200~q\ry:publish weather evil\r\u001B[201~');
@@ -219,7 +219,7 @@ test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing
 	expect(screen.leaks).toEqual([]);
 });
 
-test('Space holds the feed and counts what comes', async () => {
+test('Space pauses the feed and counts new messages', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	const {screen, source} = running;
 	screen.type(' ');
@@ -251,7 +251,7 @@ test('/ filters the focused list while one types', async () => {
 	await screen.until('job 8812');
 });
 
-test('a lost node: said, dated, grey, and the last picture stays', async () => {
+test('a lost node: an alert with the age, and the last snapshot in grey', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
 	await running.screen.until('NODE LOST: worker exited with 1 · this snapshot is');
@@ -274,7 +274,7 @@ test('read-only: publish is refused in one line and not offered', async () => {
 	expect(source.commands).toEqual([]);
 });
 
-test('NO_COLOR: no colour is sent, and the state is still read', async () => {
+test('NO_COLOR: no colour is sent, and the state is still readable', async () => {
 	process.env['NO_COLOR'] = '1';
 	process.env['FORCE_COLOR'] = '1';
 	try {
@@ -289,7 +289,7 @@ test('NO_COLOR: no colour is sent, and the state is still read', async () => {
 	}
 });
 
-test('a pane that fails says so; the others and the keys go on', async () => {
+test('a pane that fails shows the error; the other panes and the keys continue to work', async () => {
 	const source = new FakeSource(healthy);
 	await using running = await openConsole(healthy, 120, 36, {source});
 	source.show({
@@ -337,7 +337,7 @@ describe('long and hostile feeds', () => {
 	});
 });
 
-test('while the machine is examined for :doctor the console goes on, and one examination runs at a time', async () => {
+test('during an examination for :doctor the console continues, and one examination runs at a time', async () => {
 	const examined = Promise.withResolvers<Examination>();
 	let asked = 0;
 	await using running = await openConsole(healthy, 100, 24, {
@@ -376,7 +376,7 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	await screen.until('check-39');
 });
 
-test('the retention of topics stands in their pane at 160 columns, at 120 when it has the whole width, and in the window of a topic', async () => {
+test('the retention of topics is in their pane at 160 columns, at 120 columns with the whole width, and in the window of a topic', async () => {
 	const snapshot = {
 		...healthy,
 		topics: [

@@ -59,7 +59,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('without --count: what came in that time, and 16', async () => {
+	test('without --count: the messages received in that time, and 16', async () => {
 		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 16,
 			out: 'a\nb\n',
@@ -67,7 +67,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('it also bounds waiting for the agreement', async () => {
+	test('it also bounds the wait for the agreement', async () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
@@ -110,7 +110,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			});
 	});
 
-	test('a follower without --count that a signal ends says how much came', async () => {
+	test('a follower without --count that a signal ends prints the number of received messages', async () => {
 		const {stop, stdout} = stopping('SIGTERM');
 		expect(await dapss('subscribe news', {broker: healthy({deliveries: two}), stop, stdout})).toMatchObject({
 			code: 143,
@@ -154,7 +154,7 @@ describe('errors are JSON too (case 25)', () => {
 		expect((await dapss('status', failing(code))).out).toBe('');
 	});
 
-	test('words that are wrong, before the format is known', async () => {
+	test('usage errors, before the format is known', async () => {
 		for (const line of [
 			'stauts -o json',
 			'-o jsonl status',
@@ -170,7 +170,7 @@ describe('errors are JSON too (case 25)', () => {
 		]).toEqual([false, false, false, true]);
 	});
 
-	test('publish says how many are stored', async () => {
+	test('publish reports the number of stored messages', async () => {
 		let calls = 0;
 		const publishAnswer = async (): Promise<void> => {
 			if (++calls === 3) throw new DapssError('storage', 'disk full');
@@ -230,7 +230,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		expect(errorOf(out)).toMatchObject({code: 'interrupted', exitCode, stored: 3});
 	});
 
-	test('what is on its way is waited for', async () => {
+	test('it waits for messages in flight', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -245,7 +245,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		});
 	});
 
-	test('what nobody answers to is not called stored', async () => {
+	test('unacknowledged messages are not reported as stored', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -261,7 +261,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 	});
 });
 
-test('whether SIGHUP was ignored at the start is told from what is left of it (case 29)', () => {
+test('an ignored SIGHUP is detected by its traces (case 29)', () => {
 	const proc = join(home, 'proc');
 	/** A system with one parent, and a standard input. */
 	const system = ({mask = '0', flags = '0100000', input = '/dev/null'}): string => {
@@ -290,7 +290,7 @@ describe('check --wait-healthy', () => {
 		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
 	};
 
-	test('waits for a picture that is healthy, and says once what is missing', async () => {
+	test('waits for a healthy snapshot, and prints once what is missing', async () => {
 		const broker = new FakeBroker(sick);
 		const done = dapss('check --wait-healthy', {broker});
 		for (let wait = 0; wait < 5; wait++)
@@ -316,7 +316,7 @@ describe('check --wait-healthy', () => {
 		expect(asked).toBe(2);
 	});
 
-	test('a node that is not reached yet is called again; a wrong secret is not waited for', async () => {
+	test('it retries an unreachable node, but not with a wrong secret', async () => {
 		let calls = 0;
 		const reached = (address: string): FakeBroker => {
 			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);

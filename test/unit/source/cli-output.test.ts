@@ -61,7 +61,7 @@ describe('templates', () => {
 			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});
 
-	test('the bytes of the message where no terminal is, made printable on one', async () => {
+	test('the bytes of the message without a terminal, printable text on one', async () => {
 		expect((await subscribed(['-f', '<{body}>'])).out).toBe('<r\u001B[2Jain\n>\n');
 		const stdout = new Sink();
 		await subscribed(['-f', '<{body}>\\t{seq}'], {stdout, isTerminal: true});

@@ -705,7 +705,7 @@ describe('subscribe', () => {
 	});
 });
 
-test('leave: the node goes, and why it cannot', async () => {
+test('leave: the node leaves, or the reason why it cannot', async () => {
 	const broker = new FakeBroker(pictures.healthy);
 	const {code, out} = await dapss('leave -o json', {broker});
 	expect([code, broker.hasLeft]).toEqual([0, true]);
@@ -762,14 +762,14 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 	},
 );
 
-test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s takes any of several', async words => {
+test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s uses any of several nodes', async words => {
 	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
 	expect(await dapss(words, {broker: healthy(), nodes})).toMatchObject({code: 0});
 	expect(await dapss(`${words} --server 5000,5001`, {broker: healthy(), nodes})).toMatchObject({code: 0});
 });
 
 describe('topic create, delete, list (case 14)', () => {
-	test('create passes the settings on; a name is composed, a time is whole seconds', async () => {
+	test('create passes the settings on; names are composed, times are whole seconds', async () => {
 		const broker = healthy();
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({
 			code: 0,
@@ -810,7 +810,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('delete asks, needs --yes without a terminal, and says no failure as what it is', async () => {
+	test('delete asks, needs --yes without a terminal, and reports failures', async () => {
 		const broker = healthy();
 		expect(await dapss('topic delete orders', {broker})).toEqual({
 			code: 2,
@@ -851,7 +851,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('list is the same as topics, and says what is kept by whose word', async () => {
+	test("list is the same as topics, and shows which retention is the topic's own", async () => {
 		const [first, ...rest] = pictures.healthy.topics;
 		const broker = new FakeBroker({
 			...pictures.healthy,
@@ -877,7 +877,7 @@ describe('topic create, delete, list (case 14)', () => {
 });
 
 describe('leader transfer, peer remove, recover', () => {
-	test('hands the lead to the node that was named, or to any', async () => {
+	test('transfers leadership to the given node, or to any', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('leader transfer 5001', {broker})).toMatchObject({
 			code: 0,
@@ -897,7 +897,7 @@ describe('leader transfer, peer remove, recover', () => {
 		});
 	});
 
-	test('takes a member out, and says why not', async () => {
+	test('removes a member, or gives the reason of a refusal', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({
 			code: 0,
@@ -951,7 +951,7 @@ describe('leader transfer, peer remove, recover', () => {
 			opened = [];
 		});
 
-		test('changes nothing before the name of the cluster was given', async () => {
+		test('changes nothing before the name of the cluster is given', async () => {
 			const {code, out, err} = await dapss('recover --data /d', {backend});
 			expect({code, out, carried}).toEqual({code: 2, out: '', carried: 0});
 			expect(err).toContain('Nothing was changed: without a terminal, expected --confirm dapss');
@@ -972,7 +972,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(0);
 		});
 
-		test('then says what to do next', async () => {
+		test('then prints the next steps', async () => {
 			const {code, out} = await dapss('recover --data /d --confirm dapss', {backend});
 			expect([code, carried]).toEqual([0, 1]);
 			expect(out).toContain('is the only voter of the new cluster new-clus now');
@@ -991,7 +991,7 @@ describe('leader transfer, peer remove, recover', () => {
 			});
 		});
 
-		test('asks where there is a terminal', async () => {
+		test('asks on a terminal', async () => {
 			const asked = (answer: string): Promise<Outcome> =>
 				dapss('recover --data /d', {
 					backend,
@@ -1006,7 +1006,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(1);
 		});
 
-		test('wants to be told which node', async () => {
+		test('needs the node', async () => {
 			expect(await dapss('recover --confirm dapss', {backend})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining('Expected --data DIR or --port PORT') as string,
@@ -1018,7 +1018,7 @@ describe('leader transfer, peer remove, recover', () => {
 });
 
 describe('fault', () => {
-	test('a cut is told to every node of the first group, about the second', async () => {
+	test('a cut applies to every node of the first group, towards the second', async () => {
 		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
 		const {code, out} = await dapss(
 			`fault cut 5000,${pictures.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`,
@@ -1030,7 +1030,7 @@ describe('fault', () => {
 		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
 	});
 
-	test('a name that fits none, a node on both sides', async () => {
+	test('a name without a node, a node in both groups', async () => {
 		expect(await dapss('fault cut 5000 5009')).toMatchObject({
 			code: 2,
 			err: expect.stringContaining('"5009" to be a member') as string,
@@ -1041,7 +1041,7 @@ describe('fault', () => {
 		});
 	});
 
-	test('delay and drop are for the node that is asked, heal for all that answer', async () => {
+	test('delay and drop are for the asked node, heal for all reachable nodes', async () => {
 		const broker = healthy();
 		await dapss('fault delay 200ms', {broker});
 		await dapss('fault drop 12.5 --for 1m', {broker});
@@ -1065,7 +1065,7 @@ describe('fault', () => {
 });
 
 describe('events', () => {
-	test('lately, and from now on without telling anything twice', async () => {
+	test('past events, and new events without duplicates', async () => {
 		const last = pictures.events.at(-1)!;
 		const next: RecordedEvent = {at: pictures.atMs, type: 'leader', term: 5, leader: undefined};
 		const broker = Object.assign(healthy(), {
@@ -1097,7 +1097,7 @@ describe('events', () => {
 	});
 });
 
-test('events --watch --messages tells messages of the topics that are named, and all that is no message (case 31)', async () => {
+test('events --watch --messages prints messages of the given topics, and all other events (case 31)', async () => {
 	const messages = ['news', 'jobs', 'news'].map((topic, index): RecordedEvent => ({
 		at: 5,
 		type: 'message',
@@ -1153,7 +1153,7 @@ describe('the node', () => {
 		},
 	});
 
-	test('headless: what has happened, what happens, and a clean stop', async () => {
+	test('headless: past events, new events, and a clean stop', async () => {
 		const broker = Object.assign(healthy(), {
 			snapshotValue: {...pictures.healthy, events: pictures.events},
 			stream: [{at: 5, type: 'message', message: delivery(1, 'hi')}] as readonly RecordedEvent[],
@@ -1188,7 +1188,7 @@ describe('the node', () => {
 		expect(err).toMatch(/^No terminal: the node runs without its console \(--headless\)\n/);
 	});
 
-	test('with --leave a signal lets it leave; when that fails it says so and stops', async () => {
+	test('with --leave a signal lets it leave; if that fails it reports that and stops', async () => {
 		const ended = async (broker: FakeBroker): Promise<Awaited<ReturnType<typeof dapss>>> => {
 			const stop = new AbortController();
 			const stdout = new PassThrough();
@@ -1215,7 +1215,7 @@ describe('the node', () => {
 		expect(said).toEqual(['The node could not leave; it stops and stays a member: it took longer than 0.01 s']);
 	});
 
-	test('a port that was asked for and is taken: who has it, and which is free', async () =>
+	test('a given port that is in use: its user, and a free port', async () =>
 		holding(async port => {
 			const {code, err} = await dapss(`--headless --port ${port}`, opened(healthy()));
 			expect(code).toBe(1);
@@ -1225,7 +1225,7 @@ describe('the node', () => {
 			).toContain('of cluster dapss');
 		}));
 
-	test('a UDP port that is taken: the protocol, who has it, and the next one that is free in both', async () => {
+	test('a UDP port that is in use: the protocol, its user, and the next port that is free in both protocols', async () => {
 		const socket = createSocket('udp4');
 		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
 		const {port} = socket.address();
@@ -1251,7 +1251,7 @@ describe('the node', () => {
 		expect({code, err}).toEqual({code: 1, err: 'dapss-tui: The node stopped: stopped\n'});
 	});
 
-	test('switched off security is said', async () => {
+	test('disabled security is reported', async () => {
 		const stop = new AbortController();
 		const stdout = new PassThrough();
 		stdout.on('data', () => stop.abort('SIGTERM'));

@@ -53,7 +53,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		}
 	});
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs) {
 			const all = offered(command.name, word, '');
 			expect(all.filter(one => one.startsWith('--')).toSorted(), `${command.name} ${word}`).toEqual(
@@ -66,7 +66,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		expect(offered('topic', '--server', '5000', 'delete', 'create', '--y')).toEqual(['--yes']);
 	});
 
-	test('takes the value of a flag neither for a command nor for a word', () => {
+	test('does not confuse the value of a flag with a command or a word', () => {
 		expect(offered('--cluster', 'topic', 'st')).toEqual(['status']);
 		expect(offered('topic', '--cluster', 'list', 'cr')).toEqual(['create']);
 	});
@@ -111,7 +111,7 @@ describe.runIf(isThere('zsh'))('zsh', () => {
 		};
 	}
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs)
 			expect(asked(command.name, word, ''), `${command.name} ${word}`).toEqual({
 				flags: longOf(flagsAt(command, word)),
@@ -147,7 +147,7 @@ describe.runIf(isThere('fish'))('fish', () => {
 			.toSorted();
 	}
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs) {
 			expect(candidates(command.name, word, '--'), `${command.name} ${word}`).toEqual(
 				longOf(flagsAt(command, word)),
@@ -162,7 +162,7 @@ describe.runIf(isThere('fish'))('fish', () => {
 	});
 });
 
-test('what is not offered behind a word is refused, and what is offered is not', () => {
+test('offered flags of a word are accepted, and others are refused', () => {
 	for (const {command, word} of pairs) {
 		const taken = flagsAt(command, word);
 		for (const flag of command.flags) {

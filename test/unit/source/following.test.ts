@@ -148,9 +148,9 @@ function expectInOrder(got: readonly string[]): void {
 		expect(ids).toEqual(ids.toSorted((a, b) => Number(a.split('/')[1]) - Number(b.split('/')[1])));
 }
 
-describe('what is read over several nodes (case 26)', () => {
+describe('reading from several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
-	test('is everything once, in the order of each stream, however the logs are interleaved and wherever it is cut', async () => {
+	test('gives everything once, in the order of each stream, however the logs are interleaved and wherever the connection is lost', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				streams,
@@ -210,7 +210,7 @@ describe('what is read over several nodes (case 26)', () => {
 		);
 	});
 
-	test('counts what the next node had lost to retention', async () => {
+	test('counts messages that the next node had deleted by retention', async () => {
 		await fc.assert(
 			fc.asyncProperty(streams, fc.nat(), fc.nat(60), fc.nat(1500), async (batches, seed, messages, bytes) => {
 				const [first, second] = [await Node.open(batches, 0, seed), await Node.open(batches, 0, seed + 1)];
@@ -237,7 +237,7 @@ describe('what is read over several nodes (case 26)', () => {
 		);
 	});
 
-	test('begins little before what is new, not at the beginning', async () => {
+	test('begins shortly before the new messages, not at the beginning', async () => {
 		const log = await openTopicLog(new MemoryLog({segmentBytes: 1e7}), () => undefined);
 		for (let index = 0; index < 40; index++)
 			await log.append([
@@ -269,7 +269,7 @@ describe('what is read over several nodes (case 26)', () => {
 		expect(log.freshFrom(new Seen({since: 40, streams: []}))).toBe(40);
 	});
 
-	test('is bounded in memory: lives and origins that are left out are counted, or count as seen', () => {
+	test('is bounded in memory: dropped incarnations and origins are counted, or count as seen', () => {
 		const positions = new Positions(10);
 		const from = (origin: number, incarnation: number): Delivery => ({
 			...delivery(1, 'x'),
@@ -395,7 +395,7 @@ const bodies = async (subscription: Subscription, count: number): Promise<string
 };
 
 describe('a followed node (case 26)', () => {
-	test('is replaced by the next one that answers; the subscription goes on behind what it has read', async () => {
+	test('is replaced by the next one that answers; the subscription continues after the last message', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a'), delivery(2, 'b')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')], [delivery(6, 'f')]);
 		one.lost.resolve('it was killed');
@@ -417,7 +417,7 @@ describe('a followed node (case 26)', () => {
 		expect(await followed.closed).toBe('closed here');
 	});
 
-	test('that does not say where it begins, because it is of an earlier release, is followed by its clock', async () => {
+	test('of an earlier release, without a start position, is followed by its clock', async () => {
 		const one = new FakeServer('one', [delivery(4, 'd')]);
 		one.agreed = async () => undefined;
 		const two = new FakeServer(
@@ -435,7 +435,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that refuses is passed over for another, unless no node would do it', async () => {
+	test('that refuses is skipped for another, unless all nodes refuse', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two');
 		two.agreed = async () => {
@@ -476,7 +476,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that does not answer, although its link stands, is given up', async () => {
+	test('that does not answer on an open link is abandoned', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b')]);
 		const {followed, told, probed} = following(one, two);
@@ -489,7 +489,7 @@ describe('a followed node (case 26)', () => {
 		expect(probed.size).toBe(0);
 	});
 
-	test('is asked every few seconds; only one that is silent fails', async () => {
+	test('is probed every few seconds; only a silent one fails', async () => {
 		vi.useFakeTimers();
 		try {
 			let answer: () => void = () => undefined;
@@ -515,7 +515,7 @@ describe('a followed node (case 26)', () => {
 		}
 	});
 
-	test('that is gone refuses calls, and ends its readers at once when they stop', async () => {
+	test('that is lost refuses calls, and its readers end at once when they stop', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const {followed, told} = following(one);
 		const subscription = followed.subscribe([topic]);
@@ -534,7 +534,7 @@ describe('a followed node (case 26)', () => {
 	});
 });
 
-test('a loss and a return are a line each, attempts are not (case 26)', () => {
+test('a loss and a return are one line each, attempts are not printed (case 26)', () => {
 	const words = new LinkWords();
 	const lost = (why: string, retryMs: number): string | undefined =>
 		words.of({state: 'lost', server: 'a:1', why, retryMs});

@@ -35,7 +35,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('one on the network: standard error says which, standard output has the data alone (case 46)', async () => {
+test('a node on the network: standard error names it, standard output has only data (case 46)', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -66,7 +66,7 @@ test('one on the network: standard error says which, standard output has the dat
 	]);
 });
 
-test('one that cannot be used, and two clusters of one name, are told (case 46)', async () => {
+test('an unusable node, and two clusters of one name, are reported (case 46)', async () => {
 	const {code, err} = await dapss('status', {
 		heard(find) {
 			find.onUnusable!({...chosen, address: '10.0.0.9:5000'}, new Error('no answer \u001B[2J'));
@@ -101,7 +101,7 @@ test.each([
 	});
 });
 
-test('without a secret the network is not searched: 14, and which file is missing', async () => {
+test('without a secret the network is not searched: 14, and the missing file', async () => {
 	const {code, err} = await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'none')}});
 	expect(code).toBe(14);
 	expect(err).toContain(
@@ -109,7 +109,7 @@ test('without a secret the network is not searched: 14, and which file is missin
 	);
 });
 
-test('a secret that others can read is no reason to look no further', async () => {
+test('a secret that others can read is reported at once', async () => {
 	writeFileSync(join(home, 'open'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o644});
 	expect(await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'open')}})).toMatchObject({
 		code: 2,

@@ -34,7 +34,7 @@ describe('names of nodes', () => {
 		},
 	);
 
-	test('they are whole in tables, beside the id of the node itself, and in JSON', async () => {
+	test('they are complete in tables, next to the id of the node itself, and in JSON', async () => {
 		expect((await dapss('peers')).out).toContain(longName);
 		expect((await dapss('status')).out).toContain(`berlin-1 (${a}) at`);
 		expect(JSON.parse((await dapss('status -o json')).out)).toMatchObject({
@@ -58,7 +58,7 @@ describe('names of nodes', () => {
 		]);
 	});
 
-	test('are taken wherever a node can be given; what could be several is answered with the candidates', async () => {
+	test('are accepted wherever a node can be given; an ambiguous name is answered with the candidates', async () => {
 		const broker = new FakeBroker(named);
 		expect(await dapss('leader transfer oslo-2', broker)).toMatchObject({
 			code: 0,
@@ -90,7 +90,7 @@ describe('names of nodes', () => {
 		});
 	});
 
-	test('stand in events, with the ids in JSON', async () => {
+	test('are in events, with the ids in JSON', async () => {
 		const {out} = await dapss('events');
 		expect(out).toContain('INFO  Voters: berlin-1, oslo-2, rack-07.');
 		for (const id of [a, b, c]) expect(out).not.toContain(short(id));
@@ -156,7 +156,7 @@ describe('a line of a log (case 32)', () => {
 		expect(text(event)).toBe(line);
 	});
 
-	test('of an event that this program does not know has its type, and info', () => {
+	test('of an unknown event has its type, and level info', () => {
 		const newer = {at: 0, type: 'eclipse'} as unknown as RecordedEvent;
 		expect(levelOf(newer)).toBe('info');
 		expect(text(newer)).toBe('1970-01-01T00:00:00.000Z INFO  eclipse');
