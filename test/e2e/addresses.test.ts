@@ -1,6 +1,6 @@
 /**
-Where nodes say they are, on hosts of their own: wildcards, several interfaces, mapped ports, IPv6, names with several
-addresses. In each case every member must be reached by every other, over TCP and UDP, under the address that it tells.
+Advertised addresses on separate hosts: wildcards, several interfaces, mapped ports, IPv6, names with several addresses.
+In each case every member must be reachable for every other, over TCP and UDP, at its advertised address.
 */
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';

@@ -1,6 +1,6 @@
 /**
-Nodes that a cluster does not admit, or admits and gives no vote: real processes that are started with a name or an
-address that cannot be right. Each of them, and the cluster, says why and what helps.
+Nodes that a cluster does not admit, or admits without a vote: real processes with an unsuitable name or address. Each
+of them, and the cluster, reports the reason and a remedy.
 */
 import {afterEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';

@@ -1,6 +1,6 @@
 /**
-Three real node processes, secured, on loopback: what is published through one is on all, once, in order, byte for byte;
-also when the leader is killed, and when a minority is cut off and comes back.
+Three real, secured node processes on loopback: every message published through one is on all, once, in order, byte for
+byte; also when the leader is killed, and when a minority is cut off and returns.
 */
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';

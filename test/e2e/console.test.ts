@@ -1,5 +1,5 @@
 /**
-The console in a real pseudo-terminal, as a person uses it, at three sizes; and what is left of the terminal afterwards.
+The console in a real pseudo-terminal, at three sizes, and the state of the terminal afterwards.
 */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';

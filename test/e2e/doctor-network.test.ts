@@ -1,4 +1,4 @@
-/** What `doctor` says of a network: who is heard on it, and over which interface multicast does not pass. */
+/** `doctor` on a network: the nodes that are heard, and interfaces without multicast. */
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';

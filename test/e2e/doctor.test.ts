@@ -1,6 +1,6 @@
 /**
-`doctor`, the real command: on a machine where all is well, beside a running node, and where something is wrong. It
-makes and changes nothing.
+`doctor`, the real command: on a machine without problems, next to a running node, and with problems. It creates and
+changes nothing.
 */
 import {spawnSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';

@@ -82,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')('followers end with their reader (
 			await appears(
 				child,
 				command[0] === 'subscribe' ? 'stderr' : 'stdout',
-				command[0] === 'subscribe' ? 'Subscribed' : 'ready',
+				command[0] === 'subscribe' ? 'Subscribed' : 'Ready',
 			);
 			const code = codeOf(child);
 			child.stdout.destroy();

@@ -1,5 +1,5 @@
 /**
-Followers outlive their node (case 26): subscriptions, events and consoles go on at another node, or at the same one
+Followers outlive their node (case 26): subscriptions, events and consoles continue at another node, or at the same one
 when it is back.
 */
 import {spawn, type ChildProcess} from 'node:child_process';

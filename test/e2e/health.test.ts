@@ -1,6 +1,6 @@
 /**
-Healthy means usable: what real nodes say, on every side, when a part of the network between them is broken. A link
-between two of three is cut by fault injection; TCP and UDP of one node are blocked in network namespaces.
+Healthy means usable: the reports of real nodes, on every side, when a part of the network between them is broken. Fault
+injection cuts a link between two of three nodes; network namespaces block TCP and UDP of one node.
 */
 import {writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';

@@ -1,6 +1,6 @@
 /**
-A cluster on hosts of its own whose addresses change while it is down, and one whose hosts have only discovery to find
-one another: who is a member must not depend on who has which address, nor on who starts first.
+A cluster on separate hosts whose addresses change while it is down, and one whose hosts find each other only by
+discovery: membership must depend neither on addresses nor on the order of starts.
 */
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';

@@ -1,7 +1,6 @@
 /**
-Nodes and addresses as operators run them: real processes that start together, exchange addresses, return on other
-ports, lose their folders or run from a copied one. Faults of operation that removed members, split clusters or lost
-acknowledged messages before they were tests.
+Nodes and addresses in operation: real processes that start together, swap addresses, return on other ports, lose their
+folders or run from a copied one. These faults once removed members, split clusters or lost acknowledged messages.
 */
 import {chmodSync, cpSync, rmSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,6 +1,6 @@
 /**
-Nodes that leave on purpose, as processes: their leadership and their vote go first, the others keep a quorum to the
-last one, and the same data folder joins again under a new id.
+Nodes that leave, as processes: they give up leadership and vote first, the others keep a quorum to the last one, and
+the same data folder joins again under a new id.
 */
 import {describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';

@@ -1,4 +1,4 @@
-/** What an operator reads without the console: in `ps`, and in the log of a headless node. */
+/** Names for an operator without the console: in `ps`, and in the log of a headless node. */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';

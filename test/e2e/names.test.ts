@@ -1,5 +1,5 @@
 /**
-Names of nodes, with real processes: by default, chosen, taken, changed.
+Names of nodes, with real processes: default, given, in use, changed.
 */
 import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';

@@ -1,6 +1,5 @@
 /**
-The networks of the other tests do what they say: what is cut hangs, what is blocked vanishes, and nothing is left
-behind.
+The networks of the other tests work: cut connections hang, blocked packets are dropped, and nothing is left afterwards.
 */
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';

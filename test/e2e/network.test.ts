@@ -1,7 +1,7 @@
 /**
-A cut that nobody in the program knows of: three nodes in network namespaces of their own, joined by a bridge whose port
-goes down. TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; elsewhere it is told
-that it did not run.
+A network partition outside of the program: three nodes in network namespaces, joined by a bridge whose port goes down.
+TCP connections hang, datagrams are lost, nothing is refused. Needs Linux, root and `ip`; elsewhere a line says that it
+did not run.
 */
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';

@@ -1,6 +1,6 @@
 /**
-What an operator does to a cluster of real processes: hand the lead over, take members out, go on with one survivor when
-the quorum is lost for good.
+Operation of a cluster of real processes: transfer leadership, remove members, continue with one survivor when the
+quorum is lost permanently.
 */
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';

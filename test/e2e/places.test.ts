@@ -1,6 +1,6 @@
 /**
-Where nodes and commands find files and one another: read-only disks, handed-over secrets, other clusters on this
-machine.
+Files of nodes and commands, and how they find each other: read-only disks, secrets of other owners, other clusters on
+this machine.
 */
 import {spawnSync} from 'node:child_process';
 import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';

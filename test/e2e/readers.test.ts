@@ -1,4 +1,4 @@
-/** Readers get everything, however slow they are: of many topics at once, of a node's own output, of its events. */
+/** Readers get everything, however slow they are: many topics at once, the output of a node, and its events. */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {closeSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';

@@ -1,6 +1,5 @@
 /**
-What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real
-processes.
+A lack of resources (descriptors, topics, disk, time) limits a node but does not end it. Real processes.
 */
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';

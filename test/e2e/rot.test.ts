@@ -1,6 +1,6 @@
 /**
-Disks that rot under real nodes: bits of a stopped node's files are flipped, or a file is cut short. It starts again,
-says so, and in the end has everything.
+Corrupted disks of real nodes: bits of a stopped node's files are flipped, or a file is truncated. The node starts
+again, reports that, and in the end has everything.
 */
 import {readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';

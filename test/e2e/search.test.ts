@@ -1,6 +1,6 @@
 /**
-Commands on a host without a node of its own find one on the network (case 46): hosts in network namespaces, joined by a
-bridge, with nothing but multicast to lead from one to the other.
+Commands on a host without a node find one on the network (case 46): hosts in network namespaces, joined by a bridge,
+connected only by multicast.
 */
 import {randomBytes} from 'node:crypto';
 import {writeFileSync} from 'node:fs';

@@ -1,4 +1,4 @@
-/** Topics that are created, with a retention of their own, and deleted: three real nodes. */
+/** Topics that are created with their own retention, and deleted: three real nodes. */
 import {expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, Topic} from '../../core/index.ts';

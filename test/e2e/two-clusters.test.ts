@@ -1,6 +1,6 @@
 /**
-Two clusters of one name and one secret, founded apart, that come to know of each other: neither may be called healthy,
-and both say what helps. Nothing is merged by itself.
+Two clusters of one name and one secret, founded separately, that meet: both are unhealthy, and both give a remedy.
+Nothing is merged automatically.
 */
 import {rmSync} from 'node:fs';
 import {join} from 'node:path';

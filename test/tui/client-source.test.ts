@@ -201,7 +201,7 @@ test('a broker that reconnects: the loss with its reason, then the new node, for
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 	nowMs = 10;
-	broker.show({...healthy, lamport: 900}); // Not drawn yet when the node is lost, and out of date then.
+	broker.show({...healthy, lamport: 900}); // A snapshot that React had not got when the node was lost is outdated.
 	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({

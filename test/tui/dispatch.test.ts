@@ -85,7 +85,7 @@ test('the prompts of s, u and p read topics as the `:` line does (case 28)', () 
 		kind: 'publish-text',
 		topic: 'my topic',
 	});
-	// What cannot be read stays in the prompt, with the reason.
+	// An invalid line stays in the prompt, with the reason.
 	for (const [line, reason] of [
 		['my topic', 'Expected one topic'],
 		['"my topic', 'is not closed'],
@@ -124,7 +124,7 @@ test('the machine is examined by the console of a node, not by one that is attac
 		effects.filter(({type}) => type !== 'examine'),
 	);
 	expect(state.overlay).toEqual({type: 'doctor', examination: undefined, scroll: 0});
-	// What comes after its window was closed opens none.
+	// A result does not open the overlay again after it was closed.
 	const examination = {problem: 'no program'};
 	expect(reduce(state, {type: 'examined', examination}).overlay).toMatchObject({examination});
 	expect(reduce({...state, overlay: undefined}, {type: 'examined', examination}).overlay).toBeUndefined();

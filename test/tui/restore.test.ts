@@ -4,8 +4,8 @@ import {FakeSource, healthy, lost} from './support/fixtures.ts';
 import {openConsole, Screen, type Running} from './support/terminal.ts';
 
 /**
-Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator
-holds.
+Alternate screen left, cursor shown, raw and paste mode off, line wrap on: in the written bytes, and in the state of the
+emulator.
 */
 async function expectRestored({screen}: Running): Promise<void> {
 	await screen.drained();
@@ -16,7 +16,7 @@ async function expectRestored({screen}: Running): Promise<void> {
 	expect(screen.raw.lastIndexOf('\u001B[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001B[?25l'));
 }
 
-/** What the console listens to, called as the process would. */
+/** The listeners that the console added, to be called as the process would. */
 function listenersAdded(name: string, before: readonly unknown[]): ReadonlyArray<(...values: unknown[]) => void> {
 	return process
 		.listeners(name as 'SIGINT')

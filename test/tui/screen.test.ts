@@ -29,7 +29,7 @@ const sizes = [
 ] as const;
 const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};
 
-/** Every row of a grid or accordion ends where the screen ends: nothing was pushed, wrapped or cut. */
+/** Every row of a grid or accordion ends at the edge of the screen: nothing was moved, wrapped or cut. */
 function expectWhole(screen: Screen): void {
 	const {
 		cols,
@@ -97,7 +97,7 @@ test.each([
 			for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
 		}
 
-		// The one without a name is called by its id.
+		// The node without a name is shown by its id.
 		screen.type('1');
 		await screen.until('┏━ 1 Peers');
 		expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);

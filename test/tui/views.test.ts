@@ -61,7 +61,7 @@ describe('columns', () => {
 			placeColumns(topicColumns, width)
 				.map(column => column.title)
 				.join(' ');
-		// Inside the frame of the pane: a grid of 160 columns, one of 120, the whole width of 120.
+		// Cells inside the frame of the pane: in a grid of 160 columns, in one of 120, and with the whole width of 120.
 		expect(titles(58)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT');
 		expect(titles(43)).toBe('IN TOPIC SUBS MSGS /S HELD');
 		expect(titles(116)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT KIND');

@@ -1,6 +1,6 @@
 /**
-A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What
-the emulator shows is what a user would see, escape sequences and cursor and all.
+A terminal for tests of the console: a stdout of a given size with a real emulator, and a stdin to type on. The emulator
+shows what a user would see, including escape sequences and the cursor.
 */
 import {Console} from 'node:console';
 import {EventEmitter} from 'node:events';
@@ -11,7 +11,7 @@ import type {Snapshot} from '../../../core/snapshot.ts';
 import {runConsole, type ConsoleExit, type RunConsoleOptions} from '../../../tui/index.tsx';
 import {FakeSource} from './fixtures.ts';
 
-// The test runner's console lacks the constructor that Ink's own takes from it.
+// The console of the test runner lacks the constructor that Ink needs.
 console.Console ??= Console;
 
 const knownCells = new Map<number, 0 | 1 | 2>();
@@ -29,9 +29,9 @@ function cellsOf(point: number): 0 | 1 | 2 {
 
 export class Screen {
 	readonly emulator: InstanceType<typeof xterm.Terminal>;
-	/** All that was ever written. */
+	/** Everything that was written. */
 	raw = '';
-	/** Titles, clipboard and other OSC sequences that got through. */
+	/** Titles, clipboard and other OSC sequences that reached the terminal. */
 	readonly leaks: string[] = [];
 	readonly stdout: NodeJS.WriteStream;
 	readonly stdin: NodeJS.ReadStream;
@@ -99,7 +99,7 @@ export class Screen {
 		}) as unknown as NodeJS.ReadStream;
 	}
 
-	/** What is on the screen, a string a row, without trailing space. */
+	/** The rows of the screen, without trailing space. */
 	lines(): string[] {
 		const {active} = this.emulator.buffer;
 		return Array.from(
@@ -182,7 +182,7 @@ export async function openConsole(
 		stdout: screen.stdout,
 		...options,
 	});
-	exit.catch(() => undefined); // A test that does not look at it must not fail by it.
+	exit.catch(() => undefined); // A test that ignores the exit must not fail by it.
 	await screen.settle();
 	return {
 		screen,

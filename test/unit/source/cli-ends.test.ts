@@ -1,6 +1,5 @@
 /**
-How commands end: by signals, by `--wait`, by a reader that goes away, with errors as JSON, and with counts of what was
-reached.
+How commands end: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
 */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -29,7 +28,7 @@ const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
 const errorOf = (out: string): unknown => JSON.parse(out.trimEnd().split('\n').at(-1)!);
 
-/** Gives a signal as soon as something is printed. */
+/** Aborts as soon as something is printed. */
 function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readonly text: () => string} {
 	const stop = new AbortController();
 	let text = '';
@@ -201,7 +200,7 @@ describe('a long publish', () => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();
 		const stop = new AbortController();
-		// A batch is stored, and the time that follows has nothing more to tell.
+		// A batch is stored, and no progress follows.
 		broker.publishAnswer = async () => {
 			if (broker.published.length === 0) return;
 			vi.advanceTimersByTime(12_000);
@@ -263,7 +262,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 
 test('an ignored SIGHUP is detected by its traces (case 29)', () => {
 	const proc = join(home, 'proc');
-	/** A system with one parent, and a standard input. */
+	/** A fake /proc with one parent and a standard input. */
 	const system = ({mask = '0', flags = '0100000', input = '/dev/null'}): string => {
 		rmSync(proc, {recursive: true, force: true});
 		for (const folder of ['7', 'self/fdinfo', 'self/fd']) mkdirSync(join(proc, folder), {recursive: true});

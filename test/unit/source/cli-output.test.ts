@@ -1,4 +1,4 @@
-/** What `subscribe` prints: both times, and templates. */
+/** The output of `subscribe`: both times, and templates. */
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -56,7 +56,7 @@ describe('templates', () => {
 		]);
 		expect(out).toBe(`news|${sent}|oslo-1|${pictures.a}|1|7|17|6|9\n`);
 		expect((await subscribed(['-f', '{at}'])).out).toMatch(/^\d{4}-.*Z\n$/);
-		// The help names them all.
+		// The help lists all fields.
 		for (const field of Object.keys(fields))
 			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});

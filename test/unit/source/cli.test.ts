@@ -104,7 +104,7 @@ describe('words', () => {
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
-		// Under -o json, errors are JSON on standard output too.
+		// Under -o json, errors are also JSON on standard output.
 		expect({code, out}).toEqual({
 			code: 2,
 			out: / -o jsonl?$/.test(line)

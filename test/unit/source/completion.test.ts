@@ -1,4 +1,4 @@
-/** Completion is what the tables of commands and flags say. */
+/** Completion follows from the tables of commands and flags. */
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from 'vitest';
 import {everywhere, flagTable, written, type FlagName} from '../../../source/arguments/flags.ts';
@@ -10,9 +10,9 @@ import {run} from '../../support/fakes.ts';
 
 const script = completionFor('bash', start, commands);
 const isThere = (shell: string): boolean => spawnSync(shell, ['--version']).status === 0;
-/** Each command with each of its words. */
+/** Each command with each of its subcommands. */
 const pairs = commands.flatMap(command => (command.words ?? []).map(word => ({command, word})));
-/** What follows from the tables: flags that only other words take are refused. */
+/** From the tables: flags of other subcommands are refused. */
 const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagName[] =>
 	flags.filter(
 		flag => wordFlags[word]?.includes(flag) || !Object.values(wordFlags).some(list => list.includes(flag)),
@@ -20,7 +20,7 @@ const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagN
 const longOf = (flags: readonly FlagName[]): readonly string[] =>
 	[...flags, ...everywhere].map(flag => written(flag)).toSorted();
 
-/** What bash offers for the last of these words. */
+/** Completions of bash for the last of these words. */
 function offered(...words: readonly string[]): readonly string[] {
 	const {stdout, stderr} = spawnSync(
 		'bash',
@@ -82,7 +82,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 });
 
 describe.runIf(isThere('zsh'))('zsh', () => {
-	/** What `_arguments` is given: specifications of flags, and of what stands behind them. */
+	/** The arguments of `_arguments`: specifications of flags, and of the words after them. */
 	function asked(...words: readonly string[]): {
 		readonly flags: readonly string[];
 		readonly rest: string | undefined;
@@ -128,7 +128,7 @@ describe.runIf(isThere('zsh'))('zsh', () => {
 });
 
 describe.runIf(isThere('fish'))('fish', () => {
-	/** What fish offers for the last of these words. */
+	/** Completions of fish for the last of these words. */
 	function candidates(...words: readonly string[]): readonly string[] {
 		const {stdout, stderr} = spawnSync(
 			'fish',

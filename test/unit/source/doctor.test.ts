@@ -1,5 +1,5 @@
 /**
-`doctor`: facts in, a check out, for any platform. Every outcome of the table is reached, with what helps in that case.
+`doctor`: facts in, a check out, for any platform. The tests reach every outcome of the table, with its remedy.
 */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
@@ -38,13 +38,13 @@ import {isSaid, rowsOf} from '../docs/troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
 const reached = new Set<string>();
-/** The outcome, noted. */
+/** The outcome, which is recorded as reached. */
 function outcome(check: Check): string {
 	const {code, level, reason, remedy, found} = check;
 	expect(remedy === null, `${code}: what is wrong has a remedy, what is right has none`).toBe(reason === null);
-	// It may end in a command or a path, to which a full stop would belong.
+	// A remedy has no full stop, because it may end in a command or a path.
 	if (remedy !== null) expect(remedy).toMatch(/^\S.*[^.\s]$/u);
-	// The page of troubleshooting has it, with its words.
+	// The troubleshooting page has the same text.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
 	if (reason !== null)
 		expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({
@@ -104,7 +104,7 @@ describe('the machine', () => {
 		const few = judgeOpenFiles({...facts, descriptorsMax: 256}, defaults.limits);
 		expect(outcome(few)).toBe('warning few');
 		expect(few.remedy).toMatch(/^ulimit -n 1344 .*LimitNOFILE=1344/);
-		// What is advised is enough.
+		// The remedy is sufficient.
 		expect(judgeOpenFiles({...facts, descriptorsMax: 1344}, defaults.limits).level).toBe('ok');
 		expect(
 			judgeOpenFiles({...facts, descriptorsMax: 256, platform: 'darwin'}, defaults.limits).remedy,
@@ -204,7 +204,7 @@ describe('the disk', () => {
 			'problem not-yours',
 			'as root, chown -R 1000 /data; or choose another --data',
 		]);
-		// Windows has no such owners and modes.
+		// Windows has no numeric owners and modes.
 		expect(outcome(folder({self: undefined, stats: {mode: 0o40777, uid: 0, isFolder: true}}))).toBe('ok');
 		const readOnly = folder({closed: {code: 'EROFS', message: 'read-only file system'}});
 		expect(outcome(readOnly)).toBe('problem not-writable');
@@ -231,16 +231,16 @@ describe('the disk', () => {
 		const isOwn = (changed: Partial<DiskFacts>): boolean =>
 			isFolderOf({...facts, holder: {pid: 42}, ...changed}, running);
 		expect(isOwn({})).toBe(true);
-		// The number of the process is one of another namespace, or not known.
+		// The process id is of another namespace, or unknown.
 		for (const pid of [1, undefined]) expect(isOwn({holder: {pid}})).toBe(true);
 		expect([
 			isOwn({stats: undefined, node: undefined, holder: 'free'}),
 			isOwn({node: undefined, holder: 'free'}),
 		]).toEqual([false, false]);
 		expect(isOwn({node: {id: 'bbbbbbbbbbbbbbbb', clusterId: 'c1'}})).toBe(false);
-		expect(isOwn({holder: 'free'})).toBe(false); // A copy.
+		expect(isOwn({holder: 'free'})).toBe(false); // A copy of the folder.
 		expect([isOwn({node: undefined}), isOwn({node: undefined, holder: {pid: 43}})]).toEqual([true, false]);
-		// What is wrong with the folder is told, and no more.
+		// Only the problem of the folder is reported.
 		expect([
 			isOwn({stats: {mode: 0o40755, uid: 1000, isFolder: true}, node: undefined, holder: 'free'}),
 			isOwn({closed: {code: 'EROFS', message: ''}, holder: 'free'}),

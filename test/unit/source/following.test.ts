@@ -1,6 +1,5 @@
 /**
-Subscriptions that outlive their node (case 26): what is read over the logs of several nodes, and how a connection is
-made again.
+Subscriptions that outlive their node (case 26): reading from the logs of several nodes, and reconnecting.
 */
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
@@ -65,7 +64,7 @@ type Lived = {
 	readonly gaps: readonly number[];
 };
 
-/** Everything that was ever published, stream by stream. */
+/** All published messages, by stream. */
 function published(lives: readonly Lived[]): Batch[][] {
 	return lives.map(({origin, incarnation, counts, gaps}) => {
 		let seq = 1;
@@ -92,7 +91,7 @@ const streams = fc
 	)
 	.map(published);
 
-/** The log of one node: of each stream what is stamped after `since`, in an order of its own. */
+/** The log of one node: the messages of each stream with a stamp after `since`, in its own order. */
 class Node {
 	readonly log: TopicLog;
 	readonly since: number;
@@ -110,7 +109,7 @@ class Node {
 		return new Node(await openTopicLog(new MemoryLog({segmentBytes: 1500}), () => undefined), all, since, seed);
 	}
 
-	/** So many more batches reach it; `Infinity` for all. */
+	/** Number of further batches that it receives; `Infinity` for all. */
 	async grow(batches: number): Promise<void> {
 		for (let grown = 0; grown < batches; grown++) {
 			const open = this.#left.filter(({length}) => length > 0);
@@ -119,7 +118,7 @@ class Node {
 		}
 	}
 
-	/** What a server sends that reads from there, until it has sent so many messages. */
+	/** The messages that a server sends from a position, up to a number of messages. */
 	async read(from: number, messages: number, isKnown: (batch: Batch) => boolean = () => false): Promise<Delivery[]> {
 		const items: StoredBatch[] = [];
 		for (let at = from; at < this.log.nextOffset;) {
@@ -184,7 +183,7 @@ describe('reading from several nodes (case 26)', () => {
 						await nodes[node]!.grow(grow);
 						const [after] = positions.after();
 						const seen = new Seen(after);
-						// One of an earlier release begins at the beginning.
+						// A server of an earlier release begins at the beginning.
 						const more = isOlder
 							? await nodes[node]!.read(0, most)
 							: await nodes[node]!.read(
@@ -226,7 +225,7 @@ describe('reading from several nodes (case 26)', () => {
 				const ids = got.map(one => idOf(one));
 				expect(new Set(ids).size).toBe(ids.length);
 				expectInOrder(ids);
-				// Of streams that it has not met it cannot know what is missing, nor where nothing comes behind it.
+				// For an unknown stream it cannot know the number of missing messages.
 				let missed = 0;
 				for (const list of Map.groupBy(ids, id => streamOf(id)).values())
 					for (const [index, id] of list.entries())
@@ -299,7 +298,7 @@ test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', ()
 	}
 });
 
-/** A server with a list of deliveries, which ends when it is told to. */
+/** A server with a list of deliveries, which ends on command. */
 class FakeServer {
 	readonly server: string;
 	readonly asked: SubscribeOptions[] = [];
@@ -353,7 +352,7 @@ type Setup = {
 	readonly probed: Map<string, (why: string) => void>;
 };
 
-/** Connected to the first; each attempt afterwards meets the next one, or fails with it. */
+/** Connected to the first server; each later attempt uses the next one, or fails with its error. */
 function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 	const [first, ...next] = servers;
 	const pauses: number[] = [];
@@ -368,7 +367,7 @@ function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 		},
 		async pause(ms, signal) {
 			pauses.push(ms);
-			// Without a server to come it waits until it is closed.
+			// Without a further server it waits until it is closed.
 			if (next.length === 0) await new Promise(resolve => signal.addEventListener('abort', resolve));
 		},
 		probe(connection, fail) {

@@ -15,7 +15,7 @@ beforeAll(() => {
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
 const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
-/** On a machine without a node. */
+/** Commands on a machine without a node. */
 const dapss = (line: string, options: RunOptions): Promise<Outcome> =>
 	run(line.split(' '), {
 		broker: healthy(),

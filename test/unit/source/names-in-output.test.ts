@@ -1,4 +1,4 @@
-/** Names in what the command line prints, and the form of a log. */
+/** Names of nodes in the output of commands, and the form of a log line. */
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';

@@ -80,7 +80,7 @@ describe('the verdict', () => {
 			{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}},
 			1,
 		);
-		expect(exitCode).toBe(0); // It counts since the start, and may be over.
+		expect(exitCode).toBe(0); // The counter covers the time since the start, so the problem may be over.
 		expect(findings).toEqual([
 			expect.objectContaining({
 				advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.',
