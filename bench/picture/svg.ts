@@ -100,7 +100,7 @@ function runsOf(cellAt: (column: number) => Cell | undefined, columns: number): 
 		const style = styleOf(cell);
 		const text = cell.getChars() || ' ';
 		const last = runs.at(-1);
-		// A character outside ASCII may come from another font with other widths: it stands alone in its cells. Lines
+		// A character outside ASCII may come from another font with another width, so it is a run of its own. Lines
 		// are joined again.
 		const isPlain = /^[ -~─━]$/.test(text);
 		if (

@@ -83,7 +83,7 @@ function statusText(snapshot: Snapshot): string {
 		],
 		[
 			'raft',
-			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
+			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'none' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
 		],
 		['quorum', quorumText(raft)],
 		...missingRows(snapshot),

@@ -42,8 +42,8 @@ export async function openWorkerNode(config: Config): Promise<Broker & {readonly
 	if (started.type === 'failed') throw new DapssError(started.code, started.message);
 	const exited = new Promise<void>(resolve => {
 		worker.once('exit', () => {
-			// The thread closed its end, or lost it: that comes behind its last answers. To close this end now would
-			// drop them.
+			// The last answers of the thread arrive before the end of the port, so closing this end now would drop
+			// them.
 			setTimeout(() => port1.close(), closeMs).unref();
 			resolve();
 		});

@@ -1,7 +1,6 @@
 /**
 Waits that end with the command: a signal, or a closed reader, ends them at once.
 */
-import {errorMessage} from '../../core/errors.ts';
 import {interruptedBy} from './signals.ts';
 
 /**
@@ -31,7 +30,7 @@ async function dispose(value: unknown): Promise<void> {
 	if (typeof value !== 'object' || value === null || !(Symbol.asyncDispose in value)) return;
 	try {
 		await (value as AsyncDisposable)[Symbol.asyncDispose]();
-	} catch (error) {
-		errorMessage(error); // The command has ended, so nobody handles this error.
+	} catch {
+		// The command has ended, and its own error is reported.
 	}
 }

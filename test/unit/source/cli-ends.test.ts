@@ -195,7 +195,7 @@ describe('a long publish', () => {
 
 	test.each([
 		['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'],
-		['tells nobody else', false, ''],
+		['prints nothing for others', false, ''],
 	])('%s', async (_what, isTerminal, expected) => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();

@@ -325,7 +325,7 @@ describe('views', () => {
 		expect((await dapss('status')).out).not.toContain('missing');
 	});
 
-	test('leader ends with 12 when nobody leads', async () => {
+	test('leader ends with 12 without a leader', async () => {
 		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(pictures.a) as string});
 		expect(await dapss('leader -o json', {broker: new FakeBroker(pictures.leaderless)})).toMatchObject({
 			code: 12,
@@ -345,7 +345,7 @@ describe('views', () => {
 		}
 	});
 
-	test('no colour codes when nobody looks', async () => {
+	test('no colour codes without a terminal', async () => {
 		for (const line of ['status', 'peers', 'topics', 'check', 'events', '--help'])
 			expect((await dapss(line)).out).not.toContain('\u001B');
 		expect((await dapss('check', {env: {FORCE_COLOR: '1'}})).out).toContain('\u001B[32mhealthy');
@@ -391,7 +391,7 @@ describe('check', () => {
 		expect((await dapss('check', {broker})).code).toBe(12);
 	});
 
-	test('nobody leads, a member is dead, a partition, a node that joins', async () => {
+	test('no leader, a dead member, a partition, a joining node', async () => {
 		expect(
 			(
 				await dapss('check', {
