@@ -137,7 +137,7 @@ describe('without discovery (case 22)', () => {
 		const wrong = await run(['status', '--server', String(cluster.nodes[0]!.port)], {env});
 		expect(wrong.code).toBe(2);
 		expect(wrong.stderr).toContain(
-			`. This is the secret of cluster dapss: name another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`,
+			`. This is the secret of cluster dapss: choose another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`,
 		);
 	}, 60_000);
 

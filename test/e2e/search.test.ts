@@ -136,7 +136,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 			'none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.',
 		);
 		expect(stderr).toContain(
-			'or name one with --server host:port. A node is found if it has the same secret (--secret-file) and the network passes multicast\n',
+			'or give one with --server host:port. A node is found if it has the same secret (--secret-file) and the network passes multicast\n',
 		);
 	}, 60_000);
 
