@@ -202,7 +202,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		);
 		await node.waitFor(/"type":"admitted"/);
 		expect(node.err).toMatch(
-			/^Warning: the secret C:\\lan\.secret lies outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
+			/^Warning: the secret C:\\lan\.secret is outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
 		);
 		expect(node.err).not.toMatch(/the data folder/);
 		// The cluster's name is that of a device.
