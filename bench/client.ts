@@ -1,8 +1,7 @@
 /**
-A client in a process of its own: it publishes or subscribes on order and reports figures, not messages. Orders come
-over the channel that `child_process.fork` opens. Bodies start with the sender's monotonic clock (`process.hrtime`, one
-for all processes of a machine) and a number, so that latency, losses, duplicates and order are measured where messages
-arrive.
+A client in its own process: it publishes or subscribes on command and reports figures, not messages. Commands arrive
+over the channel of `child_process.fork`. Bodies start with the sender's monotonic clock (`process.hrtime`, one for all
+processes of a machine) and a number, so that the receiver measures latency, losses, duplicates and order.
 */
 import {createHistogram} from 'node:perf_hooks';
 import {connect, type Broker, type Topic} from '../core/index.ts';
@@ -86,7 +85,7 @@ async function open({servers, secret, cluster}: ClientOptions): Promise<Broker> 
 	});
 }
 
-/** Numbers are 0 to expect − 1. Reports when all are there, or when asked to stop. */
+/** The numbers are 0 to `expect` − 1. Reports when all have arrived, or on command. */
 async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscribe'}>): Promise<void> {
 	const broker = await open(options);
 	const subscription = broker.subscribe([options.topic as Topic]);
@@ -101,7 +100,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	let newest = -1;
 	let firstNs = 0n;
 	let lastNs = 0n;
-	const tell = (): void =>
+	const sendFigures = (): void =>
 		report({
 			type: 'received',
 			count,
@@ -114,7 +113,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 			latencyUs: percentiles(latency),
 		});
 	process.on('message', order => {
-		if (order === 'stop') tell();
+		if (order === 'stop') sendFigures();
 	});
 	for await (const deliveries of subscription) {
 		const nowNs = process.hrtime.bigint();
@@ -137,7 +136,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 			else newest = number;
 		}
 
-		if (unique === expect) tell();
+		if (unique === expect) sendFigures();
 	}
 }
 

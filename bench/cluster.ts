@@ -1,6 +1,6 @@
 /**
 A cluster of real node processes on this machine, for benchmarks and end-to-end tests: temporary data and secret, free
-ports, every event of every node in memory. Waits are for events, never for a while.
+ports, and every event of every node in memory. Waits are for events, never for a fixed time.
 */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
@@ -15,9 +15,9 @@ export type JsonEvent = {readonly type: string; readonly at: number; readonly [k
 export type ClusterOptions = {
 	/** The built command line. */
 	readonly cli: string;
-	/** The Node that runs it. @default the one of this process */
+	/** The Node that runs the program. @default the one of this process */
 	readonly node?: string;
-	/** Settings for every node, in the words of config.json. */
+	/** Settings for every node, as in config.json. */
 	readonly settings?: Readonly<Record<string, unknown>>;
 	readonly topics?: readonly string[];
 	/** Keep the lines of `message` events too. @default false */
@@ -60,7 +60,7 @@ export class NodeProcess {
 	readonly #child: ChildProcess;
 	readonly #waiting = new Set<() => void>();
 
-	/** @param program what runs `command`; Node unless something is to be put around it. */
+	/** @param program runs `command`; Node by default */
 	constructor(
 		port: number,
 		command: readonly string[],
@@ -78,7 +78,7 @@ export class NodeProcess {
 		let rest = '';
 		stdout!.setEncoding('utf8').on('data', (text: string) => {
 			const lines = (rest + text).split('\n');
-			rest = lines.pop()!; // Of a process that was killed, the last line may be torn.
+			rest = lines.pop()!; // The last line of a killed process may be incomplete.
 			for (const line of lines) {
 				const event = JSON.parse(line) as JsonEvent;
 				if (event.type !== 'message' || keepMessages) this.events.push(event);
@@ -152,7 +152,7 @@ export class NodeProcess {
 		await this.exited;
 	}
 
-	/** Stop and go on: SIGSTOP, SIGCONT. */
+	/** Pause and continue: SIGSTOP, SIGCONT. */
 	signal(signal: NodeJS.Signals): void {
 		this.#child.kill(signal);
 	}
@@ -194,7 +194,7 @@ export class Cluster implements AsyncDisposable {
 		return join(this.folder, 'secret');
 	}
 
-	/** What the nodes keep outside their data folders stays in the cluster's own. */
+	/** Files of the nodes outside their data folders stay in the folder of the cluster. */
 	get env(): Readonly<Record<string, string>> {
 		return {XDG_STATE_HOME: join(this.folder, 'state'), XDG_RUNTIME_DIR: ''};
 	}
@@ -204,7 +204,7 @@ export class Cluster implements AsyncDisposable {
 		return ['--cluster', this.name, '--secret-file', this.secretFile, '--config', join(this.folder, 'config.json')];
 	}
 
-	/** Start one node; it joins through the first unless it is the first, or has data already. */
+	/** Start one node. It joins through the first node, unless it is the first or has data. */
 	start(port: number, flags: readonly string[] = []): NodeProcess {
 		const first = this.nodes[0];
 		return this.startAlone(port, [
@@ -213,7 +213,7 @@ export class Cluster implements AsyncDisposable {
 		]);
 	}
 
-	/** Start one node that is told of nobody. @param data name of its folder below the cluster's */
+	/** Start one node without a bootstrap address. @param data name of its folder inside the cluster's */
 	startAlone(port: number, flags: readonly string[] = [], data = String(port)): NodeProcess {
 		const {topics = [], messages = false, flags: common = [], node: program} = this.#options;
 		const command = [
@@ -258,8 +258,8 @@ export class Cluster implements AsyncDisposable {
 	}
 
 	/**
-	Wait until every node knows that every node is subscribed. One that joins later than another subscribes has no event
-	of that.
+	Wait until every node knows that every node is subscribed. A node that joins after a subscription has no event of
+	it.
 	*/
 	async subscribed(topic: string): Promise<void> {
 		await Promise.all(
@@ -281,7 +281,7 @@ export class Cluster implements AsyncDisposable {
 		return this.clientOf(node.port);
 	}
 
-	/** A client of whatever node of this cluster listens there. */
+	/** A client of the node of this cluster that listens there. */
 	clientOf(port: number): Promise<Broker> {
 		return connect({
 			servers: [`127.0.0.1:${port}`],
@@ -294,7 +294,7 @@ export class Cluster implements AsyncDisposable {
 		});
 	}
 
-	/** The node that the newest `leader` event of a running node names. */
+	/** The leader in the newest `leader` event of a running node. */
 	leader(): NodeProcess | undefined {
 		const named = this.nodes
 			.filter(node => node.isRunning)

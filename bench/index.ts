@@ -1,5 +1,5 @@
 /**
-`dapss-tui bench KIND`: run one benchmark, print a table or JSON, and hold it against the bounds that were asked for.
+`dapss-tui bench KIND`: runs one benchmark, prints a table or JSON, and compares the figures with the given bounds.
 */
 import {fileURLToPath} from 'node:url';
 import {DapssError} from '../core/index.ts';
@@ -16,18 +16,18 @@ export type BenchOptions = {
 	readonly size?: number;
 	readonly rate?: number;
 	readonly runs?: number;
-	/** Milliseconds that the p99 may be at most (latency: over the subscribers; failover: of the gap). */
+	/** Highest p99 that passes, milliseconds (latency: over the subscribers; failover: of the gap). */
 	readonly maxP99?: number;
-	/** Messages delivered a second at least, to each subscriber. */
+	/** Lowest rate of deliveries to each subscriber that passes, messages per second. */
 	readonly minRate?: number;
-	/** Messages that may be lost. */
+	/** Most lost messages that pass. */
 	readonly maxLoss?: number;
 	readonly output: 'text' | 'json';
 	readonly print: (text: string) => void;
 	readonly say: (line: string) => void;
 };
 
-/** Runs one benchmark. @throws `missed-bound` when a bound was missed, after the figures were printed. */
+/** Runs one benchmark. @throws `missed-bound` when a bound was missed, after the figures are printed */
 export async function runBench(kind: string, options: BenchOptions): Promise<void> {
 	if (!Object.hasOwn(kinds, kind))
 		throw new DapssError('usage', `Expected bench ${benchKinds.join(', ')}, got ${kind}`);
@@ -68,9 +68,7 @@ function missedBounds({rows}: BenchResult, {maxP99, minRate, maxLoss}: BenchOpti
 		missed.push(`Expected a p99 of at most ${maxP99} ms (--max-p99), got ${p99}`);
 	const rate = Math.min(...figures('delivered/s'));
 	if (minRate !== undefined && Number.isFinite(rate) && rate < minRate)
-		missed.push(
-			`Expected at least ${minRate} messages delivered a second to each subscriber (--min-rate), got ${rate}`,
-		);
+		missed.push(`Expected at least ${minRate} messages per second to each subscriber (--min-rate), got ${rate}`);
 	const lost = figures('lost').reduce((sum, value) => sum + value, 0);
 	if (maxLoss !== undefined && lost > maxLoss)
 		missed.push(`Expected at most ${maxLoss} messages lost (--max-loss), got ${lost}`);

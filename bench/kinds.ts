@@ -1,6 +1,7 @@
 /**
 The benchmarks. Each starts a cluster of real, secured node processes on this machine, with publisher and subscribers in
-processes of their own, measures, and says what it missed. All share the cores, so only ratios within one run compare.
+their own processes, measures, and reports missed bounds. All processes share the cores, so only ratios within one run
+can be compared.
 */
 import type {NodeId, Topic} from '../core/index.ts';
 import {Client, clientOptions, deliveryRates, median, percentilesOf, type BenchResult} from './measure.ts';
@@ -21,7 +22,7 @@ export type BenchFlags = {
 const topic = 'bench' as Topic;
 const tenths = (value: number): number => Math.round(value * 10) / 10;
 
-/** One publisher, a subscriber on every node; every message numbered. */
+/** One publisher, and a subscriber on every node; every message has a number. */
 async function run(
 	cluster: Cluster,
 	flags: BenchFlags,
@@ -96,8 +97,7 @@ export async function latency(flags: BenchFlags): Promise<BenchResult> {
 }
 
 /**
-`delivered/s` is the rate of the slowest single subscriber, as the field counts it; the sum over all has a column of its
-own.
+`delivered/s` is the rate of the slowest subscriber, as is usual; the sum over all subscribers has its own column.
 */
 export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli});
@@ -132,13 +132,13 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	});
 	const twice = rows
 		.filter(row => Number(row['duplicates']) > 0)
-		.map(row => `run ${row['run']}: ${row['duplicates']} messages came twice`);
+		.map(row => `run ${row['run']}: ${row['duplicates']} messages were delivered twice`);
 	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: twice};
 }
 
 /**
-Every node has every message once, in order, with a publisher at full speed and a node that is killed under it and comes
-back. What a node has is read from its log.
+Checks that every node has every message once and in order, with a publisher at full speed and a node that is killed and
+restarted. The messages of a node are read from its log.
 */
 export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli, topics: [topic]});
@@ -166,7 +166,7 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	}
 
 	const published = await publisher.next('published', 600_000);
-	flags.say('reading what every node has …');
+	flags.say('reading the messages of every node …');
 	const rows = await Promise.all(
 		cluster.nodes.map(async (node, index) => {
 			const {seen, twice, disordered} = await readLog(cluster, node, published.count);
@@ -181,7 +181,10 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	);
 	const missed = rows
 		.filter(row => row.lost !== 0 || row.duplicates !== 0 || row['out of order'] !== 0)
-		.map(row => `node ${row.node}: ${row.lost} lost, ${row.duplicates} twice, ${row['out of order']} out of order`);
+		.map(
+			row =>
+				`node ${row.node}: ${row.lost} lost, ${row.duplicates} duplicates, ${row['out of order']} out of order`,
+		);
 	return {
 		bench: 'reliability',
 		setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count},
@@ -190,9 +193,7 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	};
 }
 
-/**
-Everything in the log of a node, until as many messages are there as were acknowledged, or none has come for a while.
-*/
+/** Reads the log of a node until it has all acknowledged messages, or none has arrived for a while. */
 async function readLog(
 	cluster: Cluster,
 	node: NodeProcess,
@@ -224,10 +225,7 @@ async function readLog(
 	return {seen: seen.size, twice, disordered};
 }
 
-/**
-Cut a minority off, publish on both sides, heal: how long until it is seen, until all is whole, until the backlog is
-repaired.
-*/
+/** Cuts a minority off, publishes on both sides and heals: times of detection, heal, and repair of the backlog. */
 export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	const nodes = Math.max(3, flags.nodes);
 	await using cluster = new Cluster({cli: flags.cli, topics: [topic], flags: ['--faults']});
@@ -315,7 +313,7 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
 }
 
-/** kill -9 of the leader: how long until the others have a new one. */
+/** Kills the leader (kill -9): time until the other nodes have a new one. */
 export async function failover(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli});
 	flags.say(`starting ${flags.nodes} nodes …`);

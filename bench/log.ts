@@ -1,7 +1,6 @@
 /**
-What the log alone can do on this disk: appends a second with a number of them in flight, each acknowledged after its
-fsync, and the time to open a log that a killed process left. `node bench/log.ts [FOLDER]`; the folder decides which
-disk is measured.
+Measures the log alone on this disk: appends per second with a number of them in flight, each acknowledged after its
+fsync, and the time to open a log after a crash. `node bench/log.ts [FOLDER]`; the folder selects the disk.
 */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -49,7 +48,7 @@ async function appends(folder: string, recordBytes: number, inFlight: number): P
 	};
 }
 
-/** The log is left as it is, not closed, so that everything is checked as after a crash. */
+/** The log is not closed, so that opening it checks everything, as after a crash. */
 async function recovery(folder: string, batchBytes: number): Promise<Row> {
 	const log = await openTopicLog(await openLog({folder, ...options}), () => undefined);
 	const origin = 'aaaaaaaaaaaaaaaa' as NodeId;

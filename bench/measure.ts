@@ -1,4 +1,4 @@
-/** The parts that the benchmarks share: clients in processes of their own, and tables. */
+/** Shared parts of the benchmarks: clients in their own processes, and tables. */
 import {fork, type ChildProcess} from 'node:child_process';
 import type {ClientOptions, ClientOrder, ClientReport} from './client.ts';
 import type {Cluster, NodeProcess} from './cluster.ts';
@@ -6,10 +6,10 @@ import type {Cluster, NodeProcess} from './cluster.ts';
 export type Percentiles = {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number};
 export type BenchResult = {
 	readonly bench: string;
-	/** What was asked for. */
+	/** The parameters of the run. */
 	readonly setting: Readonly<Record<string, number | string>>;
 	readonly rows: ReadonlyArray<Readonly<Record<string, number | string>>>;
-	/** Bounds that were missed, in words; the command exits with 15 when there are any. */
+	/** Missed bounds, as text; if there are any, the command exits with 15. */
 	readonly missed: readonly string[];
 };
 
@@ -32,7 +32,7 @@ export class Client implements Disposable {
 		this.#child.send(order);
 	}
 
-	/** The next report of that type. Fails when the client does, or after the limit. */
+	/** The next report of that type. Rejects when the client fails, or after the limit. */
 	async next<Type extends ClientReport['type']>(
 		type: Type,
 		limitMs = 120_000,
@@ -58,7 +58,7 @@ export class Client implements Disposable {
 		}
 	}
 
-	/** Ask for the figures as they are now. */
+	/** Request the present figures. */
 	stop(): void {
 		if (!this.#isEnded) this.#child.send('stop');
 	}

@@ -25,11 +25,11 @@ type Swim = Omit<SwimFigures, 'firstMs' | 'lastMs'> & {
 };
 
 const losses = [0, 20];
-/** From the middle of the least and the most. */
+/** Distance from the middle of the minimum and the maximum. */
 const flatShare = 0.2;
-/** Where much gets lost, smaller clusters do without copies and pay less. */
+/** With high loss, smaller clusters send no copies and pay less. */
 const lossyFrom = 10;
-/** A node keeps something of each other member for SWIM: more than so many of them do not fit here. */
+/** SWIM keeps state of each other member, so larger clusters do not fit into the memory of one process. */
 const swimMax = 2000;
 const publishersMax = 50;
 const setting = {seed: 1, messages: 500, perSecond: 50, bodyBytes: 128, publishers: publishersMax};
@@ -135,10 +135,10 @@ function missedByGossip(rows: readonly Gossip[]): string[] {
 	for (const {nodes, loss, undelivered, hopsMax, streams} of rows) {
 		const of = `${nodes} nodes, ${loss} % loss`;
 		if (undelivered > 0)
-			missed.push(`${of}: expected everything to be delivered to all, got ${undelivered} messages that were not`);
+			missed.push(`${of}: expected every message on every node, got ${undelivered} that were not`);
 		if (hopsMax > Math.log2(nodes) + 3) missed.push(`${of}: expected at most log2 n + 3 hops, got ${hopsMax}`);
 		if (streams > Math.min(nodes, publishersMax))
-			missed.push(`${of}: expected a stream a publisher, got ${streams}`);
+			missed.push(`${of}: expected one stream per publisher, got ${streams}`);
 	}
 
 	for (const loss of losses) {
@@ -161,7 +161,7 @@ function missedBySwim(rows: readonly Swim[]): string[] {
 	return rows.flatMap(row =>
 		row.missed + row.falseDeaths > 0
 			? [
-					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected all to find out who is silent and nobody else to be called dead, got ${row.missed} silences missed and ${row.falseDeaths} false deaths`,
+					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected every failure to be detected by all nodes, and no false deaths, got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
 				]
 			: [],
 	);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
-What the command `dapss-tui` starts. An older Node hands over to the one that came with the installation, or says what
-is missing.
+The entry point of the command `dapss-tui`. An unsupported Node starts the Node of the installation, or says what is
+missing.
 */
 import {existsSync} from 'node:fs';
 import {dirname, join} from 'node:path';
@@ -9,7 +9,7 @@ import process from 'node:process';
 import {fileURLToPath, pathToFileURL} from 'node:url';
 import {handOver, isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
-// Node opens its debugger on this signal; see `entry.ts`.
+// Node would open its debugger on this signal; see `entry.ts`.
 process.on('SIGUSR1', () => undefined);
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

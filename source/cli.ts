@@ -1,13 +1,12 @@
 /**
-The command line: argv and settings in, an exit code out. Nothing here ends the process, so that a test can call it;
-`entry.ts` does.
+The command line: argv and settings in, an exit code out. `entry.ts` ends the process, so that tests can call this.
 */
 import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
 import {start} from './commands/command-table.ts';
 import type {Backend, Command, Context} from './context.ts';
 import {helpOf} from './help.ts';
-import {asksForJson, errorLine, sayFailure} from './output/failure.ts';
+import {asksForJson, errorLine, printFailure} from './output/failure.ts';
 import type {Terminal} from './output/terminal.ts';
 import {parseArguments} from './parse.ts';
 import {interruptedBy, signalCodes, signalOf} from './process/signals.ts';
@@ -20,7 +19,7 @@ export type MainOptions = {
 	readonly env: Env;
 	readonly cwd: string;
 	readonly terminal: Terminal;
-	/** Aborts with the name of a signal. */
+	/** Aborted with the name of a signal. */
 	readonly stop: AbortController;
 	readonly backend?: () => Promise<Backend>;
 };
@@ -66,7 +65,7 @@ export async function main(options: MainOptions): Promise<number> {
 		if (terminal.failure) throw outputFailed(terminal.failure);
 		return signalCode(signal, command, code) ?? code;
 	} catch (error) {
-		// What a command says because it ends early is no more than a consequence.
+		// When the output failed, the error of the command is only a consequence.
 		return fail(
 			options,
 			ran,
@@ -75,7 +74,7 @@ export async function main(options: MainOptions): Promise<number> {
 	}
 }
 
-/** @param said what the command ended with because of that: its counts are kept */
+/** @param said the error of the command: its counts are kept */
 function outputFailed(failure: Error, said?: unknown): DapssError {
 	return new DapssError('failure', `Standard output failed: ${failure.message}`, {
 		cause: failure,
@@ -83,7 +82,7 @@ function outputFailed(failure: Error, said?: unknown): DapssError {
 	});
 }
 
-/** SIGTERM is how a supervisor stops a node: no failure. Everybody else who is ended by a signal says by which. */
+/** A node that SIGTERM stops is no failure: supervisors do that. Any other command reports the signal. */
 function signalCode(signal: AbortSignal, command: Command | undefined, code: number): number | undefined {
 	const name = signalOf(signal);
 	if (name === undefined) return undefined;
@@ -96,14 +95,14 @@ async function fail(
 	error: unknown,
 ): Promise<number> {
 	const isEnded = signal.aborted && !terminal.failure;
-	const isTold = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
-	// A reader that went away is no failure, unless it was promised more than it got.
-	if (isEnded && signal.reason === 'closed' && !isTold) return 0;
-	// What fails because the command is ending says nothing new, and nobody who pressed Ctrl-C needs to be told.
-	const shown = isTold ? error : interruptedBy(signal);
+	const isReported = !isEnded || (error instanceof DapssError && Object.keys(error.details).length > 0);
+	// A closed reader is no failure, unless the command promised a number of messages.
+	if (isEnded && signal.reason === 'closed' && !isReported) return 0;
+	// The error of an interrupted command is only a consequence, and needs no message.
+	const shown = isReported ? error : interruptedBy(signal);
 	const ownCode = shown instanceof DapssError ? exitCodes[shown.code] : exitCodes.failure;
 	const exitCode = isEnded ? (signalCode(signal, command, 0) ?? ownCode) : ownCode;
-	if (isTold) await sayFailure(terminal, error);
+	if (isReported) await printFailure(terminal, error);
 	if (exitCode !== 0 && asksForJson(argv)) await terminal.line(errorLine(shown, exitCode, Date.now()));
 	return exitCode;
 }

@@ -1,6 +1,6 @@
 /**
-What a command is given, and what it is. Commands reach the broker only through `Backend`, which is loaded when it is
-needed: `--help` loads no network code, and a test passes a fake.
+The type of a command, and the context that it runs in. Commands reach the broker only through `Backend`, which is
+loaded on demand: `--help` loads no network code, and tests pass a fake.
 */
 import type {Broker, FollowedBroker} from '../core/broker.ts';
 import type {Config} from '../core/config.ts';
@@ -15,7 +15,7 @@ import type {Settings} from './settings/settings.ts';
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
 	connect(options: ConnectSettings): Promise<Broker & Reached>;
-	/** A broker that connects again by itself, each time by this. */
+	/** A broker that reconnects by itself with this function. */
 	followWith(
 		connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>,
 	): Promise<FollowedBroker>;
@@ -26,7 +26,7 @@ export type Backend = {
 export type Format = 'text' | 'json' | 'jsonl' | 'raw';
 
 export type Context = {
-	/** What stands behind the command, flags left out. */
+	/** The arguments after the command, without flags. */
 	readonly input: readonly string[];
 	readonly flags: Flags;
 	readonly output: Format;
@@ -34,7 +34,7 @@ export type Context = {
 	readonly env: Env;
 	readonly settings: () => Settings;
 	readonly backend: () => Promise<Backend>;
-	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when nobody reads standard output any more; the reason says which. */
+	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when the reader of standard output is gone; see the reason. */
 	readonly signal: AbortSignal;
 };
 
@@ -45,13 +45,13 @@ export type Command = {
 	readonly name: string;
 	readonly usage: readonly string[];
 	readonly summary: string;
-	/** More about it, in lines. */
+	/** More lines of help. */
 	readonly notes?: readonly string[];
-	/** What may stand behind the command, where that is one of a few words. */
+	/** The possible first arguments, if the command has subcommands. */
 	readonly words?: readonly string[];
-	/** Flags that only these of the words take; the others are for all of them. */
+	/** Flags of single subcommands; all other flags are for all of them. */
 	readonly wordFlags?: Readonly<Record<string, readonly FlagName[]>>;
-	/** Where a message stands in the input: it is not shown to others. */
+	/** Index of a message in the input; it is not shown in `ps`. */
 	readonly messageAt?: number;
 	readonly flags: readonly FlagName[];
 	readonly formats: readonly Format[];
@@ -59,7 +59,7 @@ export type Command = {
 	readonly load: () => Promise<{readonly run: Run}>;
 };
 
-/** What is needed to reach a node. */
+/** The parts of a context that reaching a node needs. */
 export type Reaching = Pick<Context, 'flags' | 'env' | 'settings' | 'backend' | 'signal'> & {
 	readonly terminal: Pick<Terminal, 'say'>;
 };

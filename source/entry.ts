@@ -1,6 +1,6 @@
 /**
-What the process runs. First of all the compile cache, then the rest: code that is imported statically would be compiled
-without it.
+The entry point of the process. It enables the compile cache first and imports the rest dynamically, because static
+imports would be compiled without the cache.
 */
 import module from 'node:module';
 import {Socket} from 'node:net';
@@ -12,16 +12,19 @@ import {ignoresHangup} from './process/hangup.ts';
 import {signalCodes} from './process/signals.ts';
 import {cacheFolder} from './settings/places.ts';
 
-// Node opens its debugger on this signal, for every user of the machine; a listener of ours takes its place.
+// Node would open its debugger on this signal, for every user of the machine; our listener prevents that.
 process.on('SIGUSR1', () => undefined);
 endWithLauncher();
-process.umask(0o077); // Before any file is made: what a node writes is its user's alone.
+process.umask(0o077); // Before any file is created: only the user may read the files of a node.
 cacheCompiled();
 
 const {main} = await import('./cli.ts');
 const {Terminal} = await import('./output/terminal.ts');
 
-/** A second signal this much later is impatience; sooner it is the terminal and npm telling the same. */
+/**
+A second signal after this time ends the process at once, milliseconds. An earlier one is the same Ctrl-C, from the
+terminal and from npm.
+*/
 const repeatMs = 500;
 
 const stop = new AbortController();
@@ -42,9 +45,7 @@ const code = await main({argv: process.argv.slice(2), env: process.env, cwd: pro
 await terminal.flush();
 process.exit(code);
 
-/**
-A process that only started this one may be killed by a signal that nobody hears of. Whoever did that meant the program.
-*/
+/** The launcher may be killed by a signal that it cannot forward. This process must end, too. */
 function endWithLauncher(): void {
 	const fd = Number(process.env['_DAPSS_LAUNCHER_FD']);
 	delete process.env['_DAPSS_LAUNCHER_FD'];
@@ -56,13 +57,13 @@ function endWithLauncher(): void {
 	pipe.unref();
 }
 
-/** Not in the temporary folder, which is shared: whoever writes the cache decides what runs. */
+/** Not in the shared temporary folder: the content of the cache is executed. */
 function cacheCompiled(): void {
 	const folder = join(cacheFolder(process.env), 'compiled');
 	try {
 		makeFoldersNow(folder);
 		module.enableCompileCache(folder);
 	} catch {
-		// A home that cannot be written costs some milliseconds, no more.
+		// Without a writable home folder, a start takes some milliseconds more.
 	}
 }

@@ -1,6 +1,6 @@
 /**
-`npm start`, `npm test` and `npm run build` on a fresh clone: installs what is missing, builds what is stale, and runs.
-Plain JavaScript for any Node from 18 on, because the right one arrives with the installation.
+`npm start`, `npm test` and `npm run build` on a fresh clone: installs missing packages, builds a stale dist/, and runs.
+Plain JavaScript for Node 18 and newer, because the right Node is a part of the installation.
 */
 import {spawnSync} from 'node:child_process';
 import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
@@ -24,7 +24,7 @@ const tasks = {
 	build: undefined,
 };
 
-// Node opens its debugger on this signal; see `entry.ts`.
+// Node would open its debugger on this signal; see `entry.ts`.
 process.on('SIGUSR1', () => undefined);
 
 const [task, ...args] = process.argv.slice(2);
@@ -38,7 +38,7 @@ if (tasks[task]) await run(tasks[task].file, [...tasks[task].args, ...args]);
 
 async function prepare() {
 	if (!isInstalled()) {
-		say('Installing what package-lock.json names (npm ci) …');
+		say('Installing the packages of package-lock.json (npm ci) …');
 		const npm = process.env.npm_execpath;
 		const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
 		const options = {cwd: root, stdio: ['ignore', 2, 2]};
@@ -60,7 +60,7 @@ async function prepare() {
 	}
 }
 
-/** Everything in package-lock.json is there, in its version. What is for another platform need not be. */
+/** Every package of package-lock.json is installed in its version. Optional packages may be for another platform. */
 function isInstalled() {
 	try {
 		const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
@@ -74,7 +74,7 @@ function isInstalled() {
 	}
 }
 
-/** In this process where its Node will do; else in the one that was installed. */
+/** Runs in this process if its Node is supported; else with the installed Node. */
 async function run(file, rest) {
 	const path = join(root, file);
 	if (isNewEnough(process.versions.node)) {
@@ -91,7 +91,7 @@ async function run(file, rest) {
 	handOver(node, [path, ...rest]);
 }
 
-/** One at a time: two terminals may start at once on a fresh clone. */
+/** A lock between processes: two terminals may start at once on a fresh clone. */
 async function locked(work) {
 	for (;;) {
 		try {
@@ -119,7 +119,7 @@ async function locked(work) {
 function isHeld() {
 	try {
 		const pid = Number(readFileSync(lockPath, 'utf8'));
-		if (pid === 0) return true; // Made, and about to be written.
+		if (pid === 0) return true; // The file was created, and its content is about to be written.
 		process.kill(pid, 0);
 		return true;
 	} catch (error) {

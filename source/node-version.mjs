@@ -1,6 +1,6 @@
 /**
-Which Node runs dapss-tui: `node:sqlite`, whose lock guards the data folder, needs no flag from 22.13 and, of Node 23,
-from 23.4 on.
+The supported versions of Node. The lock of the data folder uses `node:sqlite`, which needs no flag from 22.13 on and,
+of Node 23, from 23.4 on.
 */
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
@@ -8,7 +8,7 @@ import {constants} from 'node:os';
 import {join} from 'node:path';
 import process from 'node:process';
 
-/** As people read it; package.json says the same to npm (`engines`). */
+/** For people; `engines` in package.json is the same for npm. */
 export const neededNode = 'Node 22.13 or newer (of Node 23: 23.4)';
 
 export function isNewEnough(version) {
@@ -17,15 +17,15 @@ export function isNewEnough(version) {
 	return major === 23 ? minor >= 4 : major > 23;
 }
 
-/** The Node that npm installed with this project; `undefined` when it did not. */
+/** The path of the Node that npm installed with this project; `undefined` without one. */
 export function ownNode(root) {
-	const name = process.platform === 'win32' ? 'node.exe' : 'node'; // There `node` is an empty file beside it.
+	const name = process.platform === 'win32' ? 'node.exe' : 'node'; // On Windows `node` is an empty file.
 	return [join(root, 'node_modules/node/bin', name), join(root, '../node/bin', name)].find(path => existsSync(path));
 }
 
 /**
-Run the rest in that Node: it gets the signals of this process, which ends as it does. What kills this process kills it
-too: a pipe between them ends (`entry.ts`).
+Run a program in that Node. It gets the signals of this process, and this process ends with its exit code. When this
+process is killed, the pipe between them ends, and so does the program (`entry.ts`).
 */
 export function handOver(node, args) {
 	const child = spawn(node, ['--disable-sigusr1', ...args], {

@@ -1,5 +1,5 @@
 /**
-argv → command, flags, input. meow reads the flags; what it does not know is told here with the nearest right word.
+argv → command, flags, arguments. meow parses the flags; unknown words are reported with the nearest known word.
 */
 import meow from 'meow';
 import {nearest} from '../core/config-schema.ts';
@@ -64,9 +64,9 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
 		for (const one of values) {
 			if (type === 'string' && (typeof one !== 'string' || one === ''))
-				throw new DapssError('usage', `Expected a value behind ${written(name)}`);
+				throw new DapssError('usage', `Expected a value after ${written(name)}`);
 			if (type === 'boolean' && typeof one !== 'boolean')
-				throw new DapssError('usage', `Expected no value behind ${written(name)}`);
+				throw new DapssError('usage', `Expected no value after ${written(name)}`);
 		}
 
 		flags[name] = value;
@@ -75,9 +75,9 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 	return flags;
 }
 
-/** A flag that another word takes would do nothing here. */
+/** A flag of another subcommand would have no effect. */
 function checkWordFlags({name, words = [], wordFlags = {}}: Command, word: string | undefined, flags: Flags): void {
-	if (word === undefined || !words.includes(word)) return; // The command says what it expects.
+	if (word === undefined || !words.includes(word)) return; // The command reports the unknown subcommand.
 	const taken = wordFlags[word] ?? [];
 	const wrong = Object.values(wordFlags)
 		.flat()
@@ -118,6 +118,6 @@ function read(
 			),
 		});
 	} catch (error) {
-		throw new DapssError('usage', errorMessage(error), {cause: error}); // A flag that stands twice.
+		throw new DapssError('usage', errorMessage(error), {cause: error}); // A flag that is given twice.
 	}
 }

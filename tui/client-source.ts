@@ -1,7 +1,7 @@
 /**
-A console source over any `Broker`: a node in this process, in a worker thread, or behind a link. Pictures come in as
-fast as the node sends them and go on to React at most every 100 ms; what the console asks for becomes a call, and its
-end one clear line. Where the broker connects again by itself, its losses and returns are shown.
+A console source over any `Broker`: a node in this process, in a worker thread, or over a link. Snapshots arrive as fast
+as the node sends them; React gets at most one every 100 ms. A command of the console becomes a call, and its result one
+line of text. Where the broker reconnects by itself, the source shows that the connection is lost, and that it is back.
 */
 import type {Broker, FollowedBroker, LinkNews} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
@@ -12,132 +12,154 @@ import {shareSnapshot} from './source/share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source/source.ts';
 import {duration} from './view/words.ts';
 
-/** Between two pictures that React is given, milliseconds. */
+/** Between two snapshots that React gets, milliseconds. */
 const publishMs = 100;
-/** A node sends a picture about ten times a second; after this long without one the last is out of date. */
+/** A node sends about ten snapshots a second; the last one is outdated after this long without another. */
 const silentMs = 3000;
-/** For so long it is said which node came after one that was lost. */
+/** The name of the node that replaced a lost one is shown for this long. */
 const returnedMs = 15_000;
 
 export type ClientSource = ConsoleSource & Disposable;
+type WatchedBroker = Broker & Partial<Pick<FollowedBroker, 'onLink'>>;
+type Clock = {readonly nowMs: () => number};
 
 /**
-Watch a broker. Dispose it to stop watching; the broker itself stays open.
+Watch a broker. Dispose the source to stop watching; the broker itself stays open.
 
 @param clock replaced by tests
 */
-export function createSource(
-	broker: Broker & Partial<Pick<FollowedBroker, 'onLink'>>,
-	clock: {readonly nowMs: () => number} = {nowMs: () => performance.now()},
-): ClientSource {
-	const listeners = new Set<() => void>();
-	let state: SourceState = {
+export function createSource(broker: WatchedBroker, clock: Clock = {nowMs: () => performance.now()}): ClientSource {
+	return new BrokerSource(broker, clock);
+}
+
+class BrokerSource implements ClientSource {
+	readonly #broker: WatchedBroker;
+	readonly #clock: Clock;
+	readonly #listeners = new Set<() => void>();
+	readonly #subscriptions: readonly Disposable[];
+	readonly #watchdog: NodeJS.Timeout;
+	#state: SourceState = {
 		snapshot: undefined,
 		connection: 'connecting',
-		detail: 'waiting for the first picture of the node',
+		detail: 'waiting for the first snapshot of the node',
 	};
-	let newest: Snapshot | undefined;
-	let timer: NodeJS.Timeout | undefined;
-	let heardMs = clock.nowMs();
-	let publishedMs = Number.NEGATIVE_INFINITY;
-	let isClosed = false;
-	let returned = {text: '', untilMs: 0};
+	/** The newest snapshot that React has not got yet. */
+	#newest: Snapshot | undefined;
+	#timer: NodeJS.Timeout | undefined;
+	#heardMs: number;
+	#publishedMs = Number.NEGATIVE_INFINITY;
+	#isClosed = false;
+	#returned = {text: '', untilMs: 0};
 
-	const change = (next: SourceState): void => {
-		state = next;
-		for (const listener of listeners) listener();
+	constructor(broker: WatchedBroker, clock: Clock) {
+		this.#broker = broker;
+		this.#clock = clock;
+		this.#heardMs = clock.nowMs();
+		const link = broker.onLink?.(news => this.#onLink(news));
+		this.#subscriptions = [broker.watch(snapshot => this.#onSnapshot(snapshot)), ...(link ? [link] : [])];
+		this.#watchdog = setInterval(() => this.#checkSilence(), 1000).unref();
+		void broker.closed.then(reason => this.#onClosed(reason));
+	}
+
+	// React calls these two without `this`.
+	readonly getState = (): SourceState => this.#state;
+
+	readonly subscribe = (onChange: () => void): (() => void) => {
+		this.#listeners.add(onChange);
+		return () => this.#listeners.delete(onChange);
 	};
 
-	const publish = (): void => {
-		timer = undefined;
-		if (!newest || isClosed) return;
-		publishedMs = clock.nowMs();
-		const snapshot = shareSnapshot(state.snapshot, newest);
-		newest = undefined;
-		change({snapshot, connection: 'connected', detail: publishedMs < returned.untilMs ? returned.text : ''});
-	};
+	async run(command: ConsoleCommand): Promise<CommandResult> {
+		try {
+			const label = labelsOf(this.#state.snapshot?.members ?? []);
+			return {ok: true, text: await runCommand(this.#broker, command, label)};
+		} catch (error) {
+			return {ok: false, text: refusal(command, error)};
+		}
+	}
 
-	const watching = broker.watch(snapshot => {
-		newest = snapshot;
-		heardMs = clock.nowMs();
-		if (timer !== undefined) return;
+	[Symbol.dispose](): void {
+		this.#isClosed = true;
+		clearTimeout(this.#timer);
+		clearInterval(this.#watchdog);
+		for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+		this.#listeners.clear();
+	}
+
+	#onSnapshot(snapshot: Snapshot): void {
+		this.#newest = snapshot;
+		this.#heardMs = this.#clock.nowMs();
+		if (this.#timer !== undefined) return;
 		// The first of a burst is shown at once, the others share the next turn.
-		const waitMs = publishedMs + publishMs - heardMs;
-		if (waitMs <= 0) publish();
-		else timer = setTimeout(publish, waitMs);
-	});
-	const watchdog = setInterval(() => {
-		if (isClosed || state.connection !== 'connected' || clock.nowMs() - heardMs < silentMs) return;
-		const why = `no word from the node for ${silentMs / 1000} s`;
-		change({...state, connection: 'lost', detail: `${why}, still trying`, why});
-	}, 1000);
-	watchdog.unref();
+		const waitMs = this.#publishedMs + publishMs - this.#heardMs;
+		if (waitMs <= 0) this.#publish();
+		else this.#timer = setTimeout(() => this.#publish(), waitMs);
+	}
 
-	const link = broker.onLink?.(news => {
-		if (isClosed) return;
-		// A picture of the node that was lost is not shown as if it were there.
-		newest = undefined;
-		clearTimeout(timer);
-		timer = undefined;
-		heardMs = clock.nowMs();
+	#publish(): void {
+		this.#timer = undefined;
+		if (!this.#newest || this.#isClosed) return;
+		this.#publishedMs = this.#clock.nowMs();
+		const snapshot = shareSnapshot(this.#state.snapshot, this.#newest);
+		this.#newest = undefined;
+		const {text, untilMs} = this.#returned;
+		this.#change({snapshot, connection: 'connected', detail: this.#publishedMs < untilMs ? text : ''});
+	}
+
+	#checkSilence(): void {
+		if (this.#isClosed || this.#state.connection !== 'connected') return;
+		if (this.#clock.nowMs() - this.#heardMs < silentMs) return;
+		const why = `no snapshot from the node for ${silentMs / 1000} s`;
+		this.#change({...this.#state, connection: 'lost', detail: `${why}, still trying`, why});
+	}
+
+	#onLink(news: LinkNews): void {
+		if (this.#isClosed) return;
+		// A snapshot of the lost node must not be shown as the present state.
+		this.#newest = undefined;
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.#heardMs = this.#clock.nowMs();
 		if (news.state === 'connected')
-			returned = {text: `Attached to ${news.server} now`, untilMs: heardMs + returnedMs};
-		change({
-			...state,
+			this.#returned = {text: `Attached to ${news.server} now`, untilMs: this.#heardMs + returnedMs};
+		this.#change({
+			...this.#state,
 			connection: 'lost',
 			detail: linkWords(news),
 			why: news.state === 'lost' ? whyLost(news) : '',
 		});
-	});
+	}
 
-	void (async () => {
-		const reason = await broker.closed;
-		if (isClosed) return;
-		isClosed = true;
-		clearInterval(watchdog);
-		change({...state, connection: 'lost', detail: reason, why: reason});
-	})();
+	#onClosed(reason: string): void {
+		if (this.#isClosed) return;
+		this.#isClosed = true;
+		clearInterval(this.#watchdog);
+		this.#change({...this.#state, connection: 'lost', detail: reason, why: reason});
+	}
 
-	return {
-		getState: () => state,
-		subscribe(onChange) {
-			listeners.add(onChange);
-			return () => listeners.delete(onChange);
-		},
-		async run(command) {
-			try {
-				return {ok: true, text: await carryOut(broker, command, labelsOf(state.snapshot?.members ?? []))};
-			} catch (error) {
-				return {ok: false, text: refusal(command, error)};
-			}
-		},
-		[Symbol.dispose]() {
-			isClosed = true;
-			clearTimeout(timer);
-			clearInterval(watchdog);
-			link?.[Symbol.dispose]();
-			watching[Symbol.dispose]();
-			listeners.clear();
-		},
-	};
+	#change(state: SourceState): void {
+		this.#state = state;
+		for (const listener of this.#listeners) listener();
+	}
 }
 
-/** With the server, which is named once. */
+/** The reason, with the name of the server once. */
 function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
 	return why.includes(server) ? why : `${server}: ${why}`;
 }
 
 function linkWords(news: LinkNews): string {
 	return news.state === 'connected'
-		? `connected to ${news.server}, waiting for its picture`
+		? `connected to ${news.server}, waiting for its snapshot`
 		: `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
 }
 
-async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {
+/** @returns one line about the result */
+async function runCommand(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {
 	switch (command.type) {
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
-			const published = await broker.publish(command.topic as Topic, [body]); // The node judges the name.
+			const published = await broker.publish(command.topic as Topic, [body]); // The node validates the name.
 			return `Published to ${topicText(command.topic)}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
 		}
 
@@ -167,12 +189,12 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 
 		case 'transfer': {
 			const leader = await broker.transferLeadership(command.to);
-			return leader === undefined ? 'The lead was handed over' : `${label(leader)} leads now`;
+			return leader === undefined ? 'Leadership was transferred' : `${label(leader)} leads now`;
 		}
 
 		case 'remove': {
 			await broker.removeMember(command.node);
-			return `${label(command.node)} is no member any more`;
+			return `${label(command.node)} is no longer a member`;
 		}
 
 		case 'leave': {
@@ -194,7 +216,7 @@ async function carryOut(broker: Broker, command: ConsoleCommand, label: Label): 
 	}
 }
 
-/** What did not happen, why, and what would help. */
+/** The command that failed, the reason, and a hint. */
 function refusal(command: ConsoleCommand, error: unknown): CommandResult['text'] {
 	const what = command.type === 'confirm' ? 'Not confirmed' : `Could not ${command.type.replace('-', ' the ')}`;
 	const why = error instanceof Error ? error.message : String(error);

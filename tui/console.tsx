@@ -1,21 +1,24 @@
 /**
-The console: keys in, panes out. It holds the reducer's state, hands each pane its slice, and passes wishes on to the
-source; it decides nothing about the cluster.
+The console: it draws the snapshot of a node and passes commands to the node. It makes no decision about the cluster.
 */
-import {Box, useInput, usePaste, useWindowSize} from 'ink';
-import {useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode} from 'react';
+import {Box, useWindowSize} from 'ink';
+import {useMemo, useSyncExternalStore, type ReactNode} from 'react';
 import {printable} from '../core/observe/printable.ts';
-import {act, submit, type Effect, type Situation} from './dispatch.ts';
-import {keyNames, type KeyContext, type Keymap} from './input/keymap.ts';
+import type {Snapshot} from '../core/snapshot.ts';
+import type {Situation} from './dispatch.ts';
+import {useEffects} from './hooks/use-effects.ts';
+import {contextOf, useKeyboard, type PromptHandlers} from './hooks/use-keyboard.ts';
+import {useLostMs} from './hooks/use-lost-ms.ts';
+import type {Keymap} from './input/keymap.ts';
 import {layOut, type Layout} from './layout.ts';
 import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
-import {Overlay, overlayText} from './panes/overlay.tsx';
+import {Overlay, overlayText, type OverlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
-import type {ConsoleSource, Examination} from './source/source.ts';
-import {initialState, reduce, typed, type ConsoleState} from './state/state.ts';
+import type {ConsoleSource, Examination, SourceState} from './source/source.ts';
+import {initialState, type ConsoleState} from './state/state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
-import {alertsOf} from './view/alerts.ts';
-import {paneNames} from './view/heads.ts';
+import {alertsOf, type Alert} from './view/alerts.ts';
+import {paneNames} from './view/pane-titles.ts';
 import {quitLines, quitQuestion} from './view/quit.ts';
 import {Boundary} from './widgets/boundary.tsx';
 import {frameColumns, frameRows} from './widgets/frame.tsx';
@@ -34,10 +37,7 @@ export type ConsoleProps = {
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 };
 
-export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
-	if (confirmsQuit) return 'confirm';
-	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
-}
+type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
 
 export function Console({
 	source,
@@ -51,13 +51,9 @@ export function Console({
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
-	const [state, setState] = useState<ConsoleState>(() => ({
-		...initialState,
-		notice: keymap.problems[0] === undefined ? undefined : {tone: 'warning', text: keymap.problems[0]},
-	}));
-	// Several keys may come in one event, each on the state that the one before left.
-	const current = useRef(state);
-	const lostMs = useLostMs(shown.connection === 'lost');
+	const {state, ...effects} = useEffects({source, initial: withProblem(keymap), examine, onExit});
+	const isLost = shown.connection === 'lost';
+	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
 	const alerts = alertsOf(shown, lostMs);
 	const layout = layOut({columns, rows, focus: state.focus, zoom: state.zoom, alerts: alerts.length});
@@ -65,220 +61,148 @@ export function Console({
 		state.overlay && layout.type === 'panes'
 			? overlayText(state.overlay, snapshot, keymap, layout.body.width)
 			: undefined;
-
 	const situation: Situation = {
 		snapshot,
 		isReadonly,
 		isRemote,
-		isLost: shown.connection === 'lost',
+		isLost,
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
-	const apply = (effects: readonly Effect[]): void => {
-		const wasAsking = current.current.confirmsQuit;
-		for (const effect of effects) {
-			if (effect.type === 'exit') onExit(effect.how);
-			else if (effect.type === 'change') current.current = reduce(current.current, effect.action);
-			else if (effect.type === 'examine') lookAtMachine();
-			else run(effect.command);
-		}
-
-		if (!wasAsking && current.current.confirmsQuit) {
-			isAsking.current = true;
-			setImmediate(() => {
-				isAsking.current = false;
-			});
-		}
-
-		setState(current.current);
-	};
-
-	const run = (command: Extract<Effect, {type: 'run'}>['command']): void => {
-		apply([{type: 'change', action: {type: 'notice', notice: {tone: 'muted', text: `${command.type}…`}}}]);
-		void (async () => {
-			const result = await source.run(command);
-			if (command.type === 'leave' && result.ok) return onExit('left');
-			apply([
-				{
-					type: 'change',
-					action: {type: 'notice', notice: {tone: result.ok ? 'good' : 'bad', text: result.text}},
-				},
-			]);
-		})();
-	};
-
-	// One at a time: a window that is closed and opened again waits for the same.
-	const isExamining = useRef(false);
-	const lookAtMachine = (): void => {
-		if (isExamining.current) return;
-		isExamining.current = true;
-		void (async () => {
-			const examination = (await examine?.()) ?? {
-				problem: 'this console has nothing to examine it with; run `dapss-tui doctor`',
-			};
-			isExamining.current = false;
-			apply([{type: 'change', action: {type: 'examined', examination}}]);
-		})();
-	};
-
-	// A question is answered by a later read: what was typed or pasted before it was seen is no answer.
-	const isAsking = useRef(false);
-	const press = (name: string, character: string | undefined): void => {
-		const context = contextOf(current.current);
-		if (context === 'confirm' && isAsking.current && name !== 'ctrl+c') return;
-		const action = keymap.find(context, name);
-		if (action) apply(act(action, current.current, situation));
-		else if (context === 'prompt' && name === 'enter')
-			apply(submit(current.current.prompt?.draft ?? '', current.current, situation));
-		else if (context === 'prompt' && character !== undefined)
-			apply([
-				{
-					type: 'change',
-					action: {type: 'draft', text: (current.current.prompt?.draft ?? '') + character, moved: true},
-				},
-			]);
-		else if (context === 'confirm') apply([{type: 'change', action: {type: 'stay'}}]);
-	};
-
-	const feed = (input: string): void => {
-		for (const character of input) press(keyNames(character, {})[0]!, character);
-	};
-
-	// The text input takes every letter for text, also those typed with Ctrl or Alt.
-	const swallows = useRef(false);
-	useInput((input, key) => {
-		const names = keyNames(input, key);
-		const isText = !(key.ctrl || key.meta) && names.length > 0 && input !== '';
-		const isPrompt = contextOf(current.current) === 'prompt';
-		swallows.current = isPrompt && (key.ctrl || key.meta);
-		if (!isPrompt) {
-			if (isText) feed(input);
-			else for (const name of names) press(name, undefined);
-			return;
-		}
-
-		const [name = ''] = names;
-		if (!isText && name !== 'enter' && name !== 'backspace' && name !== 'left' && name !== 'right')
-			press(name, undefined);
-	});
-	usePaste(pasted => {
-		// What is pasted is text, never keys: a line from elsewhere must not quit or publish.
-		const {prompt} = current.current;
-		if (prompt) apply([{type: 'change', action: {type: 'draft', text: prompt.draft + typed(pasted), moved: true}}]);
-		else
-			apply([
-				{
-					type: 'change',
-					action: {
-						type: 'notice',
-						notice: {
-							tone: 'warning',
-							text: 'Pasted text is not taken for keys: open a prompt first, with : or p',
-						},
-					},
-				},
-			]);
-	});
-
-	const onChange = (next: string): void => {
-		const {prompt} = current.current;
-		if (!prompt) return;
-		const end = next.search(/[\r\n]/);
-		if (swallows.current) apply([{type: 'change', action: {type: 'draft', text: prompt.draft, moved: true}}]);
-		else if (end === -1) apply([{type: 'change', action: {type: 'draft', text: next}}]);
-		else {
-			// Enter came in one piece with the text before it, and maybe with keys behind it.
-			apply([{type: 'change', action: {type: 'draft', text: next.slice(0, end)}}]);
-			feed(next.slice(end));
-		}
-	};
-
-	const greyed = useMemo(() => grey(theme), [theme]);
-	if (layout.type === 'too-small')
-		return (
-			<ThemeContext value={theme}>
-				<TooSmall columns={columns} rows={rows} />
-			</ThemeContext>
-		);
-	const {header, alerts: alertBox, body, prompt: promptBox, hints} = layout;
-	const context = contextOf(state);
-	const quit =
-		state.confirmsQuit && !isRemote && shown.connection !== 'lost' && snapshot
-			? quitLines(snapshot, keymap, body.width - frameColumns)
-			: undefined;
-	const hintLine =
-		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, columns);
+	const handlers = useKeyboard({keymap, situation, ...effects});
 	return (
 		<ThemeContext value={theme}>
-			<Box flexDirection="column" width={columns} height={rows}>
-				<Header
-					width={header.width}
-					snapshot={snapshot}
+			{layout.type === 'too-small' ? (
+				<TooSmall columns={columns} rows={rows} />
+			) : (
+				<Screen
+					layout={layout}
+					shown={shown}
+					state={state}
+					alerts={alerts}
+					text={text}
 					title={title}
-					connection={shown.connection}
 					isReadonly={isReadonly}
 					isRemote={isRemote}
-				/>
-				{alertBox.height > 0 ? (
-					<Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} />
-				) : null}
-				<ThemeContext value={shown.connection === 'lost' ? greyed : theme}>
-					<Box flexDirection="column" width={body.width} height={body.height}>
-						<Boundary name="This window" width={body.width} height={body.height} attempt={state.overlay}>
-							{quit && snapshot ? (
-								<Overlay text={{title: 'Quit', lines: quit}} scroll={0} box={body} />
-							) : state.overlay && text ? (
-								<Overlay text={text} scroll={state.overlay.scroll} box={body} />
-							) : snapshot ? (
-								layout.rows.map(places => (
-									<Box key={places[0]!.pane} height={places[0]!.height}>
-										{places.map(place => (
-											<Boundary
-												key={place.pane}
-												name={paneNames[place.pane]}
-												width={place.width}
-												height={place.height}
-												attempt={Math.floor(snapshot.atMs / 2000)}
-											>
-												<Pane place={place} snapshot={snapshot} state={state} />
-											</Boundary>
-										))}
-									</Box>
-								))
-							) : (
-								<Line
-									width={body.width}
-									spans={[{text: ` ${printable(shown.detail)}`, tone: 'muted'}]}
-								/>
-							)}
-						</Boundary>
-					</Box>
-				</ThemeContext>
-				<PromptRow
-					state={state}
-					width={promptBox.width}
-					isRemote={isRemote}
-					isLost={shown.connection === 'lost'}
 					keymap={keymap}
-					hints={hints.height === 0 ? hintLine : []}
-					onChange={onChange}
-					onSubmit={line => apply(submit(line, current.current, situation))}
+					theme={theme}
+					handlers={handlers}
 				/>
-				{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
-			</Box>
+			)}
 		</ThemeContext>
 	);
 }
 
-type PromptRowProps = {
+function withProblem({problems: [problem]}: Keymap): ConsoleState {
+	return {...initialState, notice: problem === undefined ? undefined : {tone: 'warning', text: problem}};
+}
+
+type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'keymap' | 'theme'> & {
+	readonly layout: PanesLayout;
+	readonly shown: SourceState;
+	readonly state: ConsoleState;
+	readonly alerts: readonly Alert[];
+	/** The text of the open overlay. */
+	readonly text: OverlayText | undefined;
+	readonly handlers: PromptHandlers;
+};
+
+function Screen(props: ScreenProps): ReactNode {
+	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme, handlers} = props;
+	const {header, alerts: alertBox, prompt, hints} = layout;
+	const isLost = shown.connection === 'lost';
+	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
+	const context = contextOf(state);
+	const hintLine =
+		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, header.width);
+	return (
+		<Box flexDirection="column" width={header.width} height={hints.y + hints.height}>
+			<Header
+				width={header.width}
+				snapshot={shown.snapshot}
+				title={title}
+				connection={shown.connection}
+				isReadonly={isReadonly}
+				isRemote={isRemote}
+			/>
+			{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
+			<ThemeContext value={isLost ? outdated : theme}>
+				<Body {...props} />
+			</ThemeContext>
+			<PromptRow
+				state={state}
+				width={prompt.width}
+				isRemote={isRemote}
+				isLost={isLost}
+				keymap={keymap}
+				hints={hints.height === 0 ? hintLine : []}
+				{...handlers}
+			/>
+			{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
+		</Box>
+	);
+}
+
+/** The part between the alerts and the prompt: the panes, or an overlay. */
+function Body({layout: {body, rows}, shown, state, text, isRemote, keymap}: ScreenProps): ReactNode {
+	const {snapshot, connection, detail} = shown;
+	const asksToStop = state.confirmsQuit && !isRemote && connection !== 'lost';
+	const content = (): ReactNode => {
+		if (asksToStop && snapshot) {
+			const lines = quitLines(snapshot, keymap, body.width - frameColumns);
+			return <Overlay text={{title: 'Quit', lines}} scroll={0} box={body} />;
+		}
+
+		if (state.overlay && text) return <Overlay text={text} scroll={state.overlay.scroll} box={body} />;
+		if (snapshot) return <Panes rows={rows} snapshot={snapshot} state={state} />;
+		return <Line width={body.width} spans={[{text: ` ${printable(detail)}`, tone: 'muted'}]} />;
+	};
+
+	return (
+		<Box flexDirection="column" width={body.width} height={body.height}>
+			<Boundary name="This window" width={body.width} height={body.height} attempt={state.overlay}>
+				{content()}
+			</Boundary>
+		</Box>
+	);
+}
+
+/** Milliseconds after which a pane that failed is drawn again. */
+const retryMs = 2000;
+
+function Panes({
+	rows,
+	snapshot,
+	state,
+}: {
+	readonly rows: PanesLayout['rows'];
+	readonly snapshot: Snapshot;
+	readonly state: ConsoleState;
+}): ReactNode {
+	return rows.map(places => (
+		<Box key={places[0]!.pane} height={places[0]!.height}>
+			{places.map(place => (
+				<Boundary
+					key={place.pane}
+					name={paneNames[place.pane]}
+					width={place.width}
+					height={place.height}
+					attempt={Math.floor(snapshot.atMs / retryMs)}
+				>
+					<Pane place={place} snapshot={snapshot} state={state} />
+				</Boundary>
+			))}
+		</Box>
+	));
+}
+
+type PromptRowProps = PromptHandlers & {
 	readonly state: ConsoleState;
 	readonly width: number;
 	readonly isRemote: boolean;
 	readonly isLost: boolean;
 	readonly keymap: Keymap;
 	readonly hints: Parameters<typeof Line>[0]['spans'];
-	readonly onChange: (text: string) => void;
-	readonly onSubmit: (text: string) => void;
 };
 
 function PromptRow({
@@ -312,30 +236,15 @@ function PromptRow({
 	return <Line width={width} spans={hints} />;
 }
 
-/** Rows that a page key moves by. */
+/** Rows of a page key. */
 function pageOf(layout: Layout, {overlay, focus}: ConsoleState): number {
 	if (layout.type !== 'panes') return 1;
 	const place = overlay ? layout.body : layout.rows.flat().find(({pane}) => pane === focus);
 	return Math.max(1, (place?.height ?? 3) - frameRows - (overlay ? 0 : 1));
 }
 
-/** A picture that is out of date is all grey: nobody takes it for now. */
-function grey(theme: Theme): Theme {
+/** An outdated snapshot is drawn in grey, so that nobody takes it for the present state. */
+function outdatedTheme(theme: Theme): Theme {
 	const {muted} = theme;
 	return {...theme, plain: muted, good: muted, warning: muted, bad: muted, accent: muted, title: muted};
-}
-
-/** For how long the picture has been out of date; the only clock in the console, because a lost node sends no time. */
-function useLostMs(isLost: boolean): number {
-	const [lostMs, setLostMs] = useState(0);
-	useEffect(() => {
-		if (!isLost) return undefined;
-		const start = performance.now();
-		const timer = setInterval(() => setLostMs(performance.now() - start), 1000);
-		return () => {
-			clearInterval(timer);
-			setLostMs(0);
-		};
-	}, [isLost]);
-	return isLost ? lostMs : 0;
 }

@@ -1,6 +1,6 @@
 /**
-From an action of the key map, or a line of the prompt, to what the console does: changes of its own state, and wishes
-to the node. Everything that needs both the picture and the state is here; it is a function of them and is tested
+Maps an action of the key map, or a line of the prompt, to effects: changes of the console's state, and commands to the
+node. Every decision that needs both the snapshot and the state is here. The functions are pure, so they are tested
 without a terminal.
 */
 import {labelsOf} from '../core/observe/node-label.ts';
@@ -10,28 +10,29 @@ import type {Snapshot} from '../core/snapshot.ts';
 import type {Action} from './input/keymap.ts';
 import {quoteWord, topicsOf, wordsOf} from './input/line.ts';
 import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
+import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
 import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
 import {keysOf, listMessages, shownFeed} from './view/lists.ts';
 
-/** What a key or a line came to. */
+/** The result of a key or a line. */
 export type Effect =
 	| {readonly type: 'change'; readonly action: ConsoleAction}
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
-	/** Examine the machine; the window for it is open. */
+	/** Examine the machine. The overlay for the result is open already. */
 	| {readonly type: 'examine'}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
 
 export type Situation = {
 	readonly snapshot: Snapshot | undefined;
 	readonly isReadonly: boolean;
-	/** Attached to a node that runs elsewhere: quitting ends the console only. */
+	/** The console is attached to a node of another process: quitting ends the console only. */
 	readonly isRemote: boolean;
-	/** There is no node any more that could stop or leave. */
+	/** The connection to the node is lost. */
 	readonly isLost: boolean;
 	/** Rows of a page in the focused pane, or lines of the overlay. */
 	readonly page: number;
-	/** Lines of the overlay in all. */
+	/** Number of lines of the overlay. */
 	readonly overlayLines: number;
 };
 
@@ -39,113 +40,86 @@ const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', a
 const warn = (text: string): readonly Effect[] => change({type: 'notice', notice: {tone: 'warning', text}});
 const nothing: readonly Effect[] = [];
 
-export const readonlyRefusal = 'Read-only console: it looks, but changes and publishes nothing';
+export const readonlyRefusal = 'This console is read-only: it changes nothing and publishes nothing';
 
-const elsewhereRefusal = "Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's";
-const detachedRefusal = 'Attached: leave by `dapss-tui leave --server ADDRESS`; q ends this console only';
+const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} is not a list`;
+const elsewhereRefusal =
+	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
+const detachedRefusal =
+	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
+type Handler = (state: ConsoleState, situation: Situation) => readonly Effect[];
+
+const changing = (action: ConsoleAction): Handler => {
+	const effects = change(action);
+	return () => effects;
+};
+const moving =
+	(rows: (page: number) => number): Handler =>
+	(state, situation) =>
+		move(state, situation, rows(situation.page));
+const scrolling =
+	(lines: (page: number) => number): Handler =>
+	(state, situation) =>
+		scroll(state, situation, lines(situation.page));
+
+const handlers: Readonly<Record<Action, Handler>> = {
+	'focus-next': changing({type: 'focus-by', by: 1}),
+	'focus-previous': changing({type: 'focus-by', by: -1}),
+	'focus-peers': changing({type: 'focus', pane: 'peers'}),
+	'focus-raft': changing({type: 'focus', pane: 'raft'}),
+	'focus-topics': changing({type: 'focus', pane: 'topics'}),
+	'focus-messages': changing({type: 'focus', pane: 'messages'}),
+	'focus-partition': changing({type: 'focus', pane: 'partition'}),
+	'focus-events': changing({type: 'focus', pane: 'events'}),
+	up: moving(() => -1),
+	down: moving(() => 1),
+	'page-up': moving(page => -page),
+	'page-down': moving(page => page),
+	first: (state, situation) => moveTo(state, situation, 'first'),
+	last: (state, situation) => moveTo(state, situation, 'last'),
+	inspect,
+	zoom: changing({type: 'zoom'}),
+	filter: ({focus, lists}) =>
+		isListPane(focus)
+			? change({type: 'prompt', kind: 'filter', draft: lists[focus].filter})
+			: warn(noFilterText(focus)),
+	pause: (_, {snapshot}) =>
+		snapshot ? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered}) : nothing,
+	clear: changing({type: 'clear'}),
+	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
+	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
+	publish: (state, situation) => openPrompt('publish-topic', state, situation),
+	command: changing({type: 'prompt', kind: 'command'}),
+	help: changing({type: 'overlay', overlay: {type: 'help', scroll: 0}}),
+	quit: changing({type: 'ask-quit'}),
+	interrupt: () => [{type: 'exit', how: 'interrupted'}],
+	'overlay-close': changing({type: 'overlay-close'}),
+	'overlay-up': scrolling(() => -1),
+	'overlay-down': scrolling(() => 1),
+	'overlay-page-up': scrolling(page => -page),
+	'overlay-page-down': scrolling(page => page),
+	'overlay-first': scrolling(() => Number.NEGATIVE_INFINITY),
+	'overlay-last': scrolling(() => Number.POSITIVE_INFINITY),
+	'prompt-cancel': changing({type: 'prompt-cancel'}),
+	'prompt-older': changing({type: 'history', by: 1}),
+	'prompt-newer': changing({type: 'history', by: -1}),
+	'prompt-complete': completePrompt,
+	'confirm-yes': () => [{type: 'exit', how: 'quit'}],
+	'confirm-leave': (_, situation) => leave(situation),
+	'confirm-no': changing({type: 'stay'}),
+};
+
+/** The effects of one action of the key map. */
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
-	switch (action) {
-		case 'focus-next':
-			return change({type: 'focus-by', by: 1});
-		case 'focus-previous':
-			return change({type: 'focus-by', by: -1});
-		case 'focus-peers':
-			return change({type: 'focus', pane: 'peers'});
-		case 'focus-raft':
-			return change({type: 'focus', pane: 'raft'});
-		case 'focus-topics':
-			return change({type: 'focus', pane: 'topics'});
-		case 'focus-messages':
-			return change({type: 'focus', pane: 'messages'});
-		case 'focus-partition':
-			return change({type: 'focus', pane: 'partition'});
-		case 'focus-events':
-			return change({type: 'focus', pane: 'events'});
-		case 'up':
-			return move(state, situation, -1);
-		case 'down':
-			return move(state, situation, 1);
-		case 'page-up':
-			return move(state, situation, -situation.page);
-		case 'page-down':
-			return move(state, situation, situation.page);
-		case 'first':
-			return moveTo(state, situation, 'first');
-		case 'last':
-			return moveTo(state, situation, 'last');
-		case 'inspect':
-			return inspect(state, situation);
-		case 'zoom':
-			return change({type: 'zoom'});
-		case 'filter':
-			return isListPane(state.focus)
-				? change({type: 'prompt', kind: 'filter', draft: state.lists[state.focus].filter})
-				: warn(`Nothing to filter here: ${state.focus} is no list`);
-		case 'pause':
-			return situation.snapshot
-				? change({
-						type: 'pause',
-						feed: situation.snapshot.feed,
-						delivered: situation.snapshot.counters.delivered,
-					})
-				: nothing;
-		case 'clear':
-			return change({type: 'clear'});
-		case 'subscribe':
-			return openPrompt('subscribe', state, situation);
-		case 'unsubscribe':
-			return openPrompt('unsubscribe', state, situation);
-		case 'publish':
-			return openPrompt('publish-topic', state, situation);
-		case 'command':
-			return change({type: 'prompt', kind: 'command'});
-		case 'help':
-			return change({type: 'overlay', overlay: {type: 'help', scroll: 0}});
-		case 'quit':
-			return change({type: 'ask-quit'});
-		case 'interrupt':
-			return [{type: 'exit', how: 'interrupted'}];
-		case 'overlay-close':
-			return change({type: 'overlay-close'});
-		case 'overlay-up':
-			return scroll(state, situation, -1);
-		case 'overlay-down':
-			return scroll(state, situation, 1);
-		case 'overlay-page-up':
-			return scroll(state, situation, -situation.page);
-		case 'overlay-page-down':
-			return scroll(state, situation, situation.page);
-		case 'overlay-first':
-			return scroll(state, situation, Number.NEGATIVE_INFINITY);
-		case 'overlay-last':
-			return scroll(state, situation, Number.POSITIVE_INFINITY);
-		case 'prompt-cancel':
-			return change({type: 'prompt-cancel'});
-		case 'prompt-older':
-			return change({type: 'history', by: 1});
-		case 'prompt-newer':
-			return change({type: 'history', by: -1});
-		case 'prompt-complete':
-			return completePrompt(state, situation);
-		case 'confirm-yes':
-			return [{type: 'exit', how: 'quit'}];
-		case 'confirm-leave':
-			return leave(situation);
-		case 'confirm-no':
-			return change({type: 'stay'});
-		default: {
-			const unknown: never = action;
-			return unknown;
-		}
-	}
+	return handlers[action](state, situation);
 }
 
-/** Asked for in the window that says what it costs. */
+/** The node leaves the cluster. The overlay that asked for it says what that costs. */
 function leave(situation: Situation): readonly Effect[] {
 	const {snapshot, isRemote, isLost} = situation;
 	if (isRemote || isLost) return change({type: 'stay'});
-	if (!snapshot) return warn('There is no picture of the node yet: nothing is known of its cluster');
+	if (!snapshot) return warn('The node has sent no snapshot yet, so its cluster is unknown');
 	const {isPossible, text} = leaveCost(snapshot);
 	return isPossible
 		? [...change({type: 'stay'}), ...run({type: 'leave'}, situation)]
@@ -171,7 +145,7 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 			const topics = topicsIn(line);
 			if ('problem' in topics) return warn(topics.problem);
 			if (topics.length > 1)
-				return warn('Expected one topic; quotes hold a name with spaces or commas together: "my topic"');
+				return warn('Expected one topic; put a name with spaces or commas in quotes: "my topic"');
 			return topics.length === 0
 				? done
 				: [...done, ...change({type: 'prompt', kind: 'publish-text', topic: topics[0]!})];
@@ -189,17 +163,17 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 }
 
 function command(line: string, state: ConsoleState, situation: Situation): readonly Effect[] {
-	const wish = parseLine(line, {members: situation.snapshot?.members ?? []});
-	switch (wish.type) {
+	const request = parseLine(line, {members: situation.snapshot?.members ?? []});
+	switch (request.type) {
 		case 'run':
-			return run(wish.command, situation);
+			return run(request.command, situation);
 		case 'focus':
-			return change({type: 'focus', pane: wish.pane});
+			return change({type: 'focus', pane: request.pane});
 		case 'report':
 			return [
-				...change({type: 'overlay', overlay: {type: 'report', report: wish.report, scroll: 0}}),
-				// The picture may be old; a quorum's word is not.
-				...(wish.report === 'check' ? [{type: 'run', command: {type: 'confirm'}} as const] : nothing),
+				...change({type: 'overlay', overlay: {type: 'report', report: request.report, scroll: 0}}),
+				// The snapshot may be out of date, so a quorum confirms it.
+				...(request.report === 'check' ? [{type: 'run', command: {type: 'confirm'}} as const] : nothing),
 			];
 		case 'help':
 			return change({type: 'overlay', overlay: {type: 'help', scroll: 0}});
@@ -216,8 +190,8 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 			return situation.isRemote ? warn(detachedRefusal) : change({type: 'ask-quit'});
 		case 'filter':
 			return isListPane(state.focus)
-				? change({type: 'filter', pane: state.focus, text: wish.text})
-				: warn(`Nothing to filter here: ${state.focus} is no list`);
+				? change({type: 'filter', pane: state.focus, text: request.text})
+				: warn(noFilterText(state.focus));
 		case 'pause':
 			return act('pause', state, situation);
 		case 'zoom':
@@ -225,9 +199,9 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 		case 'nothing':
 			return nothing;
 		case 'problem':
-			return warn(wish.text);
+			return warn(request.text);
 		default: {
-			const unknown: never = wish;
+			const unknown: never = request;
 			return unknown;
 		}
 	}
@@ -240,7 +214,7 @@ function run(wanted: ConsoleCommand, {isReadonly}: Situation): readonly Effect[]
 function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation): readonly Effect[] {
 	if (situation.isReadonly) return warn(readonlyRefusal);
 	const topic = topicAtHand(state, situation.snapshot);
-	// A name that does not show as it is must not get into a line that is shown as it is typed.
+	// A name with unprintable characters must not get into the prompt, which shows text as it is typed.
 	return change({
 		type: 'prompt',
 		kind,
@@ -248,7 +222,7 @@ function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation)
 	});
 }
 
-/** The topic under the cursor, in the topics or of the message that is looked at. */
+/** The topic of the selected row in the list of topics or messages. */
 export function topicAtHand(state: ConsoleState, snapshot: Snapshot | undefined): string | undefined {
 	if (!snapshot) return undefined;
 	if (state.focus === 'topics') {
@@ -269,7 +243,7 @@ function selectedMessage(state: ConsoleState, snapshot: Snapshot): Snapshot['fee
 	return rows[indexOfSelected(keys, state.lists.messages.selected, 'messages')];
 }
 
-/** Topics of a prompt: the words of the `:` line, in its quotes. */
+/** Topics of a prompt, with the quotes and separators of the `:` line. */
 function topicsIn(line: string): readonly string[] | {readonly problem: string} {
 	const parsed = wordsOf(line);
 	return 'problem' in parsed ? parsed : topicsOf(parsed.words);
@@ -295,7 +269,7 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	const {focus} = state;
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
-	if (focus === 'events') return nothing; // A line says all there is.
+	if (focus === 'events') return nothing; // The row shows the whole event.
 	if (focus === 'messages') {
 		const message = selectedMessage(state, snapshot);
 		return message ? change({type: 'overlay', overlay: {type: 'message', message, scroll: 0}}) : nothing;

@@ -1,7 +1,7 @@
 /**
-Runs the console on a terminal and gives the terminal back whatever happens: alternate screen left, cursor shown, raw
-mode and paste mode off, line wrap on; then, if something failed, the error. Import this file lazily: Ink costs a few
-hundred milliseconds.
+Runs the console on a terminal, and restores the terminal in any case: alternate screen left, cursor shown, raw mode and
+paste mode off, line wrap on. An error is reported after that. Import this file lazily: Ink takes a few hundred
+milliseconds to load.
 */
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
@@ -17,13 +17,13 @@ export type ConsolePreferences = {
 
 export type RunConsoleOptions = {
 	readonly source: ConsoleSource;
-	/** In the header. @default 'dapss-tui' */
+	/** The title in the header. @default 'dapss-tui' */
 	readonly title?: string;
 	/** Refuse to publish, subscribe and inject faults. */
 	readonly readonly: boolean;
-	/** Attached to a node that runs elsewhere: leaving does not stop it. */
+	/** Attached to a node of another process: closing the console does not stop it. */
 	readonly remote: boolean;
-	/** Examine the machine for `:doctor`, apart from this process; never rejects. */
+	/** Examine the machine for `:doctor`, in another process; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
@@ -31,20 +31,19 @@ export type RunConsoleOptions = {
 };
 
 /**
-`quit`: asked for, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, Ctrl-Break, or the
-terminal went away. `lost`: left after the node was lost.
+`quit`: the user quit, or SIGTERM. `left`: the node left its cluster. `interrupted`: Ctrl-C, SIGINT, Ctrl-Break, or the
+terminal was closed. `lost`: the user quit after the connection was lost.
 */
 export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
 
-// A character that the terminal draws wider than Unicode says must not push a row into the next: rows end at the edge.
+// Without line wrap, a character that the terminal draws wider than Unicode defines cannot move the next row.
 const wrapOff = '\u001B[?7l';
 const wrapOn = '\u001B[?7h';
 
 /**
-Show the console until the user leaves it.
-
-@throws what went wrong in the console itself or elsewhere in the process, after the terminal is restored; an `Error`
-when input or output is no terminal
+Show the console until the user closes it.
+@throws an error of the console or of the process, after the terminal is restored; an `Error` when input or output is no
+terminal
 */
 export async function runConsole({
 	source,
@@ -105,7 +104,7 @@ export async function runConsole({
 		return how === 'quit' && source.getState().connection === 'lost' ? 'lost' : how;
 	} finally {
 		app?.unmount();
-		// A terminal that takes no more must not hold the process.
+		// A terminal that reads no more must not block the end of the process.
 		await Promise.race([
 			app?.waitUntilExit().catch(() => undefined),
 			new Promise(resolve => setTimeout(resolve, 500)),

@@ -1,10 +1,10 @@
 /**
-From the size of the terminal to boxes, pure: (columns, rows, focus, zoom, alerts) → where everything goes, in whole
-cells.
+The layout of the screen: (columns, rows, focus, zoom, alerts) → boxes in whole cells. Pure.
 
-Two shapes. On a small screen an **accordion**: the focused pane is open and large, each of the others is one line that
-says the most important about it, in the order of their numbers. From 100×30 on a **grid** of all six, three rows of
-two. At 80×24 no pane could show anything useful in a sixth of the screen, so the summaries stay and the boxes go.
+There are two shapes. A small screen has an **accordion**: the focused pane is open and large, and each other pane is
+one line with its most important fact, in the order of their numbers. A screen from 100×30 on has a **grid** of all six
+panes, three rows of two. At 80×24 a sixth of the screen is too small for a pane, so the accordion keeps the summaries
+instead.
 */
 
 export const paneIds = ['peers', 'raft', 'topics', 'messages', 'partition', 'events'] as const;
@@ -23,15 +23,15 @@ export type Layout =
 			readonly type: 'panes';
 			readonly shape: 'accordion' | 'grid';
 			readonly header: Box;
-			/** One row an alert; height 0 when there is none. */
+			/** One row per alert; height 0 without alerts. */
 			readonly alerts: Box;
-			/** Everything between alerts and the prompt: where an overlay goes. */
+			/** The area between the alerts and the prompt, also for an overlay. */
 			readonly body: Box;
-			/** In rows from top to bottom, each from left to right. */
+			/** Rows from top to bottom; panes from left to right. */
 			readonly rows: ReadonlyArray<readonly PlacedPane[]>;
-			/** Prompt, or the last notice. */
+			/** The prompt, or the last notice. */
 			readonly prompt: Box;
-			/** Hints; height 0 where the prompt's row shows them while it is free. */
+			/** Hints; height 0 if the row of the prompt shows them while it is free. */
 			readonly hints: Box;
 	  };
 
@@ -40,11 +40,11 @@ export type LayoutInput = {
 	readonly rows: number;
 	readonly focus: PaneId;
 	readonly zoom: boolean;
-	/** Alerts that want to be seen. */
+	/** Number of alerts. */
 	readonly alerts: number;
 };
 
-/** Grid: what stands beside what, the share of the left one, and the share of the height, in percent. */
+/** The grid: the panes of each row, the width of the left one and the height of the row, in percent. */
 const grid: ReadonlyArray<{
 	readonly left: PaneId;
 	readonly right: PaneId;
@@ -96,7 +96,7 @@ function accordionRows(body: Box, focus: PaneId): ReadonlyArray<readonly PlacedP
 function gridRows(body: Box): ReadonlyArray<readonly PlacedPane[]> {
 	let {y} = body;
 	return grid.map(({left, right, leftShare, share}, index) => {
-		// The last row takes what rounding left over.
+		// The last row gets the rows that are left by rounding.
 		const height = index === grid.length - 1 ? body.y + body.height - y : Math.round((body.height * share) / 100);
 		const width = Math.round((body.width * leftShare) / 100);
 		const row: readonly PlacedPane[] = [

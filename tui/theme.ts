@@ -1,13 +1,13 @@
 /**
-Tones: what a colour means. Panes name tones; only this file names colours. Every state is also said by a word or a
-mark, so that nothing is lost without colour (`NO_COLOR`, https://no-color.org, and terminals that have none).
+Tones: the meanings of colours. Panes use tones; only this file has colours. A word or a mark also shows every state, so
+that nothing is lost without colour (`NO_COLOR`, https://no-color.org, and terminals without colours).
 */
 import {createContext, useContext} from 'react';
 
 export const tones = ['plain', 'muted', 'good', 'warning', 'bad', 'accent', 'alarm', 'title', 'selected'] as const;
 export type Tone = (typeof tones)[number];
 
-/** What Ink's `<Text>` takes. */
+/** Properties of Ink's `<Text>`. */
 export type TextStyle = {
 	readonly color?: string;
 	readonly backgroundColor?: string;
@@ -25,7 +25,7 @@ export type ThemePreferences = {
 	readonly tones?: Partial<Theme>;
 };
 
-/** Only weight, no colour. `alarm` and `selected` stay apart by bold. */
+/** Only weight, no colour. Bold distinguishes `alarm` from `selected`. */
 const mono: Theme = {
 	plain: {},
 	muted: {dimColor: true},

@@ -1,6 +1,5 @@
 /**
-The picture in the README: five nodes, two of them cut off while messages flow, as the console of one on the larger side
-shows it.
+The screenshot in the README: the console of one of five nodes while two nodes are cut off and messages flow.
 
 ```
 npm run build && node_modules/.bin/node bench/picture/readme-screenshot.ts

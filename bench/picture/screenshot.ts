@@ -65,7 +65,7 @@ async function runProgram(): Promise<void> {
 	program.onData(data => {
 		pending = pending.then(() => write(data));
 	});
-	terminal.onData(reply => program.write(reply)); // Some programs ask the terminal what it is.
+	terminal.onData(reply => program.write(reply)); // Some programs query the type of the terminal.
 	await sleep(Number(values.wait));
 	for (const keys of values.keys) {
 		program.write(keys.replaceAll('\\r', '\r').replaceAll('\\t', '\t').replaceAll('\\e', '\u001B'));
@@ -78,7 +78,7 @@ async function runProgram(): Promise<void> {
 
 async function writePng(text: string, path: string): Promise<void> {
 	const {Resvg} = await import('@resvg/resvg-js');
-	// resvg knows neither `textLength` nor a fallback for a missing font: letters of the wrong font would overlap.
+	// resvg supports neither `textLength` nor a fallback font: letters of another font would overlap.
 	const png = new Resvg(text, {
 		fitTo: {mode: 'zoom', value: 2},
 		font: {loadSystemFonts: true, defaultFontFamily: 'DejaVu Sans Mono', monospaceFamily: 'DejaVu Sans Mono'},

@@ -1,6 +1,6 @@
 /**
-The screen of a terminal emulator as SVG: cells of one size, runs of one style as one `<text>` stretched to its cells,
-so that it looks the same in any monospaced font. Box drawing and blocks are drawn as they are.
+The screen of a terminal emulator as SVG: cells of one size, and each run of one style as one `<text>` that is stretched
+to its cells, so that it looks the same in any monospaced font. Box drawing and block characters are drawn as shapes.
 */
 import type xterm from '@xterm/headless';
 
@@ -33,7 +33,7 @@ const palette = [
 	'#ffffff',
 ];
 
-/** @param title stands in the window's bar; without one there is no bar */
+/** @param title the text in the bar of the window; without a title there is no bar */
 export function screenToSvg(terminal: Terminal, title?: string): string {
 	const {
 		cols,
@@ -100,7 +100,7 @@ function runsOf(cellAt: (column: number) => Cell | undefined, columns: number): 
 		const style = styleOf(cell);
 		const text = cell.getChars() || ' ';
 		const last = runs.at(-1);
-		// A character outside ASCII may come from another font with other widths: it stands alone in its cells. Lines
+		// A character outside ASCII may come from another font with another width, so it is a run of its own. Lines
 		// are joined again.
 		const isPlain = /^[ -~─━]$/.test(text);
 		if (

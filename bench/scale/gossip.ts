@@ -1,8 +1,8 @@
 /**
-What it costs to spread messages among many: a cluster of gossip machines in virtual time, all of which subscribe to one
-topic. First it settles and finds out how many copies it needs; then the idle cost is measured; then messages are
-published, and everything that is sent until all of it is quiet again, less what idleness would have cost, is theirs.
-Each release is checked: once, in order, from the first on.
+The cost of gossip: a cluster of gossip machines in virtual time, all subscribed to one topic. The cluster first settles
+on its number of copies; then the idle cost is measured; then messages are published. Everything that is sent until the
+cluster is quiet again, minus the idle cost, is the cost of the messages. Every release is checked: once, in order,
+without a gap.
 */
 import {defaults} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../core/gossip/gossip.ts';
@@ -20,7 +20,7 @@ export type GossipSetting = {
 	readonly nodes: number;
 	/** Frames lost, percent. */
 	readonly loss: number;
-	/** Published while it is measured, after as many to warm up. */
+	/** Messages that are published and measured, after as many to warm up. */
 	readonly messages: number;
 	readonly publishers: number;
 	readonly perSecond: number;
@@ -28,30 +28,30 @@ export type GossipSetting = {
 
 export type GossipFigures = {
 	readonly fanout: number;
-	/** By each node for each message that was published; of these the pushes. */
+	/** Per node and published message; of these the pushes. */
 	readonly packets: number;
 	readonly bytes: number;
 	readonly pushes: number;
 	readonly pushBytes: number;
-	/** Sent by a node in a second without messages. */
+	/** Sent by a node per second without messages. */
 	readonly idlePackets: number;
 	readonly idleBytes: number;
-	/** Share of received pushes that brought nothing new; of messages that no push brought. */
+	/** Share of received pushes that were duplicates; share of messages that arrived without a push. */
 	readonly duplicates: number;
 	readonly pulled: number;
 	readonly hopsMean: number;
 	readonly hopsMax: number;
-	/** From the publish to the last of 99 % and of all nodes: the mean over the messages, and the slowest. */
+	/** Time from the publication to 99 % and to all of the nodes: the mean over the messages, and the slowest. */
 	readonly to99Ms: number;
 	readonly to99MsMax: number;
 	readonly to100Ms: number;
 	readonly to100MsMax: number;
-	/** Messages that somebody did not get. */
+	/** Messages that some node did not receive. */
 	readonly undelivered: number;
-	/** Nodes that a node ever sent to: on average, and most. */
+	/** Number of nodes that a node sent to: average and maximum. */
 	readonly peersMean: number;
 	readonly peersMax: number;
-	/** Most streams that a node keeps. */
+	/** Maximum number of streams of a node. */
 	readonly streams: number;
 };
 
@@ -61,7 +61,7 @@ const bodyBytes = 128;
 const warmUpMessages = 750;
 const settleMs = 4000;
 const idleMs = 8000;
-/** What was lost may be asked for several times. */
+/** A lost message may be requested several times. */
 const lastMs = 20_000;
 
 type SimNode = {
@@ -87,7 +87,10 @@ class GossipScale {
 	readonly #indexOf: ReadonlyMap<NodeId, number>;
 	readonly #nodes: readonly SimNode[];
 	readonly #wire: Wire<GossipPacket>;
-	/** By origin: all that it published. A log holds a prefix of that, less what the machine knows not to be there. */
+	/**
+	All published messages by origin. A log holds a prefix of them, without the messages that the machine knows to be
+	missing.
+	*/
 	readonly #logs = new Map<NodeId, Batch[]>();
 	readonly #messages = new Map<Batch, Message>();
 	#sent: Count = {packets: 0, bytes: 0};
@@ -193,7 +196,7 @@ class GossipScale {
 		};
 	}
 
-	/** At an even pace, by publishers drawn anew each time. */
+	/** At a constant rate, each by a random publisher. */
 	#publishAll(messages: number): void {
 		const {publishers, perSecond} = this.#setting;
 		const random = this.#random.child(`publish/${this.#schedule.nowMs}`);

@@ -1,10 +1,10 @@
-/** What the measurements of many nodes share. */
+/** Shared parts of the measurements of many nodes. */
 import type {NodeId} from '../../core/message.ts';
 import type {SeededRandom} from '../../test/sim/random.ts';
 
 export type Count = {packets: number; bytes: number};
 
-/** As ids are: hashes. Sorted. */
+/** Sorted ids, which are hashes as in a real cluster. */
 export function idsOf(count: number, random: SeededRandom): NodeId[] {
 	const ids = new Set<NodeId>();
 	while (ids.size < count)

@@ -1,6 +1,6 @@
 /**
-The figures as one picture: what a node pays for a message, over how many hops it comes, and how soon a silence is
-noticed, each over the number of nodes.
+The figures as one chart, over the number of nodes: the cost of a message per node, its hops, and the time to detect a
+failure.
 */
 type GossipRow = {
 	readonly nodes: number;
@@ -26,7 +26,7 @@ const grey = '#8a8f98';
 
 export function plot(gossip: readonly GossipRow[], swim: readonly SwimRow[]): string {
 	const panels = [
-		{title: 'frames a node and message', lines: byLoss(gossip, row => row.packets)},
+		{title: 'frames per node and message', lines: byLoss(gossip, row => row.packets)},
 		{title: 'bytes a node and message', lines: byLoss(gossip, row => row.bytes)},
 		{
 			title: 'hops',
@@ -49,7 +49,7 @@ export function plot(gossip: readonly GossipRow[], swim: readonly SwimRow[]): st
 				},
 			],
 		},
-		{title: 'ms until all know of a silence', lines: byLoss(swim, row => row.lastMs)},
+		{title: 'ms until all nodes detect a failure', lines: byLoss(swim, row => row.lastMs)},
 	];
 	const all = panels.map((panel, at) => `<g transform="translate(${at * width} 0)">${draw(panel)}</g>`);
 	return `<svg xmlns="http://www.w3.org/2000/svg" width="${panels.length * width}" height="${height}" viewBox="0 0 ${panels.length * width} ${height}" font-family="sans-serif" font-size="11" fill="#333">\n<rect width="100%" height="100%" fill="#fff"/>\n${all.join('\n')}\n</svg>\n`;
@@ -101,7 +101,7 @@ function draw({title, lines}: Panel): string {
 	return out.join('');
 }
 
-/** 1, 2 or 5 times a power of ten: about five lines. */
+/** Steps of 1, 2 or 5 times a power of ten: about five lines. */
 function niceStep(most: number): number {
 	const power = 10 ** Math.floor(Math.log10(most / 4));
 	return [1, 2, 5, 10].map(factor => factor * power).find(step => most / step <= 6) ?? power;

@@ -1,8 +1,8 @@
 /**
-How soon many find out that one is gone, and how often they think so wrongly: a cluster of SWIM machines in virtual
-time, over datagrams that get lost and links that do not. First the quiet cost of a node is measured; then some machines
-fall silent, one after the other; then a few nodes are slow: again and again they do not read for a while, and so accuse
-others wrongly, the less the more they doubt themselves (Lifeguard's local health, which can be taken away here).
+The speed and accuracy of failure detection: a cluster of SWIM machines in virtual time, over lossy datagrams and
+reliable links. First the idle cost of a node is measured. Then some nodes fail, one after the other. Then a few nodes
+are slow: they repeatedly stop reading for a while and accuse others wrongly. Lifeguard's local health reduces these
+accusations; it can be disabled here.
 */
 import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
@@ -22,24 +22,21 @@ export type SwimSetting = {
 	readonly nodes: number;
 	/** Datagrams lost, percent. */ readonly loss: number;
 	readonly hasHealth: boolean;
-	/** Machines that fall silent. */ readonly victims: number;
+	/** Nodes that fail. */ readonly victims: number;
 };
 
 export type SwimFigures = {
-	/** Sent by a node in a second, where nothing happens. */
+	/** Sent by an idle node per second. */
 	readonly packets: number;
 	readonly bytes: number;
-	/** Milliseconds from each silence until it was called dead: by the first node, and by the last. */
+	/** Milliseconds from each failure until the first and the last node declared it dead. */
 	readonly firstMs: readonly number[];
 	readonly lastMs: readonly number[];
-	/** Silences that somebody never noticed. */
+	/** Failures that some node never detected. */
 	readonly missed: number;
-	/** Live members called dead, while nobody was slow. */
+	/** Live members that were declared dead while no node was slow. */
 	readonly falseDeaths: number;
-	/**
-	Accusations of members that were well, by slow nodes; and how many of them all nodes came to believe dead, counted
-	by node.
-	*/
+	/** Wrong accusations by slow nodes, and the number of live members that nodes declared dead. */
 	readonly slowSuspicions: number;
 	readonly slowDeaths: number;
 };
@@ -49,7 +46,7 @@ const quietMs = 2000;
 const victimMs = 1000;
 const findMs = 8000;
 const slowTurns = 6;
-/** The bytes of one packet in so many are counted. */
+/** The bytes of one packet in this many are measured. */
 const measuredOneIn = 8;
 
 type Node = {readonly id: NodeId; readonly swim: Swim; readonly usability: Usability; isUp: boolean; isDeaf: boolean};
@@ -75,7 +72,7 @@ class SwimScale {
 	readonly #links: Wire<SwimPacket>;
 	#packets = 0;
 	#measuredBytes = 0;
-	/** By member: when it was called dead by each that did so. */
+	/** By member: the time at which each other node declared it dead. */
 	#dead = new Map<number, number[]>();
 	#suspicions: Array<{readonly by: number; readonly of: number}> = [];
 
@@ -93,7 +90,7 @@ class SwimScale {
 				config: defaults.swim,
 			});
 			swim.setMembers(ids);
-			// The rest of health checking: pings of idle links, and the report that each row carries.
+			// The other parts of health checking: pings of idle links, and the report in each row.
 			const raft = {term: 1, leader: ids[0], applied: 1, commit: 1, matches: []};
 			const usability = new Usability({
 				self: id,
@@ -175,7 +172,7 @@ class SwimScale {
 		};
 	}
 
-	/** One machine after the other falls silent. When each did. */
+	/** Nodes fail one after the other. Returns the time of each failure. */
 	#silence(victims: number): ReadonlyMap<number, number> {
 		const silent = new Map<number, number>();
 		for (const victim of this.#random.shuffle([...this.#nodes.keys()]).slice(0, victims)) {
@@ -188,7 +185,7 @@ class SwimScale {
 		return silent;
 	}
 
-	/** One node in twenty reads nothing for longer than it answers, again and again. */
+	/** One node in twenty repeatedly stops reading for longer than its time to answer. */
 	#slowDown(): readonly number[] {
 		const random = this.#random.child('slow');
 		const slow = random.shuffle([...this.#nodes.keys()]).slice(0, Math.ceil(this.#nodes.length / 20));

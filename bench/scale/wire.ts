@@ -1,7 +1,7 @@
 /**
-A network for thousands of nodes from one seed: nodes are numbers, packets are passed on as they are (whoever sends says
-how many bytes they have on the wire), and what was never used costs nothing. The network of the tests
-(`test/sim/network.ts`) can do more and holds less.
+A network for thousands of nodes from one seed: nodes are numbers, packets are not encoded (the sender states their
+size), and unused links cost nothing. The network of the tests (`test/sim/network.ts`) has more features and fewer
+nodes.
 */
 import type {SeededRandom} from '../../test/sim/random.ts';
 import type {Schedule} from '../../test/sim/schedule.ts';
@@ -12,14 +12,14 @@ export type WireOptions<Packet> = {
 	/** Percent. */
 	readonly loss: number;
 	readonly delayMs: readonly [number, number];
-	/** What arrives on a link arrives in order, as over TCP. */
+	/** Packets on a link arrive in order, as over TCP. */
 	readonly isOrdered: boolean;
 	readonly deliver: (from: number, to: number, packet: Packet) => void;
 };
 
 export class Wire<Packet> {
 	readonly #options: WireOptions<Packet>;
-	/** When the last packet of each link that was used arrives. */
+	/** Arrival time of the last packet of each used link. */
 	readonly #lastMs = new Map<number, number>();
 
 	constructor(options: WireOptions<Packet>) {

@@ -20,7 +20,7 @@ export function topicWords(
 	label: (id: NodeId) => string,
 ): string {
 	const kept = keptText(settings);
-	return `topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
+	return `Topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
 }
 
 /** Such as `news: 12 messages (3400 bytes) deleted, all read: the topic was deleted`. */

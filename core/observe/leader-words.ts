@@ -11,7 +11,7 @@ export type Spoken = {readonly name: (id: NodeId) => string; readonly duration: 
 /** Such as `3f2a leads term 4: 9c41 was silent for 620 ms; 0.7 s without a leader`. */
 export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): string {
 	const {term, leader, withoutLeaderMs} = event;
-	const head = leader === undefined ? `no leader in term ${term}` : `${name(leader)} leads term ${term}`;
+	const head = leader === undefined ? `No leader in term ${term}` : `${name(leader)} leads term ${term}`;
 	const parts = [
 		reasonOf(event, {name, duration}),
 		leader !== undefined && event.cause !== 'started' && withoutLeaderMs !== undefined && withoutLeaderMs > 0

@@ -1,13 +1,13 @@
 /**
-Every flag of the command line in one table: the parser, the help and the check for mistyped ones are read from it. A
-flag means the same to every command that takes it.
+Every flag of the command line in one table, for the parser, the help and the suggestions. A flag has the same meaning
+in every command that takes it.
 */
 
 export type FlagText = {
 	readonly type: 'string' | 'boolean';
 	readonly isMultiple?: true;
 	readonly shortFlag?: string;
-	/** What stands for the value in the help. */
+	/** The placeholder of the value in the help. */
 	readonly value?: string;
 	readonly text: string;
 };
@@ -18,19 +18,19 @@ export const flagTable = {
 		type: 'string',
 		isMultiple: true,
 		value: 'ADDRESS',
-		text: 'a member to join through: host:port, or a port on this machine; repeat it or use commas',
+		text: 'a member to join through: host:port, or a port on this machine; may be repeated or have commas',
 	},
-	expect: {type: 'string', value: 'N', text: 'nodes that must have started before one founds the cluster'},
+	expect: {type: 'string', value: 'N', text: 'number of nodes that must have started before one founds the cluster'},
 	name: {type: 'string', value: 'NAME', text: 'name of the node in its cluster (host name and port)'},
 	host: {
 		type: 'string',
 		value: 'HOST',
-		text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all of this machine',
+		text: 'address to listen on (127.0.0.1); 0.0.0.0 or :: for all addresses of this machine',
 	},
 	advertise: {
 		type: 'string',
 		value: 'ADDRESS',
-		text: 'where other nodes reach this one: host, host:port or [v6]:port (the address it listens on)',
+		text: 'address for other nodes: host, host:port or [v6]:port (the address to listen on)',
 	},
 	cluster: {type: 'string', value: 'NAME', text: 'name of the cluster (dapss)'},
 	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
@@ -39,38 +39,38 @@ export const flagTable = {
 	secretFile: {type: 'string', value: 'FILE', text: "file with the cluster's secret (mode 0600)"},
 	discovery: {
 		type: 'boolean',
-		text: 'find nodes on the network by multicast; --no-discovery switches it off, those of this machine are found all the same',
+		text: 'find nodes on the network by multicast; --no-discovery switches it off, nodes of this machine are still found',
 	},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
-	leave: {type: 'boolean', text: 'leave the cluster for good when a signal stops the node, instead of only stopping'},
+	leave: {type: 'boolean', text: 'leave the cluster permanently when a signal stops the node'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
-	readonly: {type: 'boolean', text: 'a console that publishes and subscribes nothing'},
+	readonly: {type: 'boolean', text: 'a console that cannot publish, subscribe or change anything'},
 	server: {
 		type: 'string',
 		value: 'ADDRESS',
-		text: 'node to speak to, or several with commas; without it, one of yours that runs here, else one on the network (also DAPSS_SERVER)',
+		text: 'node to connect to, or several with commas (one of yours on this machine, else one on the network; also DAPSS_SERVER)',
 	},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
 	wait: {
 		type: 'string',
 		value: 'TIME',
-		text: 'how long to wait, once a node is reached, for what is to come; then it ends with 16',
+		text: 'how long to wait after a node is reached, for messages, events or health; then it ends with 16',
 	},
 	waitHealthy: {
 		type: 'boolean',
-		text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and say what is missing',
+		text: 'wait until the cluster is healthy, at most for the time of --wait (1m), and print what is missing',
 	},
-	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'form of what is printed'},
+	output: {type: 'string', shortFlag: 'o', value: 'FORMAT', text: 'format of the output'},
 	count: {type: 'string', value: 'N', text: 'number of messages'},
-	rate: {type: 'string', value: 'R', text: 'messages a second at most'},
+	rate: {type: 'string', value: 'R', text: 'maximum number of messages per second'},
 	size: {type: 'string', value: 'BYTES', text: 'size of a message in bytes'},
-	from: {type: 'string', value: 'PLACE', text: 'where to begin: now, beginning or an offset (now)'},
-	time: {type: 'boolean', text: "when each message was published, by the publisher's clock (UTC), in front"},
+	from: {type: 'string', value: 'PLACE', text: 'first message: now, beginning or an offset (now)'},
+	time: {type: 'boolean', text: "prefix each message with its time of publication, by the publisher's clock (UTC)"},
 	format: {
 		type: 'string',
 		shortFlag: 'f',
 		value: 'TEMPLATE',
-		text: 'text of a line, such as "{time} {topic} {body}"',
+		text: 'template of a line, such as "{time} {topic} {body}"',
 	},
 	retainAge: {
 		type: 'string',
@@ -84,26 +84,26 @@ export const flagTable = {
 	},
 	update: {
 		type: 'boolean',
-		text: 'give a topic that exists these settings, also one that was not created; what is not named is as each node is configured',
+		text: 'change the settings of an existing topic, also of one that was not created; other settings are as each node is configured',
 	},
 	force: {
 		type: 'boolean',
-		text: 'also while nodes are subscribed, which ends their subscriptions, and when only nodes that are away may have the topic',
+		text: 'delete even while nodes are subscribed, which ends their subscriptions, and if only missing nodes may have the topic',
 	},
-	yes: {type: 'boolean', text: 'do not ask'},
-	watch: {type: 'boolean', text: 'go on with what happens from now on'},
+	yes: {type: 'boolean', text: 'do not ask for confirmation'},
+	watch: {type: 'boolean', text: 'continue with new events'},
 	messages: {
 		type: 'boolean',
-		text: 'with --watch: also the messages of the topics that the node itself subscribes to',
+		text: 'with --watch: also messages of the topics that the node itself subscribes to',
 	},
 	for: {type: 'string', value: 'TIME', text: 'how long the fault lasts (10s)'},
-	oneWay: {type: 'boolean', text: 'cut only what the first group sends to the second'},
+	oneWay: {type: 'boolean', text: 'cut only traffic from the first group to the second'},
 	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},
 	runs: {type: 'string', value: 'N', text: 'runs of the benchmark'},
-	maxP99: {type: 'string', value: 'MS', text: 'highest p99 in milliseconds that passes'},
-	minRate: {type: 'string', value: 'R', text: 'fewest messages a second to each subscriber that pass'},
-	maxLoss: {type: 'string', value: 'N', text: 'most lost messages that pass'},
-	confirm: {type: 'string', value: 'NAME', text: "the cluster's name, in place of typing it"},
+	maxP99: {type: 'string', value: 'MS', text: 'highest p99 that passes, in milliseconds'},
+	minRate: {type: 'string', value: 'R', text: 'lowest rate that passes, in messages per second to each subscriber'},
+	maxLoss: {type: 'string', value: 'N', text: 'highest number of lost messages that passes'},
+	confirm: {type: 'string', value: 'NAME', text: "the cluster's name, instead of typing it"},
 	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},
 	version: {type: 'boolean', shortFlag: 'v', text: 'the version'},
 } as const satisfies Record<string, FlagText>;

@@ -1,9 +1,9 @@
 /**
-How many words a command takes.
+Checks the number of arguments of a command.
 */
 import {DapssError} from '../../core/errors.ts';
 
-/** @throws `usage` when there are too few or too many */
+/** @throws `usage` for too few or too many arguments */
 export function expectInput(
 	context: {readonly input: readonly string[]},
 	min: number,
@@ -15,6 +15,6 @@ export function expectInput(
 	if (length > max)
 		throw new DapssError(
 			'usage',
-			`Expected ${usage}, got ${JSON.stringify(context.input[max])} in addition; put quotes around text with spaces`,
+			`Expected ${usage}, got ${JSON.stringify(context.input[max])} as an extra argument; put quotes around text with spaces`,
 		);
 }

@@ -1,6 +1,5 @@
 /**
-Flags that are written in a way which the parser would take for something else: twice, without their value, or with one
-that they do not take.
+Reports flags that the parser would misread: given twice, without their value, or with a value that they do not take.
 */
 import {DapssError} from '../../core/errors.ts';
 import {flagTable, written, type FlagText} from './flags.ts';
@@ -15,10 +14,13 @@ const names: ReadonlyMap<FlagText, string> = new Map(
 	Object.entries<FlagText>(flagTable).map(([name, flag]) => [flag, written(name)]),
 );
 
-/** One use of a flag: as it was written, and its value. */
+/** One use of a flag: its spelling and its value. */
 type Use = {readonly word: string; readonly value: string | undefined};
 
-/** Unknown flags are left to the parser. @throws `usage`, with the flag, what was given and how it is written */
+/**
+The parser reports unknown flags.
+@throws `usage`, with the flag, the given text and the correct form
+*/
 export function expectWellUsed(argv: readonly string[]): void {
 	const uses = new Map<FlagText, Use>();
 	const end = argv.indexOf('--');
@@ -41,7 +43,7 @@ export function expectWellUsed(argv: readonly string[]): void {
 	}
 }
 
-/** `--name=value` in its parts. */
+/** The parts of `--name=value`. */
 function split(word: string): readonly [name: string, value: string | undefined] {
 	const at = word.indexOf('=');
 	return word.startsWith('-') && at > 0 ? [word.slice(0, at), word.slice(at + 1)] : [word, undefined];
@@ -52,23 +54,26 @@ function switched(word: string, inline: string | undefined): Use {
 	const name = word.replace(/^--no-/, '--');
 	throw new DapssError(
 		'usage',
-		`Expected no value behind ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
+		`Expected no value after ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
 	);
 }
 
 function valued(flag: FlagText, word: string, value: string | undefined, isInline: boolean): Use {
 	const form = `${names.get(flag)!} ${flag.value ?? 'VALUE'}`;
 	if (!known.has(word))
-		throw new DapssError('usage', `Expected ${form}, got ${word}: it takes a value, leave it out for the default`);
-	// A negative number is a value, and mostly a wrong one: whoever reads it says so.
+		throw new DapssError(
+			'usage',
+			`Expected ${form}, got ${word}: it needs a value; leave the flag out for the default`,
+		);
+	// A negative number is a value; the reader of the flag judges it.
 	const isFlag = !isInline && value !== undefined && value.startsWith('-') && !/^-\d+(?:\.\d+)?$/.test(value);
 	if (value !== undefined && value !== '' && !isFlag) return {word, value};
 	const got = isFlag ? `, got ${JSON.stringify(value)}` : '';
 	const dashed =
 		isFlag && !known.has(split(value)[0])
-			? `; a value that begins with a dash is written ${names.get(flag)!}=${value}`
+			? `, or ${names.get(flag)!}=${value} for a value that begins with a dash`
 			: '';
-	throw new DapssError('usage', `Expected a value behind ${word}${got}: write ${form}${dashed}`);
+	throw new DapssError('usage', `Expected a value after ${word}${got}: write ${form}${dashed}`);
 }
 
 function textOf({word, value}: Use): string {

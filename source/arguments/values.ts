@@ -1,5 +1,5 @@
 /**
-Texts of the command line as values: counts, sizes, durations. Each says what it expected.
+Parses values of the command line: counts, sizes, durations. Each error says what was expected.
 */
 import {DapssError} from '../../core/errors.ts';
 
@@ -24,19 +24,19 @@ const sizes: Readonly<Record<string, number>> = {
 	pib: 1024 ** 5,
 };
 
-/** Milliseconds, NaN for a text that is no time. */
+/** Milliseconds; NaN for an invalid text. */
 export function msOf(text: string): number {
 	const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
 	return match ? Number(match[1]) * units[match[2]!]! : Number.NaN;
 }
 
-/** NaN for a text that is no size. */
+/** Bytes; NaN for an invalid text. */
 export function bytesOf(text: string): number {
 	const match = /^(\d+)\s*([a-z]*)$/i.exec(text);
 	return match ? Number(match[1]) * (sizes[match[2]!.toLowerCase()] ?? Number.NaN) : Number.NaN;
 }
 
-/** Milliseconds of `500ms`, `10s`, `5m`. @param maxMs whole minutes @throws `usage` */
+/** Milliseconds of `500ms`, `10s`, `5m`. @param maxMs a multiple of whole minutes @throws `usage` */
 export function parseDuration(text: string, what: string, maxMs = 86_400_000): number {
 	const ms = msOf(text);
 	if (!(ms >= 0 && ms <= maxMs))

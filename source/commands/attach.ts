@@ -1,6 +1,6 @@
 /**
-`attach [host:port,…]`: the console on a node that runs elsewhere. Leaving it does not stop the node. When the node is
-lost the console stays, and goes on at another server that was named, or at the same one when it is back.
+`attach [host:port,…]`: the console of a running node. Closing it does not stop the node. When the connection is lost,
+the console stays open and reconnects, to another of the given servers or to the same one.
 */
 import {DapssError} from '../../core/errors.ts';
 import {expectInput} from '../arguments/input.ts';

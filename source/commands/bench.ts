@@ -1,5 +1,5 @@
 /**
-`bench KIND`: measured by `bench/`, which is loaded for it.
+`bench KIND`: runs a benchmark of `bench/`, which is loaded on demand.
 */
 import {DapssError} from '../../core/errors.ts';
 import {written, type FlagName, type Flags} from '../arguments/flags.ts';
@@ -8,10 +8,10 @@ import {parseNumber, parseSize} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 
 const sizeMax = 8 * 1024 * 1024;
-/** Each is a process of its own. */
+/** Each node is a process. */
 const nodesMax = 64;
 
-/** What each benchmark takes: a bound that it does not measure would always be kept. */
+/** The flags of each benchmark. A bound that a benchmark does not measure would always pass, so it is refused. */
 const kinds: ReadonlyMap<string, {readonly nodesMin: number; readonly flags: readonly FlagName[]}> = new Map([
 	['latency', {nodesMin: 1, flags: ['nodes', 'count', 'size', 'rate', 'maxP99', 'maxLoss']}],
 	['throughput', {nodesMin: 1, flags: ['nodes', 'count', 'size', 'runs', 'maxP99', 'minRate', 'maxLoss']}],
@@ -46,7 +46,10 @@ export async function run(context: Context): Promise<void> {
 	});
 }
 
-/** The fewest nodes of that benchmark. @throws `usage` for a word that is none, and for flags that it does not take */
+/**
+The minimum number of nodes of a benchmark.
+@throws `usage` for an unknown benchmark, and for flags that it does not take
+*/
 function expectKind(kind: string, flags: Flags): number {
 	const known = kinds.get(kind);
 	if (!known)

@@ -1,6 +1,6 @@
 /**
-`check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off must not say that all is well:
-the quorum is asked.
+`check`: the verdict, its reasons, and what to do. A node that has stalled or is cut off may have outdated state, so a
+quorum confirms it.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
@@ -14,7 +14,7 @@ import {paint} from '../output/terminal.ts';
 import {verdictOf} from '../output/verdict.ts';
 import {waitHealthy, type Checked} from './wait-healthy.ts';
 
-/** Longer than an election. */
+/** Longer than an election, in milliseconds. */
 const confirmMs = 3000;
 
 export async function run(context: Context): Promise<number> {
@@ -47,12 +47,12 @@ export async function run(context: Context): Promise<number> {
 	return exitCode;
 }
 
-/** Those that were stopped on purpose are not expected to answer. */
+/** Members that were stopped on purpose are not expected to answer. */
 export function membersText({members}: Snapshot): string {
 	const expected = members.filter(({state}) => state !== 'left');
 	const left = members.length - expected.length;
 	if (members.length === 0) return 'no members known yet';
-	// The node that was asked answers, whatever is wrong with its links.
+	// The asked node counts as alive: it answers, whatever the state of its links.
 	const degraded = expected.filter(({state, self}) => state === 'degraded' && !self).length;
 	return `${expected.filter(({state, self}) => self || state === 'alive').length} of ${expected.length} members alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`;
 }

@@ -1,6 +1,6 @@
 /**
-The table of commands: usage, flags, examples. The parser, the help and the check for mistyped words read it; the code
-of a command is loaded when it runs.
+The table of commands: usage, flags, examples. The parser, the help and the suggestions for mistyped words use it. The
+code of a command is loaded when the command runs.
 */
 import {clientFlags, nodeFlags} from '../arguments/flags.ts';
 import type {Command} from '../context.ts';
@@ -21,7 +21,7 @@ const clusterView = (
 	load: () => import('./views.ts').then(views => ({run: views.runView(name)})),
 });
 
-/** What `dapss-tui` does without a command. */
+/** The program without a command: a node and its console. */
 export const start: Command = {
 	name: '',
 	usage: [
@@ -44,9 +44,9 @@ export const commands: readonly Command[] = [
 	{
 		name: 'attach',
 		usage: ['attach [host:port,…]'],
-		summary: 'The console on a node that runs elsewhere; leaving does not stop it.',
+		summary: 'The console of a running node; closing it does not stop the node.',
 		notes: [
-			'When the node is lost the console stays, and goes on at another of the addresses, or at the same one when it is back.',
+			'When the connection is lost the console stays open and reconnects, to another of the addresses or to the same one.',
 		],
 		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly'],
 		formats: ['text'],
@@ -56,10 +56,10 @@ export const commands: readonly Command[] = [
 	{
 		name: 'publish',
 		usage: ['publish TOPIC MESSAGE', 'publish TOPIC -', 'publish TOPIC --size BYTES'],
-		summary: 'Publish messages. Ends with 0 only when all of them are stored.',
+		summary: 'Publish messages. The exit code is 0 only when all of them are stored.',
 		notes: [
 			'With `-` every line of standard input is a message, byte for byte, without its newline.',
-			'A message that begins with a dash stands behind `--`.',
+			'Put `--` before a message that begins with a dash.',
 		],
 		messageAt: 1,
 		flags: [...clientFlags, 'count', 'rate', 'size'],
@@ -77,14 +77,14 @@ export const commands: readonly Command[] = [
 		usage: ['subscribe TOPIC… [--count N] [--from now|beginning|OFFSET] [--wait TIME] [-f TEMPLATE]'],
 		summary: 'Print messages as they are delivered.',
 		notes: [
-			'text  one line a message, made printable; with several topics the topic stands first',
-			"jsonl one line of JSON a message: at (when it was printed), sentAt (when it was published, by the publisher's clock), both in milliseconds since 1970,",
+			'text  one line per message, made printable; with several topics the topic comes first',
+			"jsonl one JSON line per message: at (time of output), sentAt (time of publication, by the publisher's clock), both in milliseconds since 1970,",
 			'      topic, origin, incarnation, seq, lamport, size, payload or payload64, offset',
 			'raw   the bytes of each message and a newline',
 			'-f   fields: {topic} {body} {time} {at} {node} {origin} {incarnation} {seq} {lamport} {offset} {size}; {{ and }} are braces, \\n and \\t a newline and a tab;',
-			'      on a terminal what came from outside is made printable, elsewhere its bytes stay as they are',
-			'When the node is lost it goes on at another one (--server A,B names several) behind what it has read. It tries until it works, and says so.',
-			'With --wait it ends with 16 when the time is over before --count messages have come, or, without --count, when the time is over.',
+			'      on a terminal text from outside is made printable, elsewhere its bytes stay unchanged',
+			'When the connection is lost it continues at another node (--server A,B gives several) after the last message. It retries until that works.',
+			'With --wait it ends with 16 when the time is over before --count messages are received or, without --count, when the time is over.',
 		],
 		flags: [...clientFlags, 'count', 'from', 'wait', 'time', 'format'],
 		formats: ['text', 'jsonl', 'raw'],
@@ -96,7 +96,7 @@ export const commands: readonly Command[] = [
 		],
 		load: () => import('./subscribe.ts'),
 	},
-	clusterView('status', 'How the node and its cluster stand.', [
+	clusterView('status', 'The state of the node and its cluster.', [
 		'dapss-tui status',
 		'dapss-tui status -o json --server 127.0.0.1:5001',
 	]),
@@ -108,9 +108,9 @@ export const commands: readonly Command[] = [
 		name: 'leader',
 		usage: ['leader', 'leader transfer [NODE]'],
 		words: ['transfer'],
-		summary: 'Who leads; or hand the lead to another voter, for a restart without an election.',
+		summary: 'The leader; or transfer leadership to another voter, for a restart without an election.',
 		notes: [
-			'Ends with 12 when nobody leads. A node is called by its name, its address, its port, or the first digits of its id; without one the voter that is furthest takes over.',
+			'Ends with 12 without a leader. NODE is a name, an address, a port, or the first digits of an id; by default the voter with the longest log takes over.',
 		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
@@ -121,9 +121,9 @@ export const commands: readonly Command[] = [
 		name: 'peer',
 		usage: ['peer remove NODE'],
 		words: ['remove'],
-		summary: 'Take a member out of the cluster for good.',
+		summary: 'Remove a member from the cluster permanently.',
 		notes: [
-			'Refused when the other voters would have no quorum. A removed node stops; to join again it needs an empty data folder.',
+			'Refused if the other voters would have no quorum. A removed node stops; to join again it needs an empty data folder.',
 		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
@@ -133,11 +133,11 @@ export const commands: readonly Command[] = [
 	{
 		name: 'leave',
 		usage: ['leave [--server ADDRESS]'],
-		summary: 'Let a node leave its cluster for good, then stop it; its vote goes first.',
+		summary: 'Let a node leave its cluster permanently, then stop it. It gives up its vote first.',
 		notes: [
-			'Refused when the node is the only member, without a quorum, and when the others would have none. Started again with its data folder, the node',
+			'Refused without a quorum, if the node is the only member, and if the others would have no quorum. Started again with its data folder, the node',
 			'keeps its topics and joins as a new member. A node started with --leave does the same on SIGTERM, SIGINT and SIGHUP.',
-			'Of several nodes that run here --server names the one.',
+			'If several nodes run here, choose one with --server.',
 		],
 		flags: clientFlags,
 		formats: ['text', 'json'],
@@ -147,18 +147,18 @@ export const commands: readonly Command[] = [
 	{
 		name: 'recover',
 		usage: ['recover --data DIR | --port PORT [--confirm NAME]'],
-		summary: 'UNSAFE: make a stopped node the only voter of a new cluster, when the quorum is lost for good.',
+		summary: 'UNSAFE: make a stopped node the only voter of a new cluster, when the quorum is lost permanently.',
 		notes: [
-			"Only when the missing voters cannot be started again: what was agreed and is not in this node's log is lost. Run it on one node only, the",
-			'one whose log reaches furthest. Its messages and topics stay. The cluster gets a new id, and nodes of the old one are refused: they join',
-			"again with empty data folders. It says all this with names, then asks for the cluster's name; without a terminal give it with --confirm.",
+			"Only if the missing voters cannot be started again: agreed changes that are not in this node's log are lost. Run it on one node only, the",
+			'one with the longest log. Its messages and topics stay. The cluster gets a new id, and nodes of the old one are refused: they join',
+			"again with empty data folders. The command lists the nodes, then asks for the cluster's name; without a terminal give it with --confirm.",
 		],
 		flags: ['data', 'port', 'confirm', 'cluster', 'config', 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui recover --port 5001', 'dapss-tui recover --data /var/lib/dapss/5001 --confirm dapss'],
 		load: () => import('./recover.ts'),
 	},
-	clusterView('topics', 'The topics, who subscribes, and what is kept.', [
+	clusterView('topics', 'The topics, their subscribers, and their retention.', [
 		'dapss-tui topics',
 		'dapss-tui topics -o json',
 	]),
@@ -172,13 +172,13 @@ export const commands: readonly Command[] = [
 		words: ['create', 'delete', 'list'],
 		wordFlags: {create: ['retainAge', 'retainBytes', 'update'], delete: ['yes', 'force']},
 		summary:
-			'Create topics that stay without subscribers and keep what they say; delete topics with their messages.',
+			'Create topics that stay without subscribers and have their own retention; delete topics with their messages.',
 		notes: [
-			'Topics need not be created: who publishes or subscribes makes one. A created topic keeps its slot (limits.topics), and its retention counts on every',
-			'node. To create it again with the same settings changes nothing; with others it is refused without --update. That is refused for a name',
-			'that no node has; a topic which exists without having been created is created by it.',
-			'`delete` removes what was published, on all nodes; those that are away do it when they return. What a node publishes before it hears of the deletion goes',
-			'too. Without --force it is refused while nodes are subscribed, and for a topic that only nodes which are away may have. It asks first; scripts say --yes. `list` is the same as `topics`.',
+			'Topics need not be created: a publisher or subscriber creates one. A created topic keeps its slot (limits.topics), and its retention holds on every',
+			'node. Creating it again with the same settings changes nothing; other settings need --update, which is refused for a name',
+			'that no node has. A topic that exists without having been created is created by it.',
+			'`delete` removes all messages on all nodes; missing nodes do it when they return. Messages that a node publishes before it learns of the deletion are deleted,',
+			'too. Without --force it is refused while nodes are subscribed, and for a topic that only missing nodes may have. It asks first; scripts use --yes. `list` is the same as `topics`.',
 		],
 		flags: [...clientFlags, 'retainAge', 'retainBytes', 'update', 'force', 'yes'],
 		formats: ['text', 'json'],
@@ -193,9 +193,9 @@ export const commands: readonly Command[] = [
 	{
 		name: 'check',
 		usage: ['check', 'check --wait-healthy [--wait TIME]'],
-		summary: 'Is all well? If not, why, and what to do.',
+		summary: 'The health of the cluster: problems, causes, and what to do.',
 		notes: [
-			'Asks the quorum, so that a node which is cut off cannot say that all is well.',
+			'A quorum confirms the result, so a node that is cut off cannot report a healthy cluster.',
 			'Ends with 0 healthy, 10 unhealthy, 11 no quorum, 12 no leader, 14 no node reached, 16 not healthy within --wait.',
 		],
 		flags: [...clientFlags, 'waitHealthy', 'wait'],
@@ -206,12 +206,12 @@ export const commands: readonly Command[] = [
 	{
 		name: 'events',
 		usage: ['events', 'events --watch [--wait TIME]', 'events --watch --messages [TOPIC…] [--wait TIME]'],
-		summary: 'What happened lately on the node; with --watch also what happens from now on.',
+		summary: 'The latest events of the node; with --watch also new events.',
 		notes: [
-			'With --watch it goes on at another node when this one is lost (--server A,B names several), with what has happened there since.',
-			'With --messages the messages of the topics that the node itself subscribes to (--topics, `:subscribe`) come too, of all or of those that are named, from now on. They are',
-			"read from the node's log at the pace of the reader, so none is left out; what retention took before it was read is a `lagged` with its number. Messages that come",
-			'while no node is reached are not shown: a `warning` says so. `subscribe` reads any topic, from any place, and goes on at another node without a gap.',
+			'With --watch it continues at another node when the connection is lost (--server A,B gives several), with the events since then.',
+			'With --messages it also prints new messages of the topics that the node itself subscribes to (--topics, `:subscribe`), of all or of the given ones. They are',
+			"read from the node's log at the pace of the reader, so none is skipped; a `lagged` event counts messages that retention deleted before. Messages that arrive",
+			'while no node is reached are not shown, and a `warning` says so. `subscribe` reads any topic, from any position, and continues at another node without a gap.',
 		],
 		flags: [...clientFlags, 'watch', 'messages', 'wait'],
 		formats: ['text', 'json', 'jsonl'],
@@ -234,9 +234,9 @@ export const commands: readonly Command[] = [
 		wordFlags: {cut: ['for', 'oneWay'], delay: ['for'], drop: ['for']},
 		summary: 'Cut, delay or drop traffic, for drills. The nodes must have been started with --faults.',
 		notes: [
-			'A node is called by its name, its address, its port, or the first digits of its id. `cut C` cuts C off from the node that is asked.',
-			'--one-way cuts only what the first group sends. `delay` and `drop` are for the node that is asked (--server), `heal` for all.',
-			'Of several nodes that run here --server names the one that is asked.',
+			'A node is a name, an address, a port, or the first digits of an id. `cut C` cuts C off from the asked node.',
+			'--one-way cuts only traffic from the first group to the second. `delay` and `drop` are for the asked node (--server), `heal` for all.',
+			'If several nodes run here, choose the asked node with --server.',
 		],
 		flags: [...clientFlags, 'for', 'oneWay'],
 		formats: ['text', 'json'],
@@ -252,9 +252,9 @@ export const commands: readonly Command[] = [
 		name: 'bench',
 		usage: ['bench latency | throughput | reliability | partition | failover'],
 		words: ['latency', 'throughput', 'reliability', 'partition', 'failover'],
-		summary: 'Measure a cluster of real processes on this machine, and hold it against bounds.',
+		summary: 'Measure a cluster of real processes on this machine, and compare it with bounds.',
 		notes: [
-			'throughput: delivered/s is the rate of the slowest subscriber, there is one on each node; `all subscribers/s` is the sum over all of them.',
+			'throughput: delivered/s is the rate of the slowest subscriber (there is one on each node); `all subscribers/s` is the sum over all of them.',
 			'A flag that a benchmark does not use is refused: throughput has no --rate, partition and failover measure no rate.',
 			'Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.',
 		],
@@ -266,7 +266,7 @@ export const commands: readonly Command[] = [
 	{
 		name: 'config',
 		usage: ['config'],
-		summary: 'Every setting, its value, and where it came from.',
+		summary: 'Every setting, its value, and its origin.',
 		flags: [...nodeFlags, 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui config', 'DAPSS_PORT=5005 dapss-tui config -o json'],
@@ -275,11 +275,11 @@ export const commands: readonly Command[] = [
 	{
 		name: 'doctor',
 		usage: ['doctor [flags of a node] [--server ADDRESS]'],
-		summary: 'Is this machine ready for a node? What is wrong, and what to do.',
+		summary: 'Is this machine ready for a node? Problems, and what to do.',
 		notes: [
-			'Looks at what a start with the same flags would use: Node, memory, open files, settings, secret, data folder, disk, clock, ports, address and',
-			'multicast. It needs no running node and changes nothing. Ends with 0 when all is well or there are only warnings, with 1 for a problem.',
-			'When nodes of the cluster answer (listed here, heard, or named with --server or --bootstrap), it compares their clocks with the one of this machine.',
+			'Examines everything that a start with the same flags would use: Node, memory, open files, settings, secret, data folder, disk, clock, ports, address and',
+			'multicast. It needs no running node and changes nothing. Ends with 0 without problems (warnings are allowed), with 1 for a problem.',
+			'If nodes of the cluster answer (registered here, heard, or given with --server or --bootstrap), it compares their clocks with the clock of this machine.',
 		],
 		flags: [...nodeFlags, 'server', 'output'],
 		formats: ['text', 'json'],
@@ -294,7 +294,7 @@ export const commands: readonly Command[] = [
 		name: 'completion',
 		usage: ['completion bash | zsh | fish'],
 		words: ['bash', 'zsh', 'fish'],
-		summary: 'A script that lets the shell complete commands and flags.',
+		summary: 'A script for the shell, which completes commands and flags.',
 		flags: [],
 		formats: ['text'],
 		examples: [

@@ -1,6 +1,6 @@
 /**
-Completion for shells, drawn from the tables of commands and flags. Pure: a command in, the text of a script out;
-nothing of it is written by hand twice.
+Completion scripts for shells, generated from the tables of commands and flags. Pure: a shell in, the text of a script
+out.
 */
 import {everywhere, flagTable, written, type FlagName, type FlagText} from '../arguments/flags.ts';
 import type {Command} from '../context.ts';
@@ -8,7 +8,7 @@ import type {Command} from '../context.ts';
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
 
-/** @param start what the program does without a command */
+/** @param start the program without a command */
 export function completionFor(shell: Shell, start: Command, commands: readonly Command[]): string {
 	switch (shell) {
 		case 'bash':
@@ -41,12 +41,12 @@ const valuedSpellings = (): readonly string[] =>
 	(Object.entries(flagTable) as Array<[FlagName, FlagText]>)
 		.filter(([, {type}]) => type === 'string')
 		.flatMap(([name, flag]) => spellings(name, flag));
-/** As it is written: `--output`, `-o`. */
+/** As people write it: `--output`, `-o`. */
 const spellings = (name: FlagName, {shortFlag}: FlagText): readonly string[] => [
 	written(name),
 	...(shortFlag === undefined ? [] : [`-${shortFlag}`]),
 ];
-/** Values that are known: formats. */
+/** Values that can be completed: formats. */
 const valuesOf = (name: FlagName, command: Command): readonly string[] => (name === 'output' ? command.formats : []);
 
 function bash(start: Command, commands: readonly Command[]): string {
@@ -180,7 +180,7 @@ function fish(start: Command, commands: readonly Command[]): string {
 					: value === 'DIR'
 						? " -x -a '(__fish_complete_directories)'"
 						: ` -x${values.length > 0 ? ` -a ${quote(values.join(' '))}` : ''}`;
-		// Without a word yet, or behind one that takes the flag.
+		// No word was typed yet, or the typed word takes the flag.
 		const keys = [
 			command.name,
 			...(command.words ?? [])

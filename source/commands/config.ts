@@ -1,5 +1,5 @@
 /**
-`config`: every setting, its value, and where it came from. The secret is shown as the path of its file.
+`config`: every setting, its value, and its origin. The secret is shown as the path of its file.
 */
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -8,7 +8,7 @@ import {table} from '../output/table.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
-	expectInput(context, 0, 0, 'config without more');
+	expectInput(context, 0, 0, 'config without arguments');
 	const {list, configPath} = context.settings();
 	if (output === 'json')
 		return terminal.line(

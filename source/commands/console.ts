@@ -1,6 +1,6 @@
 /**
-The console on a node of its own, which runs in a worker thread: drawing never delays a heartbeat, and nothing that the
-node does can touch the terminal.
+The console with its own node, which runs in a worker thread: drawing never delays a heartbeat, and the node cannot
+write to the terminal.
 */
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
@@ -24,7 +24,7 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	const {flags, env, terminal} = context;
 	const preferences = loadPreferences(env, line => terminal.say(line));
 	const settings = loadSettings({flags, env, cwd: process.cwd(), preferences});
-	terminal.say('Starting a node …'); // It listens for its cluster a moment before it founds one.
+	terminal.say('Starting a node …'); // The node listens for its cluster before it founds one.
 	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
 	titleNode({id: node.id, name: '', port: node.port, cluster: settings.tunables.cluster});
 	const ended = new AbortController();
@@ -36,12 +36,12 @@ export async function runNodeConsole(context: Context): Promise<number> {
 		onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster}),
 		examine: () => examineApart(flags, node.port, ended.signal),
 	});
-	// Ctrl-C and signals; the question of `q` has an answer of its own.
+	// For Ctrl-C and signals; the question of `q` has its own answer.
 	if (flags.leave && (context.signal.aborted || code === interruptedCode)) await leaveOrSay(node, terminal);
 	return code;
 }
 
-/** Show a broker until its user leaves; resolves with the exit code. */
+/** Show a broker until the user closes the console. Resolves with the exit code. */
 export async function showConsole(
 	context: Context,
 	broker: Broker,

@@ -1,6 +1,6 @@
 /**
-`doctor`: is this machine ready for a node, started with the same flags? Each check with what was found and what helps.
-It needs no node and no network.
+`doctor`: is this machine ready for a node that starts with the same flags? Each check has a result and a remedy. It
+needs no node and no network.
 */
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -16,12 +16,12 @@ const marks: Readonly<Record<Level, readonly [Tone, string]>> = {
 	warning: ['warning', '!'],
 	problem: ['bad', '✗'],
 };
-/** Whoever waits longer is told what for. */
-const patienceMs = 1000;
+/** A command that takes longer says what it waits for, milliseconds. */
+const progressMs = 1000;
 
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, env, signal} = context;
-	expectInput(context, 0, 0, 'doctor without more');
+	expectInput(context, 0, 0, 'doctor without arguments');
 	const named = context.flags.server ?? (env['DAPSS_SERVER'] || undefined);
 	const servers =
 		named === undefined
@@ -31,7 +31,7 @@ export async function run(context: Context): Promise<number> {
 					.map(one =>
 						addressOf(one.trim(), context.flags.server === undefined ? 'DAPSS_SERVER' : '--server'),
 					);
-	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), patienceMs);
+	const progress = setTimeout(() => terminal.say('Listening for other nodes, and timing the disk …'), progressMs);
 	const {checks, left, node} = await interruptible(
 		examine({
 			load: context.settings,
@@ -79,7 +79,7 @@ export async function run(context: Context): Promise<number> {
 		: 'the settings are wrong';
 	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
 	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
-	if (left.length > 0) await terminal.line(`Not looked at, since it depends on what is wrong: ${left.join(', ')}`);
+	if (left.length > 0) await terminal.line(`Not examined, because of the problems above: ${left.join(', ')}`);
 	return exitCode;
 }
 

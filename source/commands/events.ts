@@ -1,6 +1,6 @@
 /**
-`events`: what happened lately on a node, and with `--watch` what happens from now on, with `--messages` also what is
-published to the node's own topics.
+`events`: the latest events of a node, with `--watch` also new events, and with `--messages` also the messages of the
+node's own topics.
 */
 import {DapssError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
@@ -12,46 +12,46 @@ import {reachAlways} from '../nodes/following.ts';
 import {reach} from '../nodes/reach.ts';
 import {eventLine} from '../output/json-lines.ts';
 import {LineWriter} from '../output/terminal.ts';
-import {eventText} from '../output/words.ts';
+import {eventLogLine} from '../output/event-log.ts';
 import {interruptible} from '../process/interruptible.ts';
 import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 import {topicOf} from './subscribe.ts';
 
-/** Topics that may be named. */
+/** Topics that may be given. */
 const topicsMax = 256;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal, signal} = context;
 	const messages = flags.messages === true;
-	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only behind --messages');
+	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only after --messages');
 	const topics = new Set(input.map(name => topicOf(name)));
 	if (flags.watch && output === 'json')
 		throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');
 	if (messages && !flags.watch)
 		throw new DapssError(
 			'usage',
-			'Expected --watch with --messages: messages are told from now on. dapss-tui subscribe TOPIC --from beginning reads what is kept',
+			'Expected --watch with --messages: it prints new messages. dapss-tui subscribe TOPIC --from beginning reads stored messages',
 		);
 	if (flags.wait !== undefined && !flags.watch)
 		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
 	await using broker = flags.watch ? await reachAlways(context, {topics: [...topics]}) : await reach(context);
 	using wait = new Wait(context);
-	// Asked for first: what happens between the two answers is in both, and left out of the second.
+	// The stream starts first: an event between the two answers is in both, and is removed from the stream.
 	const stream = flags.watch ? broker.events({messages}) : undefined;
 	const {events, topics: known} = await interruptible(broker.snapshot(), wait.signal);
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 
 	const writer = new LineWriter(terminal);
-	const render = output === 'jsonl' ? eventLine : eventText(terminal.hasColour);
+	const render = output === 'jsonl' ? eventLine : eventLogLine(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));
 	if (unread.length > 0)
 		terminal.say(
-			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: nothing of that comes until it does. dapss-tui subscribe reads any topic`,
+			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: their messages are not printed until it does. dapss-tui subscribe reads any topic`,
 		);
-	const told = new Set(events.map(event => eventLine(event)));
+	const printed = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);
 	if (stream) {
 		const stop = (): void => void broker[Symbol.asyncDispose]();
@@ -60,7 +60,7 @@ export async function run(context: Context): Promise<void> {
 		for await (const event of stream) {
 			if (event.type === 'message') {
 				if (topics.size > 0 && !topics.has(event.message.topic)) continue;
-			} else if (told.size > 0 && told.delete(eventLine(event))) continue;
+			} else if (printed.size > 0 && printed.delete(eventLine(event))) continue;
 			const room = write(event);
 			if (room) await room;
 		}
@@ -69,5 +69,5 @@ export async function run(context: Context): Promise<void> {
 	await writer.end();
 	if (wait.signal.reason === 'over') throw interruptedBy(wait.signal);
 	if (stream && !signal.aborted)
-		throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`);
+		throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`);
 }

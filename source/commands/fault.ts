@@ -1,5 +1,5 @@
 /**
-`fault cut | delay | drop | heal`: ask nodes that were started with `--faults` to lose or delay traffic, for drills and
+`fault cut | delay | drop | heal`: applyTo nodes that were started with `--faults` to lose or delay traffic, for drills and
 tests.
 */
 import type {Broker, FaultCommand} from '../../core/broker.ts';
@@ -25,7 +25,7 @@ export async function run(context: Context): Promise<void> {
 	if (kind === 'heal' && rest.length > 0)
 		throw new DapssError(
 			'usage',
-			`Expected fault heal without more, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
+			`Expected fault heal without arguments, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
 		);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
 	switch (kind) {
@@ -72,11 +72,11 @@ async function cut(context: Context, groups: readonly string[], forMs: number): 
 					`Expected two groups without a member in common, ${labelOf(both.id, both.name)} is in both`,
 				);
 			const command: FaultCommand = {type: 'cut', peers: far.map(({id}) => id), direction, forMs};
-			await Promise.all(near.map(member => tell(context, broker, snapshot.self, member, command)));
-			await done(context, command, near);
+			await Promise.all(near.map(member => applyTo(context, broker, snapshot.self, member, command)));
+			await printDone(context, command, near);
 		},
 		{isSearching: false, isForOne: groups.length === 1},
-	); // One group is cut off from the node that is asked.
+	); // One group is cut off from the asked node.
 }
 
 async function here(context: Context, command: FaultCommand): Promise<void> {
@@ -85,7 +85,7 @@ async function here(context: Context, command: FaultCommand): Promise<void> {
 		async broker => {
 			await broker.fault(command);
 			const {members} = await broker.snapshot();
-			await done(
+			await printDone(
 				context,
 				command,
 				members.filter(({self}) => self),
@@ -95,20 +95,20 @@ async function here(context: Context, command: FaultCommand): Promise<void> {
 	);
 }
 
-/** Heal whom we reach; those we do not reach are named. */
+/** Heal all members that are reachable, and name the others. */
 async function heal(context: Context): Promise<void> {
 	await withNode(
 		context,
 		async broker => {
 			const {self, members} = await broker.snapshot();
-			const told: MemberSnapshot[] = [];
+			const reached: MemberSnapshot[] = [];
 			await Promise.all(
 				members
 					.filter(({state}) => state !== 'left')
 					.map(async member => {
 						try {
-							await tell(context, broker, self, member, {type: 'heal'});
-							told.push(member);
+							await applyTo(context, broker, self, member, {type: 'heal'});
+							reached.push(member);
 						} catch (error) {
 							if (member.id === self) throw error;
 							context.terminal.say(
@@ -117,13 +117,13 @@ async function heal(context: Context): Promise<void> {
 						}
 					}),
 			);
-			await done(context, {type: 'heal'}, told);
+			await printDone(context, {type: 'heal'}, reached);
 		},
 		{isSearching: false},
 	);
 }
 
-async function tell(
+async function applyTo(
 	context: Context,
 	broker: Broker,
 	self: NodeId,
@@ -147,15 +147,15 @@ function only(rest: readonly string[], usage: string): string {
 	return rest[0]!;
 }
 
-async function done(
+async function printDone(
 	{terminal, output}: Context,
 	command: FaultCommand,
-	told: readonly MemberSnapshot[],
+	reached: readonly MemberSnapshot[],
 ): Promise<void> {
-	const nodes = told.map(({id}) => id);
+	const nodes = reached.map(({id}) => id);
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({...command, nodes})
-			: `${command.type}: told ${told.map(({id, name}) => labelOf(id, name)).join(', ')}`,
+			: `${command.type}: done by ${reached.map(({id, name}) => labelOf(id, name)).join(', ')}`,
 	);
 }

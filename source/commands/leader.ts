@@ -1,5 +1,5 @@
 /**
-`leader`: who leads. `leader transfer [NODE]`: hand the lead over, for a restart without an election.
+`leader`: the current leader. `leader transfer [NODE]`: transfer leadership, for a restart without an election.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
@@ -37,6 +37,6 @@ export async function run(context: Context): Promise<number | void> {
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
-			: `${leader === undefined ? 'nobody' : labelsOf(members)(leader)} (${printable(address ?? '?')}) leads now, in term ${term}, after ${tookMs} ms`,
+			: `${leader === undefined ? 'another node' : labelsOf(members)(leader)} (${printable(address ?? '?')}) leads now, in term ${term}, after ${tookMs} ms`,
 	);
 }

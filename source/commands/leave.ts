@@ -8,7 +8,7 @@ import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 
 export async function run(context: Context): Promise<void> {
-	expectInput(context, 0, 0, 'leave without more; --server names the node');
+	expectInput(context, 0, 0, 'leave without arguments; --server names the node');
 	const {
 		snapshot: {self, address, members, cluster},
 		tookMs,
@@ -21,7 +21,7 @@ export async function run(context: Context): Promise<void> {
 			return {snapshot, tookMs: Math.round(performance.now() - startMs)};
 		},
 		{isSearching: false, isForOne: true},
-	); // Not any node that happens to run here, or to be heard.
+	); // The command must not pick an arbitrary node of this machine or of the network.
 	const name = members.find(({id}) => id === self)?.name ?? '';
 	await context.terminal.line(
 		context.output === 'json'

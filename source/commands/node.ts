@@ -1,6 +1,5 @@
 /**
-The node itself: with the console on a terminal, alone with `--headless`, with `-o jsonl`, or where there is no
-terminal.
+The node: with the console on a terminal; alone with `--headless`, with `-o jsonl`, or without a terminal.
 */
 import {leftReason, type Broker} from '../../core/broker.ts';
 import {DapssError, exitCodes} from '../../core/errors.ts';
@@ -9,12 +8,12 @@ import type {NodeId} from '../../core/message.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../nodes/leaving.ts';
 import {startNode} from '../nodes/start-node.ts';
-import {sayFailure} from '../output/failure.ts';
+import {printFailure} from '../output/failure.ts';
 import {eventLine} from '../output/json-lines.ts';
 import {LineWriter} from '../output/terminal.ts';
 import {titleNode} from '../process/title.ts';
 
-/** For the output of a node that has stopped to be read. */
+/** How long a stopped node waits for a reader of its output, milliseconds. */
 const unreadMs = 2000;
 
 export async function run(context: Context): Promise<number> {
@@ -25,12 +24,12 @@ export async function run(context: Context): Promise<number> {
 		return runNodeConsole(context);
 	}
 
-	if (!isAlone) terminal.say('No terminal here: the node runs without its console (--headless)');
+	if (!isAlone) terminal.say('No terminal: the node runs without its console (--headless)');
 	return runHeadless(context);
 }
 
 /**
-One event a line until the node stops. Who reads slowly makes the output late, not the node: messages wait in its logs.
+Print one event per line until the node stops. A slow reader delays the output, not the node: messages wait in its logs.
 */
 async function runHeadless(context: Context): Promise<number> {
 	const {terminal, signal, output} = context;
@@ -40,20 +39,21 @@ async function runHeadless(context: Context): Promise<number> {
 	if (signal.aborted) stop();
 	signal.addEventListener('abort', stop, {once: true});
 
-	// Both in one turn: what is in the snapshot has happened before the stream begins, and nothing is in neither.
+	// Both in one turn of the event loop, so that each event is either in the snapshot or in the stream.
 	const stream = broker.events({messages: true, from: 'start'});
 	const {events: past, name, cluster} = await broker.snapshot();
 	titleNode({id: broker.id, name, port: broker.port, cluster});
 	const writer = new LineWriter(terminal);
-	// Words need tables of Unicode, which take as long to load as all the rest.
-	const render = output === 'jsonl' ? eventLine : (await import('../output/words.ts')).eventText(terminal.hasColour);
+	// Loaded on demand: the Unicode tables for text take as long to load as the rest of the program.
+	const render =
+		output === 'jsonl' ? eventLine : (await import('../output/event-log.ts')).eventLogLine(terminal.hasColour);
 	const write = (event: RecordedEvent): Promise<void> | undefined => writer.add(render(event));
 
 	let unread: NodeJS.Timeout | undefined;
 	void broker.closed.then(() => {
 		unread = setTimeout(() => {
 			terminal.say(
-				'The node has stopped, but its output is not read: what is left of it is in the logs of the node',
+				'The node has stopped, but nobody reads its output: the remaining lines are in the logs of the node',
 			);
 			terminal.abandon();
 		}, unreadMs);
@@ -76,19 +76,19 @@ async function runHeadless(context: Context): Promise<number> {
 	}
 
 	const why = await broker.closed;
-	await writer.end(); // In time, or given up.
+	await writer.end(); // Within the limit, or not at all.
 	clearTimeout(unread);
 	if (why === leftReason && !signal.aborted) return 0;
 	if (signal.aborted && (why === 'stopped' || why === leftReason)) return 0;
-	// `stopped` is the last of the lines, and says why: no line of an error follows it.
-	await sayFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
+	// `stopped` is the last line and has the reason, so that no error line follows it.
+	await printFailure(terminal, new DapssError('failure', `The node stopped: ${why}`));
 	return exitCodes.failure;
 }
 
-/** A signal ended the node: leave if that was asked for, else say what it costs, then stop. */
+/** A signal stops the node: leave if `--leave` was given; else print what a stop costs the cluster, then stop. */
 async function end({flags, terminal, signal}: Context, broker: Broker): Promise<void> {
 	try {
-		// When nobody reads the output any more, that is no wish to leave.
+		// A closed output stops the node, but it does not leave the cluster.
 		if (flags.leave && signal.reason !== 'closed') await leaveOrSay(broker, terminal);
 		else {
 			const {stopCost} = await import('../../core/observe/stop-cost.ts');

@@ -1,5 +1,5 @@
 /**
-`peer remove NODE`: take a member out of the cluster for good.
+`peer remove NODE`: remove a member from the cluster permanently.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
@@ -30,12 +30,10 @@ export async function run(context: Context): Promise<void> {
 		return member;
 	});
 	const unsent =
-		state === 'alive'
-			? ''
-			: '. Keep its data folder: what was published there and had not reached the others is in no other place';
+		state === 'alive' ? '' : '. Keep its data folder: messages that did not reach other nodes are only there';
 	await context.terminal.line(
 		context.output === 'json'
 			? JSON.stringify({removed: id, name: called, address})
-			: `${labelOf(id, called)} (${printable(address)}) is no member any more. To join again it needs an empty data folder${unsent}`,
+			: `${labelOf(id, called)} (${printable(address)}) is no longer a member. To join again it needs an empty data folder${unsent}`,
 	);
 }

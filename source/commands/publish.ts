@@ -17,11 +17,11 @@ import {interruptible} from '../process/interruptible.ts';
 import {interruptedBy} from '../process/signals.ts';
 import {topicOf} from './subscribe.ts';
 
-/** Around a body in a frame: a batch's header, topic and signature, and the frame's own. */
+/** Bytes of a frame besides the body: header, topic and signature of the batch, and the header of the frame. */
 const overheadBytes = 1024;
-/** For the answers to what is on its way when the command is interrupted. */
+/** How long an interrupted command waits for the acknowledgements of sent messages, milliseconds. */
 const answersMs = 1000;
-/** How often a person is told how far a long publish is. */
+/** Interval of the progress lines of a long publish, milliseconds. */
 const progressMs = 5000;
 
 export async function run(context: Context): Promise<void> {
@@ -43,7 +43,7 @@ export async function run(context: Context): Promise<void> {
 			await Promise.race([batches.end().catch(() => undefined), sleep(answersMs, undefined, {ref: false})]);
 		const {stored, taken} = batches;
 		if (!(error instanceof DapssError)) throw error;
-		// Of what was on its way when the command was interrupted nobody knows.
+		// Sent messages without an acknowledgement may be stored or not.
 		const open = signal.aborted && taken > stored ? `, ${taken - stored} more may be` : '';
 		throw new DapssError(
 			error.code,
@@ -69,17 +69,18 @@ export async function run(context: Context): Promise<void> {
 	}
 }
 
-/** Tells a person at a terminal how many messages are stored, not one who types them there. */
+/** Progress for a person at a terminal, unless that person types the messages. */
 function watched({flags, input, terminal}: Context, batches: Batches): NodeJS.Timeout | undefined {
 	const isTyped = input[1] === '-' && terminal.stdin.isTTY === true;
 	if (!terminal.isWatched || isTyped) return undefined;
 	const of = flags.count === undefined ? '' : ` of ${flags.count}`;
-	let told = 0;
+	let reported = 0;
 	let ms = 0;
 	return setInterval(() => {
 		ms += progressMs;
-		if (batches.stored > told) terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
-		told = batches.stored;
+		if (batches.stored > reported)
+			terminal.say(`${batches.stored}${of} messages are stored, after ${timeText(ms)} …`);
+		reported = batches.stored;
 	}, progressMs).unref();
 }
 
@@ -108,10 +109,10 @@ async function pump(
 				sent++;
 			}
 
-			batches.flush(); // Nobody knows when the next line comes: what is here goes.
+			batches.flush(); // The next line may take long, so the gathered messages are sent now.
 		}
 	} catch (error) {
-		await batches.end(); // What was taken before the fault is stored, or its own failure is told.
+		await batches.end(); // Messages before the error are still stored, or their own error is reported.
 		throw error;
 	}
 

@@ -1,6 +1,6 @@
 /**
-`recover`: the quorum is lost for good, and this stopped node is the one to go on with. Says what is kept and what is
-lost, asks for the cluster's name, and makes the node the only voter of a new cluster.
+`recover`: the quorum is lost permanently, and this stopped node survives. The command shows what is kept and what is
+lost, asks for the name of the cluster, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
@@ -9,7 +9,7 @@ import type {SurvivorReport} from '../../core/recover.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {paint} from '../output/terminal.ts';
-import {answerTo} from '../process/ask.ts';
+import {answerTo} from '../process/question.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {flags, terminal, output} = context;
@@ -18,7 +18,7 @@ export async function run(context: Context): Promise<void> {
 		tunables: {cluster, port, storage, limits},
 		data,
 	} = context.settings();
-	// Of the folders that go with ports, none is taken without being named.
+	// A data folder is never chosen by default: the user names it.
 	if (data(1) !== data(2) && flags.port === undefined)
 		throw new DapssError('usage', 'Expected --data DIR or --port PORT: the stopped node to recover');
 	const path = data(port);
@@ -47,8 +47,8 @@ export async function run(context: Context): Promise<void> {
 		[
 			`Node ${labelOf(node, name)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
 			`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
-			`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you miss nothing.`,
-			`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused, and says so.`,
+			`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you are sure that nothing is missing.`,
+			`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused and reports that.`,
 		].join('\n'),
 	);
 }
@@ -67,25 +67,22 @@ function plan(
 		.join(', ');
 	return [
 		`Node ${labelOf(node, name)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
-		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} agreed, this node does not know` : ''}`,
-		`  left out  ${others === '' ? 'nobody' : others}`,
-		`  ${paint(hasColour, 'bad', 'LOST')}      what was agreed and is not in this log, and messages that only others have`,
-		'If the missing voters can be started again, start them: then nothing is lost, and this is not needed. Else recover one survivor only, the one',
-		'whose log ends in the highest term and, within it, with the highest entry: two that are recovered are two clusters.',
+		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; this node does not know whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} committed` : ''}`,
+		`  left out  ${others === '' ? 'none' : others}`,
+		`  ${paint(hasColour, 'bad', 'LOST')}      committed changes that are not in this log, and messages that only other nodes have`,
+		'If the missing voters can be started again, start them: then nothing is lost, and no recovery is needed. Else recover only one survivor, the one',
+		'whose log ends in the highest term and, within it, with the highest entry. Two recovered nodes are two clusters.',
 	].join('\n');
 }
 
-/** @throws `usage` when there is nobody to ask, or the answer is another */
+/** @throws `usage` without a terminal, or for another answer */
 async function confirm(context: Context, cluster: string): Promise<void> {
 	const {flags, terminal} = context;
 	let answer = flags.confirm;
 	if (answer === undefined) {
 		if (!terminal.stdin.isTTY)
-			throw new DapssError(
-				'usage',
-				`Nothing was changed: without a terminal to ask on, expected --confirm ${cluster}`,
-			);
-		answer = await answerTo(`Type the name of the cluster, ${printable(cluster)}, to go on:`, context);
+			throw new DapssError('usage', `Nothing was changed: without a terminal, expected --confirm ${cluster}`);
+		answer = await answerTo(`Type the name of the cluster, ${printable(cluster)}, to continue:`, context);
 	}
 
 	if (answer !== cluster)

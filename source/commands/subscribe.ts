@@ -1,5 +1,5 @@
 /**
-`subscribe TOPIC…`: messages as they are delivered, until there are enough of them or the command is stopped.
+`subscribe TOPIC…`: prints messages as they are delivered, until `--count` is reached or the command is stopped.
 */
 import type {Broker, Delivery} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
@@ -41,7 +41,7 @@ export async function run(context: Context): Promise<void> {
 		await interruptible(subscription.agreed, signal);
 	} catch (error) {
 		if (!signal.aborted) throw error;
-		return ended(context, signal, 0, wanted);
+		return reportEnd(context, signal, 0, wanted);
 	}
 
 	terminal.say(`Subscribed to ${topics.map(topic => printable(topicText(topic))).join(', ')} at ${broker.server}`);
@@ -50,22 +50,22 @@ export async function run(context: Context): Promise<void> {
 	let received = 0;
 	let dropped = 0;
 	let forgotten = 0;
-	const tellDropped = async (): Promise<void> => {
+	const reportDropped = async (): Promise<void> => {
 		if (subscription.dropped <= dropped) return;
 		const missing = subscription.dropped - dropped;
 		dropped = subscription.dropped;
 		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
 		terminal.say(
-			`${messagesText(missing)} ${missing === 1 ? 'was gone before it' : 'were gone before they'} could be read`,
+			`${messagesText(missing)} ${missing === 1 ? 'was' : 'were'} deleted before the command read ${missing === 1 ? 'it' : 'them'}`,
 		);
 	};
 
 	for await (const deliveries of subscription) {
-		await tellDropped();
+		await reportDropped();
 		if ((subscription.forgotten ?? 0) > forgotten) {
 			if (forgotten === 0)
 				terminal.say(
-					'There are too many publishers to remember where each of them stands: when another node takes over, messages of some may come twice',
+					'There are too many publishers to remember the position of each: after a change of the node, messages of some may be printed twice',
 				);
 			forgotten = subscription.forgotten!;
 		}
@@ -82,20 +82,20 @@ export async function run(context: Context): Promise<void> {
 		if (signal.aborted) break;
 	}
 
-	// What went behind the last message, too.
-	await tellDropped();
-	if (signal.aborted) return ended(context, signal, received, wanted);
-	throw new DapssError('unreachable', `The link to the node is gone: ${await broker.closed}`, {
+	// Messages may be dropped after the last delivery, too.
+	await reportDropped();
+	if (signal.aborted) return reportEnd(context, signal, received, wanted);
+	throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`, {
 		details: countsOf(received, wanted),
 	});
 }
 
 /**
-Ended before anything else ended it.
-@throws `wait-over`, and `interrupted` when there are fewer messages than were asked for
+The command was stopped, or the time of `--wait` is over.
+@throws `wait-over`; `interrupted` when fewer messages than `--count` were received
 */
-function ended({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
-	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages came`;
+function reportEnd({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
+	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages received`;
 	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
 	if (signal.reason !== 'closed') terminal.say(text);
 }
@@ -122,7 +122,7 @@ type Form = {
 	readonly render: (deliveries: readonly Delivery[], facts: Facts) => string | Uint8Array;
 };
 
-/** What is printed for a message. @throws `usage` */
+/** The output format of messages. @throws `usage` */
 function formOf({flags, output, terminal}: Context, withTopic: boolean): Form {
 	if ((flags.format !== undefined || flags.time) && output !== 'text')
 		throw new DapssError(
@@ -163,7 +163,7 @@ function lines(line: (delivery: Delivery, facts: Facts) => string): Form {
 	};
 }
 
-/** What the origins of messages are called: asked for once for each, as soon as one is not known. */
+/** Names of the origins of messages. Members are requested as soon as an origin is unknown. */
 class NodeNames {
 	readonly #names = new Map<string, string>();
 
@@ -173,14 +173,14 @@ class NodeNames {
 		const unknown = new Set(deliveries.map(({origin}) => origin).filter(origin => !this.#names.has(origin)));
 		if (unknown.size === 0) return;
 		const members = await membersOf(broker);
-		if (!members) return; // Asked for again with the next messages.
+		if (!members) return; // The next messages request them again.
 		if (this.#names.size > originsMax) this.#names.clear();
 		for (const origin of unknown)
 			this.#names.set(origin, members.find(({id}) => id === origin)?.name || shortId(origin));
 	}
 }
 
-/** `undefined` when the node is lost meanwhile. */
+/** `undefined` when the connection is lost meanwhile. */
 async function membersOf(broker: Pick<Broker, 'snapshot'>): Promise<readonly MemberSnapshot[] | undefined> {
 	try {
 		return (await broker.snapshot()).members;

@@ -1,5 +1,5 @@
 /**
-`topic create|delete|list`: topics that stay without subscribers, what is kept of each, and their end.
+`topic create|delete|list`: creates topics that stay without subscribers, with their retention, and deletes topics.
 */
 import type {TopicSettings} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -12,7 +12,7 @@ import {bytesOf, msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../output/units.ts';
-import {answerTo} from '../process/ask.ts';
+import {answerTo} from '../process/question.ts';
 import {runView} from './views.ts';
 
 const actions = {create: createTopic, delete: deleteTopic, list: listTopics} as const;
@@ -37,7 +37,7 @@ function listTopics(context: Context): Promise<number | void> {
 async function createTopic(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 2, 2, 'topic create NAME [--retain-age TIME] [--retain-bytes SIZE]');
-	const topic = context.input[1]!.normalize('NFC') as Topic; // The node judges the name.
+	const topic = context.input[1]!.normalize('NFC') as Topic; // The node validates the name.
 	const settings: TopicSettings = {
 		...(flags.retainAge === undefined ? {} : {retainAgeS: retainAgeOf(flags.retainAge)}),
 		...(flags.retainBytes === undefined ? {} : {retainBytes: retainBytesOf(flags.retainBytes)}),
@@ -80,13 +80,13 @@ async function deleteTopic(context: Context): Promise<void> {
 	expectInput(context, 2, 2, 'topic delete NAME [--yes] [--force]');
 	const topic = context.input[1]!.normalize('NFC') as Topic;
 	if (flags.yes !== true && !terminal.stdin.isTTY)
-		throw new DapssError('usage', 'Nothing was deleted: without a terminal to ask on, expected --yes');
+		throw new DapssError('usage', 'Nothing was deleted: without a terminal, expected --yes');
 	const {messages, missing, label} = await withNode(context, async broker => {
 		const {topics, members} = await broker.snapshot();
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
 			const answer = await answerTo(
-				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, for good? Type yes to go on:`,
+				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, permanently? Type yes to continue:`,
 				context,
 			);
 			if (answer !== 'yes')
@@ -98,7 +98,7 @@ async function deleteTopic(context: Context): Promise<void> {
 	const away =
 		missing.length === 0
 			? ''
-			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it as soon as they hear of it`;
+			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it when they learn of it`;
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({deleted: topic, messages, missing})

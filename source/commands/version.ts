@@ -1,5 +1,5 @@
 /**
-`version`: of the program, and of what runs it.
+`version`: the version of the program, and of its runtime.
 */
 import {version} from '../../core/version.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -7,7 +7,7 @@ import type {Context} from '../context.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
-	expectInput(context, 0, 0, 'version without more');
+	expectInput(context, 0, 0, 'version without arguments');
 	const {node, openssl} = process.versions;
 	await terminal.line(
 		output === 'json'

@@ -45,15 +45,13 @@ const views: Readonly<Record<string, View>> = {
 			term: raft.term,
 		}),
 		text: ({raft, members}) =>
-			raft.leader === undefined
-				? `nobody leads (term ${raft.term})`
-				: leaderText(raft.leader, members, raft.term),
+			raft.leader === undefined ? `no leader (term ${raft.term})` : leaderText(raft.leader, members, raft.term),
 		code: ({raft}) => (raft.leader === undefined ? exitCodes['no-leader'] : 0),
 	},
 	topics: {json: snapshot => statusOf(snapshot).topics, text: topicsText},
 };
 
-/** Without a name the whole id: scripts of an earlier time read it. */
+/** The id in full when there is no name: earlier versions printed it, and scripts read it. */
 function leaderText(leader: NodeId, members: Snapshot['members'], term: number): string {
 	const {name = '', address = ''} = members.find(({id}) => id === leader) ?? {};
 	return `${printable(name || leader)}  ${printable(address)}  term ${term}`;
@@ -62,7 +60,7 @@ function leaderText(leader: NodeId, members: Snapshot['members'], term: number):
 export function runView(name: string): Run {
 	const view = views[name]!;
 	return async context => {
-		expectInput(context, 0, 0, `${name} without more`);
+		expectInput(context, 0, 0, `${name} without arguments`);
 		const snapshot = await withNode(context, broker => broker.snapshot());
 		await context.terminal.line(
 			context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot),
@@ -85,7 +83,7 @@ function statusText(snapshot: Snapshot): string {
 		],
 		[
 			'raft',
-			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'nobody' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
+			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'none' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
 		],
 		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
@@ -93,7 +91,7 @@ function statusText(snapshot: Snapshot): string {
 			({clusterId, address}) =>
 				[
 					'meets',
-					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what helps`,
+					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what to do`,
 				] as const,
 		),
 		['members', membersText(snapshot)],
@@ -123,7 +121,7 @@ function statusText(snapshot: Snapshot): string {
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
 }
 
-/** A line for each member that cannot be fully used. */
+/** One line for each member that is not fully usable. */
 function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, string]> {
 	return members
 		.filter(({state}) => state !== 'alive' && state !== 'left')
@@ -133,17 +131,17 @@ function unusableRows({members}: Snapshot): ReadonlyArray<readonly [string, stri
 		);
 }
 
-/** Voters that are away, what that means, and what helps. */
+/** The missing voters, the consequence, and a remedy. */
 function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string]> {
-	const outlook = quorumHealthOf(snapshot);
-	if (outlook.missing.length === 0) return [];
-	const voters = outlook.missing.map(
+	const health = quorumHealthOf(snapshot);
+	if (health.missing.length === 0) return [];
+	const voters = health.missing.map(
 		({id, name, address, state, downMs}) =>
 			`${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`,
 	);
 	return [
-		['missing', `${voters.join(', ')}; ${meaningOf(outlook)}`],
-		['what helps', remedyOf(outlook, 'dapss-tui ').replaceAll('`', '')],
+		['missing', `${voters.join(', ')}; ${meaningOf(health)}`],
+		['what helps', remedyOf(health, 'dapss-tui ').replaceAll('`', '')],
 	];
 }
 
@@ -152,7 +150,7 @@ function percent(share: number): string {
 }
 
 function peersText({members, raft}: Snapshot): string {
-	// They matter where they differ: during an upgrade.
+	// Versions are shown when they differ, which happens during an upgrade.
 	const hasProtocols = new Set(members.map(({protocol}) => protocol).filter(protocol => protocol !== 0)).size > 1;
 	return table(
 		['NODE', 'ADDRESS', 'STATE', 'ROLE', 'RTT', 'LINK', 'VERSION', ...(hasProtocols ? ['PROTOCOL'] : []), 'WHY'],
@@ -171,8 +169,8 @@ function peersText({members, raft}: Snapshot): string {
 }
 
 function topicsText({topics}: Snapshot): string {
-	if (topics.length === 0) return 'no topics yet: dapss-tui topic create NAME makes one, and so does who subscribes';
-	// The names of the node's own topics are marked, and what a topic keeps by its own settings.
+	if (topics.length === 0) return 'no topics yet: create one with dapss-tui topic create NAME, or subscribe to one';
+	// The node's own topics are marked with `*`; a topic with its own retention says so.
 	return table(
 		['TOPIC', 'KIND', 'SUBSCRIBERS', 'MESSAGES', 'SIZE', 'RATE', 'KEPT'],
 		topics.map(topic => [

@@ -1,6 +1,6 @@
 /**
-`check --wait-healthy`: watch a cluster until it is healthy, and say meanwhile what is missing. A node that is not
-reached yet, or no longer, is called again until the time of `--wait` is over.
+`check --wait-healthy`: watches a cluster until it is healthy, and prints what is missing. It reconnects to an
+unreachable node until the time of `--wait` is over.
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {Broker} from '../../core/broker.ts';
@@ -14,16 +14,16 @@ import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 
 export type Checked = Verdict & {readonly snapshot: Snapshot};
-type Tell = (text: string) => void;
+type Report = (text: string) => void;
 
 const waitDefault = '1m';
 const retryMs = 500;
-/** What may be over in a moment: the node starts, or is started again. */
+/** Errors that may be temporary: the node starts or restarts. */
 const passing: ReadonlySet<ErrorCode> = new Set(['unreachable', 'refused', 'timeout', 'closed', 'failure']);
 
 /**
-@param confirm what a quorum answers to this node.
-@throws `wait-over`, and what a node was not reached for when the time is over
+@param confirm asks a quorum through this node
+@throws `wait-over`; the error of the last attempt when no node was reached in time
 */
 export async function waitHealthy(
 	context: Context,
@@ -31,12 +31,12 @@ export async function waitHealthy(
 ): Promise<Checked> {
 	using wait = new Wait(context, waitDefault);
 	const {signal} = wait;
-	let told = '';
-	const tell: Tell = text => {
-		// Said again only when something else is the matter: ages and counts change all the time.
+	let lastKind = '';
+	const report: Report = text => {
+		// Printed again only when the kind changes: ages and counts change all the time.
 		const kind = text.replaceAll(/\d+(?:\.\d+)?/g, '#');
-		if (kind !== told) context.terminal.say(`waiting: ${printable(text)}`);
-		told = kind;
+		if (kind !== lastKind) context.terminal.say(`waiting: ${printable(text)}`);
+		lastKind = kind;
 	};
 
 	let why = '';
@@ -47,14 +47,14 @@ export async function waitHealthy(
 				failure = undefined;
 				return becomesHealthy(broker, confirm, text => {
 					why = text;
-					tell(text);
+					report(text);
 				});
 			});
 		} catch (error) {
 			if (signal.aborted) break;
 			if (!(error instanceof DapssError) || !passing.has(error.code)) throw error;
 			failure = error;
-			tell(error.message);
+			report(error.message);
 		}
 
 		await sleep(retryMs, undefined, {signal}).catch(() => undefined);
@@ -66,13 +66,13 @@ export async function waitHealthy(
 }
 
 /**
-Resolves with the first picture that is healthy, and that a quorum confirms.
-@throws `closed` when the link is lost before
+Resolves with the first healthy snapshot that a quorum confirms.
+@throws `closed` when the connection is lost before
 */
 async function becomesHealthy(
 	broker: Broker,
 	confirm: (broker: Broker) => Promise<number | ErrorCode>,
-	tell: Tell,
+	report: Report,
 ): Promise<Checked> {
 	let latest: Snapshot | undefined;
 	let changed = Promise.withResolvers<void>();
@@ -81,7 +81,7 @@ async function becomesHealthy(
 		changed.resolve();
 	});
 	const lost = broker.closed.then(reason => {
-		throw new DapssError('closed', `The link to the node is gone: ${reason}`);
+		throw new DapssError('closed', `The connection to the node is lost: ${reason}`);
 	});
 	lost.catch(() => undefined);
 	for (;;) {
@@ -91,6 +91,6 @@ async function becomesHealthy(
 		let verdict = verdictOf(seen, seen.raft.commit);
 		if (verdict.exitCode === 0) verdict = verdictOf(seen, await confirm(broker));
 		if (verdict.exitCode === 0) return {...verdict, snapshot: seen};
-		tell(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
+		report(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
 	}
 }

@@ -1,6 +1,6 @@
 /**
-What a start reads before it opens anything: settings, the cluster's secret, and the folder in which this user's nodes
-are listed. The judgements are pure.
+The files that a start reads first: settings, the cluster's secret, and the registry of this user's nodes. The
+judgements are pure.
 */
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -10,15 +10,15 @@ import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.
 import type {Settings} from '../settings/settings.ts';
 import {bad, good, type Check} from './outcome.ts';
 
-/** Settings that a start would use, or why it would refuse them. */
+/** Settings that a start would use, or the reason why it would refuse them. */
 export type SettingsFacts = {readonly settings: Settings} | {readonly problem: string};
 
-/** @param leftOut lines about files that are not used */
+/** @param leftOut lines about ignored files */
 export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]): Check {
 	if ('problem' in facts)
 		return bad('settings', 'wrong', {
 			found: facts.problem,
-			remedy: 'Correct the settings at the places that are named in brackets; dapss-tui config shows all that count',
+			remedy: 'Correct the settings at the places in brackets; dapss-tui config shows all settings',
 		});
 	const {configPath, list} = facts.settings;
 	const own = list.filter(({from}) => from !== 'default');
@@ -27,7 +27,7 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 		return bad(
 			'settings',
 			'left-out',
-			{found: leftOut.join('; '), remedy: 'Mend or remove the file, or name the one to use with --config'},
+			{found: leftOut.join('; '), remedy: 'Correct or remove the file, or give another one with --config'},
 			values,
 		);
 	return good(
@@ -40,9 +40,9 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 export type Closed = {readonly code: string | undefined; readonly message: string};
 export type SecretFacts = {
 	readonly path: string;
-	/** A file that was named is not made. */
+	/** The file was given, so a start does not create it. */
 	readonly isNamed: boolean;
-	/** What keeps this user from making it, with its code. */
+	/** The reason why this user cannot create it. */
 	readonly closed?: Closed | undefined;
 	readonly found:
 		| 'usable'
@@ -62,10 +62,10 @@ export function secretFacts(settings: Settings): SecretFacts {
 	}
 }
 
-/** @param hasNode the data folder has a node that started before */
+/** @param hasNode the data folder belongs to a node that has run before */
 export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode: boolean): Check {
 	const values = {path};
-	if (found === 'usable') return good('secret', `${path} is private, and long enough`, values);
+	if (found === 'usable') return good('secret', `${path} is private and long enough`, values);
 	if (found !== 'missing') {
 		if ('access' in found)
 			return bad('secret', 'not-private', {found: `${path} ${found.access}`, remedy: found.remedy}, values);
@@ -75,7 +75,7 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 				'no-secret',
 				{
 					found: `${path} holds no secret: ${found.content}`,
-					remedy: `Copy the file of another node; or, for a new cluster, remove it and a node makes a good one at its next start, or write one: ${advice.writeSecret(path)}`,
+					remedy: `Copy the file of another node; or, for a new cluster, remove it, and a node creates one at its next start, or write one: ${advice.writeSecret(path)}`,
 				},
 				values,
 			);
@@ -98,7 +98,7 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'lost',
 			{
 				found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`,
-				remedy: 'Copy the file from another node of the cluster, or bring it back from a backup (mode 0600)',
+				remedy: 'Copy the file from another node of the cluster, or restore it from a backup (mode 0600)',
 			},
 			values,
 		);
@@ -108,18 +108,18 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'not-makable',
 			{
 				found: `${path} cannot be made: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or name another file with --secret-file, for a new cluster written with: ${advice.writeSecret('FILE')}`,
+				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or use another file with --secret-file; for a new cluster, write it with: ${advice.writeSecret('FILE')}`,
 			},
 			values,
 		);
 	return good(
 		'secret',
-		`${path} is made at the first start; to join nodes of other machines, copy theirs first`,
+		`${path} is created at the first start; to join nodes of other machines, copy their secret first`,
 		values,
 	);
 }
 
-/** @param closed what keeps this user from making files there, with its code */
+/** @param closed the reason why this user cannot create files there */
 export function judgeRegistry(folder: string, closed: Closed | undefined): Check {
 	if (closed)
 		return bad(
@@ -127,18 +127,18 @@ export function judgeRegistry(folder: string, closed: Closed | undefined): Check
 			'closed',
 			{
 				found: `A node cannot be listed in ${folder}: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then commands find it only with --server`,
+				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then, commands find the node only with --server`,
 			},
 			{folder},
 		);
 	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
 }
 
-/** Why nothing can be written there or, where it is missing, made. */
+/** The reason why the path cannot be written or, if it is missing, created. */
 export function closedTo(folder: string): Closed | undefined {
 	const problem = writeProblem(folder);
 	const cause = problem && causeOf(problem, folder);
-	// What is missing is made.
+	// A missing path is created by a start.
 	return cause === undefined || (cause === problem && isMissing(cause))
 		? undefined
 		: {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
@@ -161,10 +161,9 @@ function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
 					? errorMessage(again instanceof DapssError ? again : error)
 					: `${path} cannot be read (${code})`,
 			remedy:
-				remedyFor(code) ??
-				'Put a regular file of your own there (mode 0600), or name another one with --secret-file',
+				remedyFor(code) ?? 'Put your own regular file there (mode 0600), or use another one with --secret-file',
 		};
 	}
 
-	return {failure: errorMessage(error), remedy: 'Name another file with --secret-file'};
+	return {failure: errorMessage(error), remedy: 'Use another file with --secret-file'};
 }

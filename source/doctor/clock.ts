@@ -1,7 +1,7 @@
 /**
-Is the wall clock plausible? A clock that is behind can make retention delete early, one that is ahead makes ages stand
-still (`core/topic-log/retention.ts`). It is held against what is known to be past: the newest file of the node, the
-time that it kept, and the program itself. Pure but for `clockFacts`.
+Is the wall clock plausible? A clock that is behind can delete messages early; one that is ahead stops their aging
+(`core/topic-log/retention.ts`). The clock is compared with known past times: the newest file of the node, the time that
+it stored, and the program file. Pure except `clockFacts`.
 */
 import {readFile, stat} from 'node:fs/promises';
 import {uptime} from 'node:os';
@@ -16,15 +16,15 @@ export type ClockFacts = {
 	readonly wallMs: number;
 	/** Since the machine started. */
 	readonly uptimeMs: number;
-	/** When the program was put here, as its file says. */
+	/** Modification time of the program file. */
 	readonly programMs: number;
 	/** The newest file of the node. */
 	readonly newestMs: number | undefined;
-	/** What the node kept of the time. */
+	/** The time that the node stored. */
 	readonly kept: KeptTime | undefined;
 };
 
-/** A clock is set right by as much now and then. */
+/** Usual corrections of a clock are smaller. */
 const toleranceMs = 60_000;
 
 export async function clockFacts(folder: string, newestMs: number | undefined): Promise<ClockFacts> {
@@ -61,7 +61,7 @@ export function judgeClock(
 			'behind',
 			{
 				found: `The clock of this machine says ${timestamp(wallMs)}, but ${what} is of ${timestamp(pastMs)}`,
-				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a clock that is behind it may delete messages too early',
+				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a late clock it may delete messages too early',
 			},
 			values,
 		);
@@ -74,11 +74,11 @@ export function judgeClock(
 			'ahead',
 			{
 				found: `The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since the node last kept it (${timestamp(nowMs)})`,
-				remedy: 'Nothing, when the machine was switched off meanwhile: messages are kept for as long more. Else set the clock (chrony, systemd-timesyncd)',
+				remedy: 'Nothing, if the machine was switched off meanwhile: messages are kept for that much longer. Otherwise set the clock (chrony, systemd-timesyncd)',
 			},
 			values,
 		);
 	}
 
-	return good('clock', `${timestamp(wallMs)}, later than all that the node has written`, values);
+	return good('clock', `${timestamp(wallMs)}, later than all files of the node`, values);
 }

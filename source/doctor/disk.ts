@@ -1,7 +1,7 @@
 /**
-The data folder and the disk beneath it: who may enter, who has it, what is on it, how much room there is and how long
-an fsync takes. The judgements are pure; `diskFacts` reads what they need. It makes one small file in the folder and
-removes it; of a folder that is not there yet it looks at the nearest one that is.
+The data folder and its disk: permissions, the process that uses it, the node in it, free space, and the duration of an
+fsync. The judgements are pure; `diskFacts` collects the facts. To time the fsync it creates a small file in the folder
+and removes it. If the folder does not exist, it examines the nearest existing parent.
 */
 import {randomBytes} from 'node:crypto';
 import {open, readdir, readFile, stat, statfs, unlink} from 'node:fs/promises';
@@ -23,44 +23,44 @@ import {
 	type RegisteredNode,
 } from '../../core/preflight.ts';
 import {bytesText, shortId, timeText} from '../output/units.ts';
-import {bad, good, type Check} from './outcome.ts';
+import {bad, good, type Check, type ReasonOf} from './outcome.ts';
 
 type Failure = {readonly code: string | undefined; readonly message: string};
 export type DiskFacts = {
 	/** Absolute. */
 	readonly path: string;
-	/** Of the folder itself; `undefined` when it is not there. */
+	/** The folder itself; `undefined` when it does not exist. */
 	readonly stats: {readonly mode: number; readonly uid: number; readonly isFolder: boolean} | undefined;
-	/** `undefined` where the system has no such users. */
+	/** Id of this user; `undefined` on a system without numeric users. */
 	readonly self: number | undefined;
-	/** What keeps this user from writing in it, or from making it. */
+	/** The reason why this user cannot write in the folder, or create it. */
 	readonly closed: Failure | undefined;
-	/** `free`, the process that has it, or what is wrong with its lock. */
+	/** `free`, the process that uses the folder, or the problem of its lock. */
 	readonly holder: 'free' | {readonly pid: number | undefined} | {readonly problem: string};
-	/** `node.json`: of which node, or what is wrong with it. */
+	/** The node of `node.json`, or the problem of that file. */
 	readonly node:
 		| {readonly id: string; readonly clusterId: string}
 		| {readonly problem: string; readonly newer?: string}
 		| undefined;
-	/** On Linux, as `statfs` tells it. */
+	/** Type of the file system, from `statfs`; on Linux only. */
 	readonly fileSystem: number | undefined;
-	/** `undefined` when the file system does not tell. */
+	/** `undefined` when the file system does not report it. */
 	readonly freeBytes: number | undefined;
 	readonly hasReserve: boolean;
-	/** Of all topics, as far as they were counted. */
+	/** Bytes of all topics, as far as they were counted. */
 	readonly usedBytes: number;
-	/** The newest file in it, milliseconds since 1970. */
+	/** Time of the newest file in the folder, milliseconds since 1970. */
 	readonly newestMs: number | undefined;
-	/** Median and longest of some fsyncs, milliseconds, or why there are none. */
+	/** Median and maximum of some fsyncs, milliseconds, or the reason why they were not timed. */
 	readonly sync: {readonly medianMs: number; readonly longestMs: number} | {readonly problem: string};
 };
 
 const syncs = 9;
 const syncBytes = 4096;
-/** For all of them: a disk that hangs is not waited for. */
+/** For all fsyncs together, because a disk may hang. */
 const syncMsMax = 5000;
 const slowMs = 50;
-/** Files of logs that are looked at. */
+/** Files that are counted. */
 const filesMax = 20_000;
 
 /** Types of file systems by their number in Linux (`statfs(2)`). */
@@ -82,7 +82,7 @@ export async function diskFacts(folder: string): Promise<DiskFacts> {
 	const found = await stat(path).catch((error: unknown) => (isMissing(error) ? undefined : {error}));
 	const stats =
 		found && 'mode' in found ? {mode: found.mode, uid: found.uid, isFolder: found.isDirectory()} : undefined;
-	const cause = found && 'error' in found ? found.error : stats ? writeProblem(path) : whyNotMade(path);
+	const cause = found && 'error' in found ? found.error : stats ? writeProblem(path) : creationProblem(path);
 	const closed =
 		cause === undefined ? undefined : {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
 	const place = stats?.isFolder ? path : await nearestFolder(path);
@@ -119,8 +119,8 @@ export async function diskFacts(folder: string): Promise<DiskFacts> {
 }
 
 /**
-Whether the node that runs, at the port that is looked at, has this folder: not just another of its cluster. A folder
-that cannot be looked into may be its own; what is wrong with it is told.
+Does the running node at the examined port use this folder? If not, it is another node of the cluster. A folder without
+access may belong to it, so that the report contains the problem of the folder.
 */
 export function isFolderOf(
 	{path, stats, self, closed, holder, node}: DiskFacts,
@@ -128,19 +128,19 @@ export function isFolderOf(
 ): boolean {
 	if (!stats?.isFolder) return false;
 	if (closed || ownershipProblem(path, stats, self, undefined)) return true;
-	if (holder === 'free') return false; // Also a copy of its folder.
+	if (holder === 'free') return false; // Another folder, or a copy of its folder.
 	return node && 'id' in node
 		? node.id === running.id
 		: 'problem' in holder || holder.pid === undefined || holder.pid === running.pid;
 }
 
-/** @param running the node that uses the port that is looked at, and the folder */
+/** @param running the node that uses the examined port and this folder */
 export function judgeFolder(
 	facts: DiskFacts,
 	running: Pick<RegisteredNode, 'id' | 'pid'> | undefined,
 	others: readonly RegisteredNode[],
 ): Check {
-	const {path, stats, self, closed, holder, node} = facts;
+	const {path, stats, holder, node} = facts;
 	const values = {
 		path,
 		isThere: stats !== undefined,
@@ -149,82 +149,73 @@ export function judgeFolder(
 		node: node && 'id' in node ? node.id : null,
 		clusterId: node && 'id' in node ? node.clusterId : null,
 	};
-	if (stats && !stats.isFolder)
-		return bad(
-			'data-folder',
-			'no-folder',
-			{found: `${path} is no folder`, remedy: 'Move away what is there, or choose another --data'},
-			values,
-		);
-	const owned = stats && ownershipProblem(path, stats, self, closed?.code);
-	if (owned)
-		return bad(
-			'data-folder',
-			owned.reason,
-			{found: `Expected ${path} ${owned.problem}`, remedy: owned.remedy},
-			values,
-		);
-	if (closed)
-		return bad(
-			'data-folder',
-			'not-writable',
-			{
-				found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`,
-				remedy: placeRemedy(path, closed.code),
-			},
-			values,
-		);
-	if (!stats) return good('data-folder', `${path} is made at the first start`, values);
-	if (typeof holder === 'object' && 'problem' in holder)
-		return bad(
-			'data-folder',
-			'bad-lock',
-			{found: `The lock of ${path} cannot be taken`, remedy: holder.problem},
-			values,
-		);
-	if (typeof holder === 'object' && !(running && (holder.pid === undefined || holder.pid === running.pid))) {
-		const other = others.find(({pid}) => pid === holder.pid);
-		const who = other
-			? `node ${shortId(other.id)} of cluster ${other.cluster} on port ${other.port} (process ${other.pid})`
-			: holder.pid === undefined
-				? 'another node'
-				: `process ${holder.pid}`;
-		return bad(
-			'data-folder',
-			'in-use',
-			{found: `${path} is in use by ${who}`, remedy: 'Stop that node, or choose another --data'},
-			values,
-		);
-	}
-
-	if (node && 'problem' in node) {
-		if (node.newer !== undefined)
-			return bad(
-				'data-folder',
-				'newer',
-				{
-					found: `${path} was written by a newer version of dapss-tui (${node.newer})`,
-					remedy: 'Start that version, or use another --data. Nothing was changed',
-				},
-				values,
-			);
-		return bad(
-			'data-folder',
-			'damaged',
-			{
-				found: `node.json in ${path} is damaged: ${node.problem}`,
-				remedy: 'Bring it back from a backup; or start the node as it is: it sets its Raft log aside, keeps its messages, and joins its cluster under a new id',
-			},
-			values,
-		);
-	}
-
-	const whose = node ? `node ${shortId(node.id)}` : 'no node yet';
+	const problem = accessFinding(facts) ?? (stats && (holderFinding(facts, running, others) ?? nodeFinding(facts)));
+	if (problem) return bad('data-folder', problem.reason, problem, values);
+	if (!stats) return good('data-folder', `${path} is created at the first start`, values);
+	const whose = node && 'id' in node ? `node ${shortId(node.id)}` : 'no node yet';
 	return good(
 		'data-folder',
 		`${path} (${octal(stats.mode)}): ${whose}${typeof holder === 'object' ? ', which runs now' : ''}`,
 		values,
 	);
+}
+
+type FolderFinding = {readonly reason: ReasonOf<'data-folder'>; readonly found: string; readonly remedy: string};
+
+/** Can this user use the folder, or create it? */
+function accessFinding({path, stats, self, closed}: DiskFacts): FolderFinding | undefined {
+	if (stats && !stats.isFolder)
+		return {
+			reason: 'no-folder',
+			found: `${path} is no folder`,
+			remedy: 'Move that file away, or choose another --data',
+		};
+	const owned = stats && ownershipProblem(path, stats, self, closed?.code);
+	if (owned) return {reason: owned.reason, found: `Expected ${path} ${owned.problem}`, remedy: owned.remedy};
+	if (!closed) return undefined;
+	return {
+		reason: 'not-writable',
+		found: `${path} cannot be ${stats ? 'written' : 'made'}: ${closed.message}`,
+		remedy: placeRemedy(path, closed.code),
+	};
+}
+
+/** Does another process use the folder? */
+function holderFinding(
+	{path, holder}: DiskFacts,
+	running: Pick<RegisteredNode, 'id' | 'pid'> | undefined,
+	others: readonly RegisteredNode[],
+): FolderFinding | undefined {
+	if (holder === 'free') return undefined;
+	if ('problem' in holder)
+		return {reason: 'bad-lock', found: `The lock of ${path} cannot be taken`, remedy: holder.problem};
+	if (running && (holder.pid === undefined || holder.pid === running.pid)) return undefined;
+	const other = others.find(({pid}) => pid === holder.pid);
+	const process = holder.pid === undefined ? 'another node' : `process ${holder.pid}`;
+	const user = other
+		? `node ${shortId(other.id)} of cluster ${other.cluster} on port ${other.port} (process ${other.pid})`
+		: process;
+	return {
+		reason: 'in-use',
+		found: `${path} is in use by ${user}`,
+		remedy: 'Stop that node, or choose another --data',
+	};
+}
+
+/** Can this version read the identity of the node? */
+function nodeFinding({path, node}: DiskFacts): FolderFinding | undefined {
+	if (!node || !('problem' in node)) return undefined;
+	if (node.newer !== undefined)
+		return {
+			reason: 'newer',
+			found: `${path} was written by a newer version of dapss-tui (${node.newer})`,
+			remedy: 'Start that version, or use another --data. Nothing was changed',
+		};
+	return {
+		reason: 'damaged',
+		found: `node.json in ${path} is damaged: ${node.problem}`,
+		remedy: 'Restore it from a backup. Or start the node as it is: it sets its Raft log aside, keeps its messages, and joins its cluster under a new id',
+	};
 }
 
 export function judgeSilence(path: string, ms: number): Check {
@@ -233,7 +224,7 @@ export function judgeSilence(path: string, ms: number): Check {
 		'silent',
 		{
 			found: `${path} did not answer within ${timeText(ms)}`,
-			remedy: 'Mend the disk, or the network that it is on; or choose another --data',
+			remedy: 'Repair the disk or its network connection, or choose another --data',
 		},
 		{path},
 	);
@@ -250,7 +241,7 @@ export function judgeFileSystem({path, fileSystem}: DiskFacts): Check {
 				'memory',
 				{
 					found: `${path} is in memory (${name})`,
-					remedy: 'Choose a --data on a disk, unless the node is meant to forget: a restart of the machine takes its identity and messages',
+					remedy: 'Choose a --data on a disk, unless the node is temporary: a restart of the machine deletes its identity and its messages',
 				},
 				values,
 			);
@@ -260,7 +251,7 @@ export function judgeFileSystem({path, fileSystem}: DiskFacts): Check {
 				'network',
 				{
 					found: `${path} is on a file system of the network (${name})`,
-					remedy: 'Choose a --data on a disk of this machine: locks and fsync may not keep there what they promise',
+					remedy: 'Choose a --data on a local disk: locks and fsync may be unreliable on a network file system',
 				},
 				values,
 			);
@@ -270,14 +261,14 @@ export function judgeFileSystem({path, fileSystem}: DiskFacts): Check {
 				'layer',
 				{
 					found: `${path} is on the own layer of a container (${name})`,
-					remedy: 'Mount a volume and choose a --data on it: the layer goes with the container',
+					remedy: 'Mount a volume and choose a --data on it: the layer is deleted with the container',
 				},
 				values,
 			);
 		case 'none':
 			return good(
 				'file-system',
-				fileSystem === undefined ? 'Its type is not told here' : 'A file system of this machine',
+				fileSystem === undefined ? 'This system does not report its type' : 'A local file system',
 				values,
 			);
 		default:
@@ -296,7 +287,7 @@ export function judgeSpace(
 			'unknown',
 			{
 				found: `How much is free on the disk of ${path} is not told`,
-				remedy: 'Look yourself (df): a node that finds its disk full takes no messages',
+				remedy: 'Check it yourself (df): a node with a full disk refuses messages',
 			},
 			values,
 		);
@@ -329,7 +320,7 @@ export function judgeSpace(
 			'less-than-limit',
 			{
 				found: `${free}, ${bytesText(usedBytes)} used by topics: less than limits.disk_bytes (${bytesText(diskBytes)}) lets them take`,
-				remedy: `Set limits.disk_bytes to ${Math.floor((freeBytes + usedBytes) * 0.9)} or less, so that old messages go before the disk is full`,
+				remedy: `Set limits.disk_bytes to ${Math.floor((freeBytes + usedBytes) * 0.9)} or less, so that old messages are deleted before the disk is full`,
 			},
 			values,
 		);
@@ -346,7 +337,7 @@ export function judgeSpeed({sync, path}: DiskFacts, {electionMs}: Pick<Config['r
 	if ('problem' in sync)
 		return bad('disk-speed', 'not-measured', {
 			found: `The disk of ${path} was not measured: ${sync.problem}`,
-			remedy: 'Mend what is said of the data folder, and run doctor again',
+			remedy: 'Solve the problem of the data folder, and run doctor again',
 		});
 	const values = {fsyncMs: sync.medianMs, longestMs: sync.longestMs};
 	const found = `An fsync of ${bytesText(syncBytes)} takes ${sync.medianMs} ms (longest of ${syncs}: ${sync.longestMs} ms)`;
@@ -366,15 +357,15 @@ export function judgeSpeed({sync, path}: DiskFacts, {electionMs}: Pick<Config['r
 			'slow',
 			{
 				found: `${found}: a publisher waits for that`,
-				remedy: 'Choose a --data on a faster disk (SSD), or stop what else writes to it',
+				remedy: 'Choose a --data on a faster disk (SSD), or stop other programs that write to it',
 			},
 			values,
 		);
 	return good('disk-speed', found, values);
 }
 
-/** `undefined` when the folder can be made. */
-function whyNotMade(path: string): unknown {
+/** `undefined` when the folder can be created. */
+function creationProblem(path: string): unknown {
 	const missing = Object.assign(new Error('there is no such folder'), {code: 'ENOENT'});
 	const cause = causeOf(missing, path);
 	return cause === missing ? undefined : cause;
@@ -404,7 +395,7 @@ async function sizeOf(path: string): Promise<{readonly bytes: number; readonly n
 	let bytes = 0;
 	let newestMs: number | undefined;
 	for (const entry of all.filter(one => one.isFile()).slice(0, filesMax)) {
-		const stats = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // Gone meanwhile.
+		const stats = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // Deleted in the meantime.
 		if (!stats) continue;
 		if (entry.parentPath.startsWith(join(path, 'topics'))) bytes += stats.size;
 		newestMs = Math.max(newestMs ?? 0, stats.mtimeMs);

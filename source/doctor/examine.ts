@@ -1,6 +1,6 @@
 /**
-All checks of `doctor`, on what a start with the same flags would use. Nothing is changed, and no node is needed; one
-that runs is recognised as such.
+All checks of `doctor`, on the machine, settings and folders that a start with the same flags would use. Nothing is
+changed, and no node has to run; a running node is recognised.
 */
 import {randomBytes} from 'node:crypto';
 import {existsSync} from 'node:fs';
@@ -40,15 +40,16 @@ import {codes, type Check, type Code} from './outcome.ts';
 
 export type Examined = {
 	readonly checks: readonly Check[];
-	/** Checks that need settings which are wrong, or a disk that does not answer. */
+	/** Checks that were skipped: the settings are wrong, or the disk does not answer. */
 	readonly left: readonly Code[];
-	/** What was looked at; `undefined` when the settings are wrong. */
+	/** The examined node; `undefined` when the settings are wrong. */
 	readonly node: {readonly cluster: string; readonly port: number; readonly isRunning: boolean} | undefined;
 };
 
-/** Others are listened for so long, in intervals of beacons, and at most so many milliseconds. */
+/** Beacons are received for this many intervals, and for at most `listenMsMax` milliseconds. */
 const intervals = 1.5;
 const listenMsMax = 3000;
+const diskMsMaxDefault = 10_000;
 
 export type ExamineOptions = {
 	/** @throws `config` */
@@ -56,15 +57,15 @@ export type ExamineOptions = {
 	readonly env: Env;
 	/** @default the real one */
 	readonly lookAtDisk?: typeof diskFacts;
-	/** How long the disk is waited for, milliseconds: one that is on a network may hang for ever. @default 10000 */
+	/** Timeout of the disk, milliseconds: a disk on a network may hang for ever. @default 10000 */
 	readonly diskMsMax?: number;
 	/**
-	Nodes whose clocks are compared, beside those that are in the bootstrap list, listed here or heard; `host:port`
-	each.
+	More nodes whose clocks are compared, as `host:port`. Nodes of the bootstrap list, of this user and those whose
+	beacons arrive are always compared.
 	@default none
 	*/
 	readonly servers?: readonly string[];
-	/** Speak to a node. @default none is spoken to */
+	/** Connect to a node. @default no node is asked */
 	readonly connect?: Connect;
 };
 type Connect = (
@@ -74,17 +75,11 @@ type Connect = (
 	timeoutMs: number,
 ) => ReturnType<CompareOptions['connect']>;
 
-export async function examine({
-	load,
-	env,
-	lookAtDisk = diskFacts,
-	diskMsMax = 10_000,
-	servers = [],
-	connect,
-}: ExamineOptions): Promise<Examined> {
+export async function examine(options: ExamineOptions): Promise<Examined> {
+	const {load, env} = options;
 	const machine = await machineFacts();
 	const leftOut: string[] = [];
-	// Looking for a file that is not there would make its folder.
+	// Reading preferences that do not exist would create their folder.
 	if (existsSync(preferencesPath(env))) loadPreferences(env, line => leftOut.push(line.replace(/^Warning: /, '')));
 	const loaded = settingsFacts(load);
 	if ('problem' in loaded) {
@@ -93,31 +88,9 @@ export async function examine({
 	}
 
 	const {settings} = loaded;
-	const {tunables} = settings;
-	const {cluster, discovery, limits, raft, storage} = tunables;
-	const registered = await listNodes();
-	const look = (folder: string): Promise<DiskFacts | undefined> => within(diskMsMax, lookAtDisk(folder));
-	const at = registered.find(node => node.port === tunables.port);
-	const firstPath = settings.data(tunables.port);
-	// A node of the cluster at the port is this one when it has the folder too.
-	const first = at?.cluster === cluster ? {facts: await look(firstPath)} : undefined;
-	const running = first && (!first.facts || isFolderOf(first.facts, at!)) ? at : undefined;
-	const ports = await portFacts(settings, at, running);
-	const {port} = ports;
-	const path = settings.data(port);
-	const [disk, address, heard] = await Promise.all([
-		first && path === firstPath ? first.facts : look(path),
-		findAddress({...tunables, port}),
-		discovery.enabled ? listen(settings, port) : undefined,
-	]);
-	const self = disk?.node && 'id' in disk.node ? disk.node : undefined;
-	const own = registered.filter(node => node.cluster === cluster).map(node => node.address);
-	const offsets = await askClocks(
-		settings,
-		connect,
-		[...servers, ...tunables.bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)],
-		new Set(own),
-	);
+	const {cluster, limits, discovery} = settings.tunables;
+	const facts = await nodeFacts(settings, options);
+	const {disk, ports, address, heard, registered, offsets, running} = facts;
 	const checks = [
 		judgeNodeVersion(machine),
 		judgeSystem(machine),
@@ -125,15 +98,7 @@ export async function examine({
 		judgeOpenFiles(machine, limits),
 		judgeSettings(loaded, [...settings.warnings, ...leftOut]),
 		judgeSecret(secretFacts(settings), disk?.node !== undefined),
-		...(disk
-			? [
-					judgeFolder(disk, running, registered),
-					judgeFileSystem(disk),
-					judgeSpace(disk, limits),
-					judgeSpeed(disk, raft),
-					judgeClock(await clockFacts(disk.path, disk.newestMs), storage),
-				]
-			: [judgeSilence(path, diskMsMax)]),
+		...(await diskChecks(facts, settings, options)),
 		judgePort('TCP', ports.TCP),
 		judgePort('UDP', ports.UDP),
 		judgeAddress(address),
@@ -143,12 +108,73 @@ export async function examine({
 			heard,
 			listenMs: listenMs(discovery),
 			local: registered.filter(node => node.cluster === cluster),
-			self,
+			self: disk?.node && 'id' in disk.node ? disk.node : undefined,
 			address: 'address' in address ? address.address : undefined,
 		}),
 		judgeOffsets(offsets),
 	];
-	return {checks, left: leftOf(checks), node: {cluster, port, isRunning: running !== undefined}};
+	return {checks, left: leftOf(checks), node: {cluster, port: ports.port, isRunning: running !== undefined}};
+}
+
+type NodeFacts = {
+	/** The nodes of this user on this machine. */
+	readonly registered: readonly RegisteredNode[];
+	/** The running node with the examined port and data folder. */
+	readonly running: RegisteredNode | undefined;
+	readonly ports: Ports;
+	/** The data folder. */
+	readonly path: string;
+	/** `undefined` when the disk did not answer in time. */
+	readonly disk: DiskFacts | undefined;
+	readonly address: Awaited<ReturnType<typeof findAddress>>;
+	/** `undefined` when discovery is off. */
+	readonly heard: Probed | undefined;
+	readonly offsets: OffsetFacts;
+};
+
+async function nodeFacts(
+	settings: Settings,
+	{lookAtDisk = diskFacts, diskMsMax = diskMsMaxDefault, servers = [], connect}: ExamineOptions,
+): Promise<NodeFacts> {
+	const {tunables} = settings;
+	const {cluster, discovery, bootstrap} = tunables;
+	const registered = await listNodes();
+	const look = (folder: string): Promise<DiskFacts | undefined> => within(diskMsMax, lookAtDisk(folder));
+	const at = registered.find(node => node.port === tunables.port);
+	const firstPath = settings.data(tunables.port);
+	// A node of the cluster at the port is the examined one if it uses the folder too.
+	const first = at?.cluster === cluster ? {facts: await look(firstPath)} : undefined;
+	const running = first && (!first.facts || isFolderOf(first.facts, at!)) ? at : undefined;
+	const ports = await portFacts(settings, at, running);
+	const path = settings.data(ports.port);
+	const [disk, address, heard] = await Promise.all([
+		first && path === firstPath ? first.facts : look(path),
+		findAddress({...tunables, port: ports.port}),
+		discovery.enabled ? listen(settings, ports.port) : undefined,
+	]);
+	const own = registered.filter(node => node.cluster === cluster).map(node => node.address);
+	const offsets = await askClocks(
+		settings,
+		connect,
+		[...servers, ...bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)],
+		new Set(own),
+	);
+	return {registered, running, ports, path, disk, address, heard, offsets};
+}
+
+async function diskChecks(
+	{disk, path, running, registered}: NodeFacts,
+	{tunables: {limits, raft, storage}}: Settings,
+	{diskMsMax = diskMsMaxDefault}: ExamineOptions,
+): Promise<readonly Check[]> {
+	if (!disk) return [judgeSilence(path, diskMsMax)];
+	return [
+		judgeFolder(disk, running, registered),
+		judgeFileSystem(disk),
+		judgeSpace(disk, limits),
+		judgeSpeed(disk, raft),
+		judgeClock(await clockFacts(disk.path, disk.newestMs), storage),
+	];
 }
 
 const leftOf = (checks: readonly Check[]): readonly Code[] =>
@@ -164,14 +190,14 @@ async function askClocks(
 		return {
 			compared: [],
 			failures: [
-				`no node of cluster ${settings.tunables.cluster} is listed here, heard, or named with --server or --bootstrap`,
+				`no node of cluster ${settings.tunables.cluster} is registered here, was heard, or is given with --server or --bootstrap`,
 			],
 		};
 	let secret: Uint8Array;
 	try {
 		({secret} = settings.secret({create: false}));
 	} catch {
-		return {compared: [], failures: ['nodes cannot be asked without the secret']};
+		return {compared: [], failures: ['other nodes cannot be asked without the secret']};
 	}
 
 	return compareClocks({
@@ -197,16 +223,18 @@ function settingsFacts(load: () => Settings): SettingsFacts {
 	}
 }
 
+type Ports = {readonly port: number} & Readonly<Record<Protocol, PortFacts>>;
+
 /**
-The port that a start would use, and what is known of it in both protocols.
-@param at who is listed there.
-@param running the same, when it is the node that is looked at
+The port that a start would use, and its state in both protocols.
+@param at the registered node with that port
+@param running the same node, if it is the examined one
 */
 async function portFacts(
 	{tunables: {host, port: wanted}, isPortExplicit: isExplicit}: Settings,
 	at: RegisteredNode | undefined,
 	running: RegisteredNode | undefined,
-): Promise<{readonly port: number} & Readonly<Record<Protocol, PortFacts>>> {
+): Promise<Ports> {
 	const [tcp, udp] = [await listenProblem(host, wanted, 'TCP'), await listenProblem(host, wanted, 'UDP')];
 	const isTaken = [tcp, udp].includes('EADDRINUSE');
 	const next = isTaken ? await nextFreePort(host, wanted + 1) : undefined;
@@ -254,7 +282,7 @@ async function listen(settings: Settings, port: number): Promise<Probed> {
 	});
 }
 
-/** Without a secret nobody else is understood; what this machine can do is found out all the same. */
+/** Without the secret, beacons of other nodes cannot be read; a random one still shows whether own beacons return. */
 function secretOf(settings: Settings): Uint8Array {
 	try {
 		return settings.secret({create: false}).secret;

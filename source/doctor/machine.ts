@@ -1,6 +1,6 @@
 /**
-What runs the node: the version of Node, the system, its memory, and how many files may be open. The judgements are
-pure; `machineFacts` reads what they need.
+The machine of a node: the version of Node, the system, its memory, and the limit of open files. The judgements are
+pure; `machineFacts` collects the facts.
 */
 import {availableParallelism, release, totalmem} from 'node:os';
 import {getHeapStatistics} from 'node:v8';
@@ -18,10 +18,10 @@ export type MachineFacts = {
 	readonly release: string;
 	readonly arch: string;
 	readonly processors: number;
-	/** Why what is native cannot be loaded; `undefined` when it can. */
+	/** The reason why the native module cannot be loaded; `undefined` when it can. */
 	readonly nativeProblem: string | undefined;
 	readonly memoryBytes: number;
-	/** What a container may use; `undefined` without such a bound. */
+	/** Memory limit of the container; `undefined` without one. */
 	readonly memoryLimitBytes: number | undefined;
 	readonly memoryFreeBytes: number;
 	readonly heapBytesMax: number;
@@ -32,9 +32,9 @@ export type MachineFacts = {
 const MiB = 1024 * 1024;
 /** A node without traffic takes about 80 MiB. */
 const programBytes = 128 * MiB;
-/** The newest line of Node that the tests run on. */
+/** The newest major version of Node in the tests. */
 const testedMajor = 26;
-/** Those on which the program is run. */
+/** Supported platforms. */
 const platforms = new Set(['linux', 'darwin', 'win32']);
 
 export async function machineFacts(): Promise<MachineFacts> {
@@ -66,7 +66,7 @@ export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 			'unsupported',
 			{
 				found: `Node ${nodeVersion}, needed is ${neededNode}`,
-				remedy: 'Install a newer Node, or npm i node@24 next to dapss-tui, which is then used',
+				remedy: 'Install a newer Node, or run npm i node@24 next to dapss-tui, which then uses it',
 			},
 			values,
 		);
@@ -76,7 +76,7 @@ export function judgeNodeVersion({nodeVersion}: MachineFacts): Check {
 			'untested',
 			{
 				found: `Node ${nodeVersion} is newer than what was tested (up to ${testedMajor})`,
-				remedy: `If something fails that should not, try Node ${testedMajor}`,
+				remedy: `If something fails unexpectedly, try Node ${testedMajor}`,
 			},
 			values,
 		);
@@ -100,7 +100,7 @@ export function judgeSystem({platform, release: version, arch, processors, nativ
 		return bad(
 			'system',
 			'untested',
-			{found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is what is tested most'},
+			{found: `${found}: the program is not tested on it`, remedy: 'Try it; Linux is tested most'},
 			values,
 		);
 	return good('system', found, values);
@@ -143,7 +143,7 @@ export function judgeMemory(
 			'used-up',
 			{
 				found: `${what}: a node needs ${bytesText(programBytes)}`,
-				remedy: 'Stop what else takes memory here, or the system may end the node',
+				remedy: 'Stop other programs that use memory, or the system may kill the node',
 			},
 			values,
 		);

@@ -1,116 +1,93 @@
 /**
-The network of a node: its two ports, the address that it tells others, multicast, and the nodes that are heard. The
+The network of a node: its two ports, the address that it advertises, multicast, and the nodes whose beacons arrive. The
 judgements are pure.
 */
 import {isLoopback, parseAddress} from '../../core/address.ts';
 import type {Beacon, Probed, RegisteredNode} from '../../core/preflight.ts';
 import type {Protocol} from '../nodes/port.ts';
 import {shortId, timeText} from '../output/units.ts';
-import {bad, good, type Check} from './outcome.ts';
+import {bad, good, type Check, type ReasonOf} from './outcome.ts';
 
-/** Nodes that are named in a line. */
+/** Nodes that one line names. */
 const namedMax = 8;
 
 export type PortFacts = {
 	readonly host: string;
 	readonly port: number;
-	/** Without `--port` a start takes the next one. */
+	/** `--port` was given. Without it, a start takes the next free port. */
 	readonly isExplicit: boolean;
-	/** Code of the error with which listening fails; `undefined` when it does not. */
+	/** Code of the error when listening fails; `undefined` when it succeeds. */
 	readonly problem: string | undefined;
-	/** The node of this cluster that has the port. */
+	/** The node of this cluster that uses the port. */
 	readonly running: RegisteredNode | undefined;
-	/** Who else has it, as far as this user may see. */
+	/** Another user of the port, as far as this user may see. */
 	readonly holder: string | undefined;
+	/** The next free port. */
 	readonly next: number | undefined;
 	/** Addresses of this machine. */
 	readonly addresses: readonly string[];
 };
 
-export function judgePort(
-	protocol: Protocol,
-	{host, port, isExplicit, problem, running, holder, next, addresses}: PortFacts,
-): Check {
-	const code = protocol === 'TCP' ? 'tcp-port' : 'udp-port';
+type PortCode = 'tcp-port' | 'udp-port';
+
+export function judgePort(protocol: Protocol, facts: PortFacts): Check {
+	const {host, port, problem, running, next, addresses} = facts;
+	const code: PortCode = protocol === 'TCP' ? 'tcp-port' : 'udp-port';
 	const values = {host, port, isFree: problem === undefined, node: running?.id ?? null, next: next ?? null};
+	const wrong = (reason: ReasonOf<PortCode>, found: string, remedy: string): Check =>
+		bad(code, reason, {found, remedy}, values);
 	switch (problem) {
 		case undefined:
 			return good(code, `${protocol} port ${port} of ${host} is free`, values);
-		case 'EADDRINUSE': {
-			if (running)
-				return good(
-					code,
-					`${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, which runs here (process ${running.pid})`,
-					values,
-				);
-			const found = `${protocol} port ${port} of ${host} is in use (${holder ?? 'a process that this user may not see'})`;
-			if (!isExplicit && next !== undefined)
-				return bad(
-					code,
-					'moved',
-					{
-						found: `${found}: a start without --port takes ${next}`,
-						remedy: `Nothing, or say which port it shall be: --port ${next}`,
-					},
-					values,
-				);
-			return bad(
-				code,
-				'in-use',
-				{
-					found,
-					remedy:
-						next === undefined
-							? 'Stop that process, or choose another --port'
-							: `Stop that process, or choose another port: --port ${next}`,
-				},
-				values,
-			);
-		}
-
+		case 'EADDRINUSE':
+			return running
+				? good(
+						code,
+						`${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, which runs here (process ${running.pid})`,
+						values,
+					)
+				: wrong(...portInUse(protocol, facts));
 		case 'EADDRNOTAVAIL':
-			return bad(
-				code,
+			return wrong(
 				'not-here',
-				{
-					found: `${host} is no address of this machine`,
-					remedy: `Name with --host one that it has: ${addresses.join(', ')}; or 0.0.0.0 for all`,
-				},
-				values,
+				`${host} is no address of this machine`,
+				`Use --host with an address of this machine: ${addresses.join(', ')}; or 0.0.0.0 for all of them`,
 			);
 		case 'ENOTFOUND':
 		case 'EAI_AGAIN':
-			return bad(
-				code,
+			return wrong(
 				'not-found',
-				{
-					found: `The host name ${host} is not found (${problem})`,
-					remedy: `Name with --host an address of this machine: ${addresses.join(', ')}; or mend the name (DNS, /etc/hosts)`,
-				},
-				values,
+				`The host name ${host} is not found (${problem})`,
+				`Use --host with an address of this machine: ${addresses.join(', ')}; or repair the name (DNS, /etc/hosts)`,
 			);
 		case 'EACCES':
 		case 'EPERM':
-			return bad(
-				code,
+			return wrong(
 				'not-allowed',
-				{
-					found: `This user may not listen on ${protocol} port ${port} (${problem})`,
-					remedy: 'Choose a --port of 1024 or more, or give the user the right to it',
-				},
-				values,
+				`This user may not listen on ${protocol} port ${port} (${problem})`,
+				'Choose a --port of 1024 or more, or give this user the permission',
 			);
 		default:
-			return bad(
-				code,
+			return wrong(
 				'unusable',
-				{
-					found: `A node cannot listen on ${protocol} port ${port} of ${host}: ${problem}`,
-					remedy: 'Choose another --host or --port',
-				},
-				values,
+				`A node cannot listen on ${protocol} port ${port} of ${host}: ${problem}`,
+				'Choose another --host or --port',
 			);
 	}
+}
+
+function portInUse(
+	protocol: Protocol,
+	{host, port, isExplicit, holder, next}: PortFacts,
+): [reason: ReasonOf<PortCode>, found: string, remedy: string] {
+	const found = `${protocol} port ${port} of ${host} is in use (${holder ?? 'a process that this user may not see'})`;
+	if (next === undefined) return ['in-use', found, 'Stop that process, or choose another --port'];
+	if (isExplicit) return ['in-use', found, `Stop that process, or choose another port: --port ${next}`];
+	return [
+		'moved',
+		`${found}: a start without --port takes ${next}`,
+		`Nothing is needed. To fix the port, start with --port ${next}`,
+	];
 }
 
 export function judgeAddress(
@@ -144,7 +121,7 @@ export function judgeMulticast(
 		works: probed.paths.filter(path => path.problem === undefined).map(({at}) => at),
 		fails: failed.map(({at}) => at),
 	};
-	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch this off (--no-discovery)`;
+	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch discovery off (--no-discovery)`;
 	const why = failed.map(({at, problem}) => `${at} (${problem})`).join(', ');
 	if (failed.length === 0)
 		return good(
@@ -165,9 +142,9 @@ export function judgeMulticast(
 export type NeighbourFacts = {
 	readonly heard: Pick<Probed, 'nodes' | 'foreign'> | undefined;
 	readonly listenMs: number;
-	/** Of this user, on this machine, in this cluster. */
+	/** Nodes of this user and this cluster on this machine. */
 	readonly local: readonly RegisteredNode[];
-	/** What the data folder says of the node itself. */
+	/** The identity in the data folder. */
 	readonly self: {readonly id: string; readonly clusterId: string} | undefined;
 	readonly address: string | undefined;
 };
@@ -186,7 +163,7 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 			'double',
 			{
 				found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`,
-				remedy: 'Start only one of them. The other data folder is a copy: with an empty one it joins as a node of its own',
+				remedy: 'Start only one of them. The other data folder is a copy: with an empty one, that node joins under its own id',
 			},
 			values,
 		);
@@ -216,8 +193,10 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 					.join(', ')}`;
 	const others =
 		heard && heard.foreign > 0 ? `; ${heard.foreign} datagrams of other clusters, or with another secret` : '';
-	const told = heard ? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}` : '';
-	return good('neighbours', `${told}${here}` || 'Not listened for', values);
+	const received = heard
+		? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}`
+		: '';
+	return good('neighbours', `${received}${here}` || 'Not examined', values);
 }
 
 function listOf(nodes: readonly Beacon[], self: string | undefined): string {

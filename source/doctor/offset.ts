@@ -1,7 +1,7 @@
 /**
-How far the clock of this machine is from those of other nodes of the cluster. A node's snapshot says its time; as in
-NTP, that time is held against the middle between question and answer, so the offset is known to half a round trip. Pure
-but for `compareClocks`.
+The offset of this machine's clock from the clocks of other nodes of the cluster. A node's snapshot contains its time.
+As in NTP, that time is compared with the middle between request and response, so the offset is known to half a round
+trip. Pure except `compareClocks`.
 */
 import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
@@ -11,7 +11,7 @@ import {shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
 
 /**
-One question: when it was sent and answered by this machine's clock, and what the node's clock said, milliseconds since
+One request: its times of sending and receiving by this machine's clock, and the time of the node. Milliseconds since
 1970.
 */
 export type ClockSample = {readonly sentMs: number; readonly receivedMs: number; readonly nodeMs: number};
@@ -21,25 +21,25 @@ export type ComparedClock = Offset & {
 	readonly id: string;
 	readonly name: string;
 	readonly address: string;
-	/** It runs on this machine, so it has the same clock. */
+	/** The node runs on this machine, with the same clock. */
 	readonly isHere: boolean;
 };
 export type OffsetFacts = {
 	readonly compared: readonly ComparedClock[];
-	/** Nodes that were asked in vain, or why none could be asked. */
+	/** Errors of nodes that did not answer, or the reason why none was asked. */
 	readonly failures: readonly string[];
 };
 
 /**
-Apart by more than this, in milliseconds, is told: NTP keeps clocks within some milliseconds, and by 5 s the times of
-messages and events of different machines are in the wrong order for people.
+A larger offset is reported, milliseconds. NTP keeps clocks within some milliseconds; with 5 s, messages and events of
+different machines appear in the wrong order.
 */
 export const offsetMsMax = 5000;
-/** The one with the shortest round trip counts. */
+/** The sample with the shortest round trip is used. */
 const samplesPerNode = 3;
-/** Nodes that are asked. */
+/** Nodes that are asked at most. */
 const nodesMax = 8;
-/** Of one node, with its connection. */
+/** Timeout for one node, including the connection. */
 const nodeMsMax = 3000;
 const namedMax = 3;
 
@@ -67,7 +67,7 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 			values,
 		);
 	const furthestFirst = compared.toSorted((a, b) => Math.abs(b.offsetMs) - Math.abs(a.offsetMs));
-	// Only what is certain: a slow answer says little.
+	// Only certain offsets: a slow answer has a large uncertainty.
 	const apart = furthestFirst.filter(({offsetMs, uncertaintyMs}) => Math.abs(offsetMs) - uncertaintyMs > offsetMsMax);
 	if (apart.length > 0) {
 		const more = apart.length > namedMax ? ` and ${apart.length - namedMax} more` : '';
@@ -81,7 +81,7 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 					.join(
 						', ',
 					)}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
-				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all that were asked' : ''}`,
+				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all others' : ''}`,
 			},
 			values,
 		);
@@ -97,12 +97,12 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 }
 
 export type CompareOptions = {
-	/** Of nodes of the cluster; those that they name are asked too. */
+	/** Addresses of nodes of the cluster. The members that they name are asked, too. */
 	readonly addresses: readonly string[];
-	/** Of nodes of this machine. */
+	/** Addresses of nodes on this machine. */
 	readonly local: ReadonlySet<string>;
 	readonly connect: (address: string, timeoutMs: number) => Promise<Pick<Broker, 'snapshot'> & AsyncDisposable>;
-	/** Both in milliseconds. @default the real ones */
+	/** Both in milliseconds. @default the clocks of this machine */
 	readonly clock?: {readonly wallMs: () => number; readonly monotonicMs: () => number};
 };
 
@@ -121,7 +121,7 @@ export async function compareClocks({
 	const failures: string[] = [];
 	const asked = new Set<string>();
 	let wanted = [...new Set(addresses)];
-	// Twice: the nodes that are known, then the members that they name.
+	// Two rounds: the known nodes, then the members that they name.
 	for (let round = 0; round < 2 && wanted.length > 0; round++) {
 		const now = wanted.filter(address => !asked.has(address)).slice(0, nodesMax - asked.size);
 		for (const address of now) asked.add(address);
@@ -182,7 +182,7 @@ async function askTime(
 			const sentMs = clock.wallMs();
 			const startMs = clock.monotonicMs();
 			snapshot = await Promise.race([broker.snapshot(), late.promise]);
-			// Not the wall clock again: it may be set meanwhile.
+			// The monotonic clock, because the wall clock may be set meanwhile.
 			samples.push({sentMs, receivedMs: sentMs + (clock.monotonicMs() - startMs), nodeMs: snapshot.atMs});
 		}
 	} finally {

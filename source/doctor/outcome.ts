@@ -1,8 +1,7 @@
 /**
-What a check of `doctor` finds: a stable `code` for the check, a `reason` for what is not as it should be, what was
-found, and what helps in that case. The table says how bad each reason is: with a problem a node does not start or does
-not work, with a warning it does, and something is to be known. `docs/troubleshooting.md` explains each of them; a test
-compares it with the table.
+The outcome of a check of `doctor`: a stable `code` of the check, a `reason` for a problem, the finding, and a remedy.
+The table has the level of each reason: with a problem a node does not start or does not work; with a warning it works.
+`docs/troubleshooting.md` explains each reason; a test compares it with the table.
 */
 export type Level = 'ok' | 'warning' | 'problem';
 
@@ -15,7 +14,7 @@ const port = {
 	unusable: 'problem',
 } as const;
 
-/** In the order in which they are told. */
+/** In the order of the report. */
 export const outcomes = {
 	'node-version': {unsupported: 'problem', untested: 'warning'},
 	system: {'no-binary': 'warning', untested: 'warning'},
@@ -56,28 +55,28 @@ export const outcomes = {
 
 export type Code = keyof typeof outcomes;
 export type ReasonOf<Of extends Code> = keyof (typeof outcomes)[Of] & string;
-/** Measured or read; in the units that the names end in. */
+/** Measured values, in the units of their names. */
 export type Values = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 export type Check = {
 	readonly code: Code;
 	readonly level: Level;
-	/** `null` when nothing is wrong. */
+	/** `null` when the check passed. */
 	readonly reason: string | null;
 	readonly found: string;
-	/** For whoever runs the node; no full stop follows a path or a command. `null` when nothing is to be done. */
+	/** A remedy for the operator, without a full stop after a path or a command. `null` when the check passed. */
 	readonly remedy: string | null;
 	readonly values: Values;
 };
 
 export const codes = Object.keys(outcomes) as readonly Code[];
 
-/** As it should be. */
+/** A check that passed. */
 export function good(code: Code, found: string, values: Values = {}): Check {
 	return {code, level: 'ok', reason: null, found, remedy: null, values};
 }
 
-/** Not as it should be. */
+/** A check with a problem or a warning. */
 export function bad<Of extends Code>(
 	code: Of,
 	reason: ReasonOf<Of>,
@@ -88,7 +87,7 @@ export function bad<Of extends Code>(
 	return {code, level, reason, found, remedy, values};
 }
 
-/** The worst of them. */
+/** The worst level of the checks. */
 export function levelOf(checks: readonly Check[]): Level {
 	return (['problem', 'warning'] as const).find(level => checks.some(check => check.level === level)) ?? 'ok';
 }

@@ -1,7 +1,7 @@
 /**
-Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they go on at another of the servers that were
-named, or that run here or are heard on the network, or at the same one when it is back. Each loss, and what they are
-connected to then, is one line for people.
+Followers (`subscribe`, `events --watch`, `attach`) outlive their node: they reconnect to another given server, to
+another node of this machine or network, or to the same node. Each loss, and each new connection, is one line for
+people.
 */
 import {canonicalAddress, lostServerLast} from '../../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../../core/broker.ts';
@@ -11,25 +11,25 @@ import {timeText} from '../output/units.ts';
 import {listed, reach, type ReachOptions} from './reach.ts';
 
 export type FollowOptions = Pick<ReachOptions, 'topics'> & {
-	/** One or several with commas, instead of `--server`. */
+	/** One or several servers with commas, instead of `--server`. */
 	readonly address?: string | undefined;
-	/** Say nothing about losses. @default false */
+	/** Print nothing about losses. @default false */
 	readonly isSilent?: boolean;
 	/** @default `reach` */
 	readonly reachOnce?: typeof reach;
 };
 
-/** As `reach`, and again whenever the node is lost. The first time it fails as `reach` does. */
+/** Like `reach`, and repeated whenever the node is lost. The first attempt fails as `reach` does. */
 export async function reachAlways(
 	context: Context,
 	{address, topics = [], isSilent = false, reachOnce = reach}: FollowOptions = {},
 ): Promise<FollowedBroker> {
 	const {flags, env, terminal} = context;
 	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined);
-	// What is no address, `reach` tells.
+	// `reach` reports an invalid address.
 	const servers = named === undefined ? undefined : listed(named).map(server => canonicalAddress(server) ?? server);
 	const backend = await context.backend();
-	// What `reach` has to say it has said the first time, and later the console may be on the screen.
+	// Only the first attempt prints: later the console may be on the screen.
 	const again: Reaching = {...context, terminal: {say: () => undefined}};
 	const broker = await backend.followWith(last =>
 		reachOnce(last === undefined ? context : again, servers && lostServerLast(servers, last).join(','), {topics}),
@@ -43,7 +43,7 @@ export async function reachAlways(
 	return broker;
 }
 
-/** What is said about a link. While it is tried again and again for the same reason, nothing. */
+/** The line about a change of the connection. Repeated attempts with the same reason print nothing. */
 export class LinkWords {
 	#why: string | undefined;
 
@@ -58,7 +58,7 @@ export class LinkWords {
 		if (this.#why === why) return undefined;
 		this.#why = why;
 		return wasLost
-			? `Not reached: ${printable(why)}; it is tried until it works`
+			? `Not reached: ${printable(why)}; retrying until it works`
 			: `Lost ${printable(server)}: ${printable(why)}; trying again in ${timeText(retryMs)}`;
 	}
 }

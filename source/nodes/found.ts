@@ -1,6 +1,6 @@
 /**
-A node that nobody named and that does not run here: the command searches the local network, and says on standard error
-that it does, when it takes longer than a moment, and which node it chose. Standard output is for data.
+Finds a node on the local network when none was given and none runs here. Standard error says which node was chosen, and
+that the search takes longer than a moment. Standard output is for data.
 */
 import type {Broker} from '../../core/broker.ts';
 import type {ConnectSettings, Reached} from '../../core/connect.ts';
@@ -8,14 +8,14 @@ import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
 import type {Backend, Reaching} from '../context.ts';
 
-/** Nodes answer sooner than this: a wait that nobody notices is not told. */
+/** A shorter search is not mentioned, milliseconds. */
 const silentMs = 300;
-/** Lines that were said: a command that tries again does not repeat them. */
-const told = new WeakMap<object, Set<string>>();
+/** Lines that were printed; a command that tries again does not repeat them. */
+const printedLines = new WeakMap<object, Set<string>>();
 
 /**
-@param othersText clusters with a node here, as a part of a sentence.
-@throws as `connect`; `unreachable` with what was tried and what helps
+@param othersText clusters with a node here, as a part of a sentence
+@throws as `connect`; `unreachable` with the attempts and a remedy
 */
 export async function connectFound(
 	{settings, signal, terminal}: Pick<Reaching, 'settings' | 'signal' | 'terminal'>,
@@ -30,8 +30,8 @@ export async function connectFound(
 	const {cluster} = options;
 	const {discovery} = settings().tunables;
 	const say = (text: string): void => {
-		const lines = told.get(terminal) ?? new Set();
-		told.set(terminal, lines);
+		const lines = printedLines.get(terminal) ?? new Set();
+		printedLines.set(terminal, lines);
 		if (!lines.has(text)) terminal.say(text);
 		lines.add(text);
 	};
@@ -58,11 +58,11 @@ export async function connectFound(
 			},
 		});
 		const {chosen} = broker;
-		if (!chosen) return broker; // It has just started here.
-		// A node of an earlier version tells of some of its topics only: what it does not tell of is not denied.
+		if (!chosen) return broker; // The node has just started here.
+		// A node of an earlier version advertises some of its topics only, so a missing topic proves nothing.
 		const subscribes =
 			chosen.subscribes.length === 0
-				? `tells of no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}`
+				? `advertises no subscription to ${topics.length === 1 ? printable(topics[0]!) : 'the topics'}`
 				: `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
 		const names = topics.length === 0 ? '' : `; it ${subscribes}`;
 		say(
@@ -70,7 +70,7 @@ export async function connectFound(
 		);
 		if (chosen.clusters > 1)
 			say(
-				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; name the node of the right one with --server host:port`,
+				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; choose a node of the right one with --server host:port`,
 			);
 		return broker;
 	} catch (error) {
@@ -81,16 +81,16 @@ export async function connectFound(
 	}
 }
 
-/** @param searched what came of the search on the network; empty without one */
+/** @param searched the result of the search on the network; empty without a search */
 export function nobodyHere(cluster: string, others: string, searched: string, cause?: unknown): DapssError {
 	const tried = searched === '' ? '' : `; ${searched}`;
 	const remedy =
 		searched === ''
 			? ''
-			: '. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it';
+			: '. A node is found if it has the same secret (--secret-file) and the network passes multicast';
 	return new DapssError(
 		'unreachable',
-		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or name one with --server host:port${remedy}`,
+		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or give one with --server host:port${remedy}`,
 		{cause},
 	);
 }

@@ -1,5 +1,5 @@
 /**
-Leaving on a signal: for as long as an operator, or the system's shutdown, is ready to wait, and no longer.
+Leaves the cluster on a signal, within the time that an operator, or the shutdown of the system, waits.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -7,7 +7,7 @@ import type {Terminal} from '../output/terminal.ts';
 
 const leaveMs = 10_000;
 
-/** Let the node leave; when it cannot, or not in time, say that it stops as a member. */
+/** Let the node leave. If that fails, or takes too long, print that it stops as a member. */
 export async function leaveOrSay(
 	broker: Pick<Broker, 'leave'>,
 	terminal: Pick<Terminal, 'say'>,
@@ -21,7 +21,7 @@ export async function leaveOrSay(
 	try {
 		await Promise.race([broker.leave(), late]);
 	} catch (error) {
-		terminal.say(`The node did not leave, it stops and stays a member: ${errorMessage(error)}`);
+		terminal.say(`The node could not leave; it stops and stays a member: ${errorMessage(error)}`);
 	} finally {
 		clearTimeout(timer);
 	}

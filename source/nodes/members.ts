@@ -1,5 +1,5 @@
 /**
-Members as people call them.
+Finds members by the words of a user.
 */
 import {canonicalAddress} from '../../core/address.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -18,6 +18,6 @@ export function memberOf(name: string, members: readonly MemberSnapshot[]): Memb
 		.join(', ');
 	throw new DapssError(
 		'usage',
-		`Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, it is several'}: ${candidates}`,
+		`Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, but it is several'}: ${candidates}`,
 	);
 }

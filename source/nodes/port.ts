@@ -1,5 +1,5 @@
 /**
-Which port a node gets, and who has it already.
+The port of a node: is it free, which process uses it, which is the next free one?
 */
 import {createSocket} from 'node:dgram';
 import {lookup} from 'node:dns/promises';
@@ -9,12 +9,12 @@ import {isPortTaken} from '../../core/platform.ts';
 
 export type Protocol = 'TCP' | 'UDP';
 
-/** Ports that are tried behind the default one. */
+/** Ports that are tried after the default one. */
 const tries = 64;
 
 /**
-The protocol in which somebody has the port already; `undefined` when it is free in both, as a node needs it. What else
-is wrong is for the node to refuse.
+The protocol in which the port is in use; `undefined` when it is free in both, as a node needs it. The node itself
+reports other errors.
 */
 export async function portConflict(host: string, port: number): Promise<Protocol | undefined> {
 	for (const protocol of ['TCP', 'UDP'] as const) {
@@ -24,7 +24,7 @@ export async function portConflict(host: string, port: number): Promise<Protocol
 	return undefined;
 }
 
-/** The code of the error that keeps a node from listening there; `undefined` when nothing does. */
+/** The code of the error when a node listens there; `undefined` when it succeeds. */
 export async function listenProblem(host: string, port: number, protocol: Protocol): Promise<string | undefined> {
 	const codeOf = (error: NodeJS.ErrnoException): string => error.code ?? error.message;
 	if (protocol === 'TCP') {
@@ -53,7 +53,7 @@ export async function listenProblem(host: string, port: number, protocol: Protoc
 	});
 }
 
-/** The first free port from `from` on; `undefined` when there is none near. */
+/** The first free port from `from` on; `undefined` when none of the next ones is free. */
 export async function nextFreePort(host: string, from: number): Promise<number | undefined> {
 	for (let port = from; port < Math.min(from + tries, 65_536); port++) {
 		if ((await portConflict(host, port)) === undefined) return port;
@@ -63,8 +63,8 @@ export async function nextFreePort(host: string, from: number): Promise<number |
 }
 
 /**
-The process that has a port of an address, in this protocol, for people: `node (pid 4711)`. Another may have the port in
-the other protocol, or on another address. Linux, and own processes, only; `undefined` when unknown.
+The process that uses a port of an address, for people: `node (pid 4711)`. The protocol and the address matter: other
+processes may use the same port with others. Only on Linux and for processes of this user; otherwise `undefined`.
 */
 export function portHolder(host: string, port: number, protocol: Protocol): string | undefined {
 	try {
@@ -78,7 +78,7 @@ export function portHolder(host: string, port: number, protocol: Protocol): stri
 			if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
 		}
 	} catch {
-		// Without /proc nothing is known.
+		// No /proc: not Linux.
 	}
 
 	return undefined;
@@ -89,7 +89,7 @@ function owners(table: string, host: string, port: number, mustListen: boolean):
 	try {
 		text = readFileSync(table, 'utf8');
 	} catch {
-		return []; // No IPv6, say.
+		return []; // For example without IPv6.
 	}
 
 	const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
@@ -107,8 +107,7 @@ function owners(table: string, host: string, port: number, mustListen: boolean):
 }
 
 /**
-Whether a socket on the address, as `/proc/net` spells it, keeps others from the port on the host. What is not IPv4 is
-not told apart.
+Does a socket on the address, as `/proc/net` writes it, occupy the port on the host? All IPv6 addresses count as one.
 */
 function isInTheWay(address: string, host: string): boolean {
 	if (isIP(host) !== 4 || host === '0.0.0.0' || /^0+$/.test(address)) return true;
@@ -128,6 +127,6 @@ function holds(pid: string, inodes: ReadonlySet<string>): boolean {
 			return match !== null && inodes.has(match[1]!);
 		});
 	} catch {
-		return false; // Somebody else's process, or one that has just ended.
+		return false; // A process of another user, or one that has just ended.
 	}
 }

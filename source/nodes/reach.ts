@@ -1,6 +1,5 @@
 /**
-How a command reaches a node: one that is named, one of this user's on this machine, or one that is heard on the
-network.
+Connects a command to a node: a given one, one of this user on this machine, or one that is found on the network.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -13,25 +12,23 @@ import {addressOf} from '../settings/settings.ts';
 import {connectFound, nobodyHere} from './found.ts';
 
 const connectMs = 5000;
-/** Other clusters, or nodes, that an error names. */
+/** Other clusters, or nodes, that an error message names. */
 const othersMax = 8;
 
 export type ReachOptions = {
-	/** Of the nodes on the network one that subscribes to these is preferred. */
+	/** On the network, a node that subscribes to these topics is preferred. */
 	readonly topics?: readonly Topic[];
 	/**
-	The network is searched when no node runs here. Not by a command that changes nodes for a drill, or the very node
-	that it reaches.
-	@default true
+	Search the network when no node runs here. False for commands that change the node, and for drills. @default true
 	*/
 	readonly isSearching?: boolean;
-	/** The command changes the very node that it reaches: of several it takes none. @default false */
+	/** The command changes the node that it reaches, so it refuses to choose one of several. @default false */
 	readonly isForOne?: boolean;
 };
 
 /**
-The node that the command speaks to: named, one of this user's, or one that is heard on the network.
-@throws `usage` when it is to be one and is not, `unreachable`, `not-authenticated`, `refused`
+Connect to a given node, one of this user, or one that is found on the network.
+@throws `usage` when several nodes match a command that is for one, `unreachable`, `not-authenticated`, `refused`
 */
 export async function reach(
 	context: Reaching,
@@ -42,7 +39,7 @@ export async function reach(
 	const {tunables, secret} = settings();
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits, discovery} = tunables;
 	const backend = await context.backend();
-	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined); // An empty variable names nothing.
+	const named = address ?? flags.server ?? (env['DAPSS_SERVER'] || undefined); // An empty variable counts as unset.
 	const here = named === undefined ? await backend.findNodes({cluster}) : [];
 	const servers =
 		named === undefined
@@ -56,7 +53,7 @@ export async function reach(
 			here,
 		);
 	const isFound = servers.length === 0;
-	// Without authentication anybody could answer a search; nodes without it are on loopback only.
+	// Without authentication anybody could answer a search; such nodes are on loopback only.
 	if (isFound && !(isSearching && discovery.enabled && enableNodeAuth && enableEncryption))
 		throw nobodyHere(cluster, await othersText(backend, cluster), '');
 	const timeoutMs = flags.timeout === undefined ? connectMs : parseDuration(flags.timeout, '--timeout');
@@ -64,7 +61,7 @@ export async function reach(
 		try {
 			return secret({create: false}).secret;
 		} catch (error) {
-			// Beacons prove themselves by the secret. A machine that has none yet has no cluster to look for.
+			// Beacons are authenticated with the secret. A machine without a secret has no cluster to look for.
 			if (
 				error instanceof DapssError &&
 				isFound &&
@@ -76,12 +73,12 @@ export async function reach(
 					`the network is not searched without the secret (${error.message})`,
 					error,
 				);
-			// The name of the cluster is the name of the file: a cluster that nobody named may be the wrong one.
+			// The name of the cluster chooses the file of the secret, so a default name may be the wrong one.
 			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined)
 				throw error;
 			throw new DapssError(
 				error.code,
-				`${error.message}. This is the secret of cluster ${cluster}: name another cluster with --cluster${await othersText(backend, cluster)}`,
+				`${error.message}. This is the secret of cluster ${cluster}: choose another cluster with --cluster${await othersText(backend, cluster)}`,
 				{cause: error},
 			);
 		}
@@ -108,7 +105,9 @@ export async function reach(
 	return broker;
 }
 
-/** The addresses of a list with commas; all of it when it has none, for whoever reads it to refuse. */
+/**
+The addresses of a list with commas. An empty list is returned as it is, so that the parser of addresses reports it.
+*/
 export function listed(named: string): readonly string[] {
 	const items = named
 		.split(',')
@@ -117,7 +116,10 @@ export function listed(named: string): readonly string[] {
 	return items.length > 0 ? items : [named];
 }
 
-/** @param named what names them; `undefined` when they were found here, as `here` says. @throws `usage` for several */
+/**
+@param named the flag or variable with the addresses; `undefined` when they were found here, as `here` says
+@throws `usage` for several
+*/
 async function expectOne(
 	servers: readonly string[],
 	named: string | undefined,
@@ -138,11 +140,11 @@ async function expectOne(
 		.join(', ');
 	throw new DapssError(
 		'usage',
-		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: name one with --server`,
+		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: choose one with --server`,
 	);
 }
 
-/** Clusters with a node here that were not asked for, as a part of a sentence. */
+/** Other clusters with a node here, as a part of a sentence. */
 async function othersText(backend: Backend, cluster: string): Promise<string> {
 	const {printable} = await import('../../core/observe/printable.ts');
 	const others = [...new Set((await backend.findNodes()).map(node => node.cluster))]
@@ -155,7 +157,7 @@ async function othersText(backend: Backend, cluster: string): Promise<string> {
 		.join(', ')} (--cluster ${printable(others[0]!)})`;
 }
 
-/** Run with a node, and leave it whatever happens. */
+/** Run a function with a connection, and close the connection in any case. */
 export async function withNode<Value>(
 	context: Context,
 	run: (broker: Broker & {readonly server: string}) => Promise<Value>,

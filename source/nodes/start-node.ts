@@ -1,5 +1,5 @@
 /**
-Start a node on the port that was asked for, or, when none was, on the first free one from the default on.
+Starts a node on the given port or, without one, on the first free port from the default on.
 */
 import {resolve} from 'node:path';
 import type {Broker} from '../../core/broker.ts';
@@ -12,12 +12,12 @@ import {interruptible} from '../process/interruptible.ts';
 import {nodeConfig} from '../settings/settings.ts';
 import {nextFreePort, portConflict, portHolder, type Protocol} from './port.ts';
 
-/** Ports behind the default one that a node may end up on. */
+/** Ports after the default one that a node may use. */
 const triesMax = 64;
 
 export type StartedNode = Broker & {readonly id: string; readonly port: number};
 
-/** @throws `port-in-use`, `locked`, `config`, and what `open` throws */
+/** @throws `port-in-use`, `locked`, `config`, and the errors of `openBroker` */
 export async function startNode(
 	context: Context,
 	open: (config: Config) => Promise<StartedNode>,
@@ -45,7 +45,7 @@ export async function startNode(
 		const {config, secretPath, secretCreated} = nodeConfig(settings, port);
 		if (secretCreated)
 			terminal.say(
-				`Made the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
+				`Created the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
 			);
 		try {
 			const node = await interruptible(open(config), context.signal);
@@ -59,7 +59,7 @@ export async function startNode(
 			] as const) {
 				if (!isGuarded(resolve(path)))
 					terminal.say(
-						`Warning: the ${what} ${path} lies outside of your profile. Whether other users can read it is not checked on Windows. Close it to them: ${remedy}`,
+						`Warning: the ${what} ${path} is outside of your profile. On Windows it is not checked whether other users can read it. Deny them access: ${remedy}`,
 					);
 			}
 
@@ -67,7 +67,7 @@ export async function startNode(
 		} catch (error) {
 			if (!(error instanceof DapssError)) throw error;
 			const isTaken = error.code === 'port-in-use' || (error.code === 'locked' && !hasOwnData);
-			// Another node that starts now was faster.
+			// Another node took the port in the meantime.
 			if (isTaken && !settings.isPortExplicit && port < wanted + triesMax) return startOn(port + 1);
 			throw error.code === 'port-in-use'
 				? await portError(context, port, (await portConflict(host, port)) ?? 'TCP')
@@ -93,7 +93,7 @@ async function usedText(context: Context, port: number, protocol: Protocol): Pro
 async function holderOf(context: Context, port: number, protocol: Protocol): Promise<string> {
 	const unknown = 'a process that this user may not see';
 	const {cluster, host} = context.settings().tunables;
-	// A node has its port in both: one that has UDP alone is none.
+	// A node uses its port in both protocols; a program that uses only UDP is not a node.
 	if (protocol === 'UDP') return portHolder(host, port, 'UDP') ?? unknown;
 	const nodes = await (await context.backend()).findNodes({cluster});
 	const node = nodes.find(({address}) => address.endsWith(`:${port}`));

@@ -1,6 +1,6 @@
 /**
-The node in a worker thread, so that drawing never delays a heartbeat. Both ends: this file is what the thread runs, and
-`openWorkerNode` is what the console calls. They speak the remote protocol over a MessagePort.
+The node in a worker thread, so that drawing never delays a heartbeat. This file has both ends: the code of the thread,
+and `openWorkerNode` for the console. They use the remote protocol over a MessagePort.
 */
 import {fileURLToPath} from 'node:url';
 import {isMainThread, MessageChannel, parentPort, Worker, workerData, type MessagePort} from 'node:worker_threads';
@@ -20,10 +20,13 @@ type Started =
 	| {readonly type: 'failed'; readonly code: ErrorCode; readonly message: string};
 
 const stopMs = 5000;
-/** Should the port outlive its thread: then it is closed here. */
+/** Close the port if it outlives its thread. */
 const closeMs = 1000;
 
-/** Start a node in a thread of its own. Disposing of the broker stops the node. @throws what `openBroker` throws */
+/**
+Start a node in its own thread. Disposing of the broker stops the node.
+@throws the errors of `openBroker`
+*/
 export async function openWorkerNode(config: Config): Promise<Broker & {readonly id: string; readonly port: number}> {
 	const {port1, port2} = new MessageChannel();
 	const worker = new Worker(fileURLToPath(new URL('worker.js', import.meta.url)), {
@@ -39,13 +42,13 @@ export async function openWorkerNode(config: Config): Promise<Broker & {readonly
 	if (started.type === 'failed') throw new DapssError(started.code, started.message);
 	const exited = new Promise<void>(resolve => {
 		worker.once('exit', () => {
-			// The thread closed its end, or lost it: that comes behind its last answers. To close this end now would
-			// drop them.
+			// The last answers of the thread arrive before the end of the port, so closing this end now would drop
+			// them.
 			setTimeout(() => port1.close(), closeMs).unref();
 			resolve();
 		});
 	});
-	worker.on('error', () => undefined); // Its exit is what counts; the port closes with it.
+	worker.on('error', () => undefined); // The exit of the thread decides; the port closes with it.
 	const remote = new RemoteBroker(portPipe(port1));
 	return Object.assign(remote, {
 		id: started.id,

@@ -1,6 +1,6 @@
 /**
-What happens while the console is on the screen, in a file: nothing may write to the terminal meanwhile. One line of
-JSON an event, without payloads. The file of an earlier run is kept once it is large, and only one.
+The events of a node while the console is on the screen, as a log file, because nothing else may write to the terminal.
+One JSON line per event, without payloads. A large file of an earlier run is kept as one old file.
 */
 import {renameSync, statSync} from 'node:fs';
 import {join} from 'node:path';
@@ -12,11 +12,12 @@ import {levelOf} from '../../core/observe/levels.ts';
 import {stateFolder, type Env} from '../settings/places.ts';
 
 const keptBytes = 4 * 1024 * 1024;
-/** Events of one run that are written; a node that has said so much says the same again and again. */
+/** Events of one run that are written; after so many they repeat. */
 const linesMax = 100_000;
 
 /**
-Log the broker's events to a file until it ends. Returns the path of the file; `undefined` when it cannot be written.
+Log the broker's events to a file until it ends.
+@returns the path of the file; `undefined` when it cannot be written
 */
 export function logTo(env: Env, name: string, broker: Broker): string | undefined {
 	const folder = stateFolder(env);
@@ -27,7 +28,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 		if ((statSync(path, {throwIfNoEntry: false})?.size ?? 0) > keptBytes) renameSync(path, `${path}.1`);
 		destination = pino.destination({dest: path, sync: false, mode: 0o600});
 	} catch {
-		return undefined; // A full or foreign disk is no reason not to open the console.
+		return undefined; // A full or unwritable disk must not prevent the console.
 	}
 
 	destination.on('error', () => undefined);

@@ -1,6 +1,6 @@
 /**
-What a command failed with, as scripts read it: under `-o json` and `-o jsonl` an error is one line of JSON on standard
-output, besides the text on standard error.
+The error of a command, for people and for scripts: text on standard error and, under `-o json` and `-o jsonl`, one JSON
+line on standard output.
 */
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import {flagTable} from '../arguments/flags.ts';
@@ -15,16 +15,13 @@ export function errorLine(error: unknown, exitCode: number, at: number): string 
 }
 
 /** The error for people, on standard error. */
-export async function sayFailure(terminal: Terminal, error: unknown): Promise<void> {
+export async function printFailure(terminal: Terminal, error: unknown): Promise<void> {
 	terminal.say(
 		`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`,
 	);
 }
 
-/**
-Errors of the words themselves come before anybody knows the format: whether JSON was asked for, wherever the flag
-stands.
-*/
+/** Was JSON requested? Usage errors occur before the flags are parsed, so this searches the arguments for the flag. */
 export function asksForJson(argv: readonly string[]): boolean {
 	const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
 	const flags = new Set(['--output', `-${flagTable.output.shortFlag}`]);
@@ -34,10 +31,7 @@ export function asksForJson(argv: readonly string[]): boolean {
 	});
 }
 
-/**
-A message may quote what somebody else wrote. What makes it printable has tables, which nobody waits for who makes no
-mistake.
-*/
+/** A message may quote text from elsewhere. The Unicode tables that make it printable are loaded only for an error. */
 async function printableLines(text: string): Promise<string> {
 	const {printable} = await import('../../core/observe/printable.ts');
 	return text
@@ -46,7 +40,7 @@ async function printableLines(text: string): Promise<string> {
 		.join('\n');
 }
 
-/** Not one of ours: where it happened is what helps. */
+/** Not an error of this program's own: its stack helps. */
 function unexpected(error: unknown): string {
 	return error instanceof Error ? (error.stack ?? error.message) : errorMessage(error);
 }

@@ -1,6 +1,5 @@
 /**
-Events and messages as lines of JSON: the contract that scripts read. One function for `--headless`, `subscribe` and
-`events`.
+Events and messages as JSON lines: a contract with scripts. One function for `--headless`, `subscribe` and `events`.
 */
 import {isUtf8} from 'node:buffer';
 import type {Delivery} from '../../core/broker.ts';
@@ -15,8 +14,8 @@ export function eventLine(event: RecordedEvent): string {
 }
 
 /**
-One message as one line. `at` is when it was delivered or printed here, `sentAt` when it was published, by the
-publisher's clock. Its payload is text where it is UTF-8, else base64. Read back, both give the same bytes.
+One message as one line. `at`: the time of its delivery or output here. `sentAt`: the time of its publication, by the
+publisher's clock. The payload is text if it is valid UTF-8, else base64; both decode to the same bytes.
 */
 export function messageLine(at: number, message: Message & Partial<Pick<Delivery, 'offset'>>): string {
 	const {topic, origin, incarnation, seq, lamport, sentAtMs, body, offset} = message;

@@ -1,20 +1,22 @@
 /**
-Notice at once that nobody reads a pipe any more. A write would tell, but a command that waits for messages has nothing
-to write. The kernel tells whoever polls the writing end; Node polls it only to write. So the pipe is opened once more,
-and read from: that never gives data, and fails when the last reader is gone.
+Detects at once that the reader of standard output is gone. A write would fail, but a command that waits for messages
+has nothing to write.
 
-That is for Linux only, where a pipe can be opened once more under /proc. Elsewhere, and where Node gives no such
-handle, the next write tells.
+On Linux the kernel reports the closed reader to a process that polls the writing end, but Node polls it only for
+writes. So the pipe is opened once more through /proc, for reading: that never gives data, and fails when the last
+reader is gone.
 
-A socket (of `sshd`, or of a parent that is a program for Node) cannot be opened again. A write of nothing tells, and
-the other end does not see it.
+A socket (of `sshd`, or of a parent process that is a Node program) cannot be opened again. An empty write fails when
+the reader is gone, and the reader does not see it.
+
+Elsewhere, and where Node offers no such handle, the next write fails.
 */
 import {constants, fstatSync, openSync, writeSync} from 'node:fs';
 import {Socket, type SocketConstructorOpts} from 'node:net';
 import {reopensPipes} from '../../core/platform.ts';
 
-/** How often a socket is asked. */
-const askMs = 200;
+/** Interval of the empty writes to a socket, milliseconds. */
+const probeMs = 200;
 
 type Handle = {open(fd: number): number};
 type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: {readonly SOCKET: number}};
@@ -23,12 +25,12 @@ type Binding = {readonly TCP: new (type: number) => Handle; readonly constants: 
 export function watchReader(fd: number, onGone: () => void): void {
 	try {
 		const stats = fstatSync(fd);
-		if (stats.isSocket()) return askSocket(fd, onGone);
+		if (stats.isSocket()) return probeSocket(fd, onGone);
 		if (!reopensPipes() || !stats.isFIFO()) return;
 		const handle = openHandle(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
 		if (!handle) return;
 		const socket = new Socket({handle, readable: true, writable: false} as unknown as SocketConstructorOpts);
-		socket.on('error', () => undefined); // EBADF: it is no end to read from.
+		socket.on('error', () => undefined); // EBADF: this end is not open for reading.
 		socket.once('close', onGone);
 		socket.resume();
 		socket.unref();
@@ -37,22 +39,22 @@ export function watchReader(fd: number, onGone: () => void): void {
 	}
 }
 
-function askSocket(fd: number, onGone: () => void): void {
+function probeSocket(fd: number, onGone: () => void): void {
 	const nothing = new Uint8Array(0);
 	const timer = setInterval(() => {
 		try {
 			writeSync(fd, nothing);
 		} catch (error) {
-			// What fails otherwise is told by the next write.
+			// The next write reports any other failure.
 			if ((error as NodeJS.ErrnoException).code !== 'EPIPE') return;
 			clearInterval(timer);
 			onGone();
 		}
-	}, askMs);
+	}, probeMs);
 	timer.unref();
 }
 
-/** The handle that Node has for pipes refuses to read from a writing end; the one for sockets does not. */
+/** Node's pipe handle refuses to read from a writing end; its TCP handle does not. */
 function openHandle(fd: number): Handle | undefined {
 	const {
 		TCP,
@@ -62,7 +64,7 @@ function openHandle(fd: number): Handle | undefined {
 	return handle.open(fd) === 0 ? handle : undefined;
 }
 
-/** Deprecated, and the only way to it: that is nothing for the user to read. */
+/** Deprecated, and the only access to the handle: the user need not read the warning. */
 function binding(): Binding {
 	const before = process.noDeprecation;
 	process.noDeprecation = true;

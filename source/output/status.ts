@@ -1,5 +1,5 @@
 /**
-A snapshot as `status -o json` prints it: the contract that scripts read.
+A snapshot as `status -o json` prints it: a contract with scripts.
 */
 import {quorumHealthOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';

@@ -1,6 +1,6 @@
 /**
-Columns for people: as wide as what stands in them, measured in cells of a terminal. Text from outside must be printable
-already.
+Columns for people, as wide as their content, measured in cells of a terminal. The caller makes text from outside
+printable.
 */
 import {widthOf} from '../../core/observe/printable.ts';
 

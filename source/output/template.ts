@@ -1,6 +1,5 @@
 /**
-Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces, `\n`, `\t` and `\\` what they are in a
-shell's `printf`.
+Templates of `subscribe -f`: `{topic} {time} {body}`. `{{` and `}}` are braces; `\n`, `\t` and `\\` are as in `printf`.
 */
 import type {Delivery} from '../../core/broker.ts';
 import {nearest} from '../../core/config-schema.ts';
@@ -9,9 +8,9 @@ import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {timestamp} from './units.ts';
 
 export type Facts = {
-	/** When the line is printed, in milliseconds since 1970. */
+	/** Time of the output, milliseconds since 1970. */
 	readonly at: number;
-	/** What the origin is called. */
+	/** The name of the origin. */
 	readonly nodeOf: (origin: string) => string;
 };
 type Field = {readonly text: string; readonly value: (message: Delivery, facts: Facts) => string | Uint8Array};
@@ -19,14 +18,14 @@ type Field = {readonly text: string; readonly value: (message: Delivery, facts: 
 export const fields = {
 	topic: {text: 'topic', value: ({topic}) => topic},
 	body: {text: 'the message', value: ({body}) => body},
-	time: {text: "when it was published, by the publisher's clock (UTC)", value: ({sentAtMs}) => timestamp(sentAtMs)},
-	at: {text: 'when it was printed (UTC)', value: (_, {at}) => timestamp(at)},
-	node: {text: 'name of the node that it was published at', value: ({origin}, {nodeOf}) => nodeOf(origin)},
+	time: {text: "time of publication, by the publisher's clock (UTC)", value: ({sentAtMs}) => timestamp(sentAtMs)},
+	at: {text: 'time of output (UTC)', value: (_, {at}) => timestamp(at)},
+	node: {text: 'name of the node of the publisher', value: ({origin}, {nodeOf}) => nodeOf(origin)},
 	origin: {text: 'id of that node', value: ({origin}) => origin},
-	incarnation: {text: 'life of that node', value: ({incarnation}) => String(incarnation)},
-	seq: {text: 'number among the messages of that life in the topic', value: ({seq}) => String(seq)},
+	incarnation: {text: 'incarnation of that node', value: ({incarnation}) => String(incarnation)},
+	seq: {text: 'number among the messages of that incarnation in the topic', value: ({seq}) => String(seq)},
 	lamport: {text: 'logical time', value: ({lamport}) => String(lamport)},
-	offset: {text: 'place in the log of the node that is asked', value: ({offset}) => String(offset)},
+	offset: {text: 'position in the log of the asked node', value: ({offset}) => String(offset)},
 	size: {text: 'bytes of the message', value: ({body}) => String(body.length)},
 } as const satisfies Readonly<Record<string, Field>>;
 
@@ -34,7 +33,7 @@ export type Template = {
 	has(field: keyof typeof fields): boolean;
 	/**
 	One message with a newline.
-	@param isTerminal what came from outside is made printable; else its bytes stay as they are
+	@param isTerminal text from outside is made printable; otherwise its bytes stay unchanged
 	*/
 	render(message: Delivery, facts: Facts, isTerminal: boolean): Uint8Array;
 };
@@ -47,7 +46,7 @@ const escapes: ReadonlyMap<string, string> = new Map([
 	['}}', '}'],
 ]);
 
-/** @throws `usage` for a field that there is not, or a brace without its other half */
+/** @throws `usage` for an unknown field, and for an unbalanced brace */
 export function parseTemplate(text: string): Template {
 	const parts: string[] = [];
 	const isField: boolean[] = [];

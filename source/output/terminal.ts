@@ -1,7 +1,6 @@
 /**
-The streams of this process as commands see them: data on standard output with backpressure, everything for people on
-standard error. A reader that goes away (`| head`) ends the command quietly; a reader that is slow makes it wait, never
-grow.
+The streams of this process for commands: data goes to standard output with backpressure, text for people to standard
+error. A closed reader (`| head`) ends the command quietly; a slow reader makes it wait with bounded memory.
 */
 import type {Readable, Writable} from 'node:stream';
 import type {Env} from '../settings/places.ts';
@@ -11,18 +10,18 @@ export type Stream = Writable & {readonly isTTY?: boolean; readonly fd?: number}
 
 export class Terminal {
 	readonly stdin: Readable & {readonly isTTY?: boolean};
-	/** Standard output goes to a person. */
+	/** Standard output is a terminal. */
 	readonly isTerminal: boolean;
 	readonly hasColour: boolean;
-	/** Standard error goes to a person, who wants to see how long work goes on. */
+	/** Standard error is a terminal, so progress is shown. */
 	readonly isWatched: boolean;
-	/** Standard output has nobody left who reads. */
+	/** The reader of standard output is gone. */
 	isClosed = false;
 	onClosed: (() => void) | undefined;
 	readonly #out: Stream;
 	readonly #err: Stream;
 	#failure: Error | undefined;
-	/** Those who wait for room. */
+	/** Writers that wait for room. */
 	readonly #waiting = new Set<() => void>();
 
 	constructor(streams: {
@@ -39,14 +38,14 @@ export class Terminal {
 		this.hasColour = wantsColour(this.isTerminal, streams.env);
 		this.#out.on('error', (error: NodeJS.ErrnoException) => {
 			this.isClosed = true;
-			// A full disk, say.
+			// For example a full disk.
 			if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') this.#failure = error;
 			this.onClosed?.();
 		});
-		this.#err.on('error', () => undefined); // Nobody is left to be told.
+		this.#err.on('error', () => undefined); // There is no other place to report it.
 	}
 
-	/** End the command as soon as nobody reads standard output any more, also while there is nothing to print. */
+	/** End the command as soon as the reader of standard output is gone, even while nothing is printed. */
 	followReader(): void {
 		if (this.#out.fd !== undefined)
 			watchReader(this.#out.fd, () => {
@@ -55,7 +54,7 @@ export class Terminal {
 			});
 	}
 
-	/** What standard output failed with, other than its reader going away. */
+	/** The error of standard output, except a closed reader. */
 	get failure(): Error | undefined {
 		return this.#failure;
 	}
@@ -75,7 +74,7 @@ export class Terminal {
 		});
 	}
 
-	/** Standard output is not read: whoever waits for room goes on, and what has not left is lost. */
+	/** Give up standard output, which nobody reads: waiting writers continue, and unsent data are lost. */
 	abandon(): void {
 		this.isClosed = true;
 		for (const go of this.#waiting) go();
@@ -90,7 +89,7 @@ export class Terminal {
 		this.#err.write(`${text}\n`);
 	}
 
-	/** Resolves once all that was printed has left the process, or cannot. */
+	/** Resolves when all output has left the process, or cannot leave it. */
 	async flush(): Promise<void> {
 		for (const stream of [this.#out, this.#err]) {
 			if (stream === this.#out && this.isClosed) continue;
@@ -102,7 +101,7 @@ export class Terminal {
 	}
 }
 
-/** `FORCE_COLOR` decides, then `NO_COLOR` and `TERM=dumb`, then whether a person looks. */
+/** `FORCE_COLOR` decides, then `NO_COLOR` and `TERM=dumb`, then whether the output is a terminal. */
 export function wantsColour(isTerminal: boolean, env: Env): boolean {
 	const force = env['FORCE_COLOR'];
 	if (force !== undefined && force !== '') return force !== '0' && force !== 'false';
@@ -126,7 +125,7 @@ export function paint(hasColour: boolean, tone: Tone, text: string): string {
 
 const flushChars = 64 * 1024;
 
-/** Lines that share a write: one write a turn of the event loop, however many lines. */
+/** Gathers lines into one write per turn of the event loop. */
 export class LineWriter {
 	#pending = '';
 	#isScheduled = false;
@@ -137,7 +136,7 @@ export class LineWriter {
 		this.#terminal = terminal;
 	}
 
-	/** A promise when the reader is behind: wait for it before the next line. */
+	/** @returns a promise when the reader is slow; await it before the next line */
 	add(line: string): Promise<void> | undefined {
 		this.#pending += `${line}\n`;
 		if (this.#pending.length >= flushChars) this.#write();

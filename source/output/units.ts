@@ -11,11 +11,11 @@ export {
 } from '../../core/observe/kept-words.ts';
 
 /** The first 8 digits of a node id: enough to tell nodes apart. */
-export function shortId(id: string | undefined): string {
-	return id?.slice(0, 8) ?? 'nobody';
+export function shortId(id: string): string {
+	return id.slice(0, 8);
 }
 
-/** ISO 8601 in UTC; a clock beyond the calendar must not stop what is printed. */
+/** ISO 8601 in UTC; an impossible time is printed as a number. */
 export function timestamp(atMs: number): string {
 	const date = new Date(atMs);
 	return Number.isNaN(date.getTime()) ? String(atMs) : date.toISOString();

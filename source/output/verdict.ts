@@ -1,5 +1,5 @@
 /**
-The verdict of `check`: the findings about the cluster, and the exit code of the worst. Pure.
+The verdict of `check`: the findings about the cluster, and the exit code of the worst one. Pure.
 */
 import {exitCodes, type ErrorCode} from '../../core/errors.ts';
 import {findingsOf, type Finding} from '../../core/observe/findings.ts';
@@ -11,7 +11,7 @@ export type Verdict = {
 	readonly findings: readonly Finding[];
 };
 
-/** @param confirmed Index that a quorum confirmed, or the code of the error that it answered with. */
+/** @param confirmed the index that a quorum confirmed, or the code of the error */
 export function verdictOf(snapshot: Snapshot, confirmed: number | ErrorCode): Verdict {
 	const findings = findingsOf(snapshot, {confirmed, command: 'dapss-tui '});
 	const worst = (['no-quorum', 'no-leader', 'unhealthy'] as const).find(code =>

@@ -1,6 +1,6 @@
 /**
-Many messages through few publishes: bodies gather into batches, a bounded number of batches is on its way at once, and
-whoever adds faster than they are stored waits.
+Publishes many messages with few calls: bodies gather into batches, a bounded number of batches is in flight, and a
+caller that adds faster than they are stored has to wait.
 */
 import type {Broker, Published} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -34,14 +34,18 @@ export class Batches {
 	readonly #topic: Topic;
 	readonly #bytesMax: number;
 
-	/** @param bodyMax Bytes that one message may have; a batch holds one such message at least. */
+	/** @param bodyMax bytes of one message; a batch holds at least one message of that size */
 	constructor(broker: Pick<Broker, 'publish'>, topic: Topic, bodyMax: number) {
 		this.#broker = broker;
 		this.#topic = topic;
 		this.#bytesMax = Math.min(bytesMax, bodyMax);
 	}
 
-	/** Take one message; a promise when there is no room for more yet. @throws what an earlier publish failed with */
+	/**
+	Add one message.
+	@returns a promise when there is no room: await it before the next message
+	@throws the error of an earlier publish
+	*/
 	add(body: Uint8Array): Promise<void> | undefined {
 		if (this.#hasFailed) throw this.#failure;
 		this.taken++;
@@ -53,7 +57,7 @@ export class Batches {
 		return this.#inFlight >= inFlightMax ? this.#room() : undefined;
 	}
 
-	/** Send what has gathered. */
+	/** Send the gathered messages. */
 	flush(): void {
 		if (this.#bodies.length === 0 || this.#hasFailed) return;
 		const bodies = this.#bodies;
@@ -73,7 +77,10 @@ export class Batches {
 			});
 	}
 
-	/** Resolves once every message is stored. @throws what a publish failed with */
+	/**
+	Resolves when every message is stored.
+	@throws the error of a publish
+	*/
 	async end(): Promise<void> {
 		this.flush();
 		while (this.#inFlight > 0) {
@@ -116,9 +123,9 @@ export class Batches {
 }
 
 /**
-The lines of a stream of bytes, in arrays as they came: split at `\n` and nowhere else, without it. An empty line is an
-empty body; a last line without a newline counts.
-@param endsWithReturn lines end in `\r\n`: that of the platform's programs is no part of a message
+The lines of a stream of bytes, in arrays as they arrive: split at `\n` and nowhere else, without it. An empty line is
+an empty body; a last line without a newline counts.
+@param endsWithReturn lines end in `\r\n`, so the `\r` is no part of a message
 @throws `too-large`, with the number of the line
 */
 export async function* linesOf(
@@ -128,7 +135,7 @@ export async function* linesOf(
 ): AsyncGenerator<readonly Uint8Array[]> {
 	const withoutEnd = (line: Uint8Array): Uint8Array =>
 		endsWithReturn && line.at(-1) === 13 ? line.subarray(0, -1) : line;
-	let rest: Uint8Array[] = []; // The beginning of a line whose end has not come.
+	let rest: Uint8Array[] = []; // The start of an incomplete line.
 	let restBytes = 0;
 	let number = 1;
 	for await (const chunk of stream) {
@@ -146,7 +153,7 @@ export async function* linesOf(
 			number++;
 		}
 
-		// What is whole goes first, so that all lines before one that is too long are stored.
+		// Complete lines first, so that all lines before a too long one are stored.
 		if (lines.length > 0) yield lines;
 		if (start < chunk.length) {
 			rest.push(chunk.subarray(start));

@@ -1,5 +1,5 @@
 /**
-`:doctor` of a console: `doctor` in a process of its own, so that a disk that hangs holds up neither the console nor the
+`:doctor` of a console: runs `doctor` in its own process, so that a disk that hangs delays neither the console nor the
 node.
 */
 import {execFile} from 'node:child_process';
@@ -8,13 +8,12 @@ import {errorMessage} from '../../core/errors.ts';
 import type {Examination, ExaminedCheck} from '../../tui/source/source.ts';
 import {flagTable, nodeFlags, written, type Flags} from '../arguments/flags.ts';
 
-/** Whoever has not answered by then hangs. */
+/** Timeout of the process, milliseconds. */
 const examineMs = 60_000;
 const outputBytesMax = 1024 * 1024;
 
 /**
-Run `doctor` with the flags of the node that has this port. Never rejects.
-
+Run `doctor` with the flags of the node on this port. Never rejects.
 @param signal ends the process
 */
 export function examineApart(
@@ -29,7 +28,7 @@ export function examineApart(
 			[program, 'doctor', ...flagsOf({...flags, port: String(port)}), '-o', 'json'],
 			{timeout: examineMs, killSignal: 'SIGKILL', maxBuffer: outputBytesMax, signal, windowsHide: true},
 			(error, stdout, stderr) => {
-				// It ends with 1 where there are problems.
+				// Exit code 1 means that there are problems.
 				const late = error?.killed && !signal.aborted ? `it took longer than ${examineMs / 1000} s` : undefined;
 				resolve(
 					late === undefined
@@ -56,7 +55,7 @@ function flagsOf(flags: Flags): readonly string[] {
 	});
 }
 
-/** What `doctor -o json` printed. */
+/** Parses the output of `doctor -o json`. */
 function examinationOf(text: string): Examination | undefined {
 	try {
 		const {cluster, port, running, checks, left} = JSON.parse(text) as {
@@ -77,6 +76,6 @@ function examinationOf(text: string): Examination | undefined {
 			left,
 		};
 	} catch {
-		return undefined; // An error of the command, which it says on standard error.
+		return undefined; // The command failed; its message is on standard error.
 	}
 }

@@ -1,11 +1,10 @@
 /**
-Waiting that ends with the command: a signal, or a reader that is gone, ends it at once.
+Waits that end with the command: a signal, or a closed reader, ends them at once.
 */
-import {errorMessage} from '../../core/errors.ts';
 import {interruptedBy} from './signals.ts';
 
 /**
-The promise, or a rejection as soon as the command is to end. A resource that comes later is given back.
+The promise, or a rejection as soon as the command is to end. A resource that arrives later is disposed of.
 @throws `interrupted`, `wait-over`
 */
 export async function interruptible<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
@@ -31,7 +30,7 @@ async function dispose(value: unknown): Promise<void> {
 	if (typeof value !== 'object' || value === null || !(Symbol.asyncDispose in value)) return;
 	try {
 		await (value as AsyncDisposable)[Symbol.asyncDispose]();
-	} catch (error) {
-		errorMessage(error); // The command has ended; the process is about to.
+	} catch {
+		// The command has ended, and its own error is reported.
 	}
 }

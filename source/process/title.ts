@@ -1,14 +1,13 @@
 /**
-What `ps` shows of this process, so that nodes and commands can be told apart: its arguments, but never a message, which
-may be anything, and of a node its name, port and cluster behind them. No argument is a secret: those lie in files. The
-system keeps as many bytes as the command line had.
+The title of this process in `ps`: its arguments, without messages, which may be private. A node appends its name, port
+and cluster. No argument is a secret: secrets are in files. The system keeps as many bytes as the command line had.
 */
 import process from 'node:process';
 import {shortId} from '../output/units.ts';
 
 let words = 'dapss-tui';
 
-/** @param hidden words that are not to be shown */
+/** @param hidden arguments that are replaced by `...` */
 export function titleCommand(argv: readonly string[], hidden: readonly string[]): void {
 	// Printable characters only: a terminal shows them.
 	words = [
@@ -18,7 +17,7 @@ export function titleCommand(argv: readonly string[], hidden: readonly string[])
 	process.title = words;
 }
 
-/** @param name empty before it is agreed */
+/** @param name empty before the name is agreed */
 export function titleNode({
 	id,
 	name,
@@ -30,6 +29,6 @@ export function titleNode({
 	readonly port: number;
 	readonly cluster: string;
 }): void {
-	// What other programs print must not come from the network.
+	// Other programs print the title, so it has no characters from the network.
 	process.title = `${words} (${name.replaceAll(/[^\w.-]/g, '?') || shortId(id)} port ${port} cluster ${cluster.replaceAll(/[^\w.-]/g, '?')})`;
 }

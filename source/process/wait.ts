@@ -1,13 +1,11 @@
 /**
-`--wait`: how long a command waits for what is to come, once it has reached a node. `--timeout` bounds reaching it.
+`--wait`: how long a command waits for messages, events or health, after it has reached a node. `--timeout` bounds
+reaching it.
 */
 import type {Flags} from '../arguments/flags.ts';
 import {parseDuration} from '../arguments/values.ts';
 
-/**
-Aborts when the command is to end: by a signal, because nobody reads any more, or (`over`) because the time of `--wait`
-is over.
-*/
+/** Aborted by a signal, by a closed reader, or (`over`) because the time of `--wait` is over. */
 export class Wait implements Disposable {
 	readonly signal: AbortSignal;
 	readonly #timer: NodeJS.Timeout | undefined;

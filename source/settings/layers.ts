@@ -1,6 +1,6 @@
 /**
-Where settings come from, one function a place: a file, the environment, flags. Each gives flat entries that know their
-place; `settings.ts` lays them over one another.
+The origins of settings, one function each: a file, the environment, flags. Each returns flat entries with their origin;
+`settings.ts` merges them.
 */
 import {readFileSync, statSync, type Stats} from 'node:fs';
 import {join} from 'node:path';
@@ -20,7 +20,7 @@ export type Layer = {
 
 /** Keys of the Python prototype's config.json that hold a secret. */
 export const secretKeys = ['cluster_secret', 'encryption_key'] as const;
-/** What marks a config.json in the working directory as ours: other programs use that name too. */
+/** Keys that identify a config.json of dapss-tui: other programs use that file name, too. */
 const marks = ['cluster', 'enable_node_auth', 'enable_message_signing', 'enable_encryption', ...secretKeys];
 const configBytesMax = 1024 * 1024;
 const depthMax = 2;
@@ -47,7 +47,8 @@ const settingFlags = {
 const empty: Layer = {entries: new Map(), problems: [], warnings: []};
 
 /**
-The config.json that counts: `--config` or `DAPSS_CONFIG`, else one of ours in the working directory, else the user's.
+The config.json of this run: `--config` or `DAPSS_CONFIG`, else one of dapss-tui in the working directory, else the
+user's.
 */
 export function fileLayer(options: {
 	readonly explicit: string | undefined;
@@ -73,7 +74,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
 		if (stats.size > configBytesMax)
 			return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
-		// Editors on Windows begin a file with a mark of its encoding.
+		// Editors on Windows may write a byte order mark.
 		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
@@ -94,7 +95,7 @@ function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
 	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
 		return {
 			...empty,
-			warnings: [`${path} belongs to another user and is not read; name it with --config to use it`],
+			warnings: [`${path} belongs to another user and is not read; to use it, give it with --config`],
 		};
 	}
 
@@ -130,7 +131,7 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 		if (groups.has(name) && !isGroup(inner)) problems.push(`${name} (${from}): expected a group of settings`);
 	}
 
-	// `unknown setting raft` and `expected a group` would say the same thing twice.
+	// An unknown setting that is the name of a group is already reported as `expected a group`.
 	return {
 		entries,
 		problems: problems.filter(
@@ -150,7 +151,7 @@ export function envLayer(env: Env): Layer {
 		if (name !== undefined) entries.set(name, {value: parseText(name, text), from: variable});
 		else if (variable === 'DAPSS_CLUSTER_SECRET' || variable === 'DAPSS_ENCRYPTION_KEY') {
 			problems.push(
-				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and name that with DAPSS_SECRET_FILE`,
+				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and set DAPSS_SECRET_FILE to its path`,
 			);
 		} else if (!otherVariables.includes(variable))
 			problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);
@@ -180,7 +181,7 @@ export function flagLayer(flags: Flags): Layer {
 	return {entries, problems: [], warnings: []};
 }
 
-/** A text as the type of its setting; what does not fit stays text, for the schema to refuse. */
+/** Converts a text to the type of its setting. An unsuitable text stays a text, and the schema rejects it. */
 function parseText(name: string, text: string): Plain {
 	const standard = known.get(name);
 	if (typeof standard === 'number') return /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text;
@@ -194,7 +195,7 @@ function parseText(name: string, text: string): Plain {
 		.split(',')
 		.map(item => item.trim())
 		.filter(item => item !== '');
-	// Only commas: variables that were empty. A node that was to join must not found a cluster of its own.
+	// Only commas, as from empty variables in a script: a node that was to join must not found its own cluster.
 	return items.length > 0 || text.trim() === '' ? items : text;
 }
 

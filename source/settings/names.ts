@@ -4,10 +4,10 @@ the environment.
 */
 import {defaults} from '../../core/config.ts';
 
-/** A value as a file may hold it. */
+/** A value in a configuration file. */
 export type Plain = string | number | boolean | readonly unknown[];
 
-/** Settings of the command line that are not part of a node's tunables; empty means the usual place. */
+/** Settings that only the command line uses; empty means the default path. */
 export const places = {data: '', secret_file: ''} as const;
 
 /** Every setting by its name in config.json, with its default. */
@@ -18,7 +18,7 @@ export function defaultFile(): Record<string, unknown> {
 	return {...places, ...spell(defaults)};
 }
 
-/** Names of groups: `raft`, `limits`, … */
+/** Names of groups of settings: `raft`, `limits`, … */
 export const groups: ReadonlySet<string> = new Set(
 	[...known.keys()].filter(name => name.includes('.')).map(name => name.slice(0, name.indexOf('.'))),
 );
@@ -31,7 +31,7 @@ export function flatten(value: object, prefix = ''): Array<[string, Plain]> {
 	);
 }
 
-/** The nested value with camelCase names that a flat map of settings stands for. */
+/** Converts a flat map of settings to a nested object with camelCase names. */
 export function nest(values: ReadonlyMap<string, unknown>): Record<string, unknown> {
 	const top: Record<string, unknown> = {};
 	for (const [name, value] of values) {

@@ -1,5 +1,5 @@
 /**
-Where things are kept for this user: settings and the secret, data, logs, caches. The rules of each platform are in
+The folders of this user: settings and secrets, data, logs, caches. The rules of each platform are in
 `core/platform.ts`.
 */
 import {existsSync} from 'node:fs';
@@ -12,7 +12,7 @@ export type {Env};
 export const configFolder = (env: Env): string => placesOf(here(env), existsSync).config;
 /** Identity, logs and messages of the nodes. */
 export const dataFolder = (env: Env): string => placesOf(here(env), existsSync).data;
-/** What the console writes about itself. */
+/** Logs of the console. */
 export const stateFolder = (env: Env): string => placesOf(here(env), existsSync).state;
-/** May be deleted at any time. */
+/** Files that may be deleted at any time. */
 export const cacheFolder = (env: Env): string => placesOf(here(env), existsSync).cache;

@@ -1,6 +1,6 @@
 /**
-What the console remembers between runs: keys, theme, and how much it shows. Kept by `conf` in `preferences.json` next
-to the settings; loaded only when there is a console.
+Preferences of the console: keys, theme, and some settings. `conf` stores them in `preferences.json` next to the
+settings. Only a console loads them.
 */
 import {join} from 'node:path';
 import Conf from 'conf';
@@ -11,20 +11,23 @@ import {configFolder, type Env} from './places.ts';
 
 export type Preferences = {
 	readonly path: string;
-	/** Keys by action; the console says which of them it does not know. */
+	/** Keys by action; the console reports unknown actions. */
 	readonly keymap: Readonly<Record<string, string | readonly string[]>>;
-	/** A name, and styles of single tones. */
+	/** The name of a theme, and styles of single tones. */
 	readonly theme: ThemePreferences;
 	/**
-	Settings in the words of config.json, from the group `console` only: others belong into config.json, where a
-	headless node sees them too.
+	Settings as in config.json, from the group `console` only. Other settings belong into config.json, which a headless
+	node reads, too.
 	*/
 	readonly settings: object;
 };
 
 export const preferencesPath = (env: Env): string => join(configFolder(env), 'preferences.json');
 
-/** A file that cannot be read costs the preferences, not the start: `say` is told. */
+/**
+A start continues without preferences that cannot be read.
+@param say prints a warning
+*/
 export function loadPreferences(env: Env, say: (line: string) => void): Preferences {
 	const cwd = configFolder(env);
 	try {
@@ -38,7 +41,7 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 		const group = (name: string): Readonly<Record<string, unknown>> => {
 			const value = conf.get(name);
 			if (value === undefined || isGroup(value)) return (value as Record<string, unknown> | undefined) ?? {};
-			say(`Warning: ${conf.path}: expected ${name} to be an object; it is left out`);
+			say(`Warning: ${conf.path}: expected ${name} to be an object; it is ignored`);
 			return {};
 		};
 
@@ -60,7 +63,7 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			settings: Object.keys(shown).length === 0 ? {} : {console: shown},
 		};
 	} catch (error) {
-		say(`Warning: ${preferencesPath(env)} cannot be read and is left out: ${errorMessage(error)}`);
+		say(`Warning: ${preferencesPath(env)} cannot be read and is ignored: ${errorMessage(error)}`);
 		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}};
 	}
 }

@@ -1,6 +1,6 @@
 /**
-The settings of this run: defaults ← config.json ← saved preferences ← `DAPSS_*` ← flags. Every value knows where it
-came from, and whatever is wrong is told at once.
+The settings of this run: defaults ← config.json ← saved preferences ← `DAPSS_*` ← flags. Every value has its origin,
+and all problems are reported at once.
 */
 import {canonicalAddress} from '../../core/address.ts';
 import {nearest, problemsOf, withCanonicalAddresses, type Tunables} from '../../core/config-schema.ts';
@@ -21,13 +21,13 @@ export type Settings = {
 	readonly warnings: readonly string[];
 	/** The config.json that was read. */
 	readonly configPath: string | undefined;
-	/** The port was asked for: another is not taken in its place. */
+	/** The port was set, so a start does not use another one in its place. */
 	readonly isPortExplicit: boolean;
-	/** The file of the secret was named: it is not made. */
+	/** The secret file was named, so a start does not create it. */
 	readonly isSecretNamed: boolean;
 	/** Data folder of a node on that port. */
 	data(port: number): string;
-	/** @throws `config`; `not-authenticated` when there is none and `create` is not asked for */
+	/** @throws `config`; `not-authenticated` when there is no secret and `create` is false */
 	secret(options: {readonly create: boolean}): {
 		readonly secret: Uint8Array;
 		readonly path: string;
@@ -39,7 +39,7 @@ export type SettingsInput = {
 	readonly flags: Flags;
 	readonly env: Env;
 	readonly cwd: string;
-	/** Settings that the console has saved; only what the console shows may be saved. */
+	/** Settings that the console saved, from the group `console` only. */
 	readonly preferences?: {readonly path: string; readonly settings: object};
 };
 
@@ -56,6 +56,46 @@ export function loadSettings(input: SettingsInput): Settings {
 		envLayer(env),
 		flagLayer(flags),
 	];
+	const {entries, secrets} = merged(layers);
+	const {data, secretFile, ...tunables} = nest(
+		new Map([...entries].map(([name, {value}]) => [name, value])),
+	) as Tunables & {readonly data: string; readonly secretFile: string};
+	throwProblems([
+		...layers.flatMap(layer => layer.problems),
+		...problemsOf(tunables).map(
+			({setting, message}) => `${snake(setting)} (${originOf(entries, snake(setting))}): ${message}`,
+		),
+		...secretProblems(secrets),
+		...pathProblems(entries),
+	]);
+	const dataPath = (port: number): string => (data === '' ? nodeDataPath(env, tunables.cluster, port) : data);
+	const secretFilePath = secretFile === '' ? secretPath(env, tunables.cluster) : secretFile;
+	const places: Readonly<Record<string, string>> = {data: dataPath(tunables.port), secret_file: secretFilePath};
+	const port = entries.get('port')!;
+	return {
+		tunables,
+		list: [...entries].map(([name, {value, from}]) => ({name, value: places[name] ?? value, from})),
+		warnings: layers.flatMap(layer => layer.warnings),
+		configPath: file.path,
+		isPortExplicit: port.from.startsWith('--') || port.from.startsWith('DAPSS_') || port.value !== defaults.port,
+		isSecretNamed: secretFile !== '',
+		data: dataPath,
+		secret({create}) {
+			const inConfig = secretKeys.map(name => secrets.get(name)).find(entry => entry && entry.value !== '');
+			if (inConfig && secretFile === '')
+				return {secret: Buffer.from(inConfig.value as string), path: inConfig.from, created: false};
+			// A file that was named is not created: a typing error must not found another cluster.
+			return create && secretFile === ''
+				? {path: secretFilePath, ...openSecret(secretFilePath)}
+				: {path: secretFilePath, secret: readSecret(secretFilePath), created: false};
+		},
+	};
+}
+
+type Entries = ReadonlyMap<string, Entry>;
+
+/** Later layers win. Secrets are kept apart, so that no list of settings shows them. */
+function merged(layers: readonly Layer[]): {readonly entries: Entries; readonly secrets: Entries} {
 	const entries = new Map<string, Entry>([...known].map(([name, value]) => [name, {value, from: fromDefault}]));
 	const secrets = new Map<string, Entry>();
 	for (const layer of layers) {
@@ -69,63 +109,27 @@ export function loadSettings(input: SettingsInput): Settings {
 	>;
 	const canonical = withCanonicalAddresses(written);
 	for (const name of addressSettings) entries.set(name, {...entries.get(name)!, value: canonical[name]});
-	const {data, secretFile, ...tunables} = nest(
-		new Map([...entries].map(([name, {value}]) => [name, value])),
-	) as Tunables & {readonly data: unknown; readonly secretFile: unknown};
-	const problems = [
-		...layers.flatMap(layer => layer.problems),
-		...problemsOf(tunables).map(
-			({setting, message}) => `${snake(setting)} (${originOf(entries, snake(setting))}): ${message}`,
-		),
-		...secretProblems(secrets),
-		...(['data', 'secret_file'] as const).flatMap(name =>
-			typeof entries.get(name)!.value === 'string'
-				? []
-				: [`${name} (${entries.get(name)!.from}): Expected a path`],
-		),
-	];
-	if (problems.length > 0)
-		throw new DapssError(
-			'config',
-			problems.length === 1
-				? problems[0]!
-				: `${problems.length} settings are wrong:\n${problems.map(problem => `  ${problem}`).join('\n')}`,
-		);
-
-	const port = entries.get('port')!;
-	return {
-		tunables,
-		list: [...entries].map(([name, {value, from}]) => ({
-			name,
-			value:
-				name === 'secret_file' && value === ''
-					? secretPath(env, tunables.cluster)
-					: name === 'data' && value === ''
-						? nodeDataPath(env, tunables.cluster, tunables.port)
-						: value,
-			from,
-		})),
-		warnings: layers.flatMap(layer => layer.warnings),
-		configPath: file.path,
-		isPortExplicit: port.from.startsWith('--') || port.from.startsWith('DAPSS_') || port.value !== defaults.port,
-		isSecretNamed: secretFile !== '',
-		data: chosen => (data === '' ? nodeDataPath(env, tunables.cluster, chosen) : (data as string)),
-		secret({create}) {
-			const inFile = secretKeys
-				.map(name => secrets.get(name))
-				.find(entry => entry !== undefined && entry.value !== '');
-			if (inFile && secretFile === '')
-				return {secret: Buffer.from(inFile.value as string), path: inFile.from, created: false};
-			const path = secretFile === '' ? secretPath(env, tunables.cluster) : (secretFile as string);
-			// A file that was named is not made: a typing error must not become a cluster of its own.
-			return create && secretFile === ''
-				? {path, ...openSecret(path)}
-				: {path, secret: readSecret(path), created: false};
-		},
-	};
+	return {entries, secrets};
 }
 
-/** The configuration of a node on `port`. The secret is made when there is none yet. */
+/** @throws `config` when there are any */
+function throwProblems(problems: readonly string[]): void {
+	if (problems.length === 0) return;
+	const lines = problems.map(problem => `  ${problem}`).join('\n');
+	throw new DapssError(
+		'config',
+		problems.length === 1 ? problems[0]! : `${problems.length} settings are wrong:\n${lines}`,
+	);
+}
+
+function pathProblems(entries: Entries): readonly string[] {
+	return (['data', 'secret_file'] as const)
+		.map(name => ({name, ...entries.get(name)!}))
+		.filter(({value}) => typeof value !== 'string')
+		.map(({name, from}) => `${name} (${from}): Expected a path`);
+}
+
+/** The configuration of a node on `port`. A missing secret is created. */
 export function nodeConfig(
 	settings: Settings,
 	port: number,
@@ -148,21 +152,21 @@ export function addressOf(written: string, what: string): string {
 
 export {nearest};
 
-function originOf(entries: ReadonlyMap<string, Entry>, name: string): string {
+function originOf(entries: Entries, name: string): string {
 	return (
 		entries.get(name)?.from ?? entries.get(name.slice(0, Math.max(0, name.lastIndexOf('.'))))?.from ?? fromDefault
 	);
 }
 
-/** The prototype kept two secrets in config.json; one strong secret is enough, all keys are derived from it. */
-function secretProblems(secrets: ReadonlyMap<string, Entry>): string[] {
+/** Configurations of the prototype hold up to two secrets. One is enough: all keys are derived from it. */
+function secretProblems(secrets: Entries): string[] {
 	return [...secrets].flatMap(([name, {value, from}]) => {
 		if (value === '') return [];
-		const problem = typeof value === 'string' ? secretProblem(value.trim()) : 'it is not a text';
+		const problem = typeof value === 'string' ? secretProblem(value.trim()) : 'it is not a string';
 		return problem === undefined
 			? []
 			: [
-					`${name} (${from}): this is no secret: ${problem}. Remove the line: a node makes a secret of its own at its first start`,
+					`${name} (${from}): this is not a secret: ${problem}. Remove the line: a node creates its own secret at its first start`,
 				];
 	});
 }

@@ -1,6 +1,6 @@
 /**
-Where nodes say they are, on hosts of their own: wildcards, several interfaces, mapped ports, IPv6, names with several
-addresses. In each case every member must be reached by every other, over TCP and UDP, under the address that it tells.
+Advertised addresses on separate hosts: wildcards, several interfaces, mapped ports, IPv6, names with several addresses.
+In each case every member must be reachable for every other, over TCP and UDP, at its advertised address.
 */
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -82,7 +82,7 @@ async function expectWhole(
 }
 
 describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
-	test('three that listen on a wildcard become voters, and tell the address of their host', async () => {
+	test('three nodes that listen on a wildcard become voters, and advertise the address of their host', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
 		for (const [index, host] of hosts.entries())
 			await start(host, [
@@ -98,7 +98,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		);
 	}, 60_000);
 
-	test('a wildcard on several interfaces is refused with the flag, and the flag mends it', async () => {
+	test('a wildcard on several interfaces is refused, the message names the flag, and the flag solves it', async () => {
 		const [first, second] = [
 			network.host({v6: false, more: ['192.168.7.1/24']}),
 			network.host({v6: false, more: ['172.17.0.1/16']}),
@@ -126,14 +126,14 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		);
 	}, 60_000);
 
-	test('a node that listens on loopback only does not ask another host to take it in', async () => {
+	test('a node that listens on loopback only does not ask another host for admission', async () => {
 		const [first, second] = [network.host(), network.host()];
 		const refused = second.start(cluster, ['--bootstrap', `${first.v4}:5000`]);
 		expect(await refused.exited).toBe(2);
 		expect(refused.stderr).toContain('use --host');
 	});
 
-	test('a host whose own name is a loopback address there does not tell that name unasked', async () => {
+	test('a host whose own name is a loopback address does not advertise that name by default', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
 		const names = ['one', 'two', 'three'];
 		for (const [own, host] of hosts.entries())
@@ -181,7 +181,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		);
 	}, 60_000);
 
-	test('hosts of both families: each may tell an address of either', async () => {
+	test('hosts of both families: each may advertise an address of either', async () => {
 		const hosts = [network.host(), network.host(), network.host()];
 		const told = [hosts[0]!.v4, `[${hosts[1]!.v6}]`, hosts[2]!.v4];
 		for (const [index, host] of hosts.entries())
@@ -200,7 +200,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		);
 	}, 60_000);
 
-	test('a name with several addresses of which the first is dead', async () => {
+	test('a name with several addresses, the first of which does not answer', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
 		const names = {
 			one: ['10.77.0.201', hosts[0]!.v4],
@@ -224,7 +224,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		);
 	}, 60_000);
 
-	test('a name of which no address answers: the error names all that were tried', async () => {
+	test('a name without an address that answers: the error names all addresses', async () => {
 		const host = network.host({v6: false});
 		host.setNames({ghost: ['10.77.0.201', '10.77.0.202']});
 		const {code, stderr} = await host.run([
@@ -240,7 +240,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 		expect(stderr).toContain('tried 10.77.0.201, 10.77.0.202');
 	});
 
-	test('a name that stands for another address after a restart', async () => {
+	test('a name with another address after a restart', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
 		const told = [`${hosts[0]!.v4}:5000`, `${hosts[1]!.v4}:5000`, 'mover:5000'];
 		const flags = (index: number): string[] => [
@@ -310,8 +310,8 @@ describe.runIf(canMakeNetworks)('discovery between hosts', () => {
 	}, 60_000);
 });
 
-describe.runIf(canFilter)('nodes behind mapped ports', () => {
-	test('are reached under the address and port that they tell, over TCP and UDP', async () => {
+describe.runIf(canFilter)('nodes with mapped ports', () => {
+	test('are reached at the address and port that they advertise, over TCP and UDP', async () => {
 		const outer = network.host({v6: false});
 		const inner = [network.mapped({ports: [[15_000, 5000]]}), network.mapped({ports: [[16_000, 5000]]})];
 		await start(inner[0]!.host, ['--host', '0.0.0.0', '--advertise', `${inner[0]!.gateway.v4}:15000`]);

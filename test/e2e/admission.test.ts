@@ -1,6 +1,6 @@
 /**
-Nodes that a cluster does not admit, or admits and gives no vote: real processes that are started with a name or an
-address that cannot be right. Each of them, and the cluster, says why and what helps.
+Nodes that a cluster does not admit, or admits without a vote: real processes with an unsuitable name or address. Each
+of them, and the cluster, reports the reason and a remedy.
 */
 import {afterEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -119,7 +119,7 @@ test.each<[string, (port: number) => string]>([
 	90_000,
 );
 
-test('two newcomers that can be called get votes, whoever opens the links (case B)', async () => {
+test('two new nodes that are reachable get votes, whichever side opens the links (case B)', async () => {
 	const {cluster, nodes, ports} = await threeVoters();
 	for (const port of await freePorts(2))
 		cluster.startAlone(port, ['--bootstrap', String(ports[0]), '--advertise', 'localhost']);

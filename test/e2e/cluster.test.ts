@@ -1,6 +1,6 @@
 /**
-Three real node processes, secured, on loopback: what is published through one is on all, once, in order, byte for byte;
-also when the leader is killed, and when a minority is cut off and comes back.
+Three real, secured node processes on loopback: every message published through one is on all, once, in order, byte for
+byte; also when the leader is killed, and when a minority is cut off and returns.
 */
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -39,7 +39,7 @@ describe('a cluster of three', () => {
 		`127.0.0.1:${cluster.nodes[index]!.port}`,
 	];
 
-	test('prints every line that was published through one of them, once, in order, on all', async () => {
+	test('prints every line that was published through one node, once, in order, on all nodes', async () => {
 		const file = readFileSync(new URL('../../package-lock.json', import.meta.url));
 		const lines = file.toString().split('\n').slice(0, -1);
 		const {code, stderr} = await run(['publish', 'lines', '-', ...server(1)], {input: file});
@@ -51,7 +51,7 @@ describe('a cluster of three', () => {
 		}
 	});
 
-	test('carries empty messages, 64 KiB lines, control characters and bytes that are no text', async () => {
+	test('carries empty messages, 64 KiB lines, control characters and bytes that are not text', async () => {
 		const parts = [
 			Buffer.alloc(0),
 			Buffer.alloc(65_536, 'x'),
@@ -65,7 +65,7 @@ describe('a cluster of three', () => {
 		for (const node of cluster.nodes) expect(await bodies(node, 'edge', parts.length)).toEqual(parts);
 	});
 
-	test('takes any text as a topic', async () => {
+	test('accepts any text as a topic', async () => {
 		expect((await run(['publish', 'wetter/zürich ☔', 'Regen', ...server(2)])).code).toBe(0);
 		for (const node of cluster.nodes)
 			expect((await bodies(node, 'wetter/zürich ☔', 1)).map(String)).toEqual(['Regen']);
@@ -95,7 +95,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('says how it stands', async () => {
+	test('prints its status', async () => {
 		const {code, stdout} = await run(['status', '-o', 'json', ...server(0)]);
 		expect(code).toBe(0);
 		const status = JSON.parse(stdout.toString()) as {
@@ -124,7 +124,7 @@ describe('a cluster of three', () => {
 		expect(wrong.code).toBe(13);
 	});
 
-	test('keeps both sides of a partition going, refuses agreement on the smaller, and makes both whole after the heal', async () => {
+	test('keeps both sides of a partition running, refuses agreement on the smaller side, and repairs both sides after the heal', async () => {
 		const brokers = await Promise.all(cluster.nodes.map(node => cluster.client(node)));
 		const [a, b, c] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		const start = cluster.nodes.map(node => node.events.length);
@@ -182,7 +182,7 @@ async function otherSecret(cluster: Cluster): Promise<string> {
 	return path;
 }
 
-test('what was acknowledged is on every node after the leader was killed, again and again', async () => {
+test('every acknowledged message is on every node after the leader was killed repeatedly', async () => {
 	await using cluster = new Cluster({cli, topics: ['kills'], messages: true});
 	await cluster.startAll(3);
 	const kills = Number(process.env['KILLS'] ?? 20);

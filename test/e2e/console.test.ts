@@ -1,5 +1,5 @@
 /**
-The console in a real pseudo-terminal, as a person uses it, at three sizes; and what is left of the terminal afterwards.
+The console in a real pseudo-terminal, at three sizes, and the state of the terminal afterwards.
 */
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -117,7 +117,7 @@ describe.each([
 	}, 90_000);
 });
 
-test(':doctor examines the machine in a window that scrolls, while the console goes on', async () => {
+test(':doctor examines the machine in a window that scrolls, while the console continues', async () => {
 	await using terminal = await open(100, 24, undefined, '--no-discovery');
 	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
 	terminal.press(':');
@@ -137,7 +137,7 @@ test(':doctor examines the machine in a window that scrolls, while the console g
 	await terminal.waitFor(/18 checks/, 'the first line');
 }, 60_000);
 
-test('a signal gives the terminal back too', async () => {
+test('a signal restores the terminal, too', async () => {
 	await using terminal = await open(100, 30);
 	await terminal.waitFor(/Messages/);
 	process.kill(terminal.pid, 'SIGTERM');
@@ -146,12 +146,12 @@ test('a signal gives the terminal back too', async () => {
 	expect(terminal.raw.lastIndexOf(`${escape}[?25h`)).toBeGreaterThan(terminal.raw.lastIndexOf(`${escape}[?25l`));
 });
 
-test('q says what it costs, and l lets the node leave its cluster', async () => {
+test('q shows the cost, and l lets the node leave its cluster', async () => {
 	const [port] = await freePorts(1);
 	await using terminal = await open(100, 30, port);
 	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
 	terminal.press('ql'); // Not an answer: the question was not seen yet.
-	await terminal.waitFor(/What shall \S+ do\?/);
+	await terminal.waitFor(/What should \S+ do\?/);
 	await terminal.waitFor(/it starts again as a new member/);
 	terminal.press('l');
 	expect((await terminal.exited).exitCode).toBe(0);

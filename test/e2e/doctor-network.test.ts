@@ -1,4 +1,4 @@
-/** What `doctor` says of a network: who is heard on it, and over which interface multicast does not pass. */
+/** `doctor` on a network: the nodes that are heard, and interfaces without multicast. */
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
@@ -29,7 +29,7 @@ describe.runIf(canFilter)('on a network', () => {
 		return {code, of: name => checks.find(check => check.code === name)!};
 	}
 
-	test('a node of another host is heard, until a firewall drops multicast: that is a warning with the interface', async () => {
+	test('a node of another host is heard until a firewall drops multicast, which is a warning with the interface', async () => {
 		const [a, b] = [network.host({v6: false}), network.host({v6: false})];
 		const node = a.start(cluster, ['--host', a.v4]);
 		await node.waitFor(({type}) => type === 'ready', 'ready');
@@ -54,7 +54,7 @@ describe.runIf(canFilter)('on a network', () => {
 		});
 	}, 60_000);
 
-	test('an address that the machine has not, and a wildcard on a machine with two', async () => {
+	test('an address of another machine, and a wildcard on a machine with two addresses', async () => {
 		const two = network.host({v6: false, more: ['192.168.7.1/24']});
 		const absent = await doctor(two, '--host', '10.9.9.9');
 		expect([absent.code, absent.of('tcp-port').reason, absent.of('udp-port').reason]).toEqual([

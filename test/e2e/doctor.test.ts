@@ -1,6 +1,6 @@
 /**
-`doctor`, the real command: on a machine where all is well, beside a running node, and where something is wrong. It
-makes and changes nothing.
+`doctor`, the real command: on a machine without problems, next to a running node, and with problems. It creates and
+changes nothing.
 */
 import {spawnSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';
@@ -48,7 +48,7 @@ const of = ({checks}: Report, code: string): Check => checks.find(check => check
 const notOfDisk = (found: readonly string[]): string[] =>
 	found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
 
-test('where nothing is yet it looks at everything, and makes nothing', async () => {
+test('on a new machine it examines everything and creates nothing', async () => {
 	const {code, stdout} = await run(['doctor', '--port', String(port), '-o', 'json'], {env: home()});
 	const report = parse(stdout);
 	expect(notOfDisk(wrong(report))).toEqual([]);
@@ -59,7 +59,7 @@ test('where nothing is yet it looks at everything, and makes nothing', async () 
 	expect(readdirSync(folder).filter(name => name !== 'cache')).toEqual([]);
 }, 30_000);
 
-test('beside the node of the cluster it says that it runs, and hears it', async () => {
+test('with a running node of the cluster it says that the node runs, and hears it', async () => {
 	// A port of its own for beacons: what other nodes of this machine say is not this test's.
 	const [beacons] = await freePorts(1);
 	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
@@ -106,7 +106,7 @@ test('beside the node of the cluster it says that it runs, and hears it', async 
 	});
 }, 60_000);
 
-test('the clock is compared with those of nodes that answer, and it is said when none does', async () => {
+test('the clock is compared with the clocks of nodes that answer; a report says when none does', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const flags = [
@@ -147,9 +147,9 @@ test('the clock is compared with those of nodes that answer, and it is said when
 	]);
 }, 60_000);
 
-describe('what keeps a node from starting is a problem, with what helps', () => {
+describe('a problem that prevents a start has a remedy', () => {
 	test.each(['TCP', 'UDP'] as const)(
-		'a %s port that another process has',
+		'a %s port that another process uses',
 		async protocol => {
 			const server =
 				protocol === 'TCP'
@@ -175,7 +175,7 @@ describe('what keeps a node from starting is a problem, with what helps', () => 
 		30_000,
 	);
 
-	test('a folder that others may enter, and a secret that is named and missing', async () => {
+	test('a folder that other users may enter, and a given secret file that is missing', async () => {
 		const data = join(folder, 'shared');
 		mkdirSync(data);
 		chmodSync(data, 0o750);
@@ -209,7 +209,7 @@ describe('what keeps a node from starting is a problem, with what helps', () => 
 		expect((await run(flags, {env: home()})).code).toBe(0);
 	}, 30_000);
 
-	test('a file of settings with a mistake: what depends on settings is not looked at', async () => {
+	test('a file of settings with an error: checks that depend on settings are skipped', async () => {
 		writeFileSync(join(folder, 'config.json'), '{"cluster": "x", "raft": {"election": 1}}');
 		const {code, stdout} = await run(['doctor', '--config', join(folder, 'config.json'), '-o', 'json'], {
 			env: home(),
@@ -264,7 +264,7 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 	expect(of(written, 'file-system')).toMatchObject({reason: 'memory', level: 'warning'});
 });
 
-test.runIf(process.platform !== 'win32')('few open files are a warning, and the advice is enough', () => {
+test.runIf(process.platform !== 'win32')('a low limit of open files is a warning, and its remedy is sufficient', () => {
 	const limited = (files: number): Report =>
 		parse(
 			spawnSync(

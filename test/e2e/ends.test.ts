@@ -55,7 +55,7 @@ const codeOf = (child: ChildProcess): Promise<number | null> =>
 	new Promise(resolve => child.once('close', code => resolve(code)));
 
 describe.skipIf(process.platform !== 'linux')('followers end with their reader (case 23)', () => {
-	test('subscribe and events --watch notice a closed pipe at once, though no message comes', async () => {
+	test('subscribe and events --watch detect a closed pipe at once, although no message arrives', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
 		const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
@@ -82,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')('followers end with their reader (
 			await appears(
 				child,
 				command[0] === 'subscribe' ? 'stderr' : 'stdout',
-				command[0] === 'subscribe' ? 'Subscribed' : 'ready',
+				command[0] === 'subscribe' ? 'Subscribed' : 'Ready',
 			);
 			const code = codeOf(child);
 			child.stdout.destroy();
@@ -93,12 +93,12 @@ describe.skipIf(process.platform !== 'linux')('followers end with their reader (
 			`${quoted([node, cli, 'subscribe', 'quiet', '--count', '2', ...where])} | true; echo "\${PIPESTATUS[0]}"`,
 		);
 		expect(counted.out).toBe('16\n');
-		expect(counted.err).toContain('Nobody reads the output any more: 0 of 2 messages came');
+		expect(counted.err).toContain('The reader of the output is gone: 0 of 2 messages received');
 	}, 60_000);
 });
 
 describe('signals (case 24)', () => {
-	test('a follower ends with the code of its signal, its count met or not; --wait with 16', async () => {
+	test('a follower ends with the code of its signal, with or without enough messages; --wait ends with 16', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
 		const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
@@ -185,7 +185,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		['nohup', (command: string) => `nohup ${command} & echo "pid $!" >&2; wait $!`],
 		['a shell that ignores it', (command: string) => `trap '' HUP; ${command} & echo "pid $!" >&2; wait $!`],
 	])(
-		'started by %s ignores SIGHUP, and ends cleanly by SIGTERM',
+		'started by %s ignores SIGHUP, and SIGTERM ends it cleanly',
 		async (_by, line) => {
 			await using cluster = new Cluster({cli});
 			const {shell, pid, port} = await started(cluster, line);
@@ -200,7 +200,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		60_000,
 	);
 
-	test('started in another way ends cleanly by SIGHUP, with 129', async () => {
+	test('started in another way is ended cleanly by SIGHUP, with 129', async () => {
 		await using cluster = new Cluster({cli});
 		const {shell, pid} = await started(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
 		let out = '';
@@ -210,7 +210,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		expect(out).toContain('"type":"stopped"');
 	}, 60_000);
 
-	test('started by an older Node that hands over, is killed with it by SIGKILL', async () => {
+	test('started by an older Node as launcher, is killed with the launcher by SIGKILL', async () => {
 		await using cluster = new Cluster({cli});
 		const [port] = await freePorts(1);
 		const args = [
@@ -236,7 +236,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		expect(portHolder('127.0.0.1', port!, 'TCP')).toBeUndefined();
 	}, 60_000);
 
-	test('nodes and clients of a bench that is killed by SIGKILL end with it', async () => {
+	test('nodes and clients of a benchmark end when it is killed by SIGKILL', async () => {
 		const bench = spawn(node, [cli, 'bench', 'latency', '--nodes', '3', '--rate', '100', '--count', '1000000'], {
 			stdio: ['ignore', 'ignore', 'pipe'],
 			env: process.env,

@@ -52,7 +52,7 @@ test('a node inside a program', async () => {
 	);
 }, 60_000);
 
-test('a program that uses nodes elsewhere', async () => {
+test('a program that uses nodes of other processes', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const address = `127.0.0.1:${cluster.nodes[0]!.port}`;
@@ -100,7 +100,7 @@ describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
 	const moved = (text: string): string =>
 		text.replaceAll('/var/lib/dapss', join(folder, 'lib')).replaceAll('/etc/dapss', join(folder, 'etc'));
 
-	test.runIf(hasVerify)('is one that systemd takes', () => {
+	test.runIf(hasVerify)('is accepted by systemd', () => {
 		const copy = join(folder, 'dapss-tui.service');
 		// The program is not installed here, and that is all that may be missing.
 		writeFileSync(copy, unit.replaceAll('/usr/bin/dapss-tui', '/bin/true'));
@@ -109,7 +109,7 @@ describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
 		expect(status).toBe(0);
 	});
 
-	test('starts a node with its own words, after it was examined', async () => {
+	test('starts a node with its own command line, after doctor', async () => {
 		const [port] = await freePorts(1);
 		mkdirSync(join(folder, 'lib'), {mode: 0o700});
 		mkdirSync(join(folder, 'etc'));

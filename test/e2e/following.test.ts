@@ -1,5 +1,5 @@
 /**
-Followers outlive their node (case 26): subscriptions, events and consoles go on at another node, or at the same one
+Followers outlive their node (case 26): subscriptions, events and consoles continue at another node, or at the same one
 when it is back.
 */
 import {spawn, type ChildProcess} from 'node:child_process';
@@ -107,7 +107,7 @@ class Follower implements AsyncDisposable {
 const seqs = (follower: Follower): string[] =>
 	follower.events.filter(({type}) => type === 'message').map(({payload}) => String(payload));
 
-test('a subscriber with two servers reads each of thousands of messages once, in order, over kill -9 of its server (case 26)', async () => {
+test('a subscriber with two servers reads each of thousands of messages once, in order, although its server is killed (case 26)', async () => {
 	await using cluster = new Cluster({cli, topics: [news]});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
@@ -159,7 +159,7 @@ test('a subscriber with two servers reads each of thousands of messages once, in
 	await publisher[Symbol.asyncDispose]();
 }, 120_000);
 
-test('a subscriber with one server goes on when that is back, behind what it has read (case 26)', async () => {
+test('a subscriber with one server continues when it is back, after the last message (case 26)', async () => {
 	await using cluster = new Cluster({cli, topics: [news]});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes as [NodeProcess];
@@ -195,7 +195,7 @@ test('a subscriber with one server goes on when that is back, behind what it has
 	expect(follower.stderr).toContain(`Connected to ${at(node)}\n`);
 }, 120_000);
 
-test('events --watch goes on at another node (case 26)', async () => {
+test('events --watch continues at another node (case 26)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
@@ -232,7 +232,7 @@ test('events --watch goes on at another node (case 26)', async () => {
 	expect(await follower.exited).toBe(143);
 }, 120_000);
 
-test('events --watch --messages prints every message of the node, and says what a loss leaves out (case 31)', async () => {
+test('events --watch --messages prints every message of the node, and reports the gap of a lost connection (case 31)', async () => {
 	await using cluster = new Cluster({cli, topics: ['news', 'other']});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes as [NodeProcess];
@@ -277,7 +277,7 @@ test('events --watch --messages prints every message of the node, and says what 
 	expect(payloads()).toEqual([...texts, 'back']);
 }, 120_000);
 
-test('a follower without a server ends at once when its reader is gone, and by a signal (case 26, case 23)', async () => {
+test('a follower without a server ends at once when its reader is gone, and on a signal (case 26, case 23)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes as [NodeProcess];
@@ -305,7 +305,7 @@ test('a follower without a server ends at once when its reader is gone, and by a
 	expect(stopped.events.at(-1)).toMatchObject({type: 'error', received: 1, wanted: 2, exitCode: 143});
 }, 120_000);
 
-test('attach shows that its node was lost, comes back by itself, and fails over (case 26)', async () => {
+test('attach shows that its node is lost, reconnects by itself, and fails over (case 26)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
@@ -367,7 +367,7 @@ test('attach shows that its node was lost, comes back by itself, and fails over 
 	expect((await both.exited).exitCode).toBe(14);
 }, 180_000);
 
-test('a node that stands still is left for another one (case 26)', async () => {
+test('a follower of a stalled node switches to another one (case 26)', async () => {
 	await using cluster = new Cluster({cli, topics: [news]});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];

@@ -1,7 +1,6 @@
 /**
-Real nodes on disks that take no more: no file may grow beyond a bound, so a write fails as it does on a full disk. The
-first error stops the node with a reason and an exit code; what it had acknowledged is there when it starts again with
-room.
+Real nodes on full disks: a limit of the file size makes a write fail as on a full disk. The first error stops the node
+with a reason and an exit code; its acknowledged messages are there when it starts again with room.
 */
 import {join} from 'node:path';
 import {expect, test} from 'vitest';

@@ -1,6 +1,6 @@
 /**
-Healthy means usable: what real nodes say, on every side, when a part of the network between them is broken. A link
-between two of three is cut by fault injection; TCP and UDP of one node are blocked in network namespaces.
+Healthy means usable: the reports of real nodes, on every side, when a part of the network between them is broken. Fault
+injection cuts a link between two of three nodes; network namespaces block TCP and UDP of one node.
 */
 import {writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
@@ -34,7 +34,7 @@ const stateOf = (snapshot: Snapshot, id: string): string => {
 	return `${member.state}${member.why === '' ? '' : `: ${member.why}`}`;
 };
 
-describe('the leader and one follower are cut from each other, and the third reaches both', () => {
+describe('the leader and one follower are cut off from each other, and the third node reaches both', () => {
 	let cluster: Cluster;
 	let leader: NodeProcess;
 	let follower: NodeProcess;
@@ -131,7 +131,7 @@ describe('the leader and one follower are cut from each other, and the third rea
 	);
 });
 
-describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
+describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () => {
 	let network: Network;
 	let cluster: Cluster;
 	let hosts: Host[];
@@ -192,7 +192,7 @@ describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
 		await cluster[Symbol.asyncDispose]();
 	});
 
-	test('by TCP: it is degraded and not counted for the quorum, with the reason and what to open, and all is well once TCP is open again', async () => {
+	test('TCP: it is degraded and not counted for the quorum, with the reason and a remedy, and healthy when TCP is open again', async () => {
 		const start = nodes.map(node => node.events.length);
 		const unblock = network.block({protocol: 'tcp', from: hosts[2]!});
 		for (const index of [0, 1]) {
@@ -257,7 +257,7 @@ describe.runIf(canFilter)('a node whose TCP or UDP a firewall blocks', () => {
 		);
 	}, 120_000);
 
-	test('by UDP: it is degraded with the reason and what to open, has no round trip, and goes on working', async () => {
+	test('UDP: it is degraded with the reason and a remedy, has no round trip, and continues to work', async () => {
 		const unblock = network.block({protocol: 'udp', from: hosts[1]!});
 		for (const index of [0, 2]) {
 			const members = await until(
@@ -302,7 +302,7 @@ describe('three nodes that stop and start', () => {
 	}, 60_000);
 	afterAll(() => cluster[Symbol.asyncDispose]());
 
-	test('no quorum event contradicts its own numbers, and the last one of each node says that the quorum is held', async () => {
+	test('no quorum event contradicts its own numbers, and the last event of each node says that the quorum is held', async () => {
 		for (const node of cluster.nodes) {
 			await node.waitFor(event => isQuorum(event) && event['held'] === true, 'the quorum');
 			for (const {held, state, reachable, voters} of node.events.filter(event =>
@@ -316,7 +316,7 @@ describe('three nodes that stop and start', () => {
 		}
 	});
 
-	test('a member that has another secret now is degraded with that reason on both sides, and check says what to do (case 20)', async () => {
+	test('a member with another secret is degraded with that reason on both sides, and check says what to do (case 20)', async () => {
 		const [one, , three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		await three.kill('SIGTERM');
 		await until(
@@ -400,7 +400,7 @@ describe('three nodes that stop and start', () => {
 		);
 	}, 60_000);
 
-	test('the last one reports the loss of the quorum, also when it starts without one', async () => {
+	test('the last node reports the loss of the quorum, also when it starts without a quorum', async () => {
 		const [one, two, three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		const start = one.events.length;
 		await Promise.all([two.kill('SIGKILL'), three.kill('SIGKILL')]);

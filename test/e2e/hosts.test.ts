@@ -1,6 +1,6 @@
 /**
-A cluster on hosts of its own whose addresses change while it is down, and one whose hosts have only discovery to find
-one another: who is a member must not depend on who has which address, nor on who starts first.
+A cluster on separate hosts whose addresses change while it is down, and one whose hosts find each other only by
+discovery: membership must depend neither on addresses nor on the order of starts.
 */
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -185,7 +185,7 @@ describe.runIf(canMakeNetworks)('hosts whose addresses change while they are dow
 	);
 });
 
-describe.runIf(canMakeNetworks)('three hosts that have only discovery to find one another form one cluster', () => {
+describe.runIf(canMakeNetworks)('three hosts that find each other only by discovery form one cluster', () => {
 	test.each([
 		['started at the same moment', 0, []],
 		['started 0.3 s apart', 300, []],
@@ -211,8 +211,8 @@ describe.runIf(canMakeNetworks)('three hosts that have only discovery to find on
 	);
 });
 
-describe.runIf(canMakeNetworks)('a seed whose name nobody knows yet', () => {
-	test('is waited for, the node says so and why, and it joins once there is such a host', async () => {
+describe.runIf(canMakeNetworks)('a seed with an unknown name', () => {
+	test('the node waits and gives the reason, and joins when the host exists', async () => {
 		cluster = new Cluster({cli});
 		const [first, second] = hosts as [Host, Host, Host];
 		second.setNames({});

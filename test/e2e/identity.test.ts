@@ -1,7 +1,6 @@
 /**
-Nodes and addresses as operators run them: real processes that start together, exchange addresses, return on other
-ports, lose their folders or run from a copied one. Faults of operation that removed members, split clusters or lost
-acknowledged messages before they were tests.
+Nodes and addresses in operation: real processes that start together, swap addresses, return on other ports, lose their
+folders or run from a copied one. These faults once removed members, split clusters or lost acknowledged messages.
 */
 import {chmodSync, cpSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
@@ -90,7 +89,7 @@ describe('nodes that start together found one cluster', () => {
 		60_000,
 	);
 
-	test('a node that is told to advertise the address of another refuses, and names that node', async () => {
+	test('a node that is to advertise the address of another node refuses, and names that node', async () => {
 		const cluster = newCluster();
 		const ports = await freePorts(2);
 		const first = cluster.startAlone(ports[0]!, []);
@@ -107,7 +106,7 @@ describe('nodes that start together found one cluster', () => {
 		);
 	}, 60_000);
 
-	test('a publisher at a node that is no member yet is told so, and nothing is stored', async () => {
+	test('a publisher at a node that is not a member yet gets an error, and nothing is stored', async () => {
 		const cluster = newCluster();
 		const ports = await freePorts(2);
 		const waiting = cluster.startAlone(ports[0]!, ['--expect', '2']);
@@ -120,7 +119,7 @@ describe('nodes that start together found one cluster', () => {
 		});
 	}, 60_000);
 
-	test('a node whose seeds do not answer founds nothing, and says for whom it waits', async () => {
+	test('a node with seeds that do not answer founds no cluster, and says what it waits for', async () => {
 		const cluster = newCluster();
 		const ports = await freePorts(2);
 		const waiting = cluster.startAlone(ports[0]!, ['--bootstrap', String(ports[1])]);
@@ -140,7 +139,7 @@ describe('nodes that start together found one cluster', () => {
 });
 
 describe('an address is not an identity', () => {
-	test('two voters that exchange their addresses stay members', async () => {
+	test('two voters that swap their addresses stay members', async () => {
 		const cluster = newCluster();
 		const {nodes, ports, start} = await threeVoters(cluster);
 		const ids = nodes.map(({id}) => id).toSorted();
@@ -165,7 +164,7 @@ describe('an address is not an identity', () => {
 			.toEqual(moved);
 	}, 90_000);
 
-	test('all nodes that return on other addresses, with one another as seeds, have a quorum again', async () => {
+	test('nodes that all return at other addresses, with each other as seeds, have a quorum again', async () => {
 		const cluster = newCluster();
 		const {nodes, start} = await threeVoters(cluster);
 		await Promise.all(nodes.map(node => node.kill('SIGTERM')));
@@ -189,7 +188,7 @@ describe('an address is not an identity', () => {
 			.toEqual(moved);
 	}, 90_000);
 
-	test('a newcomer on the address of a stopped voter replaces nobody, and the voter comes back elsewhere', async () => {
+	test('a new node at the address of a stopped voter replaces no member, and the voter returns at another address', async () => {
 		const cluster = newCluster();
 		const {nodes, ports, start} = await threeVoters(cluster);
 		await nodes[2]!.kill('SIGTERM');
@@ -209,7 +208,7 @@ describe('an address is not an identity', () => {
 			.toMatchObject({voter: true, address: `127.0.0.1:${elsewhere}`});
 	}, 90_000);
 
-	test('a node whose folder was emptied takes the place of the one that it was', async () => {
+	test('a node with an emptied folder replaces its former member', async () => {
 		const cluster = newCluster();
 		const {nodes, ports, start} = await threeVoters(cluster);
 		await nodes[2]!.kill('SIGKILL');
@@ -222,7 +221,7 @@ describe('an address is not an identity', () => {
 		);
 	}, 90_000);
 
-	test('a lost folder without a resignation removes nobody: the operator is asked', async () => {
+	test('a lost folder without a resignation removes no member: the operator decides', async () => {
 		const cluster = newCluster();
 		const {nodes, ports, start} = await threeVoters(cluster);
 		await nodes[2]!.kill('SIGKILL');
@@ -292,7 +291,7 @@ describe('a copied data folder', () => {
 		90_000,
 	);
 
-	test('whatever two processes of one identity acknowledge is delivered to everybody', async () => {
+	test('messages that two processes of one identity acknowledge are delivered to all subscribers', async () => {
 		const cluster = newCluster({topics: ['news'], messages: true});
 		const {nodes, start} = await threeVoters(cluster);
 		cpSync(join(cluster.folder, 'node2'), join(cluster.folder, 'node9'), {
@@ -336,7 +335,7 @@ describe('a copied data folder', () => {
 				);
 	}, 60_000);
 
-	test('a crash stays a crash when an older copy of the folder is started and refused, and its events are those of its own time (case 27)', async () => {
+	test('a crash stays a crash when an older copy of the folder is started and refused, and the copy has its own events (case 27)', async () => {
 		const cluster = newCluster();
 		const {nodes, ports, start} = await threeVoters(cluster);
 		const {id} = nodes[2]!;

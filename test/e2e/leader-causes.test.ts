@@ -1,7 +1,7 @@
 /**
-Three real node processes: why the leader changed. An operator's transfer, a kill -9 and a SIGSTOP of the leader each
-give the right cause on every node; the node that was stopped reports its pause, the one that handed over the transfer
-and who asked for it.
+Three real node processes: the causes of leader changes. A requested transfer, a kill -9 and a SIGSTOP of the leader
+each give the right cause on every node. The stopped node reports its pause; the former leader reports the transfer and
+the requesting node.
 */
 import {expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -14,7 +14,7 @@ const otherLeads =
 	(event: JsonEvent): boolean =>
 		leads(event) && event['leader'] !== former;
 
-test('the leader event says why: transferred by whom, crashed, silent; pauses and transfers are events (case 32)', async () => {
+test('the leader event has the cause: transferred (with the requesting node), crashed, silent; pauses and transfers are events (case 32)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const marks = (): Map<NodeProcess, number> => new Map(cluster.nodes.map(node => [node, node.events.length]));

@@ -1,6 +1,6 @@
 /**
-Nodes that leave on purpose, as processes: their leadership and their vote go first, the others keep a quorum to the
-last one, and the same data folder joins again under a new id.
+Nodes that leave, as processes: they give up leadership and vote first, the others keep a quorum to the last one, and
+the same data folder joins again under a new id.
 */
 import {describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -50,7 +50,7 @@ async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void>
 	});
 }
 
-test('of several nodes that run here leave takes none, and names them', async () => {
+test('leave chooses none of several nodes that run here, and names them', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(2);
 	const nodes = await Promise.all(
@@ -69,8 +69,8 @@ test('of several nodes that run here leave takes none, and names them', async ()
 	for (const {node, name} of nodes) expect(stderr).toContain(`127.0.0.1:${node.port} (${name})`);
 }, 60_000);
 
-describe('three nodes, two leave one after the other, and the last one still has a quorum', () => {
-	test('the leader leaves, then the one that leads next', async () => {
+describe('two of three nodes leave one after the other, and the last one still has a quorum', () => {
+	test('the leader leaves, then the next leader', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const first = cluster.leader()!;
@@ -152,7 +152,7 @@ describe('three nodes, two leave one after the other, and the last one still has
 	}, 60_000);
 });
 
-test('a learner that leaves is gone from the members of every node, and the cluster is healthy without it', async () => {
+test('a learner that leaves is removed from the members of every node, and the cluster is healthy without it', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(4);
 	const peers = async (node: NodeProcess): Promise<ReadonlyArray<{readonly id: string; readonly voter: boolean}>> =>
@@ -177,7 +177,7 @@ test('a learner that leaves is gone from the members of every node, and the clus
 	);
 }, 60_000);
 
-test('a node does not leave when the others would have no quorum, nor without one; then it says so, stops and stays a member', async () => {
+test('a node does not leave without a quorum, or if the others would have none; it reports that, stops and stays a member', async () => {
 	await using cluster = new Cluster({cli, flags: ['--leave']});
 	await cluster.startAll(3);
 	const leader = cluster.leader()!;
@@ -194,7 +194,7 @@ test('a node does not leave when the others would have no quorum, nor without on
 	await alive.kill('SIGTERM');
 	expect([await alive.exited, alive.stderr]).toEqual([
 		0,
-		expect.stringMatching(/^The node did not leave, it stops and stays a member: .*would have no quorum/),
+		expect.stringMatching(/^The node could not leave; it stops and stays a member: .*would have no quorum/),
 	]);
 	await leader.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
 	expect(await command(cluster, leader, 'leave')).toMatchObject({
@@ -208,7 +208,7 @@ test('a node does not leave when the others would have no quorum, nor without on
 	expect(back.id).toBe(alive.id);
 }, 60_000);
 
-test('a headless node says on stderr what its stop costs', async () => {
+test('a headless node prints the cost of its stop on stderr', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const leader = cluster.leader()!;
@@ -229,8 +229,8 @@ test('a headless node says on stderr what its stop costs', async () => {
 	]);
 });
 
-describe('nodes that are replaced by empty ones', () => {
-	test('one after the other: the new ones have what was published before, also by those that are gone', async () => {
+describe('replacement of nodes by empty ones', () => {
+	test('one after the other: the new nodes have all earlier messages, also those of the replaced nodes', async () => {
 		await using cluster = new Cluster({cli, topics: [topic], messages: true});
 		await cluster.startAll(3);
 		const bodies = cluster.nodes.map(({port}) => `from ${port}`);

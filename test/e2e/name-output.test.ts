@@ -1,4 +1,4 @@
-/** What an operator reads without the console: in `ps`, and in the log of a headless node. */
+/** Names for an operator without the console: in `ps`, and in the log of a headless node. */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
@@ -10,7 +10,7 @@ import {cli, run} from './support/command.ts';
 /** What `ps` shows: the zeros are what the title leaves of the arguments. */
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 
-describe.skipIf(process.platform !== 'linux')('ps tells processes apart', () => {
+describe.skipIf(process.platform !== 'linux')('ps distinguishes processes', () => {
 	test('by their arguments, nodes also by name, port and cluster; a message is not shown (case 30)', async () => {
 		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
 		await cluster.startAll(1);
@@ -83,28 +83,28 @@ describe('the log of a headless node', () => {
 
 	const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
 
-	test('has date and level in every line, as `events` has', async () => {
+	test('has date and level in every line, like `events`', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
 		const [port] = (await freePorts(1)) as [number];
 		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
-			.toMatch(/ INFO {2}running: node \S+ is a member of the cluster [0-9a-f]{8}/);
+			.toMatch(/ INFO {2}Running: node \S+ is a member of the cluster [0-9a-f]{8}/);
 		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
 		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')])
 			expect(text).toMatch(line);
 		expect(await node.stop()).toBe(0);
 	});
 
-	test('a node that waits to join says for what, once for each reason, and that it runs only when it is admitted', async () => {
+	test('a node that waits to join gives each reason once, and says that it runs only when it is admitted', async () => {
 		await using cluster = new Cluster({cli});
 		const [seed, port] = (await freePorts(2)) as [number, number];
 		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
-			.toContain(`INFO  waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
-		expect(node.lines().filter(text => text.includes('ready: node'))).toEqual([
+			.toContain(`INFO  Waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
+		expect(node.lines().filter(text => text.includes('Ready: node'))).toEqual([
 			expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`),
 		]);
 		const status = async (): Promise<Record<string, unknown>> =>
@@ -121,7 +121,7 @@ describe('the log of a headless node', () => {
 
 		const first = cluster.startAlone(seed);
 		await first.waitFor(({type}) => type === 'ready', 'the first node');
-		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  running: node ');
+		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  Running: node ');
 		expect(await status()).toMatchObject({phase: 'running', detail: ''});
 		expect(node.lines().filter(text => text.includes(`${seed} to answer (ECONNREFUSED)`))).toHaveLength(1);
 		expect(await node.stop()).toBe(0);

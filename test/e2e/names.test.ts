@@ -1,5 +1,5 @@
 /**
-Names of nodes, with real processes: by default, chosen, taken, changed.
+Names of nodes, with real processes: default, given, in use, changed.
 */
 import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -41,7 +41,7 @@ describe('names', () => {
 		(event: JsonEvent): boolean =>
 			event.type === 'named' && event['id'] === id && event['name'] === name;
 
-	test('are in status from the beginning: the chosen one, and the host and port by default', async () => {
+	test('are in status from the beginning: the given name, or host and port by default', async () => {
 		const names = new Map((await members()).map(({id, name}) => [id, name]));
 		expect(names).toEqual(
 			new Map([
@@ -55,7 +55,7 @@ describe('names', () => {
 		await other.waitFor(named(other.id, defaultName(hostname(), other.port)), 'its name as an event');
 	});
 
-	test('a node that asks for a taken one is refused, with the holder and what helps', async () => {
+	test('a node that asks for a used name is refused, with the holder and a remedy', async () => {
 		const [port] = await freePorts(1);
 		const late = cluster.start(port!, ['--name', 'DB1']);
 		cluster.nodes.pop();
@@ -65,7 +65,7 @@ describe('names', () => {
 		);
 	}, 30_000);
 
-	test('a member that restarts with a taken one keeps its own and warns once; with a free one it is renamed, and the former name is told (case D)', async () => {
+	test('a member that restarts with a used name keeps its own and warns once; with a free name it is renamed, and an event has the former name (case D)', async () => {
 		const {id, port} = other;
 		await other.kill('SIGTERM');
 		other = cluster.start(port, ['--name', 'db1']);
@@ -87,7 +87,7 @@ describe('names', () => {
 		['5000', /that is a port/],
 		['cafe', /that is an id/],
 		['a b', /1 to 63 of the characters/],
-	])('%j is refused before the start, with what is wrong', async (name, what) => {
+	])('%j is refused before the start, with the problem', async (name, what) => {
 		const {code, stderr} = await run([
 			'--headless',
 			'--name',

@@ -1,6 +1,5 @@
 /**
-The networks of the other tests do what they say: what is cut hangs, what is blocked vanishes, and nothing is left
-behind.
+The networks of the other tests work: cut connections hang, blocked packets are dropped, and nothing is left afterwards.
 */
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
@@ -87,7 +86,7 @@ describe.runIf(canFilter)('a network of namespaces', () => {
 		]);
 	});
 
-	test('has hosts behind mapped ports, and names of its own', async () => {
+	test('has hosts with mapped ports, and its own names', async () => {
 		const {gateway, host} = network.mapped({ports: [[17_000, 7000]]});
 		await answer(host);
 		const other = network.host();
@@ -103,7 +102,7 @@ describe.runIf(canFilter)('a network of namespaces', () => {
 	});
 });
 
-test.runIf(canMakeNetworks)('a network that is gone leaves no namespace, process or file', async () => {
+test.runIf(canMakeNetworks)('a disposed network leaves no namespace, process or file', async () => {
 	const network = new Network();
 	const host = network.host();
 	host.setNames({name: [host.v4]});

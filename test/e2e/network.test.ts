@@ -1,7 +1,7 @@
 /**
-A cut that nobody in the program knows of: three nodes in network namespaces of their own, joined by a bridge whose port
-goes down. TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; elsewhere it is told
-that it did not run.
+A network partition outside of the program: three nodes in network namespaces, joined by a bridge whose port goes down.
+TCP connections hang, datagrams are lost, nothing is refused. Needs Linux, root and `ip`; elsewhere a line says that it
+did not run.
 */
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
@@ -10,7 +10,7 @@ import {canMakeNetworks, Network, sayNotRun, type Host} from './support/namespac
 
 sayNotRun('test/e2e/network.test.ts');
 
-describe.runIf(canMakeNetworks)('a network that is cut', () => {
+describe.runIf(canMakeNetworks)('a partitioned network', () => {
 	let cluster: Cluster;
 	let network: Network;
 	let hosts: Host[];
@@ -52,7 +52,7 @@ describe.runIf(canMakeNetworks)('a network that is cut', () => {
 		await cluster[Symbol.asyncDispose]();
 	});
 
-	test('is seen by all, refuses agreement on the smaller side, carries messages within each, and leaves nothing out after the heal', async () => {
+	test('is detected by all nodes, refuses agreement on the smaller side, carries messages within each side, and loses nothing after the heal', async () => {
 		const flags = (index: number): string[] => [...cluster.clientFlags, '--server', `${hosts[index]!.v4}:5000`];
 		const start = nodes.map(node => node.events.length);
 		const partition =

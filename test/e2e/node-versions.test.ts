@@ -1,6 +1,6 @@
 /**
-The lowest version of Node that package.json allows, and the newest (case 44): a cluster of three forms, takes messages
-and restarts, and has a console; no warning of Node stands between what they say.
+The lowest version of Node that package.json allows, and the newest (case 44): a cluster of three forms, stores messages
+and restarts, and has a console; Node prints no warning.
 */
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';

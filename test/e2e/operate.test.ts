@@ -1,6 +1,6 @@
 /**
-What an operator does to a cluster of real processes: hand the lead over, take members out, go on with one survivor when
-the quorum is lost for good.
+Operation of a cluster of real processes: transfer leadership, remove members, continue with one survivor when the
+quorum is lost permanently.
 */
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
@@ -28,8 +28,8 @@ async function sees(broker: Broker, isSo: (snapshot: Snapshot) => boolean): Prom
 	await promise;
 }
 
-describe('the lead is handed over', () => {
-	test('to the node that was named, or the best one, and whoever asked sees it at once', async () => {
+describe('leadership is transferred', () => {
+	test('to the given node or the best one, and the asking node sees it at once', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const former = cluster.leader()!;
@@ -65,7 +65,7 @@ describe('the lead is handed over', () => {
 		await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
 	});
 
-	test('to nobody who cannot lead', async () => {
+	test('not to a node that cannot lead', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(2);
 		const [leader, learner] = cluster.nodes as [NodeProcess, NodeProcess];
@@ -83,8 +83,8 @@ describe('the lead is handed over', () => {
 	});
 });
 
-describe('a member is taken out', () => {
-	test('and stops: a follower, the leader, one that was away', async () => {
+describe('a member is removed', () => {
+	test('and stops: a follower, the leader, a node that was down', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(5);
 		const leader = cluster.leader()!;
@@ -128,7 +128,7 @@ describe('a member is taken out', () => {
 		);
 	}, 60_000);
 
-	test('but not when the rest would have no quorum, and never the last voter', async () => {
+	test('but not if the others would have no quorum, and never the last voter', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const leader = cluster.leader()!;
@@ -154,7 +154,7 @@ describe('a member is taken out', () => {
 	});
 });
 
-test('one survivor goes on when the quorum is lost for good, and nobody of the old cluster gets in', async () => {
+test('one survivor continues when the quorum is lost permanently, and nodes of the old cluster are refused', async () => {
 	const topic = 'kept' as Topic;
 	await using cluster = new Cluster({cli, topics: [topic], messages: true});
 	await cluster.startAll(3);
@@ -180,9 +180,7 @@ test('one survivor goes on when the quorum is lost for good, and nobody of the o
 	await survivor.kill('SIGKILL');
 	expect(await recover()).toMatchObject({
 		code: 2,
-		stderr: expect.stringContaining(
-			`Nothing was changed: without a terminal to ask on, expected --confirm ${cluster.name}`,
-		),
+		stderr: expect.stringContaining(`Nothing was changed: without a terminal, expected --confirm ${cluster.name}`),
 	});
 	expect(await recover('--confirm', 'other')).toMatchObject({
 		code: 2,

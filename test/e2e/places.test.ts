@@ -1,6 +1,6 @@
 /**
-Where nodes and commands find files and one another: read-only disks, handed-over secrets, other clusters on this
-machine.
+Files of nodes and commands, and how they find each other: read-only disks, secrets of other owners, other clusters on
+this machine.
 */
 import {spawnSync} from 'node:child_process';
 import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
@@ -46,7 +46,7 @@ describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
 	test.each([
 		['a new folder', 'true'],
 		['a folder that is there', 'mkdir -p a/data && chmod 700 a/data'],
-	])('is named as the reason when the data lie in %s', (_name, prepare) => {
+	])('is given as the reason when the data folder is in %s', (_name, prepare) => {
 		const {status, stderr} = onReadOnly(prepare, [
 			'--headless',
 			'--no-discovery',
@@ -60,7 +60,7 @@ describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
 		expect(stderr).not.toMatch(/ENOENT|rm -r/);
 	});
 
-	test('gives a secret with mode 0440 to a command, and says what helps with one that all can read', () => {
+	test('allows a secret with mode 0440, and gives a remedy for a secret that all users can read', () => {
 		const secret = 'printf q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M > secret';
 		const flags = ['status', '--server', '1', '--timeout', '1s', '--secret-file', join(folder, 'ro/secret')];
 		// Nobody answers there: the secret was read.
@@ -87,7 +87,7 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users 
 		);
 	}
 
-	test('without HOME and without an entry the program works; what it cannot make is said with the flag that helps', () => {
+	test('without HOME and without a user entry the program works; an error about a folder names the flag that helps', () => {
 		expect(asNobody(['version'], {})).toMatchObject({status: 0, stderr: ''});
 		const {status, stderr} = asNobody(['--headless', '--no-discovery'], {});
 		expect(status).toBe(2);
@@ -95,7 +95,7 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users 
 		expect(stderr).toContain('Or name another file with --secret-file');
 	});
 
-	test('a secret of root that its group alone may read is named with its owner and mode; doctor knows what a start cannot make', () => {
+	test("the error about a secret that only root's group may read has its owner and mode; doctor reports files that a start cannot create", () => {
 		chmodSync(folder, 0o755);
 		const secret = join(folder, 'secret');
 		writeFileSync(secret, 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o640});
@@ -118,7 +118,7 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users 
 });
 
 describe('without discovery (case 22)', () => {
-	test('commands find the nodes of this machine, and name other clusters that run here', async () => {
+	test('commands find the nodes of this machine, and name other clusters on it', async () => {
 		await using cluster = new Cluster({cli}); // Its settings switch discovery off.
 		await cluster.startAll(1);
 		const env = {...home(), XDG_STATE_HOME: cluster.env['XDG_STATE_HOME']!};
@@ -137,11 +137,11 @@ describe('without discovery (case 22)', () => {
 		const wrong = await run(['status', '--server', String(cluster.nodes[0]!.port)], {env});
 		expect(wrong.code).toBe(2);
 		expect(wrong.stderr).toContain(
-			`. This is the secret of cluster dapss: name another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`,
+			`. This is the secret of cluster dapss: choose another cluster with --cluster; here runs a node of ${cluster.name} (--cluster ${cluster.name})`,
 		);
 	}, 60_000);
 
-	test('a place where nodes cannot be listed does not stop one, and is said', async () => {
+	test('a node starts without a writable registry, and warns', async () => {
 		await using cluster = new Cluster({cli});
 		const [port] = (await freePorts(1)) as [number];
 		writeFileSync(join(cluster.folder, 'state'), 'no folder');

@@ -1,4 +1,4 @@
-/** Readers get everything, however slow they are: of many topics at once, of a node's own output, of its events. */
+/** Readers get everything, however slow they are: many topics at once, the output of a node, and its events. */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {closeSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -114,7 +114,7 @@ test('one subscription reads 120 topics of 500 KB from the beginning, completely
 		);
 }, 120_000);
 
-test('three headless nodes print each of 100,000 lines into a file (case 31)', async () => {
+test('three headless nodes print all of 100,000 lines into a file (case 31)', async () => {
 	await using cluster = new Cluster({cli});
 	const ports = await freePorts(3);
 	const children: ChildProcess[] = [];
@@ -149,7 +149,7 @@ test('three headless nodes print each of 100,000 lines into a file (case 31)', a
 	}
 }, 120_000);
 
-test('a headless node whose output nobody reads for a while prints everything later, and then stops (case 31)', async () => {
+test('a headless node with a stalled reader prints everything later, and then stops (case 31)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = startHeadless(cluster, port!, ['--topics', 'lines'], 'pipe');
@@ -172,7 +172,7 @@ test('a headless node whose output nobody reads for a while prints everything la
 	expect(events.at(-1)).toMatchObject({type: 'stopped'});
 }, 120_000);
 
-test('a node that stops prints first what it has (case 31)', async () => {
+test('a node that stops prints all messages first (case 31)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const file = join(cluster.folder, 'out.jsonl');
@@ -186,7 +186,7 @@ test('a node that stops prints first what it has (case 31)', async () => {
 	expect(payloads(eventsIn(readFileSync(file, 'utf8')))).toEqual(lines);
 }, 120_000);
 
-test('a node whose output is not read at all stops all the same', async () => {
+test('a node with a reader that never reads stops nevertheless', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = startHeadless(cluster, port!, ['--topics', 'lines'], 'pipe');
@@ -198,7 +198,7 @@ test('a node whose output is not read at all stops all the same', async () => {
 	expect(await client.closed).toContain('stopped');
 }, 60_000);
 
-test('who follows the events of a node with its messages, slowly, gets all of them (case 31)', async () => {
+test("a slow follower of a node's events and messages gets all of them (case 31)", async () => {
 	await using cluster = new Cluster({cli, topics: ['lines']});
 	await cluster.startAll(1);
 	const client = await cluster.client();

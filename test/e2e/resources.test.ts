@@ -1,6 +1,5 @@
 /**
-What a node is short of (descriptors, topics, disk, time) limits what it takes; it does not end the node. Real
-processes.
+A lack of resources (descriptors, topics, disk, time) limits a node but does not end it. Real processes.
 */
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
@@ -29,7 +28,7 @@ async function start(cluster: Cluster, port: number, limit: string): Promise<Nod
 	return node;
 }
 
-test('with 256 descriptors a node takes messages of 228 topics, and starts again (case 13)', async () => {
+test('with 256 descriptors a node stores messages of 228 topics, and restarts (case 13)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	const names = Array.from({length: 228}, (_, index) => `topic-${index}` as Topic);
@@ -55,7 +54,7 @@ test('with 256 descriptors a node takes messages of 228 topics, and starts again
 	await reader[Symbol.asyncDispose]();
 });
 
-test('with too few descriptors a node is refused with what it needs; check names connections that were refused for want of room (case 13)', async () => {
+test('with too few descriptors a start is refused with the needed number; check reports connections that were refused for that reason (case 13)', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
 	const [port] = (await freePorts(1)) as [number];
 	const short = spawn(
@@ -93,7 +92,7 @@ test('with too few descriptors a node is refused with what it needs; check names
 	await node.kill('SIGTERM');
 }, 90_000);
 
-test('many new topics at once do not pass the limit; when their messages are gone, so are they (case 14)', async () => {
+test('many new topics at once do not exceed the limit; they are deleted with their last messages (case 14)', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
 	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
@@ -157,7 +156,7 @@ async function publishThree(cluster: Cluster, node: NodeProcess): Promise<void> 
 	await node.kill('SIGTERM');
 }
 
-test('a clock that is 9 days ahead deletes nothing, and is told of (case 16)', async () => {
+test('a clock that is 9 days ahead deletes nothing, and is reported (case 16)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
@@ -175,7 +174,7 @@ test('a clock that is 9 days ahead deletes nothing, and is told of (case 16)', a
 	}
 });
 
-test('a segment dated 2099 goes when its messages are old, and what was not read is told (case 16)', async () => {
+test('a segment dated 2099 is deleted when its messages are old, and unread messages are reported (case 16)', async () => {
 	await using cluster = new Cluster({cli, settings: {storage: {retain_age_s: 3}}});
 	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
@@ -204,7 +203,7 @@ function smallDisk(folder: string, size: string): Disposable | undefined {
 	return {[Symbol.dispose]: () => void execFileSync('umount', ['-l', folder], {stdio: 'ignore'})};
 }
 
-test('a node on a full disk starts, can be read from, refuses messages, and takes them again when retention has made room (case 15)', async ({
+test('a node on a full disk starts, serves reads, refuses messages, and accepts them again when retention has made room (case 15)', async ({
 	skip,
 }) => {
 	await using cluster = new Cluster({cli});
@@ -252,7 +251,7 @@ test('a node on a full disk starts, can be read from, refuses messages, and take
 	await writer[Symbol.asyncDispose]();
 }, 120_000);
 
-test('all topics together keep to limits.disk_bytes: the largest gives first, and it is told (case 15)', async () => {
+test('all topics together keep to limits.disk_bytes: the largest topic is reduced first, and that is reported (case 15)', async () => {
 	await using cluster = new Cluster({
 		cli,
 		settings: {storage: {segment_bytes: 65_536}, limits: {disk_bytes: 1_000_000}},
@@ -270,7 +269,7 @@ test('all topics together keep to limits.disk_bytes: the largest gives first, an
 	await broker[Symbol.asyncDispose]();
 });
 
-test('topics shows a rate of a topic that nobody subscribes to, the same in text, JSON and status (case 17)', async () => {
+test('topics shows the rate of a topic without subscribers, the same in text, JSON and status (case 17)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
@@ -311,7 +310,7 @@ test('topics shows a rate of a topic that nobody subscribes to, the same in text
 	await broker[Symbol.asyncDispose]();
 });
 
-test('commands wait for a node that is starting, as long as --timeout says (case 18)', async () => {
+test('commands wait for a starting node for the time of --timeout (case 18)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
@@ -351,7 +350,7 @@ test('commands wait for a node that is starting, as long as --timeout says (case
 	expect(await messagesOf(cluster, await starting)).toBe(4);
 }, 120_000);
 
-test('a UDP port in use is called one, with the process that has it, not the one that has the TCP port (case 19)', async () => {
+test('a used UDP port is reported with its own process, not with the process of the TCP port (case 19)', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	const hold = (code: string) => {

@@ -1,6 +1,6 @@
 /**
-Disks that rot under real nodes: bits of a stopped node's files are flipped, or a file is cut short. It starts again,
-says so, and in the end has everything.
+Corrupted disks of real nodes: bits of a stopped node's files are flipped, or a file is truncated. The node starts
+again, reports that, and in the end has everything.
 */
 import {readdirSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -146,7 +146,7 @@ const holes: ReadonlyArray<readonly [string, (folder: string) => void]> = [
 ];
 
 test.each(holes)(
-	'what a topic lost when %s comes back from peers, where it was',
+	'messages that a topic lost when %s are restored from peers, at their offsets',
 	async (_name, damage) => {
 		await using cluster = await start();
 		const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
@@ -189,7 +189,7 @@ test.each(holes)(
 	30_000,
 );
 
-test('the last message of a life, lost behind which others came, comes back where it was, and is not taken for a new one', async () => {
+test('a lost last message of an incarnation is restored at its offset, before later messages, and is not delivered as new', async () => {
 	await using cluster = await start();
 	const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 	const texts = [...(await publish(cluster, third, 'ended', 30)), ...(await publish(cluster, first, 'later', 30))];
@@ -208,7 +208,7 @@ test('the last message of a life, lost behind which others came, comes back wher
 	expect([...(await readAll(cluster, back, texts.length))].slice(0, before.size)).toEqual([...before]);
 }, 30_000);
 
-test('a topic.json that is spoiled costs no start and no message', async () => {
+test('a damaged topic.json prevents no start and loses no message', async () => {
 	const name = 'a topic/that its folder does not spell' as Topic;
 	await using cluster = new Cluster({cli, topics: [topic]});
 	const [port] = (await freePorts(1)) as [number];
@@ -241,7 +241,7 @@ test('a topic.json that is spoiled costs no start and no message', async () => {
 	}
 }, 30_000);
 
-test('a node that was alone says that nobody can take it back, founds nothing, and keeps what it had', async () => {
+test('a node that was alone reports that no node can admit it, founds no cluster, and keeps its data', async () => {
 	await using cluster = new Cluster({cli, topics: [topic]});
 	const [port] = (await freePorts(1)) as [number];
 	const node = cluster.startAlone(port);

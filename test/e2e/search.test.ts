@@ -1,6 +1,6 @@
 /**
-Commands on a host without a node of its own find one on the network (case 46): hosts in network namespaces, joined by a
-bridge, with nothing but multicast to lead from one to the other.
+Commands on a host without a node find one on the network (case 46): hosts in network namespaces, joined by a bridge,
+connected only by multicast.
 */
 import {randomBytes} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
@@ -57,7 +57,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		await cluster?.[Symbol.asyncDispose]();
 	});
 
-	test('publishes and subscribes through the node that subscribes to the topic, and says which on standard error', async () => {
+	test('publishes and subscribes through the node that subscribes to the topic, and names it on standard error', async () => {
 		for (const [index, topic, name] of [
 			[0, 'news', 'alpha'],
 			[1, 'weather', 'beta'],
@@ -77,7 +77,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		}
 	}, 60_000);
 
-	test('any node will do where no topic is named, or nobody subscribes to it', async () => {
+	test('uses any node without a topic, or if no node subscribes to it', async () => {
 		const status = await run('status', '-o', 'json');
 		expect(status.code).toBe(0);
 		expect(JSON.parse(status.stdout)).toMatchObject({cluster: cluster.name});
@@ -87,7 +87,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		const published = await run('publish', 'sport', 'to nobody yet');
 		expect(published).toMatchObject({
 			code: 0,
-			stderr: expect.stringContaining('found on the network; it tells of no subscription to sport\n') as string,
+			stderr: expect.stringContaining('found on the network; it advertises no subscription to sport\n') as string,
 		});
 	}, 60_000);
 
@@ -116,7 +116,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		expect(terminal.raw).toContain(`No node of cluster ${cluster.name} runs here: using 10.77.0.`);
 	}, 60_000);
 
-	test('finds nobody with another secret, and says what was tried and what helps', async () => {
+	test('finds no node with another secret, and gives the attempts and a remedy', async () => {
 		const file = join(cluster.folder, 'other-secret');
 		writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, {mode: 0o600});
 		const {code, stdout, stderr} = await hosts[2].run([
@@ -136,12 +136,12 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 			'none was heard on the network within 1500 ms (multicast to 239.255.80.83:45454); beacons of another cluster or another secret came from 10.77.0.',
 		);
 		expect(stderr).toContain(
-			'or name one with --server host:port. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n',
+			'or give one with --server host:port. A node is found if it has the same secret (--secret-file) and the network passes multicast\n',
 		);
 	}, 60_000);
 
-	test('does not listen with --no-discovery, and not for a command that changes the node it reaches', async () => {
-		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or name one with --server host:port\n`;
+	test('does not search with --no-discovery, nor for a command that changes the node', async () => {
+		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or give one with --server host:port\n`;
 		for (const words of [
 			['status', '--no-discovery'],
 			['publish', 'news', 'x', '--no-discovery'],
@@ -154,7 +154,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 	}, 60_000);
 
 	test.runIf(canFilter)(
-		'passes over a node that was heard and cannot be reached',
+		'skips a node that was heard and is unreachable',
 		async () => {
 			const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
 			try {
@@ -163,7 +163,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 				expect(stderr).toContain(
 					`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`,
 				);
-				expect(stderr).toContain(`${named(1, 'beta')}; it tells of no subscription to news\n`);
+				expect(stderr).toContain(`${named(1, 'beta')}; it advertises no subscription to news\n`);
 			} finally {
 				unblock();
 			}
@@ -173,7 +173,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 });
 
 test.runIf(canMakeNetworks)(
-	'hosts without v4 are found as well, and a host without a network is told so (case 46)',
+	'hosts without IPv4 are found, too, and a host without a network gets an error (case 46)',
 	async () => {
 		await using cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
 		using network = new Network();

@@ -1,6 +1,5 @@
 /**
-Readers that cannot keep up are served from the log: nothing is lost, nothing comes twice, and nobody else waits for
-them.
+Slow readers are served from the log: nothing is lost or duplicated, and no other reader waits for them.
 */
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';

@@ -1,4 +1,6 @@
-/** One spelling of a topic's name at every door (case 28): the command line, settings, and a client of the library. */
+/**
+One spelling of a topic's name in every interface (case 28): the command line, settings, and a client of the library.
+*/
 import {expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';

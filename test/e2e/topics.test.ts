@@ -1,4 +1,4 @@
-/** Topics that are created, with a retention of their own, and deleted: three real nodes. */
+/** Topics that are created with their own retention, and deleted: three real nodes. */
 import {expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, Topic} from '../../core/index.ts';
@@ -46,7 +46,7 @@ async function textsAt(cluster: Cluster, node: NodeProcess, count: number): Prom
 	});
 }
 
-test('a created topic stays, is the same on all nodes, also after a restart, and its retention counts on each of them (case 14)', async () => {
+test('a created topic stays, is the same on all nodes, also after a restart, and its retention holds on each of them (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
@@ -144,7 +144,7 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 	]);
 }, 120_000);
 
-test('delete removes the messages everywhere, names the subscribers first, and a new topic of the name begins empty (case 14)', async () => {
+test('delete names the subscribers first, removes the messages everywhere, and a new topic of the same name is empty (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as Nodes;
@@ -208,7 +208,7 @@ test('delete removes the messages everywhere, names the subscribers first, and a
 	expect([later, reading.dropped]).toEqual([['new', 'new', 'new'], 0]);
 }, 120_000);
 
-test('a topic that only a node which is away holds is deleted with --force, and the refusal names that node (case 14)', async () => {
+test('a topic that only a missing node holds is deleted with --force, and the refusal names that node (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, , third] = cluster.nodes as Nodes;
@@ -238,7 +238,7 @@ test('a topic that only a node which is away holds is deleted with --force, and 
 	);
 }, 120_000);
 
-test('a node that was down brings nothing of a deleted topic back, neither its own nor that of others (case 14)', async () => {
+test('a node that was down restores nothing of a deleted topic, neither its own messages nor those of others (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
@@ -270,7 +270,7 @@ test('a node that was down brings nothing of a deleted topic back, neither its o
 	await expect.poll(async () => (await topicAt(cluster, again))?.subscribers, {timeout: 20_000}).toEqual([first.id]);
 }, 120_000);
 
-test('of a topic that is deleted again and again while it is published, who reads at another node is given or told of every message (case 14)', async () => {
+test('a topic is deleted repeatedly during publishing: a reader at another node gets every message, or a report of its loss (case 14)', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
@@ -303,7 +303,7 @@ test('of a topic that is deleted again and again while it is published, who read
 	expect(read - 1 + reading.dropped).toBe(80 * 10 * 20);
 }, 120_000);
 
-test('who reads from now on at a node that hears nothing of a topic gets no message of before', async () => {
+test('a reader from `now` gets no earlier message, also at a node without a subscription', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as Nodes;

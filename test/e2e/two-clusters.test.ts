@@ -1,6 +1,6 @@
 /**
-Two clusters of one name and one secret, founded apart, that come to know of each other: neither may be called healthy,
-and both say what helps. Nothing is merged by itself.
+Two clusters of one name and one secret, founded separately, that meet: both are unhealthy, and both give a remedy.
+Nothing is merged automatically.
 */
 import {rmSync} from 'node:fs';
 import {join} from 'node:path';
@@ -115,7 +115,7 @@ test("two clusters of one name that hear each other's beacons are both unhealthy
 	await expectMet(back, ids);
 }, 60_000);
 
-test('two clusters of one name that meet by a seed list, without discovery, are both unhealthy for as long as it leads there, and what check advises mends it', async () => {
+test('two clusters of one name that meet by a seed list, without discovery, are both unhealthy as long as the list connects them, and the advice of check solves it', async () => {
 	const {
 		nodes: [first, second],
 		ids,
@@ -156,7 +156,7 @@ test('two clusters of one name that meet by a seed list, without discovery, are 
 	);
 }, 90_000);
 
-test('beacons of a cluster of another name are counted as ignored, and are no refusal, warning or event', async () => {
+test('beacons of a cluster with another name are counted as ignored, without a refusal, warning or event', async () => {
 	const [beaconPort, ...both] = (await freePorts(3)) as [number, number, number];
 	const settings = {discovery: {enabled: true, port: beaconPort, interval_ms: 100}};
 	await using one = new Cluster({cli, settings});

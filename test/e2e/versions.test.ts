@@ -119,7 +119,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		);
 	}
 
-	test('is upgraded one node at a time, the leader too: messages go through every mix, and leadership goes both ways', async () => {
+	test('is upgraded one node at a time, including the leader: messages pass in every mix, and leadership moves both ways', async () => {
 		const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		await exchange('previous only');
 		await transferTo(second);
@@ -164,7 +164,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		await exchange('all upgraded');
 	}, 180_000);
 
-	test('commands of either program work at nodes of the other', async () => {
+	test('commands of each release work with nodes of the other', async () => {
 		const atNew = [...cluster.clientFlags, '--server', `127.0.0.1:${cluster.nodes[0]!.port}`];
 		for (const command of [['status', '-o', 'json'], ['peers'], ['leader']]) {
 			const {code, stdout} = await run([...command, ...atNew], {program: previous!.cli});
@@ -233,7 +233,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		expect([created.code, created.stderr]).toEqual([0, '']);
 	}, 60_000);
 
-	test('refuses a new node of the previous release then, and both say both numbers', async () => {
+	test('then refuses a new node of the previous release, and both sides name both versions', async () => {
 		const [port] = await freePorts(1);
 		cluster.cli = previous!.cli;
 		const start = cluster.nodes[0]!.events.length;
@@ -248,7 +248,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		);
 	}, 60_000);
 
-	test('has data that the previous release does not start on, and leaves as they are: the member goes on when it is upgraded again', async () => {
+	test('has data that the previous release refuses and does not change: the member continues when it is upgraded again', async () => {
 		const [, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		const {port, id} = third;
 		await third.kill('SIGTERM');
@@ -267,7 +267,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 	const discovery = {enabled: true, port: 20_000 + (process.pid % 20_000)};
 
-	test('a command finds a node of the previous release, which does not know its question', async () => {
+	test('a command finds a node of the previous release, which ignores its query', async () => {
 		await using cluster = new Cluster({cli: previous!.cli, settings: {discovery}, topics: [news]});
 		const [port] = await freePorts(1);
 		const node = cluster.startAlone(port!);
@@ -277,7 +277,7 @@ describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 		expect(await run(['publish', news, 'x', ...cluster.clientFlags], {env})).toMatchObject({
 			code: 0,
 			stderr: expect.stringContaining(
-				`using 127.0.0.1:${port}, found on the network; it tells of no subscription to news\n`,
+				`using 127.0.0.1:${port}, found on the network; it advertises no subscription to news\n`,
 			) as string,
 		});
 		expect(node.events.slice(start).filter(({type}) => type === 'warning' || type === 'refused')).toEqual([]);
@@ -309,7 +309,7 @@ describe.skipIf(!previous)('beacons of either release (case 46)', () => {
 	}, 60_000);
 });
 test.skipIf(!previous)(
-	'a follower goes on from a node of the previous release to another one, and from that to one of this (case 26)',
+	'a follower moves from a node of the previous release to another one, and then to one of this release (case 26)',
 	async () => {
 		await using cluster = new Cluster({cli: previous!.cli, topics: [news]});
 		await cluster.startAll(3);
@@ -389,7 +389,7 @@ describe('a program that speaks protocol 4 only', () => {
 		);
 	}, 60_000);
 
-	test('writes a data folder that this one refuses to start on, and leaves as it is (case 12)', async () => {
+	test('writes a data folder that this release refuses and does not change (case 12)', async () => {
 		await using cluster = new Cluster({cli: later.cli});
 		await cluster.startAll(1);
 		const [{port}] = cluster.nodes as [NodeProcess];

@@ -59,7 +59,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		await a.waitFor(/"type":"admitted"/);
 		// In a profile nobody needs to be warned of other users.
 		expect(a.err).toMatch(
-			/^Made the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
+			/^Created the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
 		);
 		const b = start(portB, '--bootstrap', String(portA));
 		await b.waitFor(/"type":"admitted"/);
@@ -127,7 +127,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		expect(again.out).toMatch(/"type":"stopped"/);
 	}, 180_000);
 
-	test('a node on Linux finds one on Windows by discovery, and both get what either is told', async () => {
+	test('a node on Linux finds one on Windows by discovery, and both get all messages', async () => {
 		const [port, linuxPort] = (await freePorts(2)) as [number, number];
 		const common = ['--headless', '-o', 'jsonl', '--cluster', 'mixed', '--topics', 'news'];
 		const node = windows.node([cli, ...common, '--port', String(port)], root);
@@ -202,7 +202,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		);
 		await node.waitFor(/"type":"admitted"/);
 		expect(node.err).toMatch(
-			/^Warning: the secret C:\\lan\.secret lies outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
+			/^Warning: the secret C:\\lan\.secret is outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
 		);
 		expect(node.err).not.toMatch(/the data folder/);
 		// The cluster's name is that of a device.
@@ -210,7 +210,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		await node.kill('SIGKILL');
 	}, 120_000);
 
-	test('the lines of package.json run in cmd.exe, and give the exit code on', async () => {
+	test('the scripts of package.json run in cmd.exe, and pass the exit code on', async () => {
 		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 			scripts: Readonly<Record<string, string>>;
 		};

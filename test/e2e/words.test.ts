@@ -25,7 +25,7 @@ function expectConsistent({code, text}: Said): void {
 	expect(text).not.toMatch(/left, left|0 of 0/);
 }
 
-test('a node is cut off and comes back: each answer of each node agrees with itself, and so does each event', async () => {
+test('a node is cut off and returns: each answer and each event of each node is consistent', async () => {
 	await using cluster = new Cluster({cli, flags: ['--faults']});
 	await cluster.startAll(3);
 	const said = new Map<NodeProcess, Said[]>(cluster.nodes.map(node => [node, []]));

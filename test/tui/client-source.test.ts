@@ -72,7 +72,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-test('the first picture at once, then at most ten a second, each with what did not change as it was', () => {
+test('the first snapshot at once, then at most ten per second, with shared unchanged parts', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	let changes = 0;
@@ -95,21 +95,21 @@ test('the first picture at once, then at most ten a second, each with what did n
 	expect(source.getState().snapshot?.topics).toBe(first.snapshot?.topics);
 });
 
-test('a silent node is lost until it speaks again', () => {
+test('a silent node is lost until its next snapshot', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
 	vi.advanceTimersByTime(4500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'no word from the node for 3 s, still trying',
+		detail: 'no snapshot from the node for 3 s, still trying',
 	});
 	expect(source.getState().snapshot).toBe(healthy);
 	broker.show(healthy);
 	expect(source.getState().connection).toBe('connected');
 });
 
-test('a closed broker is lost for good, with its reason and its last picture', async () => {
+test('a closed broker is lost permanently, with its reason and its last snapshot', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
@@ -128,7 +128,7 @@ test('disposing stops watching and all timers', () => {
 	expect(vi.getTimerCount()).toBe(0);
 });
 
-test('commands become calls, and their ends one line', async () => {
+test('commands become calls, and their results one line', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'publish', topic: 'weather', body: 'grüezi'})).toEqual({
@@ -164,14 +164,14 @@ test('an error is one clear line, never a rejection', async () => {
 	);
 });
 
-test('the lead and the members: what was done, or why not', async () => {
+test('transfer and removal: the result, or the reason of the failure', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'transfer', to: undefined})).toEqual({ok: true, text: `${b.slice(0, 8)} leads now`});
 	expect(await source.run({type: 'transfer', to: c})).toEqual({ok: true, text: `${c.slice(0, 8)} leads now`});
 	expect(await source.run({type: 'remove', node: c})).toEqual({
 		ok: true,
-		text: `${c.slice(0, 8)} is no member any more`,
+		text: `${c.slice(0, 8)} is no longer a member`,
 	});
 	expect(broker.calls).toEqual([
 		['transfer', undefined],
@@ -185,7 +185,7 @@ test('the lead and the members: what was done, or why not', async () => {
 	});
 });
 
-test('a broker that connects again: the loss with its reason, then who is there now, for a while (case 26)', () => {
+test('a broker that reconnects: the loss with its reason, then the new node, for a while (case 26)', () => {
 	const broker = new FakeBroker();
 	let tell: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;
@@ -201,7 +201,7 @@ test('a broker that connects again: the loss with its reason, then who is there 
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 	nowMs = 10;
-	broker.show({...healthy, lamport: 900}); // Not drawn yet when the node is lost, and out of date then.
+	broker.show({...healthy, lamport: 900}); // A snapshot that React had not got when the node was lost is outdated.
 	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({
@@ -214,7 +214,7 @@ test('a broker that connects again: the loss with its reason, then who is there 
 	tell({state: 'connected', server: '10.0.0.2:5000'});
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'connected to 10.0.0.2:5000, waiting for its picture',
+		detail: 'connected to 10.0.0.2:5000, waiting for its snapshot',
 	});
 	broker.show({...healthy, lamport: 901});
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: 'Attached to 10.0.0.2:5000 now'});

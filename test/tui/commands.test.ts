@@ -76,8 +76,8 @@ test.each([
 	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
 	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
-])('%s', (line, wish) => {
-	expect(parseLine(line, context)).toEqual(wish);
+])('%s', (line, request) => {
+	expect(parseLine(line, context)).toEqual(request);
 });
 
 test.each([
@@ -90,14 +90,14 @@ test.each([
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
 	[
 		'subscribe js --from beginning',
-		'The console subscribes the node from now on; what is kept is read by `dapss-tui subscribe js --from beginning`',
+		'The console subscribes the node from now on; to read stored messages, use `dapss-tui subscribe js --from beginning`',
 	],
 	[
 		'subscribe js --form now',
-		'There is no flag `--form` here; there is `--from`. A word that begins with dashes stands in quotes',
+		'There is no flag `--form` here; there is `--from`. Put a word that begins with dashes in quotes',
 	],
-	['unsubscribe js --from now', 'There is no flag `--from` here. A word that begins with dashes stands in quotes'],
-	['subscribe js --from', 'Expected a value behind `--from`'],
+	['unsubscribe js --from now', 'There is no flag `--from` here. Put a word that begins with dashes in quotes'],
+	['subscribe js --from', 'Expected a value after `--from`'],
 	['publish "my topic x', 'The quote at "\\"my topic x" is not closed'],
 	['publish "my topic"', 'Expected a topic and a message: `:publish weather hello`'],
 	['leader depose', 'Expected `:leader` or `:leader transfer [NODE]`'],
@@ -120,11 +120,14 @@ test.each([
 		'topic create orders --force',
 		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`',
 	],
-	['topic delete "my orders"', 'That deletes its messages on all nodes, for good: `:topic delete "my orders" yes`'],
+	[
+		'topic delete "my orders"',
+		'This deletes its messages on all nodes, permanently. To do it, type `:topic delete "my orders" yes`',
+	],
 	['peer', 'Expected `:peer remove NODE yes`'],
 	[
 		`peer remove ${b.slice(0, 6)}`,
-		`That is for good: to take ${b.slice(0, 8)} out of the cluster, \`:peer remove ${b.slice(0, 6)} yes\``,
+		`This is permanent. To remove ${b.slice(0, 8)} from the cluster, type \`:peer remove ${b.slice(0, 6)} yes\``,
 	],
 	[
 		'fault cut zz',
@@ -134,7 +137,7 @@ test.each([
 			.join(', ')}`,
 	],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
-	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults at once'],
+	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults'],
 	[
 		'fault heal a',
 		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
@@ -165,7 +168,7 @@ test('no line throws', () => {
 	);
 });
 
-test('completion goes as far as it is certain', () => {
+test('completion stops where it is ambiguous', () => {
 	expect(complete('sub', [], [])).toBe('subscribe ');
 	expect(complete('pa', [], [])).toBe('pa');
 	expect(complete('par', [], [])).toBe('partition ');

@@ -22,7 +22,7 @@ const at = (focus: ConsoleState['focus']): ConsoleState => ({...initialState, fo
 const typing = (state: ConsoleState, draft: string): ConsoleState => reduce(state, {type: 'draft', text: draft});
 
 describe('publish', () => {
-	test('p takes the selected topic along, then asks for the text', () => {
+	test('p proposes the selected topic, then asks for the text', () => {
 		let state = press(at('topics'), situation(), 'down', 'publish');
 		expect(state.prompt).toMatchObject({kind: 'publish-topic', draft: 'health'});
 		state = apply(state, submit('health', state, situation()));
@@ -33,7 +33,7 @@ describe('publish', () => {
 		});
 	});
 
-	test('a topic that shows other than it is does not get into the line', () => {
+	test('a topic with unprintable characters is not proposed', () => {
 		const snapshot: Snapshot = {...hostile, topics: [topic('\u202Eevil')]};
 		expect(topicAtHand(at('topics'), snapshot)).toBe('\u202Eevil');
 		expect(press(at('topics'), situation({snapshot}), 'publish').prompt?.draft).toBe('');
@@ -85,7 +85,7 @@ test('the prompts of s, u and p read topics as the `:` line does (case 28)', () 
 		kind: 'publish-text',
 		topic: 'my topic',
 	});
-	// What cannot be read stays in the prompt, with the reason.
+	// An invalid line stays in the prompt, with the reason.
 	for (const [line, reason] of [
 		['my topic', 'Expected one topic'],
 		['"my topic', 'is not closed'],
@@ -98,7 +98,7 @@ test('the prompts of s, u and p read topics as the `:` line does (case 28)', () 
 	}
 });
 
-test('Enter shows all about the row that is selected, as it was', () => {
+test('Enter shows the details of the selected row, as it was', () => {
 	const state = press(at('messages'), situation(), 'up', 'inspect');
 	expect(state.overlay).toMatchObject({type: 'message', message: {seq: 59}});
 	expect(press(at('peers'), situation(), 'last', 'inspect').overlay).toMatchObject({
@@ -109,7 +109,7 @@ test('Enter shows all about the row that is selected, as it was', () => {
 	expect(press(at('raft'), situation(), 'inspect').overlay).toMatchObject({type: 'report', report: 'leader'});
 });
 
-test('a paused feed is what keys move over', () => {
+test('keys move over the paused feed', () => {
 	const paused = press(at('messages'), situation(), 'pause');
 	const later = situation({snapshot: {...healthy, feed: []}});
 	expect(press(paused, later, 'up', 'inspect').overlay).toMatchObject({type: 'message', message: {seq: 59}});
@@ -124,17 +124,17 @@ test('the machine is examined by the console of a node, not by one that is attac
 		effects.filter(({type}) => type !== 'examine'),
 	);
 	expect(state.overlay).toEqual({type: 'doctor', examination: undefined, scroll: 0});
-	// What comes after its window was closed opens none.
+	// A result does not open the overlay again after it was closed.
 	const examination = {problem: 'no program'};
 	expect(reduce(state, {type: 'examined', examination}).overlay).toMatchObject({examination});
 	expect(reduce({...state, overlay: undefined}, {type: 'examined', examination}).overlay).toBeUndefined();
 
 	const attached = submit('doctor', open, situation({isRemote: true}));
 	expect(attached.some(({type}) => type === 'examine')).toBe(false);
-	expect(apply(open, attached).notice?.text).toContain("run it on the node's");
+	expect(apply(open, attached).notice?.text).toContain("run it on the node's machine");
 });
 
-test('an overlay scrolls as far as it has lines', () => {
+test('an overlay scrolls to its last line', () => {
 	const open = press(at('peers'), situation(), 'help');
 	expect(press(open, situation(), 'overlay-last').overlay?.scroll).toBe(35);
 	expect(press(open, situation(), 'overlay-page-down', 'overlay-page-down', 'overlay-up').overlay?.scroll).toBe(9);
@@ -152,8 +152,22 @@ test('a mistyped command is answered, its line kept in the history', () => {
 	});
 });
 
-test('without a picture every key is harmless', () => {
+describe('before the first snapshot', () => {
 	const where = situation({snapshot: undefined});
-	for (const key of ['up', 'down', 'first', 'last', 'inspect', 'pause', 'filter', 'publish', 'help'] as const)
-		expect(() => press(at('messages'), where, key)).not.toThrow();
+	test.each(['up', 'down', 'page-down', 'first', 'last', 'inspect', 'pause', 'prompt-complete'] as const)(
+		'%s has no effect',
+		key => {
+			for (const pane of ['messages', 'topics', 'raft'] as const) expect(act(key, at(pane), where)).toEqual([]);
+		},
+	);
+
+	test('prompts open empty, and help opens', () => {
+		expect(press(at('messages'), where, 'filter').prompt).toMatchObject({kind: 'filter', draft: ''});
+		expect(press(at('topics'), where, 'publish').prompt).toMatchObject({kind: 'publish-topic', draft: ''});
+		expect(press(at('messages'), where, 'help').overlay).toEqual({type: 'help', scroll: 0});
+	});
+
+	test('the node cannot leave: nothing is known of its cluster', () => {
+		expect(press(at('messages'), where, 'quit', 'confirm-leave').notice?.text).toContain('no snapshot yet');
+	});
 });

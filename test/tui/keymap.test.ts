@@ -6,11 +6,11 @@ import {helpLines} from '../../tui/view/reports.ts';
 
 const keymap = buildKeymap();
 
-test('no key has two actions where both would count', () => {
+test('no key has two actions in one context', () => {
 	expect(conflicts(keymap.bindings)).toEqual([]);
 });
 
-test('the help lists every key that does something, and every command', () => {
+test('the help lists every key with an action, and every command', () => {
 	const help = helpLines(keymap)
 		.map(line => line.map(span => span.text).join(''))
 		.join('\n');
@@ -30,7 +30,7 @@ test('keys are found in their context, Ctrl-C in all', () => {
 		expect(keymap.find(context, 'ctrl+c')).toBe('interrupt');
 });
 
-test('preferences remap, and what cannot be is said and left', () => {
+test('preferences remap keys; impossible changes are reported and ignored', () => {
 	const changed = buildKeymap({publish: 'P', quit: ['Q', 'ctrl+q'], zoom: 's', dance: 'd', command: []});
 	expect(changed.find('panes', 'P')).toBe('publish');
 	expect(changed.find('panes', 'p')).toBeUndefined();

@@ -3,7 +3,7 @@ import {describe, expect, test} from 'vitest';
 import {layOut, paneIds, type Box, type Layout} from '../../tui/layout.ts';
 
 /**
-The layout as a picture: a letter a pane, capital when open; `=` header, `!` alerts, `>` prompt, `?` hints. One
+The layout as a drawing: one letter per pane, capital when open; `=` header, `!` alerts, `>` prompt, `?` hints. One
 character is `scale` cells.
 */
 function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY = 1): string {
@@ -27,9 +27,9 @@ function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY 
 		.join('\n');
 }
 
-// Peers and Partition share a letter; they never stand beside one another.
+// Peers and Partition share a letter; they are never next to each other.
 describe('layout', () => {
-	test('80×24: the focused pane open, the others a line each', () => {
+	test('80×24: the focused pane open, the others one line each', () => {
 		expect(draw(layOut({columns: 80, rows: 24, focus: 'messages', zoom: false, alerts: 1}), 80, 24)).toBe(
 			[
 				'====================',
@@ -74,7 +74,7 @@ describe('layout', () => {
 		expect(layOut({columns: 60, rows: 15, focus: 'peers', zoom: false, alerts: 9}).type).toBe('panes');
 	});
 
-	test('every size is covered exactly once, and every open pane can hold a row', () => {
+	test('every cell of every size is covered exactly once, and every open pane has room for a row', () => {
 		fc.assert(
 			fc.property(
 				fc.integer({min: 60, max: 300}),

@@ -20,11 +20,11 @@ test.each([
 	['--from "the end"', [[], {from: 'the end'}]],
 	['"--from" x', [['--from', 'x'], {}]],
 	['-- --from x', [['--from', 'x'], {}]],
-	['--loud=1', 'Expected no value behind `--loud`'],
-	['--from', 'Expected a value behind `--from`'],
+	['--loud=1', 'Expected no value after `--loud`'],
+	['--from', 'Expected a value after `--from`'],
 	[
 		'--__proto__ x',
-		'There is no flag `--__proto__` here; there is `--from`, `--loud`. A word that begins with dashes stands in quotes',
+		'There is no flag `--__proto__` here; there is `--from`, `--loud`. Put a word that begins with dashes in quotes',
 	],
 	['a "b c', 'The quote at "\\"b c" is not closed'],
 	['', [[], {}]],
@@ -32,7 +32,7 @@ test.each([
 	expect(texts(line, {from: 'value', loud: 'switch'})).toEqual(expected);
 });
 
-test('what is quoted comes back as it was, whatever it is', () => {
+test('any text in quotes is read back unchanged', () => {
 	fc.assert(
 		fc.property(fc.array(fc.string({unit: 'binary'}), {maxLength: 4}), words => {
 			const line = words.map(word => quoteWord(word)).join(' ');

@@ -1,4 +1,4 @@
-/** Single panes, as text, at a width below the 100 columns that ink-testing-library has. */
+/** Single panes as text, at a width below the 100 columns of ink-testing-library. */
 import {cleanup, render} from 'ink-testing-library';
 import {afterEach, expect, test} from 'vitest';
 import {Partition} from '../../tui/panes/partition.tsx';

@@ -15,7 +15,7 @@ describe('printable', () => {
 		['\u0085\u2028\uFEFF', '‹U+0085›‹U+2028›‹U+FEFF›'],
 		['\uD800x', '‹U+D800›x'],
 		['👨‍👩‍👧 👍🏽 🇩🇪 ❤️ 1️⃣ 🤖', '👨👩👧 👍 DE ❤ 1 🤖'],
-		['नमस्ते', 'नमस्\u200Cते'], // The letters and vowel signs stay; the conjunct is taken apart.
+		['नमस्ते', 'नमस्\u200Cते'], // Letters and vowel signs stay; the conjunct is separated.
 		['กำลัง', 'กํ\u0E32ลัง'],
 		[`e${'\u0301'.repeat(5)}`, 'é\u0301\u0301‹U+0301›‹U+0301›'],
 		['\u0301 stands on nothing', '‹U+0301› stands on nothing'],
@@ -26,17 +26,17 @@ describe('printable', () => {
 		expect(printable(text)).toBe(shown);
 	});
 
-	test('is bounded, and says that it cut', () => {
+	test('is bounded, and marks the cut', () => {
 		const long = printable('x'.repeat(1_000_000));
 		expect(long.length).toBeLessThan(20_000);
 		expect(long.endsWith('…')).toBe(true);
 	});
 
-	test('leaves nothing without a shape, and a width that all count alike', () => {
+	test('leaves no unprintable character, and a width on which all agree', () => {
 		fc.assert(
 			fc.property(anyText(40), text => {
 				const shown = printable(text);
-				// The non-joiner is ours: it keeps the letters of an Indian conjunct apart.
+				// `printable` adds the non-joiner, which separates the letters of an Indian conjunct.
 				expect(shown).not.toMatch(/[[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]--[\u200C]]/v);
 				expect([...shown].reduce((sum, character) => sum + stringWidth(character), 0)).toBe(stringWidth(shown));
 			}),
@@ -48,8 +48,8 @@ describe('printable', () => {
 describe('printableBytes', () => {
 	test.each([
 		[[0x61, 0xff, 0xe2, 0x82, 0xac], 'a‹ff›€'],
-		[[0xed, 0xa0, 0x80], '‹ed›‹a0›‹80›'], // A surrogate is no UTF-8.
-		[[0xc0, 0x80], '‹c0›‹80›'], // Nor is a long zero.
+		[[0xed, 0xa0, 0x80], '‹ed›‹a0›‹80›'], // A surrogate is not valid UTF-8.
+		[[0xc0, 0x80], '‹c0›‹80›'], // Nor is an overlong zero.
 		[[0xf4, 0x90, 0x80, 0x80], '‹f4›‹90›‹80›‹80›'],
 		[[0xe2, 0x82], '‹e2›‹82›'],
 		[[0x1b, 0x5b, 0x32, 0x4a], '␛[2J'],
@@ -57,7 +57,7 @@ describe('printableBytes', () => {
 		expect(printableBytes(Uint8Array.from(bytes))).toBe(shown);
 	});
 
-	test('leaves out the character that the cut goes through, and only that', () => {
+	test('drops only the character that the cut splits', () => {
 		const bytes = new TextEncoder().encode('aa€€');
 		expect(printableBytes(bytes, 4)).toBe('aa');
 		expect(printableBytes(bytes, 5)).toBe('aa€');
@@ -127,7 +127,7 @@ test('20,000 hostile strings move no cell of a terminal, and set no title, clipb
 		'\u20E3',
 		'\u{1F3FD}',
 	];
-	// A seed of its own, so that a failure comes again.
+	// A fixed seed, so that a failure can be repeated.
 	const texts = fc.sample(
 		fc.array(fc.oneof(fc.constantFrom(...pieces), anyText(6)), {maxLength: 6}).map(parts => parts.join('')),
 		{numRuns: count, seed: 20_260_504},

@@ -4,11 +4,11 @@ import {FakeSource, healthy, lost} from './support/fixtures.ts';
 import {openConsole, Screen, type Running} from './support/terminal.ts';
 
 /**
-Alternate screen left, cursor shown, raw and paste mode off, wrap on: in what was written, and in what the emulator
-holds.
+Alternate screen left, cursor shown, raw and paste mode off, line wrap on: in the written bytes, and in the state of the
+emulator.
 */
 async function expectRestored({screen}: Running): Promise<void> {
-	await screen.settle();
+	await screen.drained();
 	expect(screen.emulator.buffer.active.type).toBe('normal');
 	expect(screen.rawMode).toBe(false);
 	expect(screen.emulator.modes.bracketedPasteMode).toBe(false);
@@ -16,7 +16,7 @@ async function expectRestored({screen}: Running): Promise<void> {
 	expect(screen.raw.lastIndexOf('\u001B[?25h')).toBeGreaterThan(screen.raw.lastIndexOf('\u001B[?25l'));
 }
 
-/** What the console listens to, called as the process would. */
+/** The listeners that the console added, to be called as the process would. */
 function listenersAdded(name: string, before: readonly unknown[]): ReadonlyArray<(...values: unknown[]) => void> {
 	return process
 		.listeners(name as 'SIGINT')
@@ -78,7 +78,7 @@ test('l lets the node leave; the console ends when it has left', async () => {
 	await expectRestored(running);
 });
 
-test('what was typed before the question was seen is no answer', async () => {
+test('keys that were typed before the question appeared are no answer', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	for (const keys of ['faqq', 'qs', 'ql', 'qy', ':quit\rs', ':leave\rl']) {
 		running.screen.type(keys);
@@ -101,16 +101,16 @@ test('attached, there is nothing to stop or leave: only the console ends', async
 	running.screen.type('q');
 	await running.screen.until('s detach  n stay');
 	running.screen.type('l');
-	await running.screen.settle();
+	await running.screen.until(/^(?![^]*s detach)/);
 	expect(running.source.commands).toEqual([]);
 	running.screen.type(':quit\r');
 	expect(await running.exit).toBe('quit');
 });
 
-test('attached, q leaves the node running, and says so', async () => {
+test('attached, q leaves the node running, and the question says so', async () => {
 	const running = await openConsole(healthy, 80, 24, {remote: true});
 	running.screen.type('q');
-	await running.screen.until('The node goes on running');
+	await running.screen.until('The node continues to run');
 	running.screen.type('\r');
 	expect(await running.exit).toBe('quit');
 });
@@ -118,7 +118,7 @@ test('attached, q leaves the node running, and says so', async () => {
 test('Ctrl-C leaves at once, from a prompt too', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	running.screen.type(':publish weat');
-	await running.screen.settle();
+	await running.screen.until(':publish weat');
 	running.screen.type('\u0003');
 	expect(await running.exit).toBe('interrupted');
 	await expectRestored(running);
@@ -138,7 +138,7 @@ test.each([
 	expect(listenersAdded(signal, before).filter(listener => listener === first)).toEqual([]);
 });
 
-test('an error elsewhere in the process: the terminal first, then the error', async () => {
+test('an error in another part of the process: first the terminal is restored, then the error is thrown', async () => {
 	const before = process.listeners('uncaughtException');
 	const running = await openConsole(healthy, 80, 24);
 	for (const listener of listenersAdded('uncaughtException', before)) listener(new Error('somebody else failed'));
@@ -146,7 +146,7 @@ test('an error elsewhere in the process: the terminal first, then the error', as
 	await expectRestored(running);
 });
 
-test('quitting after the node was lost is told from a plain quit', async () => {
+test('quitting after the node was lost is distinguished from a plain quit', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	running.source.show({connection: 'lost', detail: 'gone'});
 	await running.screen.until('NODE LOST');

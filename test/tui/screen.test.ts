@@ -29,7 +29,7 @@ const sizes = [
 ] as const;
 const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};
 
-/** Every row of a grid or accordion ends where the screen ends: nothing was pushed, wrapped or cut. */
+/** Every row of a grid or accordion ends at the edge of the screen: nothing was moved, wrapped or cut. */
 function expectWhole(screen: Screen): void {
 	const {
 		cols,
@@ -65,7 +65,7 @@ describe.each(sizes)('at %i×%i', (columns, rows) => {
 	});
 });
 
-test('what fails is seen first: the second row of a lone node at 80×24', async () => {
+test('failures are visible first: the second row of a lone node at 80×24', async () => {
 	await using running = await openConsole(leaderless, 80, 24);
 	const [header = '', alert = ''] = running.screen.lines();
 	expect(header).toContain('INSECURE');
@@ -97,13 +97,11 @@ test.each([
 			for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
 		}
 
-		// The one without a name is called by its id.
+		// The node without a name is shown by its id.
 		screen.type('1');
 		await screen.until('┏━ 1 Peers');
 		expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
-		screen.type('jj');
-		await screen.settle();
-		screen.type('\r');
+		screen.type('jj\r');
 		await screen.until(named.members[2]!.id);
 		expect(screen.text()).toContain(longName);
 		expect(screen.leaks).toEqual([]);
@@ -123,7 +121,7 @@ test('below 60×15 it says so, and comes back when there is room', async () => {
 	await running.screen.until('at least');
 });
 
-test('every pane is reached by its number and by Tab', async () => {
+test('every pane gets the focus by its number and by Tab', async () => {
 	await using running = await openConsole(healthy, 80, 24);
 	const {screen} = running;
 	for (const [key, name] of [
@@ -149,35 +147,47 @@ test('a whole command that arrives in one piece is run', async () => {
 	running.screen.type(':publish weather hello from the keys\r');
 	await running.screen.until('done');
 	running.screen.type(':subscribe sensors/door\r:unsubscribe jobs\r');
-	await running.screen.settle();
-	expect(running.source.commands).toEqual([
-		{type: 'publish', topic: 'weather', body: 'hello from the keys'},
-		{type: 'subscribe', topics: ['sensors/door']},
-		{type: 'unsubscribe', topics: ['jobs']},
-	]);
+	await expect
+		.poll(() => running.source.commands)
+		.toEqual([
+			{type: 'publish', topic: 'weather', body: 'hello from the keys'},
+			{type: 'subscribe', topics: ['sensors/door']},
+			{type: 'unsubscribe', topics: ['jobs']},
+		]);
 });
 
 test('a command typed key by key, with a correction, a recall and a cancel', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
-	for (const key of [':', 'p', 'e', 'e', 'q', '\u007F', 'r', 's', '\r']) {
+	for (const [key, line] of [
+		[':', ':'],
+		['p', ':p'],
+		['q', ':pq'],
+		['\u007F', ':p'],
+		['e', ':pe'],
+		['e', ':pee'],
+		['r', ':peer'],
+		['s', ':peers'],
+	] as const) {
 		screen.type(key);
-		await screen.settle();
+		await screen.until(new RegExp(`^${line} *$`, 'm'));
 	}
 
+	screen.type('\r');
 	await screen.until('┏━ 1 Peers');
 	screen.type(':');
-	await screen.settle();
+	await screen.until(/^: *$/m);
 	screen.type('\u001B[A');
 	await screen.until(':peers');
 	screen.type('\u0015'); // Ctrl-U is no letter.
 	await screen.settle();
+	expect(screen.text()).toMatch(/^:peers *$/m);
 	screen.type('\u001B');
 	await screen.until('q quit');
 	expect(source.commands).toEqual([]);
 });
 
-test('p asks for the topic, then for the text; the answer stands in the status line', async () => {
+test('p asks for the topic, then for the text; the result is in the status line', async () => {
 	await using running = await openConsole(healthy, 80, 24);
 	const {screen, source} = running;
 	source.answer = {ok: false, text: 'Could not publish: the disk is full'};
@@ -188,19 +198,19 @@ test('p asks for the topic, then for the text; the answer stands in the status l
 	screen.type('\r');
 	await screen.until('Message on deploy:');
 	screen.type('two words');
-	await screen.settle();
+	await screen.until('two words');
 	screen.type('\r');
 	await screen.until('the disk is full');
 	expect(source.commands).toEqual([{type: 'publish', topic: 'deploy', body: 'two words'}]);
 });
 
-test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing', async () => {
+test('pasted text is text: a prompt inserts it, elsewhere it has no effect', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
 	screen.type('\u001B[200~q\ry:publish weather evil\r\u001B[201~');
-	await screen.until('not taken for keys');
+	await screen.until('not used as keys');
 	screen.type(':publish weather ');
-	await screen.settle();
+	await screen.until(':publish weather');
 	screen.type('\u001B[200~two\nlines\u001B]0;x\u0007\u001B[201~');
 	await screen.until('two lines]0;x');
 	screen.type('\r');
@@ -209,7 +219,7 @@ test('pasted text is text: in a prompt it is taken in, elsewhere it does nothing
 	expect(screen.leaks).toEqual([]);
 });
 
-test('Space holds the feed and counts what comes', async () => {
+test('Space pauses the feed and counts new messages', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	const {screen, source} = running;
 	screen.type(' ');
@@ -236,15 +246,15 @@ test('/ filters the focused list while one types', async () => {
 	await screen.until(/\/oslo 7 of 60|\/oslo 8 of 60/);
 	expect(screen.text()).not.toContain('job 8812');
 	screen.type('\r');
-	await screen.settle();
+	await screen.until(/^(?![^]*Filter messages)/);
 	screen.type('\u001B');
 	await screen.until('job 8812');
 });
 
-test('a lost node: said, dated, grey, and the last picture stays', async () => {
+test('a lost node: an alert with the age, and the last snapshot in grey', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
-	await running.screen.until('NODE LOST: worker exited with 1 · this picture is');
+	await running.screen.until('NODE LOST: worker exited with 1 · this snapshot is');
 	expect(running.screen.text()).toContain('Oslo 7.1 °C');
 	running.source.show({connection: 'connected', snapshot: {...healthy, atMs: atMs + 5000}});
 	await running.screen.until(/^(?![^]*NODE LOST)/);
@@ -256,13 +266,15 @@ test('read-only: publish is refused in one line and not offered', async () => {
 	expect(screen.text()).toContain('read-only');
 	expect(screen.text()).not.toContain('p publish');
 	screen.type('p');
-	await screen.until('Read-only console');
+	await screen.until('This console is read-only');
+	screen.type('\u001B');
+	await screen.until('q quit');
 	screen.type(':publish weather x\r');
-	await screen.settle();
+	await screen.until('This console is read-only');
 	expect(source.commands).toEqual([]);
 });
 
-test('NO_COLOR: no colour is sent, and the state is still read', async () => {
+test('NO_COLOR: no colour is sent, and the state is still readable', async () => {
 	process.env['NO_COLOR'] = '1';
 	process.env['FORCE_COLOR'] = '1';
 	try {
@@ -277,7 +289,7 @@ test('NO_COLOR: no colour is sent, and the state is still read', async () => {
 	}
 });
 
-test('a pane that fails says so; the others and the keys go on', async () => {
+test('a pane that fails shows the error; the other panes and the keys continue to work', async () => {
 	const source = new FakeSource(healthy);
 	await using running = await openConsole(healthy, 120, 36, {source});
 	source.show({
@@ -291,7 +303,7 @@ test('a pane that fails says so; the others and the keys go on', async () => {
 			} as unknown as Snapshot['partition'],
 		},
 	});
-	await running.screen.until('5 Partition cannot be drawn; the node runs on');
+	await running.screen.until('5 Partition cannot be drawn; the node continues to run');
 	expect(running.screen.text()).toContain('order ␛[2Jis broken');
 	running.screen.type('6');
 	await running.screen.until('┏━ 6 Events');
@@ -325,7 +337,7 @@ describe('long and hostile feeds', () => {
 	});
 });
 
-test('while the machine is examined for :doctor the console goes on, and one examination runs at a time', async () => {
+test('during an examination for :doctor the console continues, and one examination runs at a time', async () => {
 	const examined = Promise.withResolvers<Examination>();
 	let asked = 0;
 	await using running = await openConsole(healthy, 100, 24, {
@@ -343,7 +355,7 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	}
 
 	screen.type('1j');
-	await screen.settle();
+	await screen.until('┏━ 1 Peers');
 	screen.type(':doctor\r');
 	await screen.until('is examined');
 	examined.resolve({
@@ -364,7 +376,7 @@ test('while the machine is examined for :doctor the console goes on, and one exa
 	await screen.until('check-39');
 });
 
-test('the retention of topics stands in their pane at 160 columns, at 120 when it has the whole width, and in the window of a topic', async () => {
+test('the retention of topics is in their pane at 160 columns, at 120 columns with the whole width, and in the window of a topic', async () => {
 	const snapshot = {
 		...healthy,
 		topics: [

@@ -21,7 +21,7 @@ test('focus goes round in both directions', () => {
 });
 
 describe('selection', () => {
-	test('a list that follows its end lets go of it upwards and takes hold again at the end', () => {
+	test('a list that follows its end stops following on a move up, and follows again at the end', () => {
 		const up = after({type: 'move', pane: 'messages', by: -1, keys});
 		expect(up.lists.messages.selected).toBe('k3');
 		expect(reduce(up, {type: 'move', pane: 'messages', by: 5, keys}).lists.messages.selected).toBeUndefined();
@@ -42,7 +42,7 @@ describe('selection', () => {
 		expect(indexOfSelected(['k2', 'k3', 'k4', 'k5', 'k6'], lists.messages.selected, 'messages')).toBe(1);
 	});
 
-	test('of a row that is gone stands at the old end', () => {
+	test('of a deleted row moves to the old end', () => {
 		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(0);
 		expect(indexOfSelected(['k9', 'k8'], 'k1', 'events')).toBe(1);
 		expect(indexOfSelected([], 'k1', 'peers')).toBe(0);
@@ -66,14 +66,14 @@ describe('selection', () => {
 	});
 });
 
-test('pause keeps the feed and the counter, and lets go of both', () => {
+test('pause keeps the feed and the counter until it ends', () => {
 	const paused = after({type: 'pause', feed, delivered: 100});
 	expect(paused.paused).toEqual({feed, delivered: 100});
 	expect(reduce(paused, {type: 'pause', feed: [], delivered: 300}).paused).toBeUndefined();
 });
 
 describe('prompt', () => {
-	test('a filter is tried while it is typed, and Escape takes the old one back', () => {
+	test('a filter applies while it is typed, and Escape restores the old one', () => {
 		const filtered = after(
 			{type: 'filter', pane: 'messages', text: 'old'},
 			{type: 'prompt', kind: 'filter', draft: 'old'},
@@ -90,7 +90,7 @@ describe('prompt', () => {
 		});
 	});
 
-	test('history goes back and forth and gives the unfinished line back', () => {
+	test('history moves in both directions and restores the unfinished line', () => {
 		const line = (text: string): readonly ConsoleAction[] => [
 			{type: 'prompt', kind: 'command'},
 			{type: 'draft', text},
@@ -120,7 +120,7 @@ describe('prompt', () => {
 		expect(after(...lines).history).toHaveLength(100);
 	});
 
-	test('what is typed is one visible line', () => {
+	test('typed text is one printable line', () => {
 		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
 		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
 		expect(typed('x'.repeat(50_000)).length).toBeLessThan(20_000);

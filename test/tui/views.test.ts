@@ -8,12 +8,12 @@ import {share, shareSnapshot} from '../../tui/source/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {alertsOf} from '../../tui/view/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
-import {headerSpans} from '../../tui/view/heads.ts';
+import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
 import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
-import {age, brief, bytes, duration, eventWords, shortAge, wrapWords} from '../../tui/view/words.ts';
+import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
 import {
 	a,
 	atMs,
@@ -40,7 +40,7 @@ const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({
 
 describe('columns', () => {
 	const columns = memberColumns(a, true, 60);
-	test('fill the width exactly, and what matters least goes first', () => {
+	test('fill the width exactly, and drop the least important columns first', () => {
 		const titles = (width: number): string =>
 			placeColumns(columns, width)
 				.map(column => column.title)
@@ -56,12 +56,12 @@ describe('columns', () => {
 		}
 	});
 
-	test('what is kept of a topic is shown where all that matters more has its place', () => {
+	test('the retention of a topic is shown when all more important columns have room', () => {
 		const titles = (width: number): string =>
 			placeColumns(topicColumns, width)
 				.map(column => column.title)
 				.join(' ');
-		// Inside the frame of the pane: a grid of 160 columns, one of 120, the whole width of 120.
+		// Cells inside the frame of the pane: in a grid of 160 columns, in one of 120, and with the whole width of 120.
 		expect(titles(58)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT');
 		expect(titles(43)).toBe('IN TOPIC SUBS MSGS /S HELD');
 		expect(titles(116)).toBe('IN TOPIC SUBS MSGS /S HELD SIZE KEPT KIND');
@@ -78,7 +78,7 @@ describe('columns', () => {
 		expect(cell({})).toEqual({text: '–        ', tone: 'muted'});
 	});
 
-	test('state is said by a word and by a tone', () => {
+	test('a state has a word and a tone', () => {
 		const spans = rowSpans(placeColumns(columns, 120), leaderless.members[1]!);
 		expect(spans.find(span => span.text.includes('down'))).toEqual({text: '× down        ', tone: 'bad'});
 		expect(text(spans)).toContain('connection refused');
@@ -90,16 +90,16 @@ describe('alerts', () => {
 		expect(alertsOf(connected(healthy), 0)).toEqual([]);
 	});
 
-	test('worst first, with what it means', () => {
+	test('worst first, with the consequence', () => {
 		const alerts = alertsOf(connected(leaderless), 0);
 		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what helps · changes wait, live messages flow here`,
+			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
 			`PARTITION for 12 s: no side has the quorum; cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
 			'INSECURE: encryption switched off',
 		]);
 	});
 
-	test('a voter that is away for long is named, with what it means and what helps', () => {
+	test('a voter that is missing for long is named, with the consequence and a remedy', () => {
 		expect(alertsOf(connected(lost), 0)).toEqual([
 			{
 				tone: 'bad',
@@ -113,14 +113,14 @@ describe('alerts', () => {
 		expect(alertsOf(connected(restarting), 0)).toEqual([]);
 	});
 
-	test('a lost node is said with the age of its last picture', () => {
+	test('a lost node is reported with the age of its last snapshot', () => {
 		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({
 			tone: 'alarm',
-			text: 'NODE LOST: worker exited · this picture is 12 s old',
+			text: 'NODE LOST: worker exited · this snapshot is 12 s old',
 		});
 	});
 
-	test('a joining node says what it waits for, and does not cry quorum', () => {
+	test('a joining node says what it waits for, and raises no alert about the quorum', () => {
 		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual([
 			'JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again',
 		]);
@@ -138,7 +138,7 @@ describe('alerts', () => {
 			},
 		};
 		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(
-			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is on/,
+			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is running/,
 		);
 	});
 });
@@ -152,7 +152,7 @@ describe('partition', () => {
 		expect(oneWays(partitioned.partition)).toEqual([[b, c]]);
 	});
 
-	test('is said in sentences', () => {
+	test('has sentences', () => {
 		expect(partitionSentences(partitioned).map(span => span.text)).toEqual([
 			'CUT into 2 for 20 s: this side has the quorum',
 			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}`,
@@ -163,7 +163,7 @@ describe('partition', () => {
 		expect(partitionSentences(joining)[0]?.text).toBe('Whole: this node is alone in its cluster');
 	});
 
-	test('the matrix is a row a node', () => {
+	test('the matrix has one row per node', () => {
 		expect(matrixLines(partitioned.partition, a, 40, 10).map(line => text(line).trimEnd())).toEqual([
 			'           a b c d e',
 			'a 3f2a91c4 · ● ● × ×',
@@ -174,7 +174,7 @@ describe('partition', () => {
 		]);
 	});
 
-	test('a large one shows those with trouble, in the room there is', () => {
+	test('a large matrix shows the nodes with problems that fit', () => {
 		const sees = crowd.partition.sees.map((row, at) =>
 			row.map((value, column) => (at === 44 && column !== 44 ? false : value)),
 		);
@@ -185,25 +185,25 @@ describe('partition', () => {
 	});
 });
 
-test('raft lines say role, leader, quorum, log and who is behind', () => {
+test('raft lines have role, leader, quorum, log and late followers', () => {
 	const lines = raftLines(healthy, 60).map(line => text(line));
 	expect(lines.slice(0, 4)).toEqual([
 		'role     leader  term 4',
 		'leader   this node',
 		'quorum   held: 3 of 3 voters reachable, 2 needed',
-		'log      commit 318, all applied, nothing open',
+		'log      commit 318, all committed and applied',
 	]);
 	expect(lines.at(-1)).toBe(`matches  ${c.slice(0, 8)} 1 behind`);
 	expect(raftLines(leaderless, 60).map(line => text(line))).toContain(
 		'quorum   LOST: 1 of 3 voters reachable, 2 needed',
 	);
 	expect(raftLines(lost, 90).map(line => text(line))).toContain(
-		`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what helps`,
+		`missing  ${c.slice(0, 8)} (2 min 5 s) · 2 of 3 voters left: no further may fail · \`:check\` says what to do`,
 	);
 	expect(lines.some(line => line.startsWith('missing'))).toBe(false);
 });
 
-test('the header keeps what matters at every width', () => {
+test('the header keeps the most important facts at every width', () => {
 	for (const width of [60, 80, 120, 160]) {
 		for (const snapshot of [healthy, leaderless, partitioned, crowd, joining]) {
 			const line = text(
@@ -221,7 +221,7 @@ test('the header keeps what matters at every width', () => {
 	}
 });
 
-test('check says what is ill and what to do', () => {
+test('check lists problems and what to do', () => {
 	const ill = checkLines(leaderless).map(line => text(line));
 	expect(
 		ill.some(
@@ -263,14 +263,14 @@ test('a message is shown with its bytes', () => {
 	expect(lines.some(line => line.startsWith('000000  68 69 1b ff') && line.endsWith('hi··'))).toBe(true);
 });
 
-test('filters find what is shown', () => {
+test('filters match the visible text', () => {
 	expect(listMessages(feed, 'OSLO').rows.length).toBeGreaterThan(0);
 	expect(listMessages(feed, 'no such text').rows).toEqual([]);
 	expect(listMessages(feed, 'repaired').rows.every(row => row.repaired)).toBe(true);
 	expect(listEvents(events, '').rows[0]).toBe(events.at(-1));
 });
 
-test('sharing keeps the identity of what did not change', () => {
+test('sharing keeps the identity of unchanged parts', () => {
 	const copy = structuredClone(healthy);
 	const next = shareSnapshot(healthy, {
 		...copy,
@@ -292,7 +292,7 @@ test('sharing keeps the identity of what did not change', () => {
 	expect(Object.hasOwn(share<object>({}, JSON.parse('{"__proto__": 1}') as object), '__proto__')).toBe(true);
 });
 
-test('every kind of event has words', () => {
+test('every type of event has a text', () => {
 	const topic = 't' as Snapshot['topics'][number]['name'];
 	const all: readonly RecordedEvent[] = [
 		...events,
@@ -307,8 +307,8 @@ test('every kind of event has words', () => {
 		{at: 0, type: 'fault', text: 'cut'},
 		{at: 0, type: 'stopped', reason: 'asked'},
 	];
-	expect(new Set(all.map(event => eventWords(event).text)).size).toBe(all.length);
-	expect(eventWords({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
+	expect(new Set(all.map(event => eventSpan(event).text)).size).toBe(all.length);
+	expect(eventSpan({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
 });
 
 test('quantities in words', () => {
@@ -329,7 +329,7 @@ test('quantities in words', () => {
 });
 
 describe('theme', () => {
-	test('NO_COLOR leaves weight and no colour, and the tones that matter stay apart', () => {
+	test('NO_COLOR leaves weight and no colour, and the important tones stay distinct', () => {
 		const theme = chooseTheme({name: 'dark', tones: {good: {color: 'green'}}}, {NO_COLOR: '1'});
 		for (const tone of tones) expect(theme[tone]).not.toHaveProperty('color');
 		expect(
@@ -348,7 +348,7 @@ describe('theme', () => {
 	});
 });
 
-test('a member that is only half reached is said everywhere: alert, head, partition, its own window in full, and check', () => {
+test('a degraded member is in the alerts, titles, partition, its own window, and check', () => {
 	const why = `not reached directly for 4 s (ETIMEDOUT): served through ${b.slice(0, 8)}`;
 	const half: Snapshot = {
 		...healthy,
@@ -358,7 +358,7 @@ test('a member that is only half reached is said everywhere: alert, head, partit
 		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
 	};
 	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([
-		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what helps`,
+		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what to do`,
 	]);
 	expect(partitionSentences(half).map(span => span.text)).toEqual([
 		'Whole, but 1 pair of members does not reach each other directly',
@@ -385,12 +385,12 @@ test('a second cluster and a doubled identity are alerts', () => {
 		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
 	};
 	expect(alertsOf(connected(met), 0).map(alert => alert.text)).toEqual([
-		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what helps',
+		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what to do',
 		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
 	]);
 });
 
-describe('what :doctor found', () => {
+describe('the result of :doctor', () => {
 	const checks = [
 		{code: 'memory', level: 'ok', reason: null, found: '4 GiB', remedy: null},
 		{
@@ -409,7 +409,7 @@ describe('what :doctor found', () => {
 		},
 	] as const;
 
-	test('problems first, each with what helps, wrapped and made printable', () => {
+	test('problems first, each with a remedy, wrapped and made printable', () => {
 		const lines = examinationLines({summary: 'Cluster dapss, port 5000', checks, left: ['disk-speed']}, 60).map(
 			line => text(line),
 		);
@@ -423,13 +423,13 @@ describe('what :doctor found', () => {
 			'WARN clock-offset (apart)',
 			'→ Let NTP',
 			'ok   memory: 4 GiB',
-			'Not looked at',
+			'Not examined',
 		].map(part => all.indexOf(part));
 		expect(at).not.toContain(-1);
 		expect(at.toSorted((one, other) => one - other)).toEqual(at);
 	});
 
-	test('while it is examined, and when it cannot be', () => {
+	test('during the examination, and after a failure', () => {
 		expect(text(examinationLines(undefined, 80)[0]!)).toContain('is examined');
 		expect(text(examinationLines({problem: 'spawn EAGAIN'}, 80)[0]!)).toBe(
 			'BAD  The machine could not be examined: spawn EAGAIN',

@@ -1,10 +1,10 @@
 /**
-The one table of keys. Hints, the `?` help and the dispatcher are drawn from it, and preferences remap it: an action has
-one or more keys in one context, and a key has one action in one context.
+The table of keys. Hints, the `?` help and the dispatcher use it, and preferences can change it. An action has one or
+more keys in one context; a key has one action per context.
 */
 import type {Key} from 'ink';
 
-/** Where a key counts: `panes` while neither a prompt nor an overlay is open, `any` everywhere. */
+/** The context of a key: `panes` while neither a prompt nor an overlay is open, `any` everywhere. */
 export type KeyContext = 'any' | 'panes' | 'overlay' | 'prompt' | 'confirm';
 export type KeySection = 'Move' | 'Look' | 'Do' | 'Console' | 'Prompt';
 
@@ -18,7 +18,7 @@ type Row = {
 
 const table = {
 	'focus-next': {context: 'panes', section: 'Move', keys: ['tab'], help: 'next pane', hint: 'pane'},
-	'focus-previous': {context: 'panes', section: 'Move', keys: ['shift+tab'], help: 'pane before'},
+	'focus-previous': {context: 'panes', section: 'Move', keys: ['shift+tab'], help: 'previous pane'},
 	'focus-peers': {context: 'panes', section: 'Move', keys: ['1'], help: 'Peers'},
 	'focus-raft': {context: 'panes', section: 'Move', keys: ['2'], help: 'Raft'},
 	'focus-topics': {context: 'panes', section: 'Move', keys: ['3'], help: 'Topics'},
@@ -31,12 +31,12 @@ const table = {
 	'page-down': {context: 'panes', section: 'Move', keys: ['pagedown', 'ctrl+f'], help: 'page down'},
 	first: {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row'},
 	last: {context: 'panes', section: 'Move', keys: ['G', 'end'], help: 'last row; follows new messages'},
-	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'all about the selected row', hint: 'inspect'},
+	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'details of the selected row', hint: 'inspect'},
 	zoom: {
 		context: 'panes',
 		section: 'Look',
 		keys: ['z'],
-		help: 'the pane on the whole screen, and back',
+		help: 'maximize the pane, and back',
 		hint: 'zoom',
 	},
 	filter: {context: 'panes', section: 'Look', keys: ['/'], help: 'filter the list', hint: 'filter'},
@@ -44,10 +44,10 @@ const table = {
 		context: 'panes',
 		section: 'Look',
 		keys: ['space'],
-		help: 'hold the messages; new ones are counted',
+		help: 'pause the messages; new ones are counted',
 		hint: 'pause',
 	},
-	clear: {context: 'panes', section: 'Look', keys: ['escape'], help: 'drop the filter, leave the zoom'},
+	clear: {context: 'panes', section: 'Look', keys: ['escape'], help: 'remove the filter, or the zoom'},
 	subscribe: {context: 'panes', section: 'Do', keys: ['s'], help: 'subscribe to a topic', hint: 'subscribe'},
 	unsubscribe: {context: 'panes', section: 'Do', keys: ['u'], help: 'unsubscribe'},
 	publish: {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
@@ -55,7 +55,7 @@ const table = {
 		context: 'panes',
 		section: 'Do',
 		keys: [':'],
-		help: 'a command, the words of the command line',
+		help: 'enter a command, as on the command line',
 		hint: 'command',
 	},
 	help: {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
@@ -71,7 +71,7 @@ const table = {
 		context: 'overlay',
 		section: 'Look',
 		keys: ['escape', 'q', 'enter', '?'],
-		help: 'close what is open',
+		help: 'close the window',
 		hint: 'close',
 	},
 	'overlay-up': {context: 'overlay', section: 'Look', keys: ['up', 'k'], help: 'line up', hint: 'up'},
@@ -126,7 +126,7 @@ export const sections: readonly KeySection[] = ['Move', 'Look', 'Do', 'Console',
 export type Binding = Row & {readonly action: Action};
 export type Keymap = {
 	readonly bindings: readonly Binding[];
-	/** What the preferences asked for and did not get, for people. */
+	/** Key preferences that were refused, with the reason, for people. */
 	readonly problems: readonly string[];
 	find(context: KeyContext, key: string): Action | undefined;
 };
@@ -135,7 +135,7 @@ export type Keymap = {
 export type KeyOverrides = Readonly<Record<string, string | readonly string[]>>;
 
 /**
-The table with the user's changes. A change that would give a key two actions in one context is refused, and said.
+The table with the user's changes. A change that would give a key two actions in one context is refused and reported.
 */
 export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 	const problems: string[] = [];
@@ -160,7 +160,7 @@ export function buildKeymap(overrides: KeyOverrides = {}): Keymap {
 	return {bindings, problems, find: (context, key) => index.get(`any ${key}`) ?? index.get(`${context} ${key}`)};
 }
 
-/** Keys with two actions where both would count. */
+/** Keys with two actions in one context. */
 export function conflicts(
 	bindings: readonly Binding[],
 ): ReadonlyArray<{readonly key: string; readonly actions: readonly Action[]}> {
@@ -181,7 +181,7 @@ function normalKey(key: string): string {
 	return aliases[key] ?? (key.length === 1 ? key : key.toLowerCase());
 }
 
-/** The names of the keys in one event of Ink: several when typed faster than read, one for a special key. */
+/** The names of the keys in one event of Ink: several when they were typed faster than read, one for a special key. */
 export function keyNames(input: string, key: Partial<Key>): readonly string[] {
 	const special = specialKey(key);
 	if (special)
@@ -240,7 +240,7 @@ export function keySign(key: string): string {
 	);
 }
 
-/** What the row of hints shows in a context: key and word. */
+/** The hints of a context: key and word. */
 export function hintsOf(
 	keymap: Keymap,
 	context: KeyContext,

@@ -1,17 +1,17 @@
 /**
-Words of a line as people type them: separated by spaces; quotes hold a word with spaces together (`"my topic"`, in
-which `\"` and `\\` stand for the character, or `'my topic'`); flags stand anywhere (`--from beginning`,
-`--from=beginning`), until `--`. One parser for the `:` line and for the prompts. Pure.
+Parses a line into words and flags. Spaces separate words; quotes join words with spaces (`"my topic"`, in which `\"`
+and `\\` stand for the character, or `'my topic'`). Flags may be anywhere (`--from beginning`, `--from=beginning`)
+before `--`. The `:` line and the prompts use the same parser. Pure.
 */
 export type Problem = {readonly problem: string};
 export type LineWord = {
 	readonly text: string;
-	/** Where it ends in the line. */ readonly end: number;
+	/** Index of its end in the line. */ readonly end: number;
 	readonly isQuoted: boolean;
 };
 export type Words = {readonly words: readonly LineWord[]; readonly flags: Readonly<Record<string, string>>};
 
-/** The word at or behind `at`; `undefined` when only spaces are left. */
+/** The word at or after index `at`; `undefined` when only spaces are left. */
 export function wordAt(line: string, at: number): LineWord | Problem | undefined {
 	let index = startOfWord(line, at);
 	if (index === line.length) return undefined;
@@ -38,7 +38,7 @@ export function wordAt(line: string, at: number): LineWord | Problem | undefined
 	return {text, end: index, isQuoted};
 }
 
-/** All words of the line. @param flags those that it may have: `value` is followed by one, `switch` stands alone */
+/** All words of the line. @param flags the known flags: a `value` has a value, a `switch` has none */
 export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | 'switch'>> = {}): Words | Problem {
 	const words: LineWord[] = [];
 	const given: Record<string, string> = {};
@@ -66,16 +66,16 @@ export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | '
 						: `; there is ${Object.keys(flags)
 								.map(one => `\`--${one}\``)
 								.join(', ')}`
-				}. A word that begins with dashes stands in quotes`,
+				}. Put a word that begins with dashes in quotes`,
 			};
 		if (type === 'switch' || value !== undefined) {
-			if (type === 'switch' && value !== undefined) return {problem: `Expected no value behind \`--${name}\``};
+			if (type === 'switch' && value !== undefined) return {problem: `Expected no value after \`--${name}\``};
 			given[name] = value ?? '';
 			continue;
 		}
 
 		const next = wordAt(line, word.end);
-		if (next === undefined) return {problem: `Expected a value behind \`--${name}\``};
+		if (next === undefined) return {problem: `Expected a value after \`--${name}\``};
 		if ('problem' in next) return next;
 		given[name] = next.text;
 		word = next;
@@ -84,19 +84,18 @@ export function wordsOf(line: string, flags: Readonly<Record<string, 'value' | '
 	return {words, flags: given};
 }
 
-/** Topics of a line: words, which commas may separate too where they are not quoted. */
+/** Topics of a line. Commas separate topics too, unless they are quoted. */
 export function topicsOf(words: readonly LineWord[]): readonly string[] {
 	return words.flatMap(({text, isQuoted}) => (isQuoted ? [text] : text.split(',').filter(Boolean)));
 }
 
-/** The word as it is typed, so that the parser gives it back. */
+/** The word in the form that the parser reads back. */
 export function quoteWord(text: string): string {
 	return text !== '' && !/[\s,"']|^-/u.test(text) ? text : `"${text.replaceAll(/["\\]/gu, String.raw`\$&`)}"`;
 }
 
 /**
-Where the last word of an unfinished line begins, a quote that is still open included; the end of the line when it ends
-with a space.
+Index of the last word of an unfinished line, including an open quote; the end of the line when it ends with a space.
 */
 export function lastWordStart(line: string): number {
 	let start = startOfWord(line, 0);

@@ -1,6 +1,6 @@
 /**
-The `:` prompt: the words of the command line. A line in, what it asks for out; a mistyped word names the nearest one.
-Pure.
+The commands of the `:` prompt, named as on the command line. A line becomes a request; for a mistyped command the
+nearest one is suggested. Pure.
 */
 import leven from 'leven';
 import type {FaultCommand} from '../../core/broker.ts';
@@ -11,68 +11,76 @@ import {printable} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import type {PaneId} from '../layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
-import {topicWish} from './topic-line.ts';
-import type {Report, Wish} from './wish.ts';
+import {parseTopic} from './topic-line.ts';
+import type {Report, PromptRequest} from './prompt-request.ts';
 
 type Word = {
 	readonly usage: string;
 	readonly help: string;
-	readonly parse: (rest: string, context: CommandContext) => Wish;
+	readonly parse: (rest: string, context: CommandContext) => PromptRequest;
 };
-/** Members that a command may call by name, by address, by port or by the first digits of the id. */
+/** Members that a command may name by name, address, port or the first digits of the id. */
 export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
 
 const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
 const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
 
 export const words: Readonly<Record<string, Word>> = {
-	subscribe: {usage: 'TOPIC…', help: 'this node receives these topics', parse: rest => topicsWish('subscribe', rest)},
-	unsubscribe: {usage: 'TOPIC…', help: 'and no longer', parse: rest => topicsWish('unsubscribe', rest)},
+	subscribe: {
+		usage: 'TOPIC…',
+		help: 'this node receives these topics',
+		parse: rest => parseTopics('subscribe', rest),
+	},
+	unsubscribe: {
+		usage: 'TOPIC…',
+		help: 'this node no longer receives these topics',
+		parse: rest => parseTopics('unsubscribe', rest),
+	},
 	publish: {
 		usage: 'TOPIC MESSAGE',
-		help: 'the rest of the line is the message; quotes around a topic with spaces',
-		parse: publishWish,
+		help: 'the rest of the line is the message; put a topic with spaces in quotes',
+		parse: parsePublish,
 	},
-	status: report('status', 'the node in a few lines'),
+	status: report('status', 'summary of the node'),
 	peers: pane('peers', 'the members'),
-	leader: {usage: '[transfer [NODE]]', help: 'who leads; or hand the lead over', parse: leaderWish},
-	peer: {usage: 'remove NODE yes', help: 'take a member out for good', parse: peerWish},
+	leader: {usage: '[transfer [NODE]]', help: 'the leader; or transfer leadership', parse: parseLeader},
+	peer: {usage: 'remove NODE yes', help: 'remove a member permanently', parse: parsePeer},
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {
 		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list',
-		help: 'topics that stay, and their end',
-		parse: topicWish,
+		help: 'create and delete topics',
+		parse: parseTopic,
 	},
-	check: report('check', 'what is well and what is not, and what to do'),
+	check: report('check', 'problems of the cluster, and what to do'),
 	doctor: {
 		usage: '',
-		help: 'the machine of this console: what is not as it should be, and what helps',
+		help: 'problems of the machine of this console, and what to do',
 		parse: () => ({type: 'doctor'}),
 	},
-	events: pane('events', 'what happened'),
-	raft: pane('raft', 'agreement'),
-	messages: pane('messages', 'the feed'),
-	partition: pane('partition', 'who sees whom'),
-	counters: report('counters', 'traffic, refusals, bounds that were hit'),
+	events: pane('events', 'events of the node'),
+	raft: pane('raft', 'leader, term, log and votes'),
+	messages: pane('messages', 'delivered messages'),
+	partition: pane('partition', 'partition, and the matrix of reachability'),
+	counters: report('counters', 'traffic, rejections and exceeded limits'),
 	fault: {
 		usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
-		help: 'for nodes started with --faults',
-		parse: faultWish,
+		help: 'inject faults, on nodes started with --faults',
+		parse: parseFault,
 	},
 	filter: {
 		usage: '[TEXT]',
-		help: 'only rows with this text in the focused list',
+		help: 'show only rows with this text in the focused list',
 		parse: rest => ({type: 'filter', text: rest}),
 	},
-	pause: {usage: '', help: 'hold or release the feed', parse: () => ({type: 'pause'})},
-	zoom: {usage: '', help: 'the focused pane alone', parse: () => ({type: 'zoom'})},
+	pause: {usage: '', help: 'pause or continue the messages', parse: () => ({type: 'pause'})},
+	zoom: {usage: '', help: 'maximize the focused pane, and back', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
 	leave: {usage: '', help: 'leave the cluster, then stop; asks first', parse: () => ({type: 'leave'})},
-	quit: {usage: '', help: 'stop the node, or detach the console; asks what it costs', parse: () => ({type: 'quit'})},
+	quit: {usage: '', help: 'stop the node, or detach the console; asks first', parse: () => ({type: 'quit'})},
 };
 
-export function parseLine(line: string, context: CommandContext): Wish {
-	// Leading space is ours, the rest of a publish line is the user's to the byte.
+export function parseLine(line: string, context: CommandContext): PromptRequest {
+	// Leading spaces are ignored. The rest of a publish line is the message, byte for byte.
 	const match = /^[:\s]*(\S*)(?:\s(.*))?$/su.exec(line);
 	const name = match?.[1] ?? '';
 	if (name === '') return {type: 'nothing'};
@@ -81,7 +89,7 @@ export function parseLine(line: string, context: CommandContext): Wish {
 	return word.parse(match?.[2] ?? '', context);
 }
 
-/** Words that may follow the first. */
+/** Subcommands. */
 const followers: Readonly<Record<string, readonly string[]>> = {
 	leader: ['transfer'],
 	peer: ['remove'],
@@ -89,7 +97,7 @@ const followers: Readonly<Record<string, readonly string[]>> = {
 	fault: ['cut', 'delay', 'drop', 'heal'],
 };
 
-/** Unfinished line → the same with its last word completed as far as it is certain. */
+/** Completes the last word of an unfinished line, as far as it is unambiguous. */
 export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
 	const match = /^(\s*)(\S*)$/u.exec(line);
 	if (match) {
@@ -115,13 +123,13 @@ export function complete(line: string, topics: readonly string[], nodes: Command
 	return line.slice(0, start) + completeTopic(line.slice(start), topics);
 }
 
-/** Names that begin so; else the ids that do. */
+/** Names with this prefix; if there are none, ids. */
 function wordsFor(nodes: CommandContext['members'], start: string): readonly string[] {
 	const named = nodes.filter(({name}) => name !== '' && name.startsWith(start)).map(({name}) => printable(name));
 	return named.length > 0 ? named : nodes.filter(({id}) => id.startsWith(start)).map(({id}) => shortId(id));
 }
 
-/** The topic that begins so, in quotes where it needs them. */
+/** The topic with this prefix, in quotes if it needs them. */
 export function completeTopic(start: string, topics: readonly string[]): string {
 	const isOpen = start.startsWith('"');
 	const candidates = topics
@@ -147,28 +155,28 @@ function nearest(name: string): string {
 		: '. `?` lists them';
 }
 
-function topicsWish(type: 'subscribe' | 'unsubscribe', rest: string): Wish {
+function parseTopics(type: 'subscribe' | 'unsubscribe', rest: string): PromptRequest {
 	const parsed = wordsOf(rest, type === 'subscribe' ? {from: 'value'} : {});
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const topics = topicsOf(parsed.words);
 	const {from} = parsed.flags;
-	// What the node receives from now on is all that its feed shows.
+	// The feed shows only the messages that the node receives from now on.
 	if (from !== undefined && from !== 'now')
 		return {
 			type: 'problem',
-			text: `The console subscribes the node from now on; what is kept is read by \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
+			text: `The console subscribes the node from now on; to read stored messages, use \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
 		};
 	return topics.length === 0
 		? {type: 'problem', text: `Expected a topic: \`:${type} weather\``}
 		: {type: 'run', command: {type, topics}};
 }
 
-function publishWish(rest: string): Wish {
+function parsePublish(rest: string): PromptRequest {
 	const topic = wordAt(rest, 0);
 	if (topic !== undefined && 'problem' in topic) return {type: 'problem', text: topic.problem};
 	if (topic === undefined || topic.end === rest.length)
 		return {type: 'problem', text: 'Expected a topic and a message: `:publish weather hello`'};
-	// The message to the byte; quotes around all of it are the line's, as in a shell.
+	// The message, byte for byte. Quotes around the whole message are removed, as a shell does.
 	const body = rest.slice(topic.end + 1);
 	const only = wordAt(body, 0);
 	const isOneQuoted =
@@ -180,7 +188,7 @@ function publishWish(rest: string): Wish {
 	return {type: 'run', command: {type: 'publish', topic: topic.text, body: isOneQuoted ? only.text : body}};
 }
 
-function leaderWish(rest: string, {members}: CommandContext): Wish {
+function parseLeader(rest: string, {members}: CommandContext): PromptRequest {
 	const [action, start, ...more] = argumentsOf(rest);
 	if (action === undefined) return {type: 'report', report: 'leader'};
 	if (action !== 'transfer' || more.length > 0)
@@ -190,7 +198,7 @@ function leaderWish(rest: string, {members}: CommandContext): Wish {
 	return typeof to === 'string' ? {type: 'run', command: {type: 'transfer', to}} : to;
 }
 
-function peerWish(rest: string, {members}: CommandContext): Wish {
+function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 	const [action, start, sure, ...more] = argumentsOf(rest);
 	if (action !== 'remove' || start === undefined || more.length > 0)
 		return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
@@ -200,18 +208,21 @@ function peerWish(rest: string, {members}: CommandContext): Wish {
 		? {type: 'run', command: {type: 'remove', node}}
 		: {
 				type: 'problem',
-				text: `That is for good: to take ${labelsOf(members)(node)} out of the cluster, \`:peer remove ${start} yes\``,
+				text: `This is permanent. To remove ${labelsOf(members)(node)} from the cluster, type \`:peer remove ${start} yes\``,
 			};
 }
 
-/** The words of a command without flags; one with a quote that is not closed is told as what it is not. */
+/** The words of a command without flags. A line with an open quote is one word, so that its error message shows it. */
 function argumentsOf(rest: string): readonly string[] {
 	const parsed = wordsOf(rest);
 	return 'problem' in parsed ? [rest] : parsed.words.map(({text}) => text);
 }
 
-/** The member of that name, or what is wrong with it. */
-function memberCalled(name: string, members: CommandContext['members']): NodeId | Extract<Wish, {type: 'problem'}> {
+/** The member with that name, or the problem. */
+function memberCalled(
+	name: string,
+	members: CommandContext['members'],
+): NodeId | Extract<PromptRequest, {type: 'problem'}> {
 	const matching = membersCalled(name, members);
 	if (matching.length === 1) return matching[0]!.id;
 	const label = labelsOf(members);
@@ -231,7 +242,7 @@ function memberCalled(name: string, members: CommandContext['members']): NodeId 
 const faultUsage =
 	'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
 
-function faultWish(rest: string, {members}: CommandContext): Wish {
+function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	const parsed = wordsOf(rest, {for: 'value', 'one-way': 'switch'});
 	if ('problem' in parsed) return {type: 'problem', text: parsed.problem};
 	const parts = topicsOf(parsed.words);
@@ -240,7 +251,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
 	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
-	// What would do nothing is refused: whoever wrote it expects something.
+	// Words without an effect are refused, because the user expects one.
 	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' ? 0 : 1);
 	if (kind !== 'cut' && isMore) return {type: 'problem', text: faultUsage};
 	if (kind === 'heal')
@@ -248,7 +259,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 			? fault({type: 'heal'})
 			: {
 					type: 'problem',
-					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults at once`,
+					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults`,
 				};
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');
@@ -278,7 +289,7 @@ function faultWish(rest: string, {members}: CommandContext): Wish {
 	return peers.length === 0 ? {type: 'problem', text: faultUsage} : fault({type: 'cut', peers, direction, forMs});
 }
 
-function fault(command: FaultCommand): Wish {
+function fault(command: FaultCommand): PromptRequest {
 	return {type: 'run', command: {type: 'fault', fault: command}};
 }
 

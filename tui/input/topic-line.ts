@@ -1,12 +1,12 @@
 /**
-The `:topic` line: a topic to create, or to delete. Pure.
+The `:topic` command: create or delete a topic. Pure.
 */
 import type {TopicSettings} from '../../core/broker.ts';
 import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/kept-words.ts';
 import {quoteWord, wordsOf} from './line.ts';
-import type {Wish} from './wish.ts';
+import type {PromptRequest} from './prompt-request.ts';
 
-const problem = (text: string): Wish => ({type: 'problem', text});
+const problem = (text: string): PromptRequest => ({type: 'problem', text});
 const usage =
 	'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`';
 const seconds: Readonly<Record<string, number>> = {s: 1, m: 60, h: 3600, d: 86_400};
@@ -19,7 +19,7 @@ const sizes: Readonly<Record<string, number>> = {
 	p: 1024 ** 5,
 };
 
-export function topicWish(rest: string): Wish {
+export function parseTopic(rest: string): PromptRequest {
 	const parsed = wordsOf(rest, {'retain-age': 'value', 'retain-bytes': 'value', update: 'switch', force: 'switch'});
 	if ('problem' in parsed) return problem(parsed.problem);
 	const {flags} = parsed;
@@ -29,7 +29,9 @@ export function topicWish(rest: string): Wish {
 	if (action === 'delete' && Object.keys(flags).every(flag => flag === 'force')) {
 		return sure === 'yes'
 			? {type: 'run', command: {type: 'delete-topic', topic, force: 'force' in flags}}
-			: problem(`That deletes its messages on all nodes, for good: \`:topic delete ${quoteWord(topic)} yes\``);
+			: problem(
+					`This deletes its messages on all nodes, permanently. To do it, type \`:topic delete ${quoteWord(topic)} yes\``,
+				);
 	}
 
 	if (action !== 'create' || sure !== undefined || 'force' in flags) return problem(usage);

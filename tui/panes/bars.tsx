@@ -1,4 +1,4 @@
-/** The lines around the panes: header, alerts, hints, the message to those whose terminal is too small. */
+/** The lines around the panes: header, alerts and hints; and the message on a terminal that is too small. */
 import {Box} from 'ink';
 import type {ReactNode} from 'react';
 import {fitCells, widthOf} from '../../core/observe/printable.ts';
@@ -6,14 +6,14 @@ import {hintsOf, type KeyContext, type Keymap} from '../input/keymap.ts';
 import {columnsMin, rowsMin} from '../layout.ts';
 import type {Alert} from '../view/alerts.ts';
 import type {Span} from '../view/columns.ts';
-import {headerSpans, type HeaderFacts} from '../view/heads.ts';
+import {headerSpans, type HeaderFacts} from '../view/header.ts';
 import {Line} from '../widgets/lines.tsx';
 
 export function Header({width, ...facts}: HeaderFacts & {readonly width: number}): ReactNode {
 	return <Line spans={headerSpans(facts, width)} width={width} />;
 }
 
-/** An alarm fills its row, so that it is seen from across the room. */
+/** An alarm fills its row, so that it is noticed from a distance. */
 export function Alerts({
 	alerts,
 	width,
@@ -41,10 +41,10 @@ export function Alerts({
 	);
 }
 
-/** Keys that change or publish something: not offered to those who may only look. */
+/** Hints of keys that change or publish something; a read-only console does not show them. */
 const changing = new Set(['subscribe', 'publish']);
 
-/** What a narrow screen leaves out, first to last: help and quit stay, and help says the rest. */
+/** Hints that a narrow screen drops, in this order. Help and quit stay, and help has the rest. */
 const dropped = ['zoom', 'pane', 'filter', 'inspect', 'command', 'pause', 'page', 'publish', 'subscribe'];
 
 export function hintSpans(

@@ -1,15 +1,15 @@
-/** What happened, newest on top, in words, with how long ago. */
+/** The events as text with their age, newest first. */
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
 import type {RecordedEvent} from '../../core/events.ts';
 import {windowStart} from '../state/state.ts';
-import {eventWords, shortAge} from '../view/words.ts';
+import {eventSpan, shortAge} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
 
 type EventsProps = {
 	readonly rows: readonly RecordedEvent[];
 	readonly selected: number;
-	/** Whole seconds: ages change once a second, so a frame in between draws nothing. */
+	/** Whole seconds, so that ages cause a redraw only once a second. */
 	readonly atS: number;
 	readonly isFocused: boolean;
 	readonly width: number;
@@ -22,7 +22,7 @@ export const Events = memo(({rows, selected, atS, isFocused, width, height}: Eve
 		<Box flexDirection="column" width={width} height={height}>
 			{rows.length === 0 ? <Line spans={[{text: 'nothing yet', tone: 'muted'}]} width={width} /> : null}
 			{rows.slice(start, start + height).map((event, index) => {
-				const {text, tone} = eventWords(event);
+				const {text, tone} = eventSpan(event);
 				return (
 					<Line
 						key={`${event.at} ${text} ${index}`}

@@ -1,4 +1,4 @@
-/** The feed: a sample of what is delivered, newest last. One `<Text>` a row; only the rows in view exist. */
+/** The feed: a sample of the delivered messages, newest last. One `<Text>` per row; only visible rows exist. */
 import {Box} from 'ink';
 import {memo, useMemo, type ReactNode} from 'react';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
@@ -11,7 +11,7 @@ import {previewText} from '../view/lists.ts';
 import {brief, clockTime, count} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
 
-/** @param width of the pane: a wide one has room for milliseconds and long names */
+/** @param width cells of the pane; a wide pane has room for milliseconds and long names */
 export const messageColumns = (
 	width: number,
 	label: Label = shortId,
@@ -70,7 +70,7 @@ export const Messages = memo(
 	},
 );
 
-/** A message never changes, so its row is drawn once for as long as it is in view. */
+/** A message never changes, so its row is drawn only once. */
 const MessageRow = memo(
 	({
 		message,

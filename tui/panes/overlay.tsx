@@ -1,4 +1,4 @@
-/** Text over the panes: help, reports, everything about one row. */
+/** Text over the panes: help, reports, and the details of a row. */
 import type {ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -29,7 +29,7 @@ export function overlayText(
 	if (overlay.type === 'help') return {title: 'Help', lines: helpLines(keymap)};
 	if (overlay.type === 'doctor')
 		return {title: 'Doctor', lines: examinationLines(overlay.examination, width - frameColumns)};
-	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'There is no picture of the node yet', tone: 'muted'}]]};
+	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'No snapshot of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
 		case 'report':
 			return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};

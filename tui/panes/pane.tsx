@@ -1,6 +1,6 @@
 /**
-One pane in its box: gives each its slice, its rows after the filter, and the frame. `summary` is the closed form on
-small screens.
+One pane in its box: the frame, and the content drawn from the pane's slice of the snapshot and its filtered rows. A
+small screen shows closed panes as a summary of one line.
 */
 import type {ReactNode} from 'react';
 import {labelCells, labelsOf} from '../../core/observe/node-label.ts';
@@ -8,7 +8,7 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import type {PlacedPane} from '../layout.ts';
 import {indexOfSelected, type ConsoleState, type ListPane} from '../state/state.ts';
 import type {Tone} from '../theme.ts';
-import {paneNames, paneSummary, paneTitle} from '../view/heads.ts';
+import {paneNames, paneSummary, paneTitle} from '../view/pane-titles.ts';
 import {listEvents, listMessages, listPeers, listTopics, shownFeed} from '../view/lists.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Line} from '../widgets/lines.tsx';
@@ -38,98 +38,91 @@ export function Pane({place, snapshot, state}: PaneProps): ReactNode {
 	);
 }
 
-/** Where the trouble is stands out even among six. */
+/** A pane with trouble has a coloured frame. */
 function frameTone({pane}: PlacedPane, {raft, partition}: Snapshot): Tone {
 	if (pane === 'raft' && !raft.hasQuorum) return raft.voters.length === 0 ? 'warning' : 'bad';
 	if (pane === 'partition' && partition.state !== 'whole') return partition.state === 'repairing' ? 'warning' : 'bad';
 	return 'muted';
 }
 
+type ContentProps = Omit<PaneProps, 'place'> & {
+	/** Cells inside the frame. */
+	readonly width: number;
+	readonly height: number;
+	readonly isFocused: boolean;
+};
+
 function Content({place, snapshot, state}: PaneProps): ReactNode {
 	const {pane} = place;
 	const width = place.width - frameColumns;
 	const height = place.height - frameRows;
+	if (pane === 'raft') return <Raft snapshot={snapshot} width={width} height={height} />;
+	if (pane === 'partition') return <Partition snapshot={snapshot} width={width} height={height} />;
+	const List = lists[pane];
 	const isFocused = pane === state.focus && !state.overlay;
-	const filter = (list: ListPane): string => state.lists[list].filter;
-	const rowOf = (keys: readonly string[], list: ListPane): number =>
-		indexOfSelected(keys, state.lists[list].selected, list);
-	switch (pane) {
-		case 'peers': {
-			const {rows, keys} = listPeers(snapshot.members, filter('peers'));
-			return (
-				<Peers
-					rows={rows}
-					leader={snapshot.raft.leader}
-					hasWhy={snapshot.members.some(member => member.why !== '')}
-					nodeCells={nameCells(snapshot, width)}
-					selected={rowOf(keys, 'peers')}
-					isFocused={isFocused}
-					width={width}
-					height={height}
-				/>
-			);
-		}
-
-		case 'topics': {
-			const {rows, keys} = listTopics(snapshot.topics, filter('topics'));
-			return (
-				<Topics
-					rows={rows}
-					isFiltered={filter('topics') !== ''}
-					selected={rowOf(keys, 'topics')}
-					isFocused={isFocused}
-					width={width}
-					height={height}
-				/>
-			);
-		}
-
-		case 'messages': {
-			const {rows, keys} = listMessages(
-				shownFeed(snapshot, state),
-				filter('messages'),
-				labelsOf(snapshot.members),
-			);
-			return (
-				<Messages
-					rows={rows}
-					selected={rowOf(keys, 'messages')}
-					hint={messagesHint(snapshot, filter('messages'))}
-					label={labelsOf(snapshot.members)}
-					fromCells={nameCells(snapshot, width)}
-					isFocused={isFocused}
-					width={width}
-					height={height}
-				/>
-			);
-		}
-
-		case 'events': {
-			const {rows, keys} = listEvents(snapshot.events, filter('events'));
-			return (
-				<Events
-					rows={rows}
-					selected={rowOf(keys, 'events')}
-					atS={Math.floor(snapshot.atMs / 1000)}
-					isFocused={isFocused}
-					width={width}
-					height={height}
-				/>
-			);
-		}
-
-		case 'raft':
-			return <Raft snapshot={snapshot} width={width} height={height} />;
-		case 'partition':
-			return <Partition snapshot={snapshot} width={width} height={height} />;
-		default: {
-			const unknown: never = pane;
-			return unknown;
-		}
-	}
+	return <List snapshot={snapshot} state={state} width={width} height={height} isFocused={isFocused} />;
 }
 
-/** Room for names in a column: a narrow pane cuts long ones. */
+const lists: Readonly<Record<ListPane, (props: ContentProps) => ReactNode>> = {
+	peers: PeersList,
+	topics: TopicsList,
+	messages: MessagesList,
+	events: EventsList,
+};
+
+function PeersList({snapshot, state, ...box}: ContentProps): ReactNode {
+	const {rows, keys} = listPeers(snapshot.members, state.lists.peers.filter);
+	return (
+		<Peers
+			rows={rows}
+			leader={snapshot.raft.leader}
+			hasWhy={snapshot.members.some(member => member.why !== '')}
+			nodeCells={nameCells(snapshot, box.width)}
+			selected={selectedRow(keys, 'peers', state)}
+			{...box}
+		/>
+	);
+}
+
+function TopicsList({snapshot, state, ...box}: ContentProps): ReactNode {
+	const {filter} = state.lists.topics;
+	const {rows, keys} = listTopics(snapshot.topics, filter);
+	return <Topics rows={rows} isFiltered={filter !== ''} selected={selectedRow(keys, 'topics', state)} {...box} />;
+}
+
+function MessagesList({snapshot, state, ...box}: ContentProps): ReactNode {
+	const {filter} = state.lists.messages;
+	const label = labelsOf(snapshot.members);
+	const {rows, keys} = listMessages(shownFeed(snapshot, state), filter, label);
+	return (
+		<Messages
+			rows={rows}
+			selected={selectedRow(keys, 'messages', state)}
+			hint={messagesHint(snapshot, filter)}
+			label={label}
+			fromCells={nameCells(snapshot, box.width)}
+			{...box}
+		/>
+	);
+}
+
+function EventsList({snapshot, state, ...box}: ContentProps): ReactNode {
+	const {rows, keys} = listEvents(snapshot.events, state.lists.events.filter);
+	return (
+		<Events
+			rows={rows}
+			selected={selectedRow(keys, 'events', state)}
+			atS={Math.floor(snapshot.atMs / 1000)}
+			{...box}
+		/>
+	);
+}
+
+function selectedRow(keys: readonly string[], list: ListPane, state: ConsoleState): number {
+	return indexOfSelected(keys, state.lists[list].selected, list);
+}
+
+/** Cells of the column of names; a narrow pane cuts long names. */
 function nameCells({members}: Snapshot, width: number): number {
 	return labelCells(
 		members.map(({id}) => id),

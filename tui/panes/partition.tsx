@@ -1,6 +1,5 @@
 /**
-Who is cut off from whom, where the quorum is, what waits: sentences first, then times, then the matrix as far as there
-is room.
+The partition: sentences first (sides, quorum, waiting messages), then times, then the matrix as far as there is room.
 */
 import {Box} from 'ink';
 import {memo, type ReactNode} from 'react';
@@ -13,7 +12,7 @@ import {Lines} from '../widgets/lines.tsx';
 
 type PartitionProps = {readonly snapshot: Snapshot; readonly width: number; readonly height: number};
 
-/** Cells that sentences need to be readable beside the matrix. */
+/** Cells of the sentences beside the matrix. */
 const sentenceCells = 30;
 
 export const Partition = memo(({snapshot, width, height}: PartitionProps): ReactNode => {
@@ -26,7 +25,7 @@ export const Partition = memo(({snapshot, width, height}: PartitionProps): React
 	const size = partition.order.length;
 	const isWhole = size < 2 || wide.length + size + 3 <= height;
 	const beside = Math.min(matrixCells(partition.order, label), width - sentenceCells - 2);
-	// Low panes are wide: there the matrix stands to the right of the sentences.
+	// A low pane is wide, so the matrix is to the right of the sentences.
 	if (
 		isWhole ||
 		matrixLines(partition, self, beside, height, label).length <=
@@ -54,7 +53,7 @@ export const Partition = memo(({snapshot, width, height}: PartitionProps): React
 	);
 });
 
-/** The legend in two halves where one line is too short. */
+/** The legend in two lines if one is too short. */
 function wrapLegend(width: number): ReadonlyArray<readonly Span[]> {
 	return width >= 55 ? [legend] : [legend.slice(0, 5), legend.slice(5)];
 }

@@ -1,4 +1,4 @@
-/** The members: who is there, how they are, how far away. */
+/** The members: state, vote, round trip and link. */
 import {memo, useMemo, type ReactNode} from 'react';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
@@ -9,7 +9,7 @@ import {Table} from '../widgets/table.tsx';
 
 const linkTones = {up: 'plain', self: 'muted', connecting: 'warning', down: 'bad'} as const;
 
-/** @param hasWhy somebody is not well: the reasons get the room. @param nodeCells room for a name */
+/** @param hasWhy a member is not alive, so there is a column of reasons. @param nodeCells cells of a name */
 export const memberColumns = (
 	leader: Snapshot['raft']['leader'],
 	hasWhy: boolean,
@@ -80,7 +80,7 @@ export const memberColumns = (
 		: []),
 ];
 
-/** The star of the leader stays beside a name that is cut. */
+/** The star of the leader is shown even if the name is cut. */
 function fitName({id, name}: MemberSnapshot, cells: number): string {
 	const label = labelOf(id, name);
 	return widthOf(label) > cells ? fitCells(label, cells) : label;

@@ -1,4 +1,4 @@
-/** Agreement: role, term, votes, the log, who counts. */
+/** The state of Raft: role, term, votes, log and voters. */
 import {memo, type ReactNode} from 'react';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {raftLines} from '../view/raft.ts';

@@ -1,4 +1,4 @@
-/** Topics: who listens, what flows, what waits. */
+/** The topics: subscribers, messages and rates. */
 import {memo, type ReactNode} from 'react';
 import {hasOwnRetention, keptBrief} from '../../core/observe/kept-words.ts';
 import {printable} from '../../core/observe/printable.ts';

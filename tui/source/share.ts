@@ -1,10 +1,10 @@
 /**
-Structural sharing: a picture that crossed a port or a link is all new objects, though little of it changed. Parts that
-are equal to those of the last picture are taken from there, so that a pane over an unchanged slice is not drawn again.
+Structural sharing: a snapshot that crossed a port or a link consists of new objects, although few values changed. Parts
+that are equal to the last snapshot are taken from it, so that a pane over an unchanged slice is not drawn again.
 */
 import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 
-/** `next`, made of the parts of `previous` wherever they are equal. */
+/** `next`, with every equal part taken from `previous`. */
 export function shareSnapshot(previous: Snapshot | undefined, next: Snapshot): Snapshot {
 	if (!previous) return next;
 	return {
@@ -42,7 +42,7 @@ export function share<Value>(previous: Value, next: Value): Value {
 	return isSame ? previous : (shared as Value);
 }
 
-/** A message never changes: its name is enough, its bytes need no look. */
+/** A message never changes, so its identity is enough and its bytes are not compared. */
 export function messageKey(message: Pick<MessageSnapshot, 'origin' | 'incarnation' | 'topic' | 'seq'>): string {
 	return `${message.origin}:${message.incarnation}:${message.seq}:${message.topic}`;
 }

@@ -1,32 +1,32 @@
 /**
-What the console is given: a picture of a node, and a way to ask it for something. The caller implements it over a
-worker thread or a TLS link (`clientSource.ts` does so for any `Broker`); tests over an object.
+The interface between the console and a node: snapshots and commands. `client-source.ts` implements it for any `Broker`,
+tests with an object.
 */
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 
 export type SourceState = {
-	/** The newest picture; `undefined` before the first. Parts that did not change keep their identity. */
+	/** The newest snapshot; `undefined` before the first. Unchanged parts keep their identity. */
 	readonly snapshot: Snapshot | undefined;
 	readonly connection: 'connecting' | 'connected' | 'lost';
-	/** Why it is connecting or lost, or for a while, to which node it came back; for people, raw text. */
+	/** The reason for `connecting` or `lost`; after a reconnect, for a while, the new node. Raw text for people. */
 	readonly detail: string;
-	/** Why it is lost, without what is done about it. */
+	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
 };
 
 export type ConsoleSource = {
-	/** For `useSyncExternalStore`: the same reference until something changes. */
+	/** For `useSyncExternalStore`: the same object until something changes. */
 	getState(): SourceState;
 	subscribe(onChange: () => void): () => void;
-	/** Never rejects; `text` is one line for the status line, raw. */
+	/** Never rejects. `text` is one raw line for the status line. */
 	run(command: ConsoleCommand): Promise<CommandResult>;
 };
 
 /**
-What was found of the machine that the console runs on, as `dapss-tui doctor -o json` says it; raw text. `problem`: it
-could not be examined, and why.
+The result of `dapss-tui doctor -o json` for the machine of the console; raw text. `problem`: the reason why it could
+not be examined.
 */
 export type Examination =
 	| {readonly summary: string; readonly checks: readonly ExaminedCheck[]; readonly left: readonly string[]}
@@ -54,9 +54,9 @@ export type ConsoleCommand =
 	| {readonly type: 'delete-topic'; readonly topic: string; readonly force: boolean}
 	/** Ask a quorum whether this node sees the latest agreed state. */
 	| {readonly type: 'confirm'}
-	/** Hand the lead over; by default to the voter that is furthest. */
+	/** Transfer leadership; by default to the voter with the longest log. */
 	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
-	/** Take a member out for good. */
+	/** Remove a member permanently. */
 	| {readonly type: 'remove'; readonly node: NodeId}
 	/** The node of this console leaves its cluster and stops. */
 	| {readonly type: 'leave'}

@@ -1,10 +1,10 @@
 /**
-What only the console knows: focus, selection, filter, pause, the draft in the prompt, what lies on top. One pure
-reducer; the picture of the node is not in here, so a command gives along what it needs of it (the keys of the rows, the
-topic under the cursor).
+The console's own state: focus, selection, filter, pause, the draft in the prompt and the overlay. One pure reducer. The
+snapshot of the node is not part of it, so an action carries the parts of the snapshot that it needs (the keys of the
+rows, the topic of the selected row).
 */
 import type {MessageSnapshot} from '../../core/snapshot.ts';
-import type {Report} from '../input/wish.ts';
+import type {Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
@@ -12,7 +12,7 @@ import type {Tone} from '../theme.ts';
 /** Panes with rows to select and filter. */
 export type ListPane = 'peers' | 'topics' | 'messages' | 'events';
 export type ListState = {
-	/** Key of the selected row; `undefined` follows the newest (messages, events) or stands on the first. */
+	/** Key of the selected row. `undefined` selects the newest message or event, or the first peer or topic. */
 	readonly selected: string | undefined;
 	readonly filter: string;
 };
@@ -23,18 +23,18 @@ export type Prompt = {
 	readonly draft: string;
 	/** Raised when the draft changes other than by typing: the input moves its cursor to the end. */
 	readonly revision: number;
-	/** publish-text: where to. */
+	/** publish-text: the topic of the message. */
 	readonly topic: string;
-	/** Place in the history, counted from its end; 0 is the draft. */
+	/** Position in the history, counted from its end; 0 is the draft. */
 	readonly back: number;
-	/** What was typed before the history was entered; for a filter what it was before. */
+	/** The draft before the history was entered; for a filter, its former text. */
 	readonly kept: string;
 };
 
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
-	/** `undefined` while the machine is examined. */
+	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
 	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
@@ -45,7 +45,7 @@ export type ConsoleState = {
 	readonly focus: PaneId;
 	readonly zoom: boolean;
 	readonly lists: Readonly<Record<ListPane, ListState>>;
-	/** The feed as it was when it was paused, and the true counter then. */
+	/** The feed and the counter of deliveries at the time of the pause. */
 	readonly paused: {readonly feed: readonly MessageSnapshot[]; readonly delivered: number} | undefined;
 	readonly prompt: Prompt | undefined;
 	readonly history: readonly string[];
@@ -71,21 +71,23 @@ export type ConsoleAction =
 	| {readonly type: 'draft'; readonly text: string; readonly moved?: boolean}
 	| {readonly type: 'history'; readonly by: 1 | -1}
 	| {readonly type: 'prompt-cancel'}
-	/** The line was taken; the prompt closes. */
+	/** The line was accepted; the prompt closes. */
 	| {readonly type: 'prompt-done'}
 	| {readonly type: 'filter'; readonly pane: ListPane; readonly text: string}
 	| {readonly type: 'overlay'; readonly overlay: Overlay}
 	| {readonly type: 'scroll'; readonly to: number}
-	/** Shown when its window is still open. */
+	/** Shown if the overlay for it is still open. */
 	| {readonly type: 'examined'; readonly examination: Examination}
 	| {readonly type: 'overlay-close'}
 	| {readonly type: 'ask-quit'}
 	| {readonly type: 'stay'}
 	| {readonly type: 'notice'; readonly notice: Notice};
 
+type ActionOf<Type> = Extract<ConsoleAction, {readonly type: Type}>;
+
 /** Lines that the history keeps. */
 const historyMax = 100;
-/** Code units of a draft; a longer message comes in by the command line. */
+/** Code units of a draft. A longer message can be published with the command line. */
 export const draftMax = 16_384;
 
 export const initialState: ConsoleState = {
@@ -109,11 +111,12 @@ export function isListPane(pane: PaneId): pane is ListPane {
 	return pane !== 'raft' && pane !== 'partition';
 }
 
-/** Lists whose newest row is their last, so that following means standing at the end. */
+/** The newest row of the list is its last, so following the list means selecting its end. */
 export function followsEnd(pane: ListPane): boolean {
 	return pane === 'messages';
 }
 
+/** The state after one action. */
 export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState {
 	switch (action.type) {
 		case 'focus':
@@ -139,41 +142,15 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'clear':
 			return cleared(state);
 		case 'prompt':
-			return {
-				...state,
-				notice: undefined,
-				overlay: undefined,
-				confirmsQuit: false,
-				prompt: {
-					kind: action.kind,
-					draft: action.draft ?? '',
-					topic: action.topic ?? '',
-					revision: (state.prompt?.revision ?? 0) + 1,
-					back: 0,
-					kept: action.draft ?? '',
-				},
-			};
+			return prompted(state, action);
 		case 'draft':
 			return drafted(state, action.text, action.moved ?? false);
 		case 'history':
 			return recalled(state, action.by);
-		case 'prompt-cancel': {
-			const {prompt, focus} = state;
-			const restored =
-				prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
-			return {...restored, prompt: undefined};
-		}
-
-		case 'prompt-done': {
-			const {prompt} = state;
-			const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
-			const history =
-				line === '' || state.history.at(-1) === line
-					? state.history
-					: [...state.history, line].slice(-historyMax);
-			return {...state, prompt: undefined, history};
-		}
-
+		case 'prompt-cancel':
+			return promptCancelled(state);
+		case 'prompt-done':
+			return promptDone(state);
 		case 'filter':
 			return filtered(state, action.pane, action.text);
 		case 'overlay':
@@ -199,28 +176,49 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	}
 }
 
+function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<'prompt'>): ConsoleState {
+	const revision = (state.prompt?.revision ?? 0) + 1;
+	return {
+		...state,
+		notice: undefined,
+		overlay: undefined,
+		confirmsQuit: false,
+		prompt: {kind, draft, topic, revision, back: 0, kept: draft},
+	};
+}
+
+function promptCancelled(state: ConsoleState): ConsoleState {
+	const {prompt, focus} = state;
+	const restored = prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
+	return {...restored, prompt: undefined};
+}
+
+function promptDone(state: ConsoleState): ConsoleState {
+	const {prompt, history} = state;
+	const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
+	const isNew = line !== '' && history.at(-1) !== line;
+	return {...state, prompt: undefined, history: isNew ? [...history, line].slice(-historyMax) : history};
+}
+
 function select(state: ConsoleState, pane: ListPane, selected: string | undefined): ConsoleState {
 	return {...state, notice: undefined, lists: {...state.lists, [pane]: {...state.lists[pane], selected}}};
 }
 
-/** Stepping past the newest end lets go of the row: the list follows again. */
-function movedKey(
-	selected: string | undefined,
-	{pane, by, keys}: Extract<ConsoleAction, {type: 'move'}>,
-): string | undefined {
+/** A move to the newest end clears the selection, so that the list follows again. */
+function movedKey(selected: string | undefined, {pane, by, keys}: ActionOf<'move'>): string | undefined {
 	if (keys.length === 0) return undefined;
 	const from = indexOfSelected(keys, selected, pane);
 	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
-	const home = followsEnd(pane) ? keys.length - 1 : 0;
-	return to === home ? undefined : keys[to];
+	const newest = followsEnd(pane) ? keys.length - 1 : 0;
+	return to === newest ? undefined : keys[to];
 }
 
-function endKey({pane, end, keys}: Extract<ConsoleAction, {type: 'move-to'}>): string | undefined {
+function endKey({pane, end, keys}: ActionOf<'move-to'>): string | undefined {
 	if ((end === 'last') === followsEnd(pane)) return undefined;
 	return end === 'last' ? keys.at(-1) : keys[0];
 }
 
-/** Where the cursor stands. A row that is gone stood at the old end of a list that moves. */
+/** Index of the selected row. A row that is no longer in the list was at its old end. */
 export function indexOfSelected(keys: readonly string[], selected: string | undefined, pane: ListPane): number {
 	if (selected === undefined) return followsEnd(pane) ? keys.length - 1 : 0;
 	const at = keys.indexOf(selected);
@@ -228,7 +226,7 @@ export function indexOfSelected(keys: readonly string[], selected: string | unde
 	return pane === 'events' ? keys.length - 1 : 0;
 }
 
-/** First of the `height` rows to show so that row `selected` is in the middle, as far as the ends allow. */
+/** Index of the first of `height` visible rows, so that the selected row is as near the middle as possible. */
 export function windowStart(count: number, selected: number, height: number): number {
 	return Math.max(0, Math.min(selected - Math.floor(height / 2), count - height));
 }
@@ -252,13 +250,13 @@ function drafted(state: ConsoleState, text: string, moved: boolean): ConsoleStat
 		...state,
 		prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0},
 	};
-	// A filter is tried while it is typed.
+	// A filter applies while it is typed.
 	return prompt.kind === 'filter' && isListPane(focus) ? filtered(next, focus, draft) : next;
 }
 
 /**
-What a prompt line can hold. A line break becomes a space; controls, halves of characters and what reorders or hides
-text are left out, because the line is shown as it is typed.
+Text that a prompt line may hold. A line break becomes a space. Control characters, lone surrogates and characters that
+reorder or hide text are removed, because the line is shown as it is typed.
 */
 export function typed(text: string): string {
 	return text

@@ -1,6 +1,5 @@
 /**
-What an operator must see before anything else, worst first: each one line, said in words, with what it means for the
-work. Pure.
+The alerts: the most important facts for an operator, worst first, each one line with its consequence. Pure.
 */
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -12,7 +11,7 @@ import {age, duration, names, plural} from './words.ts';
 
 export type Alert = {readonly tone: Extract<Tone, 'alarm' | 'bad' | 'warning' | 'accent'>; readonly text: string};
 
-/** @param lostMs for how long there has been no picture; 0 while connected */
+/** @param lostMs time since the last snapshot, milliseconds; 0 while connected */
 export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: number): readonly Alert[] {
 	const alerts: Alert[] = [];
 	if (connection === 'lost') {
@@ -20,7 +19,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 			tone: 'alarm',
 			text: `NODE LOST: ${printable(detail)}${
 				snapshot
-					? ` · this picture is ${duration(Math.floor(lostMs / 1000) * 1000)
+					? ` · this snapshot is ${duration(Math.floor(lostMs / 1000) * 1000)
 							.replace('.0 s', ' s')
 							.replace('0 ms', 'a moment')} old`
 					: ''
@@ -34,19 +33,19 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (phase === 'joining')
 		alerts.push({
 			tone: 'warning',
-			text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to take this node in'}`,
+			text: `JOINING: ${printable(snapshot.detail) || 'waiting for a member to admit this node'}`,
 		});
 	if (phase === 'starting')
-		alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading what is stored'}`});
+		alerts.push({tone: 'accent', text: `STARTING: ${printable(snapshot.detail) || 'reading stored data'}`});
 	if (phase === 'stopping')
 		alerts.push({
 			tone: 'warning',
-			text: `STOPPING: ${printable(snapshot.detail) || 'bringing everything to the disk'}`,
+			text: `STOPPING: ${printable(snapshot.detail) || 'writing everything to the disk'}`,
 		});
 	if (phase === 'running' && raft.quorum !== 'held') alerts.push(quorumAlert(snapshot));
-	const outlook = quorumHealthOf(snapshot);
-	if (raft.hasQuorum && outlook.missing.some(({isLost}) => isLost))
-		alerts.push(lostAlert(outlook, labelsOf(snapshot.members)));
+	const health = quorumHealthOf(snapshot);
+	if (raft.hasQuorum && health.missing.some(({isLost}) => isLost))
+		alerts.push(lostAlert(health, labelsOf(snapshot.members)));
 	alerts.push(...identityAlerts(snapshot));
 	if (partition.state === 'partitioned') alerts.push(partitionAlert(snapshot));
 	if (partition.state === 'repairing')
@@ -58,7 +57,7 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (degraded.length > 0)
 		alerts.push({
 			tone: 'warning',
-			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what helps`,
+			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what to do`,
 		});
 	if (insecure.length > 0)
 		alerts.push({
@@ -72,15 +71,15 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 
 function quorumAlert(snapshot: Snapshot): Alert {
 	const {raft} = snapshot;
-	const outlook = quorumHealthOf(snapshot);
+	const health = quorumHealthOf(snapshot);
 	if (raft.quorum === 'electing')
 		return {
 			tone: 'bad',
-			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is on; changes wait, live messages flow`,
+			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is running; changes wait, live messages flow`,
 		};
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${outlook.needed} needed${outlook.missing.length > 0 ? `; missing ${missingWords(outlook, labelsOf(snapshot.members))}` : ''} · \`:check\` says what helps · changes wait, live messages flow here`,
+		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${health.needed} needed${health.missing.length > 0 ? `; missing ${missingWords(health, labelsOf(snapshot.members))}` : ''} · \`:check\` says what to do · changes wait, live messages flow here`,
 	};
 }
 
@@ -88,7 +87,7 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 	return [
 		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({
 			tone: 'bad',
-			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what helps`,
+			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what to do`,
 		})),
 		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({
 			tone: 'bad',
@@ -97,16 +96,16 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 	];
 }
 
-/** A voter is away for so long that somebody should decide about it. */
-function lostAlert(outlook: QuorumHealth, label: Label): Alert {
-	const lost = outlook.missing.filter(({isLost}) => isLost);
+/** A voter has been missing for so long that an operator has to decide. */
+function lostAlert(health: QuorumHealth, label: Label): Alert {
+	const lost = health.missing.filter(({isLost}) => isLost);
 	return {
-		tone: outlook.spare > 0 ? 'warning' : 'bad',
-		text: `VOTER GONE: ${missingWords({...outlook, missing: lost}, label)}; ${meaningOf(outlook)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
+		tone: health.spare > 0 ? 'warning' : 'bad',
+		text: `VOTER GONE: ${missingWords({...health, missing: lost}, label)}; ${meaningOf(health)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
 	};
 }
 
-/** `node-2 (2 min 5 s), …`: the first few, and for how long. */
+/** `node-2 (2 min 5 s), …`: the first few missing voters, and for how long. */
 export function missingWords({missing}: QuorumHealth, label: Label, max = 4): string {
 	const shown = missing
 		.slice(0, max)
@@ -122,11 +121,11 @@ function partitionAlert({partition, self, members}: Snapshot): Alert {
 	const where =
 		partition.quorum === -1
 			? partition.isFarHeard === false
-				? 'no quorum here, the far side is not heard'
+				? 'no quorum here, no answer from the other side'
 				: 'no side has the quorum'
 			: partition.quorum === here
 				? 'the quorum is on this side'
-				: 'the quorum is on the FAR side';
+				: 'the quorum is on the OTHER side';
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
 		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,

@@ -1,17 +1,17 @@
 /**
-A list is columns over a slice: what a column is called, how wide it may be, what it says of a row and in which tone.
-Pure, so that columns are tested without a terminal. On a narrow pane the columns that matter least go first.
+Columns of a list: title, width, text and tone of each cell. Pure, so that columns are tested without a terminal. A
+narrow pane drops the least important columns first.
 */
 import {fitCells} from '../../core/observe/printable.ts';
 import type {Tone} from '../theme.ts';
 
 export type Column<Row> = {
 	readonly title: string;
-	/** Cells, without the gap. The `grow` column takes what is left, at least this. */
+	/** Cells, without the gap. A column with `grow` also gets the remaining cells. */
 	readonly width: number;
 	readonly grow?: boolean;
 	readonly align?: 'left' | 'right';
-	/** Lower stays longer; 0 always stays. @default 0 */
+	/** The column with the highest rank is dropped first; 0 is never dropped. @default 0 */
 	readonly rank?: number;
 	/** Printable text. */
 	readonly cell: (row: Row) => string;
@@ -23,7 +23,7 @@ export type Placed<Row> = Column<Row> & {readonly cells: number};
 
 const gap = 1;
 
-/** The columns that fit into `width` cells, and how wide each is. */
+/** The columns that fit into `width` cells, with their widths. */
 export function placeColumns<Row>(columns: ReadonlyArray<Column<Row>>, width: number): ReadonlyArray<Placed<Row>> {
 	let kept = [...columns];
 	const needed = (): number => kept.reduce((sum, column) => sum + column.width + gap, -gap);

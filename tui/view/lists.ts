@@ -1,6 +1,6 @@
 /**
-The rows of the four lists after the filter, and the keys that selection goes by. Pure; remembered by identity of the
-slice, since a key press asks for them as well as a frame.
+The filtered rows of the four lists, and the keys of the rows for selection. Pure. Results are cached by identity of the
+slice, since a key press needs them as well as a frame.
 */
 import type {RecordedEvent} from '../../core/events.ts';
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
@@ -8,7 +8,7 @@ import {printable, printableBytes} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {messageKey} from '../source/share.ts';
 import type {ConsoleState, ListPane} from '../state/state.ts';
-import {eventWords} from './words.ts';
+import {eventSpan} from './words.ts';
 
 export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
 
@@ -19,16 +19,16 @@ const texts = {
 		`${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
 	messages: (row: MessageSnapshot, label: Label): string =>
 		`${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
-	events: (row: RecordedEvent): string => `${row.type} ${eventWords(row).text}`,
+	events: (row: RecordedEvent): string => `${row.type} ${eventSpan(row).text}`,
 };
 
 export const listPeers = list<MemberSnapshot>(texts.peers, row => row.id);
 export const listTopics = list<TopicSnapshot>(texts.topics, row => row.name);
 export const listMessages = list<MessageSnapshot>(texts.messages, row => messageKey(row));
-const listOldest = list<RecordedEvent>(texts.events, row => `${row.at} ${eventWords(row).text}`);
+const listOldest = list<RecordedEvent>(texts.events, row => `${row.at} ${eventSpan(row).text}`);
 const reversed = new WeakMap<readonly RecordedEvent[], readonly RecordedEvent[]>();
 
-/** Newest first: what just happened stands on top. */
+/** Newest first. */
 export function listEvents(events: readonly RecordedEvent[], filter: string): Listed<RecordedEvent> {
 	let turned = reversed.get(events);
 	if (!turned) {
@@ -39,7 +39,7 @@ export function listEvents(events: readonly RecordedEvent[], filter: string): Li
 	return listOldest(turned, filter);
 }
 
-/** The feed that is on the screen: the held one while paused. */
+/** The visible feed: the one at the time of the pause while paused. */
 export function shownFeed(snapshot: Snapshot, state: Pick<ConsoleState, 'paused'>): readonly MessageSnapshot[] {
 	return state.paused?.feed ?? snapshot.feed;
 }
@@ -64,18 +64,15 @@ export function keysOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState):
 
 const previews = new WeakMap<MessageSnapshot, string>();
 
-/**
-Bytes of a body that a row can show at most: a flood of long messages is not made visible in full, ten times a second.
-*/
+/** Bytes of a body that a row shows, so that a flood of long messages stays cheap to draw. */
 const rowBytes = 320;
 
-/** The start of the body as one line of visible text; made once a message. */
+/** The start of the body as one line of printable text, cached per message. */
 export function previewText(message: MessageSnapshot): string {
 	let text = previews.get(message);
 	if (text === undefined) {
 		const isCut = message.size > message.preview.length;
-		// The node's cut may go through a character: one byte less lets the last one be left out whole instead of shown
-		// as broken.
+		// The node may have cut a character in two. With one byte less the last character is dropped as a whole.
 		text = printableBytes(
 			message.preview,
 			Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length),
@@ -86,7 +83,7 @@ export function previewText(message: MessageSnapshot): string {
 	return text;
 }
 
-/** Remembers the last few answers: a frame asks for the same list several times. */
+/** Caches the last result: a frame needs the same list several times. */
 function list<Row extends object>(
 	textOf: (row: Row, label: Label) => string,
 	keyOf: (row: Row) => string,

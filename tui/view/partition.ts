@@ -1,6 +1,6 @@
 /**
-The partition in words and as a matrix of who hears whom. Pure. A one-way cut has its own mark, because it is the one
-that is misread: `↛` where the row does not hear the column although the column hears the row.
+The partition as sentences and as a matrix of the nodes that hear each other. Pure. A one-way cut has its own mark,
+because it is often misread: `↛` means that the row does not hear the column although the column hears the row.
 */
 import {labelCells, labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {fitCells} from '../../core/observe/printable.ts';
@@ -8,7 +8,7 @@ import type {PartitionSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Span} from './columns.ts';
 import {duration, names, plural} from './words.ts';
 
-/** Digits of an id that stand for a node without a name. */
+/** Digits of an id that are shown for a node without a name. */
 const idCells = 8;
 
 export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
@@ -29,7 +29,7 @@ export function hearing({sees}: Pick<PartitionSnapshot, 'sees'>, row: number, co
 	return sees[column]?.[row] === true ? 'one-way' : 'no';
 }
 
-/** Pairs [deaf, heard]: the first does not hear the second, who hears the first. */
+/** Pairs [deaf, heard]: the first node does not hear the second, which hears the first. */
 export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [string, string]> {
 	const {order} = partition;
 	return order.flatMap((deaf, row) =>
@@ -39,7 +39,7 @@ export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [s
 	);
 }
 
-/** The state in sentences that are understood at a glance. */
+/** The state in short sentences. */
 export function partitionSentences({partition, self, members, cuts: pairs}: Snapshot): readonly Span[] {
 	const cuts = oneWays(partition);
 	const label = labelsOf(members);
@@ -116,7 +116,7 @@ function stateSentence(
 ): Span {
 	if (partition.state === 'whole') {
 		if (members <= 1) return {text: 'Whole: this node is alone in its cluster', tone: 'good'};
-		// A crash is not a cut: its process is known to be gone.
+		// A crash is not a cut: the process is known to have ended.
 		if (down > 0)
 			return {
 				text: `No cut: ${members - down} of ${members} members see one another, ${down} down`,
@@ -141,11 +141,11 @@ function stateSentence(
 	const quorum =
 		partition.quorum === -1
 			? partition.isFarHeard === false
-				? 'no quorum here, the far side is not heard'
-				: 'nobody has the quorum'
+				? 'no quorum here, no answer from the other side'
+				: 'no side has the quorum'
 			: partition.quorum === here
 				? 'this side has the quorum'
-				: 'the far side has the quorum';
+				: 'the other side has the quorum';
 	return {
 		text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`,
 		tone: partition.quorum === here ? 'warning' : 'bad',
@@ -153,8 +153,8 @@ function stateSentence(
 }
 
 /**
-The matrix, at most `height` lines of `width` cells: a line of column letters, then a row a node. When not all fit,
-those with trouble come first, and a last line says so.
+The matrix, at most `height` lines of `width` cells: a line of column letters, then one row per node. If not all nodes
+fit, those with a problem come first, and the last line says so.
 */
 export function matrixLines(
 	partition: PartitionSnapshot,
@@ -164,7 +164,7 @@ export function matrixLines(
 	label: Label = shortId,
 ): ReadonlyArray<readonly Span[]> {
 	const {order} = partition;
-	// Long names give way before rows do.
+	// Long names are cut before rows are dropped.
 	const cells = nodeCells(order, label, Math.max(idCells, width - 3 - order.length * 2));
 	const fits = Math.min(Math.floor((width - cells - 3) / 2), 52);
 	const room = order.length <= Math.min(fits, height - 1) ? order.length : Math.min(fits, height - 2);
@@ -195,7 +195,7 @@ export function matrixLines(
 		for (const column of shown) {
 			const span = marks[hearing(partition, row, column)];
 			const last = line.at(-1)!;
-			// Runs of one tone are one span: a matrix is hundreds of cells.
+			// A run of one tone is one span, because a matrix has hundreds of cells.
 			if (last.tone === span.tone) line[line.length - 1] = {text: `${last.text}${span.text} `, tone: span.tone};
 			else line.push({text: `${span.text} `, tone: span.tone});
 		}
@@ -208,7 +208,7 @@ export function matrixLines(
 	return lines;
 }
 
-/** Cells that a matrix of these takes: letter, name, two a node. */
+/** Cells of a matrix of these nodes: letter, name, and two per node. */
 export function matrixCells(order: readonly string[], label: Label): number {
 	return nodeCells(order, label) + 3 + order.length * 2;
 }

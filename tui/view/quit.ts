@@ -1,5 +1,5 @@
 /**
-What `q` asks: stop, leave or stay, each with what it costs the cluster. Pure: lines of spans.
+The question of `q`: stop, leave or stay, each with its cost for the cluster. Pure: lines of spans.
 */
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {leaveCost, stopCost} from '../../core/observe/stop-cost.ts';
@@ -14,7 +14,7 @@ const costTones: Readonly<Record<ReturnType<typeof stopCost>['costs'], Tone>> = 
 	spare: 'warning',
 	quorum: 'bad',
 };
-/** Cells before a sentence: the key and its word. */
+/** Cells before a sentence, for the key and its word. */
 const indent = 13;
 
 export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): ReadonlyArray<readonly Span[]> {
@@ -33,7 +33,7 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 	};
 
 	return [
-		[{text: `What shall ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
+		[{text: `What should ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
 		[],
 		...choice('stop', [
 			['It stays a member and keeps its vote, for a restart.', 'muted'],
@@ -54,7 +54,7 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 	];
 }
 
-/** The row at the bottom. */
+/** The question in the bottom row. */
 export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' | 'unreached'): readonly Span[] {
 	const hints = hintsOf(keymap, 'confirm').filter(({word}) => node === 'own' || word !== 'leave');
 	const stop = {own: 'stop', attached: 'detach', lost: 'quit', unreached: 'detach'}[node];
@@ -62,9 +62,9 @@ export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' |
 		{
 			text: {
 				own: ' Quit? ',
-				attached: ' Leave? The node goes on running. ',
+				attached: ' Leave? The node continues to run. ',
 				lost: ' Quit? The node is gone. ',
-				unreached: ' Leave? The node is not reached. ',
+				unreached: ' Leave? The node is not reachable. ',
 			}[node],
 			tone: 'warning',
 		},

@@ -1,8 +1,8 @@
 /**
-Agreement in lines: who leads, what is voted and committed, who counts. Pure. The first lines matter most: a low pane
-shows only those.
+The state of Raft as lines of text: role, leader, quorum, log, voters and votes. Pure. The most important lines come
+first, because a low pane shows only those.
 */
-import {labelsOf, labelsThatFit, shortened} from '../../core/observe/node-label.ts';
+import {labelsOf, labelsThatFit, shortened, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, quorumSize, quorumText} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -10,10 +10,13 @@ import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
 import {count, names, plural, stateMarks, stateTones} from './words.ts';
 
-/** Of a name in a row of several. */
+/** Cells of a name in a list of names. */
 const nameCells = 16;
 
-const title = (text: string): Span => ({text: text.padEnd(9), tone: 'muted'});
+/** Cells of the name of a line. */
+const titleCells = 9;
+const title = (text: string): Span => ({text: text.padEnd(titleCells), tone: 'muted'});
+type Raft = Snapshot['raft'];
 
 export function leaderWords({raft, self, members}: Snapshot): Span {
 	if (raft.leader === undefined) return {text: `none in term ${raft.term}`, tone: 'bad'};
@@ -32,104 +35,109 @@ export function quorumWords({raft}: Pick<Snapshot, 'raft'>): Span {
 	};
 }
 
-/** @param width decides how many ids a line may name */
-export function raftLines(snapshot: Snapshot, width: number): ReadonlyArray<readonly Span[]> {
-	const {raft, members, self} = snapshot;
+type Lines = ReadonlyArray<readonly Span[]>;
+
+/** @param width cells of a line, which bound the number of nodes that it names */
+export function raftLines(snapshot: Snapshot, width: number): Lines {
+	const {raft, members} = snapshot;
 	if (raft.voters.length === 0)
 		return [
 			[{text: 'Not a member of a cluster yet', tone: 'warning'}],
 			[{text: printable(snapshot.detail), tone: 'muted'}],
 		];
-	const states = new Map(members.map(member => [member.id, member.state]));
 	const label = shortened(labelsOf(members), nameCells);
-	const votersThatFit = labelsThatFit(raft.voters, label, width - 9, 3);
-	const lines: Array<readonly Span[]> = [
-		[
-			title('role'),
-			{
-				text: raft.role,
-				tone: raft.role === 'leader' ? 'good' : raft.role.endsWith('candidate') ? 'warning' : 'plain',
-			},
-			{text: '  term ', tone: 'muted'},
-			{text: count(raft.term), tone: 'plain'},
-		],
+	const room = width - titleCells;
+	const votersThatFit = labelsThatFit(raft.voters, label, room, 3);
+	return [
+		roleLine(raft),
 		[title('leader'), leaderWords(snapshot)],
 		[title('quorum'), quorumWords(snapshot)],
-		[
-			title('log'),
-			{text: `commit ${count(raft.commit)}`, tone: 'plain'},
-			raft.applied < raft.commit || raft.commit < raft.lastIndex
-				? {text: ` · applied ${count(raft.applied)} · last ${count(raft.lastIndex)}`, tone: 'warning'}
-				: {text: ', all applied, nothing open', tone: 'muted'},
-		],
-		[
-			title('voters'),
-			...raft.voters.slice(0, votersThatFit).flatMap((id): readonly Span[] => {
-				const state = states.get(id);
-				return [
-					{text: state ? stateMarks[state] : '?', tone: state ? stateTones[state] : 'muted'},
-					{text: ` ${label(id)} `, tone: id === self ? 'accent' : 'plain'},
-				];
-			}),
-			...(raft.voters.length > votersThatFit
-				? [{text: `+${raft.voters.length - votersThatFit}`, tone: 'muted'} as const]
-				: []),
-		],
+		logLine(raft),
+		votersLine(snapshot, label, votersThatFit),
 		...missingLine(snapshot, votersThatFit),
-		[
-			title('vote'),
-			{
-				text: raft.vote === undefined ? 'none this term' : raft.vote === self ? 'itself' : label(raft.vote),
-				tone: 'plain',
-			},
-			...(raft.votes.length > 0
-				? [
-						{
-							text: `  won from ${names(raft.votes, label, 4)} (${raft.votes.length} of ${quorumSize(raft.voters.length)})`,
-							tone: 'warning',
-						} as const,
-					]
-				: []),
-		],
-		[
-			title('pending'),
-			{
-				text: raft.pending === 0 ? 'none' : plural(raft.pending, 'proposal waits', 'proposals wait'),
-				tone: raft.pending > 0 ? 'warning' : 'plain',
-			},
-			{text: ` · snapshot at ${count(raft.snapshotIndex)}`, tone: 'muted'},
-		],
+		voteLine(snapshot, label),
+		pendingLine(raft),
+		...(raft.role === 'leader' ? [[title('matches'), ...matchSpans(snapshot, width)]] : []),
+		...(raft.learners.length > 0 ? [learnersLine(raft, label, room)] : []),
 	];
-	if (raft.role === 'leader') lines.push([title('matches'), ...matchSpans(snapshot, width)]);
-	if (raft.learners.length > 0)
-		lines.push([
-			title('learners'),
-			{text: names(raft.learners, label, labelsThatFit(raft.learners, label, width - 9, 1)), tone: 'muted'},
-		]);
-
-	return lines;
 }
 
-function missingLine(snapshot: Snapshot, max: number): ReadonlyArray<readonly Span[]> {
-	const outlook = quorumHealthOf(snapshot);
-	if (outlook.missing.length === 0) return [];
-	const isLost = outlook.missing.some(voter => voter.isLost);
+function roleLine({role, term}: Raft): readonly Span[] {
+	return [
+		title('role'),
+		{text: role, tone: role === 'leader' ? 'good' : role.endsWith('candidate') ? 'warning' : 'plain'},
+		{text: '  term ', tone: 'muted'},
+		{text: count(term), tone: 'plain'},
+	];
+}
+
+function logLine({commit, applied, lastIndex}: Raft): readonly Span[] {
+	return [
+		title('log'),
+		{text: `commit ${count(commit)}`, tone: 'plain'},
+		applied < commit || commit < lastIndex
+			? {text: ` · applied ${count(applied)} · last ${count(lastIndex)}`, tone: 'warning'}
+			: {text: ', all committed and applied', tone: 'muted'},
+	];
+}
+
+function votersLine({raft: {voters}, members, self}: Snapshot, label: Label, max: number): readonly Span[] {
+	const states = new Map(members.map(member => [member.id, member.state]));
+	const hidden = voters.length - max;
+	return [
+		title('voters'),
+		...voters.slice(0, max).flatMap((id): readonly Span[] => {
+			const state = states.get(id);
+			return [
+				{text: state ? stateMarks[state] : '?', tone: state ? stateTones[state] : 'muted'},
+				{text: ` ${label(id)} `, tone: id === self ? 'accent' : 'plain'},
+			];
+		}),
+		...(hidden > 0 ? [{text: `+${hidden}`, tone: 'muted'} as const] : []),
+	];
+}
+
+function voteLine({raft: {vote, votes, voters}, self}: Snapshot, label: Label): readonly Span[] {
+	const text = vote === undefined ? 'none this term' : vote === self ? 'itself' : label(vote);
+	const won = `  won from ${names(votes, label, 4)} (${votes.length} of ${quorumSize(voters.length)})`;
+	return [title('vote'), {text, tone: 'plain'}, ...(votes.length > 0 ? [{text: won, tone: 'warning'} as const] : [])];
+}
+
+function pendingLine({pending, snapshotIndex}: Raft): readonly Span[] {
+	return [
+		title('pending'),
+		{
+			text: pending === 0 ? 'none' : plural(pending, 'proposal waits', 'proposals wait'),
+			tone: pending > 0 ? 'warning' : 'plain',
+		},
+		{text: ` · snapshot at ${count(snapshotIndex)}`, tone: 'muted'},
+	];
+}
+
+function learnersLine({learners}: Raft, label: Label, room: number): readonly Span[] {
+	return [title('learners'), {text: names(learners, label, labelsThatFit(learners, label, room, 1)), tone: 'muted'}];
+}
+
+function missingLine(snapshot: Snapshot, max: number): Lines {
+	const health = quorumHealthOf(snapshot);
+	if (health.missing.length === 0) return [];
+	const isLost = health.missing.some(voter => voter.isLost);
 	return [
 		[
 			title('missing'),
-			{text: missingWords(outlook, shortened(labelsOf(snapshot.members), nameCells), max), tone: 'bad'},
+			{text: missingWords(health, shortened(labelsOf(snapshot.members), nameCells), max), tone: 'bad'},
 			{
-				text: ` · ${meaningOf(outlook)}${isLost ? ' · `:check` says what helps' : ''}`,
-				tone: outlook.spare > 0 ? 'warning' : 'bad',
+				text: ` · ${meaningOf(health)}${isLost ? ' · `:check` says what to do' : ''}`,
+				tone: health.spare > 0 ? 'warning' : 'bad',
 			},
 		],
 	];
 }
 
-/** A few entries are always under way; more is a follower that falls behind. */
+/** Entries in flight; a follower that lacks more of them is late. */
 const lateEntries = 256;
 
-/** How far the followers are, those behind first. */
+/** The entries that each follower lacks, the latest follower first. */
 function matchSpans({raft, members}: Snapshot, width: number): readonly Span[] {
 	const behind = members
 		.filter(({match, self: isSelf}) => match !== undefined && !isSelf)
@@ -138,12 +146,12 @@ function matchSpans({raft, members}: Snapshot, width: number): readonly Span[] {
 	const late = behind.filter(follower => follower.behind > 0);
 	if (behind.length === 0) return [{text: 'no follower', tone: 'muted'}];
 	if (late.length === 0)
-		return [{text: `${plural(behind.length, 'follower has', 'followers have')} it all`, tone: 'plain'}];
+		return [{text: `${plural(behind.length, 'follower has', 'followers have')} every entry`, tone: 'plain'}];
 	const label = shortened(labelsOf(members), nameCells);
 	const room = labelsThatFit(
 		late.map(({id}) => id),
 		label,
-		width - 9,
+		width - titleCells,
 		12,
 	);
 	return [

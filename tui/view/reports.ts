@@ -1,6 +1,6 @@
 /**
-Text that lies over the panes: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, what Enter shows of a row, and
-the help. Pure: lines of spans.
+Text of the overlays: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, the details of a row, and the help. Pure:
+lines of spans.
 */
 import {findingsOf} from '../../core/observe/findings.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/kept-words.ts';
@@ -9,7 +9,7 @@ import {printable, printableBytes, wrapCells} from '../../core/observe/printable
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {keySign, sections, type Keymap} from '../input/keymap.ts';
 import {words} from '../input/prompt-commands.ts';
-import type {Report} from '../input/wish.ts';
+import type {Report} from '../input/prompt-request.ts';
 import type {Examination, ExaminedCheck} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
@@ -31,7 +31,7 @@ import {
 
 export type Line = readonly Span[];
 
-/** Of a line of a reason: it is read in full in the narrowest window. */
+/** Cells of a line of a reason, which fit into the narrowest overlay. */
 const whyCells = 44;
 
 const field = (name: string, text: string, tone: Tone = 'plain'): Line => [
@@ -113,7 +113,7 @@ function statusLines(snapshot: Snapshot): readonly Line[] {
 	];
 }
 
-/** The findings of `dapss-tui check`, then what is well. */
+/** The findings of `dapss-tui check`, then the checks that passed. */
 export function checkLines(snapshot: Snapshot): readonly Line[] {
 	const {raft, members, partition, insecure, cuts} = snapshot;
 	const findings = findingsOf(snapshot, {command: ':'});
@@ -135,17 +135,14 @@ export function checkLines(snapshot: Snapshot): readonly Line[] {
 			],
 			[{text: `     → ${printable(advice)}`, tone: 'muted'}],
 		]),
-		...isWell(isSound, 'healthy: every voter can be worked with'),
+		...isWell(isSound, 'healthy: every voter is usable'),
 		...isWell(raft.quorum === 'held', `quorum ${quorumWords(snapshot).text}`),
 		...isWell(raft.leader !== undefined, `leader: ${leaderWords(snapshot).text}`),
 		...isWell(
 			members.every(({state}) => state === 'alive'),
 			`${plural(members.length, 'member')}, all alive`,
 		),
-		...isWell(
-			partition.state === 'whole' && cuts.length === 0,
-			'no partition, and no pair that is cut off from each other',
-		),
+		...isWell(partition.state === 'whole' && cuts.length === 0, 'no partition, and no pair of members is cut off'),
 		...isWell(insecure.length === 0, 'authenticated, signed, encrypted'),
 	];
 }
@@ -156,12 +153,10 @@ const checkMarks: Readonly<Record<ExaminedCheck['level'], readonly [string, Tone
 	problem: ['BAD  ', 'bad'],
 };
 
-/** What is wrong stands first. */
+/** The result of `doctor`, problems first. */
 export function examinationLines(examination: Examination | undefined, width: number): readonly Line[] {
 	if (!examination)
-		return [
-			[{text: 'The machine is examined: other nodes are listened for, and the disk is timed …', tone: 'muted'}],
-		];
+		return [[{text: 'The machine is examined: listening for other nodes, and timing the disk …', tone: 'muted'}]];
 	const cells = Math.max(20, width - 6);
 	const wrapped = (text: string, tone: Tone, first: Span, rest = ' '.repeat(5)): readonly Line[] =>
 		wrapWords(printable(text), cells)
@@ -191,7 +186,7 @@ export function examinationLines(examination: Examination | undefined, width: nu
 			: [
 					empty,
 					...wrapped(
-						`Not looked at, since it depends on what is wrong: ${left.join(', ')}`,
+						`Not examined, because of the problems above: ${left.join(', ')}`,
 						'muted',
 						{text: '', tone: 'muted'},
 						'',
@@ -215,13 +210,13 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 		field('sent', bytes(counters.sentBytes)),
 		field('held', count(gossip.held)),
 		empty,
-		heading('Refused'),
+		heading('Rejected'),
 		...table(counters.rejected),
 		...(Object.keys(counters.ignored).length === 0
 			? []
-			: [empty, heading('Ignored: multicast of others'), ...table(counters.ignored)]),
+			: [empty, heading('Ignored: foreign multicast'), ...table(counters.ignored)]),
 		empty,
-		heading('Bounds that were hit'),
+		heading('Exceeded limits'),
 		...table(counters.bounds),
 	];
 }
@@ -244,8 +239,8 @@ export function peerLines(member: MemberSnapshot | undefined, key: string, label
 			: wrapCells(printable(member.why), whyCells, 4).map((text, index) =>
 					field(index === 0 ? 'why' : '', text, stateTones[member.state]),
 				)),
-		field('vote', member.voter ? 'voter' : 'learner: sees all, votes never'),
-		field('round trip', member.rttMs === undefined ? 'none lately by datagram' : roundTrip(member.rttMs)),
+		field('vote', member.voter ? 'voter' : 'learner: receives the log, has no vote'),
+		field('round trip', member.rttMs === undefined ? 'no recent datagram' : roundTrip(member.rttMs)),
 		...(member.downMs === undefined ? [] : [field('since', `${age(member.downMs)} ago`, stateTones[member.state])]),
 		...(member.via === undefined ? [] : [field('reached', `through ${label(member.via)}`, 'warning')]),
 		field(
@@ -253,13 +248,13 @@ export function peerLines(member: MemberSnapshot | undefined, key: string, label
 			member.self ? '' : member.heardMsAgo === undefined ? 'never' : `${duration(member.heardMsAgo)} ago`,
 		),
 		field('link', member.link, member.link === 'down' ? 'bad' : 'plain'),
-		field('queue', `${bytes(member.queuedBytes)} waiting to leave`),
+		field('queue', `${bytes(member.queuedBytes)} waiting to be sent`),
 		field('match', member.match === undefined ? 'known to the leader only' : count(member.match)),
 		field('incarnation', count(member.incarnation)),
 		field(
 			'version',
 			member.version === ''
-				? 'not known: no link yet'
+				? 'unknown: no link yet'
 				: `${printable(member.version)}, protocol ${member.protocol}`,
 		),
 	];
@@ -287,7 +282,7 @@ export function topicLines(
 			'kept',
 			topic.retention
 				? `${keptText(topic.retention)}${hasOwnRetention(topic) ? ' (its own)' : ', as the node is configured'}`
-				: 'not told by a node of an earlier version',
+				: 'unknown: a node of an earlier version',
 		),
 		field(
 			'delivered',
@@ -299,13 +294,13 @@ export function topicLines(
 		),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
 		...(topic.missing > 0
-			? [field('missing', `${count(topic.missing)} lost to a damaged disk and not back from peers`, 'bad')]
+			? [field('missing', `${count(topic.missing)} lost to a damaged disk and not restored from peers`, 'bad')]
 			: []),
 		field('last lamport', count(topic.lastLamport)),
 	];
 }
 
-/** Every field, the text, and the bytes: what is hidden in the text stands in the bytes. */
+/** Every field of a message, its text, and its bytes, which also show the characters that the text hides. */
 export function messageLines(
 	message: MessageSnapshot,
 	atMs: number,
@@ -359,7 +354,7 @@ export function messageLines(
 	];
 }
 
-/** Drawn from the key map and the words, so it cannot miss one. */
+/** The help, generated from the key map and the commands, so that it is complete. */
 export function helpLines(keymap: Keymap): readonly Line[] {
 	const lines: Line[] = [];
 	for (const section of sections) {
@@ -392,13 +387,13 @@ export function helpLines(keymap: Keymap): readonly Line[] {
 		heading('Marks'),
 		[
 			{
-				text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ came by repair   ✓ subscribed here',
+				text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ received by repair   ✓ subscribed here',
 				tone: 'plain',
 			},
 		],
 		[
 			{
-				text: '  ↛ does not hear it, though it is heard   … cut off   ‹U+202E› ‹ff› ␛ characters and bytes without a shape',
+				text: '  ↛ does not hear that node, which hears it   … cut off   ‹U+202E› ‹ff› ␛ unprintable characters and bytes',
 				tone: 'plain',
 			},
 		],

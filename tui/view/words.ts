@@ -1,13 +1,13 @@
 /**
-How the console says things: durations, sizes, ids and events in words that are the same in every pane. Pure.
+Texts that are the same in every pane: durations, sizes, names and events. Pure.
 */
 import type {RecordedEvent} from '../../core/events.ts';
-import {deletedWords, topicWords} from '../../core/observe/deleted-words.ts';
-import {leaderWords, transferWords} from '../../core/observe/leader-words.ts';
-import {labelsIn, namedWords, refusalReason, shortId, type Label} from '../../core/observe/node-label.ts';
-import {printable, widthOf} from '../../core/observe/printable.ts';
+import {eventText, memberTones, type EventFormat} from '../../core/observe/event-text.ts';
+import type {Label} from '../../core/observe/node-label.ts';
+import {widthOf} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import type {Tone} from '../theme.ts';
+import type {Span} from './columns.ts';
 
 export function count(value: number): string {
 	return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '?';
@@ -44,7 +44,7 @@ export function duration(ms: number): string {
 	return `${Math.floor(min / 1440)} d ${Math.floor((min % 1440) / 60)} h`;
 }
 
-/** Whole seconds and more, for what ages: does not flicker. */
+/** An age in whole seconds, so that it does not flicker. */
 export function age(ms: number): string {
 	return ms < 1000 ? 'now' : duration(Math.floor(ms / 1000) * 1000).replace('.0 s', ' s');
 }
@@ -62,7 +62,7 @@ export function shortAge(ms: number): string {
 	return s < 86_400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`;
 }
 
-/** Wall clock of this machine's zone, to the millisecond. */
+/** Local time with milliseconds. */
 export function clockTime(wallMs: number): string {
 	const date = new Date(wallMs);
 	if (Number.isNaN(date.getTime())) return '??:??:??.???';
@@ -74,7 +74,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 	return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A few nodes by what they are called, the rest as a number. */
+/** The first few nodes by name, and the number of the others. */
 export function names(ids: readonly string[], label: Label, max = 6): string {
 	const shown = ids
 		.slice(0, max)
@@ -83,14 +83,7 @@ export function names(ids: readonly string[], label: Label, max = 6): string {
 	return ids.length > max ? `${shown} +${ids.length - max} more` : shown;
 }
 
-export const stateTones: Readonly<Record<MemberSnapshot['state'], Tone>> = {
-	alive: 'good',
-	degraded: 'warning',
-	suspect: 'warning',
-	unreachable: 'bad',
-	down: 'bad',
-	left: 'muted',
-};
+export const stateTones: Readonly<Record<MemberSnapshot['state'], Tone>> = memberTones;
 export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {
 	alive: '●',
 	degraded: '◑',
@@ -100,136 +93,15 @@ export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {
 	left: '○',
 };
 
-export type Words = {readonly text: string; readonly tone: Tone};
+const eventFormat: EventFormat = {duration, count, nodesMax: 6, previewBytes: 0};
 
 /** An event in one line, printable. */
-export function eventWords(event: RecordedEvent): Words {
-	const label = labelsIn(event);
-	switch (event.type) {
-		case 'ready':
-			return {
-				tone: 'plain',
-				text: `Node ${label(event.id)} listens on port ${event.port} for the cluster ${printable(event.cluster)}`,
-			};
-		case 'admitted':
-			return {
-				tone: 'good',
-				text: `Node ${label(event.id)} is a member of the cluster ${shortId(event.clusterId)}`,
-			};
-		case 'leader': {
-			const text = leaderWords(event, {name: label, duration});
-			return event.leader === undefined ? {tone: 'bad', text: text.replace(/^n/, 'N')} : {tone: 'good', text};
-		}
-
-		case 'quorum':
-			return event.held
-				? {tone: 'good', text: `Quorum is held: ${event.reachable} of ${event.voters} voters reachable`}
-				: {
-						tone: 'bad',
-						text: `${event.state === 'electing' ? 'No leader' : 'Quorum is lost'}: ${event.reachable} of ${event.voters} voters reachable`,
-					};
-		case 'member':
-			return {
-				tone: stateTones[event.state],
-				text: `${stateMarks[event.state]} ${label(event.id)} at ${printable(event.address)} ${event.state === 'left' ? 'has left' : `is ${event.state}`}${event.why && event.state !== 'left' ? `: ${printable(event.why)}` : ''}`,
-			};
-		case 'voters':
-			return {tone: 'accent', text: `Voters are now ${names(event.voters, label)}`};
-		case 'subscribed':
-			return {tone: 'plain', text: `${label(event.node)} subscribed to ${printable(event.topic)}`};
-		case 'unsubscribed':
-			return {tone: 'plain', text: `${label(event.node)} unsubscribed from ${printable(event.topic)}`};
-		case 'topic':
-			return {tone: 'accent', text: topicWords(event, label).replace(/^t/, 'T')};
-		case 'message':
-			return {
-				tone: 'plain',
-				text: `Message ${event.message.seq} of ${label(event.message.origin)} on ${printable(event.message.topic)}`,
-			};
-		case 'partition':
-			return partitionWords(event);
-		case 'rejected':
-			return {
-				tone: 'warning',
-				text: `Refused from ${printable(event.from)}: ${event.reason} (${count(event.count)} in all)`,
-			};
-		case 'discovered':
-			return event.foreign
-				? {
-						tone: 'warning',
-						text: `Another cluster named ${printable(event.cluster)} at ${printable(event.address)} (${shortId(event.clusterId)}): not merged`,
-					}
-				: {tone: 'accent', text: `Found ${printable(event.cluster)} at ${printable(event.address)}`};
-		case 'lagged':
-			return {tone: 'warning', text: `A reader fell behind: ${plural(event.dropped, 'event')} left out`};
-		case 'missed':
-			return {
-				tone: 'warning',
-				text: `${plural(event.messages, 'message')} of ${label(event.origin)} on ${printable(event.topic)} missed for good`,
-			};
-		case 'fault':
-			return {tone: 'warning', text: `Fault injection: ${printable(event.text)}`};
-		case 'quarantined':
-			return {
-				tone: 'bad',
-				text: `Damaged: ${printable(event.problem)}. Kept in ${printable(event.folder)}; joins again as ${label(event.id)}`,
-			};
-		case 'refilled':
-			return {
-				tone: event.missing === 0 ? 'good' : 'warning',
-				text: `${plural(event.messages, 'damaged message')} on ${printable(event.topic)} came back from peers${event.missing === 0 ? '' : `, ${count(event.missing)} are missing`}`,
-			};
-		case 'deleted':
-			return {tone: 'warning', text: deletedWords(event)};
-		case 'transfer':
-			return {tone: 'accent', text: transferWords(event, {name: label})};
-		case 'paused':
-			return {tone: 'warning', text: `This node did not run for ${duration(event.forMs)}`};
-		case 'refused':
-			return {
-				tone: 'warning',
-				text: `Refused ${event.by === 'us' ? '' : 'by '}${printable(event.address)}: ${printable(refusalReason(event))}`,
-			};
-		case 'duplicate':
-			return {
-				tone: 'bad',
-				text: `Two processes use the identity ${label(event.id)}: ${printable(event.address)} is kept, ${printable(event.other)} is refused`,
-			};
-		case 'waiting':
-			return {tone: 'muted', text: `Waiting for ${printable(event.for)}`};
-		case 'named':
-			return {tone: 'plain', text: namedWords(event)};
-		case 'protocol':
-			return {tone: 'accent', text: `The cluster uses protocol ${event.protocol} from now on`};
-		case 'warning':
-			return {tone: 'warning', text: printable(event.text)};
-		case 'stopped':
-			return {tone: 'muted', text: `Stopped: ${printable(event.reason)}`};
-		default: {
-			const unknown: never = event;
-			// A newer node's event.
-			return {tone: 'muted', text: printable(String((unknown as {type?: unknown}).type))};
-		}
-	}
+export function eventSpan(event: RecordedEvent): Span {
+	const {text, tone} = eventText(event, eventFormat);
+	return {text: event.type === 'member' ? `${stateMarks[event.state]} ${text}` : text, tone};
 }
 
-function partitionWords(event: Extract<RecordedEvent, {type: 'partition'}>): Words {
-	const took = duration(event.tookMs);
-	if (event.state === 'healed') return {tone: 'good', text: `Partition healed after ${took}`};
-	if (event.state === 'repaired')
-		return {tone: 'good', text: `Repaired in ${took}: ${plural(event.messages ?? 0, 'message')} came in`};
-	if (event.isFarHeard === false)
-		return {
-			tone: 'bad',
-			text: `No answer for ${took} from ${names(event.sides.slice(1).flat(), labelsIn(event), 4)}${event.quorum === 0 ? '; this side has the quorum' : ''}`,
-		};
-	const sides = event.sides
-		.map((side, index) => `[${names(side, labelsIn(event), 4)}${index === event.quorum ? ' quorum' : ''}]`)
-		.join(' | ');
-	return {tone: 'bad', text: `Partition seen in ${took}: ${sides}`};
-}
-
-/** Lines of at most `width` cells, broken at spaces; further lines are set in by two. */
+/** Lines of at most `width` cells, broken at spaces; continuation lines are indented by two. */
 export function wrapWords(text: string, width: number): readonly string[] {
 	const lines: string[] = [];
 	let line = '';

@@ -1,6 +1,6 @@
 /**
-A pane that fails says so in its place and leaves the rest of the console, and the node, alone. It is tried again with
-the next change of `attempt`.
+Contains the failure of a pane: the pane shows the error, and the rest of the console and the node continue. The pane is
+drawn again when `attempt` changes.
 */
 import {Component, type ReactNode} from 'react';
 import {printable} from '../../core/observe/printable.ts';
@@ -39,7 +39,7 @@ export class Boundary extends Component<
 				width={width}
 				height={height}
 				lines={[
-					[{text: `${name} cannot be drawn; the node runs on`, tone: 'bad'}],
+					[{text: `${name} cannot be drawn; the node continues to run`, tone: 'bad'}],
 					[{text: printable(this.state.problem), tone: 'muted'}],
 				]}
 			/>

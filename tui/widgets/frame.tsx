@@ -1,5 +1,5 @@
 /**
-A frame with its title in the top line. The focused one is drawn with heavy lines, so that focus is seen without colour.
+A frame with its title in the top line. The focused frame has heavy lines, so that focus is visible without colour.
 */
 import {Box, Text} from 'ink';
 import type {ReactNode} from 'react';
@@ -8,18 +8,18 @@ import {useTheme, type Tone} from '../theme.ts';
 import type {Span} from '../view/columns.ts';
 import {fitSpans} from './lines.tsx';
 
-/** Cells that a frame takes from its content: two lines and a space on both sides; two rows. */
+/** Cells of the frame around its content: two lines and two spaces in each row; two rows. */
 export const frameColumns = 4;
 export const frameRows = 2;
 
 type FrameProps = {
 	readonly width: number;
 	readonly height: number;
-	/** Stands after the number and the name. */
+	/** The text after the number and the name. */
 	readonly title: readonly Span[];
 	readonly name: string;
 	readonly isFocused: boolean;
-	/** Of the lines while not focused. @default 'muted' */
+	/** Tone of the lines of an unfocused frame. @default 'muted' */
 	readonly tone?: Tone;
 	readonly children?: ReactNode;
 };

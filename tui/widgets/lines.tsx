@@ -1,5 +1,5 @@
 /**
-Lines of spans. A line is one `<Text>`, already fitted, so that Ink has nothing to measure, wrap or cut: that is half
+Lines of spans. A line is one `<Text>` of the exact width, so that Ink need not measure, wrap or cut it, which is half
 the cost of a row.
 */
 import {Box, Text} from 'ink';
@@ -36,7 +36,7 @@ export function fitSpans(spans: readonly Span[], width: number): readonly Span[]
 
 type LineProps = {readonly spans: readonly Span[]; readonly width: number; readonly isSelected?: boolean};
 
-/** Spans are made anew for every picture, but mostly say the same. */
+/** Every snapshot creates new spans, but most of them are equal. */
 function isSameLine(before: LineProps, after: LineProps): boolean {
 	return (
 		before.width === after.width &&

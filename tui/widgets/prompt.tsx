@@ -1,6 +1,6 @@
 /**
-The line at the bottom where one types, on `ink-text-input`. It edits; the reducer holds the draft and judges what may
-be in it.
+The prompt in the bottom line, on `ink-text-input`. The input edits; the reducer holds the draft and decides which
+characters it may contain.
 */
 import {Box, Text} from 'ink';
 import TextInput from 'ink-text-input';
@@ -44,7 +44,7 @@ export function Prompt({prompt, filtered, width, onChange, onSubmit}: PromptProp
 	const full = promptLabel(prompt, filtered);
 	const label = widthOf(full) > width / 2 ? fitCells(full, Math.floor(width / 2)) : full;
 	const room = width - widthOf(label);
-	// One more for the cursor behind the text. A longer text shows its end: the start slides out on the left.
+	// One more for the cursor after the text. A longer text shows its end.
 	const needed = Math.max(room, widthOf(prompt.draft) + 1);
 	return (
 		<Box width={width} height={1} overflow="hidden">

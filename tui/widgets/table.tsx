@@ -1,7 +1,6 @@
 /**
-Columns over rows as a table, on `ink-table`. That component measures by code units and knows neither tones nor
-selection, so its data are only the places of the cells, and the cell widget fetches what stands there, already fitted
-to its column, from a context.
+A table of columns and rows, on `ink-table`. That component measures code units and has neither tones nor a selection.
+So its data are only the positions of the cells; the cell widget gets the fitted text from a context.
 */
 import {Box, Text} from 'ink';
 import {Table as InkTable} from 'ink-table';
@@ -24,7 +23,7 @@ const ModelContext = createContext<Model>({
 	title: () => '',
 });
 
-// ink-table takes its widgets once, when it is mounted: they must not depend on the rows.
+// ink-table reads its widgets once, at mount, so they must not depend on the rows.
 const Cell = ({column, children}: {readonly column: number; readonly children?: ReactNode}): ReactNode => {
 	const theme = useTheme();
 	const {text, tone, isSelected} = useContext(ModelContext).cell(Number(children), column);
@@ -45,7 +44,7 @@ const Title = (props: {readonly children?: ReactNode}): ReactNode => {
 	);
 };
 
-/** No lines between cells and rows: the frame around is enough, and a row costs one line instead of two. */
+/** No lines between cells and rows: the frame is enough, and a row takes one line instead of two. */
 const Nothing = (): ReactNode => null;
 
 type TableProps<Row> = {
@@ -53,10 +52,10 @@ type TableProps<Row> = {
 	readonly rows: readonly Row[];
 	readonly width: number;
 	readonly height: number;
-	/** Place of the row that stays in view. */
+	/** Index of the row that stays visible. */
 	readonly selected: number;
 	readonly isFocused: boolean;
-	/** Said in place of rows. */
+	/** Text if there are no rows. */
 	readonly empty: string;
 };
 

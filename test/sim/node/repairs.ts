@@ -88,7 +88,7 @@ export class Repairs {
 			return undefined;
 		}
 
-		// Who is no member any more is not waited for.
+		// Who is no longer a member is not waited for.
 		const far = (this.#healed.get(host) ?? []).filter(({host: {id}}) => sides.flat().includes(id));
 		this.booted(host);
 		this.count++;

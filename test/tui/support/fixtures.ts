@@ -1,6 +1,6 @@
 /**
-Pictures of nodes as the console meets them: healthy, leaderless, cut in two, large, hostile, just starting. Times are
-fixed, so a frame over one of them is always the same.
+Snapshots of nodes: healthy, leaderless, partitioned, large, hostile, just starting. Times are fixed, so that a frame of
+one of them is always the same.
 */
 import fc from 'fast-check';
 import type {RecordedEvent} from '../../../core/events.ts';
@@ -208,7 +208,7 @@ export const healthy: Snapshot = {
 	faults: [],
 };
 
-/** Two of three voters gone: this node alone, no leader, no quorum. */
+/** Two of three voters are missing: this node is alone, without leader and quorum. */
 export const leaderless: Snapshot = {
 	...healthy,
 	raft: {
@@ -253,7 +253,7 @@ export const leaderless: Snapshot = {
 	).toSorted(byTime),
 };
 
-/** One of three voters away for longer than a restart takes. */
+/** One of three voters is missing for longer than a restart takes. */
 export const lost: Snapshot = {
 	...healthy,
 	raft: {...healthy.raft, reachableVoters: 2},
@@ -264,7 +264,7 @@ export const lost: Snapshot = {
 	],
 };
 
-/** Five members, cut 3 : 2, and one link that carries one way only. */
+/** Five members, partitioned 3 : 2, and one link that works in one direction only. */
 export const partitioned: Snapshot = {
 	...healthy,
 	raft: {
@@ -395,7 +395,10 @@ export const joining: Snapshot = {
 };
 
 export const longName = `rack-07.${'x'.repeat(50)}.east`;
-/** The cluster that is cut, with names: short ones, one of the greatest length, one that an old member has not got. */
+/**
+The partitioned cluster with names: short ones, one of the maximum length, and a member of an old version without a
+name.
+*/
 export const named: Snapshot = (() => {
 	const names = new Map<NodeId, string>([
 		[a, 'berlin-1'],
@@ -412,7 +415,7 @@ export const named: Snapshot = (() => {
 	};
 })();
 
-/** What strangers send to a terminal. */
+/** Hostile text for a terminal. */
 export const hostileTexts: readonly string[] = [
 	'\u001B]52;c;cm0gLXJm\u0007',
 	'\u001B]0;owned\u0007',
@@ -472,7 +475,7 @@ export const hostile: Snapshot = {
 	events: hostileTexts.map((text, index): RecordedEvent => ({at: atMs - index * 1000, type: 'warning', text})),
 };
 
-/** Any code points at all, halves of characters too; half of them from the blocks where the trouble is. */
+/** Any code points, including lone surrogates; half of them are from problematic blocks. */
 export function anyText(maxLength: number): fc.Arbitrary<string> {
 	const point = fc.oneof(
 		fc.integer({min: 0, max: 0x10_ff_ff}),
@@ -482,7 +485,7 @@ export function anyText(maxLength: number): fc.Arbitrary<string> {
 	return fc.array(point, {maxLength}).map(points => String.fromCodePoint(...points));
 }
 
-/** A source that shows what it is given and remembers what it was asked for. */
+/** A source that shows given snapshots and records commands. */
 export class FakeSource implements ConsoleSource {
 	readonly commands: ConsoleCommand[] = [];
 	answer: CommandResult = {ok: true, text: 'done'};
@@ -493,7 +496,7 @@ export class FakeSource implements ConsoleSource {
 		this.#state = {
 			snapshot,
 			connection: snapshot ? 'connected' : 'connecting',
-			detail: snapshot ? '' : 'waiting for the first picture of the node',
+			detail: snapshot ? '' : 'waiting for the first snapshot of the node',
 		};
 	}
 

@@ -1,6 +1,6 @@
 /**
-A terminal to test the console on: a stdout of a stated size in front of a real emulator, and a stdin to type on. What
-the emulator shows is what a user would see, escape sequences and cursor and all.
+A terminal for tests of the console: a stdout of a given size with a real emulator, and a stdin to type on. The emulator
+shows what a user would see, including escape sequences and the cursor.
 */
 import {Console} from 'node:console';
 import {EventEmitter} from 'node:events';
@@ -11,7 +11,7 @@ import type {Snapshot} from '../../../core/snapshot.ts';
 import {runConsole, type ConsoleExit, type RunConsoleOptions} from '../../../tui/index.tsx';
 import {FakeSource} from './fixtures.ts';
 
-// The test runner's console lacks the constructor that Ink's own takes from it.
+// The console of the test runner lacks the constructor that Ink needs.
 console.Console ??= Console;
 
 const knownCells = new Map<number, 0 | 1 | 2>();
@@ -29,15 +29,17 @@ function cellsOf(point: number): 0 | 1 | 2 {
 
 export class Screen {
 	readonly emulator: InstanceType<typeof xterm.Terminal>;
-	/** All that was ever written. */
+	/** Everything that was written. */
 	raw = '';
-	/** Titles, clipboard and other OSC sequences that got through. */
+	/** Titles, clipboard and other OSC sequences that reached the terminal. */
 	readonly leaks: string[] = [];
 	readonly stdout: NodeJS.WriteStream;
 	readonly stdin: NodeJS.ReadStream;
 	rawMode = false;
 	readonly #input = new PassThrough();
-	#idle: Promise<void> = Promise.resolve();
+	#written: Promise<void> = Promise.resolve();
+	/** Resolves at the next write, and is then replaced. */
+	#next = Promise.withResolvers<void>();
 
 	constructor(columns: number, rows: number) {
 		this.emulator = new xterm.Terminal({
@@ -45,8 +47,8 @@ export class Screen {
 			rows,
 			allowProposedApi: true,
 			scrollback: 0,
-			convertEol: true,
-		}); // A tty turns \n into \r\n.
+			convertEol: true, // As a tty does.
+		});
 		// A modern terminal: wide emoji, marks without width, each code point for itself. The emulator's own table is
 		// that of Unicode 6.
 		this.emulator.unicode.register({
@@ -77,7 +79,9 @@ export class Screen {
 			write: (text: string, done?: () => void): boolean => {
 				this.raw += text;
 				const written = new Promise<void>(resolve => this.emulator.write(text, resolve));
-				this.#idle = this.#idle.then(() => written);
+				this.#written = this.#written.then(() => written);
+				this.#next.resolve();
+				this.#next = Promise.withResolvers<void>();
 				done?.();
 				return true;
 			},
@@ -95,7 +99,7 @@ export class Screen {
 		}) as unknown as NodeJS.ReadStream;
 	}
 
-	/** What is on the screen, a string a row, without trailing space. */
+	/** The rows of the screen, without trailing space. */
 	lines(): string[] {
 		const {active} = this.emulator.buffer;
 		return Array.from(
@@ -118,27 +122,41 @@ export class Screen {
 		this.#input.write(keys);
 	}
 
-	/** Until the emulator has taken what was written and the console has been still for two of its frames. */
-	async settle(): Promise<void> {
-		let before = -1;
-		while (before !== this.raw.length) {
-			before = this.raw.length;
-			await new Promise(resolve => setTimeout(resolve, 70)); // Two throttled frames of Ink at 30 a second.
-			await this.#idle;
-		}
+	/** Until the emulator shows everything that was written. */
+	drained(): Promise<void> {
+		return this.#written;
 	}
 
-	/** Until the screen shows this. Fails with the screen. */
-	async until(wanted: string | RegExp, tries = 60): Promise<void> {
-		for (let index = 0; index < tries; index++) {
-			await this.settle();
-			const text = this.text();
-			if (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) return;
-		}
+	/** Until the console has written nothing for two frames, and the emulator shows everything. */
+	async settle(): Promise<void> {
+		while (await this.#isWrittenWithin(quietMs));
+		await this.drained();
+	}
 
+	/** Until the quiet screen shows this. Fails with the screen. */
+	async until(wanted: string | RegExp, timeoutMs = 10_000): Promise<void> {
+		const deadlineMs = performance.now() + timeoutMs;
+		const isShown = (text: string): boolean =>
+			typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
+		do {
+			await this.settle();
+			if (isShown(this.text())) return;
+		} while (await this.#isWrittenWithin(deadlineMs - performance.now()));
 		throw new Error(`Expected the screen to show ${String(wanted)}, got\n${this.text()}`);
 	}
+
+	/** @returns false when the console writes nothing for so long */
+	async #isWrittenWithin(ms: number): Promise<boolean> {
+		const {promise: late, resolve} = Promise.withResolvers<false>();
+		const timer = setTimeout(resolve, ms, false);
+		const isWritten = await Promise.race([this.#next.promise.then(() => true), late]);
+		clearTimeout(timer);
+		return isWritten;
+	}
 }
+
+/** Two frames: the console draws at most 30 a second. */
+const quietMs = 70;
 
 export type Running = AsyncDisposable & {
 	readonly screen: Screen;
@@ -164,7 +182,7 @@ export async function openConsole(
 		stdout: screen.stdout,
 		...options,
 	});
-	exit.catch(() => undefined); // A test that does not look at it must not fail by it.
+	exit.catch(() => undefined); // A test that ignores the exit must not fail by it.
 	await screen.settle();
 	return {
 		screen,

@@ -71,7 +71,7 @@ test.each<[Partial<LeaderEvent>, string]>([
 	[{cause: 'transferred', withoutLeaderMs: 0}, 'aaaa leads term 4: bbbb handed leadership over'],
 	[
 		{cause: 'quorum-lost', leader: undefined, silentMs: 500},
-		'no leader in term 4: bbbb heard no majority for 500 ms and stepped down',
+		'No leader in term 4: bbbb heard no majority for 500 ms and stepped down',
 	],
 	[{cause: 'newer-term'}, 'aaaa leads term 4: a newer term replaced bbbb'],
 	[{cause: 'removed'}, 'aaaa leads term 4: bbbb was removed'],
@@ -80,7 +80,7 @@ test.each<[Partial<LeaderEvent>, string]>([
 		'aaaa leads term 4: it was silent for 620 ms; 900 ms without a leader',
 	],
 	[{cause: 'started', previous: undefined, withoutLeaderMs: 900}, 'aaaa leads term 4'],
-	[{previous: undefined, leader: undefined}, 'no leader in term 4'],
+	[{previous: undefined, leader: undefined}, 'No leader in term 4'],
 ])('a change of the leader as text: %j', (event, text) => {
 	expect(words(event)).toBe(text);
 });

@@ -1,6 +1,5 @@
 /**
-How commands end: by signals, by `--wait`, by a reader that goes away, with errors as JSON, and with counts of what was
-reached.
+How commands end: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
 */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -29,7 +28,7 @@ const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
 const errorOf = (out: string): unknown => JSON.parse(out.trimEnd().split('\n').at(-1)!);
 
-/** Gives a signal as soon as something is printed. */
+/** Aborts as soon as something is printed. */
 function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readonly text: () => string} {
 	const stop = new AbortController();
 	let text = '';
@@ -49,7 +48,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			broker: healthy({deliveries: two}),
 		});
 		expect({code, out}).toEqual({code: 16, out: 'a\nb\n'});
-		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages came\n');
+		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages received\n');
 	});
 
 	test('enough messages in time: 0', async () => {
@@ -59,19 +58,19 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('without --count: what came in that time, and 16', async () => {
+	test('without --count: the messages received in that time, and 16', async () => {
 		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 16,
 			out: 'a\nb\n',
-			err: expect.stringContaining('2 messages came') as string,
+			err: expect.stringContaining('2 messages received') as string,
 		});
 	});
 
-	test('it also bounds waiting for the agreement', async () => {
+	test('it also bounds the wait for the agreement', async () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
-			err: expect.stringContaining('0 of 1 messages came') as string,
+			err: expect.stringContaining('0 of 1 messages received') as string,
 		});
 	});
 
@@ -99,7 +98,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			...options,
 		});
 		expect(code).toBe(expected);
-		expect(err).toContain('2 of 3 messages came');
+		expect(err).toContain('2 of 3 messages received');
 		if (reason !== 'closed')
 			expect(errorOf(text())).toMatchObject({
 				type: 'error',
@@ -110,11 +109,11 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 			});
 	});
 
-	test('a follower without --count that a signal ends says how much came', async () => {
+	test('a follower without --count that a signal ends prints the number of received messages', async () => {
 		const {stop, stdout} = stopping('SIGTERM');
 		expect(await dapss('subscribe news', {broker: healthy({deliveries: two}), stop, stdout})).toMatchObject({
 			code: 143,
-			err: 'Subscribed to news at 127.0.0.1:5000\n2 messages came\n',
+			err: 'Subscribed to news at 127.0.0.1:5000\n2 messages received\n',
 		});
 	});
 });
@@ -154,7 +153,7 @@ describe('errors are JSON too (case 25)', () => {
 		expect((await dapss('status', failing(code))).out).toBe('');
 	});
 
-	test('words that are wrong, before the format is known', async () => {
+	test('usage errors, before the format is known', async () => {
 		for (const line of [
 			'stauts -o json',
 			'-o jsonl status',
@@ -170,7 +169,7 @@ describe('errors are JSON too (case 25)', () => {
 		]).toEqual([false, false, false, true]);
 	});
 
-	test('publish says how many are stored', async () => {
+	test('publish reports the number of stored messages', async () => {
 		let calls = 0;
 		const publishAnswer = async (): Promise<void> => {
 			if (++calls === 3) throw new DapssError('storage', 'disk full');
@@ -196,12 +195,12 @@ describe('a long publish', () => {
 
 	test.each([
 		['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'],
-		['tells nobody else', false, ''],
+		['prints nothing for others', false, ''],
 	])('%s', async (_what, isTerminal, expected) => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();
 		const stop = new AbortController();
-		// A batch is stored, and the time that follows has nothing more to tell.
+		// A batch is stored, and no progress follows.
 		broker.publishAnswer = async () => {
 			if (broker.published.length === 0) return;
 			vi.advanceTimersByTime(12_000);
@@ -230,13 +229,13 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		expect(errorOf(out)).toMatchObject({code: 'interrupted', exitCode, stored: 3});
 	});
 
-	test('what is on its way is waited for', async () => {
+	test('it waits for messages in flight', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
 		broker.publishAnswer = async () => {
 			stop.abort('SIGINT');
-			await new Promise(resolve => setTimeout(resolve, 50));
+			await new Promise(resolve => setImmediate(resolve)); // The command has seen the signal by then.
 		};
 		stdin.write('one\ntwo\n');
 		expect(await dapss('publish news -', {broker, stdin, stop})).toMatchObject({
@@ -245,7 +244,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		});
 	});
 
-	test('what nobody answers to is not called stored', async () => {
+	test('unacknowledged messages are not reported as stored', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -261,9 +260,9 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 	});
 });
 
-test('whether SIGHUP was ignored at the start is told from what is left of it (case 29)', () => {
+test('an ignored SIGHUP is detected by its traces (case 29)', () => {
 	const proc = join(home, 'proc');
-	/** A system with one parent, and a standard input. */
+	/** A fake /proc with one parent and a standard input. */
 	const system = ({mask = '0', flags = '0100000', input = '/dev/null'}): string => {
 		rmSync(proc, {recursive: true, force: true});
 		for (const folder of ['7', 'self/fdinfo', 'self/fd']) mkdirSync(join(proc, folder), {recursive: true});
@@ -290,7 +289,7 @@ describe('check --wait-healthy', () => {
 		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
 	};
 
-	test('waits for a picture that is healthy, and says once what is missing', async () => {
+	test('waits for a healthy snapshot, and prints once what is missing', async () => {
 		const broker = new FakeBroker(sick);
 		const done = dapss('check --wait-healthy', {broker});
 		for (let wait = 0; wait < 5; wait++)
@@ -316,7 +315,7 @@ describe('check --wait-healthy', () => {
 		expect(asked).toBe(2);
 	});
 
-	test('a node that is not reached yet is called again; a wrong secret is not waited for', async () => {
+	test('it retries an unreachable node, but not with a wrong secret', async () => {
 		let calls = 0;
 		const reached = (address: string): FakeBroker => {
 			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);

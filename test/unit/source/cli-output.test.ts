@@ -1,4 +1,4 @@
-/** What `subscribe` prints: both times, and templates. */
+/** The output of `subscribe`: both times, and templates. */
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -56,12 +56,12 @@ describe('templates', () => {
 		]);
 		expect(out).toBe(`news|${sent}|oslo-1|${pictures.a}|1|7|17|6|9\n`);
 		expect((await subscribed(['-f', '{at}'])).out).toMatch(/^\d{4}-.*Z\n$/);
-		// The help names them all.
+		// The help lists all fields.
 		for (const field of Object.keys(fields))
 			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});
 
-	test('the bytes of the message where no terminal is, made printable on one', async () => {
+	test('the bytes of the message without a terminal, printable text on one', async () => {
 		expect((await subscribed(['-f', '<{body}>'])).out).toBe('<r\u001B[2Jain\n>\n');
 		const stdout = new Sink();
 		await subscribed(['-f', '<{body}>\\t{seq}'], {stdout, isTerminal: true});

@@ -45,26 +45,26 @@ describe('words', () => {
 		['--prot 5001', /got --prot; did you mean --port\?/],
 		['publish news hi --cuont 3', /did you mean --count\?/],
 		['status --count 3', /--count is no flag of dapss-tui status/],
-		['--port', /Expected a value behind --port: write --port PORT/],
-		['--port= --headless', /Expected a value behind --port: write --port PORT/],
-		['--port --headless', /Expected a value behind --port, got "--headless": write --port PORT/],
+		['--port', /Expected a value after --port: write --port PORT/],
+		['--port= --headless', /Expected a value after --port: write --port PORT/],
+		['--port --headless', /Expected a value after --port, got "--headless": write --port PORT/],
 		['--port 5000 --port 5001', /Expected --port once, got "5000" and "5001": leave one out/],
 		['status -o text --output=text', /Expected --output once, got "text" and "text": leave one out/],
 		['--headless --no-headless', /Expected --headless once, got --headless and --no-headless: leave one out/],
 		[
 			'subscribe news --wait -5s',
-			/Expected a value behind --wait, got "-5s": write --wait TIME; a value that begins with a dash is written --wait=-5s/,
+			/Expected a value after --wait, got "-5s": write --wait TIME, or --wait=-5s for a value that begins with a dash/,
 		],
 		[
 			'subscribe news --time=3',
-			/Expected no value behind --time, got "3": write --time, or --no-time for the opposite/,
+			/Expected no value after --time, got "3": write --time, or --no-time for the opposite/,
 		],
-		['check --wait-healthy=no', /Expected no value behind --wait-healthy, got "no"/],
+		['check --wait-healthy=no', /Expected no value after --wait-healthy, got "no"/],
 		[
 			'status --no-discovery=yes',
-			/Expected no value behind --no-discovery, got "yes": write --discovery, or --no-discovery/,
+			/Expected no value after --no-discovery, got "yes": write --discovery, or --no-discovery/,
 		],
-		['status --no-server', /Expected --server ADDRESS, got --no-server: it takes a value/],
+		['status --no-server', /Expected --server ADDRESS, got --no-server: it needs a value/],
 		['status --timeout 2d', /Expected --timeout to be a time such as 500ms, 10s or 1m, at most 24h, got "2d"/],
 		['fault delay 5h', /Expected the delay to be a time .* at most 1m, got "5h"/],
 		['bench speed', /Expected bench latency, throughput, reliability, partition, failover, got "speed"/],
@@ -74,12 +74,12 @@ describe('words', () => {
 		],
 		['bench throughput --rate 5', /Expected bench throughput without --rate/],
 		['bench partition --nodes 2', /Expected --nodes to be a whole number from 3 to 64, got "2"/],
-		['fault heal 5001', /Expected fault heal without more, got "5001"/],
+		['fault heal 5001', /Expected fault heal without arguments, got "5001"/],
 		['fault heal --for 3s', /--for is no flag of fault heal/],
 		['fault drop 10 --one-way', /--one-way is no flag of fault drop/],
 		['status -o xml', /Expected -o to be text or json, got "xml"/],
 		['publish news hi -o jsonl', /Expected -o to be text or json/],
-		['status now', /Expected status without more, got "now"/],
+		['status now', /Expected status without arguments, got "now"/],
 		['publish', /Expected publish TOPIC MESSAGE/],
 		['publish news', /`-` reads a message a line/],
 		['publish news two words', /put quotes around/],
@@ -90,7 +90,7 @@ describe('words', () => {
 		['subscribe news --from tomorrow', /now, beginning or an offset/],
 		['events --watch -o json', /jsonl or text/],
 		['events --messages', /Expected --watch with --messages/],
-		['events --watch news', /topics only behind --messages/],
+		['events --watch news', /topics only after --messages/],
 		['events --watch --messages a/# --wait 1s', /wildcard|#/],
 		['fault break', /Expected fault cut, delay, drop, heal/],
 		['fault delay soon', /500ms, 10s or 1m/],
@@ -104,7 +104,7 @@ describe('words', () => {
 	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
-		// Under -o json, errors are JSON on standard output too.
+		// Under -o json, errors are also JSON on standard output.
 		expect({code, out}).toEqual({
 			code: 2,
 			out: / -o jsonl?$/.test(line)
@@ -325,7 +325,7 @@ describe('views', () => {
 		expect((await dapss('status')).out).not.toContain('missing');
 	});
 
-	test('leader ends with 12 when nobody leads', async () => {
+	test('leader ends with 12 without a leader', async () => {
 		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(pictures.a) as string});
 		expect(await dapss('leader -o json', {broker: new FakeBroker(pictures.leaderless)})).toMatchObject({
 			code: 12,
@@ -345,7 +345,7 @@ describe('views', () => {
 		}
 	});
 
-	test('no colour codes when nobody looks', async () => {
+	test('no colour codes without a terminal', async () => {
 		for (const line of ['status', 'peers', 'topics', 'check', 'events', '--help'])
 			expect((await dapss(line)).out).not.toContain('\u001B');
 		expect((await dapss('check', {env: {FORCE_COLOR: '1'}})).out).toContain('\u001B[32mhealthy');
@@ -391,7 +391,7 @@ describe('check', () => {
 		expect((await dapss('check', {broker})).code).toBe(12);
 	});
 
-	test('nobody leads, a member is dead, a partition, a node that joins', async () => {
+	test('no leader, a dead member, a partition, a joining node', async () => {
 		expect(
 			(
 				await dapss('check', {
@@ -426,7 +426,7 @@ describe('check', () => {
 describe('finding a node', () => {
 	test('none: 14, and what to do', async () => {
 		const here = 'dapss-tui: No node of cluster dapss runs here';
-		const remedy = ': start one with dapss-tui, or name one with --server host:port';
+		const remedy = ': start one with dapss-tui, or give one with --server host:port';
 		expect(await dapss('status --no-discovery', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
@@ -435,7 +435,7 @@ describe('finding a node', () => {
 		expect(await dapss('status', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
-			err: `${here}; none was heard${remedy}. A node is heard when it has the same secret (--secret-file) and the network carries multicast to it\n`,
+			err: `${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) and the network passes multicast\n`,
 		});
 	});
 
@@ -705,7 +705,7 @@ describe('subscribe', () => {
 	});
 });
 
-test('leave: the node goes, and why it cannot', async () => {
+test('leave: the node leaves, or the reason why it cannot', async () => {
 	const broker = new FakeBroker(pictures.healthy);
 	const {code, out} = await dapss('leave -o json', {broker});
 	expect([code, broker.hasLeft]).toEqual([0, true]);
@@ -738,7 +738,7 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 		expect(await dapss(words, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: name one with --server\n',
+			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: choose one with --server\n',
 		});
 		const named = [
 			{address: '127.0.0.1:5000', name: 'west'},
@@ -762,14 +762,14 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 	},
 );
 
-test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s takes any of several', async words => {
+test.each(['fault heal', 'fault cut 5000 5001', 'status'])('%s uses any of several nodes', async words => {
 	const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
 	expect(await dapss(words, {broker: healthy(), nodes})).toMatchObject({code: 0});
 	expect(await dapss(`${words} --server 5000,5001`, {broker: healthy(), nodes})).toMatchObject({code: 0});
 });
 
 describe('topic create, delete, list (case 14)', () => {
-	test('create passes the settings on; a name is composed, a time is whole seconds', async () => {
+	test('create passes the settings on; names are composed, times are whole seconds', async () => {
 		const broker = healthy();
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({
 			code: 0,
@@ -810,12 +810,12 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('delete asks, needs --yes without a terminal, and says no failure as what it is', async () => {
+	test('delete asks, needs --yes without a terminal, and reports failures', async () => {
 		const broker = healthy();
 		expect(await dapss('topic delete orders', {broker})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: Nothing was deleted: without a terminal to ask on, expected --yes\n',
+			err: 'dapss-tui: Nothing was deleted: without a terminal, expected --yes\n',
 		});
 		const asked = (answer: string): ReturnType<typeof dapss> =>
 			dapss('topic delete orders', {
@@ -830,7 +830,7 @@ describe('topic create, delete, list (case 14)', () => {
 		expect(await asked('yes\n')).toMatchObject({
 			code: 0,
 			err: expect.stringContaining(
-				'Delete the topic orders on all nodes, for good? Type yes to go on:',
+				'Delete the topic orders on all nodes, permanently? Type yes to continue:',
 			) as string,
 		});
 		expect(await dapss('topic delete orders --yes --force', {broker})).toEqual({
@@ -851,7 +851,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('list is the same as topics, and says what is kept by whose word', async () => {
+	test("list is the same as topics, and shows which retention is the topic's own", async () => {
 		const [first, ...rest] = pictures.healthy.topics;
 		const broker = new FakeBroker({
 			...pictures.healthy,
@@ -877,7 +877,7 @@ describe('topic create, delete, list (case 14)', () => {
 });
 
 describe('leader transfer, peer remove, recover', () => {
-	test('hands the lead to the node that was named, or to any', async () => {
+	test('transfers leadership to the given node, or to any', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('leader transfer 5001', {broker})).toMatchObject({
 			code: 0,
@@ -897,7 +897,7 @@ describe('leader transfer, peer remove, recover', () => {
 		});
 	});
 
-	test('takes a member out, and says why not', async () => {
+	test('removes a member, or gives the reason of a refusal', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({
 			code: 0,
@@ -951,14 +951,14 @@ describe('leader transfer, peer remove, recover', () => {
 			opened = [];
 		});
 
-		test('changes nothing before the name of the cluster was given', async () => {
+		test('changes nothing before the name of the cluster is given', async () => {
 			const {code, out, err} = await dapss('recover --data /d', {backend});
 			expect({code, out, carried}).toEqual({code: 2, out: '', carried: 0});
-			expect(err).toContain('Nothing was changed: without a terminal to ask on, expected --confirm dapss');
+			expect(err).toContain('Nothing was changed: without a terminal, expected --confirm dapss');
 			for (const text of [
 				'entry 40 of term 7',
 				'1 topic,',
-				'whether the last 2 of them were agreed, this node does not know',
+				'this node does not know whether the last 2 of them were committed',
 				`oslo-2 (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`,
 				'LOST',
 			])
@@ -972,7 +972,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(0);
 		});
 
-		test('then says what to do next', async () => {
+		test('then prints the next steps', async () => {
 			const {code, out} = await dapss('recover --data /d --confirm dapss', {backend});
 			expect([code, carried]).toEqual([0, 1]);
 			expect(out).toContain('is the only voter of the new cluster new-clus now');
@@ -991,7 +991,7 @@ describe('leader transfer, peer remove, recover', () => {
 			});
 		});
 
-		test('asks where there is a terminal', async () => {
+		test('asks on a terminal', async () => {
 			const asked = (answer: string): Promise<Outcome> =>
 				dapss('recover --data /d', {
 					backend,
@@ -999,14 +999,14 @@ describe('leader transfer, peer remove, recover', () => {
 				});
 			expect(await asked('dapss\n')).toMatchObject({
 				code: 0,
-				err: expect.stringContaining('Type the name of the cluster, dapss, to go on:') as string,
+				err: expect.stringContaining('Type the name of the cluster, dapss, to continue:') as string,
 			});
 			expect(await asked('yes\n')).toMatchObject({code: 2});
 			expect(await asked('')).toMatchObject({code: 2});
 			expect(carried).toBe(1);
 		});
 
-		test('wants to be told which node', async () => {
+		test('needs the node', async () => {
 			expect(await dapss('recover --confirm dapss', {backend})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining('Expected --data DIR or --port PORT') as string,
@@ -1018,7 +1018,7 @@ describe('leader transfer, peer remove, recover', () => {
 });
 
 describe('fault', () => {
-	test('a cut is told to every node of the first group, about the second', async () => {
+	test('a cut applies to every node of the first group, towards the second', async () => {
 		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
 		const {code, out} = await dapss(
 			`fault cut 5000,${pictures.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`,
@@ -1030,7 +1030,7 @@ describe('fault', () => {
 		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
 	});
 
-	test('a name that fits none, a node on both sides', async () => {
+	test('a name without a node, a node in both groups', async () => {
 		expect(await dapss('fault cut 5000 5009')).toMatchObject({
 			code: 2,
 			err: expect.stringContaining('"5009" to be a member') as string,
@@ -1041,7 +1041,7 @@ describe('fault', () => {
 		});
 	});
 
-	test('delay and drop are for the node that is asked, heal for all that answer', async () => {
+	test('delay and drop are for the asked node, heal for all reachable nodes', async () => {
 		const broker = healthy();
 		await dapss('fault delay 200ms', {broker});
 		await dapss('fault drop 12.5 --for 1m', {broker});
@@ -1065,7 +1065,7 @@ describe('fault', () => {
 });
 
 describe('events', () => {
-	test('lately, and from now on without telling anything twice', async () => {
+	test('past events, and new events without duplicates', async () => {
 		const last = pictures.events.at(-1)!;
 		const next: RecordedEvent = {at: pictures.atMs, type: 'leader', term: 5, leader: undefined};
 		const broker = Object.assign(healthy(), {
@@ -1097,7 +1097,7 @@ describe('events', () => {
 	});
 });
 
-test('events --watch --messages tells messages of the topics that are named, and all that is no message (case 31)', async () => {
+test('events --watch --messages prints messages of the given topics, and all other events (case 31)', async () => {
 	const messages = ['news', 'jobs', 'news'].map((topic, index): RecordedEvent => ({
 		at: 5,
 		type: 'message',
@@ -1153,7 +1153,7 @@ describe('the node', () => {
 		},
 	});
 
-	test('headless: what has happened, what happens, and a clean stop', async () => {
+	test('headless: past events, new events, and a clean stop', async () => {
 		const broker = Object.assign(healthy(), {
 			snapshotValue: {...pictures.healthy, events: pictures.events},
 			stream: [{at: 5, type: 'message', message: delivery(1, 'hi')}] as readonly RecordedEvent[],
@@ -1185,10 +1185,10 @@ describe('the node', () => {
 		stdout.on('data', () => stop.abort('SIGINT'));
 		const {code, err} = await dapss('--port 45124', {...opened(healthy()), stop, stdout});
 		expect(code).toBe(130);
-		expect(err).toMatch(/^No terminal here: the node runs without its console \(--headless\)\n/);
+		expect(err).toMatch(/^No terminal: the node runs without its console \(--headless\)\n/);
 	});
 
-	test('with --leave a signal lets it leave; when that fails it says so and stops', async () => {
+	test('with --leave a signal lets it leave; if that fails it reports that and stops', async () => {
 		const ended = async (broker: FakeBroker): Promise<Awaited<ReturnType<typeof dapss>>> => {
 			const stop = new AbortController();
 			const stdout = new PassThrough();
@@ -1204,7 +1204,7 @@ describe('the node', () => {
 		});
 		expect(await ended(refused)).toMatchObject({
 			code: 0,
-			err: 'The node did not leave, it stops and stays a member: it is the only member\n',
+			err: 'The node could not leave; it stops and stays a member: it is the only member\n',
 		});
 		expect([refused.hasLeft, refused.isDisposed]).toEqual([false, true]);
 	});
@@ -1212,10 +1212,10 @@ describe('the node', () => {
 	test('leaving takes a bounded time', async () => {
 		const said: string[] = [];
 		await leaveOrSay({leave: () => new Promise(() => undefined)}, {say: text => void said.push(text)}, 10);
-		expect(said).toEqual(['The node did not leave, it stops and stays a member: it took longer than 0.01 s']);
+		expect(said).toEqual(['The node could not leave; it stops and stays a member: it took longer than 0.01 s']);
 	});
 
-	test('a port that was asked for and is taken: who has it, and which is free', async () =>
+	test('a given port that is in use: its user, and a free port', async () =>
 		holding(async port => {
 			const {code, err} = await dapss(`--headless --port ${port}`, opened(healthy()));
 			expect(code).toBe(1);
@@ -1225,7 +1225,7 @@ describe('the node', () => {
 			).toContain('of cluster dapss');
 		}));
 
-	test('a UDP port that is taken: the protocol, who has it, and the next one that is free in both', async () => {
+	test('a UDP port that is in use: the protocol, its user, and the next port that is free in both protocols', async () => {
 		const socket = createSocket('udp4');
 		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
 		const {port} = socket.address();
@@ -1251,7 +1251,7 @@ describe('the node', () => {
 		expect({code, err}).toEqual({code: 1, err: 'dapss-tui: The node stopped: stopped\n'});
 	});
 
-	test('switched off security is said', async () => {
+	test('disabled security is reported', async () => {
 		const stop = new AbortController();
 		const stdout = new PassThrough();
 		stdout.on('data', () => stop.abort('SIGTERM'));

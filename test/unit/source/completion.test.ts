@@ -1,4 +1,4 @@
-/** Completion is what the tables of commands and flags say. */
+/** Completion follows from the tables of commands and flags. */
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from 'vitest';
 import {everywhere, flagTable, written, type FlagName} from '../../../source/arguments/flags.ts';
@@ -10,9 +10,9 @@ import {run} from '../../support/fakes.ts';
 
 const script = completionFor('bash', start, commands);
 const isThere = (shell: string): boolean => spawnSync(shell, ['--version']).status === 0;
-/** Each command with each of its words. */
+/** Each command with each of its subcommands. */
 const pairs = commands.flatMap(command => (command.words ?? []).map(word => ({command, word})));
-/** What follows from the tables: flags that only other words take are refused. */
+/** From the tables: flags of other subcommands are refused. */
 const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagName[] =>
 	flags.filter(
 		flag => wordFlags[word]?.includes(flag) || !Object.values(wordFlags).some(list => list.includes(flag)),
@@ -20,7 +20,7 @@ const flagsAt = ({flags, wordFlags = {}}: Command, word: string): readonly FlagN
 const longOf = (flags: readonly FlagName[]): readonly string[] =>
 	[...flags, ...everywhere].map(flag => written(flag)).toSorted();
 
-/** What bash offers for the last of these words. */
+/** Completions of bash for the last of these words. */
 function offered(...words: readonly string[]): readonly string[] {
 	const {stdout, stderr} = spawnSync(
 		'bash',
@@ -53,7 +53,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		}
 	});
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs) {
 			const all = offered(command.name, word, '');
 			expect(all.filter(one => one.startsWith('--')).toSorted(), `${command.name} ${word}`).toEqual(
@@ -66,7 +66,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		expect(offered('topic', '--server', '5000', 'delete', 'create', '--y')).toEqual(['--yes']);
 	});
 
-	test('takes the value of a flag neither for a command nor for a word', () => {
+	test('does not confuse the value of a flag with a command or a word', () => {
 		expect(offered('--cluster', 'topic', 'st')).toEqual(['status']);
 		expect(offered('topic', '--cluster', 'list', 'cr')).toEqual(['create']);
 	});
@@ -82,7 +82,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 });
 
 describe.runIf(isThere('zsh'))('zsh', () => {
-	/** What `_arguments` is given: specifications of flags, and of what stands behind them. */
+	/** The arguments of `_arguments`: specifications of flags, and of the words after them. */
 	function asked(...words: readonly string[]): {
 		readonly flags: readonly string[];
 		readonly rest: string | undefined;
@@ -111,7 +111,7 @@ describe.runIf(isThere('zsh'))('zsh', () => {
 		};
 	}
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs)
 			expect(asked(command.name, word, ''), `${command.name} ${word}`).toEqual({
 				flags: longOf(flagsAt(command, word)),
@@ -128,7 +128,7 @@ describe.runIf(isThere('zsh'))('zsh', () => {
 });
 
 describe.runIf(isThere('fish'))('fish', () => {
-	/** What fish offers for the last of these words. */
+	/** Completions of fish for the last of these words. */
 	function candidates(...words: readonly string[]): readonly string[] {
 		const {stdout, stderr} = spawnSync(
 			'fish',
@@ -147,7 +147,7 @@ describe.runIf(isThere('fish'))('fish', () => {
 			.toSorted();
 	}
 
-	test('offers behind a word only what that takes', () => {
+	test('offers after a word only its flags', () => {
 		for (const {command, word} of pairs) {
 			expect(candidates(command.name, word, '--'), `${command.name} ${word}`).toEqual(
 				longOf(flagsAt(command, word)),
@@ -162,7 +162,7 @@ describe.runIf(isThere('fish'))('fish', () => {
 	});
 });
 
-test('what is not offered behind a word is refused, and what is offered is not', () => {
+test('offered flags of a word are accepted, and others are refused', () => {
 	for (const {command, word} of pairs) {
 		const taken = flagsAt(command, word);
 		for (const flag of command.flags) {

@@ -1,5 +1,5 @@
 /**
-`doctor`: facts in, a check out, for any platform. Every outcome of the table is reached, with what helps in that case.
+`doctor`: facts in, a check out, for any platform. The tests reach every outcome of the table, with its remedy.
 */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
@@ -38,13 +38,13 @@ import {isSaid, rowsOf} from '../docs/troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
 const reached = new Set<string>();
-/** The outcome, noted. */
+/** The outcome, which is recorded as reached. */
 function outcome(check: Check): string {
 	const {code, level, reason, remedy, found} = check;
 	expect(remedy === null, `${code}: what is wrong has a remedy, what is right has none`).toBe(reason === null);
-	// It may end in a command or a path, to which a full stop would belong.
+	// A remedy has no full stop, because it may end in a command or a path.
 	if (remedy !== null) expect(remedy).toMatch(/^\S.*[^.\s]$/u);
-	// The page of troubleshooting has it, with its words.
+	// The troubleshooting page has the same text.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
 	if (reason !== null)
 		expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({
@@ -104,7 +104,7 @@ describe('the machine', () => {
 		const few = judgeOpenFiles({...facts, descriptorsMax: 256}, defaults.limits);
 		expect(outcome(few)).toBe('warning few');
 		expect(few.remedy).toMatch(/^ulimit -n 1344 .*LimitNOFILE=1344/);
-		// What is advised is enough.
+		// The remedy is sufficient.
 		expect(judgeOpenFiles({...facts, descriptorsMax: 1344}, defaults.limits).level).toBe('ok');
 		expect(
 			judgeOpenFiles({...facts, descriptorsMax: 256, platform: 'darwin'}, defaults.limits).remedy,
@@ -113,7 +113,7 @@ describe('the machine', () => {
 	});
 });
 
-describe('what a start reads', () => {
+describe('the files of a start', () => {
 	test('settings', () => {
 		const settings = loadSettings({flags: {port: '5001'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
 		expect(outcome(judgeSettings({settings}, []))).toBe('ok');
@@ -122,7 +122,7 @@ describe('what a start reads', () => {
 		expect(outcome(judgeSettings({problem: 'port (--port): Expected a whole number'}, []))).toBe('problem wrong');
 	});
 
-	test('the secret: made at the first start, but neither one that was named nor one that a node had', () => {
+	test('the secret: created at the first start, unless it was given or a node had one', () => {
 		const missing = {path: '/s', isNamed: false, found: 'missing'} as const;
 		expect(outcome(judgeSecret({...missing, found: 'usable'}, true))).toBe('ok');
 		expect(outcome(judgeSecret(missing, false))).toBe('ok');
@@ -148,7 +148,7 @@ describe('what a start reads', () => {
 		).toBe('problem unreadable');
 	});
 
-	test('where nodes are listed', () => {
+	test('the registry of nodes', () => {
 		expect(outcome(judgeRegistry('/run', undefined))).toBe('ok');
 		const closed = judgeRegistry('/run', {code: 'EROFS', message: 'read-only file system'});
 		expect(outcome(closed)).toBe('warning closed');
@@ -186,14 +186,14 @@ describe('the disk', () => {
 	const folder = (changed: Partial<DiskFacts>, own?: RegisteredNode, others: readonly RegisteredNode[] = []): Check =>
 		judgeFolder({...facts, ...changed}, own, others);
 
-	test('a folder that is there, is to be made, or is that of the node that runs', () => {
+	test('an existing folder, a missing one, and that of the running node', () => {
 		expect(outcome(folder({}))).toBe('ok');
 		expect(outcome(folder({stats: undefined, node: undefined}))).toBe('ok');
 		expect(outcome(folder({holder: {pid: 42}}, running))).toBe('ok');
 		expect(folder({holder: {pid: 42}}, running).found).toContain('which runs now');
 	});
 
-	test('who may enter it; the remedy can be followed in that case (case 21)', () => {
+	test('permissions, with a remedy that works in each case (case 21)', () => {
 		const open = folder({stats: {mode: 0o42770, uid: 1000, isFolder: true}});
 		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data']);
 		expect(
@@ -204,7 +204,7 @@ describe('the disk', () => {
 			'problem not-yours',
 			'as root, chown -R 1000 /data; or choose another --data',
 		]);
-		// Windows has no such owners and modes.
+		// Windows has no numeric owners and modes.
 		expect(outcome(folder({self: undefined, stats: {mode: 0o40777, uid: 0, isFolder: true}}))).toBe('ok');
 		const readOnly = folder({closed: {code: 'EROFS', message: 'read-only file system'}});
 		expect(outcome(readOnly)).toBe('problem not-writable');
@@ -215,7 +215,7 @@ describe('the disk', () => {
 		expect(outcome(folder({stats: {mode: 0o100600, uid: 1000, isFolder: false}}))).toBe('problem no-folder');
 	});
 
-	test('who has it, and what is in it', () => {
+	test('the process that uses it, and its content', () => {
 		const other = folder({holder: {pid: 43}}, undefined, [{...running, pid: 43, port: 5007}]);
 		expect(outcome(other)).toBe('problem in-use');
 		expect(other.found).toContain('node aaaaaaaa of cluster dapss on port 5007 (process 43)');
@@ -227,20 +227,20 @@ describe('the disk', () => {
 		expect(outcome(folder({node: {problem: 'its checksum is not that of its content'}}))).toBe('warning damaged');
 	});
 
-	test('the node that runs is its own when it has the folder, not just the port', () => {
+	test('the running node is the examined one if it uses the folder, not only the port', () => {
 		const isOwn = (changed: Partial<DiskFacts>): boolean =>
 			isFolderOf({...facts, holder: {pid: 42}, ...changed}, running);
 		expect(isOwn({})).toBe(true);
-		// The number of the process is one of another namespace, or not known.
+		// The process id is of another namespace, or unknown.
 		for (const pid of [1, undefined]) expect(isOwn({holder: {pid}})).toBe(true);
 		expect([
 			isOwn({stats: undefined, node: undefined, holder: 'free'}),
 			isOwn({node: undefined, holder: 'free'}),
 		]).toEqual([false, false]);
 		expect(isOwn({node: {id: 'bbbbbbbbbbbbbbbb', clusterId: 'c1'}})).toBe(false);
-		expect(isOwn({holder: 'free'})).toBe(false); // A copy.
+		expect(isOwn({holder: 'free'})).toBe(false); // A copy of the folder.
 		expect([isOwn({node: undefined}), isOwn({node: undefined, holder: {pid: 43}})]).toEqual([true, false]);
-		// What is wrong with the folder is told, and no more.
+		// Only the problem of the folder is reported.
 		expect([
 			isOwn({stats: {mode: 0o40755, uid: 1000, isFolder: true}, node: undefined, holder: 'free'}),
 			isOwn({closed: {code: 'EROFS', message: ''}, holder: 'free'}),
@@ -255,7 +255,7 @@ describe('the disk', () => {
 		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x79_4c_76_30}))).toBe('warning layer');
 	});
 
-	test('room for the reserve and for what topics may take', () => {
+	test('room for the reserve and for the limit of topics', () => {
 		const space = (freeBytes: number | undefined, hasReserve = false, usedBytes = 0): Check =>
 			judgeSpace({...facts, freeBytes, hasReserve, usedBytes}, defaults.limits);
 		expect(outcome(space(2 ** 40))).toBe('ok');
@@ -278,7 +278,7 @@ describe('the disk', () => {
 	});
 });
 
-test('a disk that hangs is not waited for, and the rest is looked at (bounded time)', async () => {
+test('a disk that hangs does not delay the other checks (bounded time)', async () => {
 	const load = () =>
 		loadSettings({flags: {discovery: false, port: '45000'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
 	const {checks, left} = await examine({
@@ -292,7 +292,7 @@ test('a disk that hangs is not waited for, and the rest is looked at (bounded ti
 	expect(checks.some(({code}) => code === 'tcp-port')).toBe(true);
 });
 
-test('the clock is held against what is known to be past', () => {
+test('the clock is compared with known past times', () => {
 	const hourMs = 3_600_000;
 	const now = Date.UTC(2026, 5, 1);
 	const facts: ClockFacts = {
@@ -347,7 +347,7 @@ describe('the network', () => {
 		expect(outcome(port({problem: 'EAFNOSUPPORT'}))).toBe('problem unusable');
 	});
 
-	test('the address that others use', () => {
+	test('the advertised address', () => {
 		expect(judgeAddress({address: '127.0.0.1:5000'}).found).toContain('from this machine only');
 		expect(outcome(judgeAddress({address: '10.0.0.5:5000'}))).toBe('ok');
 		const unclear = judgeAddress({
@@ -373,7 +373,7 @@ describe('the network', () => {
 		expect(outcome(probed('ENODEV'))).toBe('warning none');
 	});
 
-	test('who is heard', () => {
+	test('the nodes that are heard', () => {
 		const beacon = (id: string, address: string, clusterId = 'c1') =>
 			({id: id as NodeId, incarnation: 1, clusterId, address, phase: 'member', topics: [], name: ''}) as const;
 		const judged = (...nodes: ReadonlyArray<ReturnType<typeof beacon>>): Check =>
@@ -396,7 +396,7 @@ describe('the network', () => {
 		expect(outcome(judged(beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000', 'c2')))).toBe('warning two-clusters');
 		expect(
 			judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found,
-		).toBe('Not listened for');
+		).toBe('Not examined');
 	});
 });
 
@@ -413,7 +413,7 @@ describe('clocks of other nodes', () => {
 	const judged = (...clocks: ReadonlyArray<Partial<ComparedClock>>): Check =>
 		judgeOffsets({compared: clocks.map(clock => compared(clock)), failures: []});
 
-	test('the offset is held against the middle of the round trip, and the shortest counts', () => {
+	test('the offset is relative to the middle of the round trip, and the shortest round trip is used', () => {
 		expect(offsetOf([{sentMs: 1000, receivedMs: 1010, nodeMs: 1005}])).toEqual({offsetMs: 0, uncertaintyMs: 5});
 		expect(
 			offsetOf([
@@ -423,7 +423,7 @@ describe('clocks of other nodes', () => {
 		).toEqual({offsetMs: 6000, uncertaintyMs: 2});
 	});
 
-	test('apart only when that is certain', () => {
+	test('an offset is reported only if it is certain', () => {
 		expect(outcome(judged({}))).toBe('ok');
 		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 0.5}))).toBe('warning apart');
 		expect(outcome(judged({offsetMs: 5001, uncertaintyMs: 2}))).toBe('ok');
@@ -436,7 +436,7 @@ describe('clocks of other nodes', () => {
 		expect(judged({offsetMs: 9000}, {offsetMs: 9001}).remedy).toMatch(/NTP.*this one first/u);
 	});
 
-	test('what was not compared is said, and why', () => {
+	test('clocks that were not compared are reported with the reason', () => {
 		const none = judgeOffsets({compared: [], failures: []});
 		expect([outcome(none), none.found]).toEqual(['ok', 'Not compared with other nodes: no node answered']);
 		expect(judgeOffsets({compared: [], failures: ['10.0.0.6:5000: connection refused']}).found).toBe(
@@ -445,7 +445,7 @@ describe('clocks of other nodes', () => {
 		expect(judged({isHere: true}).found).toMatch(/all of them run on this machine, with its clock$/u);
 	});
 
-	test('members that a node names are asked too; one that does not answer stops nothing', async () => {
+	test('members that a node names are asked, too; a node that does not answer delays nothing', async () => {
 		let nowMs = 0;
 		const clock = {wallMs: () => 1_000_000 + nowMs, monotonicMs: () => nowMs};
 		const asked: string[] = [];
@@ -479,7 +479,7 @@ describe('clocks of other nodes', () => {
 	});
 });
 
-test('the worst of them counts', () => {
+test('the worst level is the verdict', () => {
 	const warning = judgeMulticast({paths: [{at: 'x', problem: 'y'}], nodes: [], foreign: 0}, defaults.discovery);
 	const problem = judgeSettings({problem: 'z'}, []);
 	expect([levelOf([]), levelOf([warning]), levelOf([warning, problem])]).toEqual(['ok', 'warning', 'problem']);

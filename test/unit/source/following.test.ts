@@ -1,6 +1,5 @@
 /**
-Subscriptions that outlive their node (case 26): what is read over the logs of several nodes, and how a connection is
-made again.
+Subscriptions that outlive their node (case 26): reading from the logs of several nodes, and reconnecting.
 */
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
@@ -65,7 +64,7 @@ type Lived = {
 	readonly gaps: readonly number[];
 };
 
-/** Everything that was ever published, stream by stream. */
+/** All published messages, by stream. */
 function published(lives: readonly Lived[]): Batch[][] {
 	return lives.map(({origin, incarnation, counts, gaps}) => {
 		let seq = 1;
@@ -92,7 +91,7 @@ const streams = fc
 	)
 	.map(published);
 
-/** The log of one node: of each stream what is stamped after `since`, in an order of its own. */
+/** The log of one node: the messages of each stream with a stamp after `since`, in its own order. */
 class Node {
 	readonly log: TopicLog;
 	readonly since: number;
@@ -110,7 +109,7 @@ class Node {
 		return new Node(await openTopicLog(new MemoryLog({segmentBytes: 1500}), () => undefined), all, since, seed);
 	}
 
-	/** So many more batches reach it; `Infinity` for all. */
+	/** Number of further batches that it receives; `Infinity` for all. */
 	async grow(batches: number): Promise<void> {
 		for (let grown = 0; grown < batches; grown++) {
 			const open = this.#left.filter(({length}) => length > 0);
@@ -119,7 +118,7 @@ class Node {
 		}
 	}
 
-	/** What a server sends that reads from there, until it has sent so many messages. */
+	/** The messages that a server sends from a position, up to a number of messages. */
 	async read(from: number, messages: number, isKnown: (batch: Batch) => boolean = () => false): Promise<Delivery[]> {
 		const items: StoredBatch[] = [];
 		for (let at = from; at < this.log.nextOffset;) {
@@ -148,9 +147,9 @@ function expectInOrder(got: readonly string[]): void {
 		expect(ids).toEqual(ids.toSorted((a, b) => Number(a.split('/')[1]) - Number(b.split('/')[1])));
 }
 
-describe('what is read over several nodes (case 26)', () => {
+describe('reading from several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
-	test('is everything once, in the order of each stream, however the logs are interleaved and wherever it is cut', async () => {
+	test('gives everything once, in the order of each stream, however the logs are interleaved and wherever the connection is lost', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				streams,
@@ -184,7 +183,7 @@ describe('what is read over several nodes (case 26)', () => {
 						await nodes[node]!.grow(grow);
 						const [after] = positions.after();
 						const seen = new Seen(after);
-						// One of an earlier release begins at the beginning.
+						// A server of an earlier release begins at the beginning.
 						const more = isOlder
 							? await nodes[node]!.read(0, most)
 							: await nodes[node]!.read(
@@ -210,7 +209,7 @@ describe('what is read over several nodes (case 26)', () => {
 		);
 	});
 
-	test('counts what the next node had lost to retention', async () => {
+	test('counts messages that the next node had deleted by retention', async () => {
 		await fc.assert(
 			fc.asyncProperty(streams, fc.nat(), fc.nat(60), fc.nat(1500), async (batches, seed, messages, bytes) => {
 				const [first, second] = [await Node.open(batches, 0, seed), await Node.open(batches, 0, seed + 1)];
@@ -226,7 +225,7 @@ describe('what is read over several nodes (case 26)', () => {
 				const ids = got.map(one => idOf(one));
 				expect(new Set(ids).size).toBe(ids.length);
 				expectInOrder(ids);
-				// Of streams that it has not met it cannot know what is missing, nor where nothing comes behind it.
+				// For an unknown stream it cannot know the number of missing messages.
 				let missed = 0;
 				for (const list of Map.groupBy(ids, id => streamOf(id)).values())
 					for (const [index, id] of list.entries())
@@ -237,7 +236,7 @@ describe('what is read over several nodes (case 26)', () => {
 		);
 	});
 
-	test('begins little before what is new, not at the beginning', async () => {
+	test('begins shortly before the new messages, not at the beginning', async () => {
 		const log = await openTopicLog(new MemoryLog({segmentBytes: 1e7}), () => undefined);
 		for (let index = 0; index < 40; index++)
 			await log.append([
@@ -269,7 +268,7 @@ describe('what is read over several nodes (case 26)', () => {
 		expect(log.freshFrom(new Seen({since: 40, streams: []}))).toBe(40);
 	});
 
-	test('is bounded in memory: lives and origins that are left out are counted, or count as seen', () => {
+	test('is bounded in memory: dropped incarnations and origins are counted, or count as seen', () => {
 		const positions = new Positions(10);
 		const from = (origin: number, incarnation: number): Delivery => ({
 			...delivery(1, 'x'),
@@ -299,7 +298,7 @@ test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', ()
 	}
 });
 
-/** A server with a list of deliveries, which ends when it is told to. */
+/** A server with a list of deliveries, which ends on command. */
 class FakeServer {
 	readonly server: string;
 	readonly asked: SubscribeOptions[] = [];
@@ -328,7 +327,7 @@ class FakeServer {
 				async *[Symbol.asyncIterator]() {
 					yield* arrays;
 					const why = await Promise.race([closed, over.promise]);
-					if (why !== undefined) throw new DapssError('closed', `The link to the node is gone: ${why}`);
+					if (why !== undefined) throw new DapssError('closed', `The connection to the node is lost: ${why}`);
 				},
 				async [Symbol.asyncDispose]() {
 					over.resolve(undefined);
@@ -353,7 +352,7 @@ type Setup = {
 	readonly probed: Map<string, (why: string) => void>;
 };
 
-/** Connected to the first; each attempt afterwards meets the next one, or fails with it. */
+/** Connected to the first server; each later attempt uses the next one, or fails with its error. */
 function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 	const [first, ...next] = servers;
 	const pauses: number[] = [];
@@ -368,7 +367,7 @@ function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 		},
 		async pause(ms, signal) {
 			pauses.push(ms);
-			// Without a server to come it waits until it is closed.
+			// Without a further server it waits until it is closed.
 			if (next.length === 0) await new Promise(resolve => signal.addEventListener('abort', resolve));
 		},
 		probe(connection, fail) {
@@ -395,7 +394,7 @@ const bodies = async (subscription: Subscription, count: number): Promise<string
 };
 
 describe('a followed node (case 26)', () => {
-	test('is replaced by the next one that answers; the subscription goes on behind what it has read', async () => {
+	test('is replaced by the next one that answers; the subscription continues after the last message', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a'), delivery(2, 'b')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')], [delivery(6, 'f')]);
 		one.lost.resolve('it was killed');
@@ -417,7 +416,7 @@ describe('a followed node (case 26)', () => {
 		expect(await followed.closed).toBe('closed here');
 	});
 
-	test('that does not say where it begins, because it is of an earlier release, is followed by its clock', async () => {
+	test('of an earlier release, without a start position, is followed by its clock', async () => {
 		const one = new FakeServer('one', [delivery(4, 'd')]);
 		one.agreed = async () => undefined;
 		const two = new FakeServer(
@@ -435,7 +434,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that refuses is passed over for another, unless no node would do it', async () => {
+	test('that refuses is skipped for another, unless all nodes refuse', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two');
 		two.agreed = async () => {
@@ -476,7 +475,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that does not answer, although its link stands, is given up', async () => {
+	test('that does not answer on an open link is abandoned', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b')]);
 		const {followed, told, probed} = following(one, two);
@@ -489,7 +488,7 @@ describe('a followed node (case 26)', () => {
 		expect(probed.size).toBe(0);
 	});
 
-	test('is asked every few seconds; only one that is silent fails', async () => {
+	test('is probed every few seconds; only a silent one fails', async () => {
 		vi.useFakeTimers();
 		try {
 			let answer: () => void = () => undefined;
@@ -515,7 +514,7 @@ describe('a followed node (case 26)', () => {
 		}
 	});
 
-	test('that is gone refuses calls, and ends its readers at once when they stop', async () => {
+	test('that is lost refuses calls, and its readers end at once when they stop', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const {followed, told} = following(one);
 		const subscription = followed.subscribe([topic]);
@@ -534,7 +533,7 @@ describe('a followed node (case 26)', () => {
 	});
 });
 
-test('a loss and a return are a line each, attempts are not (case 26)', () => {
+test('a loss and a return are one line each, attempts are not printed (case 26)', () => {
 	const words = new LinkWords();
 	const lost = (why: string, retryMs: number): string | undefined =>
 		words.of({state: 'lost', server: 'a:1', why, retryMs});
@@ -546,7 +545,7 @@ test('a loss and a return are a line each, attempts are not (case 26)', () => {
 		lost('reset', 60),
 	]).toEqual([
 		'Lost a:1: reset; trying again in 80 ms',
-		'Not reached: refused; it is tried until it works',
+		'Not reached: refused; retrying until it works',
 		undefined,
 		'Connected to b:1',
 		'Lost a:1: reset; trying again in 60 ms',

@@ -14,7 +14,7 @@ beforeAll(() => {
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
 const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
-/** On a machine without a node. */
+/** Commands on a machine without a node. */
 const dapss = (line: string, options: RunOptions): Promise<Outcome> =>
 	run(line.split(' '), {
 		broker: healthy(),
@@ -34,7 +34,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('one on the network: standard error says which, standard output has the data alone (case 46)', async () => {
+test('a node on the network: standard error names it, standard output has only data (case 46)', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -51,7 +51,7 @@ test('one on the network: standard error says which, standard output has the dat
 	});
 	expect(await dapss('publish news hi', {heard: heard([])})).toMatchObject({
 		code: 0,
-		err: `${using}; it tells of no subscription to news\n`,
+		err: `${using}; it advertises no subscription to news\n`,
 	});
 	expect(await dapss('status -o json', {heard: heard([]), env: {DAPSS_DISCOVERY_PORT: '45455'}})).toMatchObject({
 		code: 0,
@@ -65,7 +65,7 @@ test('one on the network: standard error says which, standard output has the dat
 	]);
 });
 
-test('one that cannot be used, and two clusters of one name, are told (case 46)', async () => {
+test('an unusable node, and two clusters of one name, are reported (case 46)', async () => {
 	const {code, err} = await dapss('status', {
 		heard(find) {
 			find.onUnusable!({...chosen, address: '10.0.0.9:5000'}, new Error('no answer \u001B[2J'));
@@ -76,7 +76,7 @@ test('one that cannot be used, and two clusters of one name, are told (case 46)'
 	expect(err).toContain('10.0.0.9:5000 was heard on the network and cannot be used: no answer ');
 	expect(err).not.toContain('\u001B');
 	expect(err).toContain(
-		'Warning: 2 clusters of the name dapss were heard; name the node of the right one with --server host:port\n',
+		'Warning: 2 clusters of the name dapss were heard; choose a node of the right one with --server host:port\n',
 	);
 });
 
@@ -100,7 +100,7 @@ test.each([
 	});
 });
 
-test('without a secret the network is not searched: 14, and which file is missing', async () => {
+test('without a secret the network is not searched: 14, and the missing file', async () => {
 	const {code, err} = await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'none')}});
 	expect(code).toBe(14);
 	expect(err).toContain(
@@ -108,7 +108,7 @@ test('without a secret the network is not searched: 14, and which file is missin
 	);
 });
 
-test('a secret that others can read is no reason to look no further', async () => {
+test('a secret that others can read is reported at once', async () => {
 	writeFileSync(join(home, 'open'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o644});
 	expect(await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'open')}})).toMatchObject({
 		code: 2,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {linesOf} from '../../../source/process/batches.ts';
 
-/** The lines of the text, which comes in pieces that end at these places. */
+/** The lines of a text that arrives in pieces, which end at these places. */
 async function lines(text: string, cuts: readonly number[], endsWithReturn: boolean): Promise<string[]> {
 	const bytes = Buffer.from(text);
 	const places = [0, ...cuts.map(cut => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];

@@ -1,4 +1,4 @@
-/** Names in what the command line prints, and the form of a log. */
+/** Names of nodes in the output of commands, and the form of a log line. */
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -6,7 +6,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {levelOf} from '../../../core/observe/levels.ts';
 import {eventLine} from '../../../source/output/json-lines.ts';
-import {eventText} from '../../../source/output/words.ts';
+import {eventLogLine} from '../../../source/output/event-log.ts';
 import {FakeBroker, run} from '../../support/fakes.ts';
 import {a, b, c, d, e, longName, named} from '../../tui/support/fixtures.ts';
 
@@ -34,7 +34,7 @@ describe('names of nodes', () => {
 		},
 	);
 
-	test('they are whole in tables, beside the id of the node itself, and in JSON', async () => {
+	test('they are complete in tables, next to the id of the node itself, and in JSON', async () => {
 		expect((await dapss('peers')).out).toContain(longName);
 		expect((await dapss('status')).out).toContain(`berlin-1 (${a}) at`);
 		expect(JSON.parse((await dapss('status -o json')).out)).toMatchObject({
@@ -58,7 +58,7 @@ describe('names of nodes', () => {
 		]);
 	});
 
-	test('are taken wherever a node can be given; what could be several is answered with the candidates', async () => {
+	test('are accepted wherever a node can be given; an ambiguous name is answered with the candidates', async () => {
 		const broker = new FakeBroker(named);
 		expect(await dapss('leader transfer oslo-2', broker)).toMatchObject({
 			code: 0,
@@ -66,9 +66,9 @@ describe('names of nodes', () => {
 		});
 		expect(await dapss('peer remove paris-4', broker)).toMatchObject({
 			code: 0,
-			out: expect.stringContaining('paris-4 (127.0.0.1:5003) is no member any more') as string,
+			out: expect.stringContaining('paris-4 (127.0.0.1:5003) is no longer a member') as string,
 		});
-		expect(await dapss('fault cut paris-4', broker)).toMatchObject({code: 0, out: 'cut: told berlin-1\n'});
+		expect(await dapss('fault cut paris-4', broker)).toMatchObject({code: 0, out: 'cut: done by berlin-1\n'});
 		expect([broker.transfers, broker.removed, broker.faults]).toEqual([
 			[b],
 			[d],
@@ -81,7 +81,7 @@ describe('names of nodes', () => {
 		expect(await dapss('peer remove twin', twins)).toMatchObject({
 			code: 2,
 			err: expect.stringContaining(
-				'Expected "twin" to be one member, it is several: twin (127.0.0.1:5001), twin (127.0.0.1:5002)',
+				'Expected "twin" to be one member, but it is several: twin (127.0.0.1:5001), twin (127.0.0.1:5002)',
 			) as string,
 		});
 		expect(await dapss('peer remove osl', broker)).toMatchObject({
@@ -90,9 +90,9 @@ describe('names of nodes', () => {
 		});
 	});
 
-	test('stand in events, with the ids in JSON', async () => {
+	test('are in events, with the ids in JSON', async () => {
 		const {out} = await dapss('events');
-		expect(out).toContain('INFO  voters: berlin-1, oslo-2, rack-07.');
+		expect(out).toContain('INFO  Voters: berlin-1, oslo-2, rack-07.');
 		for (const id of [a, b, c]) expect(out).not.toContain(short(id));
 		const event: RecordedEvent = {at: 5, type: 'leader', term: 2, leader: a, names: {[a]: 'berlin-1'}};
 		expect(JSON.parse(eventLine(event))).toEqual({
@@ -106,7 +106,7 @@ describe('names of nodes', () => {
 });
 
 describe('a line of a log (case 32)', () => {
-	const text = eventText(false);
+	const text = eventLogLine(false);
 	test.each<[RecordedEvent, string]>([
 		[
 			{
@@ -114,19 +114,19 @@ describe('a line of a log (case 32)', () => {
 				type: 'waiting',
 				for: '10.0.0.7:5000 to answer (ECONNREFUSED)',
 			},
-			'2026-11-29T16:15:15.123Z INFO  waiting for 10.0.0.7:5000 to answer (ECONNREFUSED)',
+			'2026-11-29T16:15:15.123Z INFO  Waiting for 10.0.0.7:5000 to answer (ECONNREFUSED)',
 		],
 		[
 			{at: 0, type: 'ready', id: a, port: 5000, cluster: 'dapss'},
-			'1970-01-01T00:00:00.000Z INFO  ready: node 3f2a91c4 listens on port 5000 for the cluster dapss',
+			'1970-01-01T00:00:00.000Z INFO  Ready: node 3f2a91c4 listens on port 5000 for the cluster dapss',
 		],
 		[
 			{at: 0, type: 'admitted', id: a, clusterId: '9c41d2e07af3b816', names: {[a]: 'n1'}},
-			'1970-01-01T00:00:00.000Z INFO  running: node n1 is a member of the cluster 9c41d2e0',
+			'1970-01-01T00:00:00.000Z INFO  Running: node n1 is a member of the cluster 9c41d2e0',
 		],
 		[
 			{at: 0, type: 'quorum', held: false, reachable: 1, voters: 3},
-			'1970-01-01T00:00:00.000Z ERROR no quorum: 1 of 3 voters reachable',
+			'1970-01-01T00:00:00.000Z ERROR No quorum: 1 of 3 voters reachable',
 		],
 		[
 			{at: 0, type: 'named', id: a, name: 'db2', names: {[a]: 'db2'}},
@@ -146,17 +146,17 @@ describe('a line of a log (case 32)', () => {
 				reason: 'peer 10.0.0.9:4 has another secret than this node',
 				by: 'us',
 			},
-			'1970-01-01T00:00:00.000Z WARN  refused 10.0.0.9:4: has another secret than this node',
+			'1970-01-01T00:00:00.000Z WARN  Refused 10.0.0.9:4: has another secret than this node',
 		],
 		[
 			{at: Number.MAX_VALUE, type: 'paused', forMs: 300},
-			`${Number.MAX_VALUE} WARN  this node did not run for 300 ms`,
+			`${Number.MAX_VALUE} WARN  This node did not run for 300 ms`,
 		],
 	])('has date and level: %j', (event, line) => {
 		expect(text(event)).toBe(line);
 	});
 
-	test('of an event that this program does not know has its type, and info', () => {
+	test('of an unknown event has its type, and level info', () => {
 		const newer = {at: 0, type: 'eclipse'} as unknown as RecordedEvent;
 		expect(levelOf(newer)).toBe('info');
 		expect(text(newer)).toBe('1970-01-01T00:00:00.000Z INFO  eclipse');

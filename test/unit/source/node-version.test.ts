@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs';
 import {expect, test} from 'vitest';
 import {isNewEnough} from '../../../source/node-version.mjs';
 
-test('the check at the start takes what package.json tells npm (case 44)', () => {
+test('the check at the start agrees with package.json (case 44)', () => {
 	const {engines} = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
 		engines: {node: string};
 	};
@@ -14,7 +14,7 @@ test('the check at the start takes what package.json tells npm (case 44)', () =>
 		expect(isNewEnough(version), version).toBe(false);
 });
 
-test('a program that imports the library in an older Node is told what it needs, and nothing of the bundle', () => {
+test('a program that imports the library in an older Node gets the needed version, without code of the bundle', () => {
 	const library = new URL('../../../source/library.mjs', import.meta.url).href;
 	const script = `Object.defineProperty(process, 'versions', {value: {...process.versions, node: '20.19.5'}}); await import(${JSON.stringify(library)});`;
 	const {status, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script], {encoding: 'utf8'});

@@ -45,7 +45,7 @@ const of = (settings: Settings, name: string): unknown => {
 	return [value, from];
 };
 
-test('config.json at the top spells every setting with its default, and no secret', () => {
+test('config.json has every setting with its default, and no secret', () => {
 	const file: unknown = JSON.parse(readFileSync(new URL('../../../config.json', import.meta.url), 'utf8'));
 	expect(file).toEqual(defaultFile());
 	const {data, secretFile, ...rest} = nest(new Map(flatten(file as object)));
@@ -58,12 +58,12 @@ test('the defaults are right', () => {
 	expect(load().tunables).toEqual(defaults);
 });
 
-test('a mark of the encoding at the beginning of config.json, as editors on Windows leave it, is no part of it (case 45)', () => {
+test('a byte order mark in config.json, as editors on Windows write it, is ignored (case 45)', () => {
 	put('config.json', `\uFEFF${JSON.stringify({cluster: 'lan'})}`);
 	expect(of(load(), 'cluster')).toEqual(['lan', join(home, 'config.json')]);
 });
 
-test('each place lies over the one before, and each value knows its place', () => {
+test('each layer overrides the one before, and each value has its origin', () => {
 	const config = put('config.json', {
 		cluster: 'filed',
 		port: 6000,
@@ -81,7 +81,7 @@ test('each place lies over the one before, and each value knows its place', () =
 	expect(settings.tunables.raft).toEqual({...defaults.raft, heartbeatMs: 150, electionMs: 900});
 });
 
-test('saved preferences lie between the file and the environment', () => {
+test('saved preferences are between the file and the environment', () => {
 	put('config.json', {cluster: 'dapss', console: {feed: 10, events: 10}});
 	const settings = loadSettings({
 		flags: {},
@@ -104,14 +104,14 @@ test('every setting can be given in the environment', () => {
 });
 
 describe('which config.json', () => {
-	test('a file of another program in the working directory is left alone', () => {
+	test('a file of another program in the working directory is ignored', () => {
 		put('config.json', {name: 'webpack', port: 'eight'});
 		expect(load().configPath).toBeUndefined();
 		put('config.json', 'not even JSON');
 		expect(load().configPath).toBeUndefined();
 	});
 
-	test("the user's file counts when there is none here; a named one before both", () => {
+	test("the user's file is used when the working directory has none; a given file has priority", () => {
 		const users = put('.config/dapss/config.json', {port: 7001});
 		expect(load().configPath).toBe(users);
 		const here = put('config.json', {cluster: 'here', port: 7002});
@@ -121,14 +121,14 @@ describe('which config.json', () => {
 		expect(load({}, {DAPSS_CONFIG: named}).tunables.port).toBe(7003);
 	});
 
-	test('a named file must be there and be right', () => {
+	test('a given file must exist and be valid', () => {
 		expect(refusal(() => load({config: join(home, 'none.json')}))).toContain('there is no such file');
 		expect(refusal(() => load({config: put('bad.json', '{"port": 1,}')}))).toContain('expected JSON');
 		expect(refusal(() => load({config: put('list.json', '[1]')}))).toContain('expected an object');
 	});
 });
 
-test('all problems are told at once, each with its setting, its place and what was expected', () => {
+test('all problems are reported at once, each with its setting, its origin and the expected value', () => {
 	const config = put('config.json', {
 		cluster: 'Not Good',
 		raft: {election_ms: 200, voters_max: 4},
@@ -203,7 +203,7 @@ test('security may be off on a loopback address', () => {
 		).toEqual([]);
 });
 
-test('an address that cannot be right is refused with the setting, the value and the remedy', () => {
+test('an impossible address is refused with the setting, the value and a remedy', () => {
 	const message = refusal(() =>
 		load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}),
 	);
@@ -221,7 +221,7 @@ test('an address that cannot be right is refused with the setting, the value and
 	);
 });
 
-test('addresses are taken in every spelling, and kept in one', () => {
+test('addresses are accepted in every spelling, and kept in one', () => {
 	const written = {
 		host: '[0:0::0]',
 		advertise: '[FD77::0:2]',
@@ -256,7 +256,7 @@ describe('the keys of the prototype', () => {
 		});
 		const message = refusal(() => load());
 		expect(message).toContain(
-			`cluster_secret (${config}): this is no secret: it is the published secret of the prototype`,
+			`cluster_secret (${config}): this is not a secret: it is the published secret of the prototype`,
 		);
 		expect(message).toContain(`encryption_key (${config})`);
 		expect(message).not.toContain('rGBz');
@@ -301,7 +301,7 @@ test('bare ports mean this machine, everywhere', () => {
 	]).toEqual([undefined, undefined, undefined, undefined]);
 });
 
-test('a port that was asked for is not given up; the default is', () => {
+test('a given port is not replaced by another; the default port is', () => {
 	expect(load().isPortExplicit).toBe(false);
 	expect(load({port: '5000'}).isPortExplicit).toBe(true);
 	expect(load({}, {DAPSS_PORT: '5000'}).isPortExplicit).toBe(true);
@@ -309,7 +309,7 @@ test('a port that was asked for is not given up; the default is', () => {
 	expect(load().isPortExplicit).toBe(false);
 });
 
-test('data and secret have their places after XDG', () => {
+test('the folders of data and secret follow XDG', () => {
 	const settings = load({cluster: 'blue'});
 	expect(settings.data(5001)).toBe(join(home, '.local/share/dapss/blue/5001'));
 	expect(load({}, {XDG_DATA_HOME: '/x'}).data(5000)).toBe('/x/dapss/dapss/5000');
@@ -325,7 +325,7 @@ test('data and secret have their places after XDG', () => {
 	expect(nodeConfig(settings, 5002).config.secret).toEqual(config.secret);
 });
 
-test('a secret file that was named is never made: a typing error must not found a cluster', () => {
+test('a given secret file is never created: a typing error must not found a cluster', () => {
 	expect(refusal(() => load({secretFile: join(home, 'typo')}).secret({create: true}))).toContain('does not exist');
 });
 

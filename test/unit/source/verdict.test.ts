@@ -20,7 +20,7 @@ const withStates = (
 };
 
 describe('the verdict', () => {
-	test('on a healthy cluster is 0 and says nothing', () => {
+	test('of a healthy cluster is 0 without findings', () => {
 		expect(verdictOf(healthy, healthy.raft.commit)).toMatchObject({verdict: 'healthy', exitCode: 0});
 	});
 
@@ -34,13 +34,13 @@ describe('the verdict', () => {
 		).toBe(true);
 	});
 
-	test('is not healthy when a voter left and no further one may fail', () => {
+	test('is unhealthy when a voter left and no further one may fail', () => {
 		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'left']), 1);
 		expect(exitCode).toBe(10);
 		expect(findings[0]!.problem).toContain('No further voter may fail: 2 of 3 are present, 2 needed');
 	});
 
-	test('tells what a disk lost, and goes on', () => {
+	test('reports messages lost by a disk', () => {
 		const topics = healthy.topics.map((topic, index) => ({...topic, missing: index === 0 ? 3 : 0}));
 		const {exitCode, findings} = verdictOf({...healthy, topics}, healthy.raft.commit);
 		expect([exitCode, findings.map(({problem}) => problem)]).toEqual([
@@ -49,7 +49,7 @@ describe('the verdict', () => {
 		]);
 	});
 
-	test('without a quorum is 11 and names the voters that are missing', () => {
+	test('without a quorum is 11 and names the missing voters', () => {
 		const {exitCode, findings} = verdictOf(
 			withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, quorum: 'lost', leader: undefined}),
 			'no-quorum',
@@ -59,7 +59,7 @@ describe('the verdict', () => {
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
 	});
 
-	test('a voter that is gone for long is to be removed, one that restarts is not', () => {
+	test('a voter that is missing for long is to be removed, one that restarts is not', () => {
 		const states = withStates(['alive', 'alive', 'unreachable']);
 		const after = (downMs: number): string =>
 			verdictOf(
@@ -75,12 +75,12 @@ describe('the verdict', () => {
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});
 
-	test('a node that others went on without is told so', () => {
+	test('a node that the others continued without gets a finding', () => {
 		const {exitCode, findings} = verdictOf(
 			{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}},
 			1,
 		);
-		expect(exitCode).toBe(0); // It counts since the start, and may be over.
+		expect(exitCode).toBe(0); // The counter covers the time since the start, so the problem may be over.
 		expect(findings).toEqual([
 			expect.objectContaining({
 				advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.',

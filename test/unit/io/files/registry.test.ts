@@ -2,7 +2,7 @@ import {spawn} from 'node:child_process';
 import {mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterAll, beforeAll, expect, test} from 'vitest';
+import {afterAll, beforeAll, expect, test, vi} from 'vitest';
 import {formLock, listNodes, register, registryFolder} from '../../../../core/io/files/registry.ts';
 
 let base = '';
@@ -90,13 +90,16 @@ test('the lock of a killed process is released', async () => {
 		{stdio: ['ignore', 'pipe', 'inherit']},
 	);
 	await new Promise(resolve => child.stdout.once('data', resolve));
+	const timers = vi.spyOn(globalThis, 'setTimeout');
 	let isHeld = false;
 	const lock = formLock('dapss', folder).then(taken => {
 		isHeld = true;
 		return taken;
 	});
-	await new Promise(resolve => setTimeout(resolve, 120)); // Longer than its retries are apart.
+	// A try that finds the lock held sets a timer for the next one.
+	await vi.waitUntil(() => timers.mock.calls.length >= 2);
 	expect(isHeld).toBe(false);
+	timers.mockRestore();
 	child.kill('SIGKILL');
 	await (await lock)[Symbol.asyncDispose]();
 });

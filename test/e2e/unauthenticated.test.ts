@@ -1,4 +1,4 @@
-/** Strangers on both ports: nothing is answered, nothing is delivered, the cluster goes on. */
+/** Unauthenticated peers on both ports get no answer, nothing of theirs is delivered, and the cluster continues to work. */
 import {randomBytes} from 'node:crypto';
 import {createSocket} from 'node:dgram';
 import {connect, type Socket} from 'node:net';
@@ -7,18 +7,18 @@ import {Cluster} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
 import {cli} from './support/command.ts';
 
-test('1,000 of them with plaintext, random bytes and silence', async () => {
+test('1,000 connections with plaintext, random bytes and silence', async () => {
 	await using cluster = new Cluster({cli, topics: ['news'], messages: true});
 	await cluster.startAll(3);
 	const [first] = cluster.nodes;
 	// Before they come: this process, which is all of them, would be late in a handshake of its own.
 	const broker = await cluster.client(cluster.nodes[1]);
 	let answered = 0;
-	const strangers: Socket[] = [];
+	const sockets: Socket[] = [];
 	const ended: Array<Promise<void>> = [];
 	for (let index = 0; index < 1000; index++) {
 		const socket = connect(first!.port, '127.0.0.1');
-		strangers.push(socket);
+		sockets.push(socket);
 		socket.on('data', chunk => {
 			answered += chunk.length;
 		});

@@ -1,11 +1,11 @@
 /**
-What a line of the `:` prompt asks for.
+The request that a line of the `:` prompt makes.
 */
 import type {PaneId} from '../layout.ts';
 import type {ConsoleCommand} from '../source/source.ts';
 
 export type Report = 'status' | 'check' | 'leader' | 'counters';
-export type Wish =
+export type PromptRequest =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	| {readonly type: 'focus'; readonly pane: PaneId}
 	| {readonly type: 'report'; readonly report: Report}

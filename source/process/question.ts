@@ -1,5 +1,5 @@
 /**
-Questions to the one who runs a command, on a terminal.
+Questions to the user of a command, on a terminal.
 */
 import type {Terminal} from '../output/terminal.ts';
 import {linesOf} from './batches.ts';
@@ -7,7 +7,10 @@ import {interruptible} from './interruptible.ts';
 
 const answerBytesMax = 1024;
 
-/** The answer, a line; empty at the end of the input. @throws `interrupted` */
+/**
+The answer, one line; empty at the end of the input.
+@throws `interrupted`
+*/
 export async function answerTo(
 	question: string,
 	{terminal, signal}: {readonly terminal: Pick<Terminal, 'say' | 'stdin'>; readonly signal: AbortSignal},

@@ -1,0 +1,76 @@
+/**
+The console's state, and the one way to change it: effects are applied in order. Commands go to the node, and their
+results come back as notices.
+*/
+import {useRef, useState} from 'react';
+import type {Effect} from '../dispatch.ts';
+import type {ConsoleSource, Examination} from '../source/source.ts';
+import {reduce, type ConsoleAction, type ConsoleState, type Notice} from '../state/state.ts';
+
+export type EffectsInput = {
+	readonly source: ConsoleSource;
+	readonly initial: ConsoleState;
+	readonly examine: (() => Promise<Examination>) | undefined;
+	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
+};
+
+export type Effects = {
+	/** The state that is drawn. */
+	readonly state: ConsoleState;
+	/** The state after the last effect. One event of the terminal may hold several keys, before React draws again. */
+	readonly current: () => ConsoleState;
+	readonly apply: (effects: readonly Effect[]) => void;
+	/** True until the next read of the terminal after a question appeared. Earlier input is no answer to it. */
+	readonly isQuestionNew: () => boolean;
+};
+
+export function useEffects({source, initial, examine, onExit}: EffectsInput): Effects {
+	const [state, setState] = useState(initial);
+	const current = useRef(state);
+	const isQuestionNew = useRef(false);
+	const isExamining = useRef(false);
+
+	const change = (action: ConsoleAction): void => {
+		const wasAsking = current.current.confirmsQuit;
+		current.current = reduce(current.current, action);
+		if (!wasAsking && current.current.confirmsQuit) {
+			isQuestionNew.current = true;
+			setImmediate(() => {
+				isQuestionNew.current = false;
+			});
+		}
+
+		setState(current.current);
+	};
+
+	const notify = (tone: Notice['tone'], text: string): void => change({type: 'notice', notice: {tone, text}});
+
+	const run = async (command: Extract<Effect, {type: 'run'}>['command']): Promise<void> => {
+		notify('muted', `${command.type}…`);
+		const {ok, text} = await source.run(command);
+		if (command.type === 'leave' && ok) onExit('left');
+		else notify(ok ? 'good' : 'bad', text);
+	};
+
+	/** One examination at a time: an overlay that is closed and opened again waits for the same one. */
+	const lookAtMachine = async (): Promise<void> => {
+		if (isExamining.current) return;
+		isExamining.current = true;
+		const examination = (await examine?.()) ?? {
+			problem: 'this console cannot examine the machine; run `dapss-tui doctor`',
+		};
+		isExamining.current = false;
+		change({type: 'examined', examination});
+	};
+
+	const apply = (effects: readonly Effect[]): void => {
+		for (const effect of effects) {
+			if (effect.type === 'exit') onExit(effect.how);
+			else if (effect.type === 'change') change(effect.action);
+			else if (effect.type === 'examine') void lookAtMachine();
+			else void run(effect.command);
+		}
+	};
+
+	return {state, current: () => current.current, apply, isQuestionNew: () => isQuestionNew.current};
+}
