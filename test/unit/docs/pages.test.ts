@@ -47,6 +47,20 @@ describe.each(pages.map(page => [page.path, page] as const))('%s', (_path, page)
 		expect(named.filter(path => !exists(path))).toEqual([]);
 	});
 
+	test('names functions of the files that have them', () => {
+		// `core/data/data.ts` (`onPush`), or `onPush` in `core/data/data.ts`.
+		const paths = String.raw`\x60(?<path>(?:core|tui|source|test|bench)/[\w./-]+)\x60`;
+		const names = String.raw`(?<names>\x60#?\w+(?:\(\))?\x60(?:, \x60#?\w+(?:\(\))?\x60)*)`;
+		const named = [
+			...page.text.matchAll(new RegExp(String.raw`${paths} \(${names}`, 'gu')),
+			...page.text.matchAll(new RegExp(`${names} (?:in|of) ${paths}`, 'gu')),
+		].flatMap(({groups}) => {
+			const path = groups!['path']!;
+			return [...groups!['names']!.matchAll(/#?\w+/gu)].map(([name]) => ({path, name}));
+		});
+		expect(named.filter(({path, name}) => exists(path) && !source(path).includes(name))).toEqual([]);
+	});
+
 	test('names scripts that exist', () => {
 		const {scripts} = JSON.parse(source('package.json')) as {scripts: Record<string, string>};
 		const named = [...page.text.matchAll(/\bnpm run (?:--?[\w-]+ )*(?<script>[a-z][\w:-]*)/gu)];
@@ -90,7 +104,12 @@ describe('docs/operating.md', () => {
 		const sorted = (list: string[][]): string[] => list.map(row => row.join(' = ')).toSorted();
 		// A port is a name, not a quantity.
 		expect(sorted(shown)).toEqual(
-			sorted(expected.map(([name = '', value = '']) => [name, /port$/u.test(name) ? value.replace(',', '') : value])),
+			sorted(
+				expected.map(([name = '', value = '']) => [
+					name,
+					name.endsWith('port') ? value.replace(',', '') : value,
+				]),
+			),
 		);
 	});
 
@@ -110,7 +129,7 @@ describe('docs/operating.md', () => {
 					? '1, 3, 5, 7'
 					: `${Number(range['min']).toLocaleString('en')} to ${Number(range['max']).toLocaleString('en')}`;
 			const shown = rows.find(([one = '']) => unquoted(one) === name)![2]!;
-			expect(`${name}: ${shown}`).toBe(`${name}: ${/port$/u.test(name) ? said.replaceAll(',', '') : said}`);
+			expect(`${name}: ${shown}`).toBe(`${name}: ${name.endsWith('port') ? said.replaceAll(',', '') : said}`);
 		}
 	});
 });

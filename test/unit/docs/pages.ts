@@ -37,7 +37,11 @@ export function codesOf(text: string): string[] {
 
 /** Links to other places of the repository. */
 export function linksOf(text: string): Link[] {
-	return [...proseOf(text).replaceAll(/`[^`\n]*`/gu, '``').matchAll(/\]\((?<target>[^)\s]+)\)/gu)]
+	return [
+		...proseOf(text)
+			.replaceAll(/`[^`\n]*`/gu, '``')
+			.matchAll(/\]\((?<target>[^)\s]+)\)/gu),
+	]
 		.map(({groups}) => groups!['target']!)
 		.filter(target => !/^[a-z][a-z+.-]*:/iu.test(target))
 		.map(target => {
