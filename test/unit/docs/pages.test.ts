@@ -82,6 +82,12 @@ describe.each(pages.map(page => [page.path, page] as const))('%s', (_path, page)
 		}
 	});
 
+	test('has diagrams without a semicolon, which would end a line', () => {
+		expect(blocksOf(page.text).filter(({language, code}) => language === 'mermaid' && code.includes(';'))).toEqual(
+			[],
+		);
+	});
+
 	test('has JSON that parses', () => {
 		for (const {code} of blocksOf(page.text).filter(({language}) => language === 'json'))
 			expect(() => JSON.parse(code) as unknown, code).not.toThrow();
