@@ -12,10 +12,10 @@ import {Cluster, freePorts} from '../cluster.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const [columns, rows] = [132, 40];
-await using cluster = new Cluster({cli: here('../dist/cli.js'), topics: ['weather', 'news'], flags: ['--faults']});
+await using cluster = new Cluster({cli: here('../../dist/cli.js'), topics: ['weather', 'news'], flags: ['--faults']});
 await cluster.startAll(4);
 const [port] = await freePorts(1);
-const out = process.argv[2] ?? here('screenshot.svg');
+const out = process.argv[2] ?? here('../screenshot.svg');
 const console_ = spawn(
 	process.execPath,
 	[
@@ -30,7 +30,7 @@ const console_ = spawn(
 		'9000',
 		'--',
 		process.execPath,
-		here('../dist/cli.js'),
+		here('../../dist/cli.js'),
 		'--port',
 		String(port),
 		'--bootstrap',
