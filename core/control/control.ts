@@ -361,7 +361,7 @@ export class Control {
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
 		}
 
-		// A leader commits no entries of before its start except those that it has.
+		// A new leader has every entry of earlier terms that it can commit: it has nothing to catch up with.
 		if (this.raft.role === 'leader') this.#reports.heardLeader(0);
 		for (const entry of ready.committed) this.#apply(entry);
 		this.raft.advance(ready);

@@ -1,6 +1,6 @@
 /**
-A live topic on this node: its log and its readers. Appended batches are written first and then delivered, so a crash of
-the process takes back nothing that a reader got. Own messages are acknowledged once they are synced.
+A live topic on this node: its log and its readers. Appended batches are written first and then delivered, so every
+batch that a reader got is still in the log after a crash of the process. Own messages are acknowledged once they are synced.
 
 The log opens in the background when a topic is first used; earlier appends wait in order.
 */
@@ -116,7 +116,7 @@ export class LiveTopic implements AsyncDisposable {
 		const log = await this.#opened;
 		if (typeof from === 'object')
 			return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
-		// Appends that are not written yet count as before too: the index has them already.
+		// `now` begins after appends that are still being written: the index has them already.
 		const offset =
 			from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
 		const before = from === 'beginning' ? [] : await log.before(offset);

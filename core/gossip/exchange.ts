@@ -23,15 +23,15 @@ import {contactsMax, contactsOf} from './view.ts';
 
 /** Timeout of an exchange. */
 const answerMs = 500;
-/** Exchanges that may run at once. */
+/** Maximum number of exchanges that run at once. */
 const runningMax = 32;
-/** Peers that a new subscription is compared with at once. */
+/** Maximum number of peers that a new subscription is compared with at once. */
 const freshMax = 8;
-/** Minimum number of stand-ins for many peers that appear at once, contacts or not. */
+/** When many peers appear at once, at least this many stand in for them, also when fewer are contacts. */
 const standInsMin = 4;
-/** Streams of one peer that are waited for. */
+/** Maximum number of streams of one peer that are waited for. */
 const goalsMax = 4096;
-/** Digests answered per peer and tick. */
+/** Maximum number of digests answered per peer and tick. */
 const answersMax = 8;
 /** Rounds in which an origin re-advertises a stream that advanced. */
 const advertiseRounds = 2;
@@ -62,8 +62,9 @@ export class Exchange {
 		evidence: Omit<Evidence, 'high'>,
 	) => Stream | undefined;
 	readonly #comparisons = new Map<NodeId, Comparison>();
-	/** Peers that appeared and are represented by stand-ins; and the messages that were pulled from them. */
+	/** Peers that appeared and are compared through stand-ins. */
 	readonly #represented = new Set<NodeId>();
+	/** Messages that were pulled from those peers. */
 	#pulledForRepresented = 0;
 	/** Digests answered in this tick, by peer. */
 	readonly #answers = new Map<NodeId, number>();

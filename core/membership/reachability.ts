@@ -28,11 +28,11 @@ export type MemberFacts = {
 	readonly unheardMs: number;
 	readonly unlinkedMs: number;
 	readonly silentMs: number;
-	/** Something arrived over the link lately, and the peer's own row does not deny the link. */
+	/** Something arrived over the link lately, and the peer does not report (in its SWIM row) that the link is down. */
 	readonly isLinked: boolean;
 	/** A member without a working link for longer than this is degraded. */
 	readonly limitMs: number;
-	/** Whether a call to its advertised address succeeds: the member may have opened the link itself. */
+	/** Whether this node can call its advertised address. A link does not prove it: the member may have opened it. */
 	readonly called: Called;
 	readonly address: string;
 	/** No datagram passes between it and any other present member. */
@@ -91,7 +91,7 @@ type Mismatch = 'not-authenticated' | 'protocol' | 'flags' | 'cluster' | 'identi
 export function assess(facts: MemberFacts): Assessment {
 	const {standing, self, failure, isLinked} = facts;
 	const mismatch = isLinked || self ? undefined : mismatchOf(failure);
-	// The process at its address answers the call, so a goodbye or silence is older than that.
+	// A process answers at its address: newer evidence than a goodbye or silence.
 	if (mismatch)
 		return {state: mismatch.cause === 'identity' ? 'unreachable' : 'degraded', ...mismatch, key: mismatch.cause};
 	if (self) return usable(facts);
@@ -146,7 +146,7 @@ function usable(facts: MemberFacts): Assessment {
 		};
 	}
 
-	// Between two assessments nothing new is known: the former state stays until there is evidence.
+	// It is heard again and has no link: no evidence that it can be used, so the former state stays.
 	const isDoubtful = !self && !isLinked && former !== undefined && former !== 'alive' && former !== 'degraded';
 	return isDoubtful
 		? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former}

@@ -8,7 +8,7 @@ Raft as a value: it owns no timer, socket, disk or random source. Its caller (`c
 4. Persist: write `snapshot`, then `hardState` and `entries`, and wait until they are durable.
 5. Send: send `packets`. Votes and acknowledgements are among them, and must never leave before step 4.
 6. Apply: restore the state machine from `snapshot`, apply `committed` in order.
-7. Advance: call `advance()` with this work. The own vote and the own entries count from now on, because they are
+7. Advance: call `advance()` with this work. This node's own vote and entries count from now on, because they are
    durable. Then serve `reads`, and continue with step 3 until `ready()` returns `undefined`.
 
 Only one piece of work is out at a time. Packets and ticks may come in between `ready()` and `advance()`; the work that
@@ -308,7 +308,7 @@ class RaftMachine implements Raft {
 		if (packet.term > this.#term + termJumpMax) return this.#count('term-jump');
 		if (packet.term > this.#term && !this.#meetTerm(from, packet)) return;
 		if (packet.term < this.#term && !isTermIndependent(packet)) {
-			// A leader of an older term: the reply carries this node's term, so that it steps down.
+			// A leader of an older term: the reply carries this node's higher term, which makes it step down.
 			if (isFromLeader(packet))
 				this.#send(from, {type: 'append-reply', ok: false, index: 0, hintTerm: 0, rejected: 0});
 			else if (packet.type === 'pre-vote') this.#send(from, {type: 'pre-vote-reply', granted: false});
@@ -454,8 +454,9 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	Raft, 5.2 and 5.4.1: one vote per term, and only for a log that holds every committed entry. The candidate need not
-	be a voter that this node knows: the configuration of this node may be old.
+	Raft, 5.2 and 5.4.1: one vote per term, and only for a log at least as up to date as that of this node. A majority of
+	such grants implies that the log holds every committed entry. The candidate need not be a voter that this node knows:
+	the configuration of this node may be old.
 	*/
 	#onVoteRequest(from: NodeId, {lastIndex, lastTerm}: PacketOf<'vote'>): void {
 		const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);
@@ -600,8 +601,8 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	Whether this node may campaign: it is a voter, or its removal is not known to be committed. In the second case it
-	may be the only node that has the removal entry, and the others need it as leader; its own vote does not count then
+	Whether this node may campaign: it is a voter, or its log has its removal and does not say that it is committed. Then it
+	may be the only node that has the removal entry, and the others need it as leader; its own vote does not count
 	(thesis, 4.2.2 and figure 4.6).
 	*/
 	#isPromotable(): boolean {
