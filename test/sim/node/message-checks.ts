@@ -49,6 +49,8 @@ export class MessageChecks {
 	readonly #spoilt = new Set<Host>();
 	/** Ids whose disk was copied: what one of the two stamps says nothing about the other. */
 	readonly #doubled = new Set<NodeId>();
+	/** Topics of nodes that were deleted once. */
+	readonly #hidden = new Set<string>();
 	readonly #vouched = new Vouched();
 	/** Files were cut short, which leaves nothing that would tell. */
 	readonly #cut = new Set<Host>();
@@ -457,7 +459,12 @@ export class MessageChecks {
 		);
 	}
 
-	/** What a later record vouches for is there, or its loss was told. */
+	/** A topic of the node was deleted. */
+	hidden(host: Host, topic: Topic): void {
+		this.#hidden.add(ownKey(host, topic, ''));
+	}
+
+	/** What a later record vouches for is there, or its loss was told. Of what was deleted nothing need be told. */
 	#checkTold(
 		host: Host,
 		topic: Topic,
@@ -466,6 +473,7 @@ export class MessageChecks {
 		last: ReadonlyMap<StreamKey, number>,
 	): void {
 		const prefix = ownKey(host, topic, '');
+		if (this.#hidden.has(prefix)) return;
 		for (const key of this.#vouched.keys().filter(name => name.startsWith(prefix))) {
 			const incarnation = key.slice(prefix.length);
 			const vouched = this.#vouched.last(key);

@@ -332,6 +332,7 @@ export class Witness {
 		return Object.assign(log, {
 			hide: (until: number) => {
 				this.deletions.hides(log, topic, until);
+				this.messages.hidden(host, topic);
 				hide(until);
 			},
 			serve: async (...given: Parameters<TopicLog['serve']>) => {
