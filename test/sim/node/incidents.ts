@@ -159,7 +159,15 @@ export class Incidents {
 
 	*/
 	#introduce(): void {
-		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
+		const {hosts} = this.#options;
+		// A removed host, which may not know of its removal yet, introduces nobody: all members refuse it.
+		const living = hosts.filter(
+			({id, isGone, isCopy, why}) =>
+				!isGone &&
+				!isCopy &&
+				why !== 'removed' &&
+				!hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
+		);
 		// Another host has its address by now: it starts again at another one.
 		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
 		for (const host of displaced) {
@@ -182,7 +190,6 @@ export class Incidents {
 				: !members.some(member => knows(host, member)),
 		);
 		// Who is linked to one of two processes of a node does not look for the other.
-		const {hosts} = this.#options;
 		const doubled = hosts.filter(
 			host =>
 				!host.isGone &&
