@@ -27,7 +27,7 @@ export class DesiredSubscriptions {
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
 	readonly #former: Map<Topic, number>;
-	/** Start of the last agreed subscription to each own topic: tells whether it is older than a deletion. */
+	/** Start of the last agreed subscription to each wanted topic: the next one continues it, unless a deletion ended it. */
 	readonly #agreed: Map<Topic, number>;
 	readonly #options: DesiredSubscriptionsOptions;
 
@@ -46,13 +46,23 @@ export class DesiredSubscriptions {
 		});
 	}
 
-	/** The agreed state changed. */
+	/**
+	The agreed state changed. A subscription may end while it is wanted: an earlier process of this node, or a proposal
+	that was given up, ended it. The next subscription starts where this one did, so no reader misses messages.
+	*/
 	agreed(): void {
-		const {self, state} = this.#options;
-		for (const topic of this.own) {
-			const since = state.subscribers(topic).get(self);
-			if (since !== undefined) this.#agreed.set(topic, since);
+		for (const topic of new Set([...this.own, ...this.#readers.keys(), ...this.#agreed.keys()])) {
+			if (!this.isWanted(topic)) this.#agreed.delete(topic);
+			else if (!this.#noteAgreed(topic) && this.#agreed.has(topic))
+				this.#former.set(topic, this.#agreed.get(topic)!);
 		}
+	}
+
+	/** True when this node subscribes to the topic. */
+	#noteAgreed(topic: Topic): boolean {
+		const since = this.#options.state.subscribers(topic).get(this.#options.self);
+		if (since !== undefined) this.#agreed.set(topic, since);
+		return since !== undefined;
 	}
 
 	/**
@@ -81,6 +91,7 @@ export class DesiredSubscriptions {
 		topicNamed(topic);
 		this.#readers.set(topic, (this.#readers.get(topic) ?? 0) + 1);
 		await this.reconcile(topic, since);
+		this.#noteAgreed(topic);
 	}
 
 	release(topic: Topic): void {
@@ -113,8 +124,14 @@ export class DesiredSubscriptions {
 		const {self, latest, propose} = this.#options;
 		if (!this.isWanted(topic)) return propose({type: 'unsubscribe', topic, node: self});
 		// The node's own topics are full copies: they want all retained messages. A reader may want only new messages.
-		const from = since ?? this.#former.get(topic) ?? (this.own.has(topic) ? 0 : await latest(topic));
-		return propose({type: 'subscribe', topic, node: self, since: from});
+		const former = this.#former.get(topic) ?? (this.own.has(topic) ? 0 : undefined);
+		const from = Math.min(since ?? Infinity, former ?? Infinity);
+		return propose({
+			type: 'subscribe',
+			topic,
+			node: self,
+			since: Number.isFinite(from) ? from : await latest(topic),
+		});
 	}
 
 	/** Propose all differences. The next call repeats failed proposals. */

@@ -178,6 +178,10 @@ test.each([
 		only(433, 18_350, 19_048, 28_847),
 	],
 	['the same, of a member to which no link leads', only(25_081, 8883, 12_247, 15_364, 19_764)],
+	[
+		'a subscription that ended while a reader was open began again later, and the messages between were lost',
+		only(33_794, 7779, 9570, 10_268),
+	],
 ] as Array<[string, RunOptions]>)('%s', async (_name, options) => {
 	await expect(run(options)).resolves.toMatchObject({seed: options.seed});
 });

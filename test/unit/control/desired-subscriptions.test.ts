@@ -1,0 +1,88 @@
+/** Subscriptions that a node wants: from which Lamport time they are proposed, also after one that ended unexpectedly. */
+import {describe, expect, test} from 'vitest';
+import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
+import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
+import type {NodeId, Topic} from '../../../core/message.ts';
+
+const self = 'aaaaaaaaaaaaaaaa' as NodeId;
+const news = 'news' as Topic;
+const nowLamport = 100;
+
+/** One node whose proposals are agreed at once. */
+function setUp({former = []}: {readonly former?: ReadonlyArray<readonly [Topic, number]>} = {}) {
+	const state = new ClusterState({topicsMax: 10, membersMax: 10});
+	state.applyConfiguration(1, [self], encodeContext({clusterId: 'c1', node: self, address: 'h:1', protocol: 3}));
+	let index = 1;
+	const agree = (command: Command): void => {
+		index++;
+		state.apply(
+			index,
+			encodeEnvelope({node: self, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
+		);
+		desired.agreed();
+	};
+
+	const desired = new DesiredSubscriptions({
+		self,
+		state,
+		latest: async () => nowLamport,
+		propose: async command => agree(command),
+		former,
+		given: new Set(),
+	});
+	const since = (): number | undefined => state.subscribers(news).get(self);
+	return {desired, agree, since};
+}
+
+describe('where a subscription starts', () => {
+	test('a reader from now starts at the Lamport time of the members', async () => {
+		const {desired, since} = setUp();
+		await desired.acquire(news);
+		expect(since()).toBe(nowLamport);
+	});
+
+	test("the node's own topic is wanted from the beginning, whatever a reader wants", async () => {
+		const {desired, since} = setUp();
+		desired.own.add(news);
+		await desired.acquire(news, 50);
+		expect(since()).toBe(0);
+	});
+
+	test('a subscription from before the node had to join again continues', async () => {
+		const {desired, since} = setUp({former: [[news, 7]]});
+		desired.own.add(news);
+		await desired.reconcile(news);
+		expect(since()).toBe(7);
+	});
+});
+
+describe('a subscription that ends while a reader is open', () => {
+	test('starts again where it started before', async () => {
+		const {desired, agree, since} = setUp();
+		// The previous process of this node left the subscription, and its proposal to end it arrives late.
+		agree({type: 'subscribe', topic: news, node: self, since: 46});
+		await desired.acquire(news);
+		agree({type: 'unsubscribe', topic: news, node: self});
+		await desired.reconcile(news);
+		expect(since()).toBe(46);
+	});
+
+	test('starts again for all readers, also when the next reader wants later messages only', async () => {
+		const {desired, agree, since} = setUp();
+		await desired.acquire(news, 46);
+		agree({type: 'unsubscribe', topic: news, node: self});
+		await desired.acquire(news, 80);
+		expect(since()).toBe(46);
+	});
+
+	test('is forgotten with its last reader', async () => {
+		const {desired, since} = setUp();
+		await desired.acquire(news, 46);
+		desired.release(news);
+		await desired.reconcile(news);
+		expect(since()).toBeUndefined();
+		await desired.acquire(news);
+		expect(since()).toBe(nowLamport);
+	});
+});
