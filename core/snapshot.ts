@@ -208,6 +208,8 @@ export type Snapshot = {
 	readonly topics: readonly TopicSnapshot[];
 	/** Topics that count against `limits.topics` on this node, agreed ones included; absent from an older node. */
 	readonly topicSlots?: {readonly used: number; readonly max: number};
+	/** Set while the disk is full and no messages are stored: the reason. */
+	readonly fullDisk?: string;
 	readonly partition: PartitionSnapshot;
 	readonly cuts: readonly CutSnapshot[];
 	readonly gossip: GossipSnapshot;

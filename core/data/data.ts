@@ -49,6 +49,8 @@ export type DataIo = {
 	readonly queuedBytes: (to: NodeId) => number;
 	readonly sign: ((bytes: Buffer) => void) | undefined;
 	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
+	/** False while the disk is full: messages of peers are neither stored nor requested. */
+	readonly hasRoom: () => boolean;
 	/** Opens or creates the log of a topic. `onHeader` is called for each batch in it, oldest first. */
 	readonly openTopic: (topic: Topic, onHeader: (header: BatchHeader) => void) => Promise<TopicLog>;
 	/** The retention clock, in milliseconds. */
@@ -222,13 +224,17 @@ export class Data implements AsyncDisposable {
 		this.topics.get(topic)?.stop(reader);
 	}
 
-	/** Handles a push of a peer; its signature is verified first. `bytes` must not change afterwards. */
+	/**
+	Handles a push of a peer; its signature is verified first. `bytes` must not change afterwards. A full disk drops it,
+	like a frame that the network lost: gossip repairs the gap when there is room again.
+	*/
 	onPush(
 		from: NodeId,
 		head: {readonly hops: number; readonly complete: boolean; readonly repair: boolean},
 		bytes: Buffer,
 	): void {
 		const {self, incarnation, lamport, io, hooks} = this.#options;
+		if (!io.hasRoom()) return hooks.bound('disk');
 		const verdict = io.verify(bytes);
 		if (verdict !== 'ok') return hooks.rejected(from, verdict);
 		const batch = decodeBatch(bytes);
@@ -282,7 +288,7 @@ export class Data implements AsyncDisposable {
 			this.#storeReleased(ready.released);
 			for (const {to, packet} of ready.packets) {
 				if (packet.type === 'push') this.#push(to, packet.batch, packet);
-				else io.sendControl(to, packet);
+				else if (packet.type !== 'iwant' || io.hasRoom()) io.sendControl(to, packet);
 			}
 
 			for (const {to, topic, wants, bytesMax} of ready.serve) void this.#serve(to, topic, wants, bytesMax);

@@ -222,6 +222,7 @@ export class NodeParts {
 				random: io.entropy,
 				sign: io.sign,
 				verify: io.verify,
+				hasRoom: () => !io.room?.isFull,
 				openTopic: io.openTopic,
 				removeTopic: io.removeTopic,
 				retentionMs: io.retentionMs,

@@ -73,6 +73,7 @@ export function viewOf(node: ViewedNode): Snapshot {
 		members: membersOf(node),
 		topics: topicsOf(node),
 		topicSlots: data.table.slots,
+		...(io.room?.isFull ? {fullDisk: io.room.problem} : {}),
 		partition: presence.view(),
 		cuts: presence.cuts(),
 		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},

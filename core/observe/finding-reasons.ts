@@ -24,6 +24,7 @@ export const findingReasons = {
 	partitioned: ['unhealthy'],
 	repairing: ['unhealthy'],
 	'not-running': ['unhealthy'],
+	'disk-full': ['unhealthy'],
 	'left-behind': ['warning'],
 	faults: ['warning'],
 	insecure: ['warning'],

@@ -11,7 +11,7 @@ import {isAdmission} from '../membership/founding.ts';
 import {advertiseQuestion, ageText} from '../membership/reachability.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
-import {limitFindings} from './limits.ts';
+import {diskAdvice, limitFindings} from './limits.ts';
 import {labelsOf, type Label} from './node-label.ts';
 import {
 	hasUnauthenticatedPeers,
@@ -394,7 +394,7 @@ function waitingText(waiting: number): string {
 	return `at least ${messagesText(waiting, 'own')} ${waiting === 1 ? 'waits' : 'wait'} for`;
 }
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {
-	const {phase, detail, faults, insecure, counters, topics} = snapshot;
+	const {phase, detail, faults, insecure, counters, topics, fullDisk} = snapshot;
 	const holes = topics.filter(({missing}) => missing > 0);
 	return [
 		...(phase === 'running'
@@ -407,6 +407,9 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 						advice: phase === 'joining' ? joiningAdvice(detail) : 'Check again in a moment.',
 					},
 				] as const)),
+		...(fullDisk === undefined
+			? []
+			: ([{code: 'unhealthy', reason: 'disk-full', problem: fullDisk, advice: diskAdvice}] as const)),
 		...(hasUnauthenticatedPeers(counters)
 			? ([
 					{

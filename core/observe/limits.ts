@@ -11,6 +11,9 @@ const freshMs = 10 * 60_000;
 
 type Limited = {readonly reason: FindingReason; readonly problem: string; readonly advice: string};
 
+export const diskAdvice =
+	'Free space on it, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.';
+
 /** Bounds with specific advice, by the name of their counter. */
 const known: Readonly<
 	Record<string, {readonly reason: FindingReason; readonly what: string; readonly advice: string}>
@@ -28,7 +31,7 @@ const known: Readonly<
 	disk: {
 		reason: 'bound-disk',
 		what: 'The disk was full, and messages were refused',
-		advice: 'Free space on it, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.',
+		advice: diskAdvice,
 	},
 	'open-files': {
 		reason: 'bound-open-files',
@@ -41,11 +44,16 @@ const known: Readonly<
 export function limitFindings({
 	atMs,
 	topicSlots,
+	fullDisk,
 	counters: {bounds, boundsAtMs = {}},
-}: Pick<Snapshot, 'atMs' | 'topicSlots' | 'counters'>): readonly Limited[] {
+}: Pick<Snapshot, 'atMs' | 'topicSlots' | 'fullDisk' | 'counters'>): readonly Limited[] {
 	const isFull = topicSlots !== undefined && topicSlots.used >= topicSlots.max;
 	const hit = Object.entries(bounds).filter(
-		([name, count]) => count > 0 && atMs - (boundsAtMs[name] ?? atMs) <= freshMs && !(name === 'topics' && isFull),
+		([name, count]) =>
+			count > 0 &&
+			atMs - (boundsAtMs[name] ?? atMs) <= freshMs &&
+			!(name === 'topics' && isFull) &&
+			!(name === 'disk' && fullDisk !== undefined),
 	);
 	const timesText = (name: string, count: number): string =>
 		`${count}× since the start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}`;

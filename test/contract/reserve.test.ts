@@ -40,7 +40,7 @@ test('is released on a full disk, which is reported once with advice, and refuse
 	expect(reports).toEqual([
 		expect.stringMatching(/is full.*storage\.retain_bytes.*limits\.disk_bytes.*A reserve of 8 MiB was released/),
 	]);
-	expect(reserve.reason).toMatch(/nothing can be published, what is there can be read\. Free space/);
+	expect(reserve.reason).toMatch(/no new messages are stored, stored messages can be read\. Free space/);
 	// The space of the released reserve is not for messages.
 	freeBytes = 9 * MiB;
 	await reserve.tend();
@@ -62,7 +62,7 @@ test('a disk without inodes is full, however many bytes are free (case 15)', asy
 	});
 	await reserve.tend();
 	expect([has(), reserve.isFull, reports.length]).toEqual([false, true, 1]);
-	expect(reserve.reason).toMatch(/has no room for more files \(inodes, `df -i`\): nothing can be published/);
+	expect(reserve.reason).toMatch(/has no room for more files \(inodes, `df -i`\): no new messages are stored/);
 	freeFiles = 64;
 	await reserve.tend();
 	expect([has(), reserve.isFull, reports.at(-1)]).toEqual([true, false, 'The disk has free space again']);

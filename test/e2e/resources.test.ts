@@ -251,6 +251,58 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 	await writer[Symbol.asyncDispose]();
 }, 120_000);
 
+test('on a full disk the messages of other nodes are not stored, so it starts again and again, and they follow when there is room (case 15)', async ({
+	skip,
+}) => {
+	await using cluster = new Cluster({cli});
+	const folder = join(cluster.folder, 'data');
+	using disk = smallDisk(folder, '40m');
+	skip(!disk, 'needs root, to mount a small disk');
+	const [first, second] = (await freePorts(2)) as [number, number];
+	const subscribe = 'export DAPSS_TOPICS=news';
+	const full = await start(cluster, first, subscribe);
+	const other = cluster.start(second);
+	await other.waitFor(({type}) => type === 'ready', 'ready');
+	const writer = await cluster.client(other);
+	const publish = async (): Promise<void> => void (await writer.publish('news' as Topic, [Buffer.alloc(500_000)]));
+	let published = 0;
+	while (full.isRunning && published < 100) {
+		await publish();
+		published++;
+	}
+
+	expect(await full.exited).toBe(1);
+	expect(full.stderr).toContain('ENOSPC');
+	for (let round = 0; round < 2; round++) {
+		const again = await start(cluster, first, subscribe);
+		const reader = await cluster.client(again);
+		// More than the reserve, and more than the disk had left.
+		for (let index = 0; index < 20; index++) await publish();
+		published += 20;
+		await expect
+			.poll(async () => (await reader.snapshot()).counters.bounds['disk'], {timeout: 10_000})
+			.toBeGreaterThan(0);
+		const check = await run(['check', '-o', 'json', '--server', `127.0.0.1:${first}`, ...cluster.clientFlags]);
+		expect(JSON.parse(check.stdout.toString())).toMatchObject({
+			findings: expect.arrayContaining([
+				expect.objectContaining({reason: 'disk-full', code: 'unhealthy'}),
+			]) as unknown,
+		});
+		await reader[Symbol.asyncDispose]();
+		await again.kill('SIGKILL');
+	}
+
+	execFileSync('mount', ['-o', 'remount,size=200m', folder]);
+	const again = await start(cluster, first, subscribe);
+	const reader = await cluster.client(again);
+	await expect
+		.poll(async () => (await reader.snapshot()).topics.find(({name}) => name === 'news')?.messages, {
+			timeout: 30_000,
+		})
+		.toBe(published);
+	await Promise.all([reader, writer].map(client => client[Symbol.asyncDispose]()));
+}, 120_000);
+
 test('all topics together keep to limits.disk_bytes: the largest topic is reduced first, and that is reported (case 15)', async () => {
 	await using cluster = new Cluster({
 		cli,

@@ -1,7 +1,8 @@
 /**
 Reserved space on the node's disk, as a file. A full disk prevents a start, because the start itself writes, and
 retention writes before it deletes. So a node that finds its disk full releases the reserve first. Until there is space
-for the reserve again, the disk counts as full: the node runs and serves reads, and publishes are refused.
+for the reserve again, the disk counts as full: the node runs and serves reads, refuses publishes, and stores no
+messages of other nodes.
 */
 import {randomFillSync} from 'node:crypto';
 import {statfs} from 'node:fs/promises';
@@ -39,7 +40,7 @@ export type ReserveOptions = {
 };
 
 /**
-The state of a disk with this much free: `full`; `short`, there is no space for the reserve, so publishes are refused;
+The state of a disk with this much free: `full`; `short`, there is no space for the reserve, so no messages are stored;
 `enough`.
 */
 export function roomOf(
@@ -66,15 +67,20 @@ export class Reserve {
 		this.#sizes = options.sizes ?? usualSizes;
 	}
 
-	/** Publishes must be refused for lack of space. */
+	/** No message can be stored for lack of space. */
 	get isFull(): boolean {
 		return this.#isFull;
 	}
 
-	/** Why publishes are refused, with advice. */
+	/** Why no message is stored, with advice. */
 	get reason(): string {
+		return `${this.problem}. ${fullDiskRemedy}`;
+	}
+
+	/** Why no message is stored. */
+	get problem(): string {
 		const full = this.#isShortOfFiles ? 'has no room for more files (inodes, `df -i`)' : 'is full';
-		return `The disk of ${this.#options.folder} ${full}: nothing can be published, what is there can be read. ${fullDiskRemedy}`;
+		return `The disk of ${this.#options.folder} ${full}: no new messages are stored, stored messages can be read`;
 	}
 
 	/**

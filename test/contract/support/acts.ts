@@ -82,6 +82,7 @@ export async function openActs(
 			random: systemEntropy,
 			sign: undefined,
 			verify: () => 'ok',
+			hasRoom: () => true,
 			queuedBytes: () => 0,
 			sendPush: () => true,
 			sendControl: () => undefined,

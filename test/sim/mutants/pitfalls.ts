@@ -113,6 +113,7 @@ export const pitfalls: readonly Pitfall[] = [
 			'reserve-kept',
 			'reserve-given-late',
 			'publishes-on-a-full-disk',
+			'full-disk-stores-others',
 			'full-for-good',
 			'short-write-is-whole',
 			'full-disk-ignored',

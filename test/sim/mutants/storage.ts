@@ -177,6 +177,18 @@ export const storageMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'full-disk-stores-others',
+		pitfall: 'a node without a reserve stores the messages of other nodes, and its next start finds no space',
+		by: 'nodes',
+		edits: [
+			{
+				file: 'core/data/data.ts',
+				find: "if (!io.hasRoom()) return hooks.bound('disk');",
+				replace: '',
+			},
+		],
+	},
+	{
 		name: 'full-for-good',
 		pitfall: 'a node whose disk has room again goes on refusing messages',
 		by: 'nodes',

@@ -1,7 +1,7 @@
 /**
-What a node promises for a disk that is full: with its reserve it starts there; without one it takes no messages of its
-own, says what helps, and takes them again once there is room. That nothing is lost, and that what goes unread is told,
-others check.
+What a node promises for a full disk. With its reserve it starts there, also again after the reserve was released. Then
+it refuses publishes with advice, stores no messages of others, and takes both again once there is room. Other checkers
+judge that nothing is lost, and that unread deletions are reported.
 */
 import type {DapssError} from '../../../core/errors.ts';
 import {fullDiskRemedy} from '../../../core/io/file-system.ts';
@@ -21,6 +21,8 @@ export class FullDisks {
 	readonly #starting = new Map<Host, boolean>();
 	/** Processes that had no reserve when they looked last. */
 	readonly #short = new Set<Host>();
+	/** Hosts that had a reserve once: from then on a start gets through, since messages never use its space. */
+	readonly #reserved = new Set<Host>();
 	/** Processes that something else than the room keeps from a reserve: they take messages. */
 	readonly #excused = new Set<Host>();
 	/**
@@ -44,11 +46,11 @@ export class FullDisks {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
 		this.#short.delete(host);
-		// It gave the reserve back before, and has used it up.
-		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++;
-		return isWithReserve && isFullDisk(host.reason)
-			? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}`
-			: undefined;
+		if (isWithReserve === undefined || !isFullDisk(host.reason)) return undefined;
+		if (isWithReserve || this.#reserved.has(host))
+			return `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}`;
+		this.counts.failedStarts++; // It never had the space for a reserve.
+		return undefined;
 	}
 
 	/** What it says of its room. */
@@ -58,6 +60,7 @@ export class FullDisks {
 
 	/** It has looked how much room there is. */
 	tended(host: Host): void {
+		if (hasReserve(host)) this.#reserved.add(host);
 		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
 		else this.#short.add(host);
 	}

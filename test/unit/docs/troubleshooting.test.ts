@@ -56,6 +56,12 @@ const samples: Readonly<Record<FindingReason, Sample>> = {
 	partitioned: [withPartition({})],
 	repairing: [withPartition({state: 'repairing'})],
 	'not-running': [{...healthy, phase: 'joining', detail: 'waiting for 10.0.0.9:5000 to answer'}],
+	'disk-full': [
+		{
+			...healthy,
+			fullDisk: 'The disk of /data is full: no new messages are stored, stored messages can be read',
+		},
+	],
 	'left-behind': [{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}}],
 	faults: [{...healthy, faults: ['delay 200 ms']}],
 	insecure: [{...healthy, insecure: ['encryption']}],
