@@ -17,9 +17,11 @@ the interface for programs. Time, randomness, disks and sockets come in through 
 `NodeParts` creates the parts and the callbacks between them.
 */
 import {parseAddress} from '../address.ts';
+import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
 import type {
 	DeletedTopic,
 	FaultCommand,
+	MessageBody,
 	Published,
 	SubscribeOptions,
 	Subscription,
@@ -316,18 +318,18 @@ export class Node implements ServedBroker {
 
 	// The interface for programs.
 
-	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+	async publish(topic: string, bodies: readonly MessageBody[]): Promise<Published> {
 		return publishHere(
 			{identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room},
 			topicNamed(topic),
-			bodies,
+			expectBodies(bodies),
 		);
 	}
 
-	subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Subscription {
+	subscribe(topics: readonly string[], options: SubscribeOptions = {}): Subscription {
 		return subscribeHere(
 			this,
-			topics.map(topic => normalizeTopic(topic)),
+			expectTopics(topics).map(topic => normalizeTopic(topic)),
 			options,
 		);
 	}
@@ -341,24 +343,24 @@ export class Node implements ServedBroker {
 		);
 	}
 
-	subscribeNode(topic: Topic): Promise<void> {
-		return subscribeNode(this.#parts, topic);
+	async subscribeNode(topic: string): Promise<void> {
+		return subscribeNode(this.#parts, expectTopic(topic));
 	}
 
-	unsubscribeNode(topic: Topic): Promise<void> {
-		return unsubscribeNode(this.#parts, topic);
+	async unsubscribeNode(topic: string): Promise<void> {
+		return unsubscribeNode(this.#parts, expectTopic(topic));
 	}
 
-	createTopic(
-		topic: Topic,
+	async createTopic(
+		topic: string,
 		settings: TopicSettings = {},
 		{update = false}: {readonly update?: boolean} = {},
 	): Promise<TopicChange> {
-		return this.#parts.topicAdmin.create(topic, settings, update);
+		return this.#parts.topicAdmin.create(expectTopic(topic), settings, update);
 	}
 
-	deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
-		return this.#parts.topicAdmin.delete(topic, force);
+	async deleteTopic(topic: string, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		return this.#parts.topicAdmin.delete(expectTopic(topic), force);
 	}
 
 	async snapshot(): Promise<Snapshot> {
@@ -382,12 +384,12 @@ export class Node implements ServedBroker {
 		return this.control.readIndex();
 	}
 
-	transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return this.#parts.admin.transfer(to);
+	async transferLeadership(to?: string): Promise<NodeId | undefined> {
+		return this.#parts.admin.transfer(to === undefined ? undefined : expectNodeId(to));
 	}
 
-	removeMember(node: NodeId): Promise<void> {
-		return this.#parts.admin.remove(node);
+	async removeMember(node: string): Promise<void> {
+		return this.#parts.admin.remove(expectNodeId(node));
 	}
 
 	leave(): Promise<void> {
