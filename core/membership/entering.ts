@@ -152,7 +152,7 @@ export class Entering {
 
 		this.#report(
 			decision.type === 'found'
-				? `${addresses.find(address => !this.#results.has(address)) ?? ''} to answer`
+				? this.#pendingText(addresses)
 				: `${decision.for}${decision.isAdmission ? this.#admissionReasons(addresses) : this.#failureReasons(decision.for, addresses)}`,
 		);
 	}
@@ -290,6 +290,14 @@ export class Entering {
 		this.#options.refused(
 			verdict === undefined ? this.#refusals.values().next().value! : this.#refusals.get(verdict)!,
 		);
+	}
+
+	/** Before it founds a cluster, the node has asked every address, its own advertised one too. */
+	#pendingText(addresses: readonly string[]): string {
+		const silent = addresses.find(address => !this.#results.has(address));
+		return silent === undefined
+			? `the check that no other node answers at ${this.#options.address}`
+			: `${silent} to answer`;
 	}
 
 	#resultsText(addresses: readonly string[]): string {

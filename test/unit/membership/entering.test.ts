@@ -18,7 +18,11 @@ const silent = new DapssError('unreachable', 'peer h:9 cannot be reached (ENOTFO
 });
 
 /** A node without data that asks these addresses. The test advances its timer. */
-function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: readonly string[] = Object.keys(answers)) {
+function setUp(
+	answers: Readonly<Record<string, JoinAnswer | Error>>,
+	seeds: readonly string[] = Object.keys(answers),
+	isAddressGiven = false,
+) {
 	const said = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
 	let turn = (): void => undefined;
@@ -35,7 +39,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 	};
 	const entering = new Entering({
 		address: 'own:1',
-		isAddressGiven: false,
+		isAddressGiven,
 		clock,
 		aloneAdvice: '',
 		founding: new Founding({self, address: 'own:1', seeds, expect: 0, seekMs: 0, nowMs: 0}),
@@ -114,6 +118,11 @@ describe('a node that the cluster refuses (case A)', () => {
 		const {waits} = await setUp({'h:9': silent}, ['h:7']).run();
 		expect(waits.at(-1)).toBe('h:7 to answer (h:9: ENOTFOUND)');
 	});
+});
+
+test('a node that would found reports the check of its own address, which has not ended', async () => {
+	const {waits} = await setUp({}, ['own:1'], true).run();
+	expect(waits.at(-1)).toBe('the check that no other node answers at own:1');
 });
 
 test('a member reports a node that it does not admit once a minute, and a new reason at once (case A)', () => {
