@@ -36,8 +36,8 @@ import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {RecordedEvent} from '../events.ts';
 import {parseGossipPacket} from '../gossip/packet.ts';
+import type {Bootstrapping} from '../membership/bootstrapping.ts';
 import {CrashEvidence} from '../membership/crash-evidence.ts';
-import type {Entering} from '../membership/entering.ts';
 import type {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import type {NodeId, Topic} from '../message.ts';
@@ -52,7 +52,7 @@ import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
 import {parseSwimPacket} from '../swim/packet.ts';
 import {decodeControl, decodePushHead, kinds, pushHeaderBytes} from '../wire/wire.ts';
-import {createEntering} from './enter.ts';
+import {createBootstrapping} from './bootstrap.ts';
 import {EventStream} from './event-stream.ts';
 import type {Leaving} from './leaving.ts';
 import {publishHere} from './local-publishing.ts';
@@ -88,7 +88,7 @@ export class Node implements ServedBroker {
 	#housekeptMs = 0;
 	#couldAgree = false;
 	/** Set while the node joins or founds a cluster. */
-	#entering: Entering | undefined;
+	#bootstrapping: Bootstrapping | undefined;
 	#stopping: Promise<void> | undefined;
 	/** The first failure of the disk. A failure during the stop counts too: the stop was not clean. */
 	#failure: string | undefined;
@@ -187,8 +187,8 @@ export class Node implements ServedBroker {
 				clusterId: clusterId === '' ? this.clusterId : clusterId,
 			});
 		this.phase = 'running';
-		this.#entering?.stop();
-		this.#entering = undefined;
+		this.#bootstrapping?.stop();
+		this.#bootstrapping = undefined;
 		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
@@ -200,10 +200,10 @@ export class Node implements ServedBroker {
 	Become a member: found a cluster where that is allowed, or join one. Resolves once the node has founded or joined a
 	cluster, or must wait for others.
 	*/
-	enter(): Promise<void> {
+	bootstrap(): Promise<void> {
 		let founding: Promise<void> | undefined;
 		this.phase = 'joining';
-		const entering = createEntering(this.options, {
+		const bootstrapping = createBootstrapping(this.options, {
 			clusterId: () => this.clusterId,
 			waitFor: text => this.waiting.for(text),
 			refused: error => void this.stop(error.message),
@@ -215,9 +215,9 @@ export class Node implements ServedBroker {
 				);
 			},
 		});
-		this.#entering = entering;
-		entering.start();
-		return entering.settled.then(() => founding);
+		this.#bootstrapping = bootstrapping;
+		bootstrapping.start();
+		return bootstrapping.settled.then(() => founding);
 	}
 
 	/** The node was admitted. `members`: the addresses that the answer has, used until the own log has the members. */
@@ -269,7 +269,7 @@ export class Node implements ServedBroker {
 			case kinds.probe:
 				return this.identity.onProbe(from, frame);
 			case kinds.present:
-				return this.identity.doubles.answered(from);
+				return this.identity.duplicates.answered(from);
 			case kinds.manage:
 				return this.#rejectUnless(
 					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
@@ -303,16 +303,16 @@ export class Node implements ServedBroker {
 	}
 
 	/** An authenticated peer that is not a known member opened a link. */
-	onStranger(peer: NodeId, address: string): void {
+	onUnknownPeer(peer: NodeId, address: string): void {
 		if (this.phase === 'running') this.#parts.peerDirectory.acceptCaller(peer, address);
 	}
 
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
-		if (this.#entering) return this.#entering.onRequest(request);
+		if (this.#bootstrapping) return this.#bootstrapping.onRequest(request);
 		const answer = await this.control.join(request);
 		// The refusal shows this cluster to the other node; this node records the cluster of the other one.
 		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address))
-			this.identity.sightings.foreign(request.clusterId, request.address);
+			this.identity.conflicts.foreign(request.clusterId, request.address);
 		return answer;
 	}
 
@@ -415,7 +415,7 @@ export class Node implements ServedBroker {
 
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
-		this.#entering?.stop();
+		this.#bootstrapping?.stop();
 		this.#parts.peerDirectory.close();
 		this.identity.gate.close();
 		this.control.stepAside();

@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
-import {Entering} from '../../../core/membership/entering.ts';
+import {Bootstrapping} from '../../../core/membership/bootstrapping.ts';
 import {Founding} from '../../../core/membership/founding.ts';
 import {JoinRefusals} from '../../../core/membership/join-refusals.ts';
 import type {JoinAnswer} from '../../../core/membership/joining.ts';
@@ -37,7 +37,7 @@ function setUp(
 			return nothing;
 		},
 	};
-	const entering = new Entering({
+	const bootstrapping = new Bootstrapping({
 		address: 'own:1',
 		isAddressGiven,
 		clock,
@@ -60,7 +60,7 @@ function setUp(
 			said.ended = error.message;
 		},
 	});
-	entering.start();
+	bootstrapping.start();
 	const run = async (): Promise<typeof said> => {
 		for (let round = 0; round < 20; round++) {
 			await new Promise(setImmediate);

@@ -11,7 +11,7 @@ import type {Founding} from './founding.ts';
 import type {JoinAnswer, Joined, JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
 
-export type EnteringOptions = {
+export type BootstrappingOptions = {
 	/** The advertised address of this node. */
 	readonly address: string;
 	/** An operator set the address (`--advertise`), so this node checks that no other node answers there. */
@@ -44,8 +44,8 @@ const turnMs = 100;
 const againMs = 250;
 const candidatesMs = 300;
 
-export class Entering {
-	readonly #options: EnteringOptions;
+export class Bootstrapping {
+	readonly #options: BootstrappingOptions;
 	readonly #search: PeerSearch;
 	readonly #timers = new Stack();
 	#candidates: readonly Candidate[] | undefined;
@@ -70,7 +70,7 @@ export class Entering {
 	#isAddressFree: boolean;
 	#isStopped = false;
 
-	constructor(options: EnteringOptions) {
+	constructor(options: BootstrappingOptions) {
 		this.#options = options;
 		const {peers, clock} = options;
 		this.#own.add(options.address);
