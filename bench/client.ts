@@ -88,7 +88,7 @@ async function open({servers, secret, cluster}: ClientOptions): Promise<Broker> 
 /** The numbers are 0 to `expect` − 1. Reports when all have arrived, or on command. */
 async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscribe'}>): Promise<void> {
 	const broker = await open(options);
-	const subscription = broker.subscribe([options.topic as Topic]);
+	const subscription = broker.subscribe([options.topic]);
 	await subscription.agreed;
 	report({type: 'ready'});
 	const seen = new Uint8Array(expect);

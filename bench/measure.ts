@@ -108,6 +108,7 @@ export function median(values: readonly number[]): number {
 			: (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Exact percentiles of a few values. For many, `createHistogram` has constant memory. */
 export function percentilesOf(values: readonly number[]): Percentiles {
 	const sorted = [...values].toSorted((a, b) => a - b);
 	const at = (share: number): number =>

@@ -77,34 +77,42 @@ return.
 */
 export type DeletedTopic = {readonly messages: number; readonly missing: readonly NodeId[]};
 
+/** The content of a message to publish: bytes, or a text that is encoded in UTF-8. */
+export type MessageBody = Uint8Array | string;
+
+/** Every method throws or rejects with `usage` for a topic name or a node id that is invalid. */
 export type Broker = AsyncDisposable & {
 	/**
 	Resolves once every message is stored on the node's disk (fsync).
 	@throws `too-large`, `storage`, `closed`, `usage`
 	*/
-	publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published>;
-	/** Reads messages as they are delivered. The node stays subscribed while it has a reader. */
-	subscribe(topics: readonly Topic[], options?: SubscribeOptions): Subscription;
+	publish(topic: string, bodies: readonly MessageBody[]): Promise<Published>;
+	/**
+	Reads messages as they are delivered. The node stays subscribed while it has a reader. An invalid topic name rejects
+	`agreed` and ends the iteration with `usage`.
+	@throws `usage` when `topics` is no list of texts
+	*/
+	subscribe(topics: readonly string[], options?: SubscribeOptions): Subscription;
 	/**
 	Subscribes the node itself, until `unsubscribeNode`: its feed shows the messages. Resolves on commit.
 	@throws `no-quorum`, `no-leader`
 	*/
-	subscribeNode(topic: Topic): Promise<void>;
-	unsubscribeNode(topic: Topic): Promise<void>;
+	subscribeNode(topic: string): Promise<void>;
+	unsubscribeNode(topic: string): Promise<void>;
 	/**
 	Creates the topic with these settings on every node; it then exists without subscribers and messages too. Settings
 	of an existing topic change only with `update`. `update` requires an existing topic: one that was created, has
 	subscribers or has messages.
 	@throws `usage`, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
-	createTopic(topic: Topic, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
+	createTopic(topic: string, settings?: TopicSettings, options?: {readonly update?: boolean}): Promise<TopicChange>;
 	/**
 	Deletes the messages of the topic on every node, with its settings. With `force` also while nodes are subscribed:
 	their subscriptions end, and those with a reader begin again. With `force` also when only unreachable members may
 	have the topic. A new topic of the same name may begin at once.
 	@throws `usage` for an unknown topic, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
-	deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic>;
+	deleteTopic(topic: string, options?: {readonly force?: boolean}): Promise<DeletedTopic>;
 	snapshot(): Promise<Snapshot>;
 	/** Calls `onSnapshot` with each new snapshot, at most `console.framesPerSecond` times a second. */
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable;
@@ -126,12 +134,12 @@ export type Broker = AsyncDisposable & {
 	Transfers the leadership to a voter, by default the one with the longest log. Resolves with the new leader.
 	@throws `refused` with the reason, `no-quorum`, `no-leader`, `timeout`
 	*/
-	transferLeadership(to?: NodeId): Promise<NodeId | undefined>;
+	transferLeadership(to?: string): Promise<NodeId | undefined>;
 	/**
 	Removes a member for good.
 	@throws `refused` when the others would have no quorum, `no-quorum`, `no-leader`, `timeout`
 	*/
-	removeMember(node: NodeId): Promise<void>;
+	removeMember(node: string): Promise<void>;
 	/**
 	Leaves the cluster for good: transfers the leadership, gives up the vote and the membership, then stops. Resolves
 	when the cluster has agreed and the node has stored that. On the same data folder it starts again as a new member.

@@ -14,6 +14,7 @@ export type {
 	FaultCommand,
 	FollowedBroker,
 	LinkNews,
+	MessageBody,
 	Published,
 	SubscribeOptions,
 	Subscription,

@@ -95,6 +95,8 @@ const blank = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}\p{Cf}\u2800]+$/
 
 /** The topic of that name, or the problem with the name. Any Unicode text without control characters is valid. */
 export function parseTopic(name: string): Topic | {readonly problem: string} {
+	if (typeof name !== 'string')
+		return {problem: `Expected a topic name, got ${name === null ? 'null' : typeof name}`};
 	if (name.length === 0) return {problem: 'Expected a topic name, got an empty one'};
 	// oxlint-disable-next-line no-control-regex
 	if (/[\u0000-\u001F\u007F-\u009F]/u.test(name))
@@ -116,7 +118,7 @@ export function parseTopicName(name: string): Topic | {readonly problem: string}
 		return {
 			problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
 		};
-	const topic = parseTopic(name.normalize('NFC'));
+	const topic = parseTopic(typeof name === 'string' ? name.normalize('NFC') : name);
 	return typeof topic === 'string' && blank.test(topic)
 		? {problem: `Expected a topic name with a visible character, got ${visibly(topic)}`}
 		: topic;

@@ -98,7 +98,7 @@ function nameOf(config: Config): WantedName {
 /** Continue as the member that the log names, or found or join a cluster. */
 async function enterCluster(node: Node, config: Config, {state, isFresh}: RecoveredState): Promise<void> {
 	if (node.control.isMember) return node.run(node.control.state.clusterId || state.clusterId);
-	const entered = node.enter();
+	const entered = node.bootstrap();
 	// A node that may found a cluster without waiting for others does so at once: its caller gets a running node.
 	if (isFresh && config.bootstrap.length === 0 && config.expect === 0) await Promise.race([entered, node.closed]);
 }

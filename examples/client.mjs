@@ -4,7 +4,7 @@ and ends.
 
 	node examples/client.mjs ADDRESS[,ADDRESS] [SECRET_FILE [CLUSTER]]
 */
-import {connect, errorMessage, exitCodes, topicNamed} from 'dapss-tui';
+import {connect, errorMessage, exitCodes} from 'dapss-tui';
 
 const [addresses, secretFile, cluster] = process.argv.slice(2);
 if (addresses === undefined) {
@@ -21,11 +21,10 @@ const broker = await connect({servers: addresses.split(','), secretFile, cluster
 process.stdout.write(`connected to ${broker.server}\n`);
 
 // Resolves when the messages are on the node's disk.
-const weather = topicNamed('weather');
-const {count} = await broker.publish(weather, [Buffer.from('rain'), Buffer.from('sun')]);
+const {count} = await broker.publish('weather', ['rain', 'sun']);
 
 let left = count;
-for await (const deliveries of broker.subscribe([weather], {from: 'beginning'})) {
+for await (const deliveries of broker.subscribe(['weather'], {from: 'beginning'})) {
 	for (const {topic, offset, body} of deliveries) process.stdout.write(`${topic} ${offset}: ${Buffer.from(body)}\n`);
 	left -= deliveries.length;
 	if (left <= 0) break;

@@ -6,18 +6,17 @@ A node inside a program. It joins the nodes that are named, or founds a cluster 
 Its data and the secret of the cluster are where the command line keeps them, so `dapss-tui attach PORT --cluster
 example` shows the node while it runs.
 */
-import {openBroker, topicNamed, untilReady} from 'dapss-tui';
+import {openBroker, untilReady} from 'dapss-tui';
 
 const [port = '5000', ...bootstrap] = process.argv.slice(2);
 const broker = await openBroker({cluster: 'example', port: Number(port), bootstrap});
 process.stdout.write(`node ${broker.id} listens on port ${broker.port}\n`);
 
 await untilReady(broker); // The nodes that it joins through may start later.
-const weather = topicNamed('weather');
-const subscription = broker.subscribe([weather]);
+const subscription = broker.subscribe(['weather']);
 await subscription.agreed; // From here on no message is missed.
 
-const {count} = await broker.publish(weather, [Buffer.from('rain'), Buffer.from('sun')]);
+const {count} = await broker.publish('weather', ['rain', 'sun']);
 process.stdout.write(`${count} messages stored\n`);
 
 let left = count;

@@ -61,6 +61,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 		[
 			'address',
 			'broker',
+			'broker-arguments',
 			'codec',
 			'config',
 			'config-schema',

@@ -159,7 +159,7 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 	switch (command.type) {
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
-			const published = await broker.publish(command.topic as Topic, [body]); // The node validates the name.
+			const published = await broker.publish(command.topic, [body]); // The node validates the name.
 			return `Published to ${topicText(command.topic)}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
 		}
 
@@ -174,12 +174,12 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 		}
 
 		case 'create-topic': {
-			const change = await broker.createTopic(command.topic as Topic, command.settings, {update: command.update});
+			const change = await broker.createTopic(command.topic, command.settings, {update: command.update});
 			return `The topic ${topicText(command.topic)} ${change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`}`;
 		}
 
 		case 'delete-topic': {
-			const {messages, missing} = await broker.deleteTopic(command.topic as Topic, {force: command.force});
+			const {messages, missing} = await broker.deleteTopic(command.topic, {force: command.force});
 			return `The topic ${topicText(command.topic)} is deleted, with ${messagesText(messages)}${missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`}`;
 		}
 

@@ -7,7 +7,7 @@ npm run build && node_modules/.bin/node bench/picture/readme-screenshot.ts
 */
 import {spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
-import type {NodeId, Topic} from '../../core/index.ts';
+import type {NodeId} from '../../core/index.ts';
 import {Cluster, freePorts} from '../cluster.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -55,7 +55,7 @@ await cluster.nodes[0]!.waitFor(
 const towns = ['Bern', 'Zürich', 'Genève', 'Lugano', 'Chur', 'Basel'];
 const say = async (from: number, count: number): Promise<void> => {
 	for (let index = 0; index < count; index++) {
-		await brokers[(from + index) % 2]!.publish('weather' as Topic, [
+		await brokers[(from + index) % 2]!.publish('weather', [
 			Buffer.from(
 				`${towns[(from + index) % towns.length]!}: ${11 + ((from + index * 7) % 9)} °C, wind ${3 + ((index * 5) % 17)} km/h`,
 			),

@@ -82,7 +82,7 @@ export class RaftStore implements AsyncDisposable {
 	Start a new cluster from this state, with this node as the only voter. The mark of the snapshot replaces the log.
 	The vote of this node is its own, so no vote in that term is broken.
 	*/
-	async refound(snapshot: Snapshot, node: NodeId): Promise<void> {
+	async forceNewCluster(snapshot: Snapshot, node: NodeId): Promise<void> {
 		this.#state = {term: snapshot.term, vote: node, commit: snapshot.index};
 		await this.saveSnapshot(snapshot, 'installed');
 	}

@@ -15,7 +15,7 @@ import {topicNamed} from '../data/topic-named.ts';
 import {DapssError} from '../errors.ts';
 import {lamportMax, type Lamport} from '../lamport.ts';
 import {parseTopic, type NodeId, type Topic} from '../message.ts';
-import {keptText} from '../observe/kept-words.ts';
+import {keptText} from '../observe/retention-text.ts';
 import {topicText} from '../observe/topic-text.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {decodeControl} from '../wire/wire.ts';

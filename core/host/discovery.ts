@@ -46,8 +46,8 @@ export function openDiscovery({
 			topics: subscribedBy(slot.node),
 			name: slot.node?.control.state.name(id) ?? '',
 		}),
-		onForeign: (clusterId, at) => slot.node?.identity.sightings.foreign(clusterId, at),
-		onDuplicate: at => slot.node?.identity.sightings.doubled(id, address, at),
+		onForeign: (clusterId, at) => slot.node?.identity.conflicts.foreign(clusterId, at),
+		onDuplicate: at => slot.node?.identity.conflicts.duplicate(id, address, at),
 		onProblem: text => slot.warn(text),
 	});
 }

@@ -130,9 +130,9 @@ function openMesh(
 		onDown: peer => slot.node?.onLink(peer, 'down'),
 		onRefused: peer => slot.node?.onLink(peer, 'refused'),
 		onRemoved: peer => slot.node?.onLink(peer, 'removed'),
-		onUnknownPeer: (peer, at) => slot.node?.onStranger(peer, at),
+		onUnknownPeer: (peer, at) => slot.node?.onUnknownPeer(peer, at),
 		judge: (peer, caller, linked) =>
-			slot.node?.identity.doubles.judge(peer, caller, linked) ??
+			slot.node?.identity.duplicates.judge(peer, caller, linked) ??
 			(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'}),
 		onDuplicate: (_peer, refusal) => slot.node?.identity.onRefused(refusal),
 		onRefusal: refused => slot.refused(refused),

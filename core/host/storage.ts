@@ -48,6 +48,6 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 	});
 	const folder = new NodeFiles(files, path, warn);
 	const reserve = new Reserve({files, folder: path, report: warn});
-	await reserve.tend();
+	await reserve.maintain();
 	return {config, path, files, folder, reserve};
 }

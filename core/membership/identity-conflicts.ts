@@ -18,13 +18,13 @@ export type IdentityConflictsOptions = {
 Beacons of another cluster arrive about once a second. A duplicate process stops, and must stay visible after that.
 */
 const foreignMs = 10_000;
-const doubledMs = 60_000;
+const duplicateMs = 60_000;
 const entriesMax = 64;
 
 export class IdentityConflicts {
 	readonly #options: IdentityConflictsOptions;
 	readonly #foreign = new Map<string, {readonly address: string; readonly atMs: number}>();
-	readonly #doubled = new Map<NodeId, {readonly address: string; readonly other: string; readonly atMs: number}>();
+	readonly #duplicates = new Map<NodeId, {readonly address: string; readonly other: string; readonly atMs: number}>();
 
 	constructor(options: IdentityConflictsOptions) {
 		this.#options = options;
@@ -40,11 +40,11 @@ export class IdentityConflicts {
 	}
 
 	/** Two processes use the identity of one node. @param other where the second one runs, which is refused */
-	doubled(id: NodeId, address: string, other: string): void {
+	duplicate(id: NodeId, address: string, other: string): void {
 		const {nowMs, emit} = this.#options;
-		const known = this.#doubled.get(id);
-		if (!known && this.#doubled.size >= entriesMax) return;
-		this.#doubled.set(id, {address, other, atMs: nowMs()});
+		const known = this.#duplicates.get(id);
+		if (!known && this.#duplicates.size >= entriesMax) return;
+		this.#duplicates.set(id, {address, other, atMs: nowMs()});
 		if (known?.other !== other || known.address !== address) emit({type: 'duplicate', id, address, other});
 	}
 
@@ -53,14 +53,14 @@ export class IdentityConflicts {
 		const now = nowMs();
 		for (const [id, {atMs}] of this.#foreign)
 			if (now - atMs > foreignMs || id === clusterId()) this.#foreign.delete(id);
-		for (const [id, {atMs}] of this.#doubled) if (now - atMs > doubledMs) this.#doubled.delete(id);
+		for (const [id, {atMs}] of this.#duplicates) if (now - atMs > duplicateMs) this.#duplicates.delete(id);
 		return {
 			foreign: [...this.#foreign].map(([id, {address, atMs}]) => ({
 				clusterId: id,
 				address,
 				heardMsAgo: Math.round(now - atMs),
 			})),
-			duplicates: [...this.#doubled].map(([id, {address, other, atMs}]) => ({
+			duplicates: [...this.#duplicates].map(([id, {address, other, atMs}]) => ({
 				id,
 				address,
 				other,

@@ -118,7 +118,7 @@ export async function forceNewCluster(
 ): Promise<void> {
 	const index = last.index + 1;
 	topics.forceNewCluster(index, clusterId, node);
-	await store.refound(
+	await store.forceNewCluster(
 		{
 			index,
 			term: Math.max(store.recovered.hardState.term, last.term) + 1,

@@ -31,13 +31,13 @@ export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic
 	readonly isGenuine?: (resignation: Resignation) => boolean;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
-	/** Room on the disk. `tend` measures it, and is called regularly. @default always room */
+	/** Room on the disk. `maintain` measures it, and is called regularly. @default always room */
 	readonly room?: {
 		readonly isFull: boolean;
 		readonly problem: string;
 		/** The problem, with advice. */
 		readonly reason: string;
-		tend(): Promise<void>;
+		maintain(): Promise<void>;
 	};
 	/** Write the state that must outlive a restart; resolves when it is durable. */
 	save(state: KeptState): Promise<void>;

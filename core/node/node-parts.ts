@@ -166,7 +166,7 @@ export class NodeParts {
 			clusterId,
 			join,
 			seeds: config.bootstrap,
-			foreign: (other, at) => this.identity.sightings.foreign(other, at),
+			foreign: (other, at) => this.identity.conflicts.foreign(other, at),
 		});
 	}
 

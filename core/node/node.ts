@@ -17,9 +17,11 @@ the interface for programs. Time, randomness, disks and sockets come in through 
 `NodeParts` creates the parts and the callbacks between them.
 */
 import {parseAddress} from '../address.ts';
+import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
 import type {
 	DeletedTopic,
 	FaultCommand,
+	MessageBody,
 	Published,
 	SubscribeOptions,
 	Subscription,
@@ -34,8 +36,8 @@ import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {RecordedEvent} from '../events.ts';
 import {parseGossipPacket} from '../gossip/packet.ts';
+import type {Bootstrapping} from '../membership/bootstrapping.ts';
 import {CrashEvidence} from '../membership/crash-evidence.ts';
-import type {Entering} from '../membership/entering.ts';
 import type {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import type {NodeId, Topic} from '../message.ts';
@@ -50,7 +52,7 @@ import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
 import {parseSwimPacket} from '../swim/packet.ts';
 import {decodeControl, decodePushHead, kinds, pushHeaderBytes} from '../wire/wire.ts';
-import {createEntering} from './enter.ts';
+import {createBootstrapping} from './bootstrap.ts';
 import {EventStream} from './event-stream.ts';
 import type {Leaving} from './leaving.ts';
 import {publishHere} from './local-publishing.ts';
@@ -86,7 +88,7 @@ export class Node implements ServedBroker {
 	#housekeptMs = 0;
 	#couldAgree = false;
 	/** Set while the node joins or founds a cluster. */
-	#entering: Entering | undefined;
+	#bootstrapping: Bootstrapping | undefined;
 	#stopping: Promise<void> | undefined;
 	/** The first failure of the disk. A failure during the stop counts too: the stop was not clean. */
 	#failure: string | undefined;
@@ -185,8 +187,8 @@ export class Node implements ServedBroker {
 				clusterId: clusterId === '' ? this.clusterId : clusterId,
 			});
 		this.phase = 'running';
-		this.#entering?.stop();
-		this.#entering = undefined;
+		this.#bootstrapping?.stop();
+		this.#bootstrapping = undefined;
 		this.waiting.end();
 		if (clusterId !== '' && clusterId !== this.clusterId) {
 			this.clusterId = clusterId;
@@ -198,10 +200,10 @@ export class Node implements ServedBroker {
 	Become a member: found a cluster where that is allowed, or join one. Resolves once the node has founded or joined a
 	cluster, or must wait for others.
 	*/
-	enter(): Promise<void> {
+	bootstrap(): Promise<void> {
 		let founding: Promise<void> | undefined;
 		this.phase = 'joining';
-		const entering = createEntering(this.options, {
+		const bootstrapping = createBootstrapping(this.options, {
 			clusterId: () => this.clusterId,
 			waitFor: text => this.waiting.for(text),
 			refused: error => void this.stop(error.message),
@@ -213,9 +215,9 @@ export class Node implements ServedBroker {
 				);
 			},
 		});
-		this.#entering = entering;
-		entering.start();
-		return entering.settled.then(() => founding);
+		this.#bootstrapping = bootstrapping;
+		bootstrapping.start();
+		return bootstrapping.settled.then(() => founding);
 	}
 
 	/** The node was admitted. `members`: the addresses that the answer has, used until the own log has the members. */
@@ -267,7 +269,7 @@ export class Node implements ServedBroker {
 			case kinds.probe:
 				return this.identity.onProbe(from, frame);
 			case kinds.present:
-				return this.identity.doubles.answered(from);
+				return this.identity.duplicates.answered(from);
 			case kinds.manage:
 				return this.#rejectUnless(
 					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
@@ -301,33 +303,33 @@ export class Node implements ServedBroker {
 	}
 
 	/** An authenticated peer that is not a known member opened a link. */
-	onStranger(peer: NodeId, address: string): void {
+	onUnknownPeer(peer: NodeId, address: string): void {
 		if (this.phase === 'running') this.#parts.peerDirectory.acceptCaller(peer, address);
 	}
 
 	async onJoin(request: JoinRequest): Promise<JoinAnswer> {
-		if (this.#entering) return this.#entering.onRequest(request);
+		if (this.#bootstrapping) return this.#bootstrapping.onRequest(request);
 		const answer = await this.control.join(request);
 		// The refusal shows this cluster to the other node; this node records the cluster of the other one.
 		if (answer.type === 'refused' && answer.clusterId !== undefined && parseAddress(request.address))
-			this.identity.sightings.foreign(request.clusterId, request.address);
+			this.identity.conflicts.foreign(request.clusterId, request.address);
 		return answer;
 	}
 
 	// The interface for programs.
 
-	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+	async publish(topic: string, bodies: readonly MessageBody[]): Promise<Published> {
 		return publishHere(
 			{identity: this.identity, data: this.data, journal: this.journal, room: this.options.io.room},
 			topicNamed(topic),
-			bodies,
+			expectBodies(bodies),
 		);
 	}
 
-	subscribe(topics: readonly Topic[], options: SubscribeOptions = {}): Subscription {
+	subscribe(topics: readonly string[], options: SubscribeOptions = {}): Subscription {
 		return subscribeHere(
 			this,
-			topics.map(topic => normalizeTopic(topic)),
+			expectTopics(topics).map(topic => normalizeTopic(topic)),
 			options,
 		);
 	}
@@ -341,24 +343,24 @@ export class Node implements ServedBroker {
 		);
 	}
 
-	subscribeNode(topic: Topic): Promise<void> {
-		return subscribeNode(this.#parts, topic);
+	async subscribeNode(topic: string): Promise<void> {
+		return subscribeNode(this.#parts, expectTopic(topic));
 	}
 
-	unsubscribeNode(topic: Topic): Promise<void> {
-		return unsubscribeNode(this.#parts, topic);
+	async unsubscribeNode(topic: string): Promise<void> {
+		return unsubscribeNode(this.#parts, expectTopic(topic));
 	}
 
-	createTopic(
-		topic: Topic,
+	async createTopic(
+		topic: string,
 		settings: TopicSettings = {},
 		{update = false}: {readonly update?: boolean} = {},
 	): Promise<TopicChange> {
-		return this.#parts.topicAdmin.create(topic, settings, update);
+		return this.#parts.topicAdmin.create(expectTopic(topic), settings, update);
 	}
 
-	deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
-		return this.#parts.topicAdmin.delete(topic, force);
+	async deleteTopic(topic: string, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		return this.#parts.topicAdmin.delete(expectTopic(topic), force);
 	}
 
 	async snapshot(): Promise<Snapshot> {
@@ -382,12 +384,12 @@ export class Node implements ServedBroker {
 		return this.control.readIndex();
 	}
 
-	transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return this.#parts.admin.transfer(to);
+	async transferLeadership(to?: string): Promise<NodeId | undefined> {
+		return this.#parts.admin.transfer(to === undefined ? undefined : expectNodeId(to));
 	}
 
-	removeMember(node: NodeId): Promise<void> {
-		return this.#parts.admin.remove(node);
+	async removeMember(node: string): Promise<void> {
+		return this.#parts.admin.remove(expectNodeId(node));
 	}
 
 	leave(): Promise<void> {
@@ -413,7 +415,7 @@ export class Node implements ServedBroker {
 
 	async #stop(reason: string): Promise<void> {
 		this.phase = 'stopping';
-		this.#entering?.stop();
+		this.#bootstrapping?.stop();
 		this.#parts.peerDirectory.close();
 		this.identity.gate.close();
 		this.control.stepAside();

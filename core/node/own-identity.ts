@@ -35,8 +35,8 @@ export type OwnIdentityOptions = {
 export class OwnIdentity {
 	readonly claim: Claim;
 	readonly gate: IdentityGate;
-	readonly doubles: DuplicateProcesses;
-	readonly sightings: IdentityConflicts;
+	readonly duplicates: DuplicateProcesses;
+	readonly conflicts: IdentityConflicts;
 	readonly #namer: Namer;
 	readonly #options: OwnIdentityOptions;
 	#wasMember = false;
@@ -47,7 +47,7 @@ export class OwnIdentity {
 		const {state: topics} = control;
 		const hasLeader = (): boolean => control.raft.leader !== undefined;
 		this.#options = options;
-		this.sightings = new IdentityConflicts({cluster, clusterId, nowMs, emit});
+		this.conflicts = new IdentityConflicts({cluster, clusterId, nowMs, emit});
 		this.claim = new Claim({
 			self,
 			incarnation,
@@ -75,12 +75,12 @@ export class OwnIdentity {
 			propose: wanted => control.propose({type: 'name', node: self, name: wanted}),
 			warn: text => emit({type: 'warning', text}),
 		});
-		this.doubles = new DuplicateProcesses({
+		this.duplicates = new DuplicateProcesses({
 			nowMs,
 			agreed: peer => topics.instance(peer),
 			ask: (peer, other) => void links.send(peer, [encodeControl('probe', {other})]),
 			drop: (peer, why) => links.drop(peer, why),
-			found: (peer, kept, refused) => this.sightings.doubled(peer, kept, refused),
+			found: (peer, kept, refused) => this.conflicts.duplicate(peer, kept, refused),
 		});
 	}
 
@@ -138,7 +138,7 @@ export class OwnIdentity {
 		const {links, self, address} = this.#options;
 		const {other} = Object(decodeControl(frame)) as Record<string, unknown>;
 		links.send(from, [encodeControl('present', {})]);
-		if (typeof other === 'string' && parseAddress(other)) this.sightings.doubled(self, address, other);
+		if (typeof other === 'string' && parseAddress(other)) this.conflicts.duplicate(self, address, other);
 	}
 
 	/** A peer refuses this process. Ignored if the peer does not know yet that the claim of this process is agreed. */
@@ -156,7 +156,7 @@ export class OwnIdentity {
 
 	#onLost(incarnation: number): void {
 		const {self, address} = this.#options;
-		const other = this.sightings.snapshot().duplicates.find(({id}) => id === self)?.other;
+		const other = this.conflicts.snapshot().duplicates.find(({id}) => id === self)?.other;
 		this.#stop(
 			`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`,
 		);

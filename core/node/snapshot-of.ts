@@ -22,7 +22,7 @@ export type ViewedNode = {
 	readonly control: Control;
 	readonly data: Data;
 	readonly failureDetection: FailureDetection;
-	readonly identity: Pick<OwnIdentity, 'sightings'>;
+	readonly identity: Pick<OwnIdentity, 'conflicts'>;
 	readonly journal: Journal;
 };
 
@@ -80,7 +80,7 @@ export function viewOf(node: ViewedNode): Snapshot {
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
-		...node.identity.sightings.snapshot(),
+		...node.identity.conflicts.snapshot(),
 		faults: faultsOf(node),
 	};
 }

@@ -45,7 +45,7 @@ export class Upkeep {
 
 		// Before other writes, so that a full disk has room for them.
 		await data.retain(topic => own.includes(topic));
-		await room?.tend();
+		await room?.maintain();
 		this.#unopened = topics;
 		if (topics.length === 0) return;
 		journal.bound('topics');
@@ -70,7 +70,7 @@ export class Upkeep {
 	async #run(): Promise<void> {
 		const {data, topicsMax, room} = this.#options;
 		await data.retain();
-		await room?.tend();
+		await room?.maintain();
 		if (!this.#isAllApplied()) return;
 		await data.free();
 		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);

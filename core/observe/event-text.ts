@@ -4,9 +4,9 @@ network is made printable here. Pure; the caller passes its own format of number
 */
 import type {BrokerEvent, MemberState, PartitionEvent, RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import {deletedWords, topicWords} from './deleted-words.ts';
-import {leaderWords, transferWords} from './leader-words.ts';
-import {labelsIn, namedWords, refusalReason, shortId, type Label} from './node-label.ts';
+import {deletedText, topicEventText} from './deleted-text.ts';
+import {leaderText, transferText} from './leader-text.ts';
+import {labelsIn, namedText, refusalReason, shortId, type Label} from './node-label.ts';
 import {printable, printableBytes} from './printable.ts';
 import {topicText} from './topic-text.ts';
 
@@ -66,7 +66,7 @@ const texts: Texts = {
 	admitted: ({id, clusterId}, {label}) =>
 		good(`Running: node ${label(id)} is a member of the cluster ${shortId(clusterId)}`),
 	leader: (event, {label, duration}) =>
-		(event.leader === undefined ? warning : good)(leaderWords(event, {name: label, duration})),
+		(event.leader === undefined ? warning : good)(leaderText(event, {name: label, duration})),
 	quorum: ({held, state, reachable, voters}) => {
 		const reached = `${reachable} of ${voters} voters reachable`;
 		if (held) return good(`Quorum: ${reached}`);
@@ -80,7 +80,7 @@ const texts: Texts = {
 	voters: ({voters}, {nodes}) => accent(`Voters: ${nodes(voters)}`),
 	subscribed: ({topic, node}, {label}) => plain(`${label(node)} subscribed to ${topicName(topic)}`),
 	unsubscribed: ({topic, node}, {label}) => plain(`${label(node)} unsubscribed from ${topicName(topic)}`),
-	topic: (event, {label}) => accent(topicWords(event, label)),
+	topic: (event, {label}) => accent(topicEventText(event, label)),
 	message: ({message: {topic, origin, seq, body}}, {label, previewBytes}) => {
 		const preview = previewBytes === 0 ? '' : `  ${printableBytes(body, previewBytes)}`;
 		const rest = previewBytes > 0 && body.length > previewBytes ? `… (${body.length} bytes)` : '';
@@ -110,8 +110,8 @@ const texts: Texts = {
 		const text = `${topicName(topic)}: ${messages(repaired, 'damaged')} restored from other nodes`;
 		return missing === 0 ? good(`${text}, none missing`) : warning(`${text}, ${count(missing)} still missing`);
 	},
-	deleted: event => warning(deletedWords(event)),
-	transfer: (event, {label}) => accent(transferWords(event, {name: label})),
+	deleted: event => warning(deletedText(event)),
+	transfer: (event, {label}) => accent(transferText(event, {name: label})),
 	paused: ({forMs}, {duration}) => warning(`This node did not run for ${duration(forMs)}`),
 	refused: ({by, address, reason}) =>
 		warning(
@@ -122,7 +122,7 @@ const texts: Texts = {
 			`Two processes use the identity ${label(id)}: ${printable(address)} is kept, ${printable(other)} is refused`,
 		),
 	waiting: event => muted(`Waiting for ${printable(event.for)}`),
-	named: event => plain(namedWords(event)),
+	named: event => plain(namedText(event)),
 	protocol: ({protocol}) => accent(`The cluster uses protocol ${protocol} from now on`),
 	warning: ({text}) => warning(printable(text)),
 	stopped: ({reason}) => muted(`Stopped: ${printable(reason)}`),

@@ -49,7 +49,7 @@ export function labelsIn({names}: {readonly names?: Readonly<Record<string, stri
 }
 
 /** The text of a `named` event. The label of the node may be the new name already, so the text gives its id. */
-export function namedWords({
+export function namedText({
 	id,
 	name,
 	was,

@@ -3,11 +3,13 @@ The client's end of the remote protocol: a `Broker` over a pipe. When the pipe c
 the reason, and `closed` resolves. Frames of the node are validated and bounded by the granted credit; a node that
 violates the protocol is disconnected.
 */
+import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
 import {
 	leftReason,
 	type Broker,
 	type DeletedTopic,
 	type FaultCommand,
+	type MessageBody,
 	type Published,
 	type SubscribeOptions,
 	type Subscription,
@@ -15,9 +17,10 @@ import {
 	type TopicSettings,
 } from '../broker.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
+import {topicNamed} from '../data/topic-named.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent} from '../events.ts';
-import type {NodeId, Topic} from '../message.ts';
+import type {NodeId} from '../message.ts';
 import {positionsMax, type TopicPosition} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {CreditWindow, type StreamCredit} from './credit.ts';
@@ -73,7 +76,9 @@ export class RemoteBroker implements Broker {
 		};
 	}
 
-	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+	async publish(name: string, messages: readonly MessageBody[]): Promise<Published> {
+		const topic = topicNamed(name);
+		const bodies = expectBodies(messages);
 		const cost = costOf(bodies);
 		return new Promise<Published>((resolve, reject) => {
 			this.#publishing.enter(
@@ -89,7 +94,8 @@ export class RemoteBroker implements Broker {
 		});
 	}
 
-	subscribe(topics: readonly Topic[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
+	subscribe(names: readonly string[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
+		const topics = expectTopics(names);
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
 		const queue = new DeliveryQueue({
@@ -116,24 +122,24 @@ export class RemoteBroker implements Broker {
 		return queue;
 	}
 
-	subscribeNode(topic: Topic): Promise<void> {
-		return this.#request({op: 'subscribe-node', topic});
+	async subscribeNode(topic: string): Promise<void> {
+		return this.#request({op: 'subscribe-node', topic: topicNamed(topic)});
 	}
 
-	unsubscribeNode(topic: Topic): Promise<void> {
-		return this.#request({op: 'unsubscribe-node', topic});
+	async unsubscribeNode(topic: string): Promise<void> {
+		return this.#request({op: 'unsubscribe-node', topic: expectTopic(topic)});
 	}
 
-	createTopic(
-		topic: Topic,
+	async createTopic(
+		topic: string,
 		settings: TopicSettings = {},
 		{update = false}: {readonly update?: boolean} = {},
 	): Promise<TopicChange> {
-		return this.#request({op: 'create-topic', topic, settings, update});
+		return this.#request({op: 'create-topic', topic: topicNamed(topic), settings, update});
 	}
 
-	deleteTopic(topic: Topic, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
-		return this.#request({op: 'delete-topic', topic, force});
+	async deleteTopic(topic: string, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
+		return this.#request({op: 'delete-topic', topic: expectTopic(topic), force});
 	}
 
 	async snapshot(): Promise<Snapshot> {
@@ -178,15 +184,13 @@ export class RemoteBroker implements Broker {
 		return this.#request({op: 'read-index'});
 	}
 
-	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
-		return (
-			(await this.#request<NodeId | null | undefined>({op: 'transfer', ...(to === undefined ? {} : {to})})) ??
-			undefined
-		);
+	async transferLeadership(to?: string): Promise<NodeId | undefined> {
+		const successor = to === undefined ? {} : {to: expectNodeId(to)};
+		return (await this.#request<NodeId | null | undefined>({op: 'transfer', ...successor})) ?? undefined;
 	}
 
-	removeMember(node: NodeId): Promise<void> {
-		return this.#request({op: 'remove', node});
+	async removeMember(node: string): Promise<void> {
+		return this.#request({op: 'remove', node: expectNodeId(node)});
 	}
 
 	async leave(): Promise<void> {

@@ -3,12 +3,14 @@ A `Broker` that fails over between servers. When its server is lost, it continue
 the messages that they have read, snapshots and events with those of the present node. Requests while there is no server
 fail at once, because only the caller knows whether they may be repeated.
 */
+import {expectTopics} from '../broker-arguments.ts';
 import type {
 	Broker,
 	DeletedTopic,
 	FaultCommand,
 	FollowedBroker,
 	LinkNews,
+	MessageBody,
 	Published,
 	SubscribeOptions,
 	Subscription,
@@ -16,7 +18,7 @@ import type {
 	TopicSettings,
 } from '../broker.ts';
 import type {RecordedEvent} from '../events.ts';
-import type {NodeId, Topic} from '../message.ts';
+import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {lostError, Reconnecting, type Connection, type ReconnectingOptions} from './reconnecting.ts';
 import {Resumed} from './resumed.ts';
@@ -45,8 +47,8 @@ export class Followed implements FollowedBroker {
 		return this.#link.onNews(listener);
 	}
 
-	subscribe(topics: readonly Topic[], {from = 'now'}: SubscribeOptions = {}): Subscription {
-		return new Resumed(this.#link, topics, from);
+	subscribe(topics: readonly string[], {from = 'now'}: SubscribeOptions = {}): Subscription {
+		return new Resumed(this.#link, expectTopics(topics), from);
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
@@ -73,27 +75,27 @@ export class Followed implements FollowedBroker {
 		return this.#eventsFrom(options, current, current?.events(options)); // Subscribe now, not at the first `next`.
 	}
 
-	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+	async publish(topic: string, bodies: readonly MessageBody[]): Promise<Published> {
 		return this.#now().publish(topic, bodies);
 	}
 
-	async subscribeNode(topic: Topic): Promise<void> {
+	async subscribeNode(topic: string): Promise<void> {
 		await this.#now().subscribeNode(topic);
 	}
 
-	async unsubscribeNode(topic: Topic): Promise<void> {
+	async unsubscribeNode(topic: string): Promise<void> {
 		await this.#now().unsubscribeNode(topic);
 	}
 
 	async createTopic(
-		topic: Topic,
+		topic: string,
 		settings?: TopicSettings,
 		options?: {readonly update?: boolean},
 	): Promise<TopicChange> {
 		return this.#now().createTopic(topic, settings, options);
 	}
 
-	async deleteTopic(topic: Topic, options?: {readonly force?: boolean}): Promise<DeletedTopic> {
+	async deleteTopic(topic: string, options?: {readonly force?: boolean}): Promise<DeletedTopic> {
 		return this.#now().deleteTopic(topic, options);
 	}
 
@@ -105,11 +107,11 @@ export class Followed implements FollowedBroker {
 		return this.#now().readIndex();
 	}
 
-	async transferLeadership(to?: NodeId): Promise<NodeId | undefined> {
+	async transferLeadership(to?: string): Promise<NodeId | undefined> {
 		return this.#now().transferLeadership(to);
 	}
 
-	async removeMember(node: NodeId): Promise<void> {
+	async removeMember(node: string): Promise<void> {
 		await this.#now().removeMember(node);
 	}
 

@@ -3,10 +3,10 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
-import {hasOwnRetention} from '../../core/observe/kept-words.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
+import {hasOwnRetention} from '../../core/observe/retention-text.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Run} from '../context.ts';

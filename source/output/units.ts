@@ -8,7 +8,7 @@ export {
 	keptText,
 	retainAgeRange,
 	retainBytesRange,
-} from '../../core/observe/kept-words.ts';
+} from '../../core/observe/retention-text.ts';
 
 /** The first 8 digits of a node id: enough to tell nodes apart. */
 export function shortId(id: string): string {

@@ -194,7 +194,7 @@ test('refuses a node without cluster state, and a removed node', async () => {
 describe('the folder', () => {
 	let path: string;
 	beforeEach(() => {
-		path = join(mkdtempSync(join(tmpdir(), 'dapss-refound-')), 'node');
+		path = join(mkdtempSync(join(tmpdir(), 'dapss-force-new-cluster-')), 'node');
 	});
 	afterEach(() => rmSync(dirname(path), {recursive: true, force: true}));
 	const survey = (): ReturnType<typeof openSurvivor> =>

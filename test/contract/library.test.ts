@@ -4,13 +4,12 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, afterEach, expect, test, vi} from 'vitest';
 import {freePorts} from '../../bench/cluster.ts';
-import {connect, follow, openBroker, topicNamed, untilReady} from '../../core/library.ts';
+import {connect, follow, openBroker, untilReady} from '../../core/library.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dapss-library-'));
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
 afterEach(() => vi.unstubAllEnvs());
 
-const weather = topicNamed('weather');
 const discovery = {enabled: false};
 
 test('two nodes, a client and a follower need no more than addresses', async () => {
@@ -25,21 +24,39 @@ test('two nodes, a client and a follower need no more than addresses', async () 
 	await using first = await openBroker({port, discovery});
 	await untilReady(first);
 	await untilReady(joining);
-	const subscription = joining.subscribe([weather]);
+	const subscription = joining.subscribe(['weather']);
 	await subscription.agreed;
 
 	await using client = await connect(`localhost:${port}`);
 	expect(client.server).toBe(`localhost:${port}`);
-	await client.publish(weather, [Buffer.from('rain')]);
+	await client.publish('weather', ['rain']);
 	for await (const deliveries of subscription) {
 		expect(deliveries.map(({body}) => Buffer.from(body).toString())).toEqual(['rain']);
 		break;
 	}
 
 	await using follower = await follow(`localhost:${port},localhost:${otherPort}`);
-	for await (const deliveries of follower.subscribe([weather], {from: 'beginning'})) {
+	for await (const deliveries of follower.subscribe(['weather'], {from: 'beginning'})) {
 		expect(deliveries).toHaveLength(1);
 		break;
+	}
+
+	// The same mistakes are refused in the same way by a node and by its clients.
+	for (const broker of [first, client, follower]) {
+		const usage = {code: 'usage'};
+		await expect(broker.publish('a*', ['rain'])).rejects.toMatchObject(usage);
+		await expect(broker.publish('', ['rain'])).rejects.toMatchObject(usage);
+		await expect(broker.subscribe(['a*']).agreed).rejects.toMatchObject(usage);
+		await expect(broker.subscribeNode('a*')).rejects.toMatchObject(usage);
+		await expect(broker.unsubscribeNode('a*')).rejects.toMatchObject(usage);
+		await expect(broker.createTopic('a*')).rejects.toMatchObject(usage);
+		await expect(broker.deleteTopic('a*')).rejects.toMatchObject(usage);
+		await expect(broker.transferLeadership('nobody')).rejects.toMatchObject(usage);
+		await expect(broker.removeMember('nobody')).rejects.toMatchObject(usage);
+		// @ts-expect-error -- a text instead of a list
+		await expect(broker.publish('weather', 'rain')).rejects.toMatchObject(usage);
+		// @ts-expect-error -- a text instead of a list
+		expect(() => broker.subscribe('weather')).toThrow('Expected a list of topic names, got "weather"');
 	}
 
 	// A client of this user finds a node by itself.

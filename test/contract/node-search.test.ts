@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, afterEach, expect, test, vi} from 'vitest';
 import {freePorts} from '../../bench/cluster.ts';
-import {connect, defaults, findNodes, openBroker, type Topic} from '../../core/index.ts';
+import {connect, defaults, findNodes, openBroker} from '../../core/index.ts';
 import {openBeacon, type Beacon, type OpenBeacon} from '../../core/io/net/beacon.ts';
 import {Counters} from '../../core/io/net/counters.ts';
 import {openNodeSearch, type NodeSearch} from '../../core/io/net/node-search.ts';
@@ -142,7 +142,7 @@ test('the library finds a node on the network, and skips one that is gone (case 
 		server: `127.0.0.1:${port}`,
 		chosen: {name: 'alpha', subscribes: ['news'], clusters: 2},
 	});
-	expect(await broker.publish('news' as Topic, [Buffer.from('x')])).toMatchObject({origin: node.id});
+	expect(await broker.publish('news', [Buffer.from('x')])).toMatchObject({origin: node.id});
 
 	// Without a search no node is known, and without a secret no beacon can be verified.
 	const off = {

@@ -23,19 +23,19 @@ const has = (): boolean => existsSync(join(folder, 'reserve'));
 
 test('is made if there is space, and occupies it (case 15)', async () => {
 	const reserve = create();
-	await reserve.tend();
+	await reserve.maintain();
 	expect(reserve.isFull).toBe(false);
 	expect(statSync(join(folder, 'reserve')).blocks * 512).toBeGreaterThanOrEqual(8 * MiB);
-	await reserve.tend();
+	await reserve.maintain();
 	expect(reports).toEqual([]);
 });
 
 test('is released on a full disk, which is reported once with advice, and refuses publishes (case 15)', async () => {
-	await create().tend();
+	await create().maintain();
 	freeBytes = 1000;
 	const reserve = create();
-	await reserve.tend();
-	await reserve.tend();
+	await reserve.maintain();
+	await reserve.maintain();
 	expect([has(), reserve.isFull]).toEqual([false, true]);
 	expect(reports).toEqual([
 		expect.stringMatching(/is full.*storage\.retain_bytes.*limits\.disk_bytes.*A reserve of 8 MiB was released/),
@@ -43,10 +43,10 @@ test('is released on a full disk, which is reported once with advice, and refuse
 	expect(reserve.reason).toMatch(/no new messages are stored, stored messages can be read\. Free space/);
 	// The space of the released reserve is not for messages.
 	freeBytes = 9 * MiB;
-	await reserve.tend();
+	await reserve.maintain();
 	expect([has(), reserve.isFull]).toEqual([false, true]);
 	freeBytes = 20 * MiB;
-	await reserve.tend();
+	await reserve.maintain();
 	expect([has(), reserve.isFull]).toEqual([true, false]);
 	expect(reports.at(-1)).toBe('The disk has free space again');
 });
@@ -60,11 +60,11 @@ test('a disk without inodes is full, however many bytes are free (case 15)', asy
 		freeFiles: async () => freeFiles,
 		report: text => reports.push(text),
 	});
-	await reserve.tend();
+	await reserve.maintain();
 	expect([has(), reserve.isFull, reports.length]).toEqual([false, true, 1]);
 	expect(reserve.reason).toMatch(/has no room for more files \(inodes, `df -i`\): no new messages are stored/);
 	freeFiles = 64;
-	await reserve.tend();
+	await reserve.maintain();
 	expect([has(), reserve.isFull, reports.at(-1)]).toEqual([true, false, 'The disk has free space again']);
 });
 
@@ -90,8 +90,8 @@ test.each([
 			};
 		},
 	});
-	await reserve.tend();
-	await reserve.tend();
+	await reserve.maintain();
+	await reserve.maintain();
 	expect([has(), existsSync(join(folder, 'reserve.new')), reserve.isFull]).toEqual([false, false, isFull]);
 	if (!isFull) expect(reports).toEqual(['No reserve for a full disk can be kept: EFBIG']);
 });
@@ -103,6 +103,6 @@ test('a disk that does not report its free space counts as having space (case 15
 		freeBytes: () => Promise.reject(new Error('ENOSYS')),
 		report: text => reports.push(text),
 	});
-	await reserve.tend();
+	await reserve.maintain();
 	expect([has(), reserve.isFull]).toEqual([true, false]);
 });

@@ -5,7 +5,7 @@ byte; also when the leader is killed, and when a minority is cut off and returns
 import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import type {NodeId, Topic} from '../../core/index.ts';
+import type {NodeId} from '../../core/index.ts';
 import {cli, run} from './support/command.ts';
 
 const bodyOf = (event: JsonEvent): Buffer =>
@@ -142,15 +142,15 @@ describe('a cluster of three', () => {
 			cluster.nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])),
 		);
 		expect(seen).toMatchObject({sides: [[a.id, b.id].toSorted(), [c.id]], quorum: 0});
-		await expect(brokers[2]!.subscribeNode('minority' as Topic)).rejects.toMatchObject({
+		await expect(brokers[2]!.subscribeNode('minority')).rejects.toMatchObject({
 			code: 'no-quorum',
 			message: 'no quorum: 1 of 3 voters reachable',
 		});
-		await brokers[0]!.subscribeNode('majority' as Topic);
+		await brokers[0]!.subscribeNode('majority');
 		const body = (text: string): Buffer[] =>
 			Array.from({length: 100}, (_, index) => Buffer.from(`${text} ${index}`));
-		await brokers[0]!.publish('edge' as Topic, body('near'));
-		await brokers[2]!.publish('edge' as Topic, body('far'));
+		await brokers[0]!.publish('edge', body('near'));
+		await brokers[2]!.publish('edge', body('far'));
 		await b.waitFor(
 			event => isMessage('edge')(event) && String(bodyOf(event)) === 'near 99',
 			'messages within the larger side',
@@ -170,7 +170,7 @@ describe('a cluster of three', () => {
 			expect(texts).toHaveLength(200);
 		}
 
-		await brokers[2]!.subscribeNode('minority' as Topic);
+		await brokers[2]!.subscribeNode('minority');
 		await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
 	});
 });
@@ -197,7 +197,7 @@ test('every acknowledged message is on every node after the leader was killed re
 			for (let index = 0; index < count; index++) {
 				const text = `${kill} ${name} ${index}`;
 				try {
-					await through.publish('kills' as Topic, [Buffer.from(text)]);
+					await through.publish('kills', [Buffer.from(text)]);
 				} catch {
 					return; // Killed: what was not answered may be anywhere.
 				}
@@ -240,7 +240,7 @@ test('every acknowledged message is on every node after the leader was killed re
 		const missing = new Set(acknowledged);
 		const seen = new Set<string>();
 		const newest = new Map<string, number>();
-		read: for await (const deliveries of broker.subscribe(['kills' as Topic], {from: 'beginning'})) {
+		read: for await (const deliveries of broker.subscribe(['kills'], {from: 'beginning'})) {
 			for (const {origin, incarnation, seq, body} of deliveries) {
 				const text = Buffer.from(body).toString();
 				expect(seen.has(text)).toBe(false);

@@ -6,7 +6,6 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import type {Topic} from '../../core/index.ts';
 import {cli} from './support/command.ts';
 import {Terminal} from './support/terminal.ts';
 
@@ -72,7 +71,7 @@ describe.each([
 		terminal.press('4');
 		await terminal.waitFor(/hello from the keys/);
 		const broker = await cluster.client();
-		await broker.publish(topic as Topic, [
+		await broker.publish(topic, [
 			Buffer.from('needle'),
 			Buffer.from(`${escape}[2J${escape}]0;owned\u0007${escape}]52;c;aGk=\u0007\r\nrow\u202Eflip`),
 		]);

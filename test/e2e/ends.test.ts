@@ -4,7 +4,6 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import type {Topic} from '../../core/index.ts';
 import {portHolder} from '../../source/nodes/port.ts';
 import {cli, run} from './support/command.ts';
 
@@ -128,7 +127,7 @@ test('an interrupted publish says how many messages are stored (case 30)', async
 	await cluster.startAll(1);
 	const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
 	await using broker = await cluster.client(cluster.nodes[0]);
-	await using subscription = broker.subscribe(['lines' as Topic]);
+	await using subscription = broker.subscribe(['lines']);
 	await subscription.agreed;
 	const child = spawn(node, [cli, 'publish', 'lines', '-', '-o', 'json', ...where], {
 		stdio: ['pipe', 'pipe', 'pipe'],

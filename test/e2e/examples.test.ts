@@ -1,8 +1,9 @@
 /** The programs in examples/ run as they are, with the package's own name. */
-import {spawnSync, type SpawnSyncReturns} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {spawn, spawnSync, type ChildProcessWithoutNullStreams, type SpawnSyncReturns} from 'node:child_process';
+import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
@@ -29,6 +30,61 @@ function start(
 	});
 }
 
+/** A program that runs meanwhile, and what it prints. */
+class Program implements AsyncDisposable {
+	readonly lines: string[] = [];
+	stderr = '';
+	readonly exited: Promise<number | null>;
+	readonly #child: ChildProcessWithoutNullStreams;
+	#look: () => void = () => undefined;
+
+	constructor(program: string, words: readonly string[]) {
+		this.#child = spawn(process.execPath, [program, ...words], {cwd: folder, env: {...process.env, NO_COLOR: '1'}});
+		createInterface({input: this.#child.stdout}).on('line', line => {
+			this.lines.push(line);
+			this.#look();
+		});
+		this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+			this.stderr += text;
+			this.#look();
+		});
+		this.exited = new Promise(resolve => {
+			this.#child.once('close', code => {
+				resolve(code);
+				this.#look();
+			});
+		});
+	}
+
+	/** Resolves once there is such a line. @throws when the program ends before */
+	async prints(line: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+		const isLine = (text: string): boolean => (typeof line === 'string' ? text === line : line.test(text));
+		while (!(stream === 'stdout' ? this.lines : this.stderr.split('\n')).some(isLine)) {
+			if (this.#child.exitCode !== null) throw new Error(`It ended before ${String(line)}: ${this.stderr}`);
+			await new Promise<void>(resolve => {
+				this.#look = resolve;
+			});
+		}
+	}
+
+	type(line: string): void {
+		this.#child.stdin.write(`${line}\n`);
+	}
+
+	end(): void {
+		this.#child.stdin.end();
+	}
+
+	async kill(): Promise<void> {
+		this.#child.kill('SIGKILL');
+		await this.exited;
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.kill();
+	}
+}
+
 let folder: string;
 beforeAll(() => {
 	folder = mkdtempSync(join(tmpdir(), 'dapss-examples-'));
@@ -52,28 +108,96 @@ test('a node inside a program', async () => {
 	);
 }, 60_000);
 
-test('a program that uses nodes of other processes', async () => {
-	await using cluster = new Cluster({cli});
-	await cluster.startAll(1);
-	const address = `127.0.0.1:${cluster.nodes[0]!.port}`;
-	const {status, stdout, stderr} = start(process.execPath, [
-		example('client.mjs'),
-		address,
-		cluster.secretFile,
-		cluster.name,
-	]);
-	expect({status, stderr}).toEqual({status: 0, stderr: ''});
-	expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
-	const stranger = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
-	expect(stranger).toMatchObject({
-		status: 1,
-		stdout: '',
-		stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string,
+describe('programs that use nodes of other processes', () => {
+	let cluster: Cluster;
+	let addresses: string[];
+	beforeAll(async () => {
+		cluster = new Cluster({cli, topics: ['jobs', 'results']});
+		await cluster.startAll(2);
+		addresses = cluster.nodes.map(({port}) => `127.0.0.1:${port}`);
+	}, 60_000);
+	afterAll(() => cluster[Symbol.asyncDispose]());
+
+	/** A program that reaches the servers of the cluster. */
+	const reaching = (name: string, words: readonly string[], servers: readonly string[] = addresses): Program =>
+		new Program(example(name), [
+			...words,
+			...servers.flatMap(server => ['--server', server]),
+			'--secret-file',
+			cluster.secretFile,
+			'--cluster',
+			cluster.name,
+		]);
+
+	test('publish and read', () => {
+		const address = addresses[0]!;
+		const {status, stdout, stderr} = start(process.execPath, [
+			example('client.mjs'),
+			address,
+			cluster.secretFile,
+			cluster.name,
+		]);
+		expect({status, stderr}).toEqual({status: 0, stderr: ''});
+		expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
+		const outsider = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
+		expect(outsider).toMatchObject({
+			status: 1,
+			stdout: '',
+			stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string,
+		});
+		expect(start(process.execPath, [example('client.mjs')])).toMatchObject({
+			status: 2,
+			stderr: 'Expected ADDRESS[,ADDRESS] [SECRET_FILE [CLUSTER]]\n',
+		});
+	}, 60_000);
+
+	test('a work queue: each job is done once, also while a worker is away', async () => {
+		await using worker = reaching('work-queue.mjs', ['work', '0/2'], [addresses[0]!]);
+		await using lost = reaching('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
+		await lost.prints('worker 1 of 2 is ready');
+		await worker.prints('worker 0 of 2 is ready');
+		await using first = reaching('work-queue.mjs', ['submit', 'a job', 'two', 'three', 'four']);
+		expect(await first.exited, first.stderr).toBe(0);
+		expect(first.lines.toSorted()).toEqual(['A JOB', 'FOUR', 'THREE', 'TWO']);
+		await lost.kill();
+
+		await using second = reaching('work-queue.mjs', ['submit', 'five', 'six']);
+		await worker.prints(/^did \S+:6$/u);
+		await using again = reaching('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
+		expect(await second.exited, second.stderr).toBe(0);
+		expect(second.lines.toSorted()).toEqual(['FIVE', 'SIX']);
+		const done = (program: Program): string[] =>
+			program.lines.filter(line => line.startsWith('did ')).map(line => line.split(':')[2]!);
+		expect([done(worker), done(lost), done(again)]).toEqual([['2', '4', '6'], ['1', '3'], ['5']]);
+	}, 60_000);
+
+	test('a chat, which continues at another node', async () => {
+		await using ann = reaching('chat.mjs', ['--name', 'ann'], [addresses[0]!]);
+		await using bob = reaching('chat.mjs', ['--name', 'bob'], addresses.toReversed());
+		await ann.prints(/^\(ann is in chat/u, 'stderr');
+		await bob.prints(/^\(bob is in chat/u, 'stderr');
+		ann.type('hello \u001B[31mbob');
+		for (const program of [ann, bob]) await program.prints('ann: hello [31mbob');
+		await cluster.nodes[1]!.kill('SIGTERM');
+		await bob.prints(`(connected to ${addresses[0]})`, 'stderr');
+		bob.type('still here');
+		await ann.prints('bob: still here');
+		ann.type('good night');
+		await bob.prints('ann: good night');
+		for (const program of [ann, bob]) {
+			program.end();
+			expect(await program.exited, program.stderr).toBe(0);
+		}
+	}, 60_000);
+});
+
+test('a test of an application with a cluster in its process', () => {
+	const {status, stdout, stderr} = start(process.execPath, ['--test', example('in-process-cluster.test.mjs')], {
+		TMPDIR: folder,
 	});
-	expect(start(process.execPath, [example('client.mjs')])).toMatchObject({
-		status: 2,
-		stderr: 'Expected ADDRESS[,ADDRESS] [SECRET_FILE [CLUSTER]]\n',
-	});
+	expect(status, stdout + stderr).toBe(0);
+	expect(stdout).toMatch(/pass 2$/mu);
+	expect(readdirSync(folder).filter(name => name.startsWith('my-application-'))).toEqual([]);
 }, 60_000);
 
 test.runIf(hasBash)(

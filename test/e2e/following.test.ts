@@ -222,7 +222,7 @@ test('events --watch continues at another node (case 26)', async () => {
 		'the loss of the first node',
 	);
 	await using client = await cluster.client(second);
-	await client.subscribeNode('later' as Topic);
+	await client.subscribeNode('later');
 	const isSubscribed = ({type, topic, node}: JsonEvent): boolean =>
 		type === 'subscribed' && topic === 'later' && node === second.id;
 	await follower.until(() => follower.events.some(event => isSubscribed(event)), 'what happens then');
@@ -250,7 +250,7 @@ test('events --watch --messages prints every message of the node, and reports th
 	const texts = Array.from({length: 20_000}, (_, index) => `${index} ${'x'.repeat(100)}`);
 	const publish = async (bodies: readonly string[]): Promise<void> => {
 		await using client = await cluster.clientOf(node.port);
-		await client.publish('other' as Topic, [Buffer.from('not named')]);
+		await client.publish('other', [Buffer.from('not named')]);
 		for (let from = 0; from < bodies.length; from += 1000)
 			await client.publish(
 				news,

@@ -6,7 +6,7 @@ import {writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
-import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
+import type {Broker, NodeId, Snapshot} from '../../core/index.ts';
 import {defaultName} from '../../core/node-name.ts';
 import {cli, run} from './support/command.ts';
 import {canFilter, Network, sayNotRun, type Host} from './support/namespaces.ts';
@@ -97,7 +97,7 @@ describe('the leader and one follower are cut off from each other, and the third
 				({raft}) => raft.leader === before.leader,
 				'the leader, known to the follower',
 			);
-			await brokers[1]!.subscribeNode(name as Topic);
+			await brokers[1]!.subscribeNode(name);
 			await Promise.all(
 				[leader, third].map(node =>
 					node.waitFor(
@@ -106,7 +106,7 @@ describe('the leader and one follower are cut off from each other, and the third
 					),
 				),
 			);
-			await brokers[0]!.publish('news' as Topic, [Buffer.from(name)]);
+			await brokers[0]!.publish('news', [Buffer.from(name)]);
 			await follower.waitFor(event => event.type === 'message' && event['payload'] === name, 'a live message');
 			for (const node of [leader, follower, third]) {
 				const checked = await run(['check', ...server(node)]);

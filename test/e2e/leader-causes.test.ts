@@ -5,7 +5,6 @@ the requesting node.
 */
 import {expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import type {NodeId} from '../../core/index.ts';
 import {cli} from './support/command.ts';
 
 const leads = (event: JsonEvent): boolean => event.type === 'leader' && typeof event['leader'] === 'string';
@@ -31,7 +30,7 @@ test('the leader event has the cause: transferred (with the requesting node), cr
 	const [asked, next] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
 	let from = marks();
 	await using broker = await cluster.client(asked);
-	await broker.transferLeadership(next.id as NodeId);
+	await broker.transferLeadership(next.id);
 	for (const event of await changed(cluster.nodes, former, from))
 		expect(event).toMatchObject({leader: next.id, previous: former, cause: 'transferred'});
 	const transfers = cluster.nodes.flatMap(node => node.events.filter(({type}) => type === 'transfer'));

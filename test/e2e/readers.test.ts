@@ -4,7 +4,7 @@ import {closeSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent} from '../../bench/cluster.ts';
-import type {Broker, Topic} from '../../core/index.ts';
+import type {Broker} from '../../core/index.ts';
 import {cli, run} from './support/command.ts';
 
 const waitMs = 60_000;
@@ -22,7 +22,7 @@ const payloads = (events: readonly JsonEvent[]): unknown[] =>
 async function publishAll(client: Broker, lines: readonly string[]): Promise<void> {
 	for (let at = 0; at < lines.length; at += linesAtOnce)
 		await client.publish(
-			'lines' as Topic,
+			'lines',
 			lines.slice(at, at + linesAtOnce).map(line => Buffer.from(line)),
 		);
 }
@@ -86,7 +86,7 @@ test('one subscription reads 120 topics of 500 KB from the beginning, completely
 	await Promise.all(
 		topics.map(async topic => {
 			for (let number = 0; number < 10; number++)
-				await client.publish(topic as Topic, [Buffer.from(`${topic} ${number} `.padEnd(50_000, 'x'))]);
+				await client.publish(topic, [Buffer.from(`${topic} ${number} `.padEnd(50_000, 'x'))]);
 		}),
 	);
 	await client[Symbol.asyncDispose]();

@@ -106,11 +106,11 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 		new Set([expect.stringContaining('limits.topics') as string]),
 	);
 	// A subscription is a topic too.
-	await expect(broker.subscribeNode('one more' as Topic)).rejects.toMatchObject({
+	await expect(broker.subscribeNode('one more')).rejects.toMatchObject({
 		code: 'refused',
 		message: expect.stringContaining('limits.topics') as string,
 	});
-	await expect(broker.subscribe(['another' as Topic]).agreed).rejects.toMatchObject({
+	await expect(broker.subscribe(['another']).agreed).rejects.toMatchObject({
 		code: 'refused',
 		message: expect.stringContaining('limits.topics') as string,
 	});
@@ -123,7 +123,7 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 	await expect.poll(async () => (await reader.snapshot()).topicSlots?.used, {timeout: 40_000}).toBe(0);
 	expect(existsSync(join(cluster.folder, 'data', 'topics'))).toBe(true);
 	expect((await reader.snapshot()).topics).toEqual([]);
-	await reader.publish('fresh' as Topic, [Buffer.from('a')]);
+	await reader.publish('fresh', [Buffer.from('a')]);
 	await reader[Symbol.asyncDispose]();
 	await again.kill('SIGKILL');
 	// Offsets of topics that had messages are on the disk for good. They take no slot, from the start on.
@@ -151,7 +151,7 @@ async function messagesOf(cluster: Cluster, node: NodeProcess): Promise<number> 
 
 async function publishThree(cluster: Cluster, node: NodeProcess): Promise<void> {
 	const broker = await cluster.client(node);
-	for (const text of ['one', 'two', 'three']) await broker.publish('news' as Topic, [Buffer.from(text)]);
+	for (const text of ['one', 'two', 'three']) await broker.publish('news', [Buffer.from(text)]);
 	await broker[Symbol.asyncDispose]();
 	await node.kill('SIGTERM');
 }
@@ -215,7 +215,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 	let stored = 0;
 	try {
 		for (;;) {
-			await broker.publish('news' as Topic, [Buffer.alloc(500_000)]);
+			await broker.publish('news', [Buffer.alloc(500_000)]);
 			stored++;
 		}
 	} catch (error) {
@@ -231,12 +231,12 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 		const again = await start(cluster, port, 'true');
 		const reader = await cluster.client(again);
 		let read = 0;
-		for await (const deliveries of reader.subscribe(['news' as Topic], {from: 'beginning'})) {
+		for await (const deliveries of reader.subscribe(['news'], {from: 'beginning'})) {
 			read += deliveries.length;
 			if (read >= stored) break;
 		}
 
-		await expect(reader.publish('news' as Topic, [Buffer.from('no')])).rejects.toMatchObject({
+		await expect(reader.publish('news', [Buffer.from('no')])).rejects.toMatchObject({
 			code: 'refused',
 			message: expect.stringContaining('limits.disk_bytes') as string,
 		});
@@ -247,7 +247,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 	// With less to keep, the start itself makes the room.
 	const less = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
 	const writer = await cluster.client(less);
-	await writer.publish('news' as Topic, [Buffer.from('yes')]);
+	await writer.publish('news', [Buffer.from('yes')]);
 	await writer[Symbol.asyncDispose]();
 }, 120_000);
 
@@ -311,8 +311,8 @@ test('all topics together keep to limits.disk_bytes: the largest topic is reduce
 	const [port] = (await freePorts(1)) as [number];
 	const node = await start(cluster, port, 'true');
 	const broker = await cluster.client(node);
-	await broker.publish('small' as Topic, [Buffer.alloc(1000)]);
-	for (let index = 0; index < 40; index++) await broker.publish('large' as Topic, [Buffer.alloc(50_000)]);
+	await broker.publish('small', [Buffer.alloc(1000)]);
+	for (let index = 0; index < 40; index++) await broker.publish('large', [Buffer.alloc(50_000)]);
 	const deleted = await node.waitFor(({type}) => type === 'deleted', 'a deletion');
 	expect(deleted).toMatchObject({topic: 'large', reason: 'disk'});
 	const {topics} = await broker.snapshot();
@@ -330,7 +330,7 @@ test('topics shows the rate of a topic without subscribers, the same in text, JS
 	const done = new AbortController();
 	const publishing = (async () => {
 		// One after the other: as fast as the disk.
-		while (!done.signal.aborted) await broker.publish('news' as Topic, [Buffer.alloc(100)]);
+		while (!done.signal.aborted) await broker.publish('news', [Buffer.alloc(100)]);
 	})();
 	type Rated = {
 		readonly name: string;

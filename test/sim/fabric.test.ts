@@ -84,7 +84,7 @@ class Machine implements Station {
 		this.log.push(`${peer} ${change}`);
 	}
 
-	onStranger(peer: NodeId, address: string): void {
+	onUnknownPeer(peer: NodeId, address: string): void {
 		this.log.push(`${peer} calls from ${address}`);
 	}
 

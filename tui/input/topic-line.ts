@@ -2,7 +2,7 @@
 The `:topic` command: create or delete a topic. Pure.
 */
 import type {TopicSettings} from '../../core/broker.ts';
-import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/kept-words.ts';
+import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/retention-text.ts';
 import {quoteWord, wordsOf} from './line.ts';
 import type {PromptRequest} from './prompt-request.ts';
 

@@ -1,7 +1,7 @@
 /** The topics: subscribers, messages and rates. */
 import {memo, type ReactNode} from 'react';
-import {hasOwnRetention, keptBrief} from '../../core/observe/kept-words.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {hasOwnRetention, keptBrief} from '../../core/observe/retention-text.ts';
 import type {TopicSnapshot} from '../../core/snapshot.ts';
 import type {Column} from '../view/columns.ts';
 import {brief, bytes} from '../view/words.ts';

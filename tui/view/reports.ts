@@ -3,9 +3,9 @@ Text of the overlays: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, th
 lines of spans.
 */
 import {findingsOf} from '../../core/observe/findings.ts';
-import {hasOwnRetention, keptText} from '../../core/observe/kept-words.ts';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable, printableBytes, wrapCells} from '../../core/observe/printable.ts';
+import {hasOwnRetention, keptText} from '../../core/observe/retention-text.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {keySign, sections, type Keymap} from '../input/keymap.ts';
 import {words} from '../input/prompt-commands.ts';

@@ -87,7 +87,7 @@ export class Reserve {
 	Releases the reserve when the disk is full, and makes it when there is space. A disk that cannot report its free
 	space counts as having space.
 	*/
-	async tend(): Promise<void> {
+	async maintain(): Promise<void> {
 		const {
 			report,
 			folder,

@@ -135,8 +135,7 @@ function unreadable(path: string, error: unknown): string {
 	const stats = (code === 'EACCES' || code === 'EPERM') && self !== undefined ? statOrNothing(path) : undefined;
 	if (!stats) return `cannot be read: ${withRemedy(error)}`;
 	const place = writeProblem(dirname(path))?.code === 'EROFS';
-	const readOnly = `its disk is mounted read-only: mount it with mode 0400 for user ${self!}, or 0440 for a group of this user`;
-	return `cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ${place ? readOnly : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!)}`;
+	return `cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ${place ? mountedFor(self!) : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!)}`;
 }
 
 function statOrNothing(path: string): Stats | undefined {
@@ -152,8 +151,16 @@ export function accessRemedy(path: string, {uid}: Pick<Stats, 'uid'>): string {
 	const [self = 0] = trustedOwners() ?? [];
 	const copy = `copy it, ${advice.copyFile(path)}, and name the copy`;
 	if (writeProblem(path)?.code === 'EROFS')
-		return `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`;
-	return uid === self ? advice.closeFile(path) : `${advice.takeFile(path, self)}; or ${copy}`;
+		return uid === self || uid === 0
+			? `its disk is mounted read-only: mount it with mode 0400 or 0440, or ${copy}`
+			: `${mountedFor(self)}; or run this as user ${uid}; or ${copy}`;
+	if (uid === self) return advice.closeFile(path);
+	// A file that root takes away is lost for the user that runs the node.
+	return self === 0 ? `run this as user ${uid}; or ${copy}` : `${advice.takeFile(path, self)}; or ${copy}`;
+}
+
+function mountedFor(uid: number): string {
+	return `its disk is mounted read-only: mount it with mode 0400 for user ${uid}, or 0440 for a group of this user`;
 }
 
 function octal(mode: number): string {

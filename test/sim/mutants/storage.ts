@@ -162,7 +162,7 @@ export const storageMutants: readonly Mutant[] = [
 		name: 'reserve-given-late',
 		pitfall: 'a start writes before it gives its reserve back',
 		by: 'nodes',
-		edits: [host('		await room?.tend();\n', '')],
+		edits: [host('		await room?.maintain();\n', '')],
 	},
 	{
 		name: 'publishes-on-a-full-disk',

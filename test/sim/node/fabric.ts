@@ -43,7 +43,7 @@ export type Station = {
 	onDatagram(from: NodeId, bytes: Buffer): void;
 	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
-	onStranger(peer: NodeId, address: string): void;
+	onUnknownPeer(peer: NodeId, address: string): void;
 	/** A process calls under the id of a peer. `linked`: another process that the peer is linked to. */
 	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess | undefined): Judgement;
 	/** The peer says that another process has this node's id, and is the one that counts. */
@@ -403,7 +403,7 @@ export class Fabric {
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId)
-			listener.station.run(() => listener.station.onStranger(id, address));
+			listener.station.run(() => listener.station.onUnknownPeer(id, address));
 	}
 
 	#open(caller: Process, listener: Process): void {

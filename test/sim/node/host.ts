@@ -321,13 +321,13 @@ export class Host implements Station {
 		const {node} = this;
 		if (beacon.id === this.id) {
 			if (beacon.address !== this.address)
-				node?.identity.sightings.doubled(this.id, this.address, beacon.address);
+				node?.identity.conflicts.duplicate(this.id, this.address, beacon.address);
 			return;
 		}
 
 		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
 		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId)
-			node.identity.sightings.foreign(beacon.clusterId, beacon.address);
+			node.identity.conflicts.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
@@ -338,7 +338,7 @@ export class Host implements Station {
 
 	judge(peer: NodeId, caller: Process, linked: Process | undefined): Judgement {
 		return (
-			this.node?.identity.doubles.judge(peer, caller, linked) ??
+			this.node?.identity.duplicates.judge(peer, caller, linked) ??
 			(linked ? {type: 'wait', reason: 'the node is starting'} : {type: 'take'})
 		);
 	}
@@ -347,7 +347,7 @@ export class Host implements Station {
 		this.node?.identity.onRefused(refusal);
 	}
 
-	onStranger(peer: NodeId, address: string): void {
+	onUnknownPeer(peer: NodeId, address: string): void {
 		const {
 			node,
 			options: {
@@ -355,7 +355,7 @@ export class Host implements Station {
 				witness,
 			},
 		} = this;
-		node?.onStranger(peer, address);
+		node?.onUnknownPeer(peer, address);
 		if (node?.phase !== 'running' || node.control.raft.status().leader !== undefined) {
 			this.#refused.delete(peer);
 			return;
@@ -430,7 +430,7 @@ export class Host implements Station {
 					}),
 				)
 			: undefined;
-		await room?.tend();
+		await room?.maintain();
 		const state = readState(disk);
 		const incarnation = state.incarnation + 1;
 		const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
@@ -609,7 +609,7 @@ export class Host implements Station {
 			if (node.phase === 'running') this.#memberMs = this.options.schedule.nowMs;
 		};
 
-		void node.enter();
+		void node.bootstrap();
 	}
 
 	/** One question over a link of its own. */
@@ -684,7 +684,7 @@ export class Host implements Station {
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
 			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
-			onStranger: (peer, at) => this.onStranger(peer, at),
+			onUnknownPeer: (peer, at) => this.onUnknownPeer(peer, at),
 			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
 			onDouble: (peer, refusal) => this.onDouble(peer, refusal),
 		};

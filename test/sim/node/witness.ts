@@ -208,10 +208,10 @@ export class Witness {
 
 	/** The room that it keeps on its disk. */
 	room(host: Host, reserve: Reserve): Reserve {
-		const tend = reserve.tend.bind(reserve);
+		const maintain = reserve.maintain.bind(reserve);
 		return Object.assign(reserve, {
-			tend: async () => {
-				await tend();
+			maintain: async () => {
+				await maintain();
 				this.fullDisks.tended(host);
 			},
 		});

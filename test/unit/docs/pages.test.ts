@@ -97,6 +97,14 @@ describe.each(pages.map(page => [page.path, page] as const))('%s', (_path, page)
 describe('docs/operating.md', () => {
 	const rows = rowsOf(pageOf('docs/operating.md').text).filter(([name = '']) => known.has(unquoted(name)));
 
+	test('gives containers settings that exist', () => {
+		const {code} = blocksOf(pageOf('docs/operating.md').text).find(block => /^docker run /mu.test(block.code))!;
+		const given = [...code.matchAll(/-e (?:DAPSS_(?<setting>[A-Z_]+)|XDG_STATE_HOME)=/gu)];
+		expect(given.length).toBeGreaterThan(5);
+		const names = given.flatMap(({groups}) => groups!['setting'] ?? []).map(name => name.toLowerCase());
+		expect(names.filter(name => !known.has(name))).toEqual([]);
+	});
+
 	test('has every setting once, with its default', () => {
 		const shown = rows.map(([name = '', fallback = '']) => [unquoted(name), unquoted(fallback)]);
 		const expected = [...known].map(([name, value]) => [

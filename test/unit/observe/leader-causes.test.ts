@@ -2,7 +2,7 @@
 import {describe, expect, test} from 'vitest';
 import {CrashEvidence} from '../../../core/membership/crash-evidence.ts';
 import type {NodeId} from '../../../core/message.ts';
-import {leaderWords, transferWords, type LeaderEvent} from '../../../core/observe/leader-words.ts';
+import {leaderText, transferText, type LeaderEvent} from '../../../core/observe/leader-text.ts';
 import {PauseWatch} from '../../../core/observe/pause.ts';
 
 const [a, b] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
@@ -46,16 +46,16 @@ describe('a pause of the process', () => {
 });
 
 const words = (event: Partial<LeaderEvent>): string =>
-	leaderWords(
+	leaderText(
 		{type: 'leader', term: 4, leader: a, previous: b, ...event},
 		{name: id => id.slice(0, 4), duration: ms => `${ms} ms`},
 	);
 test('a transfer names the node that requested it, unless that is the leader itself', () => {
 	const name = (id: NodeId): string => id.slice(0, 4);
-	expect(transferWords({type: 'transfer', from: a, to: b, by: b}, {name})).toBe(
+	expect(transferText({type: 'transfer', from: a, to: b, by: b}, {name})).toBe(
 		'aaaa hands leadership to bbbb, asked through bbbb',
 	);
-	expect(transferWords({type: 'transfer', from: a, to: b, by: a}, {name})).toBe('aaaa hands leadership to bbbb');
+	expect(transferText({type: 'transfer', from: a, to: b, by: a}, {name})).toBe('aaaa hands leadership to bbbb');
 });
 
 test.each<[Partial<LeaderEvent>, string]>([

@@ -1,7 +1,7 @@
 /** Texts for topics and counts within a sentence. */
 import {expect, test} from 'vitest';
-import {bytesText, keptBrief} from '../../../core/observe/kept-words.ts';
 import {printable} from '../../../core/observe/printable.ts';
+import {bytesText, keptBrief} from '../../../core/observe/retention-text.ts';
 import {messagesText, topicText} from '../../../core/observe/topic-text.ts';
 
 test.each([

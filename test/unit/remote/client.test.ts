@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import type {Topic} from '../../../core/message.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
 import {CreditWindow} from '../../../core/remote/credit.ts';
 import {decodeFrame, encodeDelivery, encodeFrame, remoteKinds, type Request} from '../../../core/remote/protocol.ts';
@@ -39,7 +38,7 @@ const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 test.each(malformed)('%s ends the connection with a clear error (finding 18)', async (_name, frame) => {
 	const {near, client} = connected();
 	const asked = client.readIndex();
-	const subscription = client.subscribe(['t' as Topic]);
+	const subscription = client.subscribe(['t']);
 	const reading = subscription[Symbol.asyncIterator]().next();
 	near.onFrame(frame);
 	await expect(asked).rejects.toMatchObject({
@@ -89,7 +88,7 @@ test('for any frames of a node, nothing is thrown', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.array(any, {maxLength: 5}), async frames => {
 			const {near, client} = connected();
-			const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator](); // 1
+			const deliveries = client.subscribe(['t'])[Symbol.asyncIterator](); // 1
 			using _watching = client.watch(() => undefined); // 2
 			const events = client.events({messages: true}); // 3
 			const read = [deliveries.next(), events.next()].map(next =>
@@ -107,7 +106,7 @@ test('for any frames of a node, nothing is thrown', async () => {
 
 test('a node that exceeds its credit is disconnected, unless it is of an earlier release (finding 18)', async () => {
 	const strict = connected();
-	strict.client.subscribe(['t' as Topic]);
+	strict.client.subscribe(['t']);
 	const {credit} = requests(strict.near)[0] as Extract<Request, {op: 'subscribe'}>;
 	const {length} = batchAt('t', 0, 100_000).batch.bytes;
 	const allowed = Math.ceil(credit / length);
@@ -118,7 +117,7 @@ test('a node that exceeds its credit is disconnected, unless it is of an earlier
 	expect(strict.near.why).toContain('more messages than its credit allows');
 
 	const lenient = connected({toleratedBytes: 1_000_000});
-	lenient.client.subscribe(['t' as Topic]);
+	lenient.client.subscribe(['t']);
 	for (let offset = 0; offset < allowed + 9; offset++)
 		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
 	expect(lenient.near.why).toBeUndefined();
@@ -174,7 +173,7 @@ test('credit is not lost when the queue is full (finding 1)', async () => {
 	far.onFrame = frame => {
 		if (frame[0] === remoteKinds.request) seen.push(decodeFrame(frame) as Request);
 	};
-	const deliveries = client.subscribe(['t' as Topic])[Symbol.asyncIterator]();
+	const deliveries = client.subscribe(['t'])[Symbol.asyncIterator]();
 	const next = deliveries.next();
 	near.send([Buffer.alloc(3000 - near.queuedBytes)]); // Other data fill the queue.
 	for (let offset = 0; offset < 30; offset++)

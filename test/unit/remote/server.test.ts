@@ -83,11 +83,11 @@ test('an unread subscription does not block another one', async () => {
 	const ends = pipes(200_000);
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
-	const left = client.subscribe(['left' as Topic], {from: 'beginning'});
+	const left = client.subscribe(['left'], {from: 'beginning'});
 	await settle(ends);
 	const read = {count: 0};
 	const reading = (async () => {
-		for await (const deliveries of client.subscribe(['read' as Topic], {from: 'beginning'})) {
+		for await (const deliveries of client.subscribe(['read'], {from: 'beginning'})) {
 			read.count += deliveries.length;
 			if (read.count === 300) return;
 		}

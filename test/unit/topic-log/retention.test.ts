@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
-import {deletedWords} from '../../../core/observe/deleted-words.ts';
+import {deletedText} from '../../../core/observe/deleted-text.ts';
 import {
 	parseKeptTime,
 	resumedTime,
@@ -269,13 +269,13 @@ describe('the retention clock', () => {
 });
 
 test('deletions and their reasons as text (case 16)', () => {
-	expect(deletedWords({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
+	expect(deletedText({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
 		"news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic's own)",
 	);
-	expect(deletedWords({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe(
+	expect(deletedText({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe(
 		'news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics',
 	);
-	expect(deletedWords({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe(
+	expect(deletedText({type: 'deleted', topic, reason: 'topic', messages: 2, bytes: 400, unread: 0})).toBe(
 		'news: 2 messages (400 bytes) deleted, all read: the topic was deleted',
 	);
 });

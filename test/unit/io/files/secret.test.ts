@@ -85,12 +85,12 @@ test('a file that a group may read and only its owner may write is accepted, of 
 		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
-test('the advice works: chmod for an own file, chown for a file of another user (case 21)', () => {
+test('the advice works: chmod for an own file, chown for a file of another user, who keeps it before root (case 21)', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);
 	expect(accessRemedy(path, {uid: self + 1})).toBe(
-		`as root, chown ${self} ${path} && chmod 600 ${path}; or copy it, (umask 077; cp ${path} COPY), and name the copy`,
+		`${self === 0 ? 'run this as user 1' : `as root, chown ${self} ${path} && chmod 600 ${path}`}; or copy it, (umask 077; cp ${path} COPY), and name the copy`,
 	);
 });
 

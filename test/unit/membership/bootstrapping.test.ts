@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
-import {Entering} from '../../../core/membership/entering.ts';
+import {Bootstrapping} from '../../../core/membership/bootstrapping.ts';
 import {Founding} from '../../../core/membership/founding.ts';
 import {JoinRefusals} from '../../../core/membership/join-refusals.ts';
 import type {JoinAnswer} from '../../../core/membership/joining.ts';
@@ -18,7 +18,11 @@ const silent = new DapssError('unreachable', 'peer h:9 cannot be reached (ENOTFO
 });
 
 /** A node without data that asks these addresses. The test advances its timer. */
-function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: readonly string[] = Object.keys(answers)) {
+function setUp(
+	answers: Readonly<Record<string, JoinAnswer | Error>>,
+	seeds: readonly string[] = Object.keys(answers),
+	isAddressGiven = false,
+) {
 	const said = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
 	let turn = (): void => undefined;
@@ -33,9 +37,9 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 			return nothing;
 		},
 	};
-	const entering = new Entering({
+	const bootstrapping = new Bootstrapping({
 		address: 'own:1',
-		isAddressGiven: false,
+		isAddressGiven,
 		clock,
 		aloneAdvice: '',
 		founding: new Founding({self, address: 'own:1', seeds, expect: 0, seekMs: 0, nowMs: 0}),
@@ -56,7 +60,7 @@ function setUp(answers: Readonly<Record<string, JoinAnswer | Error>>, seeds: rea
 			said.ended = error.message;
 		},
 	});
-	entering.start();
+	bootstrapping.start();
 	const run = async (): Promise<typeof said> => {
 		for (let round = 0; round < 20; round++) {
 			await new Promise(setImmediate);
@@ -114,6 +118,11 @@ describe('a node that the cluster refuses (case A)', () => {
 		const {waits} = await setUp({'h:9': silent}, ['h:7']).run();
 		expect(waits.at(-1)).toBe('h:7 to answer (h:9: ENOTFOUND)');
 	});
+});
+
+test('a node that would found reports the check of its own address, which has not ended', async () => {
+	const {waits} = await setUp({}, ['own:1'], true).run();
+	expect(waits.at(-1)).toBe('the check that no other node answers at own:1');
 });
 
 test('a member reports a node that it does not admit once a minute, and a new reason at once (case A)', () => {

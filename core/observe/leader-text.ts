@@ -9,7 +9,7 @@ export type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 export type Spoken = {readonly name: (id: NodeId) => string; readonly duration: (ms: number) => string};
 
 /** Such as `3f2a leads term 4: 9c41 was silent for 620 ms; 0.7 s without a leader`. */
-export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): string {
+export function leaderText(event: LeaderEvent, {name, duration}: Spoken): string {
 	const {term, leader, withoutLeaderMs} = event;
 	const head = leader === undefined ? `No leader in term ${term}` : `${name(leader)} leads term ${term}`;
 	const parts = [
@@ -22,7 +22,7 @@ export function leaderWords(event: LeaderEvent, {name, duration}: Spoken): strin
 }
 
 /** Such as `9c41 hands leadership to 3f2a, asked through b7d0`. */
-export function transferWords(
+export function transferText(
 	{from, to, by}: Extract<BrokerEvent, {readonly type: 'transfer'}>,
 	{name}: Pick<Spoken, 'name'>,
 ): string {

@@ -1,8 +1,8 @@
 /** The texts of events about deleted messages and about topics. Pure. */
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import {keptText} from './kept-words.ts';
 import {printable} from './printable.ts';
+import {keptText} from './retention-text.ts';
 import {messagesText, topicText} from './topic-text.ts';
 
 const reasons: Readonly<Record<Deleted['reason'], string>> = {
@@ -15,7 +15,7 @@ const reasons: Readonly<Record<Deleted['reason'], string>> = {
 type Deleted = Extract<BrokerEvent, {readonly type: 'deleted'}>;
 
 /** @param label gives the label of a node */
-export function topicWords(
+export function topicEventText(
 	{topic, state, node, ...settings}: Extract<BrokerEvent, {readonly type: 'topic'}>,
 	label: (id: NodeId) => string,
 ): string {
@@ -24,6 +24,6 @@ export function topicWords(
 }
 
 /** Such as `news: 12 messages (3400 bytes) deleted, all read: the topic was deleted`. */
-export function deletedWords({topic, reason, messages, bytes, unread}: Deleted): string {
+export function deletedText({topic, reason, messages, bytes, unread}: Deleted): string {
 	return `${printable(topicText(topic))}: ${messagesText(messages)} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;
 }

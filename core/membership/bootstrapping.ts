@@ -11,7 +11,7 @@ import type {Founding} from './founding.ts';
 import type {JoinAnswer, Joined, JoinRequest} from './joining.ts';
 import {PeerSearch, type Asked} from './peer-search.ts';
 
-export type EnteringOptions = {
+export type BootstrappingOptions = {
 	/** The advertised address of this node. */
 	readonly address: string;
 	/** An operator set the address (`--advertise`), so this node checks that no other node answers there. */
@@ -44,8 +44,8 @@ const turnMs = 100;
 const againMs = 250;
 const candidatesMs = 300;
 
-export class Entering {
-	readonly #options: EnteringOptions;
+export class Bootstrapping {
+	readonly #options: BootstrappingOptions;
 	readonly #search: PeerSearch;
 	readonly #timers = new Stack();
 	#candidates: readonly Candidate[] | undefined;
@@ -70,7 +70,7 @@ export class Entering {
 	#isAddressFree: boolean;
 	#isStopped = false;
 
-	constructor(options: EnteringOptions) {
+	constructor(options: BootstrappingOptions) {
 		this.#options = options;
 		const {peers, clock} = options;
 		this.#own.add(options.address);
@@ -152,7 +152,7 @@ export class Entering {
 
 		this.#report(
 			decision.type === 'found'
-				? `${addresses.find(address => !this.#results.has(address)) ?? ''} to answer`
+				? this.#pendingText(addresses)
 				: `${decision.for}${decision.isAdmission ? this.#admissionReasons(addresses) : this.#failureReasons(decision.for, addresses)}`,
 		);
 	}
@@ -290,6 +290,14 @@ export class Entering {
 		this.#options.refused(
 			verdict === undefined ? this.#refusals.values().next().value! : this.#refusals.get(verdict)!,
 		);
+	}
+
+	/** Before it founds a cluster, the node has asked every address, its own advertised one too. */
+	#pendingText(addresses: readonly string[]): string {
+		const silent = addresses.find(address => !this.#results.has(address));
+		return silent === undefined
+			? `the check that no other node answers at ${this.#options.address}`
+			: `${silent} to answer`;
 	}
 
 	#resultsText(addresses: readonly string[]): string {

@@ -4,7 +4,7 @@ request, and the facts of the first entry when the node founds a cluster.
 */
 import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {MemberContext} from '../cluster-state/command.ts';
-import {Entering, returningAlone, seekingAlone} from '../membership/entering.ts';
+import {Bootstrapping, returningAlone, seekingAlone} from '../membership/bootstrapping.ts';
 import {Founding} from '../membership/founding.ts';
 import type {Joined} from '../membership/joining.ts';
 import type {NodeOptions} from './node-options.ts';
@@ -18,7 +18,7 @@ export type EnterHooks = {
 	readonly found: (facts: MemberContext & {readonly clusterId: string}) => void;
 };
 
-export function createEntering(
+export function createBootstrapping(
 	{
 		id,
 		address,
@@ -33,8 +33,8 @@ export function createEntering(
 		io: {peers, clock, entropy},
 	}: NodeOptions,
 	hooks: EnterHooks,
-): Entering {
-	return new Entering({
+): Bootstrapping {
+	return new Bootstrapping({
 		address,
 		peers,
 		clock,
