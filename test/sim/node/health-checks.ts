@@ -1,21 +1,20 @@
 /**
-The quorum is counted over links that work: a node that says that a majority is reachable has had connections to one,
-over one other member at most, within the time that it takes to find out.
+Rule: the quorum counts only links that work. A node that reports a reachable majority has had connections to one,
+through one relay at most, apart from the time that detection takes.
 
-Frames that go through a member: a member gone bad hands others relay frames that were relayed before, that are for no
-member, or that carry what needs no relay: none of them may go on. And what a node sends of its own through another goes
-to a third.
+Rule for relays: a faulty member sends others relay frames that were relayed before, that are for no member, or whose
+content needs no relay. No node may forward them. A node's own frames through a relay go to a third node.
 */
 import type {NodeId} from '../../../core/message.ts';
 import {decodeRelay, encodeRelayHead, kinds} from '../../../core/wire/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Host} from './host.ts';
 
-/** At the end of each lie. No packet of a node ends so. */
+/** The suffix of each forged frame. No packet of a node ends with it. */
 const mark = Buffer.from('a lie of a member gone bad');
 const nobody = 'ffffffffffffffff' as NodeId;
 
-/** What `from` gives to `to`, which must not pass it on. @param others members besides the two */
+/** A frame that `from` sends to `to` and that `to` must not forward. @param others members besides the two */
 export function lie(from: NodeId, to: NodeId, others: readonly NodeId[], random: SeededRandom): Buffer | undefined {
 	if (others.length === 0) return undefined;
 	const third = random.pick(others);
@@ -35,29 +34,29 @@ export function lie(from: NodeId, to: NodeId, others: readonly NodeId[], random:
 	}
 }
 
-/** What is wrong with a frame that a node sends over a link; `undefined` when nothing. */
+/** What is wrong with a frame that a node sends over a link; `undefined` if nothing is. */
 export function wrongRelay(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
 	if (pieces[0]?.[0] !== kinds.relay) return undefined;
 	const frame = Buffer.concat(pieces);
 	const carried = decodeRelay(frame);
-	if (!carried) return `${sender} sends half a relay frame to ${to}`;
+	if (!carried) return `${sender} sends an incomplete relay frame to ${to}`;
 	if (frame.subarray(-mark.length).equals(mark))
-		return `${sender} passes on to ${to} what ${carried.from} is said to send to ${carried.to}`;
+		return `${sender} forwards to ${to} a forged frame from ${carried.from} to ${carried.to}`;
 	if (carried.from === sender)
-		return carried.to === to ? `${sender} needs no relay for ${to}, and uses one` : undefined;
-	return carried.to === to ? undefined : `${sender} relays to ${to} what is for ${carried.to}`;
+		return carried.to === to ? `${sender} uses a relay to reach ${to}, and needs none` : undefined;
+	return carried.to === to ? undefined : `${sender} relays to ${to} a frame for ${carried.to}`;
 }
 
 const lookMs = 500;
-/** Within this time a node finds out, over the worst network that a run has. */
+/** The longest time of detection, over the worst network of a run. */
 const detectMs = 5000;
 
 export class QuorumChecks {
-	/** Since when no majority can be reached by a node that says that one is. */
+	/** Since when a node has reported a majority that it cannot reach. */
 	readonly #wrongMs = new Map<Host, number>();
 	#lookedMs = 0;
 
-	/** What a node says that cannot be; `undefined` when nothing. */
+	/** A report that cannot be true; `undefined` if there is none. */
 	look(hosts: readonly Host[]): string | undefined {
 		const nowMs = hosts[0]?.options.schedule.nowMs ?? 0;
 		if (nowMs - this.#lookedMs < lookMs) return undefined;
@@ -76,14 +75,14 @@ export class QuorumChecks {
 			const sinceMs = this.#wrongMs.get(host) ?? nowMs;
 			this.#wrongMs.set(host, sinceMs);
 			if (nowMs - sinceMs >= detectMs)
-				return `${host.id} says ${view.state} with ${view.reachable} of ${view.voters} reachable, for ${nowMs - sinceMs} ms at most ${reached} can be reached`;
+				return `${host.id} reports ${view.state} with ${view.reachable} of ${view.voters} reachable; for ${nowMs - sinceMs} ms it could reach at most ${reached}`;
 		}
 
 		return undefined;
 	}
 }
 
-/** Nothing keeps a connection between them from being there, nor from being there over one member. */
+/** Whether nothing prevents a connection between them, directly or through one relay. */
 function isReached(one: Host, other: Host, hosts: readonly Host[]): boolean {
 	return (
 		isOpen(one, other) ||

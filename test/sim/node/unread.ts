@@ -1,21 +1,21 @@
 /**
-Whether what retention took before it was read is told in an event. Read is what the slowest program has that reads the
-topic through the node; of a topic that nobody reads, what anybody has read, and all that came while the node was
-subscribed.
+Rule: if retention deletes messages that were not read, the node reports it in an event. A topic is read up to the
+position of the slowest program that reads it through the node. Without such a program, it is read up to the highest
+position that any program reached; everything that arrived during a subscription of the node counts as read too.
 */
 import type {Topic} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/topic-log/retention.ts';
 import type {Host} from './host.ts';
 
-/** Offsets, `to` not included. */
+/** Offsets from `from` to before `to`. */
 type Taken = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};
-/** Up to which offset the topic was read, as far as is known. */
+/** The offset up to which the topic was read, as far as is known. */
 export type ReadUpTo = (host: Host, topic: Topic) => number;
 
 export class Unread {
-	/** Taken unread and not told yet, by machine and topic. */
+	/** By machine and topic: unread messages that retention deleted and no event has reported yet. */
 	readonly #owed = new Map<Host, Map<Topic, number>>();
-	/** Messages that were told as deleted before they were read. */
+	/** Unread messages whose deletion was reported. */
 	told = 0;
 
 	booted(host: Host): void {
@@ -23,12 +23,12 @@ export class Unread {
 	}
 
 	/**
-	Retention took these.
-	@param readBefore where readers were before it looked.
-	@param readAfter where they are now: they may have read meanwhile
+	Retention deleted these messages.
+	@param readBefore the position of readers before retention started
+	@param readAfter their position now; they may have read in between
 	*/
 	taken(host: Host, topic: Topic, {from, to, deletions}: Taken, readBefore: number, readAfter: number): void {
-		// What damage took before is told as that.
+		// Holes from damage were reported as damage.
 		const holes = to - from - deletions.reduce((sum, {messages}) => sum + messages, 0);
 		const unread = Math.max(0, to - Math.max(from, readBefore, readAfter) - holes);
 		const owed = this.#owed.get(host) ?? new Map<Topic, number>();
@@ -36,18 +36,18 @@ export class Unread {
 		owed.set(topic, (owed.get(topic) ?? 0) + unread);
 	}
 
-	/** An event of the node says so. */
+	/** The node reports a deletion. */
 	deleted(host: Host, topic: Topic, unread: number): void {
 		this.told += unread;
 		const owed = this.#owed.get(host);
 		owed?.set(topic, Math.max(0, (owed.get(topic) ?? 0) - unread));
 	}
 
-	/** What was to be told by now and was not; `undefined` when all is. */
+	/** A deletion that should have been reported by now; `undefined` if there is none. */
 	untold(host: Host): string | undefined {
 		for (const [topic, messages] of this.#owed.get(host) ?? [])
 			if (messages > 0)
-				return `nothing unread disappears without an event: ${host.id} deleted ${messages} messages of ${topic} before they were read, and tells nothing`;
+				return `nothing unread disappears without an event: ${host.id} deleted ${messages} messages of ${topic} before they were read, and reports nothing`;
 		return undefined;
 	}
 }
