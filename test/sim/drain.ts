@@ -1,20 +1,20 @@
 /**
-Runs promise callbacks to their end, in the middle of a turn. A node waits on promises; in virtual time all that can go
-on goes on within the event that caused it, so that the next event finds everybody at rest, and a run is one synchronous
+Runs all pending promise callbacks within an event. Nodes await promises. In virtual time everything that can continue
+does so within the event that caused it. So the next event finds every node at rest, and a run is one synchronous
 computation.
 */
 import {setFlagsFromString} from 'node:v8';
 
 setFlagsFromString('--allow-natives-syntax');
-// oxlint-disable-next-line no-new-func, typescript/no-implied-eval -- the only way to say it; works outside of promise callbacks alone
+// oxlint-disable-next-line no-new-func, typescript/no-implied-eval -- V8 offers no other way
 const checkpoint = new Function('%PerformMicrotaskCheckpoint()') as () => void;
 
-/** @throws when called from within a promise callback, where V8 does not do it */
+/** @throws when called from within a promise callback, where V8 does not run them */
 export function drain(): void {
 	checkpoint();
 }
 
-/** Whether `drain` works from here. */
+/** Whether `drain` works here. */
 export function canDrain(): boolean {
 	let ran = false;
 	void Promise.resolve().then(() => {

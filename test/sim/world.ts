@@ -1,7 +1,7 @@
 /**
-A world of hosts: virtual time, a network and their lives. A host is anything that ticks, takes bytes and can lose its
-memory; which protocol it runs is its own affair. Clocks run a little fast or slow, a paused host finds its input
-waiting, a crashed one comes back with what its disk holds.
+A world of hosts: virtual time, a network, and the state of each host. A host ticks, receives bytes and can lose its
+memory; its protocol does not matter here. Clocks run a little fast or slow, a paused host finds its input waiting, and
+a crashed host restarts with what its disk holds.
 */
 import {Network, type LinkOptions} from './network.ts';
 import {createRandom, hash32, type SeededRandom} from './random.ts';
@@ -11,7 +11,7 @@ export type Host = {
 	readonly id: string;
 	/** Start from what the disk holds. */
 	boot(): void;
-	/** Memory is gone, and what the disk had not synced with it. */
+	/** Memory is lost, and everything that the disk had not synced. */
 	crash(): void;
 	tick(): void;
 	deliver(from: string, bytes: Uint8Array): void;
@@ -33,7 +33,7 @@ export class World {
 	readonly schedule = new Schedule();
 	readonly random: SeededRandom;
 	readonly network: Network;
-	/** Carried out after every event. */
+	/** Runs after every event. */
 	afterEach: (() => void) | undefined;
 	#lives = new Map<string, Life>();
 	#fingerprint = 0;
@@ -59,7 +59,7 @@ export class World {
 		return [...this.#lives.keys()];
 	}
 
-	/** A hash of everything that happened: two runs of one seed have the same. */
+	/** A hash of everything that happened. Two runs of one seed have the same. */
 	get fingerprint(): number {
 		return this.#fingerprint;
 	}
@@ -68,7 +68,7 @@ export class World {
 		this.#fingerprint = hash32(text, this.#fingerprint);
 	}
 
-	/** Take a host in and boot it; its clock is off by up to a tenth. */
+	/** Add a host and boot it. Its clock is off by up to a tenth. */
 	add(host: Host, tickMs: number): void {
 		const random = this.random.child(`host/${host.id}`);
 		const drift = random.between(-Math.floor(tickMs / 10), Math.floor(tickMs / 10));
@@ -115,7 +115,8 @@ export class World {
 	}
 
 	/**
-	Stop it for a while, as SIGSTOP or a stalled event loop does. What comes in meanwhile waits; missed ticks are one.
+	Stop the host for a while, as SIGSTOP or a stalled event loop does. Its input waits, and missed ticks are merged
+	into one.
 	*/
 	pause(id: string, forMs: number): void {
 		const life = this.#life(id);
@@ -135,19 +136,19 @@ export class World {
 		this.note(`resume ${id}`);
 		life.isPaused = false;
 		const waiting = life.waiting.splice(0);
-		// The timer may come before the packets that wait, or after them.
+		// The timer may fire before the waiting packets are read, or after.
 		if (life.random.chance(1, 2)) life.host.tick();
 		for (const run of waiting) run();
 	}
 
-	/** Something that the host does by itself, such as the end of a write: waits while it is paused. */
+	/** Work of the host itself, such as the end of a write. It waits while the host is paused. */
 	onHost(id: string, run: () => void): void {
 		this.#input(id, run);
 	}
 
 	/**
-	A client asks the host. While it is paused the question waits in a socket of its own, which may be read before those
-	of the peers.
+	A client sends a request to the host. While the host is paused, the request waits in a separate socket, which the
+	host may read before those of its peers.
 	*/
 	ask(id: string, run: () => void): void {
 		const life = this.#life(id);
@@ -163,7 +164,7 @@ export class World {
 		}
 	}
 
-	/** Run until the condition holds; false when it does not within the time. */
+	/** Run until the condition holds. Returns false if it does not hold within the time. */
 	runUntil(isDone: () => boolean, forMs: number): boolean {
 		const untilMs = this.schedule.nowMs + forMs;
 		while (!isDone()) {
