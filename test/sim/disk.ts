@@ -1,7 +1,6 @@
 /**
-A disk from a seed: what is written waits, is synced after a while, and a crash takes away what was not. Records reach
-the platter in order, so a crash keeps all that was synced and, of the rest, a prefix that chance picks: anything from
-nothing to everything.
+A simple disk for records, from a seed. A written record is synced after a while. A crash keeps everything that was
+synced and a random prefix of the rest, because records reach the disk in order.
 */
 import type {SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
@@ -16,9 +15,9 @@ export type DiskOptions = {
 export class Disk {
 	readonly #options: DiskOptions;
 	#items: Uint8Array[] = [];
-	/** Items from the first that is kept which are synced. */
+	/** How many of the kept items, counted from the first, are synced. */
 	#synced = 0;
-	/** A crash ends what was under way: its callbacks are of an earlier life. */
+	/** Grows at a crash, which cancels the callbacks of writes in progress. */
 	#life = 0;
 	#lastSyncAtMs = 0;
 	lostItems = 0;
@@ -40,7 +39,7 @@ export class Disk {
 		} = this.#options;
 		const life = this.#life;
 		for (const item of items) this.#items.push(Uint8Array.from(item));
-		// Syncs end in their order.
+		// Syncs end in the order of their calls.
 		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most));
 		this.#lastSyncAtMs = atMs;
 		schedule.after(atMs - schedule.nowMs, () => {
@@ -50,7 +49,7 @@ export class Disk {
 		});
 	}
 
-	/** Forget the oldest `count` items, as retention does; only what is synced. */
+	/** Remove the oldest `count` items, as retention does, but only synced ones. */
 	drop(count: number): void {
 		const dropped = Math.min(count, this.#synced);
 		this.#items.splice(0, dropped);

@@ -1,6 +1,6 @@
 /**
-A host that runs Raft: the machine, a pump like the node's, a simulated disk that holds real records, and a state
-machine whose state is a hash over all that was applied. Packets go through the real codec and parser.
+A host that runs Raft: the machine, a pump like the node's, a simulated disk with real records, and a state machine
+whose state is a hash of everything applied. Packets pass the real codec and parser.
 */
 import {decode, encode} from '../../core/codec.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -23,7 +23,7 @@ export type RaftHostOptions = {
 	readonly syncMs: readonly [number, number];
 	readonly electionTicks: number;
 	readonly heartbeatTicks: number;
-	/** Entries applied between snapshots; 0 for none. */
+	/** Entries applied between snapshots; 0 for no snapshots. */
 	readonly snapshotEntries: number;
 	/** Bytes added to each snapshot. */
 	readonly snapshotPadding: number;
@@ -63,7 +63,7 @@ export class RaftHost implements Host, Watched {
 		options.checks.watch(this);
 	}
 
-	/** Before the first boot: the first entry of a cluster, on the disk of each of its voters. */
+	/** Before the first boot: put the first entry of a cluster on the disk of a voter. */
 	found(configuration: Configuration): void {
 		const entry: Entry = {
 			term: 1,
@@ -91,8 +91,7 @@ export class RaftHost implements Host, Watched {
 			throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
 		const entries = recovery.entriesAfter(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
-		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the
-		// term.
+		// A later write that was kept may have replaced synced entries, but never committed ones, nor the term.
 		const recovered = new Mirror();
 		recovered.write({snapshot, entries, hardState: recovery.state});
 		const {
@@ -100,7 +99,7 @@ export class RaftHost implements Host, Watched {
 		} = this.synced;
 		const committedTerm = this.synced.termAt(commit);
 		if (recovery.state.term < term)
-			throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${term} synced`);
+			throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, and had synced ${term}`);
 		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
 			throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
 		this.written = recovered;
@@ -219,7 +218,7 @@ export class RaftHost implements Host, Watched {
 		});
 	}
 
-	/** Items before the snapshot and before every entry behind it. */
+	/** The number of items before the snapshot and before every later entry. */
 	#droppable(index: number): number {
 		const at = this.#disk.items.findIndex(item => {
 			if (item[0] === blob) return snapshotIn(item.subarray(1)).index >= index;
@@ -232,7 +231,7 @@ export class RaftHost implements Host, Watched {
 	#restore(snapshot: Snapshot): void {
 		const {state, padding, check} = decode(snapshot.data) as {state: number; padding: Uint8Array; check: number};
 		if (check !== state || !Buffer.alloc(padding.length, `${state} of ${snapshot.index};`).equals(padding))
-			throw new Error(`snapshot: ${this.id} puts ${snapshot.index} together wrongly`);
+			throw new Error(`snapshot: ${this.id} assembled ${snapshot.index} wrongly`);
 		this.state = state;
 		this.applied = snapshot.index;
 		this.#snapshotIndex = snapshot.index;

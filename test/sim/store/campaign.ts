@@ -1,7 +1,7 @@
 /**
-One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance,
-often while it is still reading back what the last one left; the image is made of what the disk had; the next life is
-checked against what all before were told.
+One seed of the crash campaign: a store that starts several times on one disk. Each start ends at a random call, often
+during recovery from the last one. The image is made from what the disk had. The next start is checked against
+everything that earlier starts acknowledged.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Fates, Loss, Platter} from '../platter.ts';
@@ -14,14 +14,14 @@ import {kindOf, rot, type Rot} from './rot.ts';
 export type Ending = Loss | 'killed';
 export type Outcome = {
 	readonly seed: number;
-	/** Images by what was lost. */
+	/** Images by the kind of loss. */
 	readonly images: Readonly<Record<Ending, number>>;
-	/** Images by the last call, and by the kind of file that it was made on. */
+	/** Images by the last call and the kind of file. */
 	readonly calls: ReadonlyMap<string, number>;
 	readonly fates: Fates;
-	/** Images that were made while the one before was read back. */
+	/** Images made during the recovery from the previous image. */
 	readonly nested: number;
-	/** Calls that failed. */
+	/** Failed calls. */
 	readonly failed: number;
 	readonly acknowledged: number;
 	readonly checked: number;
@@ -30,7 +30,7 @@ export type Outcome = {
 
 const livesMax = 6;
 const stepsMax = 120;
-/** Of the store that was closed at last. */
+/** Files that are damaged after the final clean close. */
 const closedRots = 3;
 const endings: readonly Ending[] = ['all', 'writes', 'sectors', 'sectors', 'none', 'killed', 'killed'];
 
@@ -82,7 +82,7 @@ function liveOnce(
 			random: random.child('disk'),
 			delay: process.delay,
 			shortWrites: random.chance(1, 3),
-			// As often while it opens as while it works.
+			// As often during the opening as during the work.
 			diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
 			...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
 		},

@@ -1,13 +1,13 @@
 /**
-The crash campaign's command line. `--images N [--from N]` runs seeds from there on until so many images were made;
-`--seed N` runs one and says what it did. A failing seed is told with the command that replays it, and the exit code is
-1; also when a kind of loss never came. The last line counts images, rotten files and records that were compared.
+The command line of the crash campaign. `--images N [--from N]` runs seeds from there on until N images were made;
+`--seed N` runs one seed and prints what it did. A failing seed prints the command that replays it, and the exit code is
+1, also if a kind of loss never occurred. The last line counts images, damaged files and compared records.
 */
 import {parseArgs} from 'node:util';
 import {runSeed, type Outcome} from './campaign.ts';
 import {sealed} from '../seal.ts';
 
-/** So many images must meet every loss. */
+/** With this many images, every kind of loss must occur. */
 const wholeImages = 100;
 
 class Counts {
@@ -87,15 +87,15 @@ function main(): void {
 	}
 
 	console.log(`the last call: ${totals.calls.toString()}`);
-	console.log(`unsynced changes: ${totals.changes.toString()}; calls that failed: ${totals.failedCalls}`);
-	console.log(`rot: ${totals.rots.toString()}`);
+	console.log(`unsynced changes: ${totals.changes.toString()}; failed calls: ${totals.failedCalls}`);
+	console.log(`damage: ${totals.rots.toString()}`);
 	const missing =
 		totals.images.sum < wholeImages
 			? []
 			: ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
-	if (missing.length > 0) console.log(`Losses that never came: ${missing.join(', ')}`);
+	if (missing.length > 0) console.log(`Losses that never occurred: ${missing.join(', ')}`);
 	console.log(
-		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
+		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} damaged files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
 	);
 	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
 }
@@ -107,5 +107,5 @@ function wholeNumber(name: string, text: string): number {
 	return value;
 }
 
-// A turn of its own: promise callbacks cannot be run from within one, and a module's body is one.
+// An event of its own, because promise callbacks cannot be drained from within one, and a module's body is one.
 setImmediate(main);
