@@ -216,7 +216,7 @@ export class RaftChecks {
 			(before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
 		if (hears && after.term !== before.term)
 			this.#fail(
-				'who hears a leader is not disturbed',
+				'a node that hears a leader keeps its term',
 				`${id} goes from term ${before.term} to ${after.term} for a vote`,
 			);
 	}
@@ -266,7 +266,7 @@ export class RaftChecks {
 					);
 				if (packet.term > synced.state.term)
 					this.#fail(
-						'a term is durable before it is said',
+						'a term is durable before it is sent',
 						`${id} sends ${packet.term}, and has ${synced.state.term} on its disk`,
 					);
 				return;
@@ -387,7 +387,7 @@ export class RaftChecks {
 				`${id} leads in term ${term}, and heard no majority for ${contactTicks} ticks`,
 			);
 		if (uncommittedBytes > this.#bounds.uncommittedBytesMax)
-			this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
+			this.#fail('uncommitted entries are bounded', `${id} holds ${uncommittedBytes} bytes`);
 	}
 
 	/** A learner becomes a voter once it has caught up. Before, it would delay every commit. */
@@ -400,7 +400,10 @@ export class RaftChecks {
 		for (const {id: peer, match} of progress) {
 			if (!voters.includes(peer) || votersBefore.includes(peer)) continue;
 			if (match + this.#bounds.promotionLagMax + promotionSlack < lastIndex)
-				this.#fail('promoted once caught up', `${id} promotes ${peer} at ${match} of ${lastIndex}`);
+				this.#fail(
+					'learners are promoted once caught up',
+					`${id} promotes ${peer} at ${match} of ${lastIndex}`,
+				);
 		}
 	}
 
@@ -466,7 +469,7 @@ export class RaftChecks {
 			(stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))
 		)
 			this.#fail(
-				'a vote is for a log that is not behind',
+				'a vote is for an up-to-date log',
 				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`,
 			);
 	}
@@ -477,13 +480,13 @@ export class RaftChecks {
 		if (before.includes(candidate)) return;
 		if (before.length > 0 && !this.#doubled.has(voter))
 			this.#fail(
-				'one vote a term',
+				'one vote per term',
 				`${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`,
 			);
 		this.#votes.set(key, [...before, candidate]);
 		// A later term on the disk forbids this vote as well.
 		if (state.term < term || (state.term === term && state.vote !== candidate))
-			this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+			this.#fail('a vote is durable before it is sent', `${voter} for ${candidate} in term ${term}`);
 	}
 
 	#fail(rule: string, what: string): never {

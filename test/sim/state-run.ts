@@ -69,16 +69,16 @@ export function simulateState(seed: number): void {
 		for (const [node, since] of whole.subscribers('news' as Topic))
 			if (since < deletedUntil)
 				fail(
-					'what was deleted is wanted by nobody',
+					'nobody subscribes to deleted messages',
 					`${node} subscribes to messages after ${since}, and messages up to ${deletedUntil} are deleted`,
 				);
 		const taken = ids.map(id => whole.name(id).toLowerCase()).filter(name => name !== '');
-		if (new Set(taken).size < taken.length) fail('a name is of one member', taken.join(', '));
+		if (new Set(taken).size < taken.length) fail('a name belongs to one member', taken.join(', '));
 		for (const id of ids) {
 			const held = whole.instance(id);
 			if (!held) continue;
 			if (held.incarnation < incarnations.get(id)!)
-				fail('an earlier start does not get an identity back', `${id} went back to ${held.incarnation}`);
+				fail('an earlier process does not regain an identity', `${id} went back to ${held.incarnation}`);
 			const key = `${id}:${held.incarnation}`;
 			const holder = holders.get(key) ?? held.instance;
 			holders.set(key, holder);

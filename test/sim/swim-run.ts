@@ -49,7 +49,7 @@ export function simulateSwim(seed: number): void {
 
 	cluster.run(quietMs);
 	const early = accused(0, ['dead']);
-	if (early.length > 0) fail('nobody is called dead without a fault', early[0]!);
+	if (early.length > 0) fail('no node is declared dead without a fault', early[0]!);
 
 	const [one, other] = random.shuffle(cluster.names) as [string, string];
 	if (loss === 0) {
@@ -58,23 +58,23 @@ export function simulateSwim(seed: number): void {
 		cluster.cut(other, one);
 		cluster.run(cutMs);
 		const wrong = accused(fromMs, ['suspect', 'dead']);
-		if (wrong.length > 0) fail('whom others reach is not accused', wrong[0]!);
+		if (wrong.length > 0) fail('a node that others reach is not suspected', wrong[0]!);
 		cluster.heal();
 		cluster.run(1000);
 	}
 
 	cluster.crash(one);
-	until('who is silent is found dead by all', foundMs, () =>
+	until('every node declares a crashed node dead', foundMs, () =>
 		cluster
 			.up()
 			.filter(node => cluster.states(node)[one] !== 'dead')
 			.map(node => `${node} thinks ${one} ${cluster.states(node)[one]}`),
 	);
 	cluster.restart(one);
-	until('who comes back is seen by all', backMs, () => cluster.wrongs());
+	until('every node sees a restarted node', backMs, () => cluster.wrongs());
 
 	trouble(cluster, seed, troubleMs);
-	until('when the faults end everybody alive is alive to all', settledMs, () => [
+	until('after the faults every live node is alive to all', settledMs, () => [
 		...cluster.wrongs(),
 		...cluster.names
 			.filter(name => {

@@ -1,6 +1,6 @@
 /**
-One mutant's bundle, or with no mutant the one that it is compared with: runs seeds of the worlds that are named until
-one fails, and prints what failed as a line of JSON. A line a seed says that it goes on.
+The entry point of a bundle with one mutant, or without any for comparison. It runs seeds of the given worlds until one
+fails, and prints the failure as a line of JSON. A line per passed seed shows progress.
 */
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
@@ -18,7 +18,7 @@ const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
 	state: seed => simulateState(seed),
 };
 
-/** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */
+/** The failure of a seed, if any. A `TypeError` and the like mean that the mutant crashed, not that a rule broke. */
 function attempt(
 	world: World,
 	seed: number,
@@ -57,5 +57,5 @@ function hunt(): void {
 	}
 }
 
-// Promise callbacks cannot be run from within one, and a module's body is one.
+// Promise callbacks cannot be drained from within one, and a module's body is one.
 setImmediate(hunt);

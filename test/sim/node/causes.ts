@@ -56,7 +56,7 @@ export class Causes {
 		const link = this.#links.get(key)?.get(peer);
 		return link?.wasUp === true && link.isClosed && link.isRefused
 			? undefined
-			: `a closed link alone is no evidence: ${key} takes ${peer} for crashed`;
+			: `a closed link alone is no evidence of a crash: ${key} takes ${peer} for crashed`;
 	}
 
 	/** What is wrong with the report. */
@@ -70,18 +70,18 @@ export class Causes {
 		const sinceMs = this.#ledMs.get(`${previous}:${previous && followed.get(previous)}`);
 		if (leader !== undefined) followed.set(leader, term);
 		if (leader === id) this.#ledMs.set(`${id}:${term}`, nowMs);
-		if (cause === undefined) return `a leader changes for a reason: ${id} gives none in term ${term}`;
+		if (cause === undefined) return `a change of leader has a cause: ${id} gives none in term ${term}`;
 		this.counts[cause]++;
 		const isStart = cause === 'started';
 		if (isStart !== (previous === undefined))
-			return `only the first leader has no former one: ${id} says ${cause}, ${previous} in term ${term}`;
+			return `only the first leader has no predecessor: ${id} says ${cause}, ${previous} in term ${term}`;
 		// It did not follow it for as long as a tick.
 		if (previous === undefined || sinceMs === undefined) return undefined;
 		const happened = (atMs: number | undefined): boolean => atMs !== undefined && atMs >= sinceMs;
 		if (cause === 'crashed' && !happened(this.#endedMs.get(previous)))
-			return `a leader that crashed has ended: ${id} says so of ${previous} in term ${term}`;
+			return `a leader reported as crashed has ended: ${id} says so of ${previous} in term ${term}`;
 		if (cause === 'transferred' && !happened(this.#handedOverMs.get(previous)))
-			return `a leader that handed over was asked to: ${id} says so of ${previous} in term ${term}`;
+			return `a leader reported as transferred was asked to transfer: ${id} says so of ${previous} in term ${term}`;
 		if (cause === 'silent' && silentMs !== undefined && silentMs < electionMs)
 			return `a silent leader was silent for an election timeout: ${id} says ${silentMs} ms of ${previous} in term ${term}`;
 		return undefined;

@@ -44,8 +44,8 @@ export class Deletions {
 		const until = this.#hidden.get(log)?.until ?? 0;
 		if (lamport > until) return undefined;
 		return origin === host.id
-			? `what is published after a deletion stays: ${host.id} stamps ${lamport} in ${topic}, deleted up to ${until}`
-			: `what was deleted does not come back: ${host.id} takes ${lamport} of ${origin} in ${topic}, deleted up to ${until}`;
+			? `messages published after a deletion stay: ${host.id} stamps ${lamport} in ${topic}, deleted up to ${until}`
+			: `deleted messages do not come back: ${host.id} takes ${lamport} of ${origin} in ${topic}, deleted up to ${until}`;
 	}
 
 	/** Why this batch must not be delivered to a reader. */
@@ -53,7 +53,7 @@ export class Deletions {
 		const until = (log && this.#hidden.get(log)?.until) ?? 0;
 		return lamport > until
 			? undefined
-			: `what was deleted is not given out: ${host.id} gives ${lamport} of ${topic}, deleted up to ${until}`;
+			: `deleted messages are not delivered: ${host.id} gives ${lamport} of ${topic}, deleted up to ${until}`;
 	}
 
 	/** Retention removed these batches for the given reasons. Returns what is wrong. */
@@ -64,7 +64,7 @@ export class Deletions {
 		const later = gone.find(({lamport}) => lamport > until);
 		return (
 			later &&
-			`what is published after a deletion stays: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`
+			`messages published after a deletion stay: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`
 		);
 	}
 

@@ -77,7 +77,7 @@ export class Doubles {
 			: undefined;
 		if (same)
 			this.#fail(
-				'a number is acknowledged once',
+				'a sequence number is acknowledged once',
 				`${host.key} and ${same.host.key} both acknowledge ${key}:${firstSeq}`,
 			);
 		known.push({host, topic, incarnation, firstSeq, last});
@@ -86,7 +86,7 @@ export class Doubles {
 		this.#owners.set(id, host);
 		if (owner && owner !== host && this.#isSettled(owner) && this.#isLinked(host))
 			this.#fail(
-				'one process speaks for an id',
+				'one process publishes under an id',
 				`${host.key} acknowledges ${key}:${firstSeq}, and ${owner.key}, which did so before, runs and is linked with a majority`,
 			);
 	}

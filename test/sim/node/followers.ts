@@ -162,7 +162,7 @@ export class Followers {
 		} catch (error) {
 			// The first node may refuse the subscription. Later refusals make the follower try the next node.
 			if (follower.starts || !refusals.has((error as Partial<DapssError>).code))
-				this.#problem(`a follower goes on: ${follower.name} ended: ${(error as Error).message}`);
+				this.#problem(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
 		}
 
 		follower.isOver = true;
@@ -179,7 +179,7 @@ export class Followers {
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
 		host.run(() =>
 			serve(node, link.server, () =>
-				this.#problem(`a follower keeps to the protocol: ${follower.name} does not`),
+				this.#problem(`a follower conforms to the protocol: ${follower.name} does not`),
 			),
 		);
 		const broker = new RemoteBroker(link.client);
@@ -221,7 +221,7 @@ export class Followers {
 			this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
 		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
 			this.#problem(
-				`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
+				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
 		const isSpoilt = this.#witness.messages.isSpoilt(host);
@@ -231,7 +231,7 @@ export class Followers {
 			this.counts.missed += missing;
 			if (follower.owed > subscription!.dropped)
 				this.#problem(
-					`a follower is told what is missing: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.owed} are`,
+					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.owed} are`,
 				);
 		}
 
@@ -251,7 +251,7 @@ export class Followers {
 					);
 		if (passed)
 			this.#problem(
-				`a follower is given all that its node has: ${what} after ${known}, and the node has ${passed[0]}`,
+				`a follower gets every message of its node: ${what} after ${known}, and the node has ${passed[0]}`,
 			);
 		last.set(stream, seq);
 	}

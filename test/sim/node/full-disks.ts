@@ -47,7 +47,7 @@ export class FullDisks {
 		// A start without a reserve may fail: an earlier start has released and used the reserve.
 		if (isWithReserve === false && isFullDisk(host.reason)) this.counts.failedStarts++;
 		return isWithReserve && isFullDisk(host.reason)
-			? `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}`
+			? `a node with a reserve starts on a full disk: ${host.id} ended: ${host.reason}`
 			: undefined;
 	}
 
@@ -68,7 +68,7 @@ export class FullDisks {
 		return error => {
 			if (error?.code === 'refused' && error.message?.endsWith(fullDiskRemedy)) this.counts.refused++;
 			else
-				return `a full disk takes no messages: ${host.id} answers ${error?.message ?? 'that the messages are stored'}`;
+				return `a full disk accepts no messages: ${host.id} answers ${error?.message ?? 'that the messages are stored'}`;
 			return undefined;
 		};
 	}

@@ -108,7 +108,7 @@ export class Looks {
 					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
 				else if (isSure && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
 					throw new Error(
-						`healthy only if usable: ${host.key} reports healthy, ${voter} is unusable for it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
+						`healthy means usable: ${host.key} reports healthy, ${voter} is unusable for it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
 					);
 			}
 		}
@@ -200,7 +200,7 @@ export class Looks {
 				);
 				if (contested)
 					throw new Error(
-						`all views agree: ${first!.host.key} reports ${contested[0]} as ${contested[1] ? 'not ' : ''}alive, ${host.key} as ${contested[1] ? '' : 'not '}alive; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`,
+						`connected nodes report the same members as alive: ${first!.host.key} reports ${contested[0]} as ${contested[1] ? 'not ' : ''}alive, ${host.key} as ${contested[1] ? '' : 'not '}alive; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`,
 					);
 			}
 		}

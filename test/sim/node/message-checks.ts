@@ -65,7 +65,7 @@ export class MessageChecks {
 	problem: Error | undefined;
 
 	observe(host: Host, lamport: number): void {
-		if (lamport > saneMax) this.#fail('Lamport time is not poisoned', `${host.id} is at ${lamport}`);
+		if (lamport > saneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
 	}
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
@@ -74,7 +74,7 @@ export class MessageChecks {
 			for (const [incarnation, last] of stamps)
 				if (incarnation < batch.incarnation && last >= batch.lamport)
 					this.#fail(
-						'stamps rise over restarts',
+						'stamps rise across restarts',
 						`${host.id} stamps ${batch.lamport} in incarnation ${batch.incarnation}, and ${last} in incarnation ${incarnation}`,
 					);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
@@ -95,7 +95,10 @@ export class MessageChecks {
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
 			const since = node?.control.state.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since)
-				this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
+				this.#fail(
+					'only messages of subscriptions are released',
+					`${host.id} releases ${stream} ${batch.firstSeq}`,
+				);
 			if (
 				since !== undefined &&
 				batch.firstSeq !== last + 1 &&
@@ -113,7 +116,7 @@ export class MessageChecks {
 			this.#fail('Lamport causality', `${host.id} releases ${batch.lamport} at ${node.options.lamport.now}`);
 		if (last === 0) view.begins.set(stream, Math.max(view.begins.get(stream) ?? 1, batch.firstSeq));
 		view.last.set(stream, lastSeq(batch));
-		if (view.kept.has(offset)) this.#fail('an offset is given once', `${host.id} ${batch.topic} ${offset}`);
+		if (view.kept.has(offset)) this.#fail('an offset is assigned once', `${host.id} ${batch.topic} ${offset}`);
 		view.kept.set(offset, {key: keyOf(batch), header: batch});
 	}
 
@@ -168,7 +171,8 @@ export class MessageChecks {
 		if (known && known.key !== key)
 			this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
 		const isBack = !known && view.returning.has(key);
-		if (!known && !isBack) this.#fail('nothing is made up', `${host.id} ${topic} reads ${key} at ${offset}`);
+		if (!known && !isBack)
+			this.#fail('a log holds only messages that were written', `${host.id} ${topic} reads ${key} at ${offset}`);
 		if (isBack) return this.#putBack(host, view, header, offset);
 		if (view.returning.has(key)) {
 			view.kept.set(offset, {key, header});
@@ -203,7 +207,7 @@ export class MessageChecks {
 		for (const [at, {header: other}] of kept) {
 			if (at < offset + header.count && offset < at + other.count)
 				this.#fail(
-					'an offset is given once',
+					'an offset is assigned once',
 					`${host.id} ${stream} ${header.firstSeq} at ${offset}, where ${at} is`,
 				);
 			if (streamKey(other) === stream && at < offset !== other.firstSeq < header.firstSeq)
@@ -286,7 +290,7 @@ export class MessageChecks {
 			}
 
 			this.#fail(
-				'acknowledged is on the disk',
+				'acknowledged messages are on the disk',
 				`${host.id} ${topic} ${incarnation}:${firstSeq}+${count} is gone`,
 			);
 		}
@@ -485,7 +489,10 @@ export class MessageChecks {
 				// Retention removed the whole stream.
 				last.has(streamKey({topic, origin: host.id, incarnation: Number(incarnation)}));
 			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < vouched)
-				this.#fail('damage is told', `${host.id} ${topic} lost ${incarnation}:${vouched} and reports nothing`);
+				this.#fail(
+					'damage is reported',
+					`${host.id} ${topic} lost ${incarnation}:${vouched} and reports nothing`,
+				);
 			this.#vouched.forget(key);
 		}
 	}

@@ -47,7 +47,7 @@ export class Unread {
 	untold(host: Host): string | undefined {
 		for (const [topic, messages] of this.#owed.get(host) ?? [])
 			if (messages > 0)
-				return `nothing unread disappears without an event: ${host.id} deleted ${messages} messages of ${topic} before they were read, and reports nothing`;
+				return `deletions of unread messages are reported: ${host.id} deleted ${messages} messages of ${topic} before they were read, and reports nothing`;
 		return undefined;
 	}
 }

@@ -121,7 +121,7 @@ export class Witness {
 		});
 		this.messages.settle();
 		const unreached = this.#quorums.look(hosts);
-		if (unreached !== undefined) throw this.#problem(`the quorum is counted over links: ${unreached}`);
+		if (unreached !== undefined) throw this.#problem(`the quorum counts only working links: ${unreached}`);
 		for (const host of hosts) {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
@@ -134,7 +134,7 @@ export class Witness {
 
 	ended(host: Host, why: Stop): void {
 		if (/EMFILE/.test(host.reason))
-			throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
+			throw this.#problem(`a node without file descriptors keeps running: ${host.id} ended: ${host.reason}`);
 		const unstarted = this.fullDisks.ended(host);
 		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown: nobody would catch it.
 		this.stops[why]++;
@@ -175,7 +175,7 @@ export class Witness {
 					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`,
 				);
 			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
-				throw this.#problem(`what is committed outlives a restart: ${host.id} lost ${commit}`);
+				throw this.#problem(`committed entries outlive a restart: ${host.id} lost ${commit}`);
 		}
 
 		const synced = new Mirror();
@@ -340,7 +340,7 @@ export class Witness {
 					const low = log.lowest(streamKey({origin, incarnation, topic}));
 					if ((low === undefined || low > from) && !this.#tidying.has(log))
 						throw this.#problem(
-							`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`,
+							`a node offers only messages that it has: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`,
 						);
 				}
 
@@ -348,7 +348,7 @@ export class Witness {
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1])
 					throw this.#problem(
-						`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`,
+						`a reply stays within its byte budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`,
 					);
 				return served;
 			},
@@ -394,7 +394,7 @@ export class Witness {
 	refused(host: Host, peer: NodeId, times: number): void {
 		if (times > refusalsMax)
 			throw this.#problem(
-				`who has no leader takes up with who calls: ${host.id} refuses ${peer} the ${times}th time`,
+				`a node without a leader accepts callers: ${host.id} refuses ${peer} the ${times}th time`,
 			);
 	}
 
@@ -430,7 +430,7 @@ export class Witness {
 		const [file] = host.options.disk.unplaced(folder);
 		if (file !== undefined)
 			throw this.#problem(
-				`an open log is in its place for good: ${host.id} goes on with ${file}, whose name is not on the disk`,
+				`the names of open log files are durable: ${host.id} goes on with ${file}, whose name is not on the disk`,
 			);
 	}
 
@@ -480,12 +480,13 @@ export class Witness {
 				view.isTouched = true;
 				if (host.unread > 0)
 					throw this.#problem(
-						`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`,
+						`input received during a stall is read before the next tick: ${host.id} has ${host.unread} to read`,
 					);
 				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
 				beatMs = host.options.schedule.nowMs;
 				// A late one, and the next in its time.
-				if (beats > 2) throw this.#problem(`the beats of a stall are one: ${host.id} counts them all`);
+				if (beats > 2)
+					throw this.#problem(`ticks missed in a stall are merged into one: ${host.id} counts them all`);
 				tick();
 			},
 		});
@@ -506,7 +507,7 @@ export class Witness {
 		const after = (index: number): void => {
 			const entry = entries.get(index);
 			view.applied = index;
-			if (!entry) throw this.#problem(`applied what was not committed: ${host.id} at ${index}`);
+			if (!entry) throw this.#problem(`only committed entries are applied: ${host.id} at ${index}`);
 			this.checks.applied(view, entry, stateOf(topics.save()), control.raft.status());
 		};
 
@@ -527,7 +528,7 @@ export class Witness {
 					applied.events.length > 0
 				)
 					throw this.#problem(
-						`only the process that is agreed on proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`,
+						`only the confirmed process proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`,
 					);
 				if (isRepeated && applied.events.length > 0)
 					throw this.#problem(
@@ -604,7 +605,7 @@ export class Witness {
 				if (event.type === 'member') {
 					if (event.state === 'left' && event.why && !this.#farewells.has(event.id))
 						throw this.#problem(
-							`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`,
+							`a crash is not reported as a clean stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`,
 						);
 					this.accusations.add(
 						event.state,
@@ -617,7 +618,7 @@ export class Witness {
 
 				const unrepaired =
 					event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
-				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
+				if (unrepaired !== undefined) throw this.#problem(`a reported repair has happened: ${unrepaired}`);
 				record(event);
 			},
 		});
@@ -685,7 +686,8 @@ export class Witness {
 				const work = ready();
 				for (const {to, packet} of work?.packets ?? []) {
 					const wrong = this.#questions.went(host, to, packet);
-					if (wrong !== undefined) throw this.#problem(`what is too early is not asked for again: ${wrong}`);
+					if (wrong !== undefined)
+						throw this.#problem(`messages reported as too early are not requested again: ${wrong}`);
 				}
 
 				return work;
@@ -705,7 +707,7 @@ export class Witness {
 						!this.#doubled.has(id)
 					)
 						this.#problem(
-							`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`,
+							`only removed or outdated nodes are refused: ${host.id} says to ${id}: ${said.reason}`,
 						);
 				});
 				return answer;

@@ -127,7 +127,9 @@ export class TopicModel {
 		for (const [key, {next, lamport}] of headers.streams) {
 			const known = this.#streams.get(key);
 			if (!known || next > known.next || lamport > known.lamport)
-				throw new Error(`a stream is not made up: ${key} continues at ${next}, had ${known?.next ?? 'none'}`);
+				throw new Error(
+					`a stream was written before: ${key} continues at ${next}, had ${known?.next ?? 'none'}`,
+				);
 		}
 
 		this.#items = this.#items.filter(({offset}) => offset < nextOffset);
