@@ -1,7 +1,6 @@
 /**
-Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first. A seed is
-two worlds: whole nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into
-the same time.
+Runs its seeds one after the other and reports each. A failing seed is reduced first. A seed is two worlds: whole nodes,
+and Raft alone, where far more proposals, campaigns and configuration changes fit into the same time.
 */
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import {planOf, type Event} from './node/plan.ts';
@@ -33,7 +32,7 @@ export type Report =
 const shrinkRuns = 60;
 const raftForMs = 40_000;
 
-/** Run a seed in a sealed world. What it came to, or what was violated. */
+/** Run a seed without access to the machine. Returns its outcome, or the violation. */
 export function attempt(options: RunOptions): Outcome | string {
 	try {
 		return sealed(() => simulate(options));
@@ -42,11 +41,11 @@ export function attempt(options: RunOptions): Outcome | string {
 	}
 }
 
-/** The rule that a message names, without times and ids: a smaller script must break the same one. */
+/** The rule that a message names, without times and ids: a reduced plan must break the same rule. */
 export const ruleOf = (message: string): string =>
 	message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
 
-/** Consensus alone. */
+/** Run Raft alone. */
 function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	try {
 		const {fingerprint, events, recoveredMs, ...counts} = sealed(() => simulateRaft(seed));

@@ -1,16 +1,15 @@
 /**
-How often a member that runs and can be reached is accused all the same (a false positive, in the words of SWIM). Right
-after a pause, a start or a cut an accusation may still be about that; only members that ran for a while since then
-count. Counted apart is what happened in peace: the accused was a member all the while and no link of it was clogged,
-and the same holds for the accuser, who may be the one that is in trouble (that is what local health, Lifeguard, is
-for).
+Counts false positives of the failure detector: members that run and are reachable, yet suspected. Right after a pause,
+a start or a cut a suspicion may still be about that event, so only members that ran undisturbed for a while count.
+Suspicions without any disturbance are counted separately: both nodes have been members all the time and no link of
+either was clogged. The accuser matters because it may be the slow one (the subject of local health, Lifeguard).
 */
 import type {MemberState} from '../../../core/events.ts';
 
-/** Longer than a silence takes to become a death in a cluster of this size. */
+/** Longer than the way from silence to a declared death in a cluster of this size. */
 const whileMs = 3000;
 
-/** How long it has run uncut, and how long in peace. */
+/** How long a node has run without a cut, and how long without any disturbance. */
 type Quiet = {readonly ranMs: number; readonly peaceMs: number};
 
 export class Accusations {

@@ -1,12 +1,12 @@
 /**
-Whether retention deletes nothing early: what goes by its age came to the node about as long ago, in the time of the
-world, whatever the clocks of the machine and of the publisher say, jump and drift.
+Rule: retention deletes nothing early. A batch that is deleted by age arrived at the node about that long ago in virtual
+time, although the clocks of the machine and of the publisher are wrong, jump and drift.
 */
 import type {BatchHeader} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/topic-log/retention.ts';
 import type {Host} from './host.ts';
 
-/** Clocks drift, and each start believes a clock that is ahead by an eighth of the retention time. */
+/** Clocks drift, and each start may trust a clock that is ahead by an eighth of the retention time. */
 const leastShare = 0.5;
 
 const keyOf = ({topic, origin, incarnation, firstSeq}: BatchHeader): string =>
@@ -14,7 +14,7 @@ const keyOf = ({topic, origin, incarnation, firstSeq}: BatchHeader): string =>
 
 export class Ages {
 	readonly #cameMs = new Map<Host, Map<string, number>>();
-	/** Batches that went by their age, and were looked at. */
+	/** Batches deleted by age that were checked. */
 	checked = 0;
 
 	came(host: Host, batch: BatchHeader): void {
@@ -23,7 +23,7 @@ export class Ages {
 		came.set(keyOf(batch), host.options.schedule.nowMs);
 	}
 
-	/** Retention took these. What is wrong about it, if anything. */
+	/** Retention deleted these batches. Returns what is wrong. */
 	taken(
 		host: Host,
 		batches: readonly BatchHeader[],
@@ -39,7 +39,7 @@ export class Ages {
 			this.checked++;
 			const agedMs = host.options.schedule.nowMs - atMs;
 			if (agedMs < ageMs * leastShare)
-				return `retention deletes nothing early: ${host.id} deleted ${keyOf(batch)} after ${agedMs} ms, it is to be kept for ${ageMs}`;
+				return `retention deletes nothing early: ${host.id} deleted ${keyOf(batch)} after ${agedMs} ms, and had to keep it for ${ageMs} ms`;
 		}
 
 		return undefined;

@@ -1,8 +1,7 @@
 /**
-Who belongs to the cluster, by the configurations that were applied anywhere. There is one cluster here, with room for
-all, so nobody who asks to be admitted is ever to be refused for good but who was removed. And nobody is removed whose
-data exist, unless an operator wants it: an address that somebody else has now says nothing about the disk of the one
-who had it.
+The members of the cluster, by the configurations applied on any node. There is one cluster with room for all, so a node
+may permanently reject a joining node only if that node was removed. And no member may be removed while its data exist,
+unless an operator asks for it: a new host at its address says nothing about its disk.
 */
 import type {NodeId} from '../../../core/message.ts';
 
@@ -11,7 +10,7 @@ export class Belonging {
 	#members: ReadonlySet<NodeId> = new Set();
 	#index = 0;
 
-	/** Voters and learners by the configuration at this index. Who is no longer one. */
+	/** Voters and learners of the configuration at this index. Returns the members that it removes. */
 	configured(index: number, members: readonly NodeId[]): readonly NodeId[] {
 		for (const member of members) this.#ever.add(member);
 		if (index <= this.#index) return [];

@@ -1,7 +1,7 @@
 /**
-A run of whole nodes from a seed: options are drawn, a cluster forms, clients publish, subscribe and read while the
-script breaks things; then faults end, and the cluster must agree on something new within ten virtual seconds, see
-everybody who lives as alive, and bring every retained message to every subscriber.
+A run of whole nodes from a seed. The seed draws the options. A cluster forms, and clients publish, subscribe and read
+while the plan injects faults. Then the faults end. The cluster must agree on something new within ten virtual seconds,
+consider every live node alive, and bring every retained message to every subscriber.
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
@@ -34,7 +34,7 @@ export type Outcome = {
 	readonly fingerprint: number;
 	readonly virtualMs: number;
 	readonly events: number;
-	/** How often each fault struck, and what was seen to be done. */
+	/** How often each fault occurred, and how often the nodes did what the checks observe. */
 	readonly faults: Readonly<Record<string, number>>;
 	readonly work: Readonly<Record<string, number>>;
 	readonly agreedMs: number;
@@ -47,20 +47,20 @@ export type RunOptions = {
 	readonly trace?: (line: string) => void;
 };
 
-/** Far more than any run has. */
+/** Far more events than any run has. */
 const eventsMax = 1_000_000;
 const agreeMs = 10_000;
-/** Start, discovery and the admission of one after the other, over a bad network. */
+/** Starts, discovery and one admission after the other, over a bad network. */
 const formMs = 15_000;
 const convergeMs = 60_000;
 /**
-Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a
-follower.
+The bound does not apply to entries that a leader finds in its log or creates itself: no-ops, configurations, entries
+from its time as a follower.
 */
 const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
 
-/** Run a seed. @throws what was violated, with the virtual time */
+/** Run a seed. @throws the violation, with the virtual time */
 export function simulate(options: RunOptions): Outcome {
 	const run = new Run(options);
 	return run.carryOut();
@@ -90,7 +90,7 @@ class Run {
 	readonly #looks: Looks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
-	/** Whose removal was asked for; it may be agreed at any time. */
+	/** Nodes whose removal was requested. It may be agreed at any time. */
 	readonly #removed = new Set<NodeId>();
 	#fingerprint = 0;
 	#events = 0;
@@ -99,9 +99,9 @@ class Run {
 	#published = 0;
 	#isOver = false;
 	#isFormed = false;
-	/** Those that have been members of it. */
+	/** Hosts that have been members of the cluster. */
 	readonly #formed = new Set<Host>();
-	/** Nodes of an earlier version are among them, and are upgraded one by one. */
+	/** Whether some nodes run an earlier version at first, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 	readonly #olderProtocol: number;
 
@@ -180,7 +180,7 @@ class Run {
 			voters,
 			messages: this.#witness.messages,
 		});
-		// The resignation of a lost disk counts, whether there is a copy of it or not.
+		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
 		this.#witness.mayBeRemoved = node =>
 			this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
 		this.#looks = new Looks({
@@ -290,7 +290,7 @@ class Run {
 		};
 	}
 
-	/** One that nobody has or had. */
+	/** An address that no host has or had. */
 	#freshAddress(): string {
 		return `127.0.0.1:${5000 + this.#addresses++}`;
 	}
@@ -300,7 +300,7 @@ class Run {
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const {random, disk} = this.#machine(index);
 		const host = new Host({
-			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
+			// A later host may find that the others have agreed on a newer protocol than the earlier version speaks.
 			protocol:
 				this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3)
 					? this.#olderProtocol
@@ -310,7 +310,7 @@ class Run {
 			freshAddress: () => this.#freshAddress(),
 			founds,
 			replaces,
-			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
+			// A later host gets a list. Alone and cut off, it would have to found a cluster.
 			bootstrap: () => this.#listFor(id),
 			way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list',
 			expect: this.#together,
@@ -355,7 +355,7 @@ class Run {
 		};
 	}
 
-	/** Another machine with the disk of this one, as it is at this moment. */
+	/** Add a machine with a copy of this one's disk as it is now. */
 	#copy(host: Host, address: string): Host {
 		const key = `${host.key}+`;
 		const {random, disk} = this.#machine(key);
@@ -377,20 +377,20 @@ class Run {
 		return copy;
 	}
 
-	/** A second process of an id that gave up by itself is never started again. */
+	/** A second process of an id that ended by itself is never started again. */
 	#ended(host: Host): void {
 		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
-		// A stop that was asked for before the heal, and took until after it.
+		// A stop requested before the heal may end after it.
 		if (this.#isOver && host.why === 'stopped' && !isByItself)
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#doubles.other(host);
 		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
 		host.isGone = true;
-		// It says that the other one is the agreed one; that may be down, and is started now.
+		// It ended because the other process is the confirmed one. That one may be down, so it is started now.
 		if (this.#isOver) this.#schedule.after(500, () => this.#mayBoot(other) && !other.isUp && other.boot());
 	}
 
-	/** A host whose id another machine has taken over stays down: its operator was told. */
+	/** Whether a host may start: not if it was removed, or another machine runs under its id. */
 	#mayBoot(host: Host): boolean {
 		return host.why !== 'removed' && !(this.#doubles.other(host)?.isUp ?? false);
 	}
@@ -413,7 +413,7 @@ class Run {
 		return true;
 	}
 
-	/** What a check found within a promise callback, where nobody would catch it. */
+	/** A violation found within a promise callback, where no caller would catch it. */
 	get #problem(): Error | undefined {
 		return (
 			this.#witness.checks.problem ??
@@ -457,7 +457,7 @@ class Run {
 		});
 	}
 
-	/** A node that tidies up is killed at times, or loses its power, before it is through. */
+	/** At random, a node is killed or loses power during a snapshot or retention. */
 	#disturb(host: Host, random: SeededRandom): void {
 		if (!random.chance(1, 8)) return;
 		const [inMs, isPower, life] = [random.below(30), random.chance(1, 2), host.node];
@@ -469,7 +469,7 @@ class Run {
 		});
 	}
 
-	/** A member gone bad: now and then it sends a stamp that is far ahead of all. */
+	/** A faulty member: at random, it sends a stamp that is far ahead, and a forged relay frame. */
 	#poison(random: SeededRandom): void {
 		this.#schedule.after(random.between(1, 10_000), () => {
 			if (this.#isOver) return;
@@ -646,11 +646,11 @@ class Run {
 	}
 
 	/**
-	Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found
-	its own.
+	Whether hosts that start together have formed one cluster. Before that, no faults are injected: a host that was cut
+	off could rightly found a cluster of its own.
 	*/
 	#hasFormed(): boolean {
-		// A member may be down at the time of every look.
+		// A member may be down at the time of every check.
 		for (const host of this.#isFormed ? [] : (this.#members()?.hosts ?? []))
 			if (host.hasJoined) this.#formed.add(host);
 		for (const host of this.#isFormed ? [] : this.#up)
@@ -669,8 +669,7 @@ class Run {
 	}
 
 	/**
-	Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover
-	from.
+	Wipe or damage a disk, as long as a quorum of voters keeps its disks. Otherwise the cluster could not recover.
 	*/
 	#damage(
 		kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate',
@@ -692,7 +691,7 @@ class Run {
 				return false;
 			}
 
-			// Damage may have taken votes and entries: the machine goes on under a new id, with nothing of the old one.
+			// Damage may have removed votes and entries, so the machine continues under a new id with an empty disk.
 			host.isGone = true;
 			this.#witness.wiped(host);
 			host.options.disk.wipe();
@@ -708,21 +707,20 @@ class Run {
 		return isSpoiled;
 	}
 
-	/** The voters have a majority without this one, counting those that were lost. */
+	/** Whether the voters keep a majority without this one, also counting lost disks. */
 	#canSpare(host: Host): boolean {
 		const newest = this.#up
 			.map(({node}) => node!.control.raft.status())
 			.toSorted((one, other) => other.commit - one.commit)[0];
 		if (!newest) return false;
 		const {voters} = newest.configuration;
-		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place
-		// of none that is lost.
+		// Of two machines with one id, one may lack committed entries. That one cannot replace a lost disk.
 		const isWhole = voters.every(
 			voter =>
 				!this.#hosts.some(({id, isCopy}) => id === voter && isCopy) ||
 				(this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit,
 		);
-		// A configuration counts from when it is in a log on, committed or not.
+		// A configuration counts as soon as it is in a log, committed or not.
 		const isSoundForAll = this.#up.every(
 			({node}) =>
 				this.#isSound(node!.control.raft.status().configuration.voters, host) ||
@@ -741,7 +739,7 @@ class Run {
 		);
 	}
 
-	/** A majority of the voters still has its disk, without this one. */
+	/** Whether a majority of the voters keeps its disk, without this one. */
 	#isSound(voters: readonly NodeId[], without: Host): boolean {
 		return (
 			voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone))
@@ -756,7 +754,7 @@ class Run {
 		const victims = this.#up.filter(host => host !== leader);
 		const victim = victims[b % Math.max(1, victims.length)];
 		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
-		// An operator would not be let: a majority of the rest must live.
+		// The product would not let an operator do this: a majority of the remaining voters must live.
 		if (
 			!this.#isSound(
 				leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id),
@@ -770,7 +768,7 @@ class Run {
 		return answer === 'accepted';
 	}
 
-	/** No more faults: links whole, everybody up but those who are gone. */
+	/** End all faults: restore the network and start every host that still exists. */
 	#heal(): void {
 		this.#isOver = true;
 		this.#followers.isCalm = true;
@@ -790,14 +788,14 @@ class Run {
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
-			// It says that its program is too old.
+			// It reports that its program is too old.
 			if (host.node?.phase === 'joining' && host.protocol < protocolMax) host.kill();
 			host.upgrade();
 			if (this.#mayBoot(host)) host.boot();
 		}
 	}
 
-	/** Members by the word of the newest leader, and the hosts they are. */
+	/** The newest leader, and the hosts of the members by its configuration. */
 	#members(): {readonly leader: Host; readonly hosts: readonly Host[]} | undefined {
 		const leader = this.#up
 			.filter(({node}) => node!.control.raft.status().role === 'leader')
@@ -807,13 +805,13 @@ class Run {
 		return {leader, hosts: [...voters, ...learners].flatMap(id => this.#hostOf(id) ?? [])};
 	}
 
-	/** The machine that a member runs on: of two with its disk the one whose process runs. */
+	/** The machine that a member runs on. Of two machines with its id, the one with a running process. */
 	#hostOf(id: NodeId): Host | undefined {
 		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
 		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
-	/** Something new is agreed at every member that lives; the time it took. */
+	/** Wait until something new is agreed at every live member. Returns the time it took. */
 	#agree(): number {
 		const startMs = this.#schedule.nowMs;
 		const floor = this.#witness.checks.highestApplied;
@@ -822,7 +820,7 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
-				// One may have been on its way down.
+				// A host may have been stopping.
 				for (const host of this.#hosts.filter(one => this.#mayBoot(one))) {
 					host.upgrade();
 					host.boot();
@@ -844,7 +842,7 @@ class Run {
 		return this.#schedule.nowMs - startMs;
 	}
 
-	/** Everybody alive is seen as alive, and has what is retained and wanted. */
+	/** Wait until every live node is seen as alive and has all retained messages of its subscriptions. */
 	#converge(): number {
 		const startMs = this.#schedule.nowMs;
 		const wrong = (): string[] => {
@@ -856,11 +854,11 @@ class Run {
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle =
 				fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax
-					? [`${fit.join(' and ')} could vote and may not`]
+					? [`${fit.join(' and ')} could be promoted, and is not`]
 					: [];
 			const outside = this.#up
 				.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id))
-				.map(({key}) => `${key} is no member yet`);
+				.map(({key}) => `${key} is not a member yet`);
 			return [
 				...outside,
 				...idle,
@@ -873,7 +871,7 @@ class Run {
 								host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !==
 									'alive',
 						)
-						.map(other => `${host.id} thinks ${other.id} not alive`),
+						.map(other => `${host.id} does not see ${other.id} as alive`),
 				),
 			];
 		};
@@ -896,7 +894,7 @@ class Run {
 		}
 
 		throw new Error(
-			`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`,
+			`convergence after the heal: ${problems.length} problems after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`,
 		);
 	}
 

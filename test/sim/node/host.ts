@@ -1,8 +1,8 @@
 /**
-A machine with a node of the product on it: `Node` as it is, with its Raft store, its topic logs and its segmented logs,
-over a simulated disk, network and clock. It boots as `openBroker` does: incarnation durable first, logs read back, then
-found, go on, or join. The process may be killed, lose its power, be paused; the machine may get a new disk, and then
-another id.
+A machine that runs a node of the product: the real `Node` with its Raft store, topic logs and segmented logs, over a
+simulated disk, network and clock. It boots as `openBroker` does: it makes its incarnation durable, reads its logs back,
+and then founds a cluster, continues in one, or joins one. The process may be killed, paused or lose power. The machine
+may get a new disk, and then another id.
 */
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
@@ -42,24 +42,24 @@ export type HostOptions = {
 	readonly id: NodeId;
 	/** Names the machine. @default the id */
 	readonly key?: string;
-	/** At first; it may move. */
+	/** The first address. The host may move. */
 	readonly address: string;
-	/** An address that nobody has: what it is given where another took its own meanwhile. */
+	/** An unused address, for a host whose address was given to another host. */
 	readonly freshAddress: () => string;
 	readonly founds: boolean;
-	/** How it finds others, and whether it founds when it finds none. @default 'none' */
+	/** How it finds others, and whether it founds a cluster when it finds none. @default 'none' */
 	readonly way?: Way;
-	/** Hosts that start together. */
+	/** The number of hosts that start together. */
 	readonly expect?: number;
-	/** Former hosts of the same machine, whose disks were lost. */
+	/** Former ids of the same machine, whose disks were lost. */
 	readonly replaces: readonly NodeId[];
 	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
-	/** Its disk is a copy of that of another machine. */
+	/** Its disk is a copy of another machine's disk. */
 	readonly isCopy?: boolean;
-	/** It keeps room on its disk for the day on which that is full. @default false */
+	/** Whether it keeps a reserve for a full disk. @default false */
 	readonly keepsReserve?: boolean;
-	/** Which secret it holds. @default 0 */
+	/** Which of the simulated secrets it holds. @default 0 */
 	readonly secret?: number;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
@@ -68,14 +68,12 @@ export type HostOptions = {
 	readonly witness: Witness;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
-	/**
-	The newest version of the protocol that its program speaks at first; a new start may be one of a newer program.
-	*/
+	/** The newest protocol that its program speaks at first. A restart may run a newer program. */
 	readonly protocol: number;
-	/** Its clock runs so many thousandths fast or slow. */
+	/** How many thousandths its clock runs too fast, or too slow if negative. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
-	/** Its process has ended. */
+	/** Called when its process has ended. */
 	readonly onEnd?: (host: Host) => void;
 };
 
@@ -97,52 +95,52 @@ export class Host implements Station {
 	readonly id: NodeId;
 	readonly key: string;
 	readonly options: HostOptions;
-	/** Where it is reached; another one only from a start on. */
+	/** Where it is reachable. Changes only between starts. */
 	address: string;
-	/** A version of the protocol that nobody else speaks, which its program has for a while. */
+	/** A protocol that no other node speaks, which its program speaks for a while. */
 	foreignProtocol: number | undefined;
 	secret: number;
 	/**
-	The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved,
-	some only, or itself.
+	The list that it is started with (`--bootstrap`); `undefined` for the list of the run. It may name hosts that moved,
+	only some hosts, or itself.
 	*/
 	bootstrap: readonly string[] | undefined;
-	/** What that was at its first start. */
+	/** The list of its first start. */
 	formerList: readonly string[] = [];
-	/** Of the process that runs. */
+	/** The announcement of the running process. */
 	hello: () => Hello;
-	/** Where the members are, by the log of the process that ended last. */
+	/** The addresses of the members, from the log of the process that ended last. */
 	#book: ReadonlyMap<NodeId, string> = new Map();
 	node: Node | undefined;
-	/** Its disk knows to which cluster it belongs: a host that loses its power before is a new one. */
+	/** Whether its disk records the cluster. A host that loses power before is a new one. */
 	hasJoined = false;
-	/** Raised at every end of the process: callbacks of an earlier life are none. */
+	/** Grows at every start and end of the process, which cancels the callbacks of earlier processes. */
 	#life = 0;
 	isUp = false;
 	isPaused = false;
-	/** Of the program that is installed. */
+	/** The newest protocol of the installed program. */
 	protocol: number;
-	/** Why it is not up. */
+	/** Why the process ended. */
 	why: Stop | undefined;
 	reason = '';
-	/** Never to be started again: removed, or its disk was replaced. */
+	/** Whether it must never start again: it was removed, or its disk was replaced. */
 	isGone = false;
 	powerCuts = 0;
-	/** What came in while it was paused, and is still to be read. */
+	/** Input that arrived during a pause and is still unread. */
 	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
-	/** Its own small file is no part of what is checked. */
+	/** The content of a small file that the checks do not cover. */
 	#keptTime: KeptTime | undefined;
 	#bootMs = 0;
-	/** It was started or went on. */
+	/** When the process started or resumed. */
 	#sinceMs = 0;
-	/** It became a member. */
+	/** When it became a member. */
 	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
-	/** Of the process that runs. */
+	/** Beacons received by the running process. */
 	#hearsay = new Hearsay();
-	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
+	/** Callers that this process rejected as non-members while it had no leader: how often in a row, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
 	constructor(options: HostOptions) {
@@ -192,26 +190,26 @@ export class Host implements Station {
 	}
 
 	/**
-	What it is started with: a joining host has a list of today, a member the one of its first start, unless it was
-	given another since.
+	The list for its next start: a joining host gets the present addresses, a member those of its first start, unless it
+	was given another list since.
 	*/
 	get seekList(): readonly string[] {
 		return this.bootstrap ?? this.formerList;
 	}
 
-	/** Where the members are, by its log; itself included once it is one. */
+	/** The addresses of the members by its log, including its own once it is a member. */
 	get addressBook(): ReadonlyMap<NodeId, string> {
 		return this.node
 			? new Map(this.node.control.state.members().map(({id, address}) => [id, address]))
 			: this.#book;
 	}
 
-	/** A machine without power refuses nothing: nobody answers. */
+	/** A machine without power does not refuse connections: nothing answers. */
 	get isOn(): boolean {
 		return this.isUp || this.why !== 'power';
 	}
 
-	/** It is found at another address from its next start on. False while its process runs. */
+	/** Change its address, from its next start on. Returns false while its process runs. */
 	moveTo(address: string): boolean {
 		if (this.isUp) return false;
 		this.address = address;
@@ -220,7 +218,7 @@ export class Host implements Station {
 		return true;
 	}
 
-	/** How long it, a member now, has run without a stop and without a cut. */
+	/** How long it has run as a member, without a pause and without a cut. */
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
 		return this.node?.phase === 'running' && !this.isPaused
@@ -228,7 +226,7 @@ export class Host implements Station {
 			: 0;
 	}
 
-	/** When the newest process began, or was paused or resumed last. */
+	/** When the newest process started, or was last resumed. */
 	get sinceMs(): number {
 		return this.#sinceMs;
 	}
@@ -238,13 +236,13 @@ export class Host implements Station {
 		return this.isUp && !this.isPaused ? this.options.schedule.nowMs - this.#sinceMs : 0;
 	}
 
-	/** The same, but a member from the beginning, and its links carried what they were given. */
+	/** The same as `ranMs`, counted only while it is a member and its links are not clogged. */
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
 		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
 	}
 
-	/** Install the newest program, unless the present one runs. */
+	/** Install the newest program, unless the process runs. */
 	upgrade(): void {
 		if (!this.isUp) this.protocol = protocolMax;
 	}
@@ -287,7 +285,7 @@ export class Host implements Station {
 		this.unread = waiting.length;
 		const late = [...this.#late];
 		this.#late.clear();
-		// After a stop the timers may come before what waits in the sockets, or after it.
+		// After a pause, timers may run before the waiting input or after it.
 		const order = this.options.random.chance(1, 2) ? [...late, ...waiting] : [...waiting, ...late];
 		for (const work of order) work();
 	}
@@ -297,8 +295,8 @@ export class Host implements Station {
 	}
 
 	/**
-	A client asks. While the process is paused the question waits in a socket of its own, which may be read before those
-	of the peers.
+	A client sends a request. While the process is paused, the request waits in a separate socket, which the process may
+	read before those of its peers.
 	*/
 	ask(work: () => void): void {
 		const life = this.#life;
@@ -362,7 +360,7 @@ export class Host implements Station {
 		}
 
 		const before = this.#refused.get(peer);
-		if (before?.atMs === nowMs) return; // They called while it was paused.
+		if (before?.atMs === nowMs) return; // These calls arrived during a pause.
 		const times = (before?.times ?? 0) + 1;
 		this.#refused.set(peer, {times, atMs: nowMs});
 		witness.refused(this, peer, times);
@@ -512,7 +510,7 @@ export class Host implements Station {
 		const candidates = async (): Promise<readonly Candidate[]> => {
 			if (way === 'none' && founds && state.clusterId === '') return [];
 			if (current.node?.phase !== 'running') announce();
-			// One that joins is told where the others are now; a member was told at its start.
+			// A joining host gets the present addresses, a member those of its start.
 			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
 			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
 			return hearsay.candidates([list, former], {
@@ -612,7 +610,7 @@ export class Host implements Station {
 		void node.enter();
 	}
 
-	/** One question over a link of its own. */
+	/** Send one join request over a connection of its own. */
 	#ask(
 		life: number,
 		station: Station,
@@ -636,7 +634,7 @@ export class Host implements Station {
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
-				// What the hello of its channel said.
+				// Facts from the hello of the connection.
 				const {
 					incarnation,
 					instance,
@@ -666,7 +664,7 @@ export class Host implements Station {
 		});
 	}
 
-	/** The station of one life of the process: what comes for another is not for it. */
+	/** The station of one process. It receives nothing that is meant for another process of the machine. */
 	#station(life: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
@@ -709,7 +707,7 @@ export class Host implements Station {
 						if (isDisposed || isOver()) return;
 						beat();
 						if (this.isPaused)
-							this.#late.add(fire); // What was missed is one.
+							this.#late.add(fire); // Missed beats are merged into one.
 						else fire();
 					});
 				beat();
@@ -733,8 +731,8 @@ export class Host implements Station {
 }
 
 /**
-Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the
-first version of the saved state.
+Turn the state machine into that of the first release: an unknown command changes nothing, and only the first version of
+the saved state can be read.
 */
 function knowOnlyProtocol1(topics: ClusterState): void {
 	const apply = topics.apply.bind(topics);
@@ -774,7 +772,7 @@ function knowOnlyProtocol1(topics: ClusterState): void {
 	});
 }
 
-/** Make the state machine that of the previous release, which neither creates nor deletes topics. */
+/** Turn the state machine into that of the previous release, which neither creates nor deletes topics. */
 function knowOnlyProtocol2(topics: ClusterState): void {
 	const apply = topics.apply.bind(topics);
 	const load = topics.load.bind(topics);

@@ -1,21 +1,21 @@
 /**
-What nodes ask one another for. An answer may say that a stream is stamped too early to be wanted, up to some number:
-then it is for the asker to go on behind that. One that asks for the same again and again does not get what lies behind,
-and keeps its peers at work.
+The messages that nodes request from each other. A reply may say that a stream is too early, up to some number, for the
+subscription of the requester. Then the requester must continue after that number. A node that repeats the request does
+not get the later messages, and wastes the work of its peers.
 */
 import type {GossipPacket, Want} from '../../../core/gossip/packet.ts';
 import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import type {Host} from './host.ts';
 
-/** Of one life of a node. */
+/** One incarnation of a node. */
 type Asker = {
-	/** By peer and topic: the last question, until it is answered. */
+	/** By peer and topic: the last request, until it is answered. */
 	readonly asked: Map<string, readonly Want[]>;
-	/** What comes before `next` was said to be too early for one that wants what is later than `since`. */
+	/** By stream: messages before `next` were reported as too early for a subscription that starts after `since`. */
 	readonly told: Map<StreamKey, {readonly next: number; readonly since: number; again: number}>;
 };
 
-/** An answer may come too late, when it is waited for no more or taken for that to a later question. */
+/** Repetitions allowed: a reply may arrive after its timeout, or be taken as the reply to a later request. */
 const againMax = 2;
 
 export class Questions {
@@ -45,7 +45,7 @@ export class Questions {
 		}
 	}
 
-	/** A packet goes out. What is wrong with it, if anything. */
+	/** A packet goes out. Returns what is wrong with it. */
 	went(host: Host, to: NodeId, packet: GossipPacket): string | undefined {
 		if (packet.type !== 'iwant') return undefined;
 		const {asked, told} = this.#askers.get(host)!;
@@ -55,7 +55,7 @@ export class Questions {
 			const stream = streamKey({origin, incarnation, topic});
 			const known = told.get(stream);
 			if (known?.since === sinceLamport && from < known.next && ++known.again > againMax)
-				return `${host.id} asks ${to} for ${stream} from ${from} again, was told to go on at ${known.next}`;
+				return `${host.id} requests ${stream} from ${from} again at ${to}, and had to continue at ${known.next}`;
 		}
 
 		return undefined;

@@ -1,6 +1,6 @@
 /**
-Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release,
-acknowledge and answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
+Observes the nodes of a simulated cluster from outside and reports to the checks what they write, send, apply, release,
+acknowledge and answer. It wraps the ports of a node and the methods of its machines. The node does not know about it.
 */
 import {decodeEnvelope} from '../../../core/cluster-state/command.ts';
 import type {RaftStore} from '../../../core/control/raft-store.ts';
@@ -31,8 +31,8 @@ import {Repairs} from './repairs.ts';
 import {Unread, type ReadUpTo} from './unread.ts';
 
 /**
-An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still
-take effect.
+An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation
+may still take effect.
 */
 export type Operation = {
 	readonly client: string;
@@ -45,13 +45,13 @@ export type Operation = {
 	result?: number | undefined;
 };
 
-/** A deletion of a topic, which ends the subscriptions of all nodes. */
+/** The deletion of a topic, which ends the subscriptions of all nodes. */
 export type DeletionCall = Pick<Operation, 'client' | 'topic' | 'invoked' | 'returned'>;
 
-/** A node that runs takes its turn within this time. */
+/** The longest time until a running node continues after its retention has finished. */
 const turnMs = 5;
 
-/** A caller is refused once, and taken at its next call; it may be forgotten again meanwhile, over what others tell. */
+/** Rejections in a row. A caller is rejected once and accepted at its next call, but newer reports may displace it. */
 const refusalsMax = 5;
 
 type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
@@ -62,15 +62,15 @@ export class Witness {
 	readonly history: Operation[] = [];
 	readonly accusations = new Accusations();
 	readonly causes = new Causes();
-	/** Those that are open, and those of processes that have ended. */
+	/** All logs, open and closed. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
-	/** Snapshots and retention: when a node tidies up. */
+	/** Called at snapshots and retention. */
 	upkeep: (host: Host) => void = () => undefined;
 	/** Whether a member may be removed: an operator asked for it, or its data are gone. */
 	mayBeRemoved: (node: NodeId) => boolean = () => true;
-	/** Ids of which two disks exist. */
+	/** Ids whose disk was copied. */
 	readonly #doubled = new Set<NodeId>();
-	/** Nodes of which a process that was confirmed has stopped. */
+	/** Nodes whose confirmed process has stopped cleanly. */
 	readonly #farewells = new Set<NodeId>();
 	readonly deletionCalls: DeletionCall[] = [];
 	#founded: string | undefined;
@@ -80,19 +80,19 @@ export class Witness {
 	readonly ages = new Ages();
 	readonly unread = new Unread();
 	readonly fullDisks = new FullDisks();
-	/** @default all is read */
+	/** @default everything is read */
 	readUpTo: ReadUpTo = () => Infinity;
 	readonly deletions: Deletions;
 	readonly #questions = new Questions();
 	readonly #quorums = new QuorumChecks();
 	readonly #belonging = new Belonging();
-	/** Logs that retention is at work on, and those where it has just ended. */
+	/** Logs with retention in progress, or just finished. */
 	readonly #tidying = new Set<TopicLog>();
 	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
 	readonly #lastSynced = new Map<Host, Promise<void>>();
-	/** Commands that took effect: session and number → index. */
+	/** Applied commands: session and number → index. */
 	readonly #executed = new Map<string, number>();
-	/** Orders what happens within a millisecond. */
+	/** Orders events within a millisecond. */
 	#moment = 0;
 	snapshotsTaken = 0;
 	snapshotsInstalled = 0;
@@ -110,7 +110,7 @@ export class Witness {
 		);
 	}
 
-	/** After every event: the nodes that it touched. */
+	/** Called after every event. Checks the nodes that the event touched. */
 	observe(hosts: readonly Host[]): void {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => {
 			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log))
@@ -136,19 +136,19 @@ export class Witness {
 		if (/EMFILE/.test(host.reason))
 			throw this.#problem(`a node without file descriptors keeps running: ${host.id} ended: ${host.reason}`);
 		const unstarted = this.fullDisks.ended(host);
-		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown: nobody would catch it.
+		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown, because no caller would catch it.
 		this.stops[why]++;
 		this.causes.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
 	}
 
-	/** A new disk: nothing of the old one is expected back. */
+	/** The machine gets a new disk. Nothing of the old one is expected back. */
 	wiped(host: Host): void {
 		this.#views.delete(host);
 		this.messages.wiped(host);
 	}
 
-	/** Another machine has all that this one's disk has. */
+	/** Another machine gets a copy of this one's disk. */
 	copied(host: Host, copy: Host): void {
 		this.#doubled.add(host.id);
 		this.checks.doubled(host.id);
@@ -168,11 +168,11 @@ export class Witness {
 			const committedTerm = known.synced.termAt(commit);
 			if (hardState.term < term)
 				throw this.#problem(
-					`a term outlives a restart: ${host.id} reads ${hardState.term}, had ${term} synced`,
+					`a term outlives a restart: ${host.id} reads ${hardState.term}, and had synced ${term}`,
 				);
 			if (hardState.term === term && vote !== undefined && hardState.vote !== vote)
 				throw this.#problem(
-					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`,
+					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, and had synced ${vote} in term ${term}`,
 				);
 			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
 				throw this.#problem(`committed entries outlive a restart: ${host.id} lost ${commit}`);
@@ -200,13 +200,13 @@ export class Witness {
 		this.unread.booted(host);
 	}
 
-	/** It has read its logs back. */
+	/** The node has read its logs back. */
 	started(host: Host, node: Node): void {
 		this.messages.started(host, new Set(node.data.topics.keys()));
 		this.fullDisks.started(host);
 	}
 
-	/** The room that it keeps on its disk. */
+	/** Wraps the reserve that a node keeps on its disk. */
 	room(host: Host, reserve: Reserve): Reserve {
 		const tend = reserve.tend.bind(reserve);
 		return Object.assign(reserve, {
@@ -217,7 +217,7 @@ export class Witness {
 		});
 	}
 
-	/** Messages are published through the node. @returns its answer, judged */
+	/** A client publishes through the node. Returns the node's answer, which is checked. */
 	async published<Answer>(host: Host, publish: () => Promise<Answer>): Promise<Answer> {
 		const judge = this.fullDisks.publishing(host);
 		let failure: Partial<DapssError> | undefined;
@@ -238,8 +238,7 @@ export class Witness {
 			send: (to, pieces) => {
 				const wrong = wrongRelay(host.id, to, pieces);
 				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
-				// A frame of its own that goes through another member is sent all the same; what it carries for others
-				// is theirs.
+				// A node's own frame may go through a relay. Relayed frames of other nodes were checked at those nodes.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
 				const [first, receiver] = carried
 					? [carried.from === host.id ? carried.inner : undefined, carried.to]
@@ -248,7 +247,7 @@ export class Witness {
 					const view = this.#views.get(host);
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
-					// A second process of one id says nothing to anybody while it is refused.
+					// A second process of one id reaches nobody while it is refused.
 					if (view && this.doubleVotes.isLost(host, receiver, packet)) return true;
 					if (view && (!host.isCopy || links.state(to).state === 'up'))
 						this.checks.sent(view, receiver, packet);
@@ -259,7 +258,7 @@ export class Witness {
 		};
 	}
 
-	/** The log under a Raft store: what of it is on the disk is the disk's word, not the store's. */
+	/** Wraps the log under a Raft store, because the disk decides what is durable, not the store. */
 	raftLog(host: Host, log: Log): Log {
 		this.#checkPlace(host, '/data/raft');
 		const append = log.append.bind(log);
@@ -282,7 +281,7 @@ export class Witness {
 				const work = {snapshot: undefined, entries, hardState};
 				view.written.write(work);
 				const done = append(hardState, entries);
-				// What the disk has, whoever waits for it or not.
+				// What the disk has synced, whether or not the store waits for it.
 				void this.#lastSynced.get(host)!.then(
 					() => {
 						if (view.life === life) view.synced.write(work);
@@ -340,7 +339,7 @@ export class Witness {
 					const low = log.lowest(streamKey({origin, incarnation, topic}));
 					if ((low === undefined || low > from) && !this.#tidying.has(log))
 						throw this.#problem(
-							`a node offers only messages that it has: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`,
+							`a node offers only messages that it has: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, and has it from ${low}`,
 						);
 				}
 
@@ -348,7 +347,7 @@ export class Witness {
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1])
 					throw this.#problem(
-						`a reply stays within its byte budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`,
+						`a reply stays within its byte budget: ${host.id} replies with ${bytes} bytes, and ${given[1]} were requested`,
 					);
 				return served;
 			},
@@ -360,7 +359,7 @@ export class Witness {
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const {nextOffset} = log;
-				// What went is gone at once; a question that was judged before is answered after it.
+				// Removed messages are gone at once. A request that was checked before may be answered afterwards.
 				this.#tidying.add(log);
 				const readBefore = this.readUpTo(host, topic);
 				const retained = await retain(...given);
@@ -390,11 +389,11 @@ export class Witness {
 		});
 	}
 
-	/** A node without a leader has refused this caller as a stranger, so many times on end. */
+	/** A node without a leader has rejected this caller as a non-member, this many times in a row. */
 	refused(host: Host, peer: NodeId, times: number): void {
 		if (times > refusalsMax)
 			throw this.#problem(
-				`a node without a leader accepts callers: ${host.id} refuses ${peer} the ${times}th time`,
+				`a node without a leader accepts callers: ${host.id} rejects ${peer} for the ${times}th time`,
 			);
 	}
 
@@ -422,15 +421,15 @@ export class Witness {
 			operation.result = node.control.state.subscribers(topic).get(of);
 			operation.returned = ++this.#moment;
 			this.history.push(operation);
-		} catch {} // It has no effect: as if it had never been.
+		} catch {} // A failed read has no effect.
 	}
 
-	/** A log that was opened is where the next power cut leaves it, whichever process made its files. */
+	/** The files of an open log have durable names, whichever process created them. */
 	#checkPlace(host: Host, folder: string): void {
 		const [file] = host.options.disk.unplaced(folder);
 		if (file !== undefined)
 			throw this.#problem(
-				`the names of open log files are durable: ${host.id} goes on with ${file}, whose name is not on the disk`,
+				`the names of open log files are durable: ${host.id} continues ${file}, whose name is not durable`,
 			);
 	}
 
@@ -439,7 +438,7 @@ export class Witness {
 		return this.checks.problem;
 	}
 
-	/** The machine of a node: another one from the moment on at which it founds a cluster. */
+	/** Observe the Raft machine of a node. A node that founds a cluster replaces its machine. */
 	#hookRaft(host: Host, node: Node, view: View, entries: Map<number, Entry>): void {
 		const {raft, state: topics} = node.control;
 		const ready = raft.ready.bind(raft);
@@ -480,13 +479,13 @@ export class Witness {
 				view.isTouched = true;
 				if (host.unread > 0)
 					throw this.#problem(
-						`input received during a stall is read before the next tick: ${host.id} has ${host.unread} to read`,
+						`input received during a stall is read before the next tick: ${host.id} has ${host.unread} unread inputs`,
 					);
 				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
 				beatMs = host.options.schedule.nowMs;
-				// A late one, and the next in its time.
+				// One late tick, and the next one at its time.
 				if (beats > 2)
-					throw this.#problem(`ticks missed in a stall are merged into one: ${host.id} counts them all`);
+					throw this.#problem(`ticks missed in a stall are merged into one: ${host.id} runs them all`);
 				tick();
 			},
 		});
@@ -528,14 +527,14 @@ export class Witness {
 					applied.events.length > 0
 				)
 					throw this.#problem(
-						`only the confirmed process proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`,
+						`only the confirmed process proposes: ${envelope.node} did in incarnation ${envelope.incarnation}, and ${agreed.incarnation} is confirmed`,
 					);
 				if (isRepeated && applied.events.length > 0)
 					throw this.#problem(
 						`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`,
 					);
-				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of
-				// a session: it says the same again.
+				// Sessions are removed with their node, whose later commands are refused. A claim belongs to no
+				// session, because repeating it changes nothing.
 				if (envelope && !isRepeated && applied.result.ok && envelope.command.type !== 'claim') {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
@@ -553,12 +552,12 @@ export class Witness {
 				for (const removed of this.#belonging.configured(given[0], given[1]))
 					if (!this.mayBeRemoved(removed))
 						throw this.#problem(
-							`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`,
+							`no member is removed while its data exist: ${removed} is no member at index ${given[0]}, and no operator asked for that`,
 						);
 				this.#founded ??= topics.clusterId;
 				if (topics.clusterId !== this.#founded)
 					throw this.#problem(
-						`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`,
+						`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and ${this.#founded} exists`,
 					);
 				after(given[0]);
 				return events;
@@ -605,7 +604,7 @@ export class Witness {
 				if (event.type === 'member') {
 					if (event.state === 'left' && event.why && !this.#farewells.has(event.id))
 						throw this.#problem(
-							`a crash is not reported as a clean stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`,
+							`a crash is not reported as a clean stop: ${host.id} reports that ${event.id} has left, and no confirmed process of it stopped`,
 						);
 					this.accusations.add(
 						event.state,
@@ -628,7 +627,7 @@ export class Witness {
 				const [command] = given;
 				const waiting = proposals.size;
 				const answer = propose(...given);
-				// What is refused on the spot was never sent: it did not happen.
+				// A command that is refused at once was never sent.
 				if (command.type === 'delete' && proposals.size > waiting) this.#deleting(host, command.topic, answer);
 				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting)
 					return answer;
@@ -644,7 +643,7 @@ export class Witness {
 							: {type: 'unsubscribe'},
 				};
 				this.history.push(operation);
-				// A failure from here on is not a no: it may still be agreed.
+				// After this point a failure is not a rejection: the command may still be agreed.
 				answer.then(
 					() => {
 						operation.returned = ++this.#moment;
@@ -656,7 +655,7 @@ export class Witness {
 		});
 	}
 
-	/** A topic is deleted: that ends the subscriptions of all. */
+	/** A topic is deleted, which ends all its subscriptions. */
 	#deleting(host: Host, topic: Topic, answer: Promise<void>): void {
 		const deletion: DeletionCall = {client: host.id, topic, invoked: ++this.#moment, returned: undefined};
 		this.deletionCalls.push(deletion);
@@ -668,7 +667,7 @@ export class Witness {
 		);
 	}
 
-	/** What it asks, and what it answers to who asks to be taken in. */
+	/** Observe the requests of a node, and its answers to joining nodes. */
 	#hookQuestions(host: Host, node: Node): void {
 		const {
 			control,
@@ -707,7 +706,7 @@ export class Witness {
 						!this.#doubled.has(id)
 					)
 						this.#problem(
-							`only removed or outdated nodes are refused: ${host.id} says to ${id}: ${said.reason}`,
+							`only removed or outdated nodes are refused: ${host.id} rejects ${id}: ${said.reason}`,
 						);
 				});
 				return answer;
