@@ -20,7 +20,7 @@ import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import type {Entry} from '../../core/raft/raft.ts';
 import {openSurvivor} from '../../core/recover.ts';
 import {createIdentity} from '../../core/wire/seal.ts';
-import type {Loss, Platter} from '../sim/platter.ts';
+import type {Loss, Platter} from '../sim/disk-contents.ts';
 import {createRandom, seeds} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 

@@ -4,7 +4,7 @@ images, `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
-import {Platter, type Loss} from '../sim/platter.ts';
+import {Platter, type Loss} from '../sim/disk-contents.ts';
 import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 

@@ -2,7 +2,7 @@
 import {describe, expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
-import {Platter} from '../sim/platter.ts';
+import {Platter} from '../sim/disk-contents.ts';
 import {createRandom} from '../sim/random.ts';
 import {CrashDisk, type DiskFaults} from './support/crash-disk.ts';
 

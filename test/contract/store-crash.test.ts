@@ -7,7 +7,7 @@ import {openLog} from '../../core/io/log/log.ts';
 import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../core/topic-log/topic-log.ts';
 import {createRandom} from '../sim/random.ts';
-import {sealed} from '../sim/seal.ts';
+import {sealed} from '../sim/without-globals.ts';
 import {runSeed, type Outcome} from '../sim/store/campaign.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 

@@ -13,7 +13,7 @@ import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {simulate} from './node/cluster.ts';
 import {kinds, planOf} from './node/plan.ts';
-import {sealed} from './seal.ts';
+import {sealed} from './without-globals.ts';
 import {Totals} from './totals.ts';
 import {simulateRaft} from './raft-cluster.ts';
 import {carryOut, type Job, type Report, type World} from './worker.ts';

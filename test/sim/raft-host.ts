@@ -11,7 +11,7 @@ import type {RaftLimits} from '../../core/raft/leader.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../../core/raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../../core/raft/records.ts';
 import type {Snapshot} from '../../core/raft/snapshot.ts';
-import {Disk} from './disk.ts';
+import {Disk} from './record-disk.ts';
 import {Mirror, type RaftChecks, type Watched} from './raft-checks.ts';
 import {hash32, type SeededRandom} from './random.ts';
 import type {Host, World} from './world.ts';

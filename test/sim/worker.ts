@@ -4,7 +4,7 @@ and Raft alone, where far more proposals, campaigns and configuration changes fi
 */
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import {planOf, type Event} from './node/plan.ts';
-import {sealed} from './seal.ts';
+import {sealed} from './without-globals.ts';
 import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 

@@ -7,7 +7,7 @@ write, and be read and changed byte by byte. All choices come from the given ran
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
-import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../../sim/platter.ts';
+import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../../sim/disk-contents.ts';
 import type {SeededRandom} from '../../sim/random.ts';
 
 type Call =

@@ -5,7 +5,7 @@ fails, and prints the failure as a line of JSON. A line per passed seed shows pr
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
 import {simulateRaft} from '../raft-cluster.ts';
-import {sealed} from '../seal.ts';
+import {sealed} from '../without-globals.ts';
 import {simulateState} from '../state-run.ts';
 import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';

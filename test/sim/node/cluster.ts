@@ -5,7 +5,7 @@ consider every live node alive, and bring every retained message to every subscr
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {drain} from '../drain.ts';
+import {drain} from '../microtasks.ts';
 import type {NetworkCounts} from '../network.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';

@@ -5,7 +5,7 @@ descriptors for a while, is full for a while, or is damaged: bits flip, files ar
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
-import {Platter, type Loss, type StoredFile} from '../platter.ts';
+import {Platter, type Loss, type StoredFile} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 

@@ -4,7 +4,7 @@ during recovery from the last one. The image is made from what the disk had. The
 everything that earlier starts acknowledged.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Fates, Loss, Platter} from '../platter.ts';
+import type {Fates, Loss, Platter} from '../disk-contents.ts';
 import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {live, Model} from './life.ts';

@@ -5,7 +5,7 @@ The command line of the crash campaign. `--images N [--from N]` runs seeds from 
 */
 import {parseArgs} from 'node:util';
 import {runSeed, type Outcome} from './campaign.ts';
-import {sealed} from '../seal.ts';
+import {sealed} from '../without-globals.ts';
 
 /** With this many images, every kind of loss must occur. */
 const wholeImages = 100;

@@ -4,7 +4,7 @@ due. A whole start of a process is one synchronous computation. Pending calls of
 */
 import type {Clock, Entropy} from '../../../core/ports.ts';
 import type {DiskFaults} from '../../contract/support/crash-disk.ts';
-import {drain} from '../drain.ts';
+import {drain} from '../microtasks.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 

@@ -7,7 +7,7 @@ lost newest records of a log that was not closed, when no later record shows tha
 import type {Topic} from '../../../core/message.ts';
 import type {NodeState} from '../../../core/node-state/node-state.ts';
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Platter} from '../platter.ts';
+import type {Platter} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import {dataPath, openStore, printOf as printOfState, type Model} from './life.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {sealed} from '../../sim/seal.ts';
+import {sealed} from '../../sim/without-globals.ts';
 import {shrink} from '../../sim/shrink.ts';
 
 describe('shrinking a script', () => {
