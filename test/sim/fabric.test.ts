@@ -7,7 +7,7 @@ import type {Judgement} from '../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
 import {Fabric, type Beacon, type Station} from './node/fabric.ts';
-import type {Hello, Refusal} from './node/greeting.ts';
+import type {Hello, Refusal} from './node/handshake.ts';
 import {planOf} from './node/plan.ts';
 import {createRandom} from './random.ts';
 import {Schedule} from './schedule.ts';

@@ -12,21 +12,21 @@ import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
-import {Doubles} from './doubles.ts';
+import {Doubles} from './duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Followers} from './followers.ts';
 import {lie} from './health-checks.ts';
-import {togetherWays, type Way} from './hearsay.ts';
+import {togetherWays, type Way} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
-import {lookMs, Looks} from './looks.ts';
+import {lookMs, Looks} from './view-checks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
-import {poisoned} from './poison.ts';
+import {poisoned} from './forged-stamps.ts';
 import {Readers} from './readers.ts';
-import {versionProblems} from './versions.ts';
+import {versionProblems} from './protocol-checks.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {

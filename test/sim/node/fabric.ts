@@ -1,7 +1,7 @@
 /**
 The network between simulated machines: TCP-like connections (open at both ends, or half open after a cut or a power
 failure until a frame finds no receiver), datagrams, and beacons to all. Everything is sent to an address. The process
-at that address proves its identity (`greeting.ts`), or there is none. A running machine without a process refuses
+at that address proves its identity (`handshake.ts`), or there is none. A running machine without a process refuses
 connections; an address without a machine does not answer. Frames travel as bytes. `ordered` links lose no frame within
 a connection, as TCP does; other links may lose, repeat and reorder frames, which no real connection would.
 
@@ -13,7 +13,7 @@ import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './greeting.ts';
+import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './handshake.ts';
 
 /** What a searching host announces to all that hear it. It is a hint and proves nothing. */
 export type Beacon = {

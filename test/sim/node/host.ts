@@ -33,9 +33,9 @@ import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
-import {simReserve} from './full-disks.ts';
-import type {Hello, Refusal} from './greeting.ts';
-import {Hearsay, type Way} from './hearsay.ts';
+import {simReserve} from './full-disk-checks.ts';
+import type {Hello, Refusal} from './handshake.ts';
+import {Hearsay, type Way} from './discovery.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {

@@ -7,8 +7,8 @@ subscriber has all messages that any running node retains.
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
-import {saneMax} from './poison.ts';
-import {Vouched} from './vouched.ts';
+import {saneMax} from './forged-stamps.ts';
+import {Vouched} from './proven-durable.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {

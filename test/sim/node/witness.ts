@@ -16,19 +16,19 @@ import type {OnHeader, TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
 import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
-import {Accusations} from './accusations.ts';
-import {Ages} from './ages.ts';
-import {Belonging} from './belonging.ts';
-import {Causes} from './causes.ts';
-import {Deletions} from './deletions.ts';
+import {Accusations} from './false-suspicions.ts';
+import {Ages} from './retention-checks.ts';
+import {Belonging} from './membership-history.ts';
+import {Causes} from './leader-cause-checks.ts';
+import {Deletions} from './deletion-checks.ts';
 import {DoubleVotes} from './double-votes.ts';
-import {FullDisks} from './full-disks.ts';
+import {FullDisks} from './full-disk-checks.ts';
 import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
-import {Questions} from './questions.ts';
-import {Repairs} from './repairs.ts';
-import {Unread, type ReadUpTo} from './unread.ts';
+import {Questions} from './request-checks.ts';
+import {Repairs} from './repair-checks.ts';
+import {Unread, type ReadUpTo} from './unread-deletion-checks.ts';
 
 /**
 An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation

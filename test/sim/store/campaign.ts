@@ -7,9 +7,9 @@ import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Fates, Loss, Platter} from '../disk-contents.ts';
 import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
-import {live, Model} from './life.ts';
+import {live, Model} from './store-start.ts';
 import {Process, runToEnd} from './process.ts';
-import {kindOf, rot, type Rot} from './rot.ts';
+import {kindOf, rot, type Rot} from './damage.ts';
 
 export type Ending = Loss | 'killed';
 export type Outcome = {

@@ -10,7 +10,7 @@ import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {Platter} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {dataPath, openStore, printOf as printOfState, type Model} from './life.ts';
+import {dataPath, openStore, printOf as printOfState, type Model} from './store-start.ts';
 import {Process, runToEnd} from './process.ts';
 import {printOf as printOfRaft} from './raft-model.ts';
 import {printOf, readAll} from './topic-model.ts';
