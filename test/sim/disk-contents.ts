@@ -16,7 +16,7 @@ export type Change =
 	| {readonly at: number; readonly bytes: Buffer; isWritten: boolean}
 	| {readonly truncateTo: number; isWritten: boolean};
 /** What happened to the unsynced changes. */
-export type Fates = {lost: number; kept: number; torn: number};
+export type ChangeOutcomes = {lost: number; kept: number; torn: number};
 
 type Names = Map<string, StoredFile | 'folder'>;
 type NameChange = {readonly folder: string; readonly change: (names: Names) => void};
@@ -24,21 +24,21 @@ type NameChange = {readonly folder: string; readonly change: (names: Names) => v
 const sectorBytes = 512;
 const root = '/';
 
-export class Platter {
+export class DiskContents {
 	#names: Names = new Map([[root, 'folder']]);
 	#durable: Names = new Map(this.#names);
 	#nameChanges: NameChange[] = [];
 
 	/** Contents with these files, all of them durable. */
-	static of(files: ReadonlyMap<string, Buffer>): Platter {
-		const platter = new Platter();
+	static of(files: ReadonlyMap<string, Buffer>): DiskContents {
+		const contents = new DiskContents();
 		for (const [path, bytes] of files) {
-			platter.makeFolder(dirname(path));
-			platter.#names.set(path, new StoredFile(bytes));
+			contents.makeFolder(dirname(path));
+			contents.#names.set(path, new StoredFile(bytes));
 		}
 
-		platter.#durable = new Map(platter.#names);
-		return platter;
+		contents.#durable = new Map(contents.#names);
+		return contents;
 	}
 
 	file(path: string): StoredFile | undefined {
@@ -51,7 +51,7 @@ export class Platter {
 	}
 
 	/** Whether a power cut keeps the file under this name. */
-	isPlaced(path: string): boolean {
+	hasDurableName(path: string): boolean {
 		return this.#durable.get(path) === this.#names.get(path) && isIn(this.#durable, dirname(path));
 	}
 
@@ -117,16 +117,20 @@ export class Platter {
 	}
 
 	/** The contents after a power cut. */
-	afterPowerCut(random: SeededRandom, loss: Loss, fates: Fates = {lost: 0, kept: 0, torn: 0}): Platter {
+	afterPowerCut(
+		random: SeededRandom,
+		loss: Loss,
+		outcomes: ChangeOutcomes = {lost: 0, kept: 0, torn: 0},
+	): DiskContents {
 		const names = new Map(this.#durable);
 		// Names are also kept independently of one another, because not every file system has a journal.
 		for (const {change} of this.#nameChanges)
 			if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
-		const after = new Platter();
+		const after = new DiskContents();
 		for (const [path, found] of names) {
 			const isReachable = path === root || isIn(names, dirname(path));
 			if (found !== 'folder') {
-				const file = new StoredFile(found.contentAfter(random, loss, fates));
+				const file = new StoredFile(found.contentAfter(random, loss, outcomes));
 				if (isReachable) after.#names.set(path, file);
 			} else if (isReachable) after.#names.set(path, found);
 		}
@@ -210,22 +214,22 @@ export class StoredFile {
 		this.#changes = this.#changes.filter(({isWritten}) => isWritten);
 	}
 
-	contentAfter(random: SeededRandom, loss: Loss, fates: Fates): Buffer {
+	contentAfter(random: SeededRandom, loss: Loss, outcomes: ChangeOutcomes): Buffer {
 		const bytes = new Bytes(this.#synced.content);
 		for (const change of this.#changes) {
 			const isWhole = loss === 'writes' || (loss === 'sectors' && 'truncateTo' in change);
 			if (loss === 'all' || (isWhole && random.chance(1, 2))) {
-				fates.lost++;
+				outcomes.lost++;
 				continue;
 			}
 
 			if (loss !== 'sectors' || 'truncateTo' in change) {
-				fates.kept++;
+				outcomes.kept++;
 				bytes.apply(change);
 				continue;
 			}
 
-			fates.torn++;
+			outcomes.torn++;
 			const end = change.at + change.bytes.length;
 			for (let from = change.at; from < end;) {
 				const to = Math.min(end, (Math.floor(from / sectorBytes) + 1) * sectorBytes);

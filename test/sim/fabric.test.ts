@@ -94,7 +94,7 @@ class Machine implements Station {
 		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough', incarnation: 1};
 	}
 
-	onDouble(peer: NodeId, {reason}: Refusal): void {
+	onDuplicate(peer: NodeId, {reason}: Refusal): void {
 		this.log.push(`${peer} says ${reason}`);
 	}
 

@@ -13,10 +13,10 @@ import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {simulate} from './node/cluster.ts';
 import {kinds, planOf} from './node/plan.ts';
-import {sealed} from './without-globals.ts';
+import {withoutGlobals} from './without-globals.ts';
 import {Totals} from './totals.ts';
 import {simulateRaft} from './raft-cluster.ts';
-import {carryOut, type Job, type Report, type World} from './worker.ts';
+import {runJob, type Job, type Report, type World} from './worker.ts';
 
 const defaultForMs = 40_000;
 /** Seeds per job of a worker. */
@@ -152,7 +152,7 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 	const plan = planOf(seed, forMs).filter(({atMs}) => wanted?.has(atMs) ?? true);
 	const lines: string[] = [];
 	try {
-		const outcome = sealed(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
+		const outcome = withoutGlobals(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
 		console.log(
 			`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`,
 		);
@@ -178,5 +178,5 @@ function number(name: string, text: string): number {
 if (isMainThread) setImmediate(() => void main());
 else
 	parentPort!.on('message', (given: Job) =>
-		setImmediate(() => carryOut(given, report => parentPort!.postMessage(report))),
+		setImmediate(() => runJob(given, report => parentPort!.postMessage(report))),
 	);

@@ -10,12 +10,12 @@ setFlagsFromString('--allow-natives-syntax');
 const checkpoint = new Function('%PerformMicrotaskCheckpoint()') as () => void;
 
 /** @throws when called from within a promise callback, where V8 does not run them */
-export function drain(): void {
+export function drainMicrotasks(): void {
 	checkpoint();
 }
 
-/** Whether `drain` works here. */
-export function canDrain(): boolean {
+/** Whether `drainMicrotasks` works here. */
+export function canDrainMicrotasks(): boolean {
 	let ran = false;
 	void Promise.resolve().then(() => {
 		ran = true;

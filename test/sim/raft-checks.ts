@@ -12,7 +12,7 @@ import type {Entry, HardState, RaftReady, RaftStatus} from '../../core/raft/raft
 import {hash32} from './random.ts';
 
 /** A log as reconstructed from its records. */
-export class Mirror {
+export class ShadowLog {
 	base = {index: 0, term: 0};
 	entries: Entry[] = [];
 	state: HardState = {term: 0, vote: undefined, commit: 0};
@@ -52,19 +52,19 @@ export class Mirror {
 }
 
 /** A node as the checks see it. */
-export type Watched = {
+export type ObservedNode = {
 	readonly id: NodeId;
 	/** Names the machine. Two machines may have one id if a disk was copied. */
 	readonly key: string;
 	/** The log as given to the disk, and the part that is synced. */
-	readonly written: Mirror;
-	readonly synced: Mirror;
+	readonly written: ShadowLog;
+	readonly synced: ShadowLog;
 	/** Applied by the state machine. */
 	readonly applied: number;
 };
 
 /** What a leader may reach before it must step down, or refuse proposals. */
-export type Bounds = {
+export type LeaderBounds = {
 	readonly electionTicks: number;
 	readonly uncommittedBytesMax: number;
 	readonly promotionLagMax: number;
@@ -76,7 +76,7 @@ type Seen = {term: number; commit: number; role: RaftStatus['role']; voters: rea
 const promotionSlack = 8;
 
 export class RaftChecks {
-	readonly #nodes = new Map<string, Watched>();
+	readonly #nodes = new Map<string, ObservedNode>();
 	readonly #seen = new Map<string, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
 	readonly #votes = new Map<string, readonly NodeId[]>();
@@ -84,29 +84,29 @@ export class RaftChecks {
 	Ids used by two processes because somebody copied a disk. While they are apart, each of them votes. Raft cannot
 	prevent that.
 	*/
-	readonly #doubled = new Set<NodeId>();
+	readonly #sharedIds = new Set<NodeId>();
 	/** By candidate and term: the nodes that granted a pre-vote. */
-	readonly #encouraged = new Map<string, Set<NodeId>>();
+	readonly #preVotes = new Map<string, Set<NodeId>>();
 	readonly #forced = new Set<string>();
 	/** By candidate and term: the last entry of the candidate's log. */
-	readonly #stood = new Map<string, {readonly lastIndex: number; readonly lastTerm: number}>();
+	readonly #campaigns = new Map<string, {readonly lastIndex: number; readonly lastTerm: number}>();
 	readonly #entries = new Map<string, number>();
 	/** By index: the applied entry, and the first term in which it was seen as applied. */
-	readonly #committed: Array<{readonly term: number; readonly print: number; readonly seenInTerm: number}> = [];
+	readonly #committed: Array<{readonly term: number; readonly digest: number; readonly seenInTerm: number}> = [];
 	readonly #states: number[] = [];
 	readonly #reads = new Map<string, number>();
 	leadersElected = 0;
 	readsServed = 0;
 	/** Leaders over the contact bound, with their ticks without contact when first seen. */
-	readonly #alone = new Map<string, number>();
+	readonly #withoutContact = new Map<string, number>();
 	/** The highest term of any node, leader or not. */
 	highestTermSeen = 0;
 	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
-	readonly #bounds: Bounds | undefined;
+	readonly #bounds: LeaderBounds | undefined;
 
 	/** @param bounds checked if given */
-	constructor(bounds?: Bounds) {
+	constructor(bounds?: LeaderBounds) {
 		this.#bounds = bounds;
 	}
 
@@ -121,7 +121,7 @@ export class RaftChecks {
 	/** Ids whose disk was copied to another machine. */
 	readonly #copied = new Set<NodeId>();
 
-	watch(node: Watched): void {
+	watch(node: ObservedNode): void {
 		if (node.key !== node.id) this.#copied.add(node.id);
 		this.#nodes.set(node.key, node);
 	}
@@ -129,9 +129,9 @@ export class RaftChecks {
 	/**
 	The node restarts from its disk. Its status may go back to an earlier one, but not to before what it had synced.
 	*/
-	booted(node: Watched, status: RaftStatus): void {
+	booted(node: ObservedNode, status: RaftStatus): void {
 		this.#seen.delete(node.key);
-		this.#alone.delete(node.key);
+		this.#withoutContact.delete(node.key);
 		if (status.term < node.synced.state.term)
 			this.#fail(
 				'a term outlives a restart',
@@ -140,7 +140,7 @@ export class RaftChecks {
 		this.observe(node, status);
 	}
 
-	observe(node: Watched, status: RaftStatus): void {
+	observe(node: ObservedNode, status: RaftStatus): void {
 		const {id, key} = node;
 		const seen = this.#seen.get(key);
 		if (seen && status.term < seen.term)
@@ -167,7 +167,7 @@ export class RaftChecks {
 	}
 
 	/** Called before the work is persisted. */
-	ready(node: Watched, {entries, committed, snapshot, packets}: RaftReady, status: RaftStatus): void {
+	ready(node: ObservedNode, {entries, committed, snapshot, packets}: RaftReady, status: RaftStatus): void {
 		const {id, written} = node;
 		const base = snapshot?.index ?? written.lastIndex;
 		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
@@ -185,11 +185,11 @@ export class RaftChecks {
 			// Equal (index, term) means an equal entry and an equal predecessor, so by induction an equal log up to
 			// there.
 			const key = `${entry.index}:${entry.term}`;
-			const print = hash32(printOf(entry).toString(), previousTerm);
+			const digest = hash32(digestOf(entry).toString(), previousTerm);
 			const known = this.#entries.get(key);
-			if (known !== undefined && known !== print)
+			if (known !== undefined && known !== digest)
 				this.#fail('log matching', `${id} has another ${key} or another entry before it`);
-			this.#entries.set(key, print);
+			this.#entries.set(key, digest);
 			previous = entry.index;
 			previousTerm = entry.term;
 		}
@@ -209,7 +209,7 @@ export class RaftChecks {
 	}
 
 	/** A packet came in. */
-	stepped({id}: Watched, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
+	stepped({id}: ObservedNode, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
 		const hears =
 			before.role === 'leader' ||
@@ -222,21 +222,21 @@ export class RaftChecks {
 	}
 
 	/** A packet leaves: what it promises must be on the disk. */
-	sent(node: Watched, to: NodeId, packet: RaftPacket): void {
+	sent(node: ObservedNode, to: NodeId, packet: RaftPacket): void {
 		const {id, synced} = node;
 		switch (packet.type) {
 			case 'pre-vote-reply': {
 				if (packet.granted)
-					this.#encouraged.set(
+					this.#preVotes.set(
 						`${to}:${packet.term}`,
-						(this.#encouraged.get(`${to}:${packet.term}`) ?? new Set()).add(id),
+						(this.#preVotes.get(`${to}:${packet.term}`) ?? new Set()).add(id),
 					);
 				return;
 			}
 
 			case 'vote': {
-				if (!packet.isTransfer) this.#checkEncouraged(node, packet.term);
-				this.#stood.set(`${id}:${packet.term}`, packet);
+				if (!packet.isTransfer) this.#checkPreVotes(node, packet.term);
+				this.#campaigns.set(`${id}:${packet.term}`, packet);
 				return this.#voted(id, packet.term, id, synced);
 			}
 
@@ -276,25 +276,25 @@ export class RaftChecks {
 		}
 	}
 
-	applied(node: Watched, entry: Entry, state: number, status: RaftStatus): void {
+	applied(node: ObservedNode, entry: Entry, state: number, status: RaftStatus): void {
 		const {index, term} = entry;
-		const print = printOf(entry);
+		const digest = digestOf(entry);
 		const known = this.#committed[index];
-		if (known && (known.term !== term || known.print !== print))
+		if (known && (known.term !== term || known.digest !== digest))
 			this.#fail('state machine safety', `${node.id} applies another entry at ${index}`);
-		this.#committed[index] ??= {term, print, seenInTerm: status.term};
+		this.#committed[index] ??= {term, digest, seenInTerm: status.term};
 		this.state(node, index, state);
 	}
 
 	/** The state after `index`, applied or restored. */
-	state(node: Watched, index: number, state: number): void {
+	state(node: ObservedNode, index: number, state: number): void {
 		const known = this.#states[index];
 		if (known !== undefined && known !== state) this.#fail('equal indexes, equal states', `${node.id} at ${index}`);
 		this.#states[index] = state;
 	}
 
-	doubled(id: NodeId): void {
-		this.#doubled.add(id);
+	diskCopied(id: NodeId): void {
+		this.#sharedIds.add(id);
 	}
 
 	/** The node is made to campaign in this term without pre-votes. */
@@ -306,7 +306,7 @@ export class RaftChecks {
 		this.#reads.set(context, this.highestApplied);
 	}
 
-	readServed(node: Watched, context: string, index: number): void {
+	readServed(node: ObservedNode, context: string, index: number): void {
 		const floor = this.#reads.get(context);
 		if (floor === undefined) return;
 		this.readsServed++;
@@ -319,7 +319,7 @@ export class RaftChecks {
 			this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
 	}
 
-	#elected({id, written}: Watched, {term, configuration: {voters}}: RaftStatus): void {
+	#elected({id, written}: ObservedNode, {term, configuration: {voters}}: RaftStatus): void {
 		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`)?.includes(id)).length;
 		if (given * 2 <= voters.length)
 			this.#fail(
@@ -347,7 +347,7 @@ export class RaftChecks {
 	The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other
 	uncommitted change.
 	*/
-	#checkChanges(id: NodeId, {base, entries}: Mirror, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
+	#checkChanges(id: NodeId, {base, entries}: ShadowLog, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
 		const log = [...entries.filter(({index}) => index < (fresh[0]?.index ?? Infinity)), ...fresh];
 		for (const {kind, index, term: of} of fresh) {
 			if (kind !== 'configuration' || of !== term) continue;
@@ -368,7 +368,10 @@ export class RaftChecks {
 		}
 	}
 
-	#checkLeader({id, key}: Watched, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
+	#checkLeader(
+		{id, key}: ObservedNode,
+		{progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus,
+	): void {
 		for (const {id: peer, match, next} of progress) {
 			if (match >= next || match > lastIndex || next > lastIndex + 1)
 				this.#fail(
@@ -378,10 +381,10 @@ export class RaftChecks {
 		}
 
 		if (!this.#bounds) return;
-		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(key);
-		else if (!this.#alone.has(key))
-			this.#alone.set(key, contactTicks); // A change of the voters can cause this between two ticks.
-		else if (contactTicks > this.#alone.get(key)! + 1)
+		if (contactTicks <= this.#bounds.electionTicks + 1) this.#withoutContact.delete(key);
+		else if (!this.#withoutContact.has(key))
+			this.#withoutContact.set(key, contactTicks); // A change of the voters can cause this between two ticks.
+		else if (contactTicks > this.#withoutContact.get(key)! + 1)
 			this.#fail(
 				'a leader without a quorum steps down',
 				`${id} leads in term ${term}, and heard no majority for ${contactTicks} ticks`,
@@ -408,7 +411,11 @@ export class RaftChecks {
 	}
 
 	/** The newest configuration in the log counts, committed or not (Raft, §6). */
-	#checkConfiguration({id, written}: Watched, entries: readonly Entry[], {voters, learners}: Configuration): void {
+	#checkConfiguration(
+		{id, written}: ObservedNode,
+		entries: readonly Entry[],
+		{voters, learners}: Configuration,
+	): void {
 		// Work that was handed out earlier may not be written yet, and may contain a newer configuration.
 		if (entries[0]!.index > written.base.index + written.entries.length + 1) return;
 		const isOf = ({kind}: Entry): boolean => kind === 'configuration';
@@ -424,7 +431,7 @@ export class RaftChecks {
 	}
 
 	/** A leader commits an entry only if a majority has it on disk. */
-	#checkQuorum({id, written}: Watched, {commit, term, configuration: {voters}}: RaftStatus): void {
+	#checkQuorum({id, written}: ObservedNode, {commit, term, configuration: {voters}}: RaftStatus): void {
 		const entryTerm = written.termAt(commit);
 		if (entryTerm === undefined) return;
 		if (entryTerm !== term)
@@ -442,16 +449,16 @@ export class RaftChecks {
 			);
 	}
 
-	#machinesOf(id: NodeId): readonly Watched[] {
+	#machinesOf(id: NodeId): readonly ObservedNode[] {
 		const node = this.#nodes.get(id);
 		return this.#copied.has(id) ? [...this.#nodes.values()].filter(other => other.id === id) : node ? [node] : [];
 	}
 
 	/** A node that cannot win does not raise the term (thesis, 9.6): a majority granted a pre-vote for that term. */
-	#checkEncouraged({id, key}: Watched, term: number): void {
+	#checkPreVotes({id, key}: ObservedNode, term: number): void {
 		const voters = this.#seen.get(key)?.voters ?? [];
 		if (this.#forced.has(`${id}:${term}`)) return;
-		const by = this.#encouraged.get(`${id}:${term}`);
+		const by = this.#preVotes.get(`${id}:${term}`);
 		const given = voters.filter(voter => voter === id || by?.has(voter)).length;
 		if (given * 2 <= voters.length)
 			this.#fail(
@@ -461,24 +468,24 @@ export class RaftChecks {
 	}
 
 	/** Raft, §5.4.1: the later last term wins, then the longer log. */
-	#checkVote({id, written}: Watched, candidate: NodeId, term: number): void {
-		const stood = this.#stood.get(`${candidate}:${term}`);
+	#checkVote({id, written}: ObservedNode, candidate: NodeId, term: number): void {
+		const campaign = this.#campaigns.get(`${candidate}:${term}`);
 		const lastTerm = written.termAt(written.lastIndex)!;
 		if (
-			stood &&
-			(stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))
+			campaign &&
+			(campaign.lastTerm < lastTerm || (campaign.lastTerm === lastTerm && campaign.lastIndex < written.lastIndex))
 		)
 			this.#fail(
 				'a vote is for an up-to-date log',
-				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`,
+				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${campaign.lastIndex} of term ${campaign.lastTerm}`,
 			);
 	}
 
-	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
+	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: ShadowLog): void {
 		const key = `${voter}:${term}`;
 		const before = this.#votes.get(key) ?? [];
 		if (before.includes(candidate)) return;
-		if (before.length > 0 && !this.#doubled.has(voter))
+		if (before.length > 0 && !this.#sharedIds.has(voter))
 			this.#fail(
 				'one vote per term',
 				`${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`,
@@ -495,6 +502,6 @@ export class RaftChecks {
 	}
 }
 
-function printOf({kind, data}: Entry): number {
+function digestOf({kind, data}: Entry): number {
 	return hash32(kind + Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1'));
 }

@@ -11,8 +11,8 @@ import type {RaftLimits} from '../../core/raft/leader.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../../core/raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../../core/raft/records.ts';
 import type {Snapshot} from '../../core/raft/snapshot.ts';
-import {Disk} from './record-disk.ts';
-import {Mirror, type RaftChecks, type Watched} from './raft-checks.ts';
+import {RecordDisk} from './record-disk.ts';
+import {ShadowLog, type RaftChecks, type ObservedNode} from './raft-checks.ts';
 import {hash32, type SeededRandom} from './random.ts';
 import type {Host, World} from './world.ts';
 
@@ -32,11 +32,11 @@ export type RaftHostOptions = {
 
 const blob = 0xff;
 
-export class RaftHost implements Host, Watched {
+export class RaftHost implements Host, ObservedNode {
 	readonly id: NodeId;
 	readonly key: string;
-	written = new Mirror();
-	synced = new Mirror();
+	written = new ShadowLog();
+	synced = new ShadowLog();
 	raft: Raft | undefined;
 	applied = 0;
 	state = 0;
@@ -44,7 +44,7 @@ export class RaftHost implements Host, Watched {
 	snapshotsTaken = 0;
 	snapshotsInstalled = 0;
 	readonly #options: RaftHostOptions;
-	readonly #disk: Disk;
+	readonly #disk: RecordDisk;
 	readonly #random: SeededRandom;
 	#isWriting = false;
 	#snapshotIndex = 0;
@@ -55,7 +55,7 @@ export class RaftHost implements Host, Watched {
 		this.key = options.id;
 		this.id = options.id;
 		this.#random = options.world.random.child(`raft/${options.id}`);
-		this.#disk = new Disk({
+		this.#disk = new RecordDisk({
 			schedule: options.world.schedule,
 			random: this.#random.child('disk'),
 			syncMs: options.syncMs,
@@ -92,7 +92,7 @@ export class RaftHost implements Host, Watched {
 		const entries = recovery.entriesAfter(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
 		// A later write that was kept may have replaced synced entries, but never committed ones, nor the term.
-		const recovered = new Mirror();
+		const recovered = new ShadowLog();
 		recovered.write({snapshot, entries, hardState: recovery.state});
 		const {
 			state: {term, commit},
@@ -103,7 +103,7 @@ export class RaftHost implements Host, Watched {
 		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
 			throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
 		this.written = recovered;
-		this.synced = new Mirror();
+		this.synced = new ShadowLog();
 		this.synced.write({snapshot, entries, hardState: recovery.state});
 		this.applied = 0;
 		this.state = 0;
@@ -148,11 +148,11 @@ export class RaftHost implements Host, Watched {
 		while (!this.#isWriting) {
 			const ready = this.raft?.ready();
 			if (!ready) return;
-			this.#carryOut(ready);
+			this.#persistAndSend(ready);
 		}
 	}
 
-	#carryOut(ready: RaftReady): void {
+	#persistAndSend(ready: RaftReady): void {
 		const {checks, world} = this.#options;
 		checks.ready(this, ready, this.raft!.status());
 		this.#send(ready.packetsBeforePersist);

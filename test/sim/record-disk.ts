@@ -5,24 +5,24 @@ synced and a random prefix of the rest, because records reach the disk in order.
 import type {SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
 
-export type DiskOptions = {
+export type RecordDiskOptions = {
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	/** Least and most duration of a sync, milliseconds. */
 	readonly syncMs: readonly [number, number];
 };
 
-export class Disk {
-	readonly #options: DiskOptions;
+export class RecordDisk {
+	readonly #options: RecordDiskOptions;
 	#items: Uint8Array[] = [];
 	/** How many of the kept items, counted from the first, are synced. */
 	#synced = 0;
 	/** Grows at a crash, which cancels the callbacks of writes in progress. */
-	#life = 0;
+	#crashes = 0;
 	#lastSyncAtMs = 0;
 	lostItems = 0;
 
-	constructor(options: DiskOptions) {
+	constructor(options: RecordDiskOptions) {
 		this.#options = options;
 	}
 
@@ -37,13 +37,13 @@ export class Disk {
 			random,
 			syncMs: [least, most],
 		} = this.#options;
-		const life = this.#life;
+		const crashes = this.#crashes;
 		for (const item of items) this.#items.push(Uint8Array.from(item));
 		// Syncs end in the order of their calls.
 		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most));
 		this.#lastSyncAtMs = atMs;
 		schedule.after(atMs - schedule.nowMs, () => {
-			if (life !== this.#life) return;
+			if (crashes !== this.#crashes) return;
 			this.#synced += items.length;
 			onSynced();
 		});
@@ -62,7 +62,7 @@ export class Disk {
 		this.lostItems += unsynced - kept;
 		this.#items.length = this.#synced + kept;
 		this.#synced = this.#items.length;
-		this.#life++;
+		this.#crashes++;
 		this.#lastSyncAtMs = 0;
 	}
 }

@@ -18,7 +18,7 @@ const places: readonly Place[] = [
 ];
 
 /** Run the work without access to the machine. @throws what the work throws, and on such access */
-export function sealed<Result>(work: () => Result): Result {
+export function withoutGlobals<Result>(work: () => Result): Result {
 	const real = places.map(({owner, name}) => ({
 		owner,
 		name,

@@ -17,7 +17,7 @@ export type Host = {
 	deliver(from: string, bytes: Uint8Array): void;
 };
 
-type Life = {
+type HostSlot = {
 	readonly host: Host;
 	readonly tickMs: number;
 	readonly random: SeededRandom;
@@ -35,7 +35,7 @@ export class World {
 	readonly network: Network;
 	/** Runs after every event. */
 	afterEach: (() => void) | undefined;
-	#lives = new Map<string, Life>();
+	#slots = new Map<string, HostSlot>();
 	#fingerprint = 0;
 	events = 0;
 	crashes = 0;
@@ -56,7 +56,7 @@ export class World {
 	}
 
 	get hosts(): readonly string[] {
-		return [...this.#lives.keys()];
+		return [...this.#slots.keys()];
 	}
 
 	/** A hash of everything that happened. Two runs of one seed have the same. */
@@ -72,7 +72,7 @@ export class World {
 	add(host: Host, tickMs: number): void {
 		const random = this.random.child(`host/${host.id}`);
 		const drift = random.between(-Math.floor(tickMs / 10), Math.floor(tickMs / 10));
-		this.#lives.set(host.id, {
+		this.#slots.set(host.id, {
 			host,
 			tickMs: tickMs + drift,
 			random,
@@ -85,33 +85,33 @@ export class World {
 	}
 
 	isUp(id: string): boolean {
-		return this.#life(id).isUp;
+		return this.#slot(id).isUp;
 	}
 
 	isPaused(id: string): boolean {
-		return this.#life(id).isPaused;
+		return this.#slot(id).isPaused;
 	}
 
 	crash(id: string): void {
-		const life = this.#life(id);
-		if (!life.isUp) return;
+		const slot = this.#slot(id);
+		if (!slot.isUp) return;
 		this.note(`crash ${id}`);
 		this.crashes++;
-		life.isUp = false;
-		life.isPaused = false;
-		life.waiting = [];
-		life.generation++;
-		life.host.crash();
+		slot.isUp = false;
+		slot.isPaused = false;
+		slot.waiting = [];
+		slot.generation++;
+		slot.host.crash();
 	}
 
 	restart(id: string): void {
-		const life = this.#life(id);
-		if (life.isUp) return;
+		const slot = this.#slot(id);
+		if (slot.isUp) return;
 		this.note(`boot ${id}`);
-		life.isUp = true;
-		life.generation++;
-		life.host.boot();
-		this.#beat(life, life.generation, life.random.between(0, life.tickMs));
+		slot.isUp = true;
+		slot.generation++;
+		slot.host.boot();
+		this.#beat(slot, slot.generation, slot.random.between(0, slot.tickMs));
 	}
 
 	/**
@@ -119,25 +119,25 @@ export class World {
 	into one.
 	*/
 	pause(id: string, forMs: number): void {
-		const life = this.#life(id);
-		if (!life.isUp || life.isPaused) return;
+		const slot = this.#slot(id);
+		if (!slot.isUp || slot.isPaused) return;
 		this.note(`pause ${id} ${forMs}`);
 		this.pauses++;
-		life.isPaused = true;
-		const {generation} = life;
+		slot.isPaused = true;
+		const {generation} = slot;
 		this.schedule.after(forMs, () => {
-			if (generation === life.generation) this.resume(id);
+			if (generation === slot.generation) this.resume(id);
 		});
 	}
 
 	resume(id: string): void {
-		const life = this.#life(id);
-		if (!life.isPaused) return;
+		const slot = this.#slot(id);
+		if (!slot.isPaused) return;
 		this.note(`resume ${id}`);
-		life.isPaused = false;
-		const waiting = life.waiting.splice(0);
+		slot.isPaused = false;
+		const waiting = slot.waiting.splice(0);
 		// The timer may fire before the waiting packets are read, or after.
-		if (life.random.chance(1, 2)) life.host.tick();
+		if (slot.random.chance(1, 2)) slot.host.tick();
 		for (const run of waiting) run();
 	}
 
@@ -151,8 +151,8 @@ export class World {
 	host may read before those of its peers.
 	*/
 	ask(id: string, run: () => void): void {
-		const life = this.#life(id);
-		if (life.isUp && life.isPaused) life.waiting.unshift(run);
+		const slot = this.#slot(id);
+		if (slot.isUp && slot.isPaused) slot.waiting.unshift(run);
 		else this.#input(id, run);
 	}
 
@@ -177,23 +177,23 @@ export class World {
 	}
 
 	#input(id: string, run: (host: Host) => void): void {
-		const life = this.#lives.get(id);
-		if (!life?.isUp) return;
-		if (life.isPaused) life.waiting.push(() => run(life.host));
-		else run(life.host);
+		const slot = this.#slots.get(id);
+		if (!slot?.isUp) return;
+		if (slot.isPaused) slot.waiting.push(() => run(slot.host));
+		else run(slot.host);
 	}
 
-	#beat(life: Life, generation: number, inMs: number): void {
+	#beat(slot: HostSlot, generation: number, inMs: number): void {
 		this.schedule.after(inMs, () => {
-			if (generation !== life.generation) return;
-			this.#beat(life, generation, life.tickMs);
-			if (!life.isPaused) life.host.tick();
+			if (generation !== slot.generation) return;
+			this.#beat(slot, generation, slot.tickMs);
+			if (!slot.isPaused) slot.host.tick();
 		});
 	}
 
-	#life(id: string): Life {
-		const life = this.#lives.get(id);
-		if (!life) throw new Error(`Expected a host of this world, got ${id}`);
-		return life;
+	#slot(id: string): HostSlot {
+		const slot = this.#slots.get(id);
+		if (!slot) throw new Error(`Expected a host of this world, got ${id}`);
+		return slot;
 	}
 }

@@ -5,7 +5,7 @@ fails, and prints the failure as a line of JSON. A line per passed seed shows pr
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
 import {simulateRaft} from '../raft-cluster.ts';
-import {sealed} from '../without-globals.ts';
+import {withoutGlobals} from '../without-globals.ts';
 import {simulateState} from '../state-run.ts';
 import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';
@@ -24,7 +24,7 @@ function attempt(
 	seed: number,
 ): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
 	try {
-		sealed(() => worlds[world](seed));
+		withoutGlobals(() => worlds[world](seed));
 		return undefined;
 	} catch (error) {
 		const {message, cause = error} = error as Error;

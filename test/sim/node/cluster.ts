@@ -5,28 +5,28 @@ consider every live node alive, and bring every retained message to every subscr
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {drain} from '../microtasks.ts';
+import {drainMicrotasks} from '../microtasks.ts';
 import type {NetworkCounts} from '../network.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
-import {Doubles} from './duplicate-process-checks.ts';
+import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Followers} from './followers.ts';
 import {lie} from './health-checks.ts';
-import {togetherWays, type Way} from './discovery.ts';
+import {discoveryModes, type DiscoveryMode} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
-import {lookMs, Looks} from './view-checks.ts';
+import {viewCheckMs, ViewChecks} from './view-checks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
-import {poisoned} from './forged-stamps.ts';
+import {forgedStampFrame} from './forged-stamps.ts';
 import {Readers} from './readers.ts';
-import {versionProblems} from './protocol-checks.ts';
+import {protocolProblems} from './protocol-checks.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {
@@ -63,7 +63,7 @@ const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Top
 /** Run a seed. @throws the violation, with the virtual time */
 export function simulate(options: RunOptions): Outcome {
 	const run = new Run(options);
-	return run.carryOut();
+	return run.run();
 }
 
 class Run {
@@ -79,15 +79,15 @@ class Run {
 	readonly #followers: Followers;
 	readonly #fabric: Fabric;
 	readonly #diskCounts = noDiskCounts();
-	readonly #strikes = new Map<Kind, number>();
+	readonly #faultCounts = new Map<Kind, number>();
 	readonly #config: Config;
-	readonly #way: Way;
+	readonly #discovery: DiscoveryMode;
 	/** How many hosts start together. */
-	readonly #together: number;
+	readonly #startCount: number;
 	readonly #incidents: Incidents;
 	readonly #operators: Operators;
-	readonly #doubles: Doubles;
-	readonly #looks: Looks;
+	readonly #duplicates: DuplicateProcessChecks;
+	readonly #views: ViewChecks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
 	/** Nodes whose removal was requested. It may be agreed at any time. */
@@ -109,7 +109,9 @@ class Run {
 		this.#seed = seed;
 		this.#forMs = forMs;
 		this.#plan = plan ?? planOf(seed, forMs);
-		this.#way = traitsOf(seed).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
+		this.#discovery = traitsOf(seed).has('together')
+			? createRandom(`${seed}/together`).pick(discoveryModes)
+			: 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -157,7 +159,7 @@ class Run {
 			}),
 			new MessageChecks(),
 		);
-		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
+		this.#isMixed = this.#discovery === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
 		this.#readers = new Readers(
 			this.#witness,
@@ -174,7 +176,7 @@ class Run {
 		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] =>
 			this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
-		this.#doubles = new Doubles({
+		this.#duplicates = new DuplicateProcessChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			voters,
@@ -183,7 +185,7 @@ class Run {
 		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
 		this.#witness.mayBeRemoved = node =>
 			this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
-		this.#looks = new Looks({
+		this.#views = new ViewChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			nowMs: () => this.#schedule.nowMs,
@@ -199,24 +201,24 @@ class Run {
 			voters,
 		});
 		this.#operators = new Operators(topics, this.#config.storage);
-		this.#together = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
-		for (let count = this.#together; count > 0; count--) this.#add();
+		this.#startCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
+		for (let count = this.#startCount; count > 0; count--) this.#add();
 	}
 
-	carryOut(): Outcome {
+	run(): Outcome {
 		let agreedMs = 0;
 		let convergedMs = 0;
 		let history: HistoryResult;
 		try {
 			const start = createRandom(`${this.#seed}/start`);
 			for (const [index, host] of this.#hosts.entries())
-				this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
-			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
+				this.#schedule.after(this.#discovery === 'none' ? index * 50 : start.below(2000), () => host.boot());
+			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#inject(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
-			this.#poison(createRandom(`${this.#seed}/poison`));
+			this.#actAsFaultyMember(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
-			this.#witness.upkeep = host => this.#disturb(host, chance);
-			this.#look();
+			this.#witness.onMaintenance = host => this.#interruptMaintenance(host, chance);
+			this.#checkViews();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -244,7 +246,7 @@ class Run {
 			agreedMs,
 			convergedMs,
 			faults: {
-				...Object.fromEntries(this.#strikes),
+				...Object.fromEntries(this.#faultCounts),
 				...prefixed('disk', this.#diskCounts),
 				...prefixed('end', witness.stops),
 				halfOpen: network.halfOpen,
@@ -258,11 +260,11 @@ class Run {
 				published: this.#published,
 				acknowledged: witness.messages.acknowledged,
 				released: witness.messages.releases,
-				refilled: witness.messages.refills,
+				refilled: witness.messages.backfills,
 				commands: witness.commands,
 				readers: this.#readers.opened,
 				droppedByRetention: this.#readers.dropped,
-				deletedUnread: witness.unread.told,
+				deletedUnread: witness.unread.reportedMessages,
 				delivered: witness.messages.offsets.reads,
 				takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations,
@@ -273,14 +275,14 @@ class Run {
 				reads: witness.checks.readsServed,
 				applied: witness.checks.highestApplied,
 				topicsDeleted: this.#witness.deletions.count,
-				saidHealthy: this.#looks.counts.healthy,
-				viewsCompared: this.#looks.counts.compared,
-				copies: this.#doubles.copies,
+				saidHealthy: this.#views.counts.healthy,
+				viewsCompared: this.#views.counts.compared,
+				copies: this.#duplicates.copies,
 				introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts),
-				...prefixed('cause', witness.causes.counts),
+				...prefixed('wrongly', witness.falseSuspicions.counts),
+				...prefixed('cause', witness.leaderCauses.counts),
 				repairs: witness.repairs.count,
-				aged: witness.ages.checked,
+				aged: witness.retention.checked,
 				...prefixed('fullDisk', witness.fullDisks.counts),
 				...prefixed('follower', this.#followers.counts),
 				snapshotsTaken: witness.snapshotsTaken,
@@ -312,8 +314,8 @@ class Run {
 			replaces,
 			// A later host gets a list. Alone and cut off, it would have to found a cluster.
 			bootstrap: () => this.#listFor(id),
-			way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list',
-			expect: this.#together,
+			mode: this.#discovery === 'none' || this.#schedule.nowMs === 0 ? this.#discovery : 'list',
+			expect: this.#startCount,
 			schedule: this.#schedule,
 			random,
 			fabric: this.#fabric,
@@ -333,12 +335,12 @@ class Run {
 	/** The addresses that a host is started with. */
 	#listFor(id: NodeId): readonly string[] {
 		if (
-			(this.#way === 'discovery' || this.#way === 'expect') &&
-			this.#hosts.slice(0, this.#together).some(host => host.id === id)
+			(this.#discovery === 'discovery' || this.#discovery === 'expect') &&
+			this.#hosts.slice(0, this.#startCount).some(host => host.id === id)
 		)
 			return [];
 		return this.#hosts
-			.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone)
+			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isGone)
 			.map(other => other.address);
 	}
 
@@ -371,8 +373,8 @@ class Run {
 			driftPerMille: random.between(-50, 50),
 		});
 		this.#witness.copied(host, copy);
-		this.#doubles.copied(host);
-		this.#doubles.adopt(host);
+		this.#duplicates.copied(host);
+		this.#duplicates.adopt(host);
 		this.#hosts.push(copy);
 		return copy;
 	}
@@ -383,7 +385,7 @@ class Run {
 		// A stop requested before the heal may end after it.
 		if (this.#isOver && host.why === 'stopped' && !isByItself)
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
-		const other = this.#doubles.other(host);
+		const other = this.#duplicates.other(host);
 		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
 		host.isGone = true;
 		// It ended because the other process is the confirmed one. That one may be down, so it is started now.
@@ -392,7 +394,7 @@ class Run {
 
 	/** Whether a host may start: not if it was removed, or another machine runs under its id. */
 	#mayBoot(host: Host): boolean {
-		return host.why !== 'removed' && !(this.#doubles.other(host)?.isUp ?? false);
+		return host.why !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -405,7 +407,7 @@ class Run {
 		while (!isDone()) {
 			if (!this.#schedule.next(untilMs)) return false;
 			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
-			drain();
+			drainMicrotasks();
 			if (this.#problem) throw this.#problem;
 			this.#witness.observe(this.#hosts);
 		}
@@ -419,7 +421,7 @@ class Run {
 			this.#witness.checks.problem ??
 			this.#witness.messages.problem ??
 			this.#witness.messages.offsets.problem ??
-			this.#doubles.problem
+			this.#duplicates.problem
 		);
 	}
 
@@ -450,15 +452,15 @@ class Run {
 		});
 	}
 
-	#look(): void {
-		this.#schedule.after(lookMs, () => {
-			this.#looks.look();
-			this.#look();
+	#checkViews(): void {
+		this.#schedule.after(viewCheckMs, () => {
+			this.#views.check();
+			this.#checkViews();
 		});
 	}
 
 	/** At random, a node is killed or loses power during a snapshot or retention. */
-	#disturb(host: Host, random: SeededRandom): void {
+	#interruptMaintenance(host: Host, random: SeededRandom): void {
 		if (!random.chance(1, 8)) return;
 		const [inMs, isPower, life] = [random.below(30), random.chance(1, 2), host.node];
 		this.#schedule.after(inMs, () => {
@@ -470,13 +472,13 @@ class Run {
 	}
 
 	/** A faulty member: at random, it sends a stamp that is far ahead, and a forged relay frame. */
-	#poison(random: SeededRandom): void {
+	#actAsFaultyMember(random: SeededRandom): void {
 		this.#schedule.after(random.between(1, 10_000), () => {
 			if (this.#isOver) return;
-			this.#poison(random);
+			this.#actAsFaultyMember(random);
 			const [from, to] = random.shuffle(this.#up);
 			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
-			const frame = poisoned(from.node, random.pick(topics));
+			const frame = forgedStampFrame(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
 			const untrue = lie(
 				from.id,
@@ -498,18 +500,18 @@ class Run {
 			.then(
 				published => {
 					this.#witness.messages.acknowledge(host, topic, published);
-					this.#doubles.acknowledge(host, topic, published);
+					this.#duplicates.acknowledge(host, topic, published);
 				},
 				() => undefined,
 			);
 	}
 
-	#strike(event: Event): void {
+	#inject(event: Event): void {
 		const {kind, a, b, forMs} = event;
 		if (!this.#hasFormed()) return;
 		if (isIncident(kind)) {
 			this.#note(kind);
-			if (this.#happens(kind, event)) this.#count(kind);
+			if (this.#injectIncident(kind, event)) this.#count(kind);
 			return;
 		}
 
@@ -638,7 +640,7 @@ class Run {
 		if (struck) this.#count(kind);
 	}
 
-	#happens(kind: IncidentKind, event: Event): boolean {
+	#injectIncident(kind: IncidentKind, event: Event): boolean {
 		if (kind === 'follower') return this.#followers.begin(event);
 		return kind === 'create-topic' || kind === 'delete-topic'
 			? this.#operators.act(kind, this.#up, event)
@@ -656,7 +658,7 @@ class Run {
 		for (const host of this.#isFormed ? [] : this.#up)
 			if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
 		this.#isFormed ||=
-			this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
+			this.#discovery === 'none' || this.#hosts.slice(0, this.#startCount).every(host => this.#formed.has(host));
 		if (!this.#isFormed && this.#schedule.nowMs > formMs)
 			throw new Error(
 				`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`,
@@ -665,7 +667,7 @@ class Run {
 	}
 
 	#count(kind: Kind): void {
-		this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
+		this.#faultCounts.set(kind, (this.#faultCounts.get(kind) ?? 0) + 1);
 	}
 
 	/**
@@ -862,7 +864,7 @@ class Run {
 			return [
 				...outside,
 				...idle,
-				...versionProblems(members.leader, up, voters.length + learners.length),
+				...protocolProblems(members.leader, up, voters.length + learners.length),
 				...up.flatMap(host =>
 					up
 						.filter(
@@ -881,12 +883,14 @@ class Run {
 			this.#run(200);
 			problems = [
 				...wrong(),
-				...this.#doubles.unsettled(),
-				...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')),
-				...this.#looks.unwell(this.#members()?.hosts ?? []),
+				...this.#duplicates.unsettled(),
+				...this.#duplicates.stranded(
+					(this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running'),
+				),
+				...this.#views.notHealthy(this.#members()?.hosts ?? []),
 				...this.#witness.messages.lacking(this.#members()?.hosts ?? []),
-				...this.#witness.deletions.left(this.#members()?.hosts ?? []),
-				...this.#witness.fullDisks.left(this.#up),
+				...this.#witness.deletions.remaining(this.#members()?.hosts ?? []),
+				...this.#witness.fullDisks.remaining(this.#up),
 				...this.#readers.behind(),
 				...this.#followers.behind(),
 			];

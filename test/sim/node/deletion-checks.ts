@@ -10,7 +10,7 @@ import type {Host} from './host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
 
-export class Deletions {
+export class DeletionChecks {
 	/** What each open log hides: the topic, and the highest stamp that is deleted. */
 	readonly #hidden = new Map<TopicLog, Open>();
 	/** How many times a log began to hide messages. */
@@ -57,7 +57,12 @@ export class Deletions {
 	}
 
 	/** Retention removed these batches for the given reasons. Returns what is wrong. */
-	taken(host: Host, log: TopicLog, gone: readonly BatchHeader[], deletions: readonly Deletion[]): string | undefined {
+	removed(
+		host: Host,
+		log: TopicLog,
+		gone: readonly BatchHeader[],
+		deletions: readonly Deletion[],
+	): string | undefined {
 		// Only deletions of the topic are checked here. Other reasons are checked elsewhere.
 		if (!deletions.every(({reason}) => reason === 'topic')) return undefined;
 		const until = this.#hidden.get(log)?.until ?? 0;
@@ -86,7 +91,7 @@ export class Deletions {
 	}
 
 	/** At the end: the nodes that still count deleted messages. */
-	left(hosts: readonly Host[]): string[] {
+	remaining(hosts: readonly Host[]): string[] {
 		return hosts
 			.filter(host => host.node?.phase === 'running' && !this.#isSpoilt(host))
 			.flatMap(host => {

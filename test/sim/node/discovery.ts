@@ -7,20 +7,20 @@ import type {Candidate} from '../../../core/ports.ts';
 import type {Beacon} from './fabric.ts';
 
 /** `none`: the first host founds the cluster, and the others get its address. */
-export type Way = 'none' | 'discovery' | 'list' | 'list-with-self' | 'expect';
-export const togetherWays = [
+export type DiscoveryMode = 'none' | 'discovery' | 'list' | 'list-with-self' | 'expect';
+export const discoveryModes = [
 	'discovery',
 	'discovery',
 	'list',
 	'list-with-self',
 	'expect',
-] as const satisfies readonly Way[];
+] as const satisfies readonly DiscoveryMode[];
 
 /** Five lost beacons in a row are tolerated. */
 const heardIntervals = 5;
 
 /** The beacons that one process received. */
-export class Hearsay {
+export class HeardBeacons {
 	readonly #heard = new Map<NodeId, {readonly beacon: Beacon; readonly atMs: number}>();
 
 	hear(beacon: Beacon, nowMs: number): void {

@@ -5,7 +5,7 @@ descriptors for a while, is full for a while, or is damaged: bits flip, files ar
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
-import {Platter, type Loss, type StoredFile} from '../disk-contents.ts';
+import {DiskContents, type Loss, type StoredFile} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 
@@ -49,7 +49,7 @@ export class SimDisk implements Files {
 	readonly #syncMs: readonly [number, number];
 	/** Runs a callback in the process that made the call, unless that process has ended. */
 	#run: (work: () => void) => void = () => undefined;
-	#platter = new Platter();
+	#contents = new DiskContents();
 	/** The next write or sync fails with this error. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
 	#shortUntilMs = 0;
@@ -82,27 +82,27 @@ export class SimDisk implements Files {
 	/** SIGKILL: the operating system keeps what it was given. Each write in progress is either done or lost. */
 	kill(): void {
 		this.counts.kills++;
-		this.#platter.kill(this.#random);
+		this.#contents.kill(this.#random);
 	}
 
 	/** The power fails. Everything that was synced remains, and a random part of the rest. */
 	powerCut(): void {
 		this.counts.powerCuts++;
 		const loss = this.#random.pick<Loss>(['all', 'writes', 'sectors', 'sectors', 'none']);
-		this.#platter = this.#platter.afterPowerCut(this.#random, loss, this.counts);
+		this.#contents = this.#contents.afterPowerCut(this.#random, loss, this.counts);
 	}
 
 	/** A new disk in the machine. */
 	wipe(): void {
 		this.counts.wipes++;
 		this.free();
-		this.#platter = new Platter();
+		this.#contents = new DiskContents();
 	}
 
 	/** Give another disk all files as they are now, synced or not. They are durable there. */
 	copyTo(other: SimDisk): void {
-		other.#platter = Platter.of(
-			new Map(this.#platter.files().map(([path, file]) => [path, file.content] as const)),
+		other.#contents = DiskContents.of(
+			new Map(this.#contents.files().map(([path, file]) => [path, file.content] as const)),
 		);
 	}
 
@@ -145,7 +145,7 @@ export class SimDisk implements Files {
 	Damage one file that `isOf` accepts: flip a bit, or cut the file short. Returns false if there is no such file.
 	*/
 	rot(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
-		const files = this.#platter
+		const files = this.#contents
 			.files()
 			.filter(([path, {size}]) => isOf(path) && size > 0)
 			.toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -164,58 +164,58 @@ export class SimDisk implements Files {
 	}
 
 	paths(): string[] {
-		return this.#platter
+		return this.#contents
 			.files()
 			.map(([path]) => path)
 			.toSorted();
 	}
 
 	/** Segments in a folder that a power cut may remove completely, because their names are not durable. */
-	unplaced(folder: string): string[] {
+	withoutDurableName(folder: string): string[] {
 		return this.paths().filter(
-			path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#platter.isPlaced(path),
+			path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#contents.hasDurableName(path),
 		);
 	}
 
 	/** `undefined` when there is no such file. */
 	content(path: string): Buffer | undefined {
-		return this.#platter.file(path)?.content;
+		return this.#contents.file(path)?.content;
 	}
 
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		this.#expectDescriptor();
-		let file = this.#platter.file(path);
+		let file = this.#contents.file(path);
 		if (!file && mode !== 'write')
 			throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
-		file ??= this.#platter.create(path);
+		file ??= this.#contents.create(path);
 		return this.#openFile(file);
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
 		this.#expectDescriptor();
-		return this.#platter.list(folder);
+		return this.#contents.list(folder);
 	}
 
 	async makeFolder(folder: string): Promise<void> {
 		this.#expectDescriptor();
-		for (const parent of this.#platter.makeFolder(folder)) this.#platter.syncFolder(parent);
+		for (const parent of this.#contents.makeFolder(folder)) this.#contents.syncFolder(parent);
 	}
 
 	async syncFolder(folder: string): Promise<void> {
 		this.#expectDescriptor();
-		await this.#after(this.#latency(), () => this.#platter.syncFolder(folder));
+		await this.#after(this.#latency(), () => this.#contents.syncFolder(folder));
 	}
 
 	async rename(from: string, to: string): Promise<void> {
-		this.#platter.rename(from, to);
+		this.#contents.rename(from, to);
 	}
 
 	async unlink(path: string): Promise<void> {
-		this.#platter.unlink(path);
+		this.#contents.unlink(path);
 	}
 
 	async removeFolder(folder: string): Promise<void> {
-		this.#platter.unlink(folder);
+		this.#contents.unlink(folder);
 		await this.syncFolder(dirname(folder));
 	}
 
@@ -259,7 +259,7 @@ export class SimDisk implements Files {
 	}
 
 	get #usedBytes(): number {
-		return this.#platter.files().reduce((sum, [, {size}]) => sum + size, 0);
+		return this.#contents.files().reduce((sum, [, {size}]) => sum + size, 0);
 	}
 
 	/**

@@ -15,21 +15,21 @@ type Machine = {readonly id: NodeId; readonly key: string; readonly isUp: boolea
 type End = {readonly lastIndex: number; readonly lastTerm: number};
 
 export class DoubleVotes {
-	readonly #doubled = new Set<NodeId>();
+	readonly #sharedIds = new Set<NodeId>();
 	/** The machine that takes part in Raft for each id. */
-	readonly #voices = new Map<NodeId, Machine>();
+	readonly #speakers = new Map<NodeId, Machine>();
 	/** By id and term: the key of the machine that voted first. */
 	readonly #voted = new Map<string, string>();
 	/** By candidate and term: the last entry of the candidate's log. */
-	readonly #stood = new Map<string, End>();
+	readonly #campaigns = new Map<string, End>();
 	#committed: End = {lastIndex: 0, lastTerm: 0};
 	/** Packets that were dropped. */
 	lost = 0;
 
 	/** The original keeps its role as long as it runs. */
 	copied(host: Machine): void {
-		if (!this.#doubled.has(host.id)) this.#voices.set(host.id, host);
-		this.#doubled.add(host.id);
+		if (!this.#sharedIds.has(host.id)) this.#speakers.set(host.id, host);
+		this.#sharedIds.add(host.id);
 	}
 
 	/**
@@ -37,7 +37,7 @@ export class DoubleVotes {
 	sends, and that process may have reached no node.
 	*/
 	ended(host: Machine): void {
-		if (this.#voices.get(host.id) === host) this.#voices.delete(host.id);
+		if (this.#speakers.get(host.id) === host) this.#speakers.delete(host.id);
 	}
 
 	/** A majority holds the log up to this entry. */
@@ -49,26 +49,29 @@ export class DoubleVotes {
 	isLost(host: Machine, to: NodeId, packet: RaftPacket): boolean {
 		const isLost =
 			this.#mayVote(host, to, packet) === false ||
-			(counts(packet) && this.#doubled.has(host.id) && !this.#isVoice(host));
+			(counts(packet) && this.#sharedIds.has(host.id) && !this.#isSpeaker(host));
 		if (isLost) this.lost++;
 		return isLost;
 	}
 
 	/** Whether this vote or vote request may arrive; `undefined` for other packets. */
 	#mayVote({id, key}: Machine, to: NodeId, packet: RaftPacket): boolean | undefined {
-		if (packet.type === 'vote') this.#stood.set(`${id}:${packet.term}`, packet);
+		if (packet.type === 'vote') this.#campaigns.set(`${id}:${packet.term}`, packet);
 		else if (packet.type !== 'vote-reply' || !packet.granted) return undefined;
 		const vote = `${id}:${packet.term}`;
 		const first = this.#voted.get(vote) ?? key;
 		this.#voted.set(vote, first);
-		const stood = packet.type === 'vote' ? packet : this.#stood.get(`${to}:${packet.term}`);
-		return !this.#doubled.has(id) || (first === key && (stood === undefined || !isBehind(stood, this.#committed)));
+		const campaign = packet.type === 'vote' ? packet : this.#campaigns.get(`${to}:${packet.term}`);
+		return (
+			!this.#sharedIds.has(id) ||
+			(first === key && (campaign === undefined || !isBehind(campaign, this.#committed)))
+		);
 	}
 
-	#isVoice(host: Machine): boolean {
-		const voice = this.#voices.get(host.id);
-		if (!voice?.isUp) this.#voices.set(host.id, host);
-		return voice === host || !voice?.isUp;
+	#isSpeaker(host: Machine): boolean {
+		const speaker = this.#speakers.get(host.id);
+		if (!speaker?.isUp) this.#speakers.set(host.id, host);
+		return speaker === host || !speaker?.isUp;
 	}
 }
 

@@ -11,7 +11,7 @@ import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
-export type DoublesOptions = {
+export type DuplicateProcessOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly voters: () => readonly NodeId[];
@@ -31,8 +31,8 @@ const settledMs = 5000;
 /** The longest time that two processes of one id may run once nothing separates them. */
 const togetherMs = 10_000;
 
-export class Doubles {
-	readonly #options: DoublesOptions;
+export class DuplicateProcessChecks {
+	readonly #options: DuplicateProcessOptions;
 	/** By id: the host that acknowledged last. */
 	readonly #owners = new Map<NodeId, Host>();
 	/** By id, incarnation and topic. */
@@ -42,7 +42,7 @@ export class Doubles {
 	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
 
-	constructor(options: DoublesOptions) {
+	constructor(options: DuplicateProcessOptions) {
 		this.#options = options;
 	}
 

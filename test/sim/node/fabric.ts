@@ -47,7 +47,7 @@ export type Station = {
 	/** Decides about a process that calls under a peer's id. `linked`: another process that is linked as this peer. */
 	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess | undefined): Judgement;
 	/** The peer reports that another process with this node's id is the confirmed one. */
-	onDouble(peer: NodeId, refusal: Refusal): void;
+	onDuplicate(peer: NodeId, refusal: Refusal): void;
 };
 
 /** A process as other processes see it. */
@@ -274,7 +274,7 @@ export class Fabric {
 			get hello() {
 				return station.hello();
 			},
-			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'),
+			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'unknown'),
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
 			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
 			redial: peer => {
@@ -396,7 +396,7 @@ export class Fabric {
 		this.#count(wrong, caller, listener);
 		caller.problems.set(expected, wrong.reason);
 		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
-		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong));
+		if (wrong.code === 'same-node') return station.run(() => station.onDuplicate(expected, wrong));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId)

@@ -12,7 +12,7 @@ const whileMs = 3000;
 /** How long a node has run without a cut, and how long without any disturbance. */
 type Quiet = {readonly ranMs: number; readonly peaceMs: number};
 
-export class Accusations {
+export class FalseSuspicions {
 	readonly counts = {suspected: 0, suspectedInPeace: 0, dead: 0, deadInPeace: 0};
 
 	add(state: MemberState, accuser: Quiet, accused: Quiet | undefined): void {

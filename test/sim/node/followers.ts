@@ -35,15 +35,15 @@ type Follower = {
 	/** The last sequence number by topic and stream. */
 	readonly last: Map<string, number>;
 	/** Missing messages, which the node has to report. */
-	owed: number;
+	unreported: number;
 	isOver: boolean;
 };
 
 const followersMax = 4;
 /** As in `core/position.ts`. */
-const livesMax = 16;
+const incarnationsMax = 16;
 /** The interval of checks whether the node still runs, and how many checks in a row may find it paused. */
-const lookMs = 100;
+const checkMs = 100;
 const pausedMax = 20;
 /** Errors of a node that cannot start a subscription now. */
 const refusals: ReadonlySet<string | undefined> = new Set([
@@ -96,11 +96,11 @@ export class Followers {
 			followed: undefined,
 			subscription: undefined,
 			last: new Map(),
-			owed: 0,
+			unreported: 0,
 			isOver: false,
 		};
 		this.#followers.push(follower);
-		void this.#carryOut(follower);
+		void this.#follow(follower);
 		return true;
 	}
 
@@ -140,7 +140,7 @@ export class Followers {
 		});
 	}
 
-	async #carryOut(follower: Follower): Promise<void> {
+	async #follow(follower: Follower): Promise<void> {
 		try {
 			const first = await this.#connect(follower, undefined);
 			const followed = new Followed(first, {
@@ -227,11 +227,11 @@ export class Followers {
 		const isSpoilt = this.#witness.messages.isSpoilt(host);
 		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
-			follower.owed += missing;
+			follower.unreported += missing;
 			this.counts.missed += missing;
-			if (follower.owed > subscription!.dropped)
+			if (follower.unreported > subscription!.dropped)
 				this.#problem(
-					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.owed} are`,
+					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.unreported} are`,
 				);
 		}
 
@@ -262,8 +262,8 @@ export class Followers {
 		const log = this.#witness.logs.get(host)?.get(topic);
 		if (!log || this.#witness.deletions.isHidden(log, header)) return false;
 		// Older incarnations of an origin count as seen.
-		const lives = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
-		if (lives.length >= livesMax) return false;
+		const incarnations = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
+		if (incarnations.length >= incarnationsMax) return false;
 		return follower.last.has(streamOf({topic, origin, incarnation})) || lamport > this.#since(follower, topic);
 	}
 
@@ -276,15 +276,15 @@ export class Followers {
 		const {link} = follower;
 		let isDisposed = false;
 		let paused = 0;
-		const look = (): void =>
-			this.#schedule.after(lookMs, () => {
+		const check = (): void =>
+			this.#schedule.after(checkMs, () => {
 				if (isDisposed || !link) return;
 				if (link.host.node !== link.node) return link.lose('the node has ended');
 				paused = link.host.isPaused ? paused + 1 : 0;
 				if (paused > pausedMax) return fail('it has not answered');
-				look();
+				check();
 			});
-		look();
+		check();
 		return {[Symbol.dispose]: () => void (isDisposed = true)};
 	}
 

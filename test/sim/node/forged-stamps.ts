@@ -9,10 +9,10 @@ import {encodePushHead} from '../../../core/wire/wire.ts';
 
 const poison = lamportMax - 1000;
 /** No run stamps this often, whatever the number of restarts. */
-export const saneMax = 2 ** 40;
+export const lamportSaneMax = 2 ** 40;
 
 /** A frame of the node for one of its peers. */
-export function poisoned({id, options: {incarnation}}: Node, topic: Topic): Buffer {
+export function forgedStampFrame({id, options: {incarnation}}: Node, topic: Topic): Buffer {
 	const bytes = encodeBatch(
 		{origin: id, incarnation, topic, firstSeq: 1_000_000, lamport: poison, previousLamport: 0, sentAtMs: 0},
 		[Buffer.from('poison')],

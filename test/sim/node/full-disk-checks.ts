@@ -16,7 +16,7 @@ export function isFullDisk(reason: string): boolean {
 	return reason.includes('ENOSPC: no space left');
 }
 
-export class FullDisks {
+export class FullDiskChecks {
 	/**
 	Processes that started on a full disk, and whether they had a reserve. A start checks the room once, at its
 	beginning.
@@ -74,7 +74,7 @@ export class FullDisks {
 	}
 
 	/** At the end: the nodes that refuse messages although there is room. */
-	left(hosts: readonly Host[]): string[] {
+	remaining(hosts: readonly Host[]): string[] {
 		return hosts
 			.filter(
 				host => (this.#short.has(host) || host.node?.options.io.room?.isFull) && !host.options.disk.isFilled,

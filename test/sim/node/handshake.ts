@@ -27,7 +27,7 @@ export type Party = {
 };
 
 export type Listening = Party & {
-	standing(peer: NodeId): 'member' | 'removed' | 'stranger';
+	standing(peer: NodeId): 'member' | 'removed' | 'unknown';
 	/** The hello of the existing connection with this peer. */
 	linked(peer: NodeId): Hello | undefined;
 	/** Decides about a process that calls under the id of a peer that is linked to another process. */
@@ -108,7 +108,7 @@ export function refusal(caller: Listening, listener: Listening, expected: NodeId
 	const standing = listener.standing(id);
 	if (standing === 'removed')
 		return {code: 'removed', reason: `node ${id} was removed from the cluster`, by: 'listener'};
-	if (standing === 'stranger')
+	if (standing === 'unknown')
 		return {
 			code: 'not-a-member',
 			reason: `node ${id} is not a member, as far as node ${listener.hello.id} knows`,

@@ -35,7 +35,7 @@ import type {SimDisk} from './disk.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
 import {simReserve} from './full-disk-checks.ts';
 import type {Hello, Refusal} from './handshake.ts';
-import {Hearsay, type Way} from './discovery.ts';
+import {HeardBeacons, type DiscoveryMode} from './discovery.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {
@@ -48,7 +48,7 @@ export type HostOptions = {
 	readonly freshAddress: () => string;
 	readonly founds: boolean;
 	/** How it finds others, and whether it founds a cluster when it finds none. @default 'none' */
-	readonly way?: Way;
+	readonly mode?: DiscoveryMode;
 	/** The number of hosts that start together. */
 	readonly expect?: number;
 	/** Former ids of the same machine, whose disks were lost. */
@@ -115,7 +115,7 @@ export class Host implements Station {
 	/** Whether its disk records the cluster. A host that loses power before is a new one. */
 	hasJoined = false;
 	/** Grows at every start and end of the process, which cancels the callbacks of earlier processes. */
-	#life = 0;
+	#generation = 0;
 	isUp = false;
 	isPaused = false;
 	/** The newest protocol of the installed program. */
@@ -139,7 +139,7 @@ export class Host implements Station {
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
 	/** Beacons received by the running process. */
-	#hearsay = new Hearsay();
+	#heard = new HeardBeacons();
 	/** Callers that this process rejected as non-members while it had no leader: how often in a row, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
@@ -166,18 +166,18 @@ export class Host implements Station {
 		if (this.isUp || this.isGone) return;
 		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
 		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
-		if (this.#life === 0) this.formerList = this.options.bootstrap();
-		const life = ++this.#life;
-		if (life > 1 && random.child(`upgrade/${life}`).chance(1, 2)) this.protocol = protocolMax;
+		if (this.#generation === 0) this.formerList = this.options.bootstrap();
+		const generation = ++this.#generation;
+		if (generation > 1 && random.child(`upgrade/${generation}`).chance(1, 2)) this.protocol = protocolMax;
 		note(`boot ${this.key} ${this.protocol}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
-		disk.attach(work => this.#runIn(life, work));
+		disk.attach(work => this.#runIn(generation, work));
 		this.options.witness.fullDisks.booted(this);
-		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
-			if (life === this.#life)
+		void this.#assemble(generation, random.child(`life/${generation}`)).catch((error: unknown) => {
+			if (generation === this.#generation)
 				this.#end(
 					(error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped',
 					(error as Error).message,
@@ -268,9 +268,9 @@ export class Host implements Station {
 		if (!this.isUp || this.isPaused) return;
 		this.isPaused = true;
 		this.options.note(`pause ${this.key}`);
-		const life = this.#life;
+		const generation = this.#generation;
 		this.options.schedule.after(forMs, () => {
-			if (life === this.#life) this.resume();
+			if (generation === this.#generation) this.resume();
 		});
 	}
 
@@ -291,7 +291,7 @@ export class Host implements Station {
 	}
 
 	run(work: () => void): void {
-		this.#runIn(this.#life, work);
+		this.#runIn(this.#generation, work);
 	}
 
 	/**
@@ -299,8 +299,8 @@ export class Host implements Station {
 	read before those of its peers.
 	*/
 	ask(work: () => void): void {
-		const life = this.#life;
-		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(life, work));
+		const generation = this.#generation;
+		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(generation, work));
 		else work();
 	}
 
@@ -323,14 +323,14 @@ export class Host implements Station {
 			return;
 		}
 
-		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
+		this.#heard.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
 		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId)
 			node.identity.sightings.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
-		this.options.witness.causes.linked(this.key, peer, change);
+		this.options.witness.leaderCauses.linked(this.key, peer, change);
 		this.node?.onLink(peer, change);
 	}
 
@@ -341,7 +341,7 @@ export class Host implements Station {
 		);
 	}
 
-	onDouble(_peer: NodeId, refusal: Refusal): void {
+	onDuplicate(_peer: NodeId, refusal: Refusal): void {
 		this.node?.identity.onRefused(refusal);
 	}
 
@@ -366,16 +366,16 @@ export class Host implements Station {
 		witness.refused(this, peer, times);
 	}
 
-	#runIn(life: number, work: () => void): void {
-		if (life !== this.#life || !this.isUp) return;
-		if (this.isPaused) this.#waiting.push(() => this.#runIn(life, work));
+	#runIn(generation: number, work: () => void): void {
+		if (generation !== this.#generation || !this.isUp) return;
+		if (this.isPaused) this.#waiting.push(() => this.#runIn(generation, work));
 		else work();
 	}
 
 	#end(why: Stop, reason: string): void {
 		const {fabric, note, witness} = this.options;
 		note(`end ${this.key} ${why}`);
-		this.#life++;
+		this.#generation++;
 		this.isUp = false;
 		this.isPaused = false;
 		this.#waiting = [];
@@ -391,16 +391,16 @@ export class Host implements Station {
 		this.options.onEnd?.(this);
 	}
 
-	async #assemble(life: number, random: SeededRandom): Promise<void> {
+	async #assemble(generation: number, random: SeededRandom): Promise<void> {
 		const {
 			id,
 			address,
-			options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0},
+			options: {disk, config, fabric, witness, founds, raftLimits, replaces, mode = 'none', expect = 0},
 		} = this;
 		const current: {node?: Node} = {};
-		const hearsay = new Hearsay();
-		this.#hearsay = hearsay;
-		const clock = this.#clock(life);
+		const heard = new HeardBeacons();
+		this.#heard = heard;
+		const clock = this.#clock(generation);
 		const entropy: Entropy = {
 			below: limit => random.below(limit),
 			bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256))),
@@ -482,10 +482,10 @@ export class Host implements Station {
 					? [current.node?.control.state.protocol ?? 1, protocol]
 					: [this.foreignProtocol, this.foreignProtocol],
 		});
-		const station = this.#station(life);
+		const station = this.#station(generation);
 		const {links, datagrams, dial} = fabric.linksOf(station);
 		const announce = (): void => {
-			if (way !== 'none')
+			if (mode !== 'none')
 				fabric.announce(this.key, {
 					id,
 					incarnation,
@@ -499,8 +499,8 @@ export class Host implements Station {
 		announce();
 		clock.every(config.discovery.intervalMs, announce);
 		const isFresh = store.isEmpty && state.clusterId === '';
-		const seeds = way === 'list' || way === 'list-with-self' ? this.options.bootstrap() : [];
-		const foundings: Readonly<Record<Way, NodeOptions['founding']>> = {
+		const seeds = mode === 'list' || mode === 'list-with-self' ? this.options.bootstrap() : [];
+		const foundings: Readonly<Record<DiscoveryMode, NodeOptions['founding']>> = {
 			none: founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
 			discovery: {seeds, expect: 0, seekMs: config.discovery.seekMs},
 			list: {seeds, expect: 0, seekMs: 0},
@@ -508,12 +508,12 @@ export class Host implements Station {
 			expect: {seeds, expect, seekMs: config.discovery.seekMs},
 		};
 		const candidates = async (): Promise<readonly Candidate[]> => {
-			if (way === 'none' && founds && state.clusterId === '') return [];
+			if (mode === 'none' && founds && state.clusterId === '') return [];
 			if (current.node?.phase !== 'running') announce();
 			// A joining host gets the present addresses, a member those of its start.
 			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
 			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
-			return hearsay.candidates([list, former], {
+			return heard.candidates([list, former], {
 				clusterId: clusterId(),
 				nowMs: this.options.schedule.nowMs - this.#bootMs,
 				intervalMs: config.discovery.intervalMs,
@@ -521,7 +521,7 @@ export class Host implements Station {
 		};
 
 		const node = new Node({
-			founding: isFresh ? foundings[way] : undefined,
+			founding: isFresh ? foundings[mode] : undefined,
 			resignations: replaces.map(former => ({
 				id: former,
 				publicKey: new Uint8Array(32),
@@ -550,7 +550,7 @@ export class Host implements Station {
 					this.hasJoined ||= rest.clusterId !== '';
 				},
 				isGenuine: () => true,
-				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)},
+				peers: {candidates, ask: (at, frame) => this.#ask(generation, station, at, frame)},
 				faults: undefined,
 				sign: undefined,
 				verify: () => 'ok',
@@ -595,7 +595,7 @@ export class Host implements Station {
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
-			if (life === this.#life)
+			if (generation === this.#generation)
 				this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
@@ -612,7 +612,7 @@ export class Host implements Station {
 
 	/** Send one join request over a connection of its own. */
 	#ask(
-		life: number,
+		generation: number,
 		station: Station,
 		at: string,
 		frame: Buffer,
@@ -621,7 +621,7 @@ export class Host implements Station {
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
 			const fail = (error = new Error('unreachable')): void =>
-				schedule.after(500, () => this.#runIn(life, () => reject(error)));
+				schedule.after(500, () => this.#runIn(generation, () => reject(error)));
 			later(() => {
 				const found = fabric.ask(station, at);
 				if (found && 'code' in found)
@@ -653,19 +653,19 @@ export class Host implements Station {
 							later(() => {
 								if (fabric.isCut(this.key, other.key)) fail();
 								else
-									this.#runIn(life, () =>
+									this.#runIn(generation, () =>
 										resolve({id: other.id, frame: encodeControl('joined', answer)}),
 									);
 							}),
 						),
 				);
-				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
+				schedule.after(5000, () => this.#runIn(generation, () => reject(new Error('no answer'))));
 			});
 		});
 	}
 
 	/** The station of one process. It receives nothing that is meant for another process of the machine. */
-	#station(life: number): Station {
+	#station(generation: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
 			id: this.id,
@@ -675,24 +675,24 @@ export class Host implements Station {
 			isOn: true,
 			hello: this.hello,
 			get isUp() {
-				return host.isUp && host.#life === life;
+				return host.isUp && host.#generation === generation;
 			},
-			run: work => this.#runIn(life, work),
+			run: work => this.#runIn(generation, work),
 			onFrame: (from, frame) => this.onFrame(from, frame),
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
 			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
 			onStranger: (peer, at) => this.onStranger(peer, at),
 			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
-			onDouble: (peer, refusal) => this.onDouble(peer, refusal),
+			onDuplicate: (peer, refusal) => this.onDuplicate(peer, refusal),
 		};
 	}
 
-	#clock(life: number): Clock {
+	#clock(generation: number): Clock {
 		const {schedule, driftPerMille} = this.options;
 		const scaled = (ms: number): number => Math.max(0, Math.round((ms * 1000) / (1000 + driftPerMille)));
 		const now = (): number => ((schedule.nowMs - this.#bootMs) * (1000 + driftPerMille)) / 1000;
-		const isOver = (): boolean => life !== this.#life || !this.isUp;
+		const isOver = (): boolean => generation !== this.#generation || !this.isUp;
 		return {
 			monotonicMs: now,
 			wallMs: () => Math.floor(this.wallOffsetMs + now()),
@@ -725,7 +725,7 @@ export class Host implements Station {
 				});
 				return {[Symbol.dispose]: () => void (isDisposed = true)};
 			},
-			soon: run => schedule.after(0, () => this.#runIn(life, run)),
+			soon: run => schedule.after(0, () => this.#runIn(generation, run)),
 		};
 	}
 }

@@ -38,7 +38,7 @@ const restartMs = 900;
 export class Incidents {
 	readonly #options: IncidentOptions;
 	/** Hosts that run another program or key for a while, and how to restore them. */
-	readonly #visiting = new Map<Host, () => void>();
+	readonly #changed = new Map<Host, () => void>();
 	/** Whether addresses have changed. */
 	#haveMoved = false;
 	/** How often an operator had to tell a host the addresses of the others. */
@@ -50,8 +50,8 @@ export class Incidents {
 
 	/** Faults have ended: restore all hosts. */
 	end(): void {
-		for (const host of this.#visiting.keys()) this.#restore(host);
-		if (this.#haveMoved) this.#introduce();
+		for (const host of this.#changed.keys()) this.#restore(host);
+		if (this.#haveMoved) this.#restartLostHosts();
 	}
 
 	/** Returns false if no host fits. */
@@ -108,7 +108,7 @@ export class Incidents {
 			}
 
 			case 'other-version': {
-				return this.#visit(
+				return this.#runDifferently(
 					host,
 					forMs,
 					() => void (host.foreignProtocol = 9),
@@ -117,7 +117,7 @@ export class Incidents {
 			}
 
 			case 'other-key': {
-				return this.#visit(
+				return this.#runDifferently(
 					host,
 					forMs,
 					() => void (host.secret = 1),
@@ -155,7 +155,7 @@ export class Incidents {
 	Members call the addresses that they know. If these addresses do not connect all members, the members cannot find
 	one another. Then the operator restarts those without a leader, with a list of all addresses.
 	*/
-	#introduce(): void {
+	#restartLostHosts(): void {
 		const living = this.#options.hosts.filter(({isGone, isCopy, why}) => !isGone && !isCopy && why !== 'removed');
 		// Another host has the address by now, so this one restarts at a new address.
 		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
@@ -276,20 +276,20 @@ export class Incidents {
 	}
 
 	/** Start the host in another way, and after a while as before. */
-	#visit(host: Host, forMs: number, change: () => void, restore: () => void): boolean {
-		if (this.#visiting.has(host)) return false;
+	#runDifferently(host: Host, forMs: number, change: () => void, restore: () => void): boolean {
+		if (this.#changed.has(host)) return false;
 		this.#down(host);
 		change();
-		this.#visiting.set(host, restore);
+		this.#changed.set(host, restore);
 		this.#boot(host, forMs % 1000);
 		this.#options.schedule.after((forMs + deadMs) * 2, () => this.#restore(host)); // Long enough to be detected.
 		return true;
 	}
 
 	#restore(host: Host): void {
-		const restore = this.#visiting.get(host);
+		const restore = this.#changed.get(host);
 		if (!restore) return;
-		this.#visiting.delete(host);
+		this.#changed.delete(host);
 		this.#down(host);
 		restore();
 		this.#boot(host, 100);

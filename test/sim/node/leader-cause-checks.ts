@@ -7,7 +7,7 @@ import type {NodeId} from '../../../core/message.ts';
 type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 type Link = {wasUp: boolean; isClosed: boolean; isRefused: boolean};
 
-export class Causes {
+export class LeaderCauseChecks {
 	readonly counts: Record<LeaderCause, number> = {
 		silent: 0,
 		crashed: 0,
@@ -51,7 +51,7 @@ export class Causes {
 	}
 
 	/** What is wrong with treating this peer as crashed now. */
-	believed(key: string, peer: NodeId): string | undefined {
+	treatedAsCrashed(key: string, peer: NodeId): string | undefined {
 		const link = this.#links.get(key)?.get(peer);
 		return link?.wasUp === true && link.isClosed && link.isRefused
 			? undefined

@@ -5,13 +5,13 @@ unless an operator asks for it: a new host at its address says nothing about its
 */
 import type {NodeId} from '../../../core/message.ts';
 
-export class Belonging {
+export class MembershipHistory {
 	readonly #ever = new Set<NodeId>();
 	#members: ReadonlySet<NodeId> = new Set();
 	#index = 0;
 
 	/** Voters and learners of the configuration at this index. Returns the members that it removes. */
-	configured(index: number, members: readonly NodeId[]): readonly NodeId[] {
+	apply(index: number, members: readonly NodeId[]): readonly NodeId[] {
 		for (const member of members) this.#ever.add(member);
 		if (index <= this.#index) return [];
 		const removed = [...this.#members].filter(member => !members.includes(member));

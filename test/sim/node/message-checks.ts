@@ -7,8 +7,8 @@ subscriber has all messages that any running node retains.
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
-import {saneMax} from './forged-stamps.ts';
-import {Vouched} from './proven-durable.ts';
+import {lamportSaneMax} from './forged-stamps.ts';
+import {ProvenDurable} from './proven-durable.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
@@ -29,7 +29,7 @@ type TopicView = {
 };
 
 /** As in `core/gossip`. */
-const livesMax = 4;
+const incarnationsMax = 4;
 
 export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
@@ -49,27 +49,27 @@ export class MessageChecks {
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
 	/** Ids whose disk was copied. The stamps of the two processes are not comparable. */
-	readonly #doubled = new Set<NodeId>();
+	readonly #sharedIds = new Set<NodeId>();
 	/** Topics that were deleted once, by node. */
 	readonly #hidden = new Set<string>();
-	readonly #vouched = new Vouched();
+	readonly #proven = new ProvenDurable();
 	/** Hosts whose files were cut short, which leaves no evidence. */
 	readonly #cut = new Set<Host>();
 	/** What readers received. */
 	readonly offsets = new Offsets();
 	releases = 0;
 	/** Batches that were put back into holes. */
-	refills = 0;
+	backfills = 0;
 	acknowledged = 0;
 	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
 
 	observe(host: Host, lamport: number): void {
-		if (lamport > saneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
+		if (lamport > lamportSaneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
 	}
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
-		if (batch.origin === host.id && !this.#doubled.has(host.id)) {
+		if (batch.origin === host.id && !this.#sharedIds.has(host.id)) {
 			const stamps = this.#stamps.get(host) ?? new Map<number, number>();
 			for (const [incarnation, last] of stamps)
 				if (incarnation < batch.incarnation && last >= batch.lamport)
@@ -79,7 +79,7 @@ export class MessageChecks {
 					);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
-			this.#vouched.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
+			this.#proven.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -136,7 +136,7 @@ export class MessageChecks {
 		}
 
 		this.acknowledged += count;
-		this.#vouched.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
+		this.#proven.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
 		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
 	}
 
@@ -185,18 +185,18 @@ export class MessageChecks {
 		view.kept.set(offset, {key, header});
 	}
 
-	refilling(host: Host, topic: Topic, batches: readonly BatchHeader[]): void {
+	backfilling(host: Host, topic: Topic, batches: readonly BatchHeader[]): void {
 		const {returning} = this.#view(host, topic);
 		for (const batch of batches) returning.add(keyOf(batch));
 	}
 
-	refilled(
+	backfilled(
 		host: Host,
 		topic: Topic,
 		placed: ReadonlyArray<{readonly batch: BatchHeader; readonly offset: number}>,
 	): void {
 		for (const {batch, offset} of placed) {
-			this.refills++;
+			this.backfills++;
 			this.#putBack(host, this.#view(host, topic), batch, offset);
 		}
 	}
@@ -263,10 +263,10 @@ export class MessageChecks {
 		else if (!isDamaged) {
 			const end = Math.max(
 				view.floor,
-				...this.#vouched
+				...this.#proven
 					.keys()
 					.filter(key => key.startsWith(ownKey(host, topic, '')))
-					.map(key => this.#vouched.endOffset(key)),
+					.map(key => this.#proven.endOffset(key)),
 			);
 			if (nextOffset < end)
 				this.#fail(
@@ -312,9 +312,9 @@ export class MessageChecks {
 		}
 
 		// A mark remembers a stream that is gone. Until the next record, nothing proves that the mark is durable.
-		for (const key of this.#vouched.keys())
-			if (key.startsWith(ownKey(host, topic, '')) && this.#vouched.endOffset(key) <= firstOffset)
-				this.#vouched.forget(key);
+		for (const key of this.#proven.keys())
+			if (key.startsWith(ownKey(host, topic, '')) && this.#proven.endOffset(key) <= firstOffset)
+				this.#proven.forget(key);
 		return gone;
 	}
 
@@ -325,7 +325,7 @@ export class MessageChecks {
 	}
 
 	/** The node reports messages of the origin as lost. */
-	toldMissed(host: Host, origin: NodeId): void {
+	reportMissed(host: Host, origin: NodeId): void {
 		if (this.#spoilt.has(host)) this.#allowGaps(host, origin);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
@@ -357,7 +357,7 @@ export class MessageChecks {
 
 	/** Another machine gets a copy of this one's disk. */
 	copied(host: Host, copy: Host): void {
-		this.#doubled.add(host.id);
+		this.#sharedIds.add(host.id);
 		const views = [...(this.#topics.get(host) ?? [])].map(
 			([topic, view]) =>
 				[
@@ -433,7 +433,7 @@ export class MessageChecks {
 			)
 				continue;
 			// Gossip remembers the newest incarnations of an origin and skips older ones.
-			if (newest >= header.incarnation + livesMax) continue;
+			if (newest >= header.incarnation + incarnationsMax) continue;
 			const last = this.#topics.get(host)?.get(header.topic)?.last.get(streamKey(header));
 			if (lastSeq(header) <= (last ?? 0)) continue; // It was here, or an earlier subscription skipped it.
 			problems.push(`${host.id} lacks ${key}`);
@@ -481,19 +481,19 @@ export class MessageChecks {
 	): void {
 		const prefix = ownKey(host, topic, '');
 		if (this.#hidden.has(prefix)) return;
-		for (const key of this.#vouched.keys().filter(name => name.startsWith(prefix))) {
+		for (const key of this.#proven.keys().filter(name => name.startsWith(prefix))) {
 			const incarnation = key.slice(prefix.length);
-			const vouched = this.#vouched.last(key);
+			const proven = this.#proven.last(key);
 			const isGone =
 				!own.has(incarnation) &&
 				// Retention removed the whole stream.
 				last.has(streamKey({topic, origin: host.id, incarnation: Number(incarnation)}));
-			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < vouched)
+			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < proven)
 				this.#fail(
 					'damage is reported',
-					`${host.id} ${topic} lost ${incarnation}:${vouched} and reports nothing`,
+					`${host.id} ${topic} lost ${incarnation}:${proven} and reports nothing`,
 				);
-			this.#vouched.forget(key);
+			this.#proven.forget(key);
 		}
 	}
 

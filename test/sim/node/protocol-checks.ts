@@ -7,7 +7,7 @@ import {protocolMax} from '../../../core/version.ts';
 import type {Host} from './host.ts';
 
 /** The problems, as text. @param members the hosts of the members that run @param configured the number of members */
-export function versionProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {
+export function protocolProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {
 	const {state: topics} = leader.node!.control;
 	const slowest = Math.min(...members.map(({protocol}) => protocol));
 	if (topics.protocol > slowest)

@@ -6,12 +6,12 @@ is missing, that is damage, and the node must report it.
 
 type Stream = {
 	acked: number;
-	vouched: number;
+	proven: number;
 	endOffset: number;
 	readonly written: Array<{readonly last: number; readonly endOffset: number; readonly acked: number}>;
 };
 
-export class Vouched {
+export class ProvenDurable {
 	/** By the key of an own stream. */
 	readonly #streams = new Map<string, Stream>();
 
@@ -27,14 +27,14 @@ export class Vouched {
 		stream.acked = Math.max(stream.acked, last);
 		while (stream.written[0] !== undefined && stream.written[0].last <= last) {
 			const {acked, endOffset} = stream.written.shift()!;
-			stream.vouched = Math.max(stream.vouched, acked);
+			stream.proven = Math.max(stream.proven, acked);
 			stream.endOffset = endOffset;
 		}
 	}
 
 	/** The highest number that a torn tail cannot have removed; 0 if there is none. */
 	last(key: string): number {
-		return this.#streams.get(key)?.vouched ?? 0;
+		return this.#streams.get(key)?.proven ?? 0;
 	}
 
 	/** Offsets before it belong to messages that are, or were, durable. */
@@ -54,7 +54,7 @@ export class Vouched {
 	#of(key: string): Stream {
 		let stream = this.#streams.get(key);
 		if (!stream) {
-			stream = {acked: 0, vouched: 0, endOffset: 0, written: []};
+			stream = {acked: 0, proven: 0, endOffset: 0, written: []};
 			this.#streams.set(key, stream);
 		}
 

@@ -13,7 +13,7 @@ type Far = {
 	readonly had: ReadonlyArray<readonly [string, BatchHeader]>;
 };
 
-export class Repairs {
+export class RepairChecks {
 	readonly #messages: MessageChecks;
 	/** By machine: the members on the far side, by its last report. */
 	readonly #cutOff = new Map<Host, Set<NodeId>>();
@@ -53,7 +53,7 @@ export class Repairs {
 	}
 
 	/** What is wrong with the node's report; `undefined` if nothing is. */
-	told(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
+	reported(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
 		if (state === 'detected') {
 			this.#cutOff.set(host, new Set(sides.slice(1).flat()));
 			this.#healed.delete(host);

@@ -8,30 +8,30 @@ import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../core/
 import type {Host} from './host.ts';
 
 /** One incarnation of a node. */
-type Asker = {
+type Requester = {
 	/** By peer and topic: the last request, until it is answered. */
-	readonly asked: Map<string, readonly Want[]>;
+	readonly requested: Map<string, readonly Want[]>;
 	/** By stream: messages before `next` were reported as too early for a subscription that starts after `since`. */
-	readonly told: Map<StreamKey, {readonly next: number; readonly since: number; again: number}>;
+	readonly tooEarly: Map<StreamKey, {readonly next: number; readonly since: number; repeats: number}>;
 };
 
 /** Repetitions allowed: a reply may arrive after its timeout, or be taken as the reply to a later request. */
-const againMax = 2;
+const repeatsMax = 2;
 
-export class Questions {
-	readonly #askers = new Map<Host, Asker>();
+export class RequestChecks {
+	readonly #requesters = new Map<Host, Requester>();
 
 	booted(host: Host): void {
-		this.#askers.set(host, {asked: new Map(), told: new Map()});
+		this.#requesters.set(host, {requested: new Map(), tooEarly: new Map()});
 	}
 
 	/** A packet comes in. */
-	came(host: Host, from: NodeId, packet: GossipPacket): void {
+	received(host: Host, from: NodeId, packet: GossipPacket): void {
 		if (packet.type !== 'served' && packet.type !== 'ihavenot') return;
-		const {asked, told} = this.#askers.get(host)!;
+		const {requested, tooEarly} = this.#requesters.get(host)!;
 		const {topic} = packet;
-		const wants = asked.get(keyOf(from, topic)) ?? [];
-		if (packet.type === 'served' || packet.isEnd) asked.delete(keyOf(from, topic));
+		const wants = requested.get(keyOf(from, topic)) ?? [];
+		if (packet.type === 'served' || packet.isEnd) requested.delete(keyOf(from, topic));
 		if (packet.type !== 'served') return;
 		for (const [origin, incarnation, first, next] of packet.passed) {
 			const want = wants.find(
@@ -39,22 +39,22 @@ export class Questions {
 			);
 			if (!want) continue;
 			const stream = streamKey({origin, incarnation, topic});
-			const known = told.get(stream);
+			const known = tooEarly.get(stream);
 			if (known?.since !== want.sinceLamport || known.next < next)
-				told.set(stream, {next, since: want.sinceLamport, again: 0});
+				tooEarly.set(stream, {next, since: want.sinceLamport, repeats: 0});
 		}
 	}
 
 	/** A packet goes out. Returns what is wrong with it. */
-	went(host: Host, to: NodeId, packet: GossipPacket): string | undefined {
+	sent(host: Host, to: NodeId, packet: GossipPacket): string | undefined {
 		if (packet.type !== 'iwant') return undefined;
-		const {asked, told} = this.#askers.get(host)!;
+		const {requested, tooEarly} = this.#requesters.get(host)!;
 		const {topic, wants} = packet;
-		asked.set(keyOf(to, topic), wants);
+		requested.set(keyOf(to, topic), wants);
 		for (const {origin, incarnation, from, sinceLamport} of wants) {
 			const stream = streamKey({origin, incarnation, topic});
-			const known = told.get(stream);
-			if (known?.since === sinceLamport && from < known.next && ++known.again > againMax)
+			const known = tooEarly.get(stream);
+			if (known?.since === sinceLamport && from < known.next && ++known.repeats > repeatsMax)
 				return `${host.id} requests ${stream} from ${from} again at ${to}, and had to continue at ${known.next}`;
 		}
 

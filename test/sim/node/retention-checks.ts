@@ -12,29 +12,29 @@ const leastShare = 0.5;
 const keyOf = ({topic, origin, incarnation, firstSeq}: BatchHeader): string =>
 	`${topic} ${origin} ${incarnation} ${firstSeq}`;
 
-export class Ages {
-	readonly #cameMs = new Map<Host, Map<string, number>>();
+export class RetentionChecks {
+	readonly #arrivedMs = new Map<Host, Map<string, number>>();
 	/** Batches deleted by age that were checked. */
 	checked = 0;
 
-	came(host: Host, batch: BatchHeader): void {
-		const came = this.#cameMs.get(host) ?? new Map<string, number>();
-		this.#cameMs.set(host, came);
-		came.set(keyOf(batch), host.options.schedule.nowMs);
+	arrived(host: Host, batch: BatchHeader): void {
+		const arrived = this.#arrivedMs.get(host) ?? new Map<string, number>();
+		this.#arrivedMs.set(host, arrived);
+		arrived.set(keyOf(batch), host.options.schedule.nowMs);
 	}
 
 	/** Retention deleted these batches. Returns what is wrong. */
-	taken(
+	deleted(
 		host: Host,
 		batches: readonly BatchHeader[],
 		deletions: readonly Deletion[],
 		ageMs: number,
 	): string | undefined {
-		const came = this.#cameMs.get(host);
+		const arrived = this.#arrivedMs.get(host);
 		const isByAge = deletions.length > 0 && deletions.every(({reason}) => reason === 'age');
 		for (const batch of batches) {
-			const atMs = came?.get(keyOf(batch));
-			came?.delete(keyOf(batch));
+			const atMs = arrived?.get(keyOf(batch));
+			arrived?.delete(keyOf(batch));
 			if (atMs === undefined || !isByAge) continue;
 			this.checked++;
 			const agedMs = host.options.schedule.nowMs - atMs;

@@ -8,18 +8,18 @@ import type {Deletion} from '../../../core/topic-log/retention.ts';
 import type {Host} from './host.ts';
 
 /** Offsets from `from` to before `to`. */
-type Taken = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};
+type Removed = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};
 /** The offset up to which the topic was read, as far as is known. */
 export type ReadUpTo = (host: Host, topic: Topic) => number;
 
-export class Unread {
+export class UnreadDeletionChecks {
 	/** By machine and topic: unread messages that retention deleted and no event has reported yet. */
-	readonly #owed = new Map<Host, Map<Topic, number>>();
+	readonly #unreported = new Map<Host, Map<Topic, number>>();
 	/** Unread messages whose deletion was reported. */
-	told = 0;
+	reportedMessages = 0;
 
 	booted(host: Host): void {
-		this.#owed.delete(host);
+		this.#unreported.delete(host);
 	}
 
 	/**
@@ -27,25 +27,25 @@ export class Unread {
 	@param readBefore the position of readers before retention started
 	@param readAfter their position now; they may have read in between
 	*/
-	taken(host: Host, topic: Topic, {from, to, deletions}: Taken, readBefore: number, readAfter: number): void {
+	removed(host: Host, topic: Topic, {from, to, deletions}: Removed, readBefore: number, readAfter: number): void {
 		// Holes from damage were reported as damage.
 		const holes = to - from - deletions.reduce((sum, {messages}) => sum + messages, 0);
 		const unread = Math.max(0, to - Math.max(from, readBefore, readAfter) - holes);
-		const owed = this.#owed.get(host) ?? new Map<Topic, number>();
-		this.#owed.set(host, owed);
-		owed.set(topic, (owed.get(topic) ?? 0) + unread);
+		const pending = this.#unreported.get(host) ?? new Map<Topic, number>();
+		this.#unreported.set(host, pending);
+		pending.set(topic, (pending.get(topic) ?? 0) + unread);
 	}
 
 	/** The node reports a deletion. */
-	deleted(host: Host, topic: Topic, unread: number): void {
-		this.told += unread;
-		const owed = this.#owed.get(host);
-		owed?.set(topic, Math.max(0, (owed.get(topic) ?? 0) - unread));
+	reported(host: Host, topic: Topic, unread: number): void {
+		this.reportedMessages += unread;
+		const pending = this.#unreported.get(host);
+		pending?.set(topic, Math.max(0, (pending.get(topic) ?? 0) - unread));
 	}
 
 	/** A deletion that should have been reported by now; `undefined` if there is none. */
-	untold(host: Host): string | undefined {
-		for (const [topic, messages] of this.#owed.get(host) ?? [])
+	unreportedDeletion(host: Host): string | undefined {
+		for (const [topic, messages] of this.#unreported.get(host) ?? [])
 			if (messages > 0)
 				return `deletions of unread messages are reported: ${host.id} deleted ${messages} messages of ${topic} before they were read, and reports nothing`;
 		return undefined;

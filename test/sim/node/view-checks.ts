@@ -9,7 +9,7 @@ import {verdictOf, type Verdict} from '../../../source/output/verdict.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 
-export type LooksOptions = {
+export type ViewCheckOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly nowMs: () => number;
@@ -26,7 +26,7 @@ type Trouble = {
 	readonly begunMs?: number;
 };
 
-export const lookMs = 500;
+export const viewCheckMs = 500;
 /** The longest time of detection, over the worst network of a run. */
 const detectMs = 5000;
 /** The longest time until connected nodes have exchanged what they detected. */
@@ -43,8 +43,8 @@ const healedMs = 1000;
 /** An entry committed this long ago has reached every node. */
 const behindMs = 1000;
 
-export class Looks {
-	readonly #options: LooksOptions;
+export class ViewChecks {
+	readonly #options: ViewCheckOptions;
 	/**
 	Since when a voter is unusable for a node, and why. Another cause starts anew, because the node has to detect it
 	anew.
@@ -52,25 +52,25 @@ export class Looks {
 	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
 	/** When each node last did not report its cluster as healthy. */
-	readonly #unwellMs = new Map<Host, number>();
+	readonly #notHealthyMs = new Map<Host, number>();
 	#world = '';
 	#worldSinceMs = 0;
 	/** Healthy reports, and comparisons of views. */
 	readonly counts = {healthy: 0, compared: 0};
 
-	constructor(options: LooksOptions) {
+	constructor(options: ViewCheckOptions) {
 		this.#options = options;
 	}
 
 	/** @throws a report that is wrong */
-	look(): void {
+	check(): void {
 		const running = this.#options.hosts.filter(isRunning);
 		this.#checkHealth(running);
 		this.#checkViews(running);
 	}
 
 	/** Nodes that do not report a healthy cluster as healthy. */
-	unwell(hosts: readonly Host[]): string[] {
+	notHealthy(hosts: readonly Host[]): string[] {
 		return hosts.filter(isRunning).flatMap(host => {
 			// A second process of an id is reported for a minute after it was last seen, which is too long to wait for.
 			const {verdict, findings} = judged(host, {duplicates: []});
@@ -92,11 +92,11 @@ export class Looks {
 			const isHealthy = judged(host).verdict === 'healthy';
 			const {leader: followed, term} = host.node!.control.raft.status();
 			if (isHealthy) this.counts.healthy++;
-			else this.#unwellMs.set(host, atMs);
-			const isSure = isHealthy && atMs - (this.#unwellMs.get(host) ?? 0) > healedMs;
+			else this.#notHealthyMs.set(host, atMs);
+			const isSure = isHealthy && atMs - (this.#notHealthyMs.get(host) ?? 0) > healedMs;
 			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
 				const key = `${host.key}>${voter}`;
-				const why = this.#uselessness(host, voter, leader, agreed);
+				const why = this.#whyUnusable(host, voter, leader, agreed);
 				const known = this.#unusable.get(key);
 				if (!why) this.#unusable.delete(key);
 				// A node that follows a leader of a later term must have had that leader between two checks.
@@ -115,7 +115,7 @@ export class Looks {
 	}
 
 	/** Why the node cannot use this voter; `undefined` if it can. */
-	#uselessness(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
+	#whyUnusable(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
 		const {hostOf, hosts} = this.#options;
 		// Another check decides which of the two processes counts.
 		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined;

@@ -14,21 +14,21 @@ import {parseRaftPacket} from '../../../core/raft/packet.ts';
 import type {Entry, HardState} from '../../../core/raft/raft.ts';
 import type {OnHeader, TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
-import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
+import {ShadowLog, type RaftChecks, type ObservedNode} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
-import {Accusations} from './false-suspicions.ts';
-import {Ages} from './retention-checks.ts';
-import {Belonging} from './membership-history.ts';
-import {Causes} from './leader-cause-checks.ts';
-import {Deletions} from './deletion-checks.ts';
+import {FalseSuspicions} from './false-suspicions.ts';
+import {RetentionChecks} from './retention-checks.ts';
+import {MembershipHistory} from './membership-history.ts';
+import {LeaderCauseChecks} from './leader-cause-checks.ts';
+import {DeletionChecks} from './deletion-checks.ts';
 import {DoubleVotes} from './double-votes.ts';
-import {FullDisks} from './full-disk-checks.ts';
+import {FullDiskChecks} from './full-disk-checks.ts';
 import {QuorumChecks, wrongRelay} from './health-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
-import {Questions} from './request-checks.ts';
-import {Repairs} from './repair-checks.ts';
-import {Unread, type ReadUpTo} from './unread-deletion-checks.ts';
+import {RequestChecks} from './request-checks.ts';
+import {RepairChecks} from './repair-checks.ts';
+import {UnreadDeletionChecks, type ReadUpTo} from './unread-deletion-checks.ts';
 
 /**
 An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation
@@ -54,38 +54,38 @@ const turnMs = 5;
 /** Rejections in a row. A caller is rejected once and accepted at its next call, but newer reports may displace it. */
 const refusalsMax = 5;
 
-type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
+type View = ObservedNode & {written: ShadowLog; synced: ShadowLog; applied: number; isTouched: boolean; life: number};
 
 export class Witness {
 	readonly checks: RaftChecks;
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
-	readonly accusations = new Accusations();
-	readonly causes = new Causes();
+	readonly falseSuspicions = new FalseSuspicions();
+	readonly leaderCauses = new LeaderCauseChecks();
 	/** All logs, open and closed. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
 	/** Called at snapshots and retention. */
-	upkeep: (host: Host) => void = () => undefined;
+	onMaintenance: (host: Host) => void = () => undefined;
 	/** Whether a member may be removed: an operator asked for it, or its data are gone. */
 	mayBeRemoved: (node: NodeId) => boolean = () => true;
 	/** Ids whose disk was copied. */
-	readonly #doubled = new Set<NodeId>();
+	readonly #sharedIds = new Set<NodeId>();
 	/** Nodes whose confirmed process has stopped cleanly. */
-	readonly #farewells = new Set<NodeId>();
+	readonly #cleanStops = new Set<NodeId>();
 	readonly deletionCalls: DeletionCall[] = [];
 	#founded: string | undefined;
-	readonly repairs: Repairs;
+	readonly repairs: RepairChecks;
 	readonly #views = new Map<Host, View>();
 	readonly doubleVotes = new DoubleVotes();
-	readonly ages = new Ages();
-	readonly unread = new Unread();
-	readonly fullDisks = new FullDisks();
+	readonly retention = new RetentionChecks();
+	readonly unread = new UnreadDeletionChecks();
+	readonly fullDisks = new FullDiskChecks();
 	/** @default everything is read */
 	readUpTo: ReadUpTo = () => Infinity;
-	readonly deletions: Deletions;
-	readonly #questions = new Questions();
+	readonly deletions: DeletionChecks;
+	readonly #requests = new RequestChecks();
 	readonly #quorums = new QuorumChecks();
-	readonly #belonging = new Belonging();
+	readonly #membership = new MembershipHistory();
 	/** Logs with retention in progress, or just finished. */
 	readonly #tidying = new Set<TopicLog>();
 	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
@@ -102,8 +102,8 @@ export class Witness {
 	constructor(checks: RaftChecks, messages: MessageChecks) {
 		this.checks = checks;
 		this.messages = messages;
-		this.repairs = new Repairs(messages);
-		this.deletions = new Deletions(
+		this.repairs = new RepairChecks(messages);
+		this.deletions = new DeletionChecks(
 			host => messages.held(host),
 			this.logs,
 			host => messages.isSpoilt(host),
@@ -115,8 +115,8 @@ export class Witness {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => {
 			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log))
 				return true;
-			const untold = this.unread.untold(host);
-			if (untold !== undefined) throw this.#problem(untold);
+			const unreported = this.unread.unreportedDeletion(host);
+			if (unreported !== undefined) throw this.#problem(unreported);
 			return false;
 		});
 		this.messages.settle();
@@ -138,7 +138,7 @@ export class Witness {
 		const unstarted = this.fullDisks.ended(host);
 		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown, because no caller would catch it.
 		this.stops[why]++;
-		this.causes.ended(host.id, host.options.schedule.nowMs);
+		this.leaderCauses.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
 	}
 
@@ -150,15 +150,15 @@ export class Witness {
 
 	/** Another machine gets a copy of this one's disk. */
 	copied(host: Host, copy: Host): void {
-		this.#doubled.add(host.id);
-		this.checks.doubled(host.id);
+		this.#sharedIds.add(host.id);
+		this.checks.diskCopied(host.id);
 		this.doubleVotes.copied(host);
 		this.messages.copied(host, copy);
 	}
 
 	booted(host: Host, node: Node, store: RaftStore): void {
 		const {hardState, snapshot, entries} = store.recovered;
-		const recovered = new Mirror();
+		const recovered = new ShadowLog();
 		recovered.write({snapshot, entries, hardState});
 		const known = this.#views.get(host);
 		if (known) {
@@ -178,7 +178,7 @@ export class Witness {
 				throw this.#problem(`committed entries outlive a restart: ${host.id} lost ${commit}`);
 		}
 
-		const synced = new Mirror();
+		const synced = new ShadowLog();
 		synced.write({snapshot, entries, hardState});
 		const view = known ?? {
 			id: host.id,
@@ -194,8 +194,8 @@ export class Witness {
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
-		this.#hookQuestions(host, node);
-		this.causes.booted(host.key);
+		this.#hookRequests(host, node);
+		this.leaderCauses.booted(host.key);
 		this.repairs.booted(host);
 		this.unread.booted(host);
 	}
@@ -260,7 +260,7 @@ export class Witness {
 
 	/** Wraps the log under a Raft store, because the disk decides what is durable, not the store. */
 	raftLog(host: Host, log: Log): Log {
-		this.#checkPlace(host, '/data/raft');
+		this.#checkDurableNames(host, '/data/raft');
 		const append = log.append.bind(log);
 		return Object.assign(log, {
 			append: (...given: Parameters<Log['append']>) => {
@@ -294,7 +294,7 @@ export class Witness {
 				const view = this.#views.get(host)!;
 				const {life} = view;
 				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
-				this.upkeep(host);
+				this.onMaintenance(host);
 				await saveSnapshot(snapshot, origin);
 				if (view.life !== life) return;
 				if (origin === 'installed') {
@@ -320,7 +320,7 @@ export class Witness {
 
 	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
-		this.#checkPlace(host, `/data/topics/${encodeURIComponent(topic)}`);
+		this.#checkDurableNames(host, `/data/topics/${encodeURIComponent(topic)}`);
 		const logs = this.logs.get(host) ?? new Map<Topic, TopicLog>();
 		this.logs.set(host, logs.set(topic, log));
 		const append = log.append.bind(log);
@@ -352,9 +352,9 @@ export class Witness {
 				return served;
 			},
 			backfill: async (found: Parameters<TopicLog['backfill']>[0]) => {
-				this.messages.refilling(host, topic, found);
+				this.messages.backfilling(host, topic, found);
 				const placed = await backfill(found);
-				this.messages.refilled(host, topic, placed);
+				this.messages.backfilled(host, topic, placed);
 				return placed;
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
@@ -367,12 +367,12 @@ export class Witness {
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
 				const problem =
 					retained &&
-					(this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ??
-						this.deletions.taken(host, log, gone, retained.deletions));
+					(this.retention.deleted(host, gone, retained.deletions, given[0].ageMs) ??
+						this.deletions.removed(host, log, gone, retained.deletions));
 				if (problem !== undefined) throw this.#problem(problem);
 				if (retained && host.node && this.deletions.isWhole(log, retained))
-					this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
-				if (retained) this.upkeep(host);
+					this.unread.removed(host, topic, retained, readBefore, this.readUpTo(host, topic));
+				if (retained) this.onMaintenance(host);
 				return retained;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
@@ -381,7 +381,7 @@ export class Witness {
 					const wrong = this.deletions.released(host, log, batch);
 					if (wrong !== undefined) throw this.#problem(wrong);
 					this.messages.released(host, batch, appended.offsets[index]!);
-					this.ages.came(host, batch);
+					this.retention.arrived(host, batch);
 				}
 
 				return appended;
@@ -425,8 +425,8 @@ export class Witness {
 	}
 
 	/** The files of an open log have durable names, whichever process created them. */
-	#checkPlace(host: Host, folder: string): void {
-		const [file] = host.options.disk.unplaced(folder);
+	#checkDurableNames(host: Host, folder: string): void {
+		const [file] = host.options.disk.withoutDurableName(folder);
 		if (file !== undefined)
 			throw this.#problem(
 				`the names of open log files are durable: ${host.id} continues ${file}, whose name is not durable`,
@@ -450,7 +450,7 @@ export class Witness {
 		Object.assign(raft, {
 			leaderDown: (peer: NodeId) => {
 				view.isTouched = true;
-				const wrong = this.causes.believed(host.key, peer);
+				const wrong = this.leaderCauses.treatedAsCrashed(host.key, peer);
 				if (wrong !== undefined) throw this.#problem(wrong);
 				leaderDown(peer);
 			},
@@ -549,7 +549,7 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
-				for (const removed of this.#belonging.configured(given[0], given[1]))
+				for (const removed of this.#membership.apply(given[0], given[1]))
 					if (!this.mayBeRemoved(removed))
 						throw this.#problem(
 							`no member is removed while its data exist: ${removed} is no member at index ${given[0]}, and no operator asked for that`,
@@ -575,7 +575,7 @@ export class Witness {
 		const leave = node.failureDetection.leave.bind(node.failureDetection);
 		Object.assign(node.failureDetection, {
 			leave: () => {
-				if (node.identity.isConfirmed) this.#farewells.add(host.id);
+				if (node.identity.isConfirmed) this.#cleanStops.add(host.id);
 				leave();
 			},
 		});
@@ -596,17 +596,17 @@ export class Witness {
 					},
 				} = host.options;
 				const wrong =
-					event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
+					event.type === 'leader' ? this.leaderCauses.reported(host, event, {nowMs, electionMs}) : undefined;
 				if (wrong !== undefined) throw this.#problem(wrong);
-				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
-				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
-				if (event.type === 'deleted') this.unread.deleted(host, event.topic, event.unread);
+				if (event.type === 'transfer') this.leaderCauses.handedOver(event.from, nowMs);
+				if (event.type === 'missed') this.messages.reportMissed(host, event.origin);
+				if (event.type === 'deleted') this.unread.reported(host, event.topic, event.unread);
 				if (event.type === 'member') {
-					if (event.state === 'left' && event.why && !this.#farewells.has(event.id))
+					if (event.state === 'left' && event.why && !this.#cleanStops.has(event.id))
 						throw this.#problem(
 							`a crash is not reported as a clean stop: ${host.id} reports that ${event.id} has left, and no confirmed process of it stopped`,
 						);
-					this.accusations.add(
+					this.falseSuspicions.add(
 						event.state,
 						host,
 						[...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy),
@@ -616,7 +616,9 @@ export class Witness {
 				}
 
 				const unrepaired =
-					event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
+					event.type === 'partition'
+						? this.repairs.reported(host, event, [...this.#views.keys()])
+						: undefined;
 				if (unrepaired !== undefined) throw this.#problem(`a reported repair has happened: ${unrepaired}`);
 				record(event);
 			},
@@ -668,23 +670,23 @@ export class Witness {
 	}
 
 	/** Observe the requests of a node, and its answers to joining nodes. */
-	#hookQuestions(host: Host, node: Node): void {
+	#hookRequests(host: Host, node: Node): void {
 		const {
 			control,
 			data: {gossip},
 		} = node;
 		const step = gossip.step.bind(gossip);
 		const ready = gossip.ready.bind(gossip);
-		this.#questions.booted(host);
+		this.#requests.booted(host);
 		Object.assign(gossip, {
 			step: (...[from, packet]: Parameters<typeof step>) => {
-				this.#questions.came(host, from, packet);
+				this.#requests.received(host, from, packet);
 				step(from, packet);
 			},
 			ready: () => {
 				const work = ready();
 				for (const {to, packet} of work?.packets ?? []) {
-					const wrong = this.#questions.went(host, to, packet);
+					const wrong = this.#requests.sent(host, to, packet);
 					if (wrong !== undefined)
 						throw this.#problem(`messages reported as too early are not requested again: ${wrong}`);
 				}
@@ -702,8 +704,8 @@ export class Witness {
 					if (
 						said.type === 'refused' &&
 						!isTooOld &&
-						!this.#belonging.wasRemoved(id) &&
-						!this.#doubled.has(id)
+						!this.#membership.wasRemoved(id) &&
+						!this.#sharedIds.has(id)
 					)
 						this.#problem(
 							`only removed or outdated nodes are refused: ${host.id} rejects ${id}: ${said.reason}`,

@@ -4,12 +4,12 @@ during recovery from the last one. The image is made from what the disk had. The
 everything that earlier starts acknowledged.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Fates, Loss, Platter} from '../disk-contents.ts';
+import type {ChangeOutcomes, Loss, DiskContents} from '../disk-contents.ts';
 import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
-import {live, Model} from './store-start.ts';
+import {runStart, Model} from './store-start.ts';
 import {Process, runToEnd} from './process.ts';
-import {kindOf, rot, type Rot} from './damage.ts';
+import {kindOf, damageAndJudge, type Damage} from './damage.ts';
 
 export type Ending = Loss | 'killed';
 export type Outcome = {
@@ -18,20 +18,20 @@ export type Outcome = {
 	readonly images: Readonly<Record<Ending, number>>;
 	/** Images by the last call and the kind of file. */
 	readonly calls: ReadonlyMap<string, number>;
-	readonly fates: Fates;
+	readonly outcomes: ChangeOutcomes;
 	/** Images made during the recovery from the previous image. */
 	readonly nested: number;
 	/** Failed calls. */
 	readonly failed: number;
 	readonly acknowledged: number;
 	readonly checked: number;
-	readonly rots: readonly Rot[];
+	readonly damages: readonly Damage[];
 };
 
-const livesMax = 6;
+const startsMax = 6;
 const stepsMax = 120;
 /** Files that are damaged after the final clean close. */
-const closedRots = 3;
+const closedDamages = 3;
 const endings: readonly Ending[] = ['all', 'writes', 'sectors', 'sectors', 'none', 'killed', 'killed'];
 
 export function runSeed(seed: number): Outcome {
@@ -40,16 +40,16 @@ export function runSeed(seed: number): Outcome {
 	const model = new Model();
 	const images: Record<Ending, number> = {all: 0, writes: 0, sectors: 0, none: 0, killed: 0};
 	const calls = new Map<string, number>();
-	const fates: Fates = {lost: 0, kept: 0, torn: 0};
+	const outcomes: ChangeOutcomes = {lost: 0, kept: 0, torn: 0};
 	let nested = 0;
 	let failed = 0;
-	const rots: Rot[] = [];
+	const damages: Damage[] = [];
 	let disk = new CrashDisk({random});
-	const lives = random.between(2, livesMax);
-	for (let life = 0; life <= lives; life++) {
+	const count = random.between(2, startsMax);
+	for (let start = 0; start <= count; start++) {
 		const {starts} = model;
-		const isLast = life === lives;
-		disk = liveOnce(disk.platter, schedule, model, random.child(life), isLast);
+		const isLast = start === count;
+		disk = runOnce(disk.medium, schedule, model, random.child(start), isLast);
 		failed += disk.failed;
 		if (isLast) break;
 		const ending = random.pick(endings);
@@ -57,19 +57,32 @@ export function runSeed(seed: number): Outcome {
 		if (model.starts === starts) nested++;
 		const call = `${disk.calls.at(-1)!.split(' ')[0]!} ${kindOf(disk.lastPath)}`;
 		calls.set(call, (calls.get(call) ?? 0) + 1);
-		if (ending !== 'killed') model.powerWent();
-		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
-		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), model, false));
+		if (ending !== 'killed') model.powerCut();
+		disk = new CrashDisk(
+			{random},
+			ending === 'killed' ? disk.killed(random) : disk.image(random, ending, outcomes),
+		);
+		damages.push(...damageAndJudge(disk.medium, schedule, random.child(`rot ${start}`), model, false));
 	}
 
-	for (let index = 0; index < closedRots; index++)
-		rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), model, true));
-	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
+	for (let index = 0; index < closedDamages; index++)
+		damages.push(...damageAndJudge(disk.medium, schedule, random.child(`rot closed ${index}`), model, true));
+	return {
+		seed,
+		images,
+		calls,
+		outcomes,
+		nested,
+		failed,
+		acknowledged: model.acknowledged,
+		checked: model.checked,
+		damages,
+	};
 }
 
 /** Returns the disk as the process left it. */
-function liveOnce(
-	platter: Platter,
+function runOnce(
+	contents: DiskContents,
 	schedule: Schedule,
 	model: Model,
 	random: SeededRandom,
@@ -86,12 +99,15 @@ function liveOnce(
 			diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
 			...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
 		},
-		platter,
+		contents,
 	);
 	try {
 		runToEnd(
 			schedule,
-			Promise.race([live(disk, process, model, random.child('work'), random.between(10, stepsMax)), disk.died]),
+			Promise.race([
+				runStart(disk, process, model, random.child('work'), random.between(10, stepsMax)),
+				disk.died,
+			]),
 		);
 	} catch (error) {
 		if (disk.failed === 0 || (error as {readonly code?: unknown}).code !== 'storage') throw error;

@@ -7,7 +7,7 @@ lost newest records of a log that was not closed, when no later record shows tha
 import type {Topic} from '../../../core/message.ts';
 import type {NodeState} from '../../../core/node-state/node-state.ts';
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Platter} from '../disk-contents.ts';
+import type {DiskContents} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import {dataPath, openStore, printOf as printOfState, type Model} from './store-start.ts';
@@ -17,10 +17,10 @@ import {printOf, readAll} from './topic-model.ts';
 
 /** `untold`: the newest records of a log are missing, as after a crash. */
 export type Verdict = 'set aside' | 'refused' | 'told' | 'harmless' | 'untold';
-export type Rot = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
+export type Damage = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
 type Refused = {readonly refusal: string};
-type Picture = {
+type StoreContents = {
 	readonly state: NodeState;
 	readonly raft: string;
 	readonly isEmpty: boolean;
@@ -35,10 +35,16 @@ type Picture = {
 /**
 Damages a copy and judges the next start. Returns nothing if there is no file. @param isClean the store was closed
 */
-export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, model: Model, isClean: boolean): Rot[] {
-	const before = picture(copyOf(platter, random), schedule, random);
+export function damageAndJudge(
+	contents: DiskContents,
+	schedule: Schedule,
+	random: SeededRandom,
+	model: Model,
+	isClean: boolean,
+): Damage[] {
+	const before = readStore(copyOf(contents, random), schedule, random);
 	if ('refusal' in before) throw new Error(`an undamaged store opens: ${before.refusal}`);
-	const spoiled = copyOf(platter, random);
+	const spoiled = copyOf(contents, random);
 	const files = spoiled.files().filter(([, {size}]) => size > 0);
 	if (files.length === 0) return [];
 	const [path, file] = random.pick(files);
@@ -50,7 +56,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	try {
 		const isNewest =
 			name.endsWith('.log') &&
-			!platter
+			!contents
 				.files()
 				.some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
 		return [
@@ -60,7 +66,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 				verdict: judge(
 					model,
 					before,
-					picture(found, schedule, random),
+					readStore(found, schedule, random),
 					isNewest && !isClean ? name : undefined,
 				),
 			},
@@ -71,7 +77,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 }
 
 /** @param open the damaged file, if it is the newest segment of a log that was not closed */
-function judge(model: Model, before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
+function judge(model: Model, before: StoreContents, after: StoreContents | Refused, open: string | undefined): Verdict {
 	if ('refusal' in after) return 'refused';
 	const isAnother =
 		after.state.identity.id !== before.state.identity.id && (before.state.incarnation > 0 || after.state.mustJoin);
@@ -127,9 +133,9 @@ function judge(model: Model, before: Picture, after: Picture | Refused, open: st
 }
 
 /** The contents that a crashing start leaves. */
-function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom): Platter {
+function afterCrash(contents: DiskContents, schedule: Schedule, random: SeededRandom): DiskContents {
 	const process = new Process(schedule, random);
-	const disk = new CrashDisk({random, delay: process.delay, diesAt: random.between(1, 120)}, platter);
+	const disk = new CrashDisk({random, delay: process.delay, diesAt: random.between(1, 120)}, contents);
 	try {
 		runToEnd(schedule, Promise.race([openStore(disk, process, async () => undefined), disk.died]));
 	} catch (error) {
@@ -144,10 +150,13 @@ function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom):
 }
 
 /** Everything that a start finds. */
-function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Picture | Refused {
+function readStore(contents: DiskContents, schedule: Schedule, random: SeededRandom): StoreContents | Refused {
 	const process = new Process(schedule, random);
 	try {
-		return runToEnd(schedule, look(new CrashDisk({random, delay: process.delay}, platter), process, random));
+		return runToEnd(
+			schedule,
+			readContents(new CrashDisk({random, delay: process.delay}, contents), process, random),
+		);
 	} catch (error) {
 		if ((error as {readonly code?: unknown}).code === 'storage') return {refusal: (error as Error).message};
 		throw error;
@@ -156,7 +165,7 @@ function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Pi
 	}
 }
 
-async function look(disk: CrashDisk, process: Process, random: SeededRandom): Promise<Picture> {
+async function readContents(disk: CrashDisk, process: Process, random: SeededRandom): Promise<StoreContents> {
 	const {
 		home: {state, store},
 		raftLog,
@@ -182,8 +191,8 @@ async function look(disk: CrashDisk, process: Process, random: SeededRandom): Pr
 	return {state, raft: printOfRaft(store.recovered), isEmpty: store.isEmpty, records, topics: new Map(found)};
 }
 
-function copyOf(platter: Platter, random: SeededRandom): Platter {
-	return platter.afterPowerCut(random, 'none');
+function copyOf(contents: DiskContents, random: SeededRandom): DiskContents {
+	return contents.afterPowerCut(random, 'none');
 }
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));

@@ -5,7 +5,7 @@ The command line of the crash campaign. `--images N [--from N]` runs seeds from 
 */
 import {parseArgs} from 'node:util';
 import {runSeed, type Outcome} from './campaign.ts';
-import {sealed} from '../without-globals.ts';
+import {withoutGlobals} from '../without-globals.ts';
 
 /** With this many images, every kind of loss must occur. */
 const wholeImages = 100;
@@ -44,9 +44,9 @@ class Totals {
 	readonly calls = new Counts();
 	readonly files = new Counts();
 	readonly changes = new Counts();
-	readonly rots = new Counts();
+	readonly damages = new Counts();
 
-	add({images, calls, fates, nested, failed, acknowledged, checked, rots}: Outcome): void {
+	add({images, calls, outcomes, nested, failed, acknowledged, checked, damages}: Outcome): void {
 		this.seeds++;
 		this.nested += nested;
 		this.failedCalls += failed;
@@ -58,8 +58,8 @@ class Totals {
 			this.files.add(call.slice(call.indexOf(' ') + 1), count);
 		}
 
-		for (const [fate, count] of Object.entries(fates)) this.changes.add(fate, count);
-		for (const {file, kind, verdict} of rots) this.rots.add(`${file} ${kind} ${verdict}`);
+		for (const [outcome, count] of Object.entries(outcomes)) this.changes.add(outcome, count);
+		for (const {file, kind, verdict} of damages) this.damages.add(`${file} ${kind} ${verdict}`);
 	}
 }
 
@@ -76,7 +76,7 @@ function main(): void {
 	const first = wholeNumber('from', values.seed ?? values.from);
 	for (let seed = first; values.seed === undefined ? totals.images.sum < images : seed === first; seed++) {
 		try {
-			totals.add(sealed(() => runSeed(seed)));
+			totals.add(withoutGlobals(() => runSeed(seed)));
 		} catch (error) {
 			totals.failed++;
 			console.log(
@@ -88,14 +88,14 @@ function main(): void {
 
 	console.log(`the last call: ${totals.calls.toString()}`);
 	console.log(`unsynced changes: ${totals.changes.toString()}; failed calls: ${totals.failedCalls}`);
-	console.log(`damage: ${totals.rots.toString()}`);
+	console.log(`damage: ${totals.damages.toString()}`);
 	const missing =
 		totals.images.sum < wholeImages
 			? []
 			: ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
 	if (missing.length > 0) console.log(`Losses that never occurred: ${missing.join(', ')}`);
 	console.log(
-		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} damaged files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
+		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.damages.sum} damaged files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
 	);
 	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
 }

@@ -4,7 +4,7 @@ due. A whole start of a process is one synchronous computation. Pending calls of
 */
 import type {Clock, Entropy} from '../../../core/ports.ts';
 import type {DiskFaults} from '../../contract/support/crash-disk.ts';
-import {drain} from '../microtasks.ts';
+import {drainMicrotasks} from '../microtasks.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 
@@ -77,7 +77,7 @@ export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Res
 		(error: unknown) => void outcomes.push({error}),
 	);
 	for (;;) {
-		drain();
+		drainMicrotasks();
 		const [outcome] = outcomes;
 		if (outcome && 'error' in outcome) throw outcome.error;
 		if (outcome) return outcome.value;

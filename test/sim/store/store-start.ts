@@ -49,8 +49,8 @@ export class Model {
 	#attempts: NodeState[] = [];
 	#incarnation = 0;
 
-	powerWent(): void {
-		for (const topic of this.topics.values()) topic.powerWent();
+	powerCut(): void {
+		for (const topic of this.topics.values()) topic.powerCut();
 	}
 
 	get acknowledged(): number {
@@ -88,7 +88,7 @@ export function printOf(state: NodeState): string {
 export async function openStore(
 	disk: CrashDisk,
 	process: Process,
-	onHome: (files: NodeFiles, home: OpenedNodeState) => Promise<void>,
+	onOpened: (files: NodeFiles, home: OpenedNodeState) => Promise<void>,
 ): Promise<OpenStore> {
 	await disk.makeFolder(dataPath).catch((error: unknown) => {
 		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // The error of `folder.ts`.
@@ -111,7 +111,7 @@ export async function openStore(
 		},
 		address,
 	);
-	await onHome(files, home);
+	await onOpened(files, home);
 	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
 	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})}))
 		await openTopic(disk, process, store, topic);
@@ -142,7 +142,7 @@ export async function closeStore({home, topics}: OpenStore): Promise<void> {
 }
 
 /** @param steps of work, then a clean shutdown */
-export async function live(
+export async function runStart(
 	disk: CrashDisk,
 	process: Process,
 	model: Model,
@@ -174,7 +174,7 @@ export async function live(
 	await closeStore(store);
 }
 
-type Life = {
+type Session = {
 	readonly disk: CrashDisk;
 	readonly process: Process;
 	readonly model: Model;
@@ -183,7 +183,7 @@ type Life = {
 	readonly state: NodeState;
 };
 
-async function work({disk, process, model, store, random, state}: Life, steps: number): Promise<void> {
+async function work({disk, process, model, store, random, state}: Session, steps: number): Promise<void> {
 	const failures: unknown[] = [];
 	const underWay = new Set<Promise<void>>();
 	const start = (one: Promise<void>): void => {

@@ -62,7 +62,7 @@ export class TopicModel {
 	}
 
 	/** Writes that were not durable may be gone. */
-	powerWent(): void {
+	powerCut(): void {
 		this.#writtenEnd = this.#syncedEnd;
 	}
 
