@@ -14,6 +14,7 @@ import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
+import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
 import {lie} from './health-checks.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
@@ -84,14 +85,13 @@ class Run {
 	readonly #discovery: DiscoveryMode;
 	/** How many hosts start together. */
 	readonly #startCount: number;
+	readonly #faults: Faults;
 	readonly #incidents: Incidents;
 	readonly #operators: Operators;
 	readonly #duplicates: DuplicateProcessChecks;
 	readonly #views: ViewChecks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
-	/** Nodes whose removal was requested. It may be agreed at any time. */
-	readonly #removed = new Set<NodeId>();
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
@@ -184,13 +184,23 @@ class Run {
 		});
 		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
 		this.#witness.mayBeRemoved = node =>
-			this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
+			this.#faults.removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
 		this.#views = new ViewChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			nowMs: () => this.#schedule.nowMs,
 			leader: () => this.#members()?.leader,
 			hostOf: id => this.#hostOf(id),
+		});
+		this.#faults = new Faults({
+			schedule: this.#schedule,
+			fabric: this.#fabric,
+			witness: this.#witness,
+			hosts: this.#hosts,
+			up: () => this.#up,
+			hostOf: id => this.#hostOf(id),
+			add: (address, replaces) => this.#add(address, undefined, replaces),
+			note: text => this.#note(text),
 		});
 		this.#incidents = new Incidents({
 			schedule: this.#schedule,
@@ -226,7 +236,7 @@ class Run {
 			history = checkHistory(
 				this.#witness.history,
 				node =>
-					this.#removed.has(node as NodeId) ||
+					this.#faults.removed.has(node as NodeId) ||
 					this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')),
 				this.#witness.deletionCalls,
 			);
@@ -507,137 +517,11 @@ class Run {
 	}
 
 	#inject(event: Event): void {
-		const {kind, a, b, forMs} = event;
+		const {kind} = event;
 		if (!this.#hasFormed()) return;
-		if (isIncident(kind)) {
-			this.#note(kind);
-			if (this.#injectIncident(kind, event)) this.#count(kind);
-			return;
-		}
-
-		const up = this.#up;
-		const living = this.#hosts.filter(({isGone}) => !isGone);
-		const host = up[a % Math.max(1, up.length)];
-		const restart = (one: Host, inMs = forMs): void => this.#schedule.after(inMs, () => one.boot());
-		const frames = this.#fabric;
-		let struck = true;
-		this.#note(`${kind} ${host?.id ?? '-'}`);
-		switch (kind) {
-			case 'kill':
-			case 'power': {
-				if (!host) return;
-				if (kind === 'kill') host.kill();
-				else host.powerCut();
-				restart(host);
-				break;
-			}
-
-			case 'storm':
-			case 'blackout': {
-				for (const [index, one] of up.entries()) {
-					if (kind === 'storm' && ((b >> index) & 1) === 0) continue;
-					if (((a >> index) & 1) === 0 && kind === 'storm') one.kill();
-					else one.powerCut();
-					restart(one, ((forMs * (index + 1)) % 3000) + 10);
-				}
-
-				break;
-			}
-
-			case 'pause': {
-				host?.pause(forMs);
-				break;
-			}
-
-			case 'stop': {
-				if (!host) return;
-				host.stop();
-				restart(host, forMs + 500);
-				break;
-			}
-
-			case 'split':
-			case 'isolate': {
-				const alone =
-					kind === 'isolate'
-						? new Set([living[a % living.length]])
-						: new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
-				for (const one of living)
-					for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
-				break;
-			}
-
-			case 'one-way': {
-				const deaf = living[a % living.length]!;
-				for (const [index, one] of living.entries())
-					if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
-				break;
-			}
-
-			case 'ring': {
-				for (const [index, one] of living.entries()) {
-					for (const [position, other] of living.entries()) {
-						const distance = (position - index + living.length) % living.length;
-						if (distance > 1 && distance !== living.length - 1) frames.cut(one.key, other.key);
-					}
-				}
-
-				break;
-			}
-
-			case 'clog': {
-				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
-				frames.clog(one.key, other.key, forMs);
-				break;
-			}
-
-			case 'heal': {
-				frames.heal();
-				break;
-			}
-
-			case 'eio':
-			case 'enospc': {
-				host?.options.disk.failNext(kind === 'eio' ? 'EIO' : 'ENOSPC');
-				break;
-			}
-
-			case 'clock-jump': {
-				if (host) host.wallOffsetMs += (a % 2 === 0 ? 1 : -1) * (b * 1000);
-				break;
-			}
-
-			case 'wipe':
-			case 'rot-raft':
-			case 'rot-topic':
-			case 'truncate': {
-				struck = this.#damage(kind, host, b, forMs);
-				break;
-			}
-
-			case 'join': {
-				struck = living.length < 7;
-				if (struck) this.#add().boot();
-				break;
-			}
-
-			case 'remove': {
-				struck = this.#remove(b);
-				break;
-			}
-
-			case 'transfer': {
-				const leader = up.find(({node}) => node!.control.raft.status().role === 'leader');
-				if (leader && host) leader.node!.control.transfer(host.id, leader.id);
-				struck = leader !== undefined;
-				break;
-			}
-
-			default:
-				kind satisfies never;
-		}
-
-		if (struck) this.#count(kind);
+		if (isIncident(kind)) this.#note(kind);
+		const isInjected = isIncident(kind) ? this.#injectIncident(kind, event) : this.#faults.inject({...event, kind});
+		if (isInjected) this.#faultCounts.set(kind, (this.#faultCounts.get(kind) ?? 0) + 1);
 	}
 
 	#injectIncident(kind: IncidentKind, event: Event): boolean {
@@ -664,110 +548,6 @@ class Run {
 				`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`,
 			);
 		return this.#isFormed;
-	}
-
-	#count(kind: Kind): void {
-		this.#faultCounts.set(kind, (this.#faultCounts.get(kind) ?? 0) + 1);
-	}
-
-	/**
-	Wipe or damage a disk, as long as a quorum of voters keeps its disks. Otherwise the cluster could not recover.
-	*/
-	#damage(
-		kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate',
-		host: Host | undefined,
-		b: number,
-		forMs: number,
-	): boolean {
-		if (!host?.node) return false;
-		const isOf = (path: string): boolean =>
-			(kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0)
-				? path.includes('/topics/')
-				: path.includes('/raft/')) && path.endsWith('.log');
-		const spoilsRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
-		if (spoilsRaft && !this.#canSpare(host)) return false;
-		host.kill();
-		if (spoilsRaft) {
-			if (kind !== 'wipe' && !host.options.disk.rot(kind === 'rot-raft' ? 'flip' : 'truncate', isOf)) {
-				this.#schedule.after(forMs, () => host.boot());
-				return false;
-			}
-
-			// Damage may have removed votes and entries, so the machine continues under a new id with an empty disk.
-			host.isGone = true;
-			this.#witness.wiped(host);
-			host.options.disk.wipe();
-			const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);
-			this.#schedule.after(forMs, () => fresh.boot());
-			return true;
-		}
-
-		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
-		const isSpoiled = host.options.disk.rot(rot, isOf);
-		if (isSpoiled) this.#witness.messages.spoil(host, rot);
-		this.#schedule.after(forMs, () => host.boot());
-		return isSpoiled;
-	}
-
-	/** Whether the voters keep a majority without this one, also counting lost disks. */
-	#canSpare(host: Host): boolean {
-		const newest = this.#up
-			.map(({node}) => node!.control.raft.status())
-			.toSorted((one, other) => other.commit - one.commit)[0];
-		if (!newest) return false;
-		const {voters} = newest.configuration;
-		// Of two machines with one id, one may lack committed entries. That one cannot replace a lost disk.
-		const isWhole = voters.every(
-			voter =>
-				!this.#hosts.some(({id, isCopy}) => id === voter && isCopy) ||
-				(this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit,
-		);
-		// A configuration counts as soon as it is in a log, committed or not.
-		const isSoundForAll = this.#up.every(
-			({node}) =>
-				this.#isSound(node!.control.raft.status().configuration.voters, host) ||
-				node!.control.raft.status().configuration.voters.length === 0,
-		);
-		return (
-			isSoundForAll &&
-			voters.length > 2 &&
-			isWhole &&
-			newest.commit === newest.lastIndex &&
-			this.#isSound(voters, host) &&
-			this.#isSound(
-				voters.filter(voter => !this.#removed.has(voter)),
-				host,
-			)
-		);
-	}
-
-	/** Whether a majority of the voters keeps its disk, without this one. */
-	#isSound(voters: readonly NodeId[], without: Host): boolean {
-		return (
-			voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone))
-				.length *
-				2 >
-			voters.length
-		);
-	}
-
-	#remove(b: number): boolean {
-		const leader = this.#up.find(({node}) => node!.control.raft.status().role === 'leader');
-		const victims = this.#up.filter(host => host !== leader);
-		const victim = victims[b % Math.max(1, victims.length)];
-		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
-		// The product would not let an operator do this: a majority of the remaining voters must live.
-		if (
-			!this.#isSound(
-				leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id),
-				victim,
-			)
-		)
-			return false;
-		this.#removed.add(victim.id);
-		const answer = leader.node!.control.raft.proposeChange({type: 'remove', node: victim.id}, new Uint8Array(0));
-		leader.node!.control.schedulePump();
-		return answer === 'accepted';
 	}
 
 	/** End all faults: restore the network and start every host that still exists. */
@@ -859,7 +639,7 @@ class Run {
 					? [`${fit.join(' and ')} could be promoted, and is not`]
 					: [];
 			const outside = this.#up
-				.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id))
+				.filter(({id, node}) => node!.phase === 'joining' && !this.#faults.removed.has(id))
 				.map(({key}) => `${key} is not a member yet`);
 			return [
 				...outside,
