@@ -16,7 +16,7 @@ import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
-import {lie} from './health-checks.ts';
+import {forgedRelayFrame} from './relay-checks.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
@@ -490,13 +490,13 @@ class Run {
 			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
 			const frame = forgedStampFrame(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
-			const untrue = lie(
+			const forged = forgedRelayFrame(
 				from.id,
 				to.id,
 				this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id),
 				createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`),
 			);
-			if (untrue) to.run(() => to.onFrame(from.id, untrue));
+			if (forged) to.run(() => to.onFrame(from.id, forged));
 		});
 	}
 

@@ -6,9 +6,7 @@ may get a new disk, and then another id.
 */
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
-import {namesProtocol, topicsProtocol, type ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/cluster-state/command.ts';
-import {decode} from '../../../core/codec.ts';
+import {namesProtocol, topicsProtocol} from '../../../core/cluster-state/cluster-state.ts';
 import type {Config} from '../../../core/config.ts';
 import {RaftStore, type Blobs} from '../../../core/control/raft-store.ts';
 import {DapssError} from '../../../core/errors.ts';
@@ -32,6 +30,7 @@ import {encodeControl} from '../../../core/wire/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
+import {limitToProtocol1, limitToProtocol2} from './earlier-releases.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
 import {simReserve} from './full-disk-checks.ts';
 import type {Hello, Refusal} from './handshake.ts';
@@ -590,8 +589,8 @@ export class Host implements Station {
 				},
 			},
 		});
-		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.state);
-		else if (protocol < topicsProtocol) knowOnlyProtocol2(node.control.state);
+		if (protocol < namesProtocol) limitToProtocol1(node.control.state);
+		else if (protocol < topicsProtocol) limitToProtocol2(node.control.state);
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
@@ -728,65 +727,6 @@ export class Host implements Station {
 			soon: run => schedule.after(0, () => this.#runIn(generation, run)),
 		};
 	}
-}
-
-/**
-Turn the state machine into that of the first release: an unknown command changes nothing, and only the first version of
-the saved state can be read.
-*/
-function knowOnlyProtocol1(topics: ClusterState): void {
-	const apply = topics.apply.bind(topics);
-	const applyConfiguration = topics.applyConfiguration.bind(topics);
-	const load = topics.load.bind(topics);
-	Object.assign(topics, {
-		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
-			const type = decodeEnvelope(data)?.command.type;
-			return apply(
-				index,
-				type === 'protocol' || type === 'name' || type === 'claim' || type === 'create' || type === 'delete'
-					? new Uint8Array(0)
-					: data,
-			);
-		},
-		applyConfiguration: (
-			index: number,
-			nodes: readonly NodeId[],
-			context: Uint8Array,
-		): ReturnType<typeof applyConfiguration> => {
-			const {clusterId, node, address} = decodeContext(context);
-			return applyConfiguration(
-				index,
-				nodes,
-				encodeContext({
-					...(clusterId !== undefined && {clusterId}),
-					...(node !== undefined && {node}),
-					...(address !== undefined && {address}),
-				}),
-			);
-		},
-		load: (bytes: Uint8Array) => {
-			if ((decode(bytes) as {version?: unknown}).version !== 1)
-				throw new Error('Expected a saved state of version 1');
-			load(bytes);
-		},
-	});
-}
-
-/** Turn the state machine into that of the previous release, which neither creates nor deletes topics. */
-function knowOnlyProtocol2(topics: ClusterState): void {
-	const apply = topics.apply.bind(topics);
-	const load = topics.load.bind(topics);
-	Object.assign(topics, {
-		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
-			const type = decodeEnvelope(data)?.command.type;
-			return apply(index, type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
-		},
-		load: (bytes: Uint8Array) => {
-			if (Number((decode(bytes) as {version?: unknown}).version) > 2)
-				throw new Error('Expected a saved state of version 1 or 2');
-			load(bytes);
-		},
-	});
 }
 
 function readState(disk: SimDisk): State {

@@ -23,7 +23,8 @@ import {LeaderCauseChecks} from './leader-cause-checks.ts';
 import {DeletionChecks} from './deletion-checks.ts';
 import {DoubleVotes} from './double-votes.ts';
 import {FullDiskChecks} from './full-disk-checks.ts';
-import {QuorumChecks, wrongRelay} from './health-checks.ts';
+import {QuorumChecks} from './quorum-checks.ts';
+import {relayProblem} from './relay-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {RequestChecks} from './request-checks.ts';
@@ -54,7 +55,13 @@ const turnMs = 5;
 /** Rejections in a row. A caller is rejected once and accepted at its next call, but newer reports may displace it. */
 const refusalsMax = 5;
 
-type View = ObservedNode & {written: ShadowLog; synced: ShadowLog; applied: number; isTouched: boolean; life: number};
+type View = ObservedNode & {
+	written: ShadowLog;
+	synced: ShadowLog;
+	applied: number;
+	isTouched: boolean;
+	generation: number;
+};
 
 export class Witness {
 	readonly checks: RaftChecks;
@@ -120,7 +127,7 @@ export class Witness {
 			return false;
 		});
 		this.messages.settle();
-		const unreached = this.#quorums.look(hosts);
+		const unreached = this.#quorums.check(hosts);
 		if (unreached !== undefined) throw this.#problem(`the quorum counts only working links: ${unreached}`);
 		for (const host of hosts) {
 			const view = this.#views.get(host);
@@ -187,9 +194,14 @@ export class Witness {
 			synced,
 			applied: 0,
 			isTouched: true,
-			life: 0,
+			generation: 0,
 		};
-		Object.assign(view, {written: recovered, synced, applied: node.control.state.applied, life: view.life + 1});
+		Object.assign(view, {
+			written: recovered,
+			synced,
+			applied: node.control.state.applied,
+			generation: view.generation + 1,
+		});
 		this.#views.set(host, view);
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
@@ -236,7 +248,7 @@ export class Witness {
 		return {
 			...links,
 			send: (to, pieces) => {
-				const wrong = wrongRelay(host.id, to, pieces);
+				const wrong = relayProblem(host.id, to, pieces);
 				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
 				// A node's own frame may go through a relay. Relayed frames of other nodes were checked at those nodes.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
@@ -277,14 +289,14 @@ export class Witness {
 		return Object.assign(store, {
 			append: async (hardState: HardState | undefined, entries: readonly Entry[]) => {
 				const view = this.#views.get(host)!;
-				const {life} = view;
+				const {generation} = view;
 				const work = {snapshot: undefined, entries, hardState};
 				view.written.write(work);
 				const done = append(hardState, entries);
 				// What the disk has synced, whether or not the store waits for it.
 				void this.#lastSynced.get(host)!.then(
 					() => {
-						if (view.life === life) view.synced.write(work);
+						if (view.generation === generation) view.synced.write(work);
 					},
 					() => undefined,
 				);
@@ -292,11 +304,11 @@ export class Witness {
 			},
 			saveSnapshot: async (snapshot: Parameters<RaftStore['saveSnapshot']>[0], origin: 'installed' | 'taken') => {
 				const view = this.#views.get(host)!;
-				const {life} = view;
+				const {generation} = view;
 				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
 				this.onMaintenance(host);
 				await saveSnapshot(snapshot, origin);
-				if (view.life !== life) return;
+				if (view.generation !== generation) return;
 				if (origin === 'installed') {
 					this.snapshotsInstalled++;
 					view.synced.write({snapshot, entries: [], hardState: undefined});
