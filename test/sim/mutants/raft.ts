@@ -587,8 +587,8 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a node that lost its disk returns under its old id',
 		edits: [
 			{
-				file: 'test/sim/node/cluster.ts',
-				find: 'const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);',
+				file: 'test/sim/node/faults.ts',
+				find: 'const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);',
 				replace: 'host.isGone = false;\n			const fresh = host;',
 			},
 		],
