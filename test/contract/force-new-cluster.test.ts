@@ -20,7 +20,7 @@ import {encodeConfigurationData} from '../../core/raft/configuration.ts';
 import type {Entry} from '../../core/raft/raft.ts';
 import {openSurvivor} from '../../core/recover.ts';
 import {createIdentity} from '../../core/wire/seal.ts';
-import type {Loss, Platter} from '../sim/platter.ts';
+import type {Loss, DiskContents} from '../sim/disk-contents.ts';
 import {createRandom, seeds} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
@@ -77,11 +77,11 @@ async function stopped(written = entries, hasSnapshot = false): Promise<Map<stri
 	return disk.contents();
 }
 
-const reopened = (files: ReadonlyMap<string, Buffer> | Platter): ReturnType<typeof open> =>
+const reopened = (files: ReadonlyMap<string, Buffer> | DiskContents): ReturnType<typeof open> =>
 	open(
 		files instanceof Map
 			? CrashDisk.of(files, {random: createRandom(1)})
-			: new CrashDisk({random: createRandom(1)}, files as Platter),
+			: new CrashDisk({random: createRandom(1)}, files as DiskContents),
 	);
 
 describe.each([

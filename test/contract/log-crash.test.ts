@@ -4,7 +4,7 @@ images, `SEED=7` replays one, `BIT_STEP=1` flips every bit.
 */
 import {describe, expect, test} from 'vitest';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
-import {Platter, type Loss} from '../sim/platter.ts';
+import {DiskContents, type Loss} from '../sim/disk-contents.ts';
 import {createRandom, seeds, type SeededRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
@@ -80,14 +80,14 @@ describe('after a crash', () => {
 	test.each(seeds(100))('no synced record is lost, and none is invented (seed %i)', async seed => {
 		const random = createRandom(`log-crash/${seed}`);
 		const model: Model = {records: new Map(), syncedEnd: 0, droppedTo: 0, end: 0};
-		let platter = new Platter();
+		let contents = new DiskContents();
 		for (let life = 0; life < 3; life++) {
 			const faults = {
 				random: random.child(`disk ${life}`),
 				diesAt: random.between(1, 250),
 				shortWrites: random.chance(1, 3),
 			};
-			const disk = new CrashDisk(faults, platter);
+			const disk = new CrashDisk(faults, contents);
 			const living = (async () => {
 				const log = await open(disk);
 				await check(log, model);
@@ -100,10 +100,10 @@ describe('after a crash', () => {
 			})();
 			await Promise.race([living, disk.died]);
 			const loss = random.pick<Loss | 'kill'>(['all', 'writes', 'sectors', 'sectors', 'none', 'kill', 'kill']);
-			platter = loss === 'kill' ? disk.killed(random) : disk.image(random, loss);
+			contents = loss === 'kill' ? disk.killed(random) : disk.image(random, loss);
 		}
 
-		const log = await open(new CrashDisk({random}, platter));
+		const log = await open(new CrashDisk({random}, contents));
 		await check(log, model);
 		await log[Symbol.asyncDispose]();
 	});
@@ -134,7 +134,7 @@ describe('after a crash', () => {
 			const log = await open(disk, 100);
 			await log.append([Buffer.alloc(90)]).synced;
 			// Killed: the calls so far have reached the operating system, the next call was never made.
-			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.platter);
+			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.medium);
 			open(killed, 100)
 				.then(one => one.append([Buffer.alloc(90, 'k')]).synced)
 				.catch(() => undefined); // Its calls never end, and a deadline says so later.

@@ -2,7 +2,7 @@
 import {describe, expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
-import {Platter} from '../sim/platter.ts';
+import {DiskContents} from '../sim/disk-contents.ts';
 import {createRandom} from '../sim/random.ts';
 import {CrashDisk, type DiskFaults} from './support/crash-disk.ts';
 
@@ -11,10 +11,10 @@ const news = 'news' as Topic;
 const weather = 'weather' as Topic;
 
 function emptyDisk(faults: DiskFaults): CrashDisk {
-	const platter = new Platter();
-	platter.makeFolder(path);
-	platter.syncFolder('/');
-	return new CrashDisk(faults, platter);
+	const contents = new DiskContents();
+	contents.makeFolder(path);
+	contents.syncFolder('/');
+	return new CrashDisk(faults, contents);
 }
 
 describe('the folder of a topic', () => {

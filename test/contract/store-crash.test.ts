@@ -7,7 +7,7 @@ import {openLog} from '../../core/io/log/log.ts';
 import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../core/topic-log/topic-log.ts';
 import {createRandom} from '../sim/random.ts';
-import {sealed} from '../sim/seal.ts';
+import {withoutGlobals} from '../sim/without-globals.ts';
 import {runSeed, type Outcome} from '../sim/store/campaign.ts';
 import {CrashDisk} from './support/crash-disk.ts';
 
@@ -40,7 +40,7 @@ function run(seed: number): Promise<Outcome> {
 	return new Promise((resolve, reject) => {
 		setImmediate(() => {
 			try {
-				resolve(sealed(() => runSeed(seed)));
+				resolve(withoutGlobals(() => runSeed(seed)));
 			} catch (error) {
 				reject(new Error(`npm run sim:crash -- --seed ${seed}`, {cause: error}));
 			}
@@ -56,8 +56,8 @@ test('a store that crashes repeatedly keeps all acknowledged data, and returns n
 		images += Object.values(outcome.images).reduce((sum, count) => sum + count, 0);
 		nested += outcome.nested;
 		checked += outcome.checked;
-		aside += outcome.rots.filter(({verdict}) => verdict === 'set aside').length;
-		told += outcome.rots.filter(({verdict}) => verdict === 'told').length;
+		aside += outcome.damages.filter(({verdict}) => verdict === 'set aside').length;
+		told += outcome.damages.filter(({verdict}) => verdict === 'told').length;
 	}
 
 	for (const count of [nested, aside, told]) expect(count).toBeGreaterThan(10);

@@ -219,8 +219,8 @@ test('a repair that is interrupted at any call is completed at the next start', 
 		const folder = await new NodeFiles(files, '/data').topicFolder(plain);
 		await using log = await openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000, files});
 		await log.append([stored(plain, 1)]).synced;
-		files.platter.file(join(folder, 'topic.json'))!.cut(3);
-		const dying = new CrashDisk({random, diesAt: calls}, files.platter);
+		files.medium.file(join(folder, 'topic.json'))!.cut(3);
+		const dying = new CrashDisk({random, diesAt: calls}, files.medium);
 		const isDone = await Promise.race([
 			new NodeFiles(dying, '/data').topics().then(() => true),
 			dying.died.then(() => false),

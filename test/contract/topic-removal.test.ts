@@ -55,8 +55,8 @@ test('a power cut at any call leaves an empty topic, and no damage (case 14)', a
 	for (let diesAt = 1; diesAt < 40; diesAt++) {
 		for (const loss of ['all', 'none', 'writes', 'sectors'] as const) {
 			const random = createRandom(diesAt);
-			const platter = (await expired(random)).image(random, 'none');
-			const disk = new CrashDisk({random, diesAt}, platter);
+			const contents = (await expired(random)).image(random, 'none');
+			const disk = new CrashDisk({random, diesAt}, contents);
 			await Promise.race([filesOn(disk).removeTopic(topic), disk.died]);
 			const again = new CrashDisk({random}, disk.image(random, loss));
 			const files = filesOn(again);

@@ -1,5 +1,5 @@
 /**
-Bundles the simulator into one file, so that workers start fast and a mutant is a change of the text on its way in.
+Bundles the simulator into one file, so that workers start fast and a mutant can change the sources while they are bundled.
 */
 import {mkdtempSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -15,7 +15,7 @@ process.once('exit', () => {
 	for (const folder of folders) rmSync(folder, {recursive: true, force: true});
 });
 
-/** The path of the bundle; its folder goes with this process. */
+/** Returns the path of the bundle. Its folder is deleted when this process exits. */
 export async function bundle(plugins = [], entry = 'test/sim/main.ts') {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-sim-'));
 	folders.push(folder);

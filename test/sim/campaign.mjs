@@ -1,7 +1,7 @@
 /**
-A campaign that goes on where the last one ended: `npm run sim:campaign -- --minutes 60`. `ledger.jsonl` beside this
-file keeps, a line each, which range of seeds ran on which commit and what it came to, and which failing seed holds
-since when. Seeds that failed are run again first. The exit code is 1 while a failure is open.
+Continues the campaign where the last one ended: `npm run sim:campaign -- --minutes 60`. `ledger.jsonl` next to this
+file records, one per line, each range of seeds with its commit and results, and each failed seed that passes again.
+Failed seeds run first. The exit code is 1 while a failure is open.
 */
 import {execFileSync, spawn} from 'node:child_process';
 import {appendFileSync, existsSync, readFileSync} from 'node:fs';
@@ -25,7 +25,7 @@ const lines = existsSync(ledgerPath)
 			.map(line => JSON.parse(line))
 	: [];
 
-/** Run seeds once (the seeds of a change run twice, in CI); what `--json` says of them. */
+/** Run seeds once (CI runs the seeds of a change twice). Returns the report of `--json`. */
 function run(...args) {
 	return new Promise((resolve, reject) => {
 		const child = spawn(process.execPath, [join(folder, 'run.mjs'), '--json', '--once', ...args], {

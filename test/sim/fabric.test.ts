@@ -1,13 +1,13 @@
 /**
-The simulated network: addresses that change hands, machines that refuse or are silent, copies of one id, transports
-that are blocked one by one, versions and secrets that do not fit.
+The simulated network: addresses that move between machines, machines that refuse or do not answer, copies of one id,
+blocked transports, versions and secrets that do not match.
 */
 import {expect, test} from 'vitest';
 import type {Judgement} from '../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
 import {Fabric, type Beacon, type Station} from './node/fabric.ts';
-import type {Hello, Refusal} from './node/greeting.ts';
+import type {Hello, Refusal} from './node/handshake.ts';
 import {planOf} from './node/plan.ts';
 import {createRandom} from './random.ts';
 import {Schedule} from './schedule.ts';
@@ -19,7 +19,7 @@ type Options = {
 	readonly incarnation?: number;
 };
 
-/** A machine whose process writes down what it learns. */
+/** A machine whose process records what it learns. */
 class Machine implements Station {
 	readonly id: NodeId;
 	readonly key: string;
@@ -29,7 +29,7 @@ class Machine implements Station {
 	readonly secret: number;
 	readonly log: string[] = [];
 	readonly links: Links;
-	/** What it says of a second process that calls from `3`; any other is refused. */
+	/** Its decision about a second process that calls from `3`. Any other second process is refused. */
 	judgement: Judgement = {type: 'take'};
 	readonly datagrams;
 	readonly dial: () => void;
@@ -94,7 +94,7 @@ class Machine implements Station {
 		return caller.address === '3' ? this.judgement : {type: 'refuse', reason: 'one is enough', incarnation: 1};
 	}
 
-	onDouble(peer: NodeId, {reason}: Refusal): void {
+	onDuplicate(peer: NodeId, {reason}: Refusal): void {
 		this.log.push(`${peer} says ${reason}`);
 	}
 
@@ -130,7 +130,7 @@ const a = 'a' as NodeId;
 const b = 'b' as NodeId;
 const c = 'c' as NodeId;
 
-test('a link goes to the address, and tells both ends who is there', () => {
+test('a link goes to the address, and both ends learn the identity of the peer', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '2']);
 	const other = new Machine(fabric, b, '2', {protocols: [1, 1]}).peers([a, 'elsewhere']);
@@ -144,7 +144,7 @@ test('a link goes to the address, and tells both ends who is there', () => {
 	expect(one.links.speaks(b)).toEqual({protocol: 1, version: 'v1'});
 });
 
-test('no machine is silence, a machine without a process refuses, one without power does not', () => {
+test('an address without a machine does not answer, a machine without a process refuses, one without power does not', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '2'], [c, '3']);
 	const other = new Machine(fabric, b, '2');
@@ -159,7 +159,7 @@ test('no machine is silence, a machine without a process refuses, one without po
 	expect(one.taken()).toEqual([]);
 });
 
-test('another node at the address is refused by its id', () => {
+test('another node at the address is refused', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '3'], [c, '2']);
 	new Machine(fabric, b, '2').peers([a, '1']);
@@ -170,7 +170,7 @@ test('another node at the address is refused by its id', () => {
 	expect(fabric.refused.get('identity')).toBe(1);
 });
 
-test('a datagram goes to whoever has the address now', () => {
+test('a datagram goes to the present holder of the address', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1');
 	const former = new Machine(fabric, b, '2');
@@ -183,7 +183,7 @@ test('a datagram goes to whoever has the address now', () => {
 	expect([former.taken(), next.taken(), fabric.astray]).toEqual([['a~x'], ['a~y'], {nowhere: 1, foreign: 0}]);
 });
 
-test('two machines of one id: the one that is linked is asked, and the other is refused or takes its place', () => {
+test('two machines of one id: the peer decides whether the second is refused or replaces the linked one', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '2']);
 	const original = new Machine(fabric, b, '2').peers([a, '1']);
@@ -217,7 +217,7 @@ test('two machines of one id: the one that is linked is asked, and the other is 
 	expect([one.taken(), fabric.isLinked('a', 'b+')]).toEqual([[], true]);
 });
 
-test('without TCP datagrams pass, without UDP frames do', () => {
+test('with TCP blocked datagrams pass, with UDP blocked frames pass', () => {
 	const {fabric, settle} = world();
 	const one = new Machine(fabric, a, '1').peers([b, '2']);
 	const other = new Machine(fabric, b, '2').peers([a, '1']);
@@ -257,7 +257,7 @@ test('another secret and another protocol are refused, and both sides count it',
 	]).toEqual([1, 1, 1]);
 });
 
-test('beacons reach all that are not cut off', () => {
+test('beacons reach all machines that are not cut off', () => {
 	const {fabric, settle} = world();
 	const [one, other, third] = [new Machine(fabric, a, '1'), new Machine(fabric, b, '2'), new Machine(fabric, c, '3')];
 	fabric.cut('a', 'c');
@@ -266,7 +266,7 @@ test('beacons reach all that are not cut off', () => {
 	expect([one.taken(), other.taken(), third.taken()]).toEqual([[], ['a*1 seeking'], []]);
 });
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('an event of a plan is named by its time (seed %i)', seed => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('the time of an event in a plan is unique (seed %i)', seed => {
 	const plan = planOf(seed, 40_000);
 	expect(new Set(plan.map(({atMs}) => atMs)).size).toBe(plan.length);
 });

@@ -1,8 +1,8 @@
 /**
-A cluster of gossip machines in virtual time, from a seed: a network that loses and splits, nodes that crash and come
-back with their log, subscriptions that reach the nodes at different times. Frames pass the real codec. The cluster
-checks every release as it happens (once, in order, later than what was seen) and, at the end, that everybody has all
-that is retained and wanted.
+A cluster of gossip machines in virtual time, from a seed: a network that loses frames and splits, nodes that crash and
+restart with their log, subscriptions that reach the nodes at different times. Frames pass the real codec. The cluster
+checks every release as it happens (once, in order, after its stamp was witnessed) and, at the end, that every node has
+all retained messages that it subscribes to.
 */
 import {defaults, type Config} from '../../core/config.ts';
 import {createGossip, type Gossip, type GossipReady} from '../../core/gossip/gossip.ts';
@@ -39,17 +39,17 @@ export type ClusterOptions = {
 	readonly topics?: readonly string[];
 	readonly link?: Partial<LinkOptions>;
 	readonly config?: Partial<Config['gossip']>;
-	/** How long until a node notices that a peer came or went. */
+	/** How long a node takes to notice that a peer came or went. */
 	readonly noticeMs?: readonly [number, number];
 };
 
 type Stored = {readonly batch: Batch; readonly repaired: boolean};
 
-/** One node: what outlives a crash, and the life that it lives now. */
+/** One node: what survives a crash, and its present incarnation. */
 export class SimNode {
 	readonly id: NodeId;
 	readonly log = new Map<Topic, Stored[]>();
-	/** Retention took these from the log. */
+	/** Batches that retention removed from the log. */
 	readonly dropped = new Set<string>();
 	incarnation = 0;
 	lamportCeiling = 0;
@@ -57,13 +57,13 @@ export class SimNode {
 	gossip!: Gossip;
 	lamport!: Lamport;
 	random: SeededRandom;
-	/** Released, by stream: the last sequence number. */
+	/** By stream: the last sequence number that was released. */
 	readonly last = new Map<StreamKey, number>();
-	/** Of each (origin, topic): the newest life that was released. */
+	/** By origin and topic: the newest incarnation that was released. */
 	readonly newestLife = new Map<string, number>();
 	readonly missed: Array<GossipReady['missed'][number]> = [];
 	readonly synced: Array<GossipReady['synced'][number]> = [];
-	/** As this node has learnt them. */
+	/** The subscriptions as far as this node has learned them. */
 	readonly subscriptions = new Map<Topic, Map<NodeId, number>>();
 	streams = new Map<Topic, {next: number; lamport: number}>();
 	inversions = 0;
@@ -83,16 +83,16 @@ export class GossipCluster {
 	readonly random: SeededRandom;
 	readonly nodes: SimNode[] = [];
 	readonly topics: readonly Topic[];
-	/** As agreed: topic → node → since. */
+	/** As agreed: topic → node → start. */
 	readonly subscriptions = new Map<Topic, Map<NodeId, number>>();
-	/** Every batch that was published. */
+	/** Every published batch. */
 	readonly published: Batch[] = [];
 	fingerprint = 0;
-	/** Frames sent, bytes of them, and how many were pushes that nobody had asked for. */
+	/** Frames sent, their bytes, and how many frames were unsolicited pushes. */
 	frames = 0;
 	bytes = 0;
 	pushes = 0;
-	/** Batches sent as repairs, and most copies that a pushed batch had made. */
+	/** Batches sent as repairs, and the most hops of a pushed batch. */
 	repairs = 0;
 	hopsMax = 0;
 	readonly #options: ClusterOptions;
@@ -112,7 +112,7 @@ export class GossipCluster {
 		for (let index = 0; index < options.nodes; index++) this.start(this.add());
 	}
 
-	/** A node that was never here before. */
+	/** Add a new node. */
 	add(): SimNode {
 		const index = this.#made++;
 		const id = (index + 1).toString(16).padStart(16, '0') as NodeId;
@@ -138,7 +138,7 @@ export class GossipCluster {
 			config: {...defaults.gossip, ...this.#options.config},
 			tickMs,
 		});
-		// A node knows what its log knows: a stream that retention took in full is new to it again.
+		// A node knows what its log knows. A stream that retention removed completely is new to it.
 		node.last.clear();
 		node.newestLife.clear();
 		for (const log of node.log.values()) {
@@ -162,7 +162,7 @@ export class GossipCluster {
 		this.#noticeAll();
 	}
 
-	/** The process is gone; its log stays. */
+	/** The process ends; its log stays. */
 	crash(node: SimNode): void {
 		node.unconfirmed += node.gossip.status().unconfirmed;
 		node.isUp = false;
@@ -225,7 +225,7 @@ export class GossipCluster {
 		return batch;
 	}
 
-	/** Drop the older part of a node's log, as retention does: whole segments. */
+	/** Remove the older part of a node's log, as retention does: whole segments. */
 	retain(node: SimNode, topic: Topic, keep: number): void {
 		const log = node.log.get(topic);
 		if (!log || log.length <= keep) return;
@@ -240,7 +240,7 @@ export class GossipCluster {
 		this.schedule.run(forMs);
 	}
 
-	/** Run until `isDone`, at most `maxMs`; the virtual milliseconds that it took, or `undefined`. */
+	/** Run until `isDone`, at most `maxMs`. Returns the virtual milliseconds that it took, or `undefined`. */
 	runUntil(isDone: () => boolean, maxMs: number): number | undefined {
 		for (let tookMs = 0; tookMs <= maxMs; tookMs += 50) {
 			if (isDone()) return tookMs;
@@ -250,7 +250,7 @@ export class GossipCluster {
 		return undefined;
 	}
 
-	/** What is retained by a live node, wanted by a live subscriber, and not there. */
+	/** Messages that a running node retains and a running subscriber lacks. */
 	lacking(): string[] {
 		const problems: string[] = [];
 		for (const topic of this.topics) {
@@ -271,7 +271,7 @@ export class GossipCluster {
 		return problems;
 	}
 
-	/** Deliver a control packet to a node as it would come over the wire. */
+	/** Deliver a control packet to a node as it would arrive over the wire. */
 	inject(from: NodeId, to: NodeId, packet: object): void {
 		this.#deliver(from, to, encodeControl('gossip', packet));
 	}
@@ -285,7 +285,7 @@ export class GossipCluster {
 		apply(this.subscriptions);
 		for (const node of this.nodes) {
 			this.schedule.after(this.random.between(0, 200), () => {
-				// The log of agreed changes is in order, so a node is at some prefix of it; here that is the newest.
+				// The log of agreed changes is ordered, so a node is at a prefix of it; here at the newest.
 				node.subscriptions.set(topic, new Map(this.subscriptions.get(topic)));
 				if (node.isUp) this.#tellSubscriptions(node);
 			});
@@ -304,7 +304,7 @@ export class GossipCluster {
 		this.#pump(node);
 	}
 
-	/** Every node sees the new state of its links, each after its own delay. */
+	/** Every node notices the new state of its links, each after its own delay. */
 	#noticeAll(): void {
 		const [least, most] = this.#options.noticeMs ?? [20, 400];
 		for (const node of this.nodes) {
@@ -404,7 +404,7 @@ export class GossipCluster {
 		};
 
 		const since = node.subscriptions.get(batch.topic)?.get(node.id);
-		if (since === undefined || batch.lamport <= since) fail('released what is not wanted:');
+		if (since === undefined || batch.lamport <= since) fail('released an unwanted message:');
 		const last = node.last.get(key) ?? 0;
 		if (batch.firstSeq <= last) fail(`released after ${last}:`);
 		if (

@@ -1,7 +1,7 @@
 /**
-Gossip under faults, by seed: loss, partitions, cut links, crashes, wiped nodes, congestion, retention, late and ended
-subscriptions. After the heal everybody has what is retained and wanted, each once and in order; every release is
-checked when it happens.
+Gossip under faults, from seeds: loss, partitions, cut links, crashes, wiped nodes, congestion, retention, late and
+ended subscriptions. After the heal every node has all retained messages that it subscribes to, each once and in order.
+Every release is checked when it happens.
 */
 import {describe, expect, test} from 'vitest';
 import type {NodeId} from '../../core/message.ts';
@@ -10,10 +10,10 @@ import {seeds, type SeededRandom} from './random.ts';
 
 type Trouble = {
 	readonly nodes: number;
-	/** How long the trouble lasts, and the mean time between publishes. */
+	/** How long the faults last, and the mean time between publishes. */
 	readonly forMs: number;
 	readonly everyMs: number;
-	/** How long the heal may take. */
+	/** How long convergence after the heal may take. */
 	readonly maxMs: number;
 	readonly retention?: boolean;
 };
@@ -24,7 +24,7 @@ type Outcome = {
 };
 
 /**
-Some seconds of trouble, then a heal. Which faults are on, and how bad the links are, hangs on the seed (swarm testing).
+Some seconds of faults, then a heal. The seed decides which faults occur and how bad the links are (swarm testing).
 */
 function trouble(seed: number, {nodes, forMs, everyMs, maxMs, retention = false}: Trouble): Outcome {
 	const cluster = new GossipCluster({
@@ -70,9 +70,9 @@ function trouble(seed: number, {nodes, forMs, everyMs, maxMs, retention = false}
 }
 
 /**
-What lies behind a gap that only a lost node could fill (its disk was wiped, or it never came back) waits for that node
-for thirty repair rounds; then the gap is told as missed and the rest delivered. Everything else must be there. The time
-from the heal, in milliseconds.
+Messages after a gap wait for thirty repair rounds if only a lost node could fill the gap (its disk was wiped, or it
+never came back). Then the gap is reported as missed and the rest is delivered. Everything else must be there. Returns
+the time from the heal, in milliseconds.
 */
 function settle(seed: number, {cluster, tookMs}: Outcome, maxMs: number): number {
 	const isLost = (id: string): boolean => !cluster.up.some(node => node.id === id);
@@ -116,7 +116,7 @@ function disturb(cluster: GossipCluster, random: SeededRandom, hits: Record<stri
 	const node = random.pick(up);
 	const fault = random.pick(faults);
 	const isDeadly = fault === 'crash' || fault === 'wipe';
-	// At most three lives more than the first: older ones count as seen.
+	// At most three incarnations after the first, because older ones count as seen.
 	if (isDeadly && (up.length < 3 || node.incarnation > 3 || (hits['deaths'] ?? 0) > nodes.length)) return;
 	hits[fault] = (hits[fault] ?? 0) + 1;
 	if (isDeadly) hits['deaths'] = (hits['deaths'] ?? 0) + 1;
@@ -146,7 +146,7 @@ function disturb(cluster: GossipCluster, random: SeededRandom, hits: Record<stri
 		}
 
 		case 'wipe': {
-			// A wiped disk: the node comes back as another.
+			// The disk was wiped: the node returns under another id.
 			for (const topic of cluster.topics)
 				if (cluster.subscriptions.get(topic)?.has(node.id)) cluster.unsubscribe(node, topic);
 			cluster.crash(node);
@@ -184,7 +184,7 @@ function check(seed: number, {cluster}: Outcome): void {
 	for (const node of cluster.up) {
 		const {late, unconfirmed} = node.gossip.status();
 		expect(late <= node.inversions, `SEED=${seed}: ${late} late, ${node.inversions} seen`).toBe(true);
-		// A newer life overtakes an older one only where the origin could not be asked.
+		// A newer incarnation overtakes an older one only if the origin could not be asked.
 		if (unconfirmed + node.unconfirmed === 0) expect(node.inversions, `SEED=${seed} ${node.id}`).toBe(0);
 	}
 }
@@ -193,7 +193,7 @@ const percentile = (numbers: readonly number[], share: number): number =>
 	numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]!;
 
 describe('gossip under faults', () => {
-	test('3 to 10 nodes: everybody has everything, once and in order, soon after the heal', () => {
+	test('3 to 10 nodes: every node has every message once and in order soon after the heal', () => {
 		const took: number[] = [];
 		const hits: Record<string, number> = {};
 		let [pushed, repaired, refused, unconfirmed] = [0, 0, 0, 0];
@@ -222,27 +222,27 @@ describe('gossip under faults', () => {
 			hits,
 		);
 		if (took.length >= 100) expect(percentile(took, 0.99)).toBeLessThanOrEqual(3000); // Fewer have no percentile.
-		// Whether every fault and bound was met can be said of the whole set only, not of seeds chosen by hand.
+		// Whether every fault and bound was met can only be said of the whole set, not of selected seeds.
 		const {SEED, SEEDS, SEED_FROM} = process.env;
 		if (SEED !== undefined || SEEDS !== undefined || SEED_FROM !== undefined) return;
 		for (const fault of faults) expect(hits[fault], fault).toBeGreaterThan(20);
 		expect(Math.min(pushed, repaired, refused)).toBeGreaterThan(20);
 	}, 120_000);
 
-	test('with retention: what is there is delivered, what is gone is told, nobody waits for ever', () => {
+	test('with retention: retained messages are delivered, removed ones are reported, and no node waits forever', () => {
 		let missed = 0;
 		for (const seed of seeds(20)) {
 			const outcome = trouble(seed, {nodes: 5, forMs: 6000, everyMs: 25, maxMs: 30_000, retention: true});
 			const {cluster} = outcome;
-			// A gap may have been given up before the heal brought back one who had it: told, then, and passed over for
-			// good.
+			// A gap may have been given up and reported before the heal brought back a node that had it. Then it stays
+			// skipped.
 			const isTold = (id: NodeId): boolean => cluster.nodes.find(node => node.id === id)!.missed.length > 0;
 			const waits = (): string[] => cluster.lacking().filter(line => !isTold(line.slice(0, 16) as NodeId));
 			expect(
 				cluster.runUntil(() => waits().length === 0, 5000),
 				`SEED=${seed}: ${waits().slice(0, 3).join('; ')}`,
 			).toBeDefined();
-			// Whatever is published from here on arrives.
+			// Everything published from now on arrives.
 			const last = cluster.topics.flatMap(topic => cluster.up.map(node => cluster.publish(node, topic, ['end'])));
 			const lacks = (): number =>
 				last.filter(({topic, lamport, origin}) =>
@@ -270,7 +270,7 @@ describe('gossip under faults', () => {
 		expect(missed).toBeGreaterThan(0);
 	}, 120_000);
 
-	test('one seed is one run', () => {
+	test('a seed replays exactly', () => {
 		const options = {nodes: 5, forMs: 4000, everyMs: 30, maxMs: 12_000};
 		for (const seed of seeds(4)) {
 			const [first, second] = [trouble(seed, options), trouble(seed, options)];
@@ -281,7 +281,7 @@ describe('gossip under faults', () => {
 });
 
 describe('a large cluster', () => {
-	/** Fifty subscribers of one topic, and what they publish in `forMs`. */
+	/** All nodes subscribe to one topic. Publish to it for `forMs`. */
 	function publishAll(cluster: GossipCluster, forMs: number, everyMs: number, body = 'body'): void {
 		const random = cluster.random.child('publish');
 		const untilMs = cluster.schedule.nowMs + forMs;
@@ -300,7 +300,7 @@ describe('a large cluster', () => {
 		cluster.run(1000);
 	};
 
-	test('50 nodes, 20 % loss, a fifth crashed: pushes reach nearly all, repair the rest within 5 s', () => {
+	test('50 nodes, 20 % loss, a fifth crashed: pushes reach nearly all nodes, repair reaches the rest within 5 s', () => {
 		let [pushed, repaired] = [0, 0];
 		for (const seed of seeds(3)) {
 			const cluster = new GossipCluster({seed, nodes: 50, link: {loss: [20, 100]}});
@@ -324,11 +324,11 @@ describe('a large cluster', () => {
 		expect(pushed / (pushed + repaired)).toBeGreaterThanOrEqual(0.98);
 	}, 120_000);
 
-	test('a batch costs a node the same, however many there are; few hops suffice', () => {
+	test('the cost of a batch per node does not depend on the number of nodes, and few hops suffice', () => {
 		const costs = [3, 10, 50, 100].map(nodes => {
 			const cluster = new GossipCluster({seed: 1, nodes});
 			all(cluster);
-			publishAll(cluster, 10_000, 20); // Until all have found out that one copy is enough.
+			publishAll(cluster, 10_000, 20); // Until all nodes have reduced their fanout to one.
 			cluster.run(3000);
 			const idle = {frames: cluster.frames, bytes: cluster.bytes};
 			cluster.run(5000);
@@ -344,7 +344,7 @@ describe('a large cluster', () => {
 			cluster.run(2000);
 			expect(cluster.lacking()).toEqual([]);
 			expect(cluster.hopsMax).toBeLessThanOrEqual(Math.log2(nodes) + 3);
-			// What so long an idleness would have cost is not the batches'.
+			// The cost of an idle period of the same length is subtracted.
 			const a = (count: number): number => count / (cluster.published.length - before.published) / (nodes - 1);
 			return {
 				pushes: a(cluster.pushes - before.pushes),
@@ -362,7 +362,7 @@ describe('a large cluster', () => {
 		}
 	}, 60_000);
 
-	test('a split of 30 nodes that both published for long is made whole within 3 s', () => {
+	test('after a long partition of 30 nodes, both sides have everything within 3 s', () => {
 		for (const seed of seeds(2)) {
 			const cluster = new GossipCluster({seed, nodes: 30, config: {repairBytes: 65_536}});
 			all(cluster);
@@ -381,7 +381,7 @@ describe('a large cluster', () => {
 					node.gossip.status().inSync.every(({synced}) => synced),
 					node.id,
 				).toBe(true);
-			// What was missing was sent about once, not once by each peer that had it.
+			// Missing batches were sent about once, not once by each peer that had them.
 			const needed = cluster.nodes.reduce((sum, node) => sum + node.repairedFirst, 0);
 			expect(needed).toBeGreaterThan(5000);
 			expect(cluster.repairs / needed).toBeLessThan(1.1);

@@ -1,5 +1,5 @@
 /**
-The check of whole histories: what it leaves out, what it counts, and that it shows the part that matters.
+The check of subscription histories: what it leaves out, what it counts, and that it shows the part that matters.
 */
 import {describe, expect, test} from 'vitest';
 import {checkHistory} from './node/history.ts';
@@ -7,7 +7,7 @@ import type {Operation} from './node/witness.ts';
 
 type Call = Operation['call'];
 
-/** One operation after the other, two moments each; `undefined` for the end of one without an answer. */
+/** Operations one after the other, two moments each. An open operation has no return. */
 function history(
 	...list: ReadonlyArray<{
 		readonly call: Call;
@@ -33,7 +33,7 @@ const read = (result?: number) => ({call: {type: 'read'} as const, result});
 const nobody = (): boolean => false;
 
 describe('a history', () => {
-	test('of several topics and nodes is judged for each of them', () => {
+	test('is checked for each topic and node', () => {
 		expect(
 			checkHistory(
 				history(
@@ -50,7 +50,7 @@ describe('a history', () => {
 		).toEqual({keys: 2, operations: 7, undecided: 0});
 	});
 
-	test('of a node that was removed is left out: nobody called what ended its subscriptions', () => {
+	test('of a removed node is left out, because no client call ended its subscriptions', () => {
 		const list = history(subscribe(5), read());
 		expect(checkHistory(list, node => node === 'a')).toEqual({keys: 0, operations: 0, undecided: 0});
 		expect(() => checkHistory(list, nobody)).toThrow(
@@ -58,7 +58,7 @@ describe('a history', () => {
 		);
 	});
 
-	test('that is wrong is shown from where it is wrong, whatever was before, without reads that do not matter', () => {
+	test('that fails is reduced to the part that fails, without reads that do not matter', () => {
 		const before = Array.from({length: 20}, (_, index) => [
 			subscribe(index + 1),
 			read(index + 1),
@@ -83,7 +83,7 @@ describe('a history', () => {
 		).toThrow(/news a: \[168, 169\] read → false; \[170, 171\] read → 77$/);
 	});
 
-	test('keeps what may have happened without an answer', () => {
+	test('keeps operations without an answer that may have happened', () => {
 		expect(() => checkHistory(history(subscribe(3, true), read(), read(3), read()), nobody)).toThrow(
 			/\[0, …\] subscribe since 3; .*read → 3; .*read → false$/,
 		);

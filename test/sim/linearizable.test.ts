@@ -47,7 +47,7 @@ const swap = (
 	returned: number,
 ): Call<RegisterInput, number | boolean> => ({input: {type: 'swap', from, to}, output, invoked, returned});
 
-/** Every order there is, every subset of what did not return. */
+/** Tries every order, and every subset of the calls that did not return. */
 function bruteForce(calls: History): boolean {
 	const place = (left: History, state: number): boolean => {
 		if (left.every(({returned}) => returned === undefined)) return true;
@@ -75,7 +75,7 @@ describe('known histories', () => {
 		['a read during a write, before it', [write(1, 1, 4), read(0, 2, 3)]],
 		['a read during a write, after it', [write(1, 1, 4), read(1, 2, 3)]],
 		['two writes at once, either may be last', [write(1, 1, 4), write(2, 2, 3), read(1, 5, 6)]],
-		['a write without an answer that surfaces late', [write(1, 1), read(0, 2, 3), read(1, 4, 5)]],
+		['a write without an answer that takes effect late', [write(1, 1), read(0, 2, 3), read(1, 4, 5)]],
 		['a write without an answer that never happens', [write(1, 1), read(0, 2, 3), read(0, 4, 5)]],
 		['one of two swaps wins', [swap(0, 1, true, 1, 4), swap(0, 2, false, 2, 3), read(1, 5, 6)]],
 	] as Array<[string, History]>)('%s: linearizable', (_name, history) => {
@@ -99,7 +99,7 @@ describe('known histories', () => {
 		expect(bruteForce(history)).toBe(false);
 	});
 
-	test('a search that takes too long is undecided, never taken for right', () => {
+	test('a search that takes too long is undecided, never linearizable', () => {
 		const history = Array.from({length: 12}, (_, index) => write(index, index + 1, 100 + index));
 		expect(linearizable([...history, read(99, 200, 201)], register, 500)).toBe('undecided');
 		expect(linearizable([...history, read(99, 200, 201)], register)).toBe('not linearizable');
@@ -107,7 +107,7 @@ describe('known histories', () => {
 });
 
 describe('operations without an answer are cheap', () => {
-	test('however many ask for the same', () => {
+	test('any number of equal ones', () => {
 		const history = [
 			...Array.from({length: 40}, (_, index) => write(1 + (index % 2), index + 1)),
 			...Array.from({length: 20}, (_, index) => read(1 + (index % 2), 100 + 2 * index, 101 + 2 * index)),
@@ -117,7 +117,7 @@ describe('operations without an answer are cheap', () => {
 		expect(linearizable(history.slice(0, -1), register, 2000)).toBe('linearizable');
 	});
 
-	test('however many change nothing', () => {
+	test('any number that change nothing', () => {
 		const history = [
 			write(1, 1, 2),
 			...Array.from({length: 40}, (_, index) => ({
@@ -131,7 +131,7 @@ describe('operations without an answer are cheap', () => {
 	});
 });
 
-test('the verdict is that of a search through every order', () => {
+test('the verdict equals that of a search through every order', () => {
 	const operation = fc.record({
 		kind: fc.constantFrom('read', 'write', 'swap'),
 		value: fc.nat(2),
@@ -145,7 +145,7 @@ test('the verdict is that of a search through every order', () => {
 	const counts = {true: 0, false: 0};
 	fc.assert(
 		fc.property(fc.array(operation, {minLength: 1, maxLength: 6}), drawn => {
-			// No two moments alike.
+			// All moments are distinct.
 			const moments = drawn
 				.flatMap(({at, lasts}, index) => [
 					{at, index, isCall: true},

@@ -1,17 +1,17 @@
 /**
-Linearizability of a history (Herlihy and Wing 1990), by the search of Wing and Gong (1993) with Lowe's memory of what
-was tried (2017): is there an order of the operations, each between its call and its return, that a sequential object
-would answer in the same way? Histories of independent objects are judged apart (Herlihy and Wing's locality), which is
-what makes the search short.
+Linearizability of a history (Herlihy and Wing 1990), by the search of Wing and Gong (1993) with Lowe's memory of tried
+states (2017). Is there an order of the operations, each between its call and its return, in which a sequential object
+would give the same answers? Histories of independent objects are checked separately (Herlihy and Wing's locality),
+which keeps the search short.
 
-Operations without an answer may have happened or not, which would double the search with each. Three observations keep
-them cheap: one that would change nothing need not be placed; of those that ask for the same the one that was called
-first is placed first; and what was tried in vain with some of them left need not be tried with fewer left.
+An operation without an answer may or may not have happened, so each one would double the search. Three observations
+keep them cheap: an operation that changes nothing need not be placed; of equal operations, the one called first is
+placed first; a state that was tried in vain with some open operations left need not be tried with fewer of them.
 */
 
 /**
-`invoked` and `returned` are moments of one count, no two alike. Without `returned` it may have taken effect at any time
-since, or never.
+`invoked` and `returned` are distinct moments of one count. Without `returned`, the operation may have taken effect at
+any time since, or never.
 */
 export type Call<Input, Output> = {
 	readonly input: Input;
@@ -22,8 +22,8 @@ export type Call<Input, Output> = {
 export type Model<State, Input, Output> = {
 	readonly initial: State;
 	/**
-	The state behind the operation, or `undefined` when it would not have answered so. `output` is `undefined` when the
-	answer is not known.
+	The state after the operation, or `undefined` if the object would not give this answer. `output` is `undefined` if
+	the answer is not known.
 	*/
 	readonly step: (state: State, input: Input, output: Output | undefined) => State | undefined;
 	/** Equal states, equal keys. */
@@ -31,7 +31,7 @@ export type Model<State, Input, Output> = {
 };
 export type Verdict = 'linearizable' | 'not linearizable' | 'undecided';
 
-/** @param stepsMax tries until the search is given up as undecided */
+/** @param stepsMax steps after which the search gives up and returns `undecided` */
 export function linearizable<State, Input, Output>(
 	calls: ReadonlyArray<Call<Input, Output>>,
 	model: Model<State, Input, Output>,
@@ -43,16 +43,15 @@ export function linearizable<State, Input, Output>(
 class Search<State, Input, Output> {
 	readonly verdict: Verdict;
 	readonly #model: Model<State, Input, Output>;
-	/** With an answer, by their calls; what of them is placed, and how far all are. */
+	/** Calls with an answer, by the time of the call; whether each is placed; the first that is not. */
 	readonly #answered: ReadonlyArray<Call<Input, Output>>;
 	readonly #isPlaced: boolean[];
 	#placedTo = 0;
-	/** Without an answer: those that ask for the same, by their calls; how many of each are placed. */
+	/** Calls without an answer: groups of equal calls, by the time of the call; how many of each group are placed. */
 	readonly #open: ReadonlyArray<ReadonlyArray<Call<Input, Output>>>;
 	readonly #spent: number[];
 	/**
-	What was placed and the state that came of it → numbers of open ones that were spent to come there, none below
-	another.
+	Placed calls and resulting state → numbers of open calls that were placed to get there. No entry includes another.
 	*/
 	readonly #tried = new Map<string, number[][]>();
 	#steps: number;
@@ -80,10 +79,10 @@ class Search<State, Input, Output> {
 	#search(state: State): boolean {
 		const answered = this.#answered;
 		const from = this.#placedTo;
-		// What did not return may never have happened.
+		// Calls without a return may never have happened.
 		if (from === answered.length) return true;
 		if (this.#wasTried(state)) return false;
-		// Next may be whatever was called before the first return among those that are left.
+		// The next call is any that was made before the first return among the remaining calls.
 		let horizon = Infinity;
 		for (let index = from; index < answered.length && answered[index]!.invoked < horizon; index++)
 			if (!this.#isPlaced[index]) horizon = Math.min(horizon, answered[index]!.returned!);
@@ -111,12 +110,12 @@ class Search<State, Input, Output> {
 		return false;
 	}
 
-	/** `undefined` as well when there are no steps left. */
+	/** Also `undefined` if no steps are left. */
 	#step(state: State, {input, output}: Call<Input, Output>): State | undefined {
 		return --this.#steps < 0 ? undefined : this.#model.step(state, input, output);
 	}
 
-	/** Here before, with as many open operations left or more; otherwise it is noted. */
+	/** Whether the search was here before, with at least as many open calls left. Otherwise notes this state. */
 	#wasTried(state: State): boolean {
 		const ahead: number[] = [];
 		for (let index = this.#placedTo; index < this.#isPlaced.length; index++)
@@ -132,7 +131,7 @@ class Search<State, Input, Output> {
 	}
 }
 
-/** What is agreed of one topic and one node. `false`: not subscribed. */
+/** The agreed subscription of one node to one topic. `false`: not subscribed. */
 export type SubscriptionInput =
 	{readonly type: 'subscribe'; readonly since: number} | {readonly type: 'unsubscribe'} | {readonly type: 'read'};
 export const subscriptionModel: Model<number | false, SubscriptionInput, number | false> = {

@@ -1,25 +1,29 @@
 /**
-The simulator's command line. `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`;
-`--minutes M` goes on until the time is over. `--seed N` replays one, with its trace. `--world nodes` or `--world raft`
-runs one of the two worlds that a seed is. A failing seed is made smaller (not with `--as-is`) and told with the command
-that replays it. The last line counts seeds, virtual hours, events and faults; the exit code is 1 when any seed failed,
-or when a fault never struck.
+The simulator's command line.
+
+- `--seeds N [--from N]` runs seeds, each twice with equal hashes unless `--once`; `--minutes M` runs until the time is
+up.
+- `--seed N` replays one seed with its trace, `--events …` with these events of its plan only.
+- `--world nodes` or `--world raft` runs one of the two worlds of a seed.
+
+A failing seed is reduced to few events (not with `--as-is`) and printed with the command that replays it. The last line
+counts seeds, virtual hours, events and faults. The exit code is 1 if a seed failed, or if a fault never occurred.
 */
 import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {simulate} from './node/cluster.ts';
 import {kinds, planOf} from './node/plan.ts';
-import {sealed} from './seal.ts';
+import {withoutGlobals} from './without-globals.ts';
 import {Totals} from './totals.ts';
 import {simulateRaft} from './raft-cluster.ts';
-import {carryOut, type Job, type Report, type World} from './worker.ts';
+import {runJob, type Job, type Report, type World} from './worker.ts';
 
 const defaultForMs = 40_000;
-/** Seeds that a worker gets at a time. */
+/** Seeds per job of a worker. */
 const blockSeeds = 8;
-/** Packets of a trace that are shown. */
+/** Packets that are shown from the end of a trace. */
 const tailLines = 200;
-/** So many seeds must meet every fault. */
+/** With this many seeds, every fault must occur. */
 const wholeSeeds = 100;
 const faultNames: readonly string[] = [
 	...kinds,
@@ -114,14 +118,14 @@ async function main(): Promise<void> {
 				counts,
 			}),
 		);
-	if (isWhole && missing.length > 0) console.log(`Faults that never struck: ${missing.join(', ')}`);
+	if (isWhole && missing.length > 0) console.log(`Faults that never occurred: ${missing.join(', ')}`);
 	console.log(
 		`${totals.seeds} seeds, ${totals.failed.length} failed, ${(totals.virtualMs / 3_600_000).toFixed(1)} virtual hours, ${totals.events} events, ${faults} faults`,
 	);
 	process.exitCode = totals.failed.length > 0 || (isWhole && missing.length > 0) ? 1 : 0;
 }
 
-/** One worker, until there is no job left. */
+/** Run one worker until no job is left. */
 function work(job: () => Job | undefined, totals: Totals): Promise<void> {
 	return new Promise((resolve, reject) => {
 		const worker = new Worker(new URL(import.meta.url));
@@ -142,18 +146,18 @@ function work(job: () => Job | undefined, totals: Totals): Promise<void> {
 	});
 }
 
-/** One seed, with everything that happened; `--events` keeps the named events of its script only. */
+/** Run one seed with its trace. @param events times of the events of its plan that are kept */
 function replay(seed: number, forMs: number, events: string | undefined): void {
 	const wanted = events === undefined ? undefined : new Set(events.split(',').map(Number));
 	const plan = planOf(seed, forMs).filter(({atMs}) => wanted?.has(atMs) ?? true);
 	const lines: string[] = [];
 	try {
-		const outcome = sealed(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
+		const outcome = withoutGlobals(() => simulate({seed, forMs, plan, trace: line => void lines.push(line)}));
 		console.log(
 			`${JSON.stringify(outcome)}\nseed ${seed} holds: ${lines.length} lines of trace, fingerprint ${outcome.fingerprint.toString(16)}`,
 		);
 	} catch (error) {
-		// Packets of the end; of before that what became of hosts.
+		// All packets near the end; before that, only events of hosts.
 		console.log(
 			[...lines.slice(0, -tailLines).filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'),
 		);
@@ -166,13 +170,13 @@ function replay(seed: number, forMs: number, events: string | undefined): void {
 function number(name: string, text: string): number {
 	const value = Number(text);
 	if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-		throw new RangeError(`Expected --${name} to be a number from 0 on, got ${JSON.stringify(text)}`);
+		throw new RangeError(`Expected --${name} to be a non-negative number, got ${JSON.stringify(text)}`);
 	return value;
 }
 
-// A turn of its own: promise callbacks cannot be run from within one, and a module's body is one.
+// An event of its own, because promise callbacks cannot be drained from within one, and a module's body is one.
 if (isMainThread) setImmediate(() => void main());
 else
 	parentPort!.on('message', (given: Job) =>
-		setImmediate(() => carryOut(given, report => parentPort!.postMessage(report))),
+		setImmediate(() => runJob(given, report => parentPort!.postMessage(report))),
 	);

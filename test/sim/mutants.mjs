@@ -1,8 +1,8 @@
 /**
-Would the simulator notice? `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a bundle
-of its own, two at a time, and runs seeds until a rule is broken that the sources as they are keep on that seed. A
-mutant that only falls over or goes round in circles is not caught. The last line is `N of N caught`; the exit code is 1
-when one is missed.
+Tests the checks of the simulator. `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a
+bundle of its own, two at a time, and runs seeds until a rule breaks that the unchanged sources keep on that seed. A
+mutant that only crashes or never ends is not caught. The last line is `N of N caught`; the exit code is 1 if one is
+missed.
 */
 import {spawn} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
@@ -16,7 +16,7 @@ import {mutantPlugin, mutants} from './mutants/index.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const entry = 'test/sim/mutants/hunt.ts';
 const atATime = 2;
-/** A seed takes a second or so. */
+/** A seed takes about a second. */
 const silenceMs = 60_000;
 const allWorlds = 'raft,nodes';
 
@@ -78,7 +78,7 @@ function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failu
 	);
 }
 
-/** Run seeds until one fails. What failed; nothing when all hold. */
+/** Run seeds until one fails. Resolves to the failure, or to an empty object if all pass. */
 function hunt(path, worlds, from, to) {
 	return new Promise(resolve => {
 		const child = spawn(process.execPath, [path, '--worlds', worlds, '--from', String(from), '--to', String(to)], {
@@ -108,7 +108,7 @@ function hunt(path, worlds, from, to) {
 				resolve({
 					isEndless: true,
 					seed: (last.held ?? from - 1) + 1,
-					rule: isSilent ? 'no end' : 'the simulator fell over',
+					rule: isSilent ? 'no end' : 'the simulator crashed',
 				});
 			else resolve({});
 		});

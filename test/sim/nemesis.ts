@@ -1,6 +1,6 @@
 /**
-The one who breaks things: a weighted, seeded script of faults over a world. Which faults a run has at all is drawn per
-seed (swarm testing, Groce 2012): a fault that is off lets others show what it would have hidden.
+Injects faults into a world (a *nemesis*, in the words of Jepsen): a weighted, seeded sequence. The seed also decides
+which faults occur at all (swarm testing, Groce 2012), because one fault can hide the effect of another.
 */
 import type {SeededRandom} from './random.ts';
 import type {World} from './world.ts';
@@ -26,7 +26,7 @@ export class Nemesis {
 	readonly #everyMs: number;
 	#isOver = false;
 
-	/** `everyMs`: mean time between faults. */
+	/** @param everyMs the mean time between faults */
 	constructor(world: World, everyMs: number) {
 		this.#world = world;
 		this.#random = world.random.child('nemesis');
@@ -42,7 +42,7 @@ export class Nemesis {
 		});
 	}
 
-	/** No more faults; all links mended, everyone up. */
+	/** End the faults: all links work, all hosts run. */
 	end(): void {
 		this.#isOver = true;
 		this.#world.network.heal();
@@ -83,7 +83,7 @@ export class Nemesis {
 			}
 
 			case 'ring': {
-				// Each hears its two neighbours only.
+				// Each host hears its two neighbours only.
 				for (const [index, host] of hosts.entries()) {
 					for (const [position, other] of hosts.entries()) {
 						const distance = (position - index + hosts.length) % hosts.length;

@@ -1,7 +1,7 @@
 /**
-A network from a seed: every directed link has its own delay, loss, duplication and cuts, and its own stream of chance
-(keyed by the link), so that a packet more on one link changes nothing on another. Bytes go in and a copy comes out:
-machines never share an object. `ordered` links behave like TCP (what arrives, arrives in order), the others like UDP.
+A network from a seed. Every directed link has its own delay, loss, duplication and cuts, and its own random stream
+(keyed by the link), so one more packet on one link changes nothing on another. The network copies bytes, so machines
+never share an object. `ordered` links behave like TCP (packets that arrive, arrive in order), the others like UDP.
 */
 import {createRandom, type SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
@@ -13,9 +13,9 @@ export type LinkOptions = {
 	readonly loss: readonly [number, number];
 	readonly duplication: readonly [number, number];
 	readonly ordered: boolean;
-	/** Share of packets after which an older packet of the link comes once more. */
+	/** Share of packets after which the link delivers an older packet once more. */
 	readonly replay: readonly [number, number];
-	/** What the link carries, bytes a millisecond; 0 for no bound. */
+	/** Bandwidth of the link in bytes per millisecond; 0 for no bound. */
 	readonly bytesPerMs: number;
 };
 
@@ -24,13 +24,13 @@ export type NetworkOptions = {
 	readonly schedule: Schedule;
 	readonly deliver: (from: string, to: string, bytes: Uint8Array) => void;
 	readonly link?: Partial<LinkOptions>;
-	/** Packets on their way in all; more are lost, and counted. */
+	/** Packets in transit in total. More are lost, and counted. */
 	readonly inFlightMax?: number;
 };
 
 /**
-`old`: a packet that was delivered. `freeAtMs`: when what was sent before has left. `heldUntilMs`: nothing arrives
-before. `era`: grows when what is on its way is forgotten.
+`old`: a packet that was delivered. `freeAtMs`: when earlier packets have left the sender. `heldUntilMs`: nothing
+arrives before. `era`: grows when packets in transit are dropped.
 */
 type Link = {
 	readonly random: SeededRandom;
@@ -97,7 +97,7 @@ export class Network {
 			duplication,
 		} = link.options;
 		this.counts.sent++;
-		// Always four draws a packet: a changed option shifts no later packet's chance.
+		// Always four draws per packet, so that a changed option does not shift the draws of later packets.
 		const isLost = link.random.chance(...loss);
 		const isTwice = link.random.chance(...duplication);
 		const delay = link.random.between(least, most);
@@ -124,23 +124,23 @@ export class Network {
 		}
 	}
 
-	/** Nothing arrives over the link for a while; it is kept and arrives afterwards. */
+	/** Nothing arrives over the link for a while. Packets are kept and arrive afterwards. */
 	clog(from: string, to: string, forMs: number): void {
 		this.#link(from, to).heldUntilMs = this.#options.schedule.nowMs + forMs;
 	}
 
-	/** What is on its way is lost, and the link is free. */
+	/** Drop everything in transit and free the link. */
 	forget(from: string, to: string): void {
 		const link = this.#link(from, to);
 		Object.assign(link, {era: link.era + 1, lastAtMs: 0, freeAtMs: 0, heldUntilMs: 0, queuedBytes: 0});
 	}
 
-	/** On its way from `from` to `to`. */
+	/** Bytes in transit from `from` to `to`. */
 	queuedBytes(from: string, to: string): number {
 		return this.#links.get(linkKey(from, to))?.queuedBytes ?? 0;
 	}
 
-	/** Nothing passes from `from` to `to`, what is on its way included. */
+	/** Nothing passes from `from` to `to`, including packets in transit. */
 	cut(from: string, to: string): void {
 		this.#link(from, to).isCut = true;
 	}
@@ -158,13 +158,13 @@ export class Network {
 		return this.#links.get(linkKey(from, to))?.isCut ?? false;
 	}
 
-	/** Mend one link, or all. */
+	/** Restore one link, or all. */
 	heal(from?: string, to?: string): void {
 		if (from !== undefined && to !== undefined) this.#link(from, to).isCut = false;
 		else for (const link of this.#links.values()) link.isCut = false;
 	}
 
-	/** Change a link from now on; without ends, all of them, those to come included. */
+	/** Change a link from now on. Without ends, change all links, including later ones. */
 	set(options: Partial<LinkOptions>, from?: string, to?: string): void {
 		if (from !== undefined && to !== undefined) {
 			const link = this.#link(from, to);

@@ -1,5 +1,5 @@
 /**
-The checker of what readers see: what it lets pass, and every kind of wrong that it is there for.
+The checks of what readers see: what they accept, and each kind of violation that they must detect.
 */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
@@ -20,16 +20,16 @@ function reads(offsets: Offsets, list: readonly Read[], from?: number): void {
 describe('right', () => {
 	test.each([
 		['from the beginning', 0, [read(0, 1), read(1, 2), read(2, 3)]],
-		['from any place on', 7, [read(7, 4), read(8, 5)]],
+		['from any offset', 7, [read(7, 4), read(8, 5)]],
 		['from wherever the log is', undefined, [read(3, 9), read(4, 10)]],
-		['two origins in turns', 0, [read(0, 1), read(1, 1, {origin: 'b'}), read(2, 2), read(3, 2, {origin: 'b'})]],
-		['a restarted origin begins anew', 0, [read(0, 1), read(1, 1, {incarnation: 2})]],
+		['two alternating origins', 0, [read(0, 1), read(1, 1, {origin: 'b'}), read(2, 2), read(3, 2, {origin: 'b'})]],
+		['a restarted origin starts anew', 0, [read(0, 1), read(1, 1, {incarnation: 2})]],
 		['nothing', 0, []],
 	] as Array<[string, number | undefined, Read[]]>)('%s', (_name, from, list) => {
 		reads(new Offsets(), list, from);
 	});
 
-	test('the same again, by another reader', () => {
+	test('the same messages for another reader', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		reads(offsets, [read(0, 1), read(1, 2), read(2, 3)], 0);
@@ -37,26 +37,26 @@ describe('right', () => {
 		expect(offsets.reads).toBe(7);
 	});
 
-	test('another place for a message on another node', () => {
+	test('a message has another offset on another node', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		offsets.reader({node: 'n2', topic: 'news'}).take(read(8, 2));
 	});
 
-	test('what retention or damage took, when it says how much', () => {
+	test('messages removed by retention or damage, with their number', () => {
 		const reader = new Offsets().reader(place, 0);
 		reader.take(read(0, 1));
 		reader.dropped(4);
 		reader.take(read(5, 3));
 	});
 
-	test('a gap in a stream that was told', () => {
+	test('a reported gap in a stream', () => {
 		const offsets = new Offsets();
 		offsets.gap(place, 1);
 		reads(offsets, [read(0, 1), read(1, 5)], 0);
 	});
 
-	test('other messages at the places that a power cut took', () => {
+	test('other messages at offsets that a power cut removed', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2), read(2, 3)], 0);
 		offsets.reopened(place, 1, true);
@@ -64,7 +64,7 @@ describe('right', () => {
 		expect(offsets.takenBack).toBe(2);
 	});
 
-	test('what damage took comes again, at another place', () => {
+	test('messages lost to damage return at another offset', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		offsets.damaged(place, offset => offset !== 1);
@@ -78,11 +78,11 @@ describe('wrong', () => {
 		['an offset is left out', 0, [read(0, 1), read(2, 2)], /offsets are dense.* 2 comes where 1 is next/],
 		['an offset comes twice', 0, [read(0, 1), read(0, 1)], /offsets are dense/],
 		['offsets go back', undefined, [read(5, 1), read(4, 2)], /offsets are dense/],
-		['it begins behind what was asked for', 3, [read(4, 1)], /offsets are dense/],
+		['it starts after the requested offset', 3, [read(4, 1)], /offsets are dense/],
 		['a message comes twice', 0, [read(0, 1), read(1, 2), read(2, 1)], /each message once on a node/],
 		['the first of a stream is missing', 0, [read(0, 2)], /no gap/],
 		['a gap in a stream', undefined, [read(4, 2), read(5, 4)], /no gap/],
-		['the order of an origin is turned round', undefined, [read(4, 3), read(5, 2)], /in the order of its origin/],
+		['the order of an origin is reversed', undefined, [read(4, 3), read(5, 2)], /in the order of its origin/],
 	] as Array<[string, number | undefined, Read[], RegExp]>)('%s', (_name, from, list, problem) => {
 		const offsets = new Offsets();
 		expect(() => reads(offsets, list, from)).toThrow(problem);
@@ -92,9 +92,9 @@ describe('wrong', () => {
 	test.each([
 		['another message', read(1, 7)],
 		['another origin', read(1, 2, {origin: 'b'})],
-		['another life of the origin', read(1, 2, {incarnation: 2})],
+		['another incarnation of the origin', read(1, 2, {incarnation: 2})],
 		['another content', read(1, 2, {digest: 99})],
-	])('an offset means %s to the next reader', (_name, other) => {
+	])('the next reader finds %s at an offset', (_name, other) => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		expect(() => reads(offsets, [other])).toThrow(/an offset means the same for ever/);
@@ -108,20 +108,20 @@ describe('wrong', () => {
 		);
 	});
 
-	test('another reader finds a message at another place', () => {
+	test('another reader finds a message at another offset', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		expect(() => reads(offsets, [read(2, 2)])).toThrow(/each message once on a node/);
 	});
 
-	test('a killed process takes back what was read', () => {
+	test('a kill removes messages that were read', () => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		offsets.reopened(place, 2, false);
 		expect(() => offsets.reopened(place, 1, false)).toThrow(/outlives the process/);
 	});
 
-	test('retention takes more, or less, than it says', () => {
+	test('retention removes more or fewer messages than reported', () => {
 		for (const offset of [3, 6]) {
 			const reader = new Offsets().reader(place, 0);
 			reader.take(read(0, 1));
@@ -133,21 +133,21 @@ describe('wrong', () => {
 	test.each([
 		['comes again', read(6, 1), /each message once on a node/],
 		['is another', read(0, 3), /an offset means the same for ever/],
-	] as Array<[string, Read, RegExp]>)('what damage left %s', (_name, other, problem) => {
+	] as Array<[string, Read, RegExp]>)('a message that damage left %s', (_name, other, problem) => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
 		offsets.damaged(place, offset => offset !== 1);
 		expect(() => reads(offsets, [other])).toThrow(problem);
 	});
 
-	test('a gap was told for another place', () => {
+	test('a gap was reported for another log or offset', () => {
 		const offsets = new Offsets();
 		offsets.gap(place, 2);
 		offsets.gap({node: 'n2', topic: 'news'}, 1);
 		expect(() => reads(offsets, [read(0, 1), read(1, 5)], 0)).toThrow(/no gap/);
 	});
 
-	test('a gap was told for a place that a power cut took', () => {
+	test('a gap was reported for an offset that a power cut removed', () => {
 		const offsets = new Offsets();
 		offsets.gap(place, 1);
 		reads(offsets, [read(0, 1), read(1, 5)], 0);
@@ -156,7 +156,7 @@ describe('wrong', () => {
 	});
 });
 
-test('any reading of a true log is right, and any one message that is changed in it is noticed', () => {
+test('every reading of a correct log passes, and every change of one message is detected', () => {
 	const log = Array.from({length: 30}, (_, offset) =>
 		read(offset, Math.floor(offset / 3) + 1, {origin: 'abc'[offset % 3]!, digest: offset}),
 	);

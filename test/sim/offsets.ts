@@ -1,11 +1,11 @@
 /**
-What readers of topic logs may see, judged from what they saw. A node numbers the messages of a topic in the order in
-which it delivers them, and an offset is a reader's place: so offsets are dense, mean the same for ever, hold each
-message once, and those of an origin in their order without a gap. Retention, a power cut and what the node told as
-missed are the exceptions, and each has to be told here.
+Rules for what readers of a topic log see, checked from what they saw. A node numbers the messages of a topic in the
+order of their delivery, and an offset is the position of a reader. So offsets are dense, always identify the same
+message, hold each message once, and keep the order of each origin without gaps. The exceptions are retention, power
+cuts and messages that the node reported as missed; each must be declared here.
 */
 
-/** A topic's log on a node. */
+/** The log of a topic on a node. */
 export type Place = {readonly node: string; readonly topic: string};
 export type Read = {
 	readonly offset: number;
@@ -16,31 +16,32 @@ export type Read = {
 };
 
 type Seen = {
-	/** By offset: which message, and its content. */
+	/** By offset: the message and its content. */
 	readonly at: Map<number, {readonly name: string; readonly digest: number}>;
 	readonly offsets: Map<string, number>;
 	/**
-	Messages of the same stream before the one at this offset were told as missed, or are none that the node wants.
+	Offsets right after messages of the same stream that were reported as missed, or that the node does not subscribe
+	to.
 	*/
 	readonly gaps: Set<number>;
 };
 
 export class Offsets {
 	readonly #logs = new Map<string, Seen>();
-	/** The content of each message, whoever read it. */
+	/** The content of each message, from any reader. */
 	readonly #contents = new Map<string, number>();
 	reads = 0;
-	/** Read before a power cut or damage, which took it from the log. */
+	/** Messages that were read before a power cut or damage removed them from the log. */
 	takenBack = 0;
-	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
 
-	/** @param from the offset that was asked for; `undefined` when it is the log's choice */
+	/** @param from the requested offset; `undefined` if the log chooses it */
 	reader(place: Place, from?: number): OffsetReader {
 		const {node, topic} = place;
 		const seen = this.#log(place);
 		let next = from;
-		/** What came before is not known: a stream may begin with any number. */
+		/** Whether everything before is known. Otherwise a stream may start with any number. */
 		let isWhole = from === 0;
 		const last = new Map<string, number>();
 		const where = (offset: number): string => `${node} ${topic} ${offset}`;
@@ -88,12 +89,12 @@ export class Offsets {
 		};
 	}
 
-	/** Behind the last message that anybody has read: where a program may go on. */
+	/** The offset after the last message that any program has read: where another program may continue. */
 	end(place: Place): number {
 		return Math.max(-1, ...this.#log(place).at.keys()) + 1;
 	}
 
-	/** Messages of a stream are left out right before this offset, for a reason that was given. */
+	/** Declare that messages of a stream are missing right before this offset, for a reported reason. */
 	gap(place: Place, offset: number): void {
 		this.#log(place).gaps.add(offset);
 	}
@@ -102,7 +103,7 @@ export class Offsets {
 		return this.#log(place).gaps.has(offset);
 	}
 
-	/** The log was opened again and ends there. Only a power cut may have taken what readers had. */
+	/** The log was reopened and ends at `end`. Only a power cut may have removed messages that were read. */
 	reopened(place: Place, end: number, mayHaveLost: boolean): void {
 		const {at, gaps} = this.#log(place);
 		for (const [offset, {name}] of at) {
@@ -117,13 +118,13 @@ export class Offsets {
 		for (const offset of gaps) if (offset >= end) gaps.delete(offset);
 	}
 
-	/** The log was copied as it is. */
+	/** The log was copied unchanged. */
 	copied(from: Place, to: Place): void {
 		const {at, offsets, gaps} = this.#log(from);
 		this.#logs.set(keyOf(to), {at: new Map(at), offsets: new Map(offsets), gaps: new Set(gaps)});
 	}
 
-	/** Its disk was damaged: what was there may come again at another place. */
+	/** The disk was damaged: messages that were there may return at another offset. */
 	damaged(place: Place, isThere: (offset: number) => boolean): void {
 		this.#takeBack(place, isThere);
 	}
@@ -160,10 +161,10 @@ function keyOf({node, topic}: Place): string {
 }
 
 export type OffsetReader = {
-	/** The offset that has to come next, once that is known. */
+	/** The offset that must come next, once it is known. */
 	readonly next: number | undefined;
-	/** In order, one call a message. @throws what is violated */
+	/** Called for each message, in order. @throws the violation */
 	take(read: Read): void;
-	/** So many are gone, by retention or damage, before they could be read. */
+	/** Retention or damage removed this many messages before they were read. */
 	dropped(count: number): void;
 };

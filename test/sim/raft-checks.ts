@@ -1,11 +1,9 @@
 /**
-What must hold of Raft (figure 3 of the paper), judged from outside: from what nodes report, say, write and apply, never
-from how they came to it. Everything is checked after every event, at the node that the event touched; a violation names
-the rule.
+The rules of Raft (figure 3 of the paper), checked from outside: from what nodes report, send, write and apply, not from
+their internals. After every event the node that it touched is checked. A violation names the rule.
 
-Beyond the five rules of the paper: what a node says is on its disk when it says it (votes, acknowledgements, commits),
-terms and commits never go back, equal indexes have equal states, and a read sees everything that was applied anywhere
-before it began.
+Further rules: what a node sends (votes, acknowledgements, commits) is durable before; terms and commit indexes never go
+back; equal indexes have equal states; a read sees everything that was applied anywhere before it started.
 */
 import type {NodeId} from '../../core/message.ts';
 import {decodeConfigurationData, type Configuration} from '../../core/raft/configuration.ts';
@@ -13,8 +11,8 @@ import type {RaftPacket} from '../../core/raft/packet.ts';
 import type {Entry, HardState, RaftReady, RaftStatus} from '../../core/raft/raft.ts';
 import {hash32} from './random.ts';
 
-/** A log as its records tell it. */
-export class Mirror {
+/** A log as reconstructed from its records. */
+export class ShadowLog {
 	base = {index: 0, term: 0};
 	entries: Entry[] = [];
 	state: HardState = {term: 0, vote: undefined, commit: 0};
@@ -54,19 +52,19 @@ export class Mirror {
 }
 
 /** A node as the checks see it. */
-export type Watched = {
+export type ObservedNode = {
 	readonly id: NodeId;
-	/** Names the machine: two may have one id, when a disk was copied. */
+	/** Names the machine. Two machines may have one id if a disk was copied. */
 	readonly key: string;
-	/** What was given to the disk, and what of it is synced. */
-	readonly written: Mirror;
-	readonly synced: Mirror;
+	/** The log as given to the disk, and the part that is synced. */
+	readonly written: ShadowLog;
+	readonly synced: ShadowLog;
 	/** Applied by the state machine. */
 	readonly applied: number;
 };
 
-/** What a leader may come to before it must have stepped down, or refused. */
-export type Bounds = {
+/** What a leader may reach before it must step down, or refuse proposals. */
+export type LeaderBounds = {
 	readonly electionTicks: number;
 	readonly uncommittedBytesMax: number;
 	readonly promotionLagMax: number;
@@ -74,41 +72,41 @@ export type Bounds = {
 
 type Seen = {term: number; commit: number; role: RaftStatus['role']; voters: readonly NodeId[]};
 
-/** Entries that may be made between a promotion and a look at it. */
+/** Entries that may be appended between a promotion and its check. */
 const promotionSlack = 8;
 
 export class RaftChecks {
-	readonly #nodes = new Map<string, Watched>();
+	readonly #nodes = new Map<string, ObservedNode>();
 	readonly #seen = new Map<string, Seen>();
 	readonly #leaders = new Map<number, NodeId>();
 	readonly #votes = new Map<string, readonly NodeId[]>();
 	/**
-	Ids that two processes use, because somebody copied a disk: apart, each of them votes. Raft has no means against
-	that.
+	Ids used by two processes because somebody copied a disk. While they are apart, each of them votes. Raft cannot
+	prevent that.
 	*/
-	readonly #doubled = new Set<NodeId>();
-	/** Who would vote for a node in a term. */
-	readonly #encouraged = new Map<string, Set<NodeId>>();
+	readonly #sharedIds = new Set<NodeId>();
+	/** By candidate and term: the nodes that granted a pre-vote. */
+	readonly #preVotes = new Map<string, Set<NodeId>>();
 	readonly #forced = new Set<string>();
-	/** By candidate and term: the end of the log that it stands with. */
-	readonly #stood = new Map<string, {readonly lastIndex: number; readonly lastTerm: number}>();
+	/** By candidate and term: the last entry of the candidate's log. */
+	readonly #campaigns = new Map<string, {readonly lastIndex: number; readonly lastTerm: number}>();
 	readonly #entries = new Map<string, number>();
-	/** By index: what was applied there, and the term in which it was first seen to be. */
-	readonly #committed: Array<{readonly term: number; readonly print: number; readonly seenInTerm: number}> = [];
+	/** By index: the applied entry, and the first term in which it was seen as applied. */
+	readonly #committed: Array<{readonly term: number; readonly digest: number; readonly seenInTerm: number}> = [];
 	readonly #states: number[] = [];
 	readonly #reads = new Map<string, number>();
 	leadersElected = 0;
 	readsServed = 0;
-	/** Leaders over the bound, with the ticks that it was seen at first. */
-	readonly #alone = new Map<string, number>();
-	/** Of any node, leader or not. */
+	/** Leaders over the contact bound, with their ticks without contact when first seen. */
+	readonly #withoutContact = new Map<string, number>();
+	/** The highest term of any node, leader or not. */
 	highestTermSeen = 0;
-	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
-	readonly #bounds: Bounds | undefined;
+	readonly #bounds: LeaderBounds | undefined;
 
-	/** @param bounds are checked when given */
-	constructor(bounds?: Bounds) {
+	/** @param bounds checked if given */
+	constructor(bounds?: LeaderBounds) {
 		this.#bounds = bounds;
 	}
 
@@ -123,27 +121,26 @@ export class RaftChecks {
 	/** Ids whose disk was copied to another machine. */
 	readonly #copied = new Set<NodeId>();
 
-	watch(node: Watched): void {
+	watch(node: ObservedNode): void {
 		if (node.key !== node.id) this.#copied.add(node.id);
 		this.#nodes.set(node.key, node);
 	}
 
 	/**
-	The node starts over from its disk: what it says from now on may be behind what it said before, but not behind what
-	it had synced.
+	The node restarts from its disk. Its status may go back to an earlier one, but not to before what it had synced.
 	*/
-	booted(node: Watched, status: RaftStatus): void {
+	booted(node: ObservedNode, status: RaftStatus): void {
 		this.#seen.delete(node.key);
-		this.#alone.delete(node.key);
+		this.#withoutContact.delete(node.key);
 		if (status.term < node.synced.state.term)
 			this.#fail(
 				'a term outlives a restart',
-				`${node.id} boots at ${status.term}, had ${node.synced.state.term} on its disk`,
+				`${node.id} boots at ${status.term}, and had ${node.synced.state.term} on its disk`,
 			);
 		this.observe(node, status);
 	}
 
-	observe(node: Watched, status: RaftStatus): void {
+	observe(node: ObservedNode, status: RaftStatus): void {
 		const {id, key} = node;
 		const seen = this.#seen.get(key);
 		if (seen && status.term < seen.term)
@@ -169,13 +166,13 @@ export class RaftChecks {
 		});
 	}
 
-	/** Before the work is carried out. */
-	ready(node: Watched, {entries, committed, snapshot, packets}: RaftReady, status: RaftStatus): void {
+	/** Called before the work is persisted. */
+	ready(node: ObservedNode, {entries, committed, snapshot, packets}: RaftReady, status: RaftStatus): void {
 		const {id, written} = node;
 		const base = snapshot?.index ?? written.lastIndex;
 		let previous = entries[0]?.index === undefined ? 0 : entries[0].index - 1;
 		if (entries.length > 0 && previous > base)
-			this.#fail('a log has no gaps', `${id} writes ${previous + 1} behind ${base}`);
+			this.#fail('a log has no gaps', `${id} writes ${previous + 1} after ${base}`);
 		if (status.role === 'leader' && !snapshot && entries.length > 0 && previous < written.lastIndex)
 			this.#fail(
 				'leader append-only',
@@ -184,61 +181,62 @@ export class RaftChecks {
 		let previousTerm = snapshot && previous === snapshot.index ? snapshot.term : written.termAt(previous);
 		for (const entry of entries) {
 			if (entry.index !== previous + 1)
-				this.#fail('a log has no gaps', `${id} writes ${entry.index} behind ${previous}`);
-			// Equal (index, term) means equal entry and equal predecessor; so, by induction, an equal log up to there.
+				this.#fail('a log has no gaps', `${id} writes ${entry.index} after ${previous}`);
+			// Equal (index, term) means an equal entry and an equal predecessor, so by induction an equal log up to
+			// there.
 			const key = `${entry.index}:${entry.term}`;
-			const print = hash32(printOf(entry).toString(), previousTerm);
+			const digest = hash32(digestOf(entry).toString(), previousTerm);
 			const known = this.#entries.get(key);
-			if (known !== undefined && known !== print)
+			if (known !== undefined && known !== digest)
 				this.#fail('log matching', `${id} has another ${key} or another entry before it`);
-			this.#entries.set(key, print);
+			this.#entries.set(key, digest);
 			previous = entry.index;
 			previousTerm = entry.term;
 		}
 
 		if (entries.length > 0) this.#checkConfiguration(node, entries, status.configuration);
 		if (status.role === 'leader' && !snapshot) this.#checkChanges(id, written, entries, status);
-		// Without anything to write its log is what it was given to the disk: what it voted by.
+		// Without new entries, the log is the one given to the disk, by which the node voted.
 		if (entries.length === 0 && !snapshot)
 			for (const {to, packet} of packets)
 				if (packet.type === 'vote-reply' && packet.granted) this.#checkVote(node, to, packet.term);
 		let applied = snapshot?.index ?? node.applied;
 		for (const entry of committed) {
 			if (entry.index !== applied + 1)
-				this.#fail('entries are applied in order', `${id} applies ${entry.index} behind ${applied}`);
+				this.#fail('entries are applied in order', `${id} applies ${entry.index} after ${applied}`);
 			applied = entry.index;
 		}
 	}
 
 	/** A packet came in. */
-	stepped({id}: Watched, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
+	stepped({id}: ObservedNode, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
 		const hears =
 			before.role === 'leader' ||
 			(before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
 		if (hears && after.term !== before.term)
 			this.#fail(
-				'who hears a leader is not disturbed',
+				'a node that hears a leader keeps its term',
 				`${id} goes from term ${before.term} to ${after.term} for a vote`,
 			);
 	}
 
 	/** A packet leaves: what it promises must be on the disk. */
-	sent(node: Watched, to: NodeId, packet: RaftPacket): void {
+	sent(node: ObservedNode, to: NodeId, packet: RaftPacket): void {
 		const {id, synced} = node;
 		switch (packet.type) {
 			case 'pre-vote-reply': {
 				if (packet.granted)
-					this.#encouraged.set(
+					this.#preVotes.set(
 						`${to}:${packet.term}`,
-						(this.#encouraged.get(`${to}:${packet.term}`) ?? new Set()).add(id),
+						(this.#preVotes.get(`${to}:${packet.term}`) ?? new Set()).add(id),
 					);
 				return;
 			}
 
 			case 'vote': {
-				if (!packet.isTransfer) this.#checkEncouraged(node, packet.term);
-				this.#stood.set(`${id}:${packet.term}`, packet);
+				if (!packet.isTransfer) this.#checkPreVotes(node, packet.term);
+				this.#campaigns.set(`${id}:${packet.term}`, packet);
 				return this.#voted(id, packet.term, id, synced);
 			}
 
@@ -259,17 +257,17 @@ export class RaftChecks {
 			}
 
 			case 'append-reply': {
-				// A later term on the disk: what was acknowledged has been replaced since, which a disk that had it
-				// would show as well.
+				// With a later term on the disk, the acknowledged entries have been replaced since, which shows that
+				// the disk had them.
 				if (packet.ok && packet.index > synced.lastIndex && synced.state.term === packet.term)
 					this.#fail(
 						'acknowledged means durable',
-						`${id} acknowledges ${packet.index}, has ${synced.lastIndex} on its disk`,
+						`${id} acknowledges ${packet.index}, and has ${synced.lastIndex} on its disk`,
 					);
 				if (packet.term > synced.state.term)
 					this.#fail(
-						'a term is durable before it is said',
-						`${id} says ${packet.term}, has ${synced.state.term} on its disk`,
+						'a term is durable before it is sent',
+						`${id} sends ${packet.term}, and has ${synced.state.term} on its disk`,
 					);
 				return;
 			}
@@ -278,28 +276,28 @@ export class RaftChecks {
 		}
 	}
 
-	applied(node: Watched, entry: Entry, state: number, status: RaftStatus): void {
+	applied(node: ObservedNode, entry: Entry, state: number, status: RaftStatus): void {
 		const {index, term} = entry;
-		const print = printOf(entry);
+		const digest = digestOf(entry);
 		const known = this.#committed[index];
-		if (known && (known.term !== term || known.print !== print))
+		if (known && (known.term !== term || known.digest !== digest))
 			this.#fail('state machine safety', `${node.id} applies another entry at ${index}`);
-		this.#committed[index] ??= {term, print, seenInTerm: status.term};
+		this.#committed[index] ??= {term, digest, seenInTerm: status.term};
 		this.state(node, index, state);
 	}
 
-	/** The state of the state machine behind `index`, applied or restored. */
-	state(node: Watched, index: number, state: number): void {
+	/** The state after `index`, applied or restored. */
+	state(node: ObservedNode, index: number, state: number): void {
 		const known = this.#states[index];
 		if (known !== undefined && known !== state) this.#fail('equal indexes, equal states', `${node.id} at ${index}`);
 		this.#states[index] = state;
 	}
 
-	doubled(id: NodeId): void {
-		this.#doubled.add(id);
+	diskCopied(id: NodeId): void {
+		this.#sharedIds.add(id);
 	}
 
-	/** It is made to stand in this term, whatever the others would say. */
+	/** The node is made to campaign in this term without pre-votes. */
 	forced(id: NodeId, term: number): void {
 		this.#forced.add(`${id}:${term}`);
 	}
@@ -308,20 +306,20 @@ export class RaftChecks {
 		this.#reads.set(context, this.highestApplied);
 	}
 
-	readServed(node: Watched, context: string, index: number): void {
+	readServed(node: ObservedNode, context: string, index: number): void {
 		const floor = this.#reads.get(context);
 		if (floor === undefined) return;
 		this.readsServed++;
 		if (index < floor)
 			this.#fail(
 				'reads are linearizable',
-				`${node.id} serves ${context} at ${index}, ${floor} was applied when it began`,
+				`${node.id} serves ${context} at ${index}, and ${floor} was applied when it started`,
 			);
 		if (node.applied < index)
 			this.#fail('a read waits for its index', `${node.id} serves ${index}, has applied ${node.applied}`);
 	}
 
-	#elected({id, written}: Watched, {term, configuration: {voters}}: RaftStatus): void {
+	#elected({id, written}: ObservedNode, {term, configuration: {voters}}: RaftStatus): void {
 		const given = voters.filter(voter => voter === id || this.#votes.get(`${voter}:${term}`)?.includes(id)).length;
 		if (given * 2 <= voters.length)
 			this.#fail(
@@ -335,7 +333,7 @@ export class RaftChecks {
 		this.#leaders.set(term, id);
 		for (let index = written.base.index + 1; index < this.#committed.length; index++) {
 			const committed = this.#committed[index];
-			// Committed by a later leader, as far as is known.
+			// A later leader committed it, as far as is known.
 			if (!committed || committed.seenInTerm >= term) continue;
 			if (written.termAt(index) !== committed.term)
 				this.#fail(
@@ -346,10 +344,10 @@ export class RaftChecks {
 	}
 
 	/**
-	The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other change
-	that is not committed.
+	The bug of 2015 (Ongaro, raft-dev): a change needs a committed entry of its own term before it, and no other
+	uncommitted change.
 	*/
-	#checkChanges(id: NodeId, {base, entries}: Mirror, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
+	#checkChanges(id: NodeId, {base, entries}: ShadowLog, fresh: readonly Entry[], {term, commit}: RaftStatus): void {
 		const log = [...entries.filter(({index}) => index < (fresh[0]?.index ?? Infinity)), ...fresh];
 		for (const {kind, index, term: of} of fresh) {
 			if (kind !== 'configuration' || of !== term) continue;
@@ -357,7 +355,7 @@ export class RaftChecks {
 			if (commit < start)
 				this.#fail(
 					'no change before an own entry is committed',
-					`${id} changes the voters at ${index} in term ${term}, which begins at ${start}, with ${commit} committed`,
+					`${id} changes the voters at ${index} in term ${term}, which starts at ${start}, with ${commit} committed`,
 				);
 			const other = log.find(
 				entry => entry.kind === 'configuration' && entry.index > commit && entry.index < index,
@@ -365,12 +363,15 @@ export class RaftChecks {
 			if (other)
 				this.#fail(
 					'one change at a time',
-					`${id} changes the voters at ${index}, ${other.index} is not committed`,
+					`${id} changes the voters at ${index}, and ${other.index} is not committed`,
 				);
 		}
 	}
 
-	#checkLeader({id, key}: Watched, {progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus): void {
+	#checkLeader(
+		{id, key}: ObservedNode,
+		{progress, lastIndex, contactTicks, uncommittedBytes, term}: RaftStatus,
+	): void {
 		for (const {id: peer, match, next} of progress) {
 			if (match >= next || match > lastIndex || next > lastIndex + 1)
 				this.#fail(
@@ -380,19 +381,19 @@ export class RaftChecks {
 		}
 
 		if (!this.#bounds) return;
-		if (contactTicks <= this.#bounds.electionTicks + 1) this.#alone.delete(key);
-		else if (!this.#alone.has(key))
-			this.#alone.set(key, contactTicks); // A change of the voters may do that between two ticks.
-		else if (contactTicks > this.#alone.get(key)! + 1)
+		if (contactTicks <= this.#bounds.electionTicks + 1) this.#withoutContact.delete(key);
+		else if (!this.#withoutContact.has(key))
+			this.#withoutContact.set(key, contactTicks); // A change of the voters can cause this between two ticks.
+		else if (contactTicks > this.#withoutContact.get(key)! + 1)
 			this.#fail(
 				'a leader without a quorum steps down',
-				`${id} leads in term ${term}, heard no majority for ${contactTicks} ticks`,
+				`${id} leads in term ${term}, and heard no majority for ${contactTicks} ticks`,
 			);
 		if (uncommittedBytes > this.#bounds.uncommittedBytesMax)
-			this.#fail('what is not committed is bounded', `${id} holds ${uncommittedBytes} bytes`);
+			this.#fail('uncommitted entries are bounded', `${id} holds ${uncommittedBytes} bytes`);
 	}
 
-	/** A learner becomes a voter once it is caught up: before, it would hold up what needs it. */
+	/** A learner becomes a voter once it has caught up. Before, it would delay every commit. */
 	#checkPromotion(
 		id: NodeId,
 		{configuration: {voters}, progress, lastIndex}: RaftStatus,
@@ -402,13 +403,20 @@ export class RaftChecks {
 		for (const {id: peer, match} of progress) {
 			if (!voters.includes(peer) || votersBefore.includes(peer)) continue;
 			if (match + this.#bounds.promotionLagMax + promotionSlack < lastIndex)
-				this.#fail('promoted once caught up', `${id} promotes ${peer} at ${match} of ${lastIndex}`);
+				this.#fail(
+					'learners are promoted once caught up',
+					`${id} promotes ${peer} at ${match} of ${lastIndex}`,
+				);
 		}
 	}
 
-	/** The newest configuration of the log is in force, committed or not (Raft, 6). */
-	#checkConfiguration({id, written}: Watched, entries: readonly Entry[], {voters, learners}: Configuration): void {
-		// What was handed over before may not be written yet, and have a newer one.
+	/** The newest configuration in the log counts, committed or not (Raft, §6). */
+	#checkConfiguration(
+		{id, written}: ObservedNode,
+		entries: readonly Entry[],
+		{voters, learners}: Configuration,
+	): void {
+		// Work that was handed out earlier may not be written yet, and may contain a newer configuration.
 		if (entries[0]!.index > written.base.index + written.entries.length + 1) return;
 		const isOf = ({kind}: Entry): boolean => kind === 'configuration';
 		const entry =
@@ -418,12 +426,12 @@ export class RaftChecks {
 		if (known && (known.voters.join(' ') !== voters.join(' ') || known.learners.join(' ') !== learners.join(' ')))
 			this.#fail(
 				'the newest configuration of the log counts',
-				`${id} goes by another than that at ${entry.index}`,
+				`${id} uses another configuration than the one at ${entry.index}`,
 			);
 	}
 
-	/** A leader counts an entry as committed: a majority has it on the disk. */
-	#checkQuorum({id, written}: Watched, {commit, term, configuration: {voters}}: RaftStatus): void {
+	/** A leader commits an entry only if a majority has it on disk. */
+	#checkQuorum({id, written}: ObservedNode, {commit, term, configuration: {voters}}: RaftStatus): void {
 		const entryTerm = written.termAt(commit);
 		if (entryTerm === undefined) return;
 		if (entryTerm !== term)
@@ -441,51 +449,51 @@ export class RaftChecks {
 			);
 	}
 
-	#machinesOf(id: NodeId): readonly Watched[] {
+	#machinesOf(id: NodeId): readonly ObservedNode[] {
 		const node = this.#nodes.get(id);
 		return this.#copied.has(id) ? [...this.#nodes.values()].filter(other => other.id === id) : node ? [node] : [];
 	}
 
-	/** Who cannot win does not raise the term (thesis, 9.6): a majority would vote for it in that very term. */
-	#checkEncouraged({id, key}: Watched, term: number): void {
+	/** A node that cannot win does not raise the term (thesis, 9.6): a majority granted a pre-vote for that term. */
+	#checkPreVotes({id, key}: ObservedNode, term: number): void {
 		const voters = this.#seen.get(key)?.voters ?? [];
 		if (this.#forced.has(`${id}:${term}`)) return;
-		const by = this.#encouraged.get(`${id}:${term}`);
+		const by = this.#preVotes.get(`${id}:${term}`);
 		const given = voters.filter(voter => voter === id || by?.has(voter)).length;
 		if (given * 2 <= voters.length)
 			this.#fail(
 				'a campaign has the pre-votes of a majority',
-				`${id} stands in term ${term} by ${given} of ${voters.length}`,
+				`${id} campaigns in term ${term} with ${given} of ${voters.length}`,
 			);
 	}
 
-	/** Raft, 5.4.1: the later last term, then the longer log. */
-	#checkVote({id, written}: Watched, candidate: NodeId, term: number): void {
-		const stood = this.#stood.get(`${candidate}:${term}`);
+	/** Raft, §5.4.1: the later last term wins, then the longer log. */
+	#checkVote({id, written}: ObservedNode, candidate: NodeId, term: number): void {
+		const campaign = this.#campaigns.get(`${candidate}:${term}`);
 		const lastTerm = written.termAt(written.lastIndex)!;
 		if (
-			stood &&
-			(stood.lastTerm < lastTerm || (stood.lastTerm === lastTerm && stood.lastIndex < written.lastIndex))
+			campaign &&
+			(campaign.lastTerm < lastTerm || (campaign.lastTerm === lastTerm && campaign.lastIndex < written.lastIndex))
 		)
 			this.#fail(
-				'a vote is for a log that is not behind',
-				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${stood.lastIndex} of term ${stood.lastTerm}`,
+				'a vote is for an up-to-date log',
+				`${id}, whose log ends with ${written.lastIndex} of term ${lastTerm}, votes for ${candidate}, whose log ends with ${campaign.lastIndex} of term ${campaign.lastTerm}`,
 			);
 	}
 
-	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: Mirror): void {
+	#voted(voter: NodeId, term: number, candidate: NodeId, {state}: ShadowLog): void {
 		const key = `${voter}:${term}`;
 		const before = this.#votes.get(key) ?? [];
 		if (before.includes(candidate)) return;
-		if (before.length > 0 && !this.#doubled.has(voter))
+		if (before.length > 0 && !this.#sharedIds.has(voter))
 			this.#fail(
-				'one vote a term',
+				'one vote per term',
 				`${voter} votes for ${before.join(' and ')} and ${candidate} in term ${term}`,
 			);
 		this.#votes.set(key, [...before, candidate]);
-		// A later term on the disk forbids this vote just as well.
+		// A later term on the disk forbids this vote as well.
 		if (state.term < term || (state.term === term && state.vote !== candidate))
-			this.#fail('a vote is durable before it is said', `${voter} for ${candidate} in term ${term}`);
+			this.#fail('a vote is durable before it is sent', `${voter} for ${candidate} in term ${term}`);
 	}
 
 	#fail(rule: string, what: string): never {
@@ -494,6 +502,6 @@ export class RaftChecks {
 	}
 }
 
-function printOf({kind, data}: Entry): number {
+function digestOf({kind, data}: Entry): number {
 	return hash32(kind + Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('latin1'));
 }

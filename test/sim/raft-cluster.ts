@@ -1,7 +1,7 @@
 /**
-A cluster of Raft from a seed: how many voters, how bad the network, how slow the disks, which faults. Clients propose
-and read through any node, members change, leaders hand over, while the nemesis breaks things; then everything is
-mended, and the cluster must agree on something new within ten virtual seconds.
+A Raft cluster from a seed: the number of voters, the quality of the network, the speed of the disks, and the faults.
+Clients propose and read through any node, members change, and leaders transfer leadership, while the nemesis injects
+faults. Then the faults end, and the cluster must agree on something new within ten virtual seconds.
 */
 import type {NodeId} from '../../core/message.ts';
 import type {Change} from '../../core/raft/configuration.ts';
@@ -20,7 +20,7 @@ export type Outcome = {
 	readonly reads: number;
 	readonly changes: number;
 	readonly transfers: number;
-	/** Times that a node was told that its leader crashed. */
+	/** How often a node got evidence that its leader crashed. */
 	readonly evidence: number;
 	readonly crashes: number;
 	readonly pauses: number;
@@ -29,7 +29,7 @@ export type Outcome = {
 	readonly lost: number;
 	readonly duplicated: number;
 	readonly cut: number;
-	/** From the heal until all members had applied something new, virtual milliseconds. */
+	/** The time from the heal until all members had applied something new, in virtual milliseconds. */
 	readonly recoveredMs: number;
 };
 
@@ -38,7 +38,7 @@ const recoverMs = 10_000;
 const electionTicks = 10;
 const uncommittedSlack = 500;
 
-/** Run a seed. @throws what was violated, with the seed and the virtual time */
+/** Run a seed. @throws the violation, with the seed and the virtual time */
 export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	const random = createRandom(`${seed}/options`);
 	const lossy = random.chance(2, 3);
@@ -68,7 +68,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 		uncommittedBytesMax: random.pick([500, 2 ** 20]),
 		appendBytesMax: random.pick([64, 2 ** 18]),
 	};
-	// What a leader finds in its log, and makes itself, is not refused.
+	// The bound does not apply to entries that a leader finds in its log or creates itself.
 	const checks = new RaftChecks({
 		electionTicks,
 		uncommittedBytesMax: limits.uncommittedBytesMax + uncommittedSlack,
@@ -109,7 +109,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 		world.schedule.after(client.between(1, 120), () => {
 			if (isOver) return;
 			act();
-			// Half of the time through one who takes itself for the leader: there may be several.
+			// Half of the requests go to a node that believes it is the leader; there may be several.
 			const leaders = hosts.filter(({raft}) => raft?.status().role === 'leader');
 			const host = client.pick(leaders.length > 0 && client.chance(1, 2) ? leaders : hosts);
 			const kind = client.below(40);
@@ -123,7 +123,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			if (kind >= 22 && kind < 31) {
 				const context = `read ${++commands}`;
 				checks.readBegan(context);
-				// One that led when it was stopped may find the question before the word of its successor.
+				// A paused former leader may read the request before the packet of its successor.
 				world.ask(host.id, () => {
 					host.raft?.readIndex(context);
 					host.pump();
@@ -132,7 +132,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 			}
 
 			if (world.isPaused(host.id)) return;
-			// True evidence that the leader crashed, or false: it lives, and a firewall refuses this one node.
+			// The evidence may be true, or false: the leader runs, and a firewall blocks only this node.
 			if (kind === 36) {
 				evidence++;
 				if (raft.leader !== undefined) raft.leaderDown(raft.leader);
@@ -159,7 +159,7 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 		world.run(faultsMs);
 		isOver = true;
 		nemesis.end();
-		// As the links of a healthy cluster are.
+		// A healthy network.
 		world.network.set({loss: [0, 1], duplication: [0, 1], delayMs: [1, 10], ordered: true});
 		recoveredMs = recover(world, hosts, checks);
 	} catch (error) {
@@ -192,13 +192,13 @@ export function simulateRaft(seed: number, faultsMs = 40_000): Outcome {
 	};
 }
 
-/** Propose until something new is applied at every member; the time that took. */
+/** Propose until something new is applied at every member. Returns the time it took. */
 function recover(world: World, hosts: readonly RaftHost[], checks: RaftChecks): number {
 	const startMs = world.schedule.nowMs;
 	const floor = checks.highestApplied;
 	let target: number | undefined;
 	const isDone = (): boolean => {
-		// Of those who take themselves for the leader, the newest: removed nodes may be ahead in terms.
+		// The newest of the nodes that believe they lead. Removed nodes may be at a higher term.
 		const leader = hosts
 			.filter(({raft}) => raft?.status().role === 'leader')
 			.toSorted((one, other) => other.raft!.status().term - one.raft!.status().term)[0];

@@ -1,6 +1,6 @@
 /**
-A host that runs Raft: the machine, a pump like the node's, a simulated disk that holds real records, and a state
-machine whose state is a hash over all that was applied. Packets go through the real codec and parser.
+A host that runs Raft: the machine, a pump like the node's, a simulated disk with real records, and a state machine
+whose state is a hash of everything applied. Packets pass the real codec and parser.
 */
 import {decode, encode} from '../../core/codec.ts';
 import type {NodeId} from '../../core/message.ts';
@@ -11,8 +11,8 @@ import type {RaftLimits} from '../../core/raft/leader.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../../core/raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../../core/raft/records.ts';
 import type {Snapshot} from '../../core/raft/snapshot.ts';
-import {Disk} from './disk.ts';
-import {Mirror, type RaftChecks, type Watched} from './raft-checks.ts';
+import {RecordDisk} from './record-disk.ts';
+import {ShadowLog, type RaftChecks, type ObservedNode} from './raft-checks.ts';
 import {hash32, type SeededRandom} from './random.ts';
 import type {Host, World} from './world.ts';
 
@@ -23,7 +23,7 @@ export type RaftHostOptions = {
 	readonly syncMs: readonly [number, number];
 	readonly electionTicks: number;
 	readonly heartbeatTicks: number;
-	/** Entries applied between snapshots; 0 for none. */
+	/** Entries applied between snapshots; 0 for no snapshots. */
 	readonly snapshotEntries: number;
 	/** Bytes added to each snapshot. */
 	readonly snapshotPadding: number;
@@ -32,11 +32,11 @@ export type RaftHostOptions = {
 
 const blob = 0xff;
 
-export class RaftHost implements Host, Watched {
+export class RaftHost implements Host, ObservedNode {
 	readonly id: NodeId;
 	readonly key: string;
-	written = new Mirror();
-	synced = new Mirror();
+	written = new ShadowLog();
+	synced = new ShadowLog();
 	raft: Raft | undefined;
 	applied = 0;
 	state = 0;
@@ -44,7 +44,7 @@ export class RaftHost implements Host, Watched {
 	snapshotsTaken = 0;
 	snapshotsInstalled = 0;
 	readonly #options: RaftHostOptions;
-	readonly #disk: Disk;
+	readonly #disk: RecordDisk;
 	readonly #random: SeededRandom;
 	#isWriting = false;
 	#snapshotIndex = 0;
@@ -55,7 +55,7 @@ export class RaftHost implements Host, Watched {
 		this.key = options.id;
 		this.id = options.id;
 		this.#random = options.world.random.child(`raft/${options.id}`);
-		this.#disk = new Disk({
+		this.#disk = new RecordDisk({
 			schedule: options.world.schedule,
 			random: this.#random.child('disk'),
 			syncMs: options.syncMs,
@@ -63,7 +63,7 @@ export class RaftHost implements Host, Watched {
 		options.checks.watch(this);
 	}
 
-	/** Before the first boot: the first entry of a cluster, on the disk of each of its voters. */
+	/** Before the first boot: put the first entry of a cluster on the disk of a voter. */
 	found(configuration: Configuration): void {
 		const entry: Entry = {
 			term: 1,
@@ -91,20 +91,19 @@ export class RaftHost implements Host, Watched {
 			throw new Error(`recovery: ${this.id} has no snapshot at ${recovery.mark.index}`);
 		const entries = recovery.entriesAfter(recovery.mark);
 		if (recovery.problem) throw new Error(`recovery: ${this.id}: ${recovery.problem}`);
-		// Of what was synced, a later write that was kept may have replaced some, but never what was committed, nor the
-		// term.
-		const recovered = new Mirror();
+		// A later write that was kept may have replaced synced entries, but never committed ones, nor the term.
+		const recovered = new ShadowLog();
 		recovered.write({snapshot, entries, hardState: recovery.state});
 		const {
 			state: {term, commit},
 		} = this.synced;
 		const committedTerm = this.synced.termAt(commit);
 		if (recovery.state.term < term)
-			throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, had ${term} synced`);
+			throw new Error(`recovery: ${this.id} reads term ${recovery.state.term}, and had synced ${term}`);
 		if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
 			throw new Error(`recovery: ${this.id} lost ${commit}, which was committed and synced`);
 		this.written = recovered;
-		this.synced = new Mirror();
+		this.synced = new ShadowLog();
 		this.synced.write({snapshot, entries, hardState: recovery.state});
 		this.applied = 0;
 		this.state = 0;
@@ -149,11 +148,11 @@ export class RaftHost implements Host, Watched {
 		while (!this.#isWriting) {
 			const ready = this.raft?.ready();
 			if (!ready) return;
-			this.#carryOut(ready);
+			this.#persistAndSend(ready);
 		}
 	}
 
-	#carryOut(ready: RaftReady): void {
+	#persistAndSend(ready: RaftReady): void {
 		const {checks, world} = this.#options;
 		checks.ready(this, ready, this.raft!.status());
 		this.#send(ready.packetsBeforePersist);
@@ -219,7 +218,7 @@ export class RaftHost implements Host, Watched {
 		});
 	}
 
-	/** Items before the snapshot and before every entry behind it. */
+	/** The number of items before the snapshot and before every later entry. */
 	#droppable(index: number): number {
 		const at = this.#disk.items.findIndex(item => {
 			if (item[0] === blob) return snapshotIn(item.subarray(1)).index >= index;
@@ -232,7 +231,7 @@ export class RaftHost implements Host, Watched {
 	#restore(snapshot: Snapshot): void {
 		const {state, padding, check} = decode(snapshot.data) as {state: number; padding: Uint8Array; check: number};
 		if (check !== state || !Buffer.alloc(padding.length, `${state} of ${snapshot.index};`).equals(padding))
-			throw new Error(`snapshot: ${this.id} puts ${snapshot.index} together wrongly`);
+			throw new Error(`snapshot: ${this.id} assembled ${snapshot.index} wrongly`);
 		this.state = state;
 		this.applied = snapshot.index;
 		this.#snapshotIndex = snapshot.index;

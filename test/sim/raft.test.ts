@@ -1,5 +1,5 @@
 /**
-Raft, whole clusters of it, from seeds. `SEED=7` replays one run to the byte; `SEEDS=10000 SEED_FROM=1` runs a campaign.
+Whole Raft clusters from seeds. `SEED=7` replays one run exactly; `SEEDS=10000 SEED_FROM=1` runs a campaign.
 */
 import {afterAll, describe, expect, it} from 'vitest';
 import {simulateRaft, type Outcome} from './raft-cluster.ts';
@@ -13,7 +13,7 @@ const recoveredMs: number[] = [];
 describe('Raft under faults', () => {
 	for (let at = 0; at < all.length; at += perTest) {
 		const some = all.slice(at, at + perTest);
-		it(`keeps its promises: seeds ${some[0]} to ${some.at(-1)}`, {timeout: 120_000}, () => {
+		it(`keeps its guarantees: seeds ${some[0]} to ${some.at(-1)}`, {timeout: 120_000}, () => {
 			for (const seed of some) {
 				const outcome = simulateRaft(seed);
 				recoveredMs.push(outcome.recoveredMs);
@@ -23,11 +23,11 @@ describe('Raft under faults', () => {
 		});
 	}
 
-	it('replays a seed to the byte', () => {
+	it('replays a seed exactly', () => {
 		for (const seed of all.slice(0, 3)) expect(simulateRaft(seed)).toEqual(simulateRaft(seed));
 	});
 
-	it.skipIf(all.length < 100)('met every kind of trouble', () => {
+	it.skipIf(all.length < 100)('met every kind of fault', () => {
 		for (const name of [
 			'leaders',
 			'applied',

@@ -1,7 +1,7 @@
 /**
-Chance from a seed. Integers only, so that a seed replays to the byte on any machine. Each concern takes a `child` of
-its own: a stream that depends on the seed and the name alone, never on how much others drew. So taking an event away
-from a run leaves the rest of its chance as it was. The generator is xoshiro128** (Blackman and Vigna 2018).
+Randomness from a seed. Integers only, so that a seed replays exactly on any machine. Each concern takes a `child`: a
+stream that depends on the seed and the name alone, never on how much others drew. So removing an event from a run
+leaves all other random choices unchanged. The generator is xoshiro128** (Blackman and Vigna 2018).
 */
 import type {Random} from '../../core/machine.ts';
 
@@ -38,7 +38,7 @@ export function createRandom(seed: number | string): SeededRandom {
 	const below = (limit: number): number => {
 		if (!Number.isSafeInteger(limit) || limit < 1 || limit > 2 ** 32)
 			throw new RangeError(`Expected \`limit\` to be 1 to 2^32, got \`${limit}\``);
-		const fair = 2 ** 32 - (2 ** 32 % limit); // Above it some remainders would come up more often.
+		const fair = 2 ** 32 - (2 ** 32 % limit); // Above it some remainders would occur more often.
 		let drawn = next();
 		while (drawn >= fair) drawn = next();
 		return drawn % limit;
@@ -62,7 +62,7 @@ export function createRandom(seed: number | string): SeededRandom {
 	};
 }
 
-/** A 32-bit hash of text (FNV-1a with a finisher): for streams of chance and fingerprints of runs, not for secrets. */
+/** A 32-bit hash of text (FNV-1a with a finisher): for random streams and fingerprints of runs, not for secrets. */
 export function hash32(text: string, salt = 0): number {
 	let hash = (0x81_1c_9d_c5 ^ Math.imul(salt, 0x9e_37_79_b1)) >>> 0;
 	for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01_00_01_93);
@@ -75,7 +75,9 @@ function rotate(value: number, bits: number): number {
 	return (value << bits) | (value >>> (32 - bits));
 }
 
-/** Seeds of a run: `SEED=7` replays that one alone; otherwise `count` of them, from `SEED_FROM` (default 1) on. */
+/**
+The seeds of a run: `SEED=7` replays that one alone; otherwise `count` of them, starting with `SEED_FROM` (default 1).
+*/
 export function seeds(count: number): number[] {
 	const {SEED, SEEDS, SEED_FROM} = process.env;
 	if (SEED !== undefined) return [Number(SEED)];

@@ -1,6 +1,6 @@
 /**
-Virtual time: a heap of (time, order of scheduling). Nothing happens between two events, so an hour passes as fast as
-its events can be carried out, and two runs of one seed are the same run.
+Virtual time: a heap of events ordered by time, then by the order of scheduling. No time passes within an event, so an
+hour takes as long as its events take to run, and two runs of one seed are identical.
 */
 type Event = {readonly atMs: number; readonly seq: number; readonly run: () => void};
 
@@ -17,7 +17,7 @@ export class Schedule {
 		return this.#heap.length;
 	}
 
-	/** Run it `inMs` from now; what is due at one time runs in the order in which it was scheduled. */
+	/** Run it `inMs` from now. Events with the same time run in the order in which they were scheduled. */
 	after(inMs: number, run: () => void): void {
 		const heap = this.#heap;
 		const event = {atMs: this.#nowMs + Math.max(0, inMs), seq: ++this.#seq, run};
@@ -33,7 +33,7 @@ export class Schedule {
 		heap[at] = event;
 	}
 
-	/** Carry out the next event, unless it is due after `untilMs`: then time moves there and the answer is false. */
+	/** Run the next event. If it is due after `untilMs`, advance the time to `untilMs` instead and return false. */
 	next(untilMs: number): boolean {
 		const event = this.#heap[0];
 		if (!event || event.atMs > untilMs) {
@@ -47,7 +47,7 @@ export class Schedule {
 		return true;
 	}
 
-	/** Carry out all that is due within `forMs`; `afterEach` runs after every event. */
+	/** Run all events due within `forMs`; `afterEach` runs after every event. */
 	run(forMs: number, afterEach?: () => void): void {
 		const untilMs = this.#nowMs + forMs;
 		while (this.next(untilMs)) afterEach?.();

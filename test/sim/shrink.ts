@@ -1,12 +1,12 @@
 /**
-Delta debugging (Zeller and Hildebrandt 2002, ddmin): leave events out as long as what is left still fails.
+Delta debugging (Zeller and Hildebrandt 2002, ddmin): remove events as long as the rest still fails.
 */
 
 export type Shrunk<Item> = {readonly items: readonly Item[]; readonly runs: number};
 
 /**
-@param fails is asked `budget` times at most. What is returned fails, and (given budget) fails no more without any one
-of its items.
+@param fails is called at most `budget` times. The result fails and, given enough budget, no longer fails without any
+one of its items.
 */
 export function shrink<Item>(
 	all: readonly Item[],

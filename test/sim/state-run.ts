@@ -1,8 +1,8 @@
 /**
-The replicated state alone, a run from a seed: a log of commands and configurations, applied by a node that reads all of
-it, by one that starts from a snapshot somewhere in it, and by those of earlier releases, which know neither names nor
-claims, or no topics that are created and deleted. Copied data folders and operators who give two nodes one name are in
-it from the beginning.
+The replicated state alone, one run from a seed. A log of commands and configurations is applied by a node that reads
+all of it, by a node that starts from a snapshot somewhere in it, and by nodes of earlier releases, which know no names
+and claims, or no created and deleted topics. The log contains commands from two processes on one copied data folder,
+and operators who give two nodes the same name.
 */
 import {ClusterState} from '../../core/cluster-state/cluster-state.ts';
 import {decodeEnvelope, encodeContext, encodeEnvelope, type Command} from '../../core/cluster-state/command.ts';
@@ -19,19 +19,19 @@ const names = ['db1', 'DB1', 'db2', 'web-1', 'web-2'];
 const entriesMax = 300;
 const fresh = (): ClusterState => new ClusterState({topicsMax: 10, membersMax: 10});
 
-/** @throws what was violated, with the seed and the entry */
+/** @throws the violation, with the seed and the entry */
 export function simulateState(seed: number): void {
 	const random = createRandom(`${seed}/state`);
 	const log = drawLog(random);
 	const cut = random.below(log.length);
 	const whole = fresh();
 	let restarted = fresh();
-	/** By the protocol that each speaks. */
+	/** Nodes of earlier releases, by the protocol that they speak. */
 	const earlier = new Map([
 		[1, fresh()],
 		[2, fresh()],
 	]);
-	/** Who held the identity of a node in each of its starts. */
+	/** By node and incarnation: the process that held the identity. */
 	const holders = new Map<string, string>();
 	for (const entry of log) {
 		const fail = (rule: string, what: string): never => {
@@ -54,31 +54,31 @@ export function simulateState(seed: number): void {
 
 		const bytes = Buffer.from(whole.save());
 		if (!bytes.equals(restarted.save()))
-			fail('the same entries give the same state', 'a node that started from a snapshot has another one');
+			fail('the same entries give the same state', 'a node that started from a snapshot has another state');
 		for (const [protocol, previous] of earlier) {
 			if (!bytes.equals(previous.save()))
 				fail(
 					'a node of the previous release has the same state',
-					`what one of protocol ${protocol} does not know has changed it`,
+					`something that protocol ${protocol} does not know has changed it`,
 				);
 			if (Number((decode(bytes) as {version: unknown}).version) > protocol)
-				fail('a node of the previous release can read the state', `one of protocol ${protocol} cannot`);
+				fail('a node of the previous release can read the state', `a node of protocol ${protocol} cannot`);
 		}
 
 		const deletedUntil = whole.deletions().get('news' as Topic) ?? 0;
 		for (const [node, since] of whole.subscribers('news' as Topic))
 			if (since < deletedUntil)
 				fail(
-					'what was deleted is wanted by nobody',
-					`${node} wants what is later than ${since}, deleted is up to ${deletedUntil}`,
+					'nobody subscribes to deleted messages',
+					`${node} subscribes to messages after ${since}, and messages up to ${deletedUntil} are deleted`,
 				);
 		const taken = ids.map(id => whole.name(id).toLowerCase()).filter(name => name !== '');
-		if (new Set(taken).size < taken.length) fail('a name is of one member', taken.join(', '));
+		if (new Set(taken).size < taken.length) fail('a name belongs to one member', taken.join(', '));
 		for (const id of ids) {
 			const held = whole.instance(id);
 			if (!held) continue;
 			if (held.incarnation < incarnations.get(id)!)
-				fail('an earlier start does not get an identity back', `${id} went back to ${held.incarnation}`);
+				fail('an earlier process does not regain an identity', `${id} went back to ${held.incarnation}`);
 			const key = `${id}:${held.incarnation}`;
 			const holder = holders.get(key) ?? held.instance;
 			holders.set(key, holder);
@@ -146,7 +146,7 @@ function drawLog(random: SeededRandom): Entry[] {
 				? {type: 'protocol', node: founder, protocol: random.between(2, 3)}
 				: random.pick(commands);
 		const session = `${node}:${incarnation}`;
-		// Now and then the two processes of a copied folder give a command the same number.
+		// At random, the two processes of a copied folder give a command the same number.
 		const seq = (seqs.get(session) ?? 0) + (random.chance(1, 8) ? 0 : 1);
 		seqs.set(session, seq);
 		log.push({
@@ -171,8 +171,8 @@ function apply(topics: ClusterState, entry: Entry): void {
 }
 
 /**
-For an earlier release a command that it does not know is no command. It passes over what it does not know of a context,
-as this one does before protocol 2.
+The entry as an earlier release reads it. A command that the release does not know is no command. It ignores unknown
+parts of a context, as this release does before protocol 2.
 */
 function asReadBy(protocol: number, entry: Entry): Entry {
 	const command = 'data' in entry ? decodeEnvelope(entry.data)?.command : undefined;

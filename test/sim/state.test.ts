@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import {simulateState} from './state-run.ts';
 
-test('the replicated state: 100 logs, each read whole, from a snapshot, and by earlier releases', () => {
+test('the replicated state: 100 logs, each applied completely, from a snapshot, and by earlier releases', () => {
 	for (let seed = 1; seed <= 100; seed++) expect(() => simulateState(seed)).not.toThrow();
 }, 30_000);

@@ -1,7 +1,7 @@
 /**
-A cluster of SWIM from a seed: datagrams that get lost, links that do not, and machines that refuse a connection while
-no process runs on them. Packets go through the real codec and parser and must fit into a datagram. What nodes report is
-kept with its time.
+A SWIM cluster from a seed: datagrams that get lost, links that lose nothing, and machines that refuse a connection
+while no process runs on them. Packets pass the real codec and parser and must fit into a datagram. The reports of nodes
+are recorded with their time.
 */
 import {decode, encode} from '../../core/codec.ts';
 import {defaults} from '../../core/config.ts';
@@ -25,14 +25,14 @@ export type SwimClusterOptions = {
 	readonly nodes: number;
 	/** Datagrams lost, percent. */
 	readonly loss?: number;
-	/** Whether a machine whose process is down answers at all. @default true */
+	/** Whether a machine without a process refuses connections. Otherwise it does not answer. @default true */
 	readonly refuses?: boolean;
 	/** Whether there are links to fall back to. @default true */
 	readonly linked?: boolean;
 	readonly delayMs?: readonly [number, number];
 };
 
-/** n1, n2, … as they are written in tests ↔ ids. */
+/** n1, n2, … in tests ↔ node ids. */
 export function idOf(name: string): NodeId {
 	return Number(name.slice(1)).toString(16).padStart(16, '0') as NodeId;
 }
@@ -43,7 +43,7 @@ export function nameOf(id: string): string {
 
 export class SwimCluster {
 	readonly world: World;
-	/** The TCP side: nothing is lost but by cuts. */
+	/** The TCP side, where only cuts lose packets. */
 	readonly links: Network;
 	readonly names: readonly string[];
 	readonly hosts: ReadonlyMap<string, SwimHost>;
@@ -73,7 +73,7 @@ export class SwimCluster {
 		return this.hosts.get(idOf(name))!.swim!;
 	}
 
-	/** The names of those that run. */
+	/** The names of the running nodes. */
 	up(): string[] {
 		return this.names.filter(name => this.world.isUp(idOf(name)));
 	}
@@ -107,7 +107,7 @@ export class SwimCluster {
 		this.world.run(forMs);
 	}
 
-	/** What was reported since `fromMs`. */
+	/** Reports since `fromMs`. */
 	since(fromMs: number): Seen[] {
 		return this.seen.filter(({atMs}) => atMs >= fromMs);
 	}
@@ -121,7 +121,7 @@ export class SwimCluster {
 		);
 	}
 
-	/** Pairs of running nodes of which the first does not think the second alive. */
+	/** Pairs of running nodes where the first does not consider the second alive. */
 	wrongs(): string[] {
 		const up = this.up();
 		return up.flatMap(node => {
@@ -196,7 +196,7 @@ class SwimHost implements Host {
 		}
 	}
 
-	/** The links of a node dial who is not there; the machine answers when the network lets it. */
+	/** Dial the peers that do not run. Their machines refuse if the network lets the call through. */
 	#dial(): void {
 		const {world, links, names} = this.#cluster;
 		for (const peer of names.map(name => idOf(name))) {

@@ -1,7 +1,7 @@
 /**
-Failure detection alone, a run from a seed: a cluster that nothing happens to, where nobody may be accused; two members
-that cannot reach one another, where the others vouch for both; a crash, which all must find; its end, which all must
-see; then trouble of every kind, and when it is over everybody who lives must be alive to everybody, every row whole.
+Failure detection alone, one run from a seed. First nothing happens, and no node may be declared dead. Then two members
+cannot reach each other, but the others reach both. Then a member crashes, which all must detect, and restarts, which
+all must see. Then faults of every kind follow. After them every live node must be alive to all, and every row complete.
 */
 import {createRandom} from './random.ts';
 import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';
@@ -13,7 +13,7 @@ const backMs = 3000;
 const troubleMs = 8000;
 const settledMs = 15_000;
 
-/** @throws what was violated, with the seed and the virtual time */
+/** @throws the violation, with the seed and the virtual time */
 export function simulateSwim(seed: number): void {
 	const random = createRandom(`${seed}/swim`);
 	const loss = random.chance(1, 2) ? 0 : random.between(1, 20);
@@ -38,7 +38,7 @@ export function simulateSwim(seed: number): void {
 					? [`${seen.node} calls ${nameOf(seen.id)} ${seen.state}`]
 					: [],
 			);
-	/** Run until nothing is wrong. */
+	/** Run until there are no problems. */
 	const until = (rule: string, withinMs: number, wrong: () => readonly string[]): void => {
 		const endMs = cluster.nowMs + withinMs;
 		while (wrong().length > 0) {
@@ -49,7 +49,7 @@ export function simulateSwim(seed: number): void {
 
 	cluster.run(quietMs);
 	const early = accused(0, ['dead']);
-	if (early.length > 0) fail('nobody is called dead without a fault', early[0]!);
+	if (early.length > 0) fail('no node is declared dead without a fault', early[0]!);
 
 	const [one, other] = random.shuffle(cluster.names) as [string, string];
 	if (loss === 0) {
@@ -58,34 +58,34 @@ export function simulateSwim(seed: number): void {
 		cluster.cut(other, one);
 		cluster.run(cutMs);
 		const wrong = accused(fromMs, ['suspect', 'dead']);
-		if (wrong.length > 0) fail('whom others reach is not accused', wrong[0]!);
+		if (wrong.length > 0) fail('a node that others reach is not suspected', wrong[0]!);
 		cluster.heal();
 		cluster.run(1000);
 	}
 
 	cluster.crash(one);
-	until('who is silent is found dead by all', foundMs, () =>
+	until('every node declares a crashed node dead', foundMs, () =>
 		cluster
 			.up()
 			.filter(node => cluster.states(node)[one] !== 'dead')
 			.map(node => `${node} thinks ${one} ${cluster.states(node)[one]}`),
 	);
 	cluster.restart(one);
-	until('who comes back is seen by all', backMs, () => cluster.wrongs());
+	until('every node sees a restarted node', backMs, () => cluster.wrongs());
 
 	trouble(cluster, seed, troubleMs);
-	until('when the faults end everybody alive is alive to all', settledMs, () => [
+	until('after the faults every live node is alive to all', settledMs, () => [
 		...cluster.wrongs(),
 		...cluster.names
 			.filter(name => {
 				const {partition, matrix} = cluster.swim(name).status();
 				return partition.state === 'partitioned' || matrix.sees.some(row => row.some(heard => heard !== true));
 			})
-			.map(name => `${name} does not see all`),
+			.map(name => `${name} does not hear all`),
 	]);
 }
 
-/** Crashes, cuts, one-way cuts and pauses for a while; then none. */
+/** Crashes, cuts, one-way cuts and pauses for a while; then all faults end. */
 export function trouble(
 	cluster: SwimCluster,
 	seed: number,

@@ -1,7 +1,7 @@
 /**
-SWIM in whole clusters, from seeds. `SEED=7` replays one; `SEEDS=1000` runs a campaign. Two things are asked: that what
-is silent is found out within a bound, and that, once the faults end, nobody who lives is thought otherwise by anybody,
-and every row is whole. False positives (alive and connected, yet called dead) are counted and printed.
+Whole SWIM clusters from seeds. `SEED=7` replays one; `SEEDS=1000` runs a campaign. Two properties are tested: every
+node detects a silent member within a bound, and after the faults every live node is alive to all and every row is
+complete. False positives (a member that runs and is connected, yet is declared dead) are counted and printed.
 */
 import {afterAll, describe, expect, test, vi} from 'vitest';
 import {Health} from '../../core/swim/health.ts';
@@ -23,7 +23,7 @@ const campaigns = [
 ];
 
 describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
-	test('when the faults end, everyone alive is alive to everyone', {timeout: 120_000}, () => {
+	test('after the faults every live node is alive to all', {timeout: 120_000}, () => {
 		for (const seed of seeds(runs)) {
 			const loss = createRandom(`${seed}/loss`).between(0, 20);
 			const cluster = new SwimCluster({seed, nodes, loss, refuses: seed % 2 === 0, linked: seed % 3 !== 0});
@@ -49,37 +49,44 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 		}
 	});
 
-	test('nobody is called dead without a fault, and a dead one is found within the bound', {timeout: 120_000}, () => {
-		for (const seed of seeds(runs)) {
-			const loss = createRandom(`${seed}/loss`).between(0, 20);
-			const cluster = new SwimCluster({
-				seed: `${seed}/quiet`,
-				nodes,
-				loss,
-				refuses: false,
-				linked: seed % 3 !== 0,
-			});
-			cluster.run(nodes > 20 ? 5000 : 10_000);
-			const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
-			for (const {type, ...rest} of cluster.seen) {
-				if (type === 'partition') expect(rest, label).toBeUndefined();
-				else if ('state' in rest && rest.state === 'suspect') count('false suspicions');
-				else if ('state' in rest && rest.state === 'dead') count('false deaths');
+	test(
+		'no node is declared dead without a fault, and a crash is detected within the bound',
+		{timeout: 120_000},
+		() => {
+			for (const seed of seeds(runs)) {
+				const loss = createRandom(`${seed}/loss`).between(0, 20);
+				const cluster = new SwimCluster({
+					seed: `${seed}/quiet`,
+					nodes,
+					loss,
+					refuses: false,
+					linked: seed % 3 !== 0,
+				});
+				cluster.run(nodes > 20 ? 5000 : 10_000);
+				const label = `seed ${seed}, ${nodes} nodes, ${loss} % loss`;
+				for (const {type, ...rest} of cluster.seen) {
+					if (type === 'partition') expect(rest, label).toBeUndefined();
+					else if ('state' in rest && rest.state === 'suspect') count('false suspicions');
+					else if ('state' in rest && rest.state === 'dead') count('false deaths');
+				}
+
+				expect(totals.get('false deaths') ?? 0, label).toBe(0);
+				const fromMs = cluster.nowMs;
+				cluster.crash('n1');
+				cluster.run(nodes > 20 ? 3500 : 3000);
+				const found = cluster
+					.since(fromMs)
+					.filter(seen => seen.type === 'member' && nameOf(seen.id) === 'n1' && seen.state === 'dead');
+				expect(new Set(found.map(({node}) => node)).size, label).toBe(nodes - 1);
+				worst(
+					`found dead after at most (ms, ${nodes} nodes)`,
+					Math.max(...found.map(({atMs}) => atMs - fromMs)),
+				);
 			}
+		},
+	);
 
-			expect(totals.get('false deaths') ?? 0, label).toBe(0);
-			const fromMs = cluster.nowMs;
-			cluster.crash('n1');
-			cluster.run(nodes > 20 ? 3500 : 3000);
-			const found = cluster
-				.since(fromMs)
-				.filter(seen => seen.type === 'member' && nameOf(seen.id) === 'n1' && seen.state === 'dead');
-			expect(new Set(found.map(({node}) => node)).size, label).toBe(nodes - 1);
-			worst(`found dead after at most (ms, ${nodes} nodes)`, Math.max(...found.map(({atMs}) => atMs - fromMs)));
-		}
-	});
-
-	test('a cut is detected by all, both sides the same, and its heal', {timeout: 120_000}, () => {
+	test('all nodes detect a cut with the same two sides, and its heal', {timeout: 120_000}, () => {
 		for (const seed of seeds(runs)) {
 			const random = createRandom(`${seed}/cut`);
 			const loss = random.between(0, 20);
@@ -128,8 +135,8 @@ describe.each(campaigns)('$nodes nodes', ({nodes, runs}) => {
 });
 
 /**
-Two nodes are too busy to read what comes in, again and again: how often do they accuse the others, all of whom live and
-are connected?
+How often two nodes that are repeatedly too busy to read their input suspect the other nodes, all of which run and are
+connected.
 */
 function falseAccusations(seed: number): number {
 	const cluster = new SwimCluster({seed: `${seed}/slow`, nodes: 8, loss: 10, refuses: false, linked: false});
@@ -153,7 +160,7 @@ function falseAccusations(seed: number): number {
 	).length;
 }
 
-test('a slow node that doubts itself first accuses fewer of the others (local health)', {timeout: 120_000}, () => {
+test('local health: a slow node suspects fewer of the others', {timeout: 120_000}, () => {
 	const runs = seeds(8);
 	const sum = (): number => runs.reduce((total, seed) => total + falseAccusations(seed), 0);
 	const withHealth = sum();
@@ -165,7 +172,7 @@ test('a slow node that doubts itself first accuses fewer of the others (local he
 	expect(without).toBeGreaterThan(withHealth);
 });
 
-test('who stood still accuses nobody who is well, and neither do the others', {timeout: 60_000}, () => {
+test('a paused node suspects no healthy node, and neither do the others', {timeout: 60_000}, () => {
 	const stalled = ['n1', 'n2', 'n3'];
 	for (const seed of seeds(20)) {
 		const cluster = new SwimCluster({seed: `${seed}/pauses`, nodes: 8, loss: 10, refuses: false});
@@ -189,7 +196,7 @@ test('who stood still accuses nobody who is well, and neither do the others', {t
 	}
 });
 
-test('a seed replays to the byte', () => {
+test('a seed replays exactly', () => {
 	const run = (): readonly [number, string] => {
 		const cluster = new SwimCluster({seed: 1, nodes: 5, loss: 10});
 		trouble(cluster, 1, 5000);

@@ -1,5 +1,5 @@
 /**
-What the seeds of a campaign came to, together.
+The results of all seeds of a run, added up.
 */
 import type {Report} from './worker.ts';
 

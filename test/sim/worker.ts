@@ -1,11 +1,10 @@
 /**
-Runs the seeds that it is given, one after the other, and tells of each. A failing one is made smaller first. A seed is
-two worlds: whole nodes, and consensus alone, where far more proposals, campaigns and changes of the members fit into
-the same time.
+Runs its seeds one after the other and reports each. A failing seed is reduced first. A seed is two worlds: whole nodes,
+and Raft alone, where far more proposals, campaigns and configuration changes fit into the same time.
 */
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import {planOf, type Event} from './node/plan.ts';
-import {sealed} from './seal.ts';
+import {withoutGlobals} from './without-globals.ts';
 import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 
@@ -33,24 +32,24 @@ export type Report =
 const shrinkRuns = 60;
 const raftForMs = 40_000;
 
-/** Run a seed in a sealed world. What it came to, or what was violated. */
+/** Run a seed without access to the machine. Returns its outcome, or the violation. */
 export function attempt(options: RunOptions): Outcome | string {
 	try {
-		return sealed(() => simulate(options));
+		return withoutGlobals(() => simulate(options));
 	} catch (error) {
 		return (error as Error).message;
 	}
 }
 
-/** The rule that a message names, without times and ids: a smaller script must break the same one. */
+/** The rule that a message names, without times and ids: a reduced plan must break the same rule. */
 export const ruleOf = (message: string): string =>
 	message.replace(/^(?:SEED=\d+ \(replays it\), )?at \d+ ms, event \d+: /, '').split(':')[0]!;
 
-/** Consensus alone. */
+/** Run Raft alone. */
 function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	try {
-		const {fingerprint, events, recoveredMs, ...counts} = sealed(() => simulateRaft(seed));
-		if (!isOnce && sealed(() => simulateRaft(seed)).fingerprint !== fingerprint)
+		const {fingerprint, events, recoveredMs, ...counts} = withoutGlobals(() => simulateRaft(seed));
+		if (!isOnce && withoutGlobals(() => simulateRaft(seed)).fingerprint !== fingerprint)
 			return 'determinism: two runs of one seed differ';
 		const work = Object.fromEntries(Object.entries(counts).map(([name, value]) => [`raft-${name}`, value]));
 		return {
@@ -68,16 +67,16 @@ function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	}
 }
 
-export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: (report: Report) => void): void {
+export function runJob({from, to, forMs, isOnce, shrinks, worlds}: Job, report: (report: Report) => void): void {
 	for (let seed = from; seed < to; seed++) {
 		const raft = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
 		if (typeof raft === 'string') {
-			tell({type: 'failed', seed, world: 'raft', failure: raft, plan: [], planned: 0});
+			report({type: 'failed', seed, world: 'raft', failure: raft, plan: [], planned: 0});
 			continue;
 		}
 
 		if (!worlds.includes('nodes')) {
-			tell({type: 'held', outcome: raft!});
+			report({type: 'held', outcome: raft!});
 			continue;
 		}
 
@@ -89,7 +88,7 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 				return typeof again === 'string' && ruleOf(again) === ruleOf(outcome);
 			};
 
-			tell({
+			report({
 				type: 'failed',
 				seed,
 				world: 'nodes',
@@ -102,7 +101,7 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 
 		const again = isOnce ? outcome : attempt({seed, forMs});
 		if (typeof again === 'string' || again.fingerprint !== outcome.fingerprint)
-			tell({
+			report({
 				type: 'failed',
 				seed,
 				world: 'nodes',
@@ -111,7 +110,7 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 				planned: 0,
 			});
 		else
-			tell({
+			report({
 				type: 'held',
 				outcome: raft
 					? {
@@ -124,5 +123,5 @@ export function carryOut({from, to, forMs, isOnce, shrinks, worlds}: Job, tell: 
 			});
 	}
 
-	tell({type: 'done'});
+	report({type: 'done'});
 }

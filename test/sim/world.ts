@@ -1,7 +1,7 @@
 /**
-A world of hosts: virtual time, a network and their lives. A host is anything that ticks, takes bytes and can lose its
-memory; which protocol it runs is its own affair. Clocks run a little fast or slow, a paused host finds its input
-waiting, a crashed one comes back with what its disk holds.
+A world of hosts: virtual time, a network, and the state of each host. A host ticks, receives bytes and can lose its
+memory; its protocol does not matter here. Clocks run a little fast or slow, a paused host finds its input waiting, and
+a crashed host restarts with what its disk holds.
 */
 import {Network, type LinkOptions} from './network.ts';
 import {createRandom, hash32, type SeededRandom} from './random.ts';
@@ -11,13 +11,13 @@ export type Host = {
 	readonly id: string;
 	/** Start from what the disk holds. */
 	boot(): void;
-	/** Memory is gone, and what the disk had not synced with it. */
+	/** Memory is lost, and everything that the disk had not synced. */
 	crash(): void;
 	tick(): void;
 	deliver(from: string, bytes: Uint8Array): void;
 };
 
-type Life = {
+type HostSlot = {
 	readonly host: Host;
 	readonly tickMs: number;
 	readonly random: SeededRandom;
@@ -33,9 +33,9 @@ export class World {
 	readonly schedule = new Schedule();
 	readonly random: SeededRandom;
 	readonly network: Network;
-	/** Carried out after every event. */
+	/** Runs after every event. */
 	afterEach: (() => void) | undefined;
-	#lives = new Map<string, Life>();
+	#slots = new Map<string, HostSlot>();
 	#fingerprint = 0;
 	events = 0;
 	crashes = 0;
@@ -56,10 +56,10 @@ export class World {
 	}
 
 	get hosts(): readonly string[] {
-		return [...this.#lives.keys()];
+		return [...this.#slots.keys()];
 	}
 
-	/** A hash of everything that happened: two runs of one seed have the same. */
+	/** A hash of everything that happened. Two runs of one seed have the same. */
 	get fingerprint(): number {
 		return this.#fingerprint;
 	}
@@ -68,11 +68,11 @@ export class World {
 		this.#fingerprint = hash32(text, this.#fingerprint);
 	}
 
-	/** Take a host in and boot it; its clock is off by up to a tenth. */
+	/** Add a host and boot it. Its clock is off by up to a tenth. */
 	add(host: Host, tickMs: number): void {
 		const random = this.random.child(`host/${host.id}`);
 		const drift = random.between(-Math.floor(tickMs / 10), Math.floor(tickMs / 10));
-		this.#lives.set(host.id, {
+		this.#slots.set(host.id, {
 			host,
 			tickMs: tickMs + drift,
 			random,
@@ -85,73 +85,74 @@ export class World {
 	}
 
 	isUp(id: string): boolean {
-		return this.#life(id).isUp;
+		return this.#slot(id).isUp;
 	}
 
 	isPaused(id: string): boolean {
-		return this.#life(id).isPaused;
+		return this.#slot(id).isPaused;
 	}
 
 	crash(id: string): void {
-		const life = this.#life(id);
-		if (!life.isUp) return;
+		const slot = this.#slot(id);
+		if (!slot.isUp) return;
 		this.note(`crash ${id}`);
 		this.crashes++;
-		life.isUp = false;
-		life.isPaused = false;
-		life.waiting = [];
-		life.generation++;
-		life.host.crash();
+		slot.isUp = false;
+		slot.isPaused = false;
+		slot.waiting = [];
+		slot.generation++;
+		slot.host.crash();
 	}
 
 	restart(id: string): void {
-		const life = this.#life(id);
-		if (life.isUp) return;
+		const slot = this.#slot(id);
+		if (slot.isUp) return;
 		this.note(`boot ${id}`);
-		life.isUp = true;
-		life.generation++;
-		life.host.boot();
-		this.#beat(life, life.generation, life.random.between(0, life.tickMs));
+		slot.isUp = true;
+		slot.generation++;
+		slot.host.boot();
+		this.#beat(slot, slot.generation, slot.random.between(0, slot.tickMs));
 	}
 
 	/**
-	Stop it for a while, as SIGSTOP or a stalled event loop does. What comes in meanwhile waits; missed ticks are one.
+	Stop the host for a while, as SIGSTOP or a stalled event loop does. Its input waits, and missed ticks are merged
+	into one.
 	*/
 	pause(id: string, forMs: number): void {
-		const life = this.#life(id);
-		if (!life.isUp || life.isPaused) return;
+		const slot = this.#slot(id);
+		if (!slot.isUp || slot.isPaused) return;
 		this.note(`pause ${id} ${forMs}`);
 		this.pauses++;
-		life.isPaused = true;
-		const {generation} = life;
+		slot.isPaused = true;
+		const {generation} = slot;
 		this.schedule.after(forMs, () => {
-			if (generation === life.generation) this.resume(id);
+			if (generation === slot.generation) this.resume(id);
 		});
 	}
 
 	resume(id: string): void {
-		const life = this.#life(id);
-		if (!life.isPaused) return;
+		const slot = this.#slot(id);
+		if (!slot.isPaused) return;
 		this.note(`resume ${id}`);
-		life.isPaused = false;
-		const waiting = life.waiting.splice(0);
-		// The timer may come before the packets that wait, or after them.
-		if (life.random.chance(1, 2)) life.host.tick();
+		slot.isPaused = false;
+		const waiting = slot.waiting.splice(0);
+		// The timer may fire before the waiting packets are read, or after.
+		if (slot.random.chance(1, 2)) slot.host.tick();
 		for (const run of waiting) run();
 	}
 
-	/** Something that the host does by itself, such as the end of a write: waits while it is paused. */
+	/** Work of the host itself, such as the end of a write. It waits while the host is paused. */
 	onHost(id: string, run: () => void): void {
 		this.#input(id, run);
 	}
 
 	/**
-	A client asks the host. While it is paused the question waits in a socket of its own, which may be read before those
-	of the peers.
+	A client sends a request to the host. While the host is paused, the request waits in a separate socket, which the
+	host may read before those of its peers.
 	*/
 	ask(id: string, run: () => void): void {
-		const life = this.#life(id);
-		if (life.isUp && life.isPaused) life.waiting.unshift(run);
+		const slot = this.#slot(id);
+		if (slot.isUp && slot.isPaused) slot.waiting.unshift(run);
 		else this.#input(id, run);
 	}
 
@@ -163,7 +164,7 @@ export class World {
 		}
 	}
 
-	/** Run until the condition holds; false when it does not within the time. */
+	/** Run until the condition holds. Returns false if it does not hold within the time. */
 	runUntil(isDone: () => boolean, forMs: number): boolean {
 		const untilMs = this.schedule.nowMs + forMs;
 		while (!isDone()) {
@@ -176,23 +177,23 @@ export class World {
 	}
 
 	#input(id: string, run: (host: Host) => void): void {
-		const life = this.#lives.get(id);
-		if (!life?.isUp) return;
-		if (life.isPaused) life.waiting.push(() => run(life.host));
-		else run(life.host);
+		const slot = this.#slots.get(id);
+		if (!slot?.isUp) return;
+		if (slot.isPaused) slot.waiting.push(() => run(slot.host));
+		else run(slot.host);
 	}
 
-	#beat(life: Life, generation: number, inMs: number): void {
+	#beat(slot: HostSlot, generation: number, inMs: number): void {
 		this.schedule.after(inMs, () => {
-			if (generation !== life.generation) return;
-			this.#beat(life, generation, life.tickMs);
-			if (!life.isPaused) life.host.tick();
+			if (generation !== slot.generation) return;
+			this.#beat(slot, generation, slot.tickMs);
+			if (!slot.isPaused) slot.host.tick();
 		});
 	}
 
-	#life(id: string): Life {
-		const life = this.#lives.get(id);
-		if (!life) throw new Error(`Expected a host of this world, got ${id}`);
-		return life;
+	#slot(id: string): HostSlot {
+		const slot = this.#slots.get(id);
+		if (!slot) throw new Error(`Expected a host of this world, got ${id}`);
+		return slot;
 	}
 }

@@ -7,7 +7,7 @@ write, and be read and changed byte by byte. All choices come from the given ran
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
-import {Platter, type Change, type Fates, type Loss, type StoredFile} from '../../sim/platter.ts';
+import {DiskContents, type Change, type ChangeOutcomes, type Loss, type StoredFile} from '../../sim/disk-contents.ts';
 import type {SeededRandom} from '../../sim/random.ts';
 
 type Call =
@@ -57,7 +57,7 @@ export class CrashDisk implements Files {
 	readonly calls: string[] = [];
 	/** The path of the last call. */
 	lastPath = '';
-	readonly platter: Platter;
+	readonly medium: DiskContents;
 	/** The number of calls that failed. */
 	failed = 0;
 	readonly #died = Promise.withResolvers<void>();
@@ -65,15 +65,15 @@ export class CrashDisk implements Files {
 	#isDead = false;
 	#failing: string | undefined;
 
-	constructor(faults: DiskFaults, platter = new Platter()) {
+	constructor(faults: DiskFaults, contents = new DiskContents()) {
 		this.#faults = faults;
-		this.platter = platter;
+		this.medium = contents;
 		this.died = this.#died.promise;
 	}
 
 	/** A disk that holds these files. */
 	static of(files: ReadonlyMap<string, Buffer>, faults: DiskFaults): CrashDisk {
-		return new CrashDisk(faults, Platter.of(files));
+		return new CrashDisk(faults, DiskContents.of(files));
 	}
 
 	/** The next call that begins with this fails. */
@@ -83,67 +83,67 @@ export class CrashDisk implements Files {
 
 	/** All files as a program sees them. */
 	contents(): Map<string, Buffer> {
-		return new Map(this.platter.files().map(([path, {content}]) => [path, Buffer.from(content)]));
+		return new Map(this.medium.files().map(([path, {content}]) => [path, Buffer.from(content)]));
 	}
 
 	/** The content after a power cut. */
-	image(random: SeededRandom, loss: Loss, fates?: Fates): Platter {
+	image(random: SeededRandom, loss: Loss, outcomes?: ChangeOutcomes): DiskContents {
 		this.#die();
-		return this.platter.afterPowerCut(random, loss, fates);
+		return this.medium.afterPowerCut(random, loss, outcomes);
 	}
 
 	/**
 	The content after the process was killed: its writes are present, and not yet safe from a power cut.
 	*/
-	killed(random: SeededRandom): Platter {
+	killed(random: SeededRandom): DiskContents {
 		this.#die();
-		this.platter.kill(random);
-		return this.platter;
+		this.medium.kill(random);
+		return this.medium;
 	}
 
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		await this.#call('open', path);
-		const file = this.platter.file(path);
+		const file = this.medium.file(path);
 		if (file) return this.#openFile(path, file);
-		if (mode !== 'write' || this.platter.isFolder(path)) throw missing('open', path);
+		if (mode !== 'write' || this.medium.isFolder(path)) throw missing('open', path);
 		this.#expectFolderOf(path);
-		return this.#openFile(path, this.platter.create(path));
+		return this.#openFile(path, this.medium.create(path));
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
 		await this.#call('list', folder);
-		if (!this.platter.isFolder(folder)) throw missing('scandir', folder);
-		return this.platter.list(folder);
+		if (!this.medium.isFolder(folder)) throw missing('scandir', folder);
+		return this.medium.list(folder);
 	}
 
 	async makeFolder(folder: string): Promise<void> {
-		const parents = this.#isDead ? [] : this.platter.makeFolder(folder);
+		const parents = this.#isDead ? [] : this.medium.makeFolder(folder);
 		await this.#call('makeFolder', folder);
-		for (const parent of parents.length > 0 ? parents : [dirname(folder)]) this.platter.syncFolder(parent);
+		for (const parent of parents.length > 0 ? parents : [dirname(folder)]) this.medium.syncFolder(parent);
 	}
 
 	async syncFolder(folder: string): Promise<void> {
 		await this.#call('syncFolder', folder);
-		this.platter.syncFolder(folder);
+		this.medium.syncFolder(folder);
 	}
 
 	async rename(from: string, to: string): Promise<void> {
 		await this.#call('rename', from);
-		if (!this.platter.file(from) && !this.platter.isFolder(from)) throw missing('rename', from);
-		this.platter.rename(from, to);
+		if (!this.medium.file(from) && !this.medium.isFolder(from)) throw missing('rename', from);
+		this.medium.rename(from, to);
 	}
 
 	async unlink(path: string): Promise<void> {
 		await this.#call('unlink', path);
-		if (!this.platter.file(path)) throw missing('unlink', path);
-		this.platter.unlink(path);
+		if (!this.medium.file(path)) throw missing('unlink', path);
+		this.medium.unlink(path);
 	}
 
 	async removeFolder(folder: string): Promise<void> {
 		await this.#call('removeFolder', folder);
-		if (!this.platter.isFolder(folder)) throw missing('rmdir', folder);
-		this.platter.unlink(folder);
-		this.platter.syncFolder(dirname(folder));
+		if (!this.medium.isFolder(folder)) throw missing('rmdir', folder);
+		this.medium.unlink(folder);
+		this.medium.syncFolder(dirname(folder));
 	}
 
 	#openFile(path: string, file: StoredFile): OpenFile {
@@ -219,7 +219,7 @@ export class CrashDisk implements Files {
 	}
 
 	#expectFolderOf(path: string): void {
-		if (!this.platter.isFolder(dirname(path))) throw missing('open', path);
+		if (!this.medium.isFolder(dirname(path))) throw missing('open', path);
 	}
 }
 

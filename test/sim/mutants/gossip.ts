@@ -1,5 +1,5 @@
 /**
-Mutants of dissemination, membership and of how a node joins.
+Mutants of gossip, failure detection, and joining.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -19,7 +19,7 @@ const data = (find: string, replace: string): Edit => ({file: 'core/data/data.ts
 export const gossipMutants: readonly Mutant[] = [
 	{
 		name: 'lives-mixed-up',
-		pitfall: 'messages are known by their number without the incarnation',
+		pitfall: 'messages are identified by sequence number without the incarnation',
 		edits: [
 			streams(
 				'				if (existing.incarnation === incarnation) return existing;\n',
@@ -29,7 +29,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'gap-passed-over',
-		pitfall: 'what comes behind a gap is delivered',
+		pitfall: 'messages after a gap are delivered',
 		edits: [
 			order(
 				'const isNext = batch.firstSeq === stream.next || batch.previousLamport <= stream.topic.since!;',
@@ -39,7 +39,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'duplicate-delivered',
-		pitfall: 'a message that comes again is delivered again',
+		pitfall: 'a duplicate message is delivered',
 		edits: [
 			gossip(
 				'if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {',
@@ -53,7 +53,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'digest-without-gaps',
-		pitfall: 'a digest tells the newest only and forgets gaps: what is lacked is not asked for',
+		pitfall: 'a digest lists only the newest message and no gaps, so missing messages are not requested',
 		edits: [
 			gossip(
 				'		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});\n',
@@ -63,7 +63,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'no-anti-entropy',
-		pitfall: 'nodes do not compare what they have',
+		pitfall: 'nodes do not compare digests',
 		edits: [
 			exchange('			this.#nextTick = this.#jittered();\n			this.#beginRound();', '			this.#nextTick = this.#jittered();'),
 			exchange(
@@ -74,13 +74,13 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'repaired-while-cut-off',
-		pitfall: 'a partition counts as repaired once the far side was found unreachable',
+		pitfall: 'a partition counts as repaired once the far side is found unreachable',
 		by: 'nodes',
 		edits: [presence("if (this.#healedMs !== undefined && (state === 'down'", "if ((state === 'down'")],
 	},
 	{
 		name: 'answer-of-before',
-		pitfall: 'a repair is judged by an answer that was given before the heal',
+		pitfall: 'a reply from before the heal decides that a repair is complete',
 		by: 'nodes',
 		edits: [
 			exchange(
@@ -91,13 +91,13 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'half-an-answer',
-		pitfall: 'a peer that lacks the first of what is missing counts as one that has nothing',
+		pitfall: 'a peer that lacks the first missing message counts as one that has none of them',
 		by: 'nodes',
 		edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')],
 	},
 	{
 		name: 'repair-without-budget',
-		pitfall: 'a repair sends everything, whatever the asker has room for',
+		pitfall: "a repair sends everything, regardless of the requester's budget",
 		edits: [
 			{
 				file: 'core/topic-log/topic-log.ts',
@@ -108,14 +108,14 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'silence-for-a-refusal',
-		pitfall: 'who has nothing does not say so',
+		pitfall: 'a node that has nothing does not say so',
 		edits: [
 			repair('if (gaps.length > 0 || served.length === 0) outbox.send(', 'if (gaps.length > 1e9) outbox.send('),
 		],
 	},
 	{
 		name: 'passed-means-nothing',
-		pitfall: 'a late subscriber asks for ever for what it does not want',
+		pitfall: 'a late subscriber keeps requesting messages that it does not want',
 		edits: [
 			gossip(
 				'asked <= stream.next && then > stream.next && then <= stream.known + 1)',
@@ -125,14 +125,14 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'loss-not-told',
-		pitfall: 'what nobody has any more is passed over in silence',
+		pitfall: 'messages that no node has any more are skipped without a report',
 		edits: [
 			gossip('		if (messages > 0) this.#context.outbox.missed(', '		if (messages < 0) this.#context.outbox.missed('),
 		],
 	},
 	{
 		name: 'since-ignored',
-		pitfall: 'a subscriber gets what was published before it subscribed',
+		pitfall: 'a subscriber gets messages from before its subscription',
 		edits: [
 			gossip(
 				'const isWanted = topic.since !== undefined && batch.lamport > topic.since;',
@@ -156,7 +156,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'lamport-jump-taken',
-		pitfall: 'a stamp far ahead of all moves the clock of whoever sees it',
+		pitfall: 'a stamp far ahead moves the clock of every node that sees it',
 		edits: [
 			{
 				file: 'core/lamport.ts',
@@ -167,12 +167,12 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'retention-not-told',
-		pitfall: 'a node offers what its retention took',
+		pitfall: 'a node offers messages that its retention removed',
 		edits: [data('		if (retained) this.gossip.retained(name, retained.floors);\n', '')],
 	},
 	{
 		name: 'log-not-read-back',
-		pitfall: 'a node forgets at a restart what it delivered',
+		pitfall: 'a node forgets at a restart which messages it delivered',
 		edits: [
 			gossip(
 				'if (header.firstSeq < stream.next) return stream.fill(header);',
@@ -189,13 +189,13 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'suspicion-without-end',
-		pitfall: 'a suspect is never called dead',
+		pitfall: 'a suspect is never declared dead',
 		by: 'swim',
 		edits: [swim('suspicion.isOver(this.#tick) && !isHeard', 'suspicion.isOver(-1) && !isHeard')],
 	},
 	{
 		name: 'dead-for-good',
-		pitfall: 'who was called dead stays dead, whatever it says',
+		pitfall: 'a node declared dead stays dead, whatever it sends',
 		by: 'swim',
 		edits: [
 			{
@@ -207,7 +207,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'no-indirect-probes',
-		pitfall: 'whom this node alone cannot reach is accused: nobody else is asked',
+		pitfall: 'a node suspects a peer that it cannot reach itself, without asking others to probe it',
 		by: 'swim',
 		edits: [
 			swim('const relays = isJudged ? this.#sample(', 'const relays = !isJudged ? this.#sample('),
@@ -216,7 +216,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'dead-at-once',
-		pitfall: 'one lost answer is a death: no suspicion, no time to speak up',
+		pitfall: 'one lost reply makes a node dead, without a suspicion that it could refute',
 		by: 'swim',
 		edits: [
 			{
@@ -229,7 +229,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'rumours-forgotten',
-		pitfall: 'what one node found out is not passed on',
+		pitfall: 'a node does not pass on what another node detected',
 		by: 'swim',
 		edits: [
 			{
@@ -241,7 +241,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'beat-before-mail',
-		pitfall: 'a late timer fires before what waits in the sockets is read: a stall looks like a dead leader',
+		pitfall: 'a late timer fires before the waiting input is read, so a stall looks like a dead leader',
 		edits: [
 			{
 				file: 'core/node/node.ts',
@@ -252,7 +252,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'beats-caught-up',
-		pitfall: 'the beats that a stall missed are all given afterwards',
+		pitfall: 'all ticks that a stall missed are run afterwards',
 		edits: [
 			{
 				file: 'core/node/node.ts',
@@ -264,7 +264,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'who-leads-is-a-stranger',
-		pitfall: 'a node that was away refuses a leader that it does not know, and asks nobody who leads',
+		pitfall: 'a node that was away rejects an unknown leader, and asks no other node who leads',
 		edits: [
 			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
 			{
@@ -276,7 +276,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'caller-is-a-stranger',
-		pitfall: 'a node whose acquaintances are all gone refuses those who need its vote, for ever',
+		pitfall: 'a node whose known members are all gone rejects nodes that need its vote, forever',
 		edits: [
 			{
 				file: 'core/node/node.ts',
@@ -287,7 +287,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'told-members-forgotten',
-		pitfall: 'a joined node forgets those it was told of before its log names them',
+		pitfall: 'a joined node forgets the reported members before its log names them',
 		edits: [
 			{
 				file: 'core/membership/peer-directory.ts',
@@ -299,7 +299,7 @@ export const gossipMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'refused-by-a-newcomer',
-		pitfall: 'a node without a log of its own refuses others as strangers',
+		pitfall: 'a node without a log rejects others as unauthenticated peers',
 		edits: [
 			{
 				file: 'core/control/admission.ts',

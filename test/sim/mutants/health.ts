@@ -1,5 +1,5 @@
 /**
-Mutants of what a node takes for usable, and of the way around a link that does not work.
+Mutants of reachability, and of relays around a link that does not work.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -13,7 +13,7 @@ const relay = (find: string, replace: string): Edit => ({file: 'core/membership/
 export const healthMutants: readonly Mutant[] = [
 	{
 		name: 'alive-without-a-link',
-		pitfall: 'a member that is heard counts as alive, whether a link to it works or not',
+		pitfall: 'a member whose datagrams arrive counts as alive, whether or not a link to it works',
 		edits: [
 			reachability(
 				"		case 'alive': return usable(facts);",
@@ -28,7 +28,7 @@ export const healthMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'quorum-by-datagrams',
-		pitfall: 'a voter whose datagrams arrive counts for the quorum, whether agreement gets through to it or not',
+		pitfall: 'a voter whose datagrams arrive counts for the quorum, whether or not Raft packets reach it',
 		edits: [
 			{
 				file: 'core/node/node-parts.ts',
@@ -49,7 +49,7 @@ export const healthMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'relay-for-anybody',
-		pitfall: 'a node relays for nodes that are no members',
+		pitfall: 'a node relays for nodes that are not members',
 		edits: [
 			relay('!isMember(from) || !isMember(to) || ', ''),
 			relay(
@@ -60,7 +60,7 @@ export const healthMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'relay-of-anything',
-		pitfall: 'a relay carries frames that find their own way',
+		pitfall: 'a relay forwards frames that need no relay',
 		edits: [
 			relay('if (!decoded || !relayed.has(decoded.inner[0]!)) return refused;', 'if (!decoded) return refused;'),
 		],

@@ -1,11 +1,11 @@
 /**
-One mutant's bundle, or with no mutant the one that it is compared with: runs seeds of the worlds that are named until
-one fails, and prints what failed as a line of JSON. A line a seed says that it goes on.
+The entry point of a bundle with one mutant, or without any for comparison. It runs seeds of the given worlds until one
+fails, and prints the failure as a line of JSON. A line per passed seed shows progress.
 */
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
 import {simulateRaft} from '../raft-cluster.ts';
-import {sealed} from '../seal.ts';
+import {withoutGlobals} from '../without-globals.ts';
 import {simulateState} from '../state-run.ts';
 import {simulateSwim} from '../swim-run.ts';
 import {ruleOf} from '../worker.ts';
@@ -18,13 +18,13 @@ const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
 	state: seed => simulateState(seed),
 };
 
-/** What failed. A `TypeError` and its like are the mutant falling over, not a promise that was seen to be broken. */
+/** The failure of a seed, if any. A `TypeError` and the like mean that the mutant crashed, not that a rule broke. */
 function attempt(
 	world: World,
 	seed: number,
 ): {readonly rule: string; readonly failure: string; readonly isCrash: boolean} | undefined {
 	try {
-		sealed(() => worlds[world](seed));
+		withoutGlobals(() => worlds[world](seed));
 		return undefined;
 	} catch (error) {
 		const {message, cause = error} = error as Error;
@@ -57,5 +57,5 @@ function hunt(): void {
 	}
 }
 
-// Promise callbacks cannot be run from within one, and a module's body is one.
+// Promise callbacks cannot be drained from within one, and a module's body is one.
 setImmediate(hunt);

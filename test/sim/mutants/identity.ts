@@ -1,5 +1,5 @@
 /**
-Mutants of who a process is and where it is found: addresses, founding, copied data folders.
+Mutants of the identity and addresses of processes: addresses, founding, copied data folders.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -15,7 +15,7 @@ const identity = (find: string, replace: string): Edit => ({file: 'core/node/own
 export const identityMutants: readonly Mutant[] = [
 	{
 		name: 'address-of-the-dead-is-free',
-		pitfall: 'a member that does not answer is removed when a newcomer comes from its address',
+		pitfall: 'a member that does not answer is removed when a new node comes from its address',
 		by: 'nodes',
 		edits: [
 			admission(
@@ -31,7 +31,7 @@ export const identityMutants: readonly Mutant[] = [
 	{
 		name: 'copy-is-taken',
 		pitfall:
-			'a process on a copied data folder is linked in the place of the one that runs, and publishes before anything is agreed',
+			'a process on a copied data folder replaces the running one on its links, and publishes before anything is agreed',
 		by: 'nodes',
 		edits: [
 			identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
@@ -44,7 +44,7 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'publishes-before-its-claim',
-		pitfall: 'a process acknowledges messages before it is agreed that it uses the identity',
+		pitfall: 'a process acknowledges messages before its claim on the identity is agreed',
 		by: 'nodes',
 		edits: [
 			identity('if (this.claim.isNeeded) return this.claim.isHeld;', 'if (this.claim.isNeeded) return true;'),
@@ -52,13 +52,13 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'pause-not-doubted',
-		pitfall: 'a process that did not run for a while publishes on, though another may have taken its place',
+		pitfall: 'a process continues to publish after a pause, although another process may have replaced it',
 		by: 'nodes',
 		edits: [identity('onPause: () => this.claim.doubt(),', 'onPause: () => undefined,')],
 	},
 	{
 		name: 'unconfirmed-proposes',
-		pitfall: 'a process proposes in the name of its node before it is agreed that it speaks for it',
+		pitfall: 'a process proposes for its node before it is confirmed',
 		by: 'nodes',
 		edits: [
 			identity('		await this.gate.wait();\n', ''),
@@ -72,13 +72,13 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'superseded-goes-on',
-		pitfall: 'a process that was superseded goes on',
+		pitfall: 'a superseded process keeps running',
 		by: 'nodes',
 		edits: [identity('		this.#options.refused(`${reason}.', '		void String(`${reason}.')],
 	},
 	{
 		name: 'founds-unasked',
-		pitfall: 'a seeker founds a cluster before the others have agreed that it does',
+		pitfall: 'a seeker founds a cluster before the others agreed to it',
 		by: 'nodes',
 		edits: [
 			founding('const unsure = [...this.#seekers].find(', 'const unsure = [...this.#seekers].slice(0, 0).find('),
@@ -87,7 +87,7 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'seeds-ignored-by-members',
-		pitfall: 'a node that has data does not ask the addresses that it was started with',
+		pitfall: 'a node with data does not ask the addresses that it was started with',
 		by: 'nodes',
 		edits: [
 			directory(
@@ -98,7 +98,7 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'missing-member-not-asked-for',
-		pitfall: 'a node that follows a leader asks nobody where a missing member is',
+		pitfall: 'a node that follows a leader asks no other node for the address of a missing member',
 		by: 'nodes',
 		edits: [
 			directory(
@@ -109,13 +109,13 @@ export const identityMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'address-of-a-second-process',
-		pitfall: 'whoever answers under the id of a linked peer gets what is sent to that',
+		pitfall: 'frames for a linked peer go to any process that answers under its id',
 		by: 'nodes',
 		edits: [directory(" && links.state(asked.id).state !== 'up') this.observe(", ') this.observe(')],
 	},
 	{
 		name: 'match-of-a-former-process',
-		pitfall: 'a leader commits at a peer what only a former process of it had',
+		pitfall: "a leader commits by the match index of a peer's former process",
 		by: 'nodes',
 		edits: [{file: 'core/node/node.ts', find: '			this.control.raft.linkUp(peer);\n', replace: ''}],
 	},

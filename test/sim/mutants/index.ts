@@ -1,5 +1,5 @@
 /**
-All mutants, and how one is planted.
+All mutants, and the plugin that plants one.
 */
 import {readFile} from 'node:fs/promises';
 import {relative} from 'node:path';
@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
 	...topicMutants,
 ];
 
-/** Changes the sources on their way into a bundle. @param root of the repository */
+/** Changes the sources while they are bundled. @param root of the repository */
 export function mutantPlugin(mutant: Mutant, root: string): Plugin {
 	const files = new Set(mutant.edits.map(({file}) => file));
 	return {

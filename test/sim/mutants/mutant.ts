@@ -3,9 +3,9 @@ A mutant: one classic bug, planted by changing the text of a source while the si
 switch for it.
 */
 export type Edit = {
-	/** From the root of the repository. */
+	/** Relative to the root of the repository. */
 	readonly file: string;
-	/** Occurs exactly once there. */
+	/** Occurs exactly once in the file. */
 	readonly find: string;
 	readonly replace: string;
 };
@@ -13,21 +13,22 @@ export type Edit = {
 export type World = 'nodes' | 'raft' | 'swim' | 'state';
 export type Mutant = {
 	readonly name: string;
-	/** What goes wrong, in the words of the field. */
+	/** What goes wrong, in the terms of the field. */
 	readonly pitfall: string;
-	/** Where it is looked for. @default all that a seed of the simulator is */
+	/** The world that runs it. @default whole nodes and consensus */
 	readonly by?: World;
 	/**
-	Only this rule's word counts: others may break over what the mutant merely changes the course of.
-	@default any
+	The rule that must break. Without it a mutant that only changes the course of a run could count as caught because
+	another rule breaks.
+	@default any rule
 	*/
 	readonly rule?: string;
 	readonly edits: readonly Edit[];
 };
 
 /**
-The text with the mutant's edits of that file. Layout does not count.
-@throws when a text to find is not there exactly once
+The text after the mutant's edits of that file. Layout does not matter.
+@throws if a text to find does not occur exactly once
 */
 export function mutated({name, edits}: Mutant, file: string, text: string): string {
 	let changed = text;
@@ -46,8 +47,8 @@ export function mutated({name, edits}: Mutant, file: string, text: string): stri
 }
 
 /**
-What a formatter leaves alone: no white space, marks of comments, commas before a closing bracket, or kinds of quotes.
-`at` says where each character stood.
+The text without anything that a formatter may change: white space, comment marks, commas before a closing bracket, kinds
+of quotes. `at` holds the original position of each character.
 */
 function withoutLayout(source: string): {readonly text: string; readonly at: readonly number[]} {
 	const kept = [...source.matchAll(/\s+|\/\/|,(?=\s*[)\]}])|\\(?=['"])|(?<other>[^])/gu)].filter(

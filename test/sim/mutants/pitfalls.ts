@@ -1,13 +1,14 @@
 /**
-The classic bugs of such systems, and the mutants that plant each. What is not here a simulator cannot show: a file cut
-short under a memory map, two processes on one folder, what a stranger or a hostile terminal does.
+The classic bugs of such systems, and the mutants that plant each of them. The list omits bugs that a simulator cannot
+show: a file cut short under a memory map, two processes on one folder, attacks by unauthenticated peers or hostile
+terminals.
 */
 
 type Pitfall = {readonly pitfall: string; readonly mutants: readonly string[]};
 
 export const pitfalls: readonly Pitfall[] = [
 	{
-		pitfall: 'a vote, a term or an entry is not durable before it is said, or counted',
+		pitfall: 'a vote, a term or an entry is not durable before it is sent or counted',
 		mutants: [
 			'reply-before-disk',
 			'own-vote-early',
@@ -24,7 +25,7 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['truncates-what-matches', 'keeps-what-conflicts', 'no-consistency-check'],
 	},
 	{
-		pitfall: 'the commit index goes past what matched',
+		pitfall: 'the commit index passes the last entry that matched',
 		mutants: ['commits-past-the-match', 'commits-before-the-check', 'heartbeat-commits-too-far'],
 	},
 	{
@@ -32,16 +33,16 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['change-before-no-op', 'two-changes-at-once'],
 	},
 	{
-		pitfall: 'a configuration counts at the wrong time',
+		pitfall: 'a configuration takes effect at the wrong time',
 		mutants: ['configuration-once-committed', 'configuration-outlives-its-entry'],
 	},
 	{
-		pitfall: 'a read at a new or a deposed leader, or by old acknowledgements',
+		pitfall: 'a read at a new or a deposed leader, or confirmed by old replies',
 		mutants: ['read-before-no-op', 'read-without-a-round', 'read-by-old-acks', 'read-before-applied'],
 	},
-	{pitfall: 'leader leases with a clock that drifts or stands still', mutants: ['read-by-a-lease']},
+	{pitfall: 'leader leases with a clock that drifts or stops', mutants: ['read-by-a-lease']},
 	{
-		pitfall: 'votes are counted twice, from an old term, from others than voters',
+		pitfall: 'votes count twice, from an old term, or from nodes that are not voters',
 		mutants: [
 			'vote-counted-twice',
 			'vote-of-an-old-term',
@@ -53,7 +54,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall:
-			'snapshots: an older one over a newer state, gaps behind one, two mixed up, appends over compacted entries',
+			'snapshots: an older one replaces a newer state, entries after one are missing, chunks are mixed up, appends reach compacted entries',
 		mutants: [
 			'snapshot-over-newer-log',
 			'entries-outlive-a-snapshot',
@@ -63,35 +64,38 @@ export const pitfalls: readonly Pitfall[] = [
 			'nothing-matches-everything',
 		],
 	},
-	{pitfall: 'the applied index is apart from the state', mutants: ['applied-apart-from-state']},
+	{pitfall: 'the applied index does not belong to the state', mutants: ['applied-apart-from-state']},
 	{
-		pitfall: 'a command that is sent again applies again',
+		pitfall: 'a retried command is applied again',
 		mutants: ['sessions-outside-the-snapshot', 'command-twice', 'second-subscribe-counts'],
 	},
-	{pitfall: 'an answer comes before what it says is agreed', mutants: ['subscribed-before-agreed']},
+	{pitfall: 'a proposal is answered before it is agreed', mutants: ['subscribed-before-agreed']},
 	{
 		pitfall: 'disruption by a node that was cut off or removed',
 		mutants: ['no-pre-vote', 'old-pre-vote-counts', 'no-check-quorum', 'no-stickiness'],
 	},
 	{
-		pitfall: 'evidence of a crash is believed too easily, or stands above the votes',
+		pitfall: 'weak evidence counts as a crash, or evidence replaces votes',
 		mutants: ['closed-link-is-a-crash', 'refused-call-is-a-crash', 'no-pre-vote-after-a-crash'],
 	},
 	{
-		pitfall: 'a change of the leader is reported with a wrong cause',
+		pitfall: 'a change of leader is reported with a wrong cause',
 		mutants: ['silence-for-a-crash', 'crash-for-a-transfer'],
 	},
 	{
-		pitfall: 'a learner that may not vote when it must, or is promoted before it is caught up',
+		pitfall: 'a learner cannot vote when it must, or is promoted before it has caught up',
 		mutants: ['no-promotion', 'learner-never-votes', 'promoted-behind'],
 	},
 	{
-		pitfall: 'progress: next below match, what is on its way leaks, late refusals',
+		pitfall: 'replication progress: next below match, leaked in-flight entries, late rejections',
 		mutants: ['next-below-match', 'inflight-leaks', 'lost-probe-for-ever'],
 	},
-	{pitfall: 'what the disk answers late counts for another log', mutants: ['late-disk-answer']},
-	{pitfall: 'a leader that is cut off takes entries without end', mutants: ['uncommitted-without-bound']},
-	{pitfall: 'a node id is used again after its disk was lost', mutants: ['id-after-a-wipe']},
+	{pitfall: 'a late completion of a write counts for another log', mutants: ['late-disk-answer']},
+	{
+		pitfall: 'a leader that is cut off accepts an unbounded number of entries',
+		mutants: ['uncommitted-without-bound'],
+	},
+	{pitfall: 'a node id is reused after its disk was lost', mutants: ['id-after-a-wipe']},
 	{
 		pitfall: 'acknowledged before fsync',
 		mutants: [
@@ -102,13 +106,13 @@ export const pitfalls: readonly Pitfall[] = [
 			'file-replaced-early',
 		],
 	},
-	{pitfall: 'going on after an error of the disk', mutants: ['fsync-error-ignored', 'write-error-ignored']},
+	{pitfall: 'a node continues after a disk error', mutants: ['fsync-error-ignored', 'write-error-ignored']},
 	{
-		pitfall: 'corruption that is not noticed, or taken for something else',
+		pitfall: 'corruption is not detected, or mistaken for a torn tail',
 		mutants: ['no-checksum', 'torn-tail-kept', 'damage-for-a-torn-tail'],
 	},
 	{
-		pitfall: 'a full disk: no start, messages that are not kept, deletions that nobody hears of, no end',
+		pitfall: 'a full disk prevents a start, loses messages, deletes without a report, or never ends',
 		mutants: [
 			'reserve-kept',
 			'reserve-given-late',
@@ -120,13 +124,13 @@ export const pitfalls: readonly Pitfall[] = [
 			'full-disk-emptied',
 		],
 	},
-	{pitfall: 'a node stops for want of descriptors', mutants: ['stops-without-descriptors']},
+	{pitfall: 'a node stops without file descriptors', mutants: ['stops-without-descriptors']},
 	{
-		pitfall: 'retention trusts a clock, and deletes early',
+		pitfall: 'retention trusts a clock and deletes early',
 		mutants: ['clock-ahead-believed', 'age-by-the-wall-clock', 'age-by-the-publisher', 'age-not-in-the-record'],
 	},
 	{
-		pitfall: 'retention forgets what it took',
+		pitfall: 'retention forgets or does not report what it removed',
 		mutants: [
 			'no-mark-of-what-went',
 			'offset-given-twice',
@@ -138,7 +142,7 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'what was deleted comes back, or what was published later goes with it',
+		pitfall: 'deleted messages come back, or messages published later are deleted too',
 		mutants: [
 			'deleted-is-wanted',
 			'deletion-outside-the-snapshot',
@@ -148,13 +152,13 @@ export const pitfalls: readonly Pitfall[] = [
 			'deletion-not-carried-out',
 		],
 	},
-	{pitfall: 'who reads is not told what never came', mutants: ['readers-not-told-of-losses']},
+	{pitfall: 'readers get no report of messages that never arrived', mutants: ['readers-not-told-of-losses']},
 	{
-		pitfall: 'messages are known by less than origin, incarnation and number; their order is not kept',
+		pitfall: 'messages are identified by less than origin, incarnation and number, or lose their order',
 		mutants: ['lives-mixed-up', 'gap-passed-over', 'duplicate-delivered', 'log-not-read-back', 'since-ignored'],
 	},
 	{
-		pitfall: 'what repairs is lost or passed over itself',
+		pitfall: 'repair messages are lost or ignored',
 		mutants: [
 			'digest-without-gaps',
 			'no-anti-entropy',
@@ -165,7 +169,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{pitfall: 'a repair sends everything', mutants: ['repair-without-budget']},
 	{
-		pitfall: 'a repair is told before it has happened',
+		pitfall: 'a repair is reported before it has happened',
 		mutants: ['repaired-while-cut-off', 'answer-of-before', 'half-an-answer'],
 	},
 	{
@@ -173,11 +177,11 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['incarnation-not-durable', 'incarnation-not-raised'],
 	},
 	{
-		pitfall: 'Lamport time goes back, is poisoned, or is witnessed too late',
+		pitfall: 'Lamport time goes back, jumps far ahead, or is witnessed too late',
 		mutants: ['lamport-ceiling-forgotten', 'lamport-jump-taken', 'delivered-before-witnessed'],
 	},
 	{
-		pitfall: 'who lives is called dead, who is dead is called alive',
+		pitfall: 'a live node is declared dead, or a dead one alive',
 		mutants: [
 			'accusation-not-refuted',
 			'suspicion-without-end',
@@ -188,16 +192,16 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'a stall of this process is taken for the silence of others',
+		pitfall: 'a stall of this process is mistaken for silence of the others',
 		mutants: ['beat-before-mail', 'beats-caught-up'],
 	},
 	{
-		pitfall: 'members that do not know one another',
+		pitfall: 'members that do not know each other',
 		mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer', 'caller-is-a-stranger'],
 	},
-	{pitfall: 'who answers pings is taken for usable', mutants: ['alive-without-a-link', 'quorum-by-datagrams']},
+	{pitfall: 'a node that answers pings counts as usable', mutants: ['alive-without-a-link', 'quorum-by-datagrams']},
 	{
-		pitfall: 'frames that are relayed go in circles, or for anybody',
+		pitfall: 'relayed frames go in circles, or are relayed for any node',
 		mutants: ['relayed-again', 'relay-for-anybody', 'relay-of-anything'],
 	},
 	{
@@ -212,7 +216,7 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'a follower that goes on at another node gets messages twice, or not, or is not told',
+		pitfall: 'a follower that resumes at another node gets messages twice or not at all, or no report',
 		mutants: [
 			'resume-ignores-incarnation',
 			'resume-from-zero',
@@ -223,7 +227,7 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'an upgrade: what an older version does not know is used before all members know it',
+		pitfall: 'an upgrade: a feature is used before all members support it',
 		mutants: [
 			'protocol-proposed-early',
 			'unknown-member-speaks-all',
@@ -234,11 +238,11 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'two nodes of one name, two processes of one identity',
+		pitfall: 'two nodes with one name, or two processes with one identity',
 		mutants: ['names-not-unique', 'claim-of-the-same-start', 'claim-of-an-earlier-start'],
 	},
 	{
-		pitfall: 'a copied data folder: both processes speak, or what one of them had counts for the other',
+		pitfall: 'a copied data folder: both processes act for the node, or the log of one counts for the other',
 		mutants: [
 			'copy-is-taken',
 			'publishes-before-its-claim',
@@ -249,12 +253,12 @@ export const pitfalls: readonly Pitfall[] = [
 		],
 	},
 	{
-		pitfall: 'an address is taken for a node',
+		pitfall: 'an address is mistaken for a node',
 		mutants: ['address-of-the-dead-is-free', 'address-of-a-second-process'],
 	},
 	{pitfall: 'nodes that start together found more than one cluster', mutants: ['founds-unasked']},
 	{
-		pitfall: 'nodes that moved do not find one another',
+		pitfall: 'nodes that moved do not find each other',
 		mutants: ['seeds-ignored-by-members', 'missing-member-not-asked-for'],
 	},
 ];

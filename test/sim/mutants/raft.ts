@@ -1,5 +1,5 @@
 /**
-Mutants of consensus and its store.
+Mutants of Raft and its store.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -57,7 +57,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'vote-not-saved',
-		pitfall: 'a vote in a term that is known already is not written',
+		pitfall: 'a vote in an already known term is not written',
 		edits: [
 			raft(
 				'const isStateNew = this.#term !== this.#saved.term || this.#vote !== this.#saved.vote;',
@@ -77,7 +77,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'two-votes-a-term',
-		pitfall: 'a voter votes for whoever asks',
+		pitfall: 'a voter votes for every candidate that asks',
 		edits: [
 			raft(
 				'const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);',
@@ -87,7 +87,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'vote-for-a-short-log',
-		pitfall: 'a vote does not look at the log of the candidate',
+		pitfall: 'a vote ignores the log of the candidate',
 		edits: [
 			raft(
 				'const granted = isFree && this.#log.isUpToDate({index: lastIndex, term: lastTerm});',
@@ -127,7 +127,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'vote-of-a-stranger',
-		pitfall: 'the vote of a node that is no voter counts',
+		pitfall: 'the vote of a node that is not a voter counts',
 		edits: [
 			raft('if (!voters.includes(from) || votes.has(from)) return;', 'if (votes.has(from)) return;'),
 			raft(
@@ -138,7 +138,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'small-majority',
-		pitfall: 'half of the voters counts as a majority',
+		pitfall: 'half of the voters count as a majority',
 		edits: [
 			{
 				file: 'core/raft/configuration.ts',
@@ -159,7 +159,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'truncates-what-matches',
-		pitfall: 'a late append takes away a suffix that matched since',
+		pitfall: 'a late append deletes a suffix that has matched since',
 		edits: [
 			log(
 				'if (known === entry.term) continue;\n			if (known !== undefined) this.#truncate(entry.index);',
@@ -179,14 +179,14 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'commits-past-the-match',
-		pitfall: 'the commit index goes past what matched',
+		pitfall: 'the commit index passes the last entry that matched',
 		edits: [
 			{
 				file: 'core/raft/follower.ts',
 				find: 'log.commitTo(Math.min(commit, matched));',
 				replace: 'log.commitTo(commit);',
 			},
-			// Harmless alone: the leader begins further back than it need.
+			// Harmless alone: the leader only starts further back than necessary.
 			{
 				file: 'core/raft/follower.ts',
 				find: 'const {index, term} = log.conflictHint(prevIndex, prevTerm);',
@@ -196,7 +196,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'commits-before-the-check',
-		pitfall: 'the commit index of an append counts whether the append matches or not',
+		pitfall: 'the commit index of an append counts even if the append does not match',
 		edits: [
 			{
 				file: 'core/raft/follower.ts',
@@ -207,12 +207,12 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'heartbeat-commits-too-far',
-		pitfall: 'a heartbeat tells a commit index beyond what the follower is known to match',
+		pitfall: 'a heartbeat carries a commit index beyond the entries known to match at the follower',
 		edits: [leader('commit: Math.min(match, this.#log.commit)', 'commit: Math.max(match, this.#log.commit)')],
 	},
 	{
 		name: 'no-consistency-check',
-		pitfall: 'an append is taken without looking at the entry before it',
+		pitfall: 'an append is accepted without a check of the entry before it',
 		edits: [
 			{
 				file: 'core/raft/follower.ts',
@@ -264,7 +264,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'read-without-a-round',
-		pitfall: 'a deposed leader serves reads: no round of heartbeats proves them',
+		pitfall: 'a deposed leader serves reads without a round of heartbeats',
 		by: 'raft',
 		rule: 'reads are linearizable',
 		edits: [
@@ -276,7 +276,8 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'read-by-a-lease',
-		pitfall: 'a leader that was heard lately serves reads without asking: its clock may have stood still',
+		pitfall:
+			'a leader serves reads without a round because it heard followers recently, but its clock may have stood still',
 		by: 'raft',
 		rule: 'reads are linearizable',
 		edits: [
@@ -288,7 +289,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'read-by-old-acks',
-		pitfall: 'answers to an earlier round prove a read',
+		pitfall: 'replies to an earlier round confirm a read',
 		rule: 'reads are linearizable',
 		edits: [
 			leader(
@@ -331,7 +332,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'snapshot-marked-early',
-		pitfall: 'the log says that a snapshot counts before it is on the disk',
+		pitfall: 'the log declares a snapshot valid before it is on the disk',
 		edits: [
 			store(
 				'await this.#blobs.write(nameOf(snapshot.index), encode(snapshot));',
@@ -351,7 +352,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'snapshots-mixed-up',
-		pitfall: 'chunks of two snapshots are put together',
+		pitfall: 'chunks of two snapshots are combined',
 		edits: [
 			{
 				file: 'core/raft/snapshot.ts',
@@ -362,7 +363,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'nothing-matches-everything',
-		pitfall: 'an append from the beginning is taken over compacted entries',
+		pitfall: 'an append from index 0 is accepted over compacted entries',
 		edits: [
 			log(
 				'		if (index === this.#base.index) return this.#base.term;',
@@ -376,12 +377,12 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'applied-apart-from-state',
-		pitfall: 'the applied index of a snapshot is not that of its state',
+		pitfall: 'the applied index of a snapshot does not belong to its state',
 		edits: [control('const index = this.state.applied;', 'const index = Math.max(1, this.state.applied - 1);')],
 	},
 	{
 		name: 'sessions-outside-the-snapshot',
-		pitfall: 'the session table is not in the snapshot',
+		pitfall: 'the snapshot lacks the session table',
 		edits: [
 			{
 				file: 'core/cluster-state/cluster-state.ts',
@@ -392,7 +393,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'command-twice',
-		pitfall: 'a command that was sent again applies again',
+		pitfall: 'a retried command is applied again',
 		edits: [
 			{
 				file: 'core/cluster-state/cluster-state.ts',
@@ -410,12 +411,12 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'old-pre-vote-counts',
-		pitfall: 'a yes to an earlier campaign lets a node raise the term',
+		pitfall: 'a pre-vote for an earlier campaign lets a node raise the term',
 		edits: [raft('(!packet.granted || packet.term === this.#term + 1)', 'packet.term >= 0')],
 	},
 	{
 		name: 'no-stickiness',
-		pitfall: 'who hears a leader votes for whoever asks',
+		pitfall: 'a node that hears a leader votes for every candidate that asks',
 		edits: [
 			raft(
 				'this.#leadership !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks)',
@@ -425,14 +426,14 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'no-check-quorum',
-		pitfall: 'a leader that hears no majority goes on',
+		pitfall: 'a leader that hears no majority keeps leading',
 		edits: [leader('if (this.contactTicks >= electionTicks) {', 'if (this.contactTicks === -1) {')],
 	},
 	{
 		name: 'closed-link-is-a-crash',
-		pitfall: 'a closed link alone is believed to be a crash of the leader',
+		pitfall: 'a closed link alone counts as a crash of the leader',
 		by: 'nodes',
-		rule: 'a closed link alone is no evidence',
+		rule: 'a closed link alone is no evidence of a crash',
 		edits: [
 			evidence(
 				'if (this.#up.delete(peer)) this.#closed.add(peer);\n				return false;',
@@ -442,9 +443,9 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'refused-call-is-a-crash',
-		pitfall: 'a refused call is believed to be a crash, though there was no link',
+		pitfall: 'a refused call counts as a crash, although there was no link',
 		by: 'nodes',
-		rule: 'a closed link alone is no evidence',
+		rule: 'a closed link alone is no evidence of a crash',
 		edits: [
 			evidence(
 				"case 'refused': return this.#closed.delete(peer);",
@@ -466,9 +467,9 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'silence-for-a-crash',
-		pitfall: 'a leader that is silent is reported to have crashed',
+		pitfall: 'a silent leader is reported as crashed',
 		by: 'nodes',
-		rule: 'a leader that crashed has ended',
+		rule: 'a leader reported as crashed has ended',
 		edits: [
 			raft(
 				"this.#succession.lose('silent', this.#tick, this.#tick - this.#contactTick);",
@@ -478,9 +479,9 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'crash-for-a-transfer',
-		pitfall: 'a leader that crashed is reported to have handed over',
+		pitfall: 'a crashed leader is reported as having transferred leadership',
 		by: 'nodes',
-		rule: 'a leader that handed over was asked to',
+		rule: 'a leader reported as transferred was asked to transfer',
 		edits: [
 			raft(
 				"this.#succession.lose('crashed', this.#tick, this.#tick - this.#contactTick);",
@@ -511,7 +512,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'promoted-behind',
-		pitfall: 'a learner is promoted before it is caught up',
+		pitfall: 'a learner is promoted before it has caught up',
 		edits: [
 			leader(
 				"if (learner?.state !== 'replicate' || this.#log.lastIndex - learner.match > promotionLagMax) return 'busy';",
@@ -521,7 +522,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'next-below-match',
-		pitfall: 'a late refusal walks back below what matches',
+		pitfall: 'a late rejection moves next below match',
 		edits: [
 			{
 				file: 'core/raft/progress.ts',
@@ -537,7 +538,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'inflight-leaks',
-		pitfall: 'what was acknowledged counts as on its way, until no more is sent',
+		pitfall: 'acknowledged entries count as in flight until nothing more is sent',
 		edits: [
 			{
 				file: 'core/raft/progress.ts',
@@ -548,7 +549,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'lost-probe-for-ever',
-		pitfall: 'a probe that was lost is waited for',
+		pitfall: 'a leader waits forever for the reply to a lost probe',
 		edits: [
 			{
 				file: 'core/raft/progress.ts',
@@ -559,7 +560,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'late-disk-answer',
-		pitfall: 'entries that were replaced while the disk was busy count as durable',
+		pitfall: 'entries that were replaced during a slow write count as durable',
 		edits: [
 			log(
 				'if (last.index <= this.stable || this.termAt(last.index) !== last.term) return false;',
@@ -573,7 +574,7 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'uncommitted-without-bound',
-		pitfall: 'a leader that is cut off takes entries without end',
+		pitfall: 'a leader that is cut off accepts an unbounded number of entries',
 		edits: [
 			leader(
 				'if (data.length > entryBytesMax || this.uncommittedBytes + data.length + entryOverhead > uncommittedBytesMax) {',
@@ -583,11 +584,11 @@ export const raftMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'id-after-a-wipe',
-		pitfall: 'a node whose disk was lost comes back under its id',
+		pitfall: 'a node that lost its disk returns under its old id',
 		edits: [
 			{
-				file: 'test/sim/node/cluster.ts',
-				find: 'const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);',
+				file: 'test/sim/node/faults.ts',
+				find: 'const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);',
 				replace: 'host.isGone = false;\n			const fresh = host;',
 			},
 		],

@@ -1,6 +1,5 @@
 /**
-Mutants of what stands between a topic's log and those who read it, of what a follower knows when it goes on at another
-node, and of the word that somebody is subscribed.
+Mutants of readers of topic logs, of followers that resume at another node, and of agreed subscriptions.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -12,12 +11,12 @@ const live = (find: string, replace: string): Edit => ({file: 'core/data/live-to
 export const readerMutants: readonly Mutant[] = [
 	{
 		name: 'delivered-before-written',
-		pitfall: 'readers are told before the message outlives the process',
+		pitfall: 'a message is delivered to readers before it survives a crash of the process',
 		edits: [live('		await written;\n', '')],
 	},
 	{
 		name: 'reader-twice-at-the-end',
-		pitfall: 'a reader that catches up gets the newest messages from the log and once more as they are written',
+		pitfall: 'a reader that catches up gets the newest messages from the log, and again when they are written',
 		edits: [
 			reader(
 				'items[0]!.offset >= this.#cursor ? items : items.filter(({offset}) => offset >= this.#cursor)',
@@ -27,12 +26,12 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'reader-live-while-full',
-		pitfall: 'a reader that has enough is given what is written, past what it has not read',
+		pitfall: 'a full reader gets newly written messages and skips unread ones',
 		edits: [reader("if (this.#state !== 'live') return;", "if (this.#state === 'closed') return;")],
 	},
 	{
 		name: 'reader-live-too-early',
-		pitfall: 'a reader goes live when it has read once',
+		pitfall: 'a reader becomes live after its first read',
 		edits: [
 			reader(
 				'		while (this.#cursor < this.#end) {',
@@ -42,24 +41,24 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'full-queue-loses',
-		pitfall: "what a reader's queue had no room for is lost",
+		pitfall: "messages are lost when a reader's queue is full",
 		edits: [reader('const left = items[taken];', 'const left = taken === 0 ? items[0] : undefined;')],
 	},
 	{
 		name: 'reader-never-resumes',
-		pitfall: 'a reader that had enough is forgotten',
+		pitfall: 'a reader that was full is never resumed',
 		edits: [
 			reader("		this.#state = 'reading';\n", "		this.#state = 'reading';\n		if (this.#cursor % 7 === 6) return;\n"),
 		],
 	},
 	{
 		name: 'dropped-untold',
-		pitfall: 'a reader is not told what retention took',
+		pitfall: 'a reader gets no report of messages that retention removed',
 		edits: [reader('		this.#sink.dropped(offset - this.#cursor);\n', '')],
 	},
 	{
 		name: 'read-again',
-		pitfall: 'a reader that goes on from the log gets the batch before its place again',
+		pitfall: 'a reader that continues from the log gets the batch before its position again',
 		edits: [
 			{
 				file: 'core/topic-log/topic-log.ts',
@@ -71,7 +70,7 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'resume-ignores-incarnation',
-		pitfall: 'at the next node a new life of an origin counts as read up to the numbers of an earlier one',
+		pitfall: 'at the next node a new incarnation of an origin counts as read up to the numbers of an earlier one',
 		by: 'nodes',
 		edits: [
 			{
@@ -96,19 +95,19 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'resume-from-now',
-		pitfall: 'at the next node a follower goes on with what comes from then on',
+		pitfall: 'at the next node a follower continues with new messages only',
 		by: 'nodes',
 		edits: [resumed("{from: 'beginning', after: this.#positions.after()}", "{from: 'now'}")],
 	},
 	{
 		name: 'resume-untold',
-		pitfall: 'a follower is not told what the next node has lost',
+		pitfall: 'a follower gets no report of messages that the next node has lost',
 		by: 'nodes',
 		edits: [positions('		if (known !== undefined && seq > known + 1) this.missed += seq - known - 1;\n', '')],
 	},
 	{
 		name: 'beginning-forgotten',
-		pitfall: 'a follower forgets what lay before its beginning at the first node, and gets it at the next',
+		pitfall: 'a follower forgets what came before its start at the first node, and gets it at the next',
 		by: 'nodes',
 		edits: [
 			positions('			for (const [origin, incarnation, seq] of streams) seen.note(origin, incarnation, seq);\n', ''),
@@ -116,18 +115,18 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'beginning-without-time',
-		pitfall: 'a follower forgets from when on it wants messages',
+		pitfall: 'a follower forgets the time of its start',
 		by: 'nodes',
 		edits: [positions('			seen.since = Math.max(seen.since, since);\n', '')],
 	},
 	{
 		name: 'passed-over-for-good',
-		pitfall: 'who reads from the beginning does not get what was published while its node was not subscribed',
+		pitfall: 'a reader from the beginning does not get messages published while its node was not subscribed',
 		edits: [{file: 'core/gossip/gossip.ts', find: 'if (stream.rewind(since)) ', replace: 'if (since < 0) '}],
 	},
 	{
 		name: 'second-subscribe-counts',
-		pitfall: 'who subscribes again loses what came since it subscribed first',
+		pitfall: 'a second subscribe loses the messages since the first',
 		rule: 'subscriptions are linearizable',
 		edits: [
 			{
@@ -139,7 +138,7 @@ export const readerMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'subscribed-before-agreed',
-		pitfall: 'a proposal is answered when the leader takes it, before it is agreed',
+		pitfall: 'a proposal is answered when the leader accepts it, before it is agreed',
 		rule: 'subscriptions are linearizable',
 		edits: [
 			{

@@ -1,5 +1,5 @@
 /**
-Mutants of what lies on the disk: topic logs, segments, the state of a node.
+Mutants of the data on disk: topic logs, segments, the state of a node.
 */
 import type {Edit, Mutant} from './mutant.ts';
 
@@ -11,7 +11,7 @@ const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/hos
 export const storageMutants: readonly Mutant[] = [
 	{
 		name: 'publish-before-fsync',
-		pitfall: 'a publisher is told before its message is on the disk',
+		pitfall: 'a publish is acknowledged before the message is on the disk',
 		edits: [
 			{
 				file: 'core/data/data.ts',
@@ -22,7 +22,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'fsync-error-ignored',
-		pitfall: 'a node goes on after an fsync error',
+		pitfall: 'a node continues after an fsync error',
 		edits: [
 			log(
 				"await this.#withDeadline('fsync', this.#current.file.datasync());",
@@ -32,7 +32,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'write-error-ignored',
-		pitfall: 'a node goes on after a write error',
+		pitfall: 'a node continues after a write error',
 		edits: [
 			{
 				file: 'core/io/file-system.ts',
@@ -44,7 +44,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'no-checksum',
-		pitfall: 'corruption is not noticed: records are read without their checksum',
+		pitfall: 'records are read without a check of their checksum, so corruption stays undetected',
 		edits: [
 			recovery(
 				'if (isPayloadGood(chunk, at - chunkAt, payloadAt(chunk, at - chunkAt, length))) {',
@@ -54,7 +54,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'torn-tail-kept',
-		pitfall: 'a torn tail is taken for good, and written behind',
+		pitfall: 'a torn tail is kept, and new records follow it',
 		edits: [recovery('const firstBad = holes[0]?.from ?? first + bytes;', 'const firstBad = first + bytes;')],
 	},
 	{
@@ -69,12 +69,12 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'name-not-synced',
-		pitfall: "a segment's name is not made to last by the process that goes on with it",
+		pitfall: 'a process continues a segment without making its name durable',
 		edits: [recovery('if (found.length > 0) await files.syncFolder(folder);', '')],
 	},
 	{
 		name: 'segment-not-synced',
-		pitfall: "a new segment's name is not made to last",
+		pitfall: 'the name of a new segment is not made durable',
 		edits: [
 			recovery(
 				'	await file.datasync();\n	await files.syncFolder(folder);\n	return file;',
@@ -96,7 +96,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'no-mark-of-what-went',
-		pitfall: 'retention forgets where a stream stood',
+		pitfall: 'retention forgets where a stream continues',
 		edits: [topicLog('		await this.#markDropped(drop);\n', '')],
 	},
 	{
@@ -106,7 +106,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'clock-ahead-believed',
-		pitfall: 'a wall clock that is ahead at a start makes everything old',
+		pitfall: 'a wall clock that is ahead at a start makes all messages old',
 		edits: [
 			{
 				file: 'core/topic-log/retention.ts',
@@ -117,12 +117,12 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'age-by-the-wall-clock',
-		pitfall: 'ages follow a wall clock that jumps',
+		pitfall: 'the age of messages follows a wall clock that jumps',
 		edits: [host('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')],
 	},
 	{
 		name: 'age-by-the-publisher',
-		pitfall: 'a message is as old as the clock of its publisher says',
+		pitfall: 'the age of a message follows the clock of its publisher',
 		edits: [
 			topicLog(
 				'this.#noteArrival(segments[segment]!.first, arrivedMs);',
@@ -132,7 +132,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'age-not-in-the-record',
-		pitfall: 'after a restart a message is as old as its publisher says',
+		pitfall: 'after a restart the age of a message follows the clock of its publisher',
 		edits: [topicLog('Math.min(record.arrivedMs ?? nowMs, nowMs)', 'Math.min(record.header.sentAtMs, nowMs)')],
 	},
 	{
@@ -148,7 +148,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'reserve-kept',
-		pitfall: 'a node that starts on a full disk does not give its reserve back',
+		pitfall: 'a node that starts on a full disk does not release its reserve',
 		by: 'nodes',
 		edits: [
 			{
@@ -160,13 +160,13 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'reserve-given-late',
-		pitfall: 'a start writes before it gives its reserve back',
+		pitfall: 'a node writes at its start before it releases its reserve',
 		by: 'nodes',
 		edits: [host('		await room?.maintain();\n', '')],
 	},
 	{
 		name: 'publishes-on-a-full-disk',
-		pitfall: 'a node without a reserve takes messages',
+		pitfall: 'a node without a reserve accepts messages',
 		by: 'nodes',
 		edits: [
 			{
@@ -190,7 +190,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'full-for-good',
-		pitfall: 'a node whose disk has room again goes on refusing messages',
+		pitfall: 'a node keeps refusing messages although its disk has room again',
 		by: 'nodes',
 		edits: [
 			{file: 'core/io/files/reserve.ts', find: 'this.#isFull = !isMade;', replace: 'this.#isFull ||= !isMade;'},
@@ -203,7 +203,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'short-write-is-whole',
-		pitfall: 'what a disk that fills up took a part of counts as written',
+		pitfall: 'a short write on a disk that fills up counts as complete',
 		by: 'nodes',
 		edits: [{file: 'core/io/file-system.ts', find: 'left = remaining(left, written);', replace: 'left = [];'}],
 	},
@@ -222,7 +222,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'full-disk-emptied',
-		pitfall: 'a start on a full disk deletes what nobody has read, and says nothing',
+		pitfall: 'a start on a full disk deletes unread messages without a report',
 		by: 'nodes',
 		edits: [
 			{
@@ -235,7 +235,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deletion-untold',
-		pitfall: 'retention deletes what nobody has read, and says nothing',
+		pitfall: 'retention deletes unread messages without a report',
 		by: 'nodes',
 		edits: [
 			{
@@ -247,7 +247,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'slow-reader-has-read',
-		pitfall: 'what a slow reader has not got counts as read',
+		pitfall: 'messages that a slow reader has not received count as read',
 		by: 'nodes',
 		edits: [
 			{
@@ -259,7 +259,7 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'incarnation-not-durable',
-		pitfall: 'the incarnation is not durable before the first message of a life',
+		pitfall: 'the incarnation is not durable before its first message',
 		edits: [
 			host(
 				'await save({...kept, lamport: lamport.ceiling});',
@@ -269,14 +269,14 @@ export const storageMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'incarnation-not-raised',
-		pitfall: 'a restart goes on in the old incarnation',
+		pitfall: 'a restart continues in the old incarnation',
 		edits: [
 			host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);'),
 		],
 	},
 	{
 		name: 'lamport-ceiling-forgotten',
-		pitfall: 'Lamport time goes back over a restart',
+		pitfall: 'Lamport time goes back across a restart',
 		edits: [
 			host(
 				'const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);',

@@ -6,7 +6,8 @@ import type {Mutant} from './mutant.ts';
 export const topicMutants: readonly Mutant[] = [
 	{
 		name: 'deleted-is-wanted',
-		pitfall: 'a subscription of after a deletion wants what was deleted, and gets it from who has it still',
+		pitfall:
+			'a subscription made after a deletion wants deleted messages, and gets them from nodes that still have them',
 		by: 'state',
 		edits: [
 			{
@@ -18,7 +19,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deletion-outside-the-snapshot',
-		pitfall: 'a node that starts from a snapshot knows of no deletion',
+		pitfall: 'a node that starts from a snapshot does not know of deletions',
 		by: 'state',
 		edits: [
 			{file: 'core/cluster-state/cluster-state.ts', find: 'deleted: [...this.#deleted]', replace: 'deleted: []'},
@@ -26,7 +27,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deletion-not-witnessed',
-		pitfall: 'who has heard of a deletion stamps earlier than it',
+		pitfall: 'a node that knows of a deletion stamps messages earlier than it',
 		by: 'nodes',
 		edits: [
 			{
@@ -38,7 +39,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deleted-is-read',
-		pitfall: 'readers are given what was deleted as long as it is on the disk',
+		pitfall: 'readers get deleted messages while they are still on the disk',
 		by: 'nodes',
 		edits: [
 			{
@@ -50,7 +51,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deletion-takes-what-is-later',
-		pitfall: 'what was published after a deletion goes with it, where a node heard of it late',
+		pitfall: 'a node that learns of a deletion late also deletes messages published after it',
 		by: 'nodes',
 		edits: [
 			{
@@ -62,7 +63,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'deletion-not-carried-out',
-		pitfall: 'a node that hears of a deletion keeps the messages',
+		pitfall: 'a node that learns of a deletion keeps the messages',
 		by: 'nodes',
 		edits: [
 			{
@@ -74,7 +75,7 @@ export const topicMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'readers-not-told-of-losses',
-		pitfall: 'a node tells in an event what is lost, and who reads through it is not told',
+		pitfall: 'a node reports lost messages in an event, but not to its readers',
 		by: 'nodes',
 		edits: [
 			{

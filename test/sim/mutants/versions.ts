@@ -20,13 +20,13 @@ export const versionMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'unknown-member-speaks-all',
-		pitfall: 'a member of which nothing is known counts as one that speaks the newest protocol',
+		pitfall: 'a member of unknown version counts as one that speaks the newest protocol',
 		by: 'nodes',
 		edits: [{file: 'core/membership/agreed-protocol.ts', find: 'protocol ?? 0', replace: 'protocol ?? own'}],
 	},
 	{
 		name: 'joins-below-the-protocol',
-		pitfall: 'a node that speaks less than the cluster has agreed on is admitted',
+		pitfall: 'a node that speaks only an older protocol than the agreed one is admitted',
 		by: 'nodes',
 		edits: [
 			{
@@ -50,15 +50,15 @@ export const versionMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'names-outside-the-snapshot',
-		pitfall: 'a node that starts from a snapshot knows no names',
+		pitfall: 'a node that starts from a snapshot has no names',
 		by: 'state',
 		edits: [topics('names: sorted(this.#names),', 'names: [],')],
 	},
 	{
 		name: 'names-not-unique',
-		pitfall: 'two members get one name',
+		pitfall: 'two members get the same name',
 		by: 'state',
-		rule: 'a name is of one member',
+		rule: 'a name belongs to one member',
 		edits: [
 			topics(
 				'if (holder !== undefined && holder !== node) return',
@@ -68,14 +68,14 @@ export const versionMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'claim-of-the-same-start',
-		pitfall: 'the second process on a copied data folder takes the identity over',
+		pitfall: 'the second process on a copied data folder takes over the identity',
 		by: 'state',
 		rule: 'one process uses an identity',
 		edits: [topics('current.incarnation >= incarnation) {', 'current.incarnation > incarnation) {')],
 	},
 	{
 		name: 'claim-of-an-earlier-start',
-		pitfall: 'a process of an earlier start takes the identity back',
+		pitfall: 'an earlier process takes the identity back',
 		by: 'state',
 		edits: [
 			topics('current.incarnation >= incarnation) {', 'current.incarnation === incarnation) {'),

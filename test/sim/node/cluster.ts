@@ -1,32 +1,33 @@
 /**
-A run of whole nodes from a seed: options are drawn, a cluster forms, clients publish, subscribe and read while the
-script breaks things; then faults end, and the cluster must agree on something new within ten virtual seconds, see
-everybody who lives as alive, and bring every retained message to every subscriber.
+A run of whole nodes from a seed. The seed draws the options. A cluster forms, and clients publish, subscribe and read
+while the plan injects faults. Then the faults end. The cluster must agree on something new within ten virtual seconds,
+consider every live node alive, and bring every retained message to every subscriber.
 */
 import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {drain} from '../drain.ts';
+import {drainMicrotasks} from '../microtasks.ts';
 import type {NetworkCounts} from '../network.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
-import {Doubles} from './doubles.ts';
+import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
+import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
-import {lie} from './health-checks.ts';
-import {togetherWays, type Way} from './hearsay.ts';
+import {forgedRelayFrame} from './relay-checks.ts';
+import {discoveryModes, type DiscoveryMode} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './history.ts';
 import {Host, simTickMs} from './host.ts';
-import {lookMs, Looks} from './looks.ts';
+import {viewCheckMs, ViewChecks} from './view-checks.ts';
 import {MessageChecks} from './message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
-import {poisoned} from './poison.ts';
+import {forgedStampFrame} from './forged-stamps.ts';
 import {Readers} from './readers.ts';
-import {versionProblems} from './versions.ts';
+import {protocolProblems} from './protocol-checks.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {
@@ -34,7 +35,7 @@ export type Outcome = {
 	readonly fingerprint: number;
 	readonly virtualMs: number;
 	readonly events: number;
-	/** How often each fault struck, and what was seen to be done. */
+	/** How often each fault occurred, and how often the nodes did what the checks observe. */
 	readonly faults: Readonly<Record<string, number>>;
 	readonly work: Readonly<Record<string, number>>;
 	readonly agreedMs: number;
@@ -47,23 +48,23 @@ export type RunOptions = {
 	readonly trace?: (line: string) => void;
 };
 
-/** Far more than any run has. */
+/** Far more events than any run has. */
 const eventsMax = 1_000_000;
 const agreeMs = 10_000;
-/** Start, discovery and the admission of one after the other, over a bad network. */
+/** Starts, discovery and one admission after the other, over a bad network. */
 const formMs = 15_000;
 const convergeMs = 60_000;
 /**
-Entries that a leader finds in its log or makes itself are not refused: no-ops, configurations, what it had as a
-follower.
+The bound does not apply to entries that a leader finds in its log or creates itself: no-ops, configurations, entries
+from its time as a follower.
 */
 const uncommittedSlack = 2000;
 const topics = ['news', 'sport', 'weather'] as readonly string[] as readonly Topic[];
 
-/** Run a seed. @throws what was violated, with the virtual time */
+/** Run a seed. @throws the violation, with the virtual time */
 export function simulate(options: RunOptions): Outcome {
 	const run = new Run(options);
-	return run.carryOut();
+	return run.run();
 }
 
 class Run {
@@ -79,19 +80,18 @@ class Run {
 	readonly #followers: Followers;
 	readonly #fabric: Fabric;
 	readonly #diskCounts = noDiskCounts();
-	readonly #strikes = new Map<Kind, number>();
+	readonly #faultCounts = new Map<Kind, number>();
 	readonly #config: Config;
-	readonly #way: Way;
+	readonly #discovery: DiscoveryMode;
 	/** How many hosts start together. */
-	readonly #together: number;
+	readonly #startCount: number;
+	readonly #faults: Faults;
 	readonly #incidents: Incidents;
 	readonly #operators: Operators;
-	readonly #doubles: Doubles;
-	readonly #looks: Looks;
+	readonly #duplicates: DuplicateProcessChecks;
+	readonly #views: ViewChecks;
 	readonly #raftLimits;
 	readonly #syncMs: readonly [number, number];
-	/** Whose removal was asked for; it may be agreed at any time. */
-	readonly #removed = new Set<NodeId>();
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
@@ -99,9 +99,9 @@ class Run {
 	#published = 0;
 	#isOver = false;
 	#isFormed = false;
-	/** Those that have been members of it. */
+	/** Hosts that have been members of the cluster. */
 	readonly #formed = new Set<Host>();
-	/** Nodes of an earlier version are among them, and are upgraded one by one. */
+	/** Whether some nodes run an earlier version at first, and are upgraded one by one. */
 	readonly #isMixed: boolean;
 	readonly #olderProtocol: number;
 
@@ -109,7 +109,9 @@ class Run {
 		this.#seed = seed;
 		this.#forMs = forMs;
 		this.#plan = plan ?? planOf(seed, forMs);
-		this.#way = traitsOf(seed).has('together') ? createRandom(`${seed}/together`).pick(togetherWays) : 'none';
+		this.#discovery = traitsOf(seed).has('together')
+			? createRandom(`${seed}/together`).pick(discoveryModes)
+			: 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
 		const random = createRandom(`${seed}/options`);
@@ -157,7 +159,7 @@ class Run {
 			}),
 			new MessageChecks(),
 		);
-		this.#isMixed = this.#way === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
+		this.#isMixed = this.#discovery === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
 		this.#readers = new Readers(
 			this.#witness,
@@ -174,21 +176,31 @@ class Run {
 		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] =>
 			this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
-		this.#doubles = new Doubles({
+		this.#duplicates = new DuplicateProcessChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			voters,
 			messages: this.#witness.messages,
 		});
-		// The resignation of a lost disk counts, whether there is a copy of it or not.
+		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
 		this.#witness.mayBeRemoved = node =>
-			this.#removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
-		this.#looks = new Looks({
+			this.#faults.removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
+		this.#views = new ViewChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			nowMs: () => this.#schedule.nowMs,
 			leader: () => this.#members()?.leader,
 			hostOf: id => this.#hostOf(id),
+		});
+		this.#faults = new Faults({
+			schedule: this.#schedule,
+			fabric: this.#fabric,
+			witness: this.#witness,
+			hosts: this.#hosts,
+			up: () => this.#up,
+			hostOf: id => this.#hostOf(id),
+			add: (address, replaces) => this.#add(address, undefined, replaces),
+			note: text => this.#note(text),
 		});
 		this.#incidents = new Incidents({
 			schedule: this.#schedule,
@@ -199,24 +211,24 @@ class Run {
 			voters,
 		});
 		this.#operators = new Operators(topics, this.#config.storage);
-		this.#together = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
-		for (let count = this.#together; count > 0; count--) this.#add();
+		this.#startCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
+		for (let count = this.#startCount; count > 0; count--) this.#add();
 	}
 
-	carryOut(): Outcome {
+	run(): Outcome {
 		let agreedMs = 0;
 		let convergedMs = 0;
 		let history: HistoryResult;
 		try {
 			const start = createRandom(`${this.#seed}/start`);
 			for (const [index, host] of this.#hosts.entries())
-				this.#schedule.after(this.#way === 'none' ? index * 50 : start.below(2000), () => host.boot());
-			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#strike(event));
+				this.#schedule.after(this.#discovery === 'none' ? index * 50 : start.below(2000), () => host.boot());
+			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#inject(event));
 			this.#work(createRandom(`${this.#seed}/clients`));
-			this.#poison(createRandom(`${this.#seed}/poison`));
+			this.#actAsFaultyMember(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
-			this.#witness.upkeep = host => this.#disturb(host, chance);
-			this.#look();
+			this.#witness.onMaintenance = host => this.#interruptMaintenance(host, chance);
+			this.#checkViews();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
@@ -224,7 +236,7 @@ class Run {
 			history = checkHistory(
 				this.#witness.history,
 				node =>
-					this.#removed.has(node as NodeId) ||
+					this.#faults.removed.has(node as NodeId) ||
 					this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')),
 				this.#witness.deletionCalls,
 			);
@@ -244,7 +256,7 @@ class Run {
 			agreedMs,
 			convergedMs,
 			faults: {
-				...Object.fromEntries(this.#strikes),
+				...Object.fromEntries(this.#faultCounts),
 				...prefixed('disk', this.#diskCounts),
 				...prefixed('end', witness.stops),
 				halfOpen: network.halfOpen,
@@ -258,11 +270,11 @@ class Run {
 				published: this.#published,
 				acknowledged: witness.messages.acknowledged,
 				released: witness.messages.releases,
-				refilled: witness.messages.refills,
+				refilled: witness.messages.backfills,
 				commands: witness.commands,
 				readers: this.#readers.opened,
 				droppedByRetention: this.#readers.dropped,
-				deletedUnread: witness.unread.told,
+				deletedUnread: witness.unread.reportedMessages,
 				delivered: witness.messages.offsets.reads,
 				takenBack: witness.messages.offsets.takenBack,
 				operations: history.operations,
@@ -273,14 +285,14 @@ class Run {
 				reads: witness.checks.readsServed,
 				applied: witness.checks.highestApplied,
 				topicsDeleted: this.#witness.deletions.count,
-				saidHealthy: this.#looks.counts.healthy,
-				viewsCompared: this.#looks.counts.compared,
-				copies: this.#doubles.copies,
+				saidHealthy: this.#views.counts.healthy,
+				viewsCompared: this.#views.counts.compared,
+				copies: this.#duplicates.copies,
 				introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.accusations.counts),
-				...prefixed('cause', witness.causes.counts),
+				...prefixed('wrongly', witness.falseSuspicions.counts),
+				...prefixed('cause', witness.leaderCauses.counts),
 				repairs: witness.repairs.count,
-				aged: witness.ages.checked,
+				aged: witness.retention.checked,
 				...prefixed('fullDisk', witness.fullDisks.counts),
 				...prefixed('follower', this.#followers.counts),
 				snapshotsTaken: witness.snapshotsTaken,
@@ -290,7 +302,7 @@ class Run {
 		};
 	}
 
-	/** One that nobody has or had. */
+	/** An address that no host has or had. */
 	#freshAddress(): string {
 		return `127.0.0.1:${5000 + this.#addresses++}`;
 	}
@@ -300,7 +312,7 @@ class Run {
 		const id = hash32(`${this.#seed}/id/${index}`).toString(16).padStart(8, '0').repeat(2) as NodeId;
 		const {random, disk} = this.#machine(index);
 		const host = new Host({
-			// Whoever comes later may find that the others have agreed on more than the previous version speaks.
+			// A later host may find that the others have agreed on a newer protocol than the earlier version speaks.
 			protocol:
 				this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3)
 					? this.#olderProtocol
@@ -310,10 +322,10 @@ class Run {
 			freshAddress: () => this.#freshAddress(),
 			founds,
 			replaces,
-			// Whoever comes later is given a list: alone and cut off, it would have to take itself for the first.
+			// A later host gets a list. Alone and cut off, it would have to found a cluster.
 			bootstrap: () => this.#listFor(id),
-			way: this.#way === 'none' || this.#schedule.nowMs === 0 ? this.#way : 'list',
-			expect: this.#together,
+			mode: this.#discovery === 'none' || this.#schedule.nowMs === 0 ? this.#discovery : 'list',
+			expect: this.#startCount,
 			schedule: this.#schedule,
 			random,
 			fabric: this.#fabric,
@@ -333,12 +345,12 @@ class Run {
 	/** The addresses that a host is started with. */
 	#listFor(id: NodeId): readonly string[] {
 		if (
-			(this.#way === 'discovery' || this.#way === 'expect') &&
-			this.#hosts.slice(0, this.#together).some(host => host.id === id)
+			(this.#discovery === 'discovery' || this.#discovery === 'expect') &&
+			this.#hosts.slice(0, this.#startCount).some(host => host.id === id)
 		)
 			return [];
 		return this.#hosts
-			.filter(other => (other.id !== id || this.#way === 'list-with-self') && !other.isGone)
+			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isGone)
 			.map(other => other.address);
 	}
 
@@ -355,7 +367,7 @@ class Run {
 		};
 	}
 
-	/** Another machine with the disk of this one, as it is at this moment. */
+	/** Add a machine with a copy of this one's disk as it is now. */
 	#copy(host: Host, address: string): Host {
 		const key = `${host.key}+`;
 		const {random, disk} = this.#machine(key);
@@ -371,28 +383,28 @@ class Run {
 			driftPerMille: random.between(-50, 50),
 		});
 		this.#witness.copied(host, copy);
-		this.#doubles.copied(host);
-		this.#doubles.adopt(host);
+		this.#duplicates.copied(host);
+		this.#duplicates.adopt(host);
 		this.#hosts.push(copy);
 		return copy;
 	}
 
-	/** A second process of an id that gave up by itself is never started again. */
+	/** A second process of an id that ended by itself is never started again. */
 	#ended(host: Host): void {
 		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
-		// A stop that was asked for before the heal, and took until after it.
+		// A stop requested before the heal may end after it.
 		if (this.#isOver && host.why === 'stopped' && !isByItself)
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
-		const other = this.#doubles.other(host);
+		const other = this.#duplicates.other(host);
 		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
 		host.isGone = true;
-		// It says that the other one is the agreed one; that may be down, and is started now.
+		// It ended because the other process is the confirmed one. That one may be down, so it is started now.
 		if (this.#isOver) this.#schedule.after(500, () => this.#mayBoot(other) && !other.isUp && other.boot());
 	}
 
-	/** A host whose id another machine has taken over stays down: its operator was told. */
+	/** Whether a host may start: not if it was removed, or another machine runs under its id. */
 	#mayBoot(host: Host): boolean {
-		return host.why !== 'removed' && !(this.#doubles.other(host)?.isUp ?? false);
+		return host.why !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -405,7 +417,7 @@ class Run {
 		while (!isDone()) {
 			if (!this.#schedule.next(untilMs)) return false;
 			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
-			drain();
+			drainMicrotasks();
 			if (this.#problem) throw this.#problem;
 			this.#witness.observe(this.#hosts);
 		}
@@ -413,13 +425,13 @@ class Run {
 		return true;
 	}
 
-	/** What a check found within a promise callback, where nobody would catch it. */
+	/** A violation found within a promise callback, where no caller would catch it. */
 	get #problem(): Error | undefined {
 		return (
 			this.#witness.checks.problem ??
 			this.#witness.messages.problem ??
 			this.#witness.messages.offsets.problem ??
-			this.#doubles.problem
+			this.#duplicates.problem
 		);
 	}
 
@@ -450,15 +462,15 @@ class Run {
 		});
 	}
 
-	#look(): void {
-		this.#schedule.after(lookMs, () => {
-			this.#looks.look();
-			this.#look();
+	#checkViews(): void {
+		this.#schedule.after(viewCheckMs, () => {
+			this.#views.check();
+			this.#checkViews();
 		});
 	}
 
-	/** A node that tidies up is killed at times, or loses its power, before it is through. */
-	#disturb(host: Host, random: SeededRandom): void {
+	/** At random, a node is killed or loses power during a snapshot or retention. */
+	#interruptMaintenance(host: Host, random: SeededRandom): void {
 		if (!random.chance(1, 8)) return;
 		const [inMs, isPower, life] = [random.below(30), random.chance(1, 2), host.node];
 		this.#schedule.after(inMs, () => {
@@ -469,22 +481,22 @@ class Run {
 		});
 	}
 
-	/** A member gone bad: now and then it sends a stamp that is far ahead of all. */
-	#poison(random: SeededRandom): void {
+	/** A faulty member: at random, it sends a stamp that is far ahead, and a forged relay frame. */
+	#actAsFaultyMember(random: SeededRandom): void {
 		this.#schedule.after(random.between(1, 10_000), () => {
 			if (this.#isOver) return;
-			this.#poison(random);
+			this.#actAsFaultyMember(random);
 			const [from, to] = random.shuffle(this.#up);
 			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
-			const frame = poisoned(from.node, random.pick(topics));
+			const frame = forgedStampFrame(from.node, random.pick(topics));
 			to.run(() => to.onFrame(from.id, frame));
-			const untrue = lie(
+			const forged = forgedRelayFrame(
 				from.id,
 				to.id,
 				this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id),
 				createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`),
 			);
-			if (untrue) to.run(() => to.onFrame(from.id, untrue));
+			if (forged) to.run(() => to.onFrame(from.id, forged));
 		});
 	}
 
@@ -498,147 +510,21 @@ class Run {
 			.then(
 				published => {
 					this.#witness.messages.acknowledge(host, topic, published);
-					this.#doubles.acknowledge(host, topic, published);
+					this.#duplicates.acknowledge(host, topic, published);
 				},
 				() => undefined,
 			);
 	}
 
-	#strike(event: Event): void {
-		const {kind, a, b, forMs} = event;
+	#inject(event: Event): void {
+		const {kind} = event;
 		if (!this.#hasFormed()) return;
-		if (isIncident(kind)) {
-			this.#note(kind);
-			if (this.#happens(kind, event)) this.#count(kind);
-			return;
-		}
-
-		const up = this.#up;
-		const living = this.#hosts.filter(({isGone}) => !isGone);
-		const host = up[a % Math.max(1, up.length)];
-		const restart = (one: Host, inMs = forMs): void => this.#schedule.after(inMs, () => one.boot());
-		const frames = this.#fabric;
-		let struck = true;
-		this.#note(`${kind} ${host?.id ?? '-'}`);
-		switch (kind) {
-			case 'kill':
-			case 'power': {
-				if (!host) return;
-				if (kind === 'kill') host.kill();
-				else host.powerCut();
-				restart(host);
-				break;
-			}
-
-			case 'storm':
-			case 'blackout': {
-				for (const [index, one] of up.entries()) {
-					if (kind === 'storm' && ((b >> index) & 1) === 0) continue;
-					if (((a >> index) & 1) === 0 && kind === 'storm') one.kill();
-					else one.powerCut();
-					restart(one, ((forMs * (index + 1)) % 3000) + 10);
-				}
-
-				break;
-			}
-
-			case 'pause': {
-				host?.pause(forMs);
-				break;
-			}
-
-			case 'stop': {
-				if (!host) return;
-				host.stop();
-				restart(host, forMs + 500);
-				break;
-			}
-
-			case 'split':
-			case 'isolate': {
-				const alone =
-					kind === 'isolate'
-						? new Set([living[a % living.length]])
-						: new Set(living.filter((_, index) => ((a >> index) & 1) === 1));
-				for (const one of living)
-					for (const other of living) if (alone.has(one) !== alone.has(other)) frames.cut(one.key, other.key);
-				break;
-			}
-
-			case 'one-way': {
-				const deaf = living[a % living.length]!;
-				for (const [index, one] of living.entries())
-					if (one !== deaf && ((b >> index) & 1) === 1) frames.cut(one.key, deaf.key);
-				break;
-			}
-
-			case 'ring': {
-				for (const [index, one] of living.entries()) {
-					for (const [position, other] of living.entries()) {
-						const distance = (position - index + living.length) % living.length;
-						if (distance > 1 && distance !== living.length - 1) frames.cut(one.key, other.key);
-					}
-				}
-
-				break;
-			}
-
-			case 'clog': {
-				const [one, other] = [living[a % living.length]!, living[b % living.length]!];
-				frames.clog(one.key, other.key, forMs);
-				break;
-			}
-
-			case 'heal': {
-				frames.heal();
-				break;
-			}
-
-			case 'eio':
-			case 'enospc': {
-				host?.options.disk.failNext(kind === 'eio' ? 'EIO' : 'ENOSPC');
-				break;
-			}
-
-			case 'clock-jump': {
-				if (host) host.wallOffsetMs += (a % 2 === 0 ? 1 : -1) * (b * 1000);
-				break;
-			}
-
-			case 'wipe':
-			case 'rot-raft':
-			case 'rot-topic':
-			case 'truncate': {
-				struck = this.#damage(kind, host, b, forMs);
-				break;
-			}
-
-			case 'join': {
-				struck = living.length < 7;
-				if (struck) this.#add().boot();
-				break;
-			}
-
-			case 'remove': {
-				struck = this.#remove(b);
-				break;
-			}
-
-			case 'transfer': {
-				const leader = up.find(({node}) => node!.control.raft.status().role === 'leader');
-				if (leader && host) leader.node!.control.transfer(host.id, leader.id);
-				struck = leader !== undefined;
-				break;
-			}
-
-			default:
-				kind satisfies never;
-		}
-
-		if (struck) this.#count(kind);
+		if (isIncident(kind)) this.#note(kind);
+		const isInjected = isIncident(kind) ? this.#injectIncident(kind, event) : this.#faults.inject({...event, kind});
+		if (isInjected) this.#faultCounts.set(kind, (this.#faultCounts.get(kind) ?? 0) + 1);
 	}
 
-	#happens(kind: IncidentKind, event: Event): boolean {
+	#injectIncident(kind: IncidentKind, event: Event): boolean {
 		if (kind === 'follower') return this.#followers.begin(event);
 		return kind === 'create-topic' || kind === 'delete-topic'
 			? this.#operators.act(kind, this.#up, event)
@@ -646,17 +532,17 @@ class Run {
 	}
 
 	/**
-	Hosts that start together are left alone until they are one cluster: one that is cut off before may rightly found
-	its own.
+	Whether hosts that start together have formed one cluster. Before that, no faults are injected: a host that was cut
+	off could rightly found a cluster of its own.
 	*/
 	#hasFormed(): boolean {
-		// A member may be down at the time of every look.
+		// A member may be down at the time of every check.
 		for (const host of this.#isFormed ? [] : (this.#members()?.hosts ?? []))
 			if (host.hasJoined) this.#formed.add(host);
 		for (const host of this.#isFormed ? [] : this.#up)
 			if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
 		this.#isFormed ||=
-			this.#way === 'none' || this.#hosts.slice(0, this.#together).every(host => this.#formed.has(host));
+			this.#discovery === 'none' || this.#hosts.slice(0, this.#startCount).every(host => this.#formed.has(host));
 		if (!this.#isFormed && this.#schedule.nowMs > formMs)
 			throw new Error(
 				`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`,
@@ -664,113 +550,7 @@ class Run {
 		return this.#isFormed;
 	}
 
-	#count(kind: Kind): void {
-		this.#strikes.set(kind, (this.#strikes.get(kind) ?? 0) + 1);
-	}
-
-	/**
-	Lose or spoil a disk, as long as a quorum of the voters keeps theirs whole: without it there is nothing to recover
-	from.
-	*/
-	#damage(
-		kind: 'wipe' | 'rot-raft' | 'rot-topic' | 'truncate',
-		host: Host | undefined,
-		b: number,
-		forMs: number,
-	): boolean {
-		if (!host?.node) return false;
-		const isOf = (path: string): boolean =>
-			(kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0)
-				? path.includes('/topics/')
-				: path.includes('/raft/')) && path.endsWith('.log');
-		const spoilsRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
-		if (spoilsRaft && !this.#canSpare(host)) return false;
-		host.kill();
-		if (spoilsRaft) {
-			if (kind !== 'wipe' && !host.options.disk.rot(kind === 'rot-raft' ? 'flip' : 'truncate', isOf)) {
-				this.#schedule.after(forMs, () => host.boot());
-				return false;
-			}
-
-			// Damage may have taken votes and entries: the machine goes on under a new id, with nothing of the old one.
-			host.isGone = true;
-			this.#witness.wiped(host);
-			host.options.disk.wipe();
-			const fresh = this.#add(host.address, false, [host.id, ...host.options.replaces]);
-			this.#schedule.after(forMs, () => fresh.boot());
-			return true;
-		}
-
-		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
-		const isSpoiled = host.options.disk.rot(rot, isOf);
-		if (isSpoiled) this.#witness.messages.spoil(host, rot);
-		this.#schedule.after(forMs, () => host.boot());
-		return isSpoiled;
-	}
-
-	/** The voters have a majority without this one, counting those that were lost. */
-	#canSpare(host: Host): boolean {
-		const newest = this.#up
-			.map(({node}) => node!.control.raft.status())
-			.toSorted((one, other) => other.commit - one.commit)[0];
-		if (!newest) return false;
-		const {voters} = newest.configuration;
-		// Of two machines with one id one may have what counts as agreed, and the other not: that one takes the place
-		// of none that is lost.
-		const isWhole = voters.every(
-			voter =>
-				!this.#hosts.some(({id, isCopy}) => id === voter && isCopy) ||
-				(this.#hostOf(voter)?.node?.control.raft.status().commit ?? 0) >= newest.commit,
-		);
-		// A configuration counts from when it is in a log on, committed or not.
-		const isSoundForAll = this.#up.every(
-			({node}) =>
-				this.#isSound(node!.control.raft.status().configuration.voters, host) ||
-				node!.control.raft.status().configuration.voters.length === 0,
-		);
-		return (
-			isSoundForAll &&
-			voters.length > 2 &&
-			isWhole &&
-			newest.commit === newest.lastIndex &&
-			this.#isSound(voters, host) &&
-			this.#isSound(
-				voters.filter(voter => !this.#removed.has(voter)),
-				host,
-			)
-		);
-	}
-
-	/** A majority of the voters still has its disk, without this one. */
-	#isSound(voters: readonly NodeId[], without: Host): boolean {
-		return (
-			voters.filter(voter => voter !== without.id && this.#hosts.some(({id, isGone}) => id === voter && !isGone))
-				.length *
-				2 >
-			voters.length
-		);
-	}
-
-	#remove(b: number): boolean {
-		const leader = this.#up.find(({node}) => node!.control.raft.status().role === 'leader');
-		const victims = this.#up.filter(host => host !== leader);
-		const victim = victims[b % Math.max(1, victims.length)];
-		if (!leader || !victim || this.#hosts.filter(({isGone}) => !isGone).length < 4) return false;
-		// An operator would not be let: a majority of the rest must live.
-		if (
-			!this.#isSound(
-				leader.node!.control.raft.status().configuration.voters.filter(voter => voter !== victim.id),
-				victim,
-			)
-		)
-			return false;
-		this.#removed.add(victim.id);
-		const answer = leader.node!.control.raft.proposeChange({type: 'remove', node: victim.id}, new Uint8Array(0));
-		leader.node!.control.schedulePump();
-		return answer === 'accepted';
-	}
-
-	/** No more faults: links whole, everybody up but those who are gone. */
+	/** End all faults: restore the network and start every host that still exists. */
 	#heal(): void {
 		this.#isOver = true;
 		this.#followers.isCalm = true;
@@ -790,14 +570,14 @@ class Run {
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
-			// It says that its program is too old.
+			// It reports that its program is too old.
 			if (host.node?.phase === 'joining' && host.protocol < protocolMax) host.kill();
 			host.upgrade();
 			if (this.#mayBoot(host)) host.boot();
 		}
 	}
 
-	/** Members by the word of the newest leader, and the hosts they are. */
+	/** The newest leader, and the hosts of the members by its configuration. */
 	#members(): {readonly leader: Host; readonly hosts: readonly Host[]} | undefined {
 		const leader = this.#up
 			.filter(({node}) => node!.control.raft.status().role === 'leader')
@@ -807,13 +587,13 @@ class Run {
 		return {leader, hosts: [...voters, ...learners].flatMap(id => this.#hostOf(id) ?? [])};
 	}
 
-	/** The machine that a member runs on: of two with its disk the one whose process runs. */
+	/** The machine that a member runs on. Of two machines with its id, the one with a running process. */
 	#hostOf(id: NodeId): Host | undefined {
 		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
 		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
-	/** Something new is agreed at every member that lives; the time it took. */
+	/** Wait until something new is agreed at every live member. Returns the time it took. */
 	#agree(): number {
 		const startMs = this.#schedule.nowMs;
 		const floor = this.#witness.checks.highestApplied;
@@ -822,7 +602,7 @@ class Run {
 			const members = this.#members();
 			if (members && this.#schedule.nowMs - nudgedMs >= 250) {
 				nudgedMs = this.#schedule.nowMs;
-				// One may have been on its way down.
+				// A host may have been stopping.
 				for (const host of this.#hosts.filter(one => this.#mayBoot(one))) {
 					host.upgrade();
 					host.boot();
@@ -844,7 +624,7 @@ class Run {
 		return this.#schedule.nowMs - startMs;
 	}
 
-	/** Everybody alive is seen as alive, and has what is retained and wanted. */
+	/** Wait until every live node is seen as alive and has all retained messages of its subscriptions. */
 	#converge(): number {
 		const startMs = this.#schedule.nowMs;
 		const wrong = (): string[] => {
@@ -856,15 +636,15 @@ class Run {
 			const fit = learners.filter(learner => up.some(({id}) => id === learner));
 			const idle =
 				fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax
-					? [`${fit.join(' and ')} could vote and may not`]
+					? [`${fit.join(' and ')} could be promoted, and is not`]
 					: [];
 			const outside = this.#up
-				.filter(({id, node}) => node!.phase === 'joining' && !this.#removed.has(id))
-				.map(({key}) => `${key} is no member yet`);
+				.filter(({id, node}) => node!.phase === 'joining' && !this.#faults.removed.has(id))
+				.map(({key}) => `${key} is not a member yet`);
 			return [
 				...outside,
 				...idle,
-				...versionProblems(members.leader, up, voters.length + learners.length),
+				...protocolProblems(members.leader, up, voters.length + learners.length),
 				...up.flatMap(host =>
 					up
 						.filter(
@@ -873,7 +653,7 @@ class Run {
 								host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !==
 									'alive',
 						)
-						.map(other => `${host.id} thinks ${other.id} not alive`),
+						.map(other => `${host.id} does not see ${other.id} as alive`),
 				),
 			];
 		};
@@ -883,12 +663,14 @@ class Run {
 			this.#run(200);
 			problems = [
 				...wrong(),
-				...this.#doubles.unsettled(),
-				...this.#doubles.stranded((this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running')),
-				...this.#looks.unwell(this.#members()?.hosts ?? []),
+				...this.#duplicates.unsettled(),
+				...this.#duplicates.stranded(
+					(this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running'),
+				),
+				...this.#views.notHealthy(this.#members()?.hosts ?? []),
 				...this.#witness.messages.lacking(this.#members()?.hosts ?? []),
-				...this.#witness.deletions.left(this.#members()?.hosts ?? []),
-				...this.#witness.fullDisks.left(this.#up),
+				...this.#witness.deletions.remaining(this.#members()?.hosts ?? []),
+				...this.#witness.fullDisks.remaining(this.#up),
 				...this.#readers.behind(),
 				...this.#followers.behind(),
 			];
@@ -896,7 +678,7 @@ class Run {
 		}
 
 		throw new Error(
-			`convergence after the heal: ${problems.length} wrong after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`,
+			`convergence after the heal: ${problems.length} problems after ${convergeMs} ms: ${problems.slice(0, 4).join('; ')}; ${this.#states()}`,
 		);
 	}
 

@@ -1,11 +1,11 @@
 /**
-The disk of one simulated machine: a platter behind the `Files` port, where a write takes virtual time and belongs to
-the process that asked for it. The process may be killed or the power cut. It fails with EIO or ENOSPC when told to, has
-no descriptor to give for a while, is full for a while, and rots: bits flip, files are cut short.
+The disk of one simulated machine, behind the `Files` port. A write takes virtual time and belongs to the process that
+asked for it. The process may be killed, or the power cut. On request the disk fails with EIO or ENOSPC, refuses file
+descriptors for a while, is full for a while, or is damaged: bits flip, files are cut short.
 */
 import {dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
-import {Platter, type Loss, type StoredFile} from '../platter.ts';
+import {DiskContents, type Loss, type StoredFile} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 
@@ -47,13 +47,13 @@ export class SimDisk implements Files {
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #syncMs: readonly [number, number];
-	/** Runs a callback in the process that asked, unless that has ended. */
+	/** Runs a callback in the process that made the call, unless that process has ended. */
 	#run: (work: () => void) => void = () => undefined;
-	#platter = new Platter();
-	/** The next write or sync fails with it. */
+	#contents = new DiskContents();
+	/** The next write or sync fails with this error. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
 	#shortUntilMs = 0;
-	/** Bytes of all files that fit on it. */
+	/** The bytes of all files that fit on the disk. */
 	#capacityBytes = Infinity;
 
 	constructor({
@@ -73,36 +73,36 @@ export class SimDisk implements Files {
 		this.counts = counts;
 	}
 
-	/** A process begins to use it. */
+	/** A process starts to use the disk. */
 	attach(run: (work: () => void) => void): void {
 		this.#run = run;
 		this.#failure = undefined;
 	}
 
-	/** SIGKILL: the operating system goes on and has what it was given; what was on its way it has or has not. */
+	/** SIGKILL: the operating system keeps what it was given. Each write in progress is either done or lost. */
 	kill(): void {
 		this.counts.kills++;
-		this.#platter.kill(this.#random);
+		this.#contents.kill(this.#random);
 	}
 
-	/** The power goes. What is found later: everything that was synced, and of the rest what chance leaves. */
+	/** The power fails. Everything that was synced remains, and a random part of the rest. */
 	powerCut(): void {
 		this.counts.powerCuts++;
 		const loss = this.#random.pick<Loss>(['all', 'writes', 'sectors', 'sectors', 'none']);
-		this.#platter = this.#platter.afterPowerCut(this.#random, loss, this.counts);
+		this.#contents = this.#contents.afterPowerCut(this.#random, loss, this.counts);
 	}
 
 	/** A new disk in the machine. */
 	wipe(): void {
 		this.counts.wipes++;
 		this.free();
-		this.#platter = new Platter();
+		this.#contents = new DiskContents();
 	}
 
-	/** Another disk gets all files as they are now, whether they were synced or not; they last there. */
+	/** Give another disk all files as they are now, synced or not. They are durable there. */
 	copyTo(other: SimDisk): void {
-		other.#platter = Platter.of(
-			new Map(this.#platter.files().map(([path, file]) => [path, file.content] as const)),
+		other.#contents = DiskContents.of(
+			new Map(this.#contents.files().map(([path, file]) => [path, file.content] as const)),
 		);
 	}
 
@@ -110,17 +110,17 @@ export class SimDisk implements Files {
 		this.#failure = code;
 	}
 
-	/** The process can open nothing for a while (EMFILE). */
+	/** The process cannot open files for a while (EMFILE). */
 	fewFiles(forMs: number): void {
 		this.#shortUntilMs = this.#schedule.nowMs + forMs;
 	}
 
-	/** Something else takes the room of the disk, but for so many bytes. What the node deletes is its own again. */
+	/** Another program fills the disk and leaves this many bytes. The node may reuse what it deletes itself. */
 	fill(leftBytes: number): void {
 		this.#capacityBytes = this.#usedBytes + leftBytes;
 	}
 
-	/** Somebody made room. */
+	/** An operator makes room. */
 	free(): void {
 		this.#capacityBytes = Infinity;
 	}
@@ -134,7 +134,7 @@ export class SimDisk implements Files {
 		return this.isFilled ? Math.max(0, this.#capacityBytes - this.#usedBytes) : Infinity;
 	}
 
-	/** No failure is to come. */
+	/** End all injected failures. */
 	heal(): void {
 		this.free();
 		this.#failure = undefined;
@@ -142,10 +142,10 @@ export class SimDisk implements Files {
 	}
 
 	/**
-	Change what lies there: a flipped bit, or a file cut short. Only files that `isOf` takes. False when there is none.
+	Damage one file that `isOf` accepts: flip a bit, or cut the file short. Returns false if there is no such file.
 	*/
 	rot(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
-		const files = this.#platter
+		const files = this.#contents
 			.files()
 			.filter(([path, {size}]) => isOf(path) && size > 0)
 			.toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -164,58 +164,58 @@ export class SimDisk implements Files {
 	}
 
 	paths(): string[] {
-		return this.#platter
+		return this.#contents
 			.files()
 			.map(([path]) => path)
 			.toSorted();
 	}
 
-	/** Segments in a folder that a power cut may take as a whole: their names are not durable. */
-	unplaced(folder: string): string[] {
+	/** Segments in a folder that a power cut may remove completely, because their names are not durable. */
+	withoutDurableName(folder: string): string[] {
 		return this.paths().filter(
-			path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#platter.isPlaced(path),
+			path => path.startsWith(`${folder}/`) && path.endsWith('.log') && !this.#contents.hasDurableName(path),
 		);
 	}
 
 	/** `undefined` when there is no such file. */
 	content(path: string): Buffer | undefined {
-		return this.#platter.file(path)?.content;
+		return this.#contents.file(path)?.content;
 	}
 
 	async open(path: string, mode: 'read' | 'write' | 'update'): Promise<OpenFile> {
 		this.#expectDescriptor();
-		let file = this.#platter.file(path);
+		let file = this.#contents.file(path);
 		if (!file && mode !== 'write')
 			throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), {code: 'ENOENT'});
-		file ??= this.#platter.create(path);
+		file ??= this.#contents.create(path);
 		return this.#openFile(file);
 	}
 
 	async list(folder: string): Promise<readonly string[]> {
 		this.#expectDescriptor();
-		return this.#platter.list(folder);
+		return this.#contents.list(folder);
 	}
 
 	async makeFolder(folder: string): Promise<void> {
 		this.#expectDescriptor();
-		for (const parent of this.#platter.makeFolder(folder)) this.#platter.syncFolder(parent);
+		for (const parent of this.#contents.makeFolder(folder)) this.#contents.syncFolder(parent);
 	}
 
 	async syncFolder(folder: string): Promise<void> {
 		this.#expectDescriptor();
-		await this.#after(this.#latency(), () => this.#platter.syncFolder(folder));
+		await this.#after(this.#latency(), () => this.#contents.syncFolder(folder));
 	}
 
 	async rename(from: string, to: string): Promise<void> {
-		this.#platter.rename(from, to);
+		this.#contents.rename(from, to);
 	}
 
 	async unlink(path: string): Promise<void> {
-		this.#platter.unlink(path);
+		this.#contents.unlink(path);
 	}
 
 	async removeFolder(folder: string): Promise<void> {
-		this.#platter.unlink(folder);
+		this.#contents.unlink(folder);
 		await this.syncFolder(dirname(folder));
 	}
 
@@ -259,12 +259,12 @@ export class SimDisk implements Files {
 	}
 
 	get #usedBytes(): number {
-		return this.#platter.files().reduce((sum, [, {size}]) => sum + size, 0);
+		return this.#contents.files().reduce((sum, [, {size}]) => sum + size, 0);
 	}
 
 	/**
-	The part of a write for which there is room, as a file system does it: a short write, and an error when there is
-	none. What is there may be overwritten.
+	The part of a write for which there is room: a short write, or an error if there is no room at all. Existing bytes
+	may be overwritten.
 	*/
 	#fitting(file: StoredFile, bytes: Buffer, at: number): Buffer {
 		const room = file.size + this.freeBytes - at;

@@ -1,11 +1,11 @@
 /**
-What joins the simulated machines: connections as TCP keeps them (up on both ends, or half open after a cut or a power
-failure until a frame finds nobody), datagrams, and beacons to all. Everything goes to an address: who is there proves
-who it is (`greeting.ts`), or nobody is there. A machine that is up and runs no process refuses; where no machine is,
-nothing answers. Frames travel as bytes. Over `strict` links they are never lost within a connection, as over TCP;
-otherwise the network may do with each frame what it likes, which no real link would.
+The network between simulated machines: TCP-like connections (open at both ends, or half open after a cut or a power
+failure until a frame finds no receiver), datagrams, and beacons to all. Everything is sent to an address. The process
+at that address proves its identity (`handshake.ts`), or there is none. A running machine without a process refuses
+connections; an address without a machine does not answer. Frames travel as bytes. `ordered` links lose no frame within
+a connection, as TCP does; other links may lose, repeat and reorder frames, which no real connection would.
 
-Machines have a key of their own. Two of them may hold a copy of one disk, and so claim one node id.
+Each machine has a key of its own, because two machines may hold copies of one disk and use one node id.
 */
 import type {Judgement, Process as LinkedProcess} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -13,9 +13,9 @@ import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './greeting.ts';
+import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './handshake.ts';
 
-/** What hosts that search say to all that hear them. A hint: it proves nothing. */
+/** What a searching host announces to all that hear it. It is a hint and proves nothing. */
 export type Beacon = {
 	readonly id: NodeId;
 	readonly incarnation: number;
@@ -27,39 +27,39 @@ export type Beacon = {
 
 /** A machine, and the process that runs on it. */
 export type Station = {
-	/** Names the machine; the node id where no disk was copied. */
+	/** Names the machine. It is the node id unless the disk was copied. */
 	readonly key: string;
 	readonly id: NodeId;
 	readonly address: string;
-	/** It has power: where no process runs, connections are refused. */
+	/** Whether the machine has power. Without a process, a machine with power refuses connections. */
 	readonly isOn: boolean;
-	/** Its process runs. */
+	/** Whether its process runs. */
 	readonly isUp: boolean;
 	readonly secret: number;
 	hello(): Hello;
-	/** Carries it out in the process, unless that has ended meanwhile; waits while the process is paused. */
+	/** Runs the work in the process, unless the process has ended; waits while it is paused. */
 	run(work: () => void): void;
 	onFrame(from: NodeId, frame: Buffer): void;
 	onDatagram(from: NodeId, bytes: Buffer): void;
 	onBeacon(beacon: Beacon): void;
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void;
 	onUnknownPeer(peer: NodeId, address: string): void;
-	/** A process calls under the id of a peer. `linked`: another process that the peer is linked to. */
+	/** Decides about a process that calls under a peer's id. `linked`: another process that is linked as this peer. */
 	judge(peer: NodeId, caller: LinkedProcess, linked: LinkedProcess | undefined): Judgement;
-	/** The peer says that another process has this node's id, and is the one that counts. */
-	onDouble(peer: NodeId, refusal: Refusal): void;
+	/** The peer reports that another process with this node's id is the confirmed one. */
+	onDuplicate(peer: NodeId, refusal: Refusal): void;
 };
 
-/** A process as the others find it. */
+/** A process as other processes see it. */
 type Process = Listening & {
 	readonly station: Station;
-	/** The machine that the connection with each peer goes to. */
+	/** By peer: the machine at the other end of the connection. */
 	readonly links: Map<NodeId, string>;
 	readonly hellos: Map<NodeId, Hello>;
 	/** Why there is no connection, by peer. */
 	readonly problems: Map<NodeId, string>;
 	readonly refusals: Map<string, number>;
-	/** Call the peer at once, as a link does whose connection has closed. */
+	/** Calls the peer at once, as a link does when its connection closes. */
 	redial(peer: NodeId): void;
 };
 
@@ -68,7 +68,7 @@ type Called =
 
 const outQueueBytes = 16 * 1024 * 1024;
 const headBytes = 4;
-/** What any healed link carries in no time. */
+/** Any healed link carries this much at once. */
 const backlogBytes = 16 * 1024;
 const up: LinkState = {state: 'up', why: ''};
 const connecting: LinkState = {state: 'connecting', why: 'dialling'};
@@ -79,24 +79,24 @@ export class Fabric {
 	readonly beacons: Network;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
-	/** Of its own, so that a call that is made at once leaves the other draws as they are. */
+	/** A separate stream, so that an immediate redial leaves all other draws unchanged. */
 	readonly #redialRandom: SeededRandom;
 	readonly #stations = new Map<string, Station>();
 	/** Address → the machine that has it now. */
 	readonly #holders = new Map<string, string>();
 	readonly #processes = new Map<string, Process>();
-	/** The connection that an end holds: `from>to`, of machines → its number, and who is at the other end. */
+	/** `from>to` of machines → the connection that the end `from` holds: its number, and the peer. */
 	readonly #ends = new Map<string, {readonly number: number; readonly peer: NodeId}>();
 	readonly #cut = new Set<string>();
-	/** The last cut was healed. */
+	/** When the last cut of a machine was healed. */
 	readonly #healedMs = new Map<string, number>();
-	/** The last clog ends. */
+	/** When the last clog of a machine ends. */
 	readonly #flowsMs = new Map<string, number>();
 	#connections = 0;
 	halfOpen = 0;
-	/** Calls that were refused in the handshake, by reason. */
+	/** Calls refused in the handshake, by reason. */
 	readonly refused = new Map<string, number>();
-	/** Datagrams to an address where no machine is, and under another secret. */
+	/** Datagrams to an address without a machine, and datagrams under another secret. */
 	readonly astray = {nowhere: 0, foreign: 0};
 
 	constructor({
@@ -144,13 +144,13 @@ export class Fabric {
 		});
 	}
 
-	/** A machine comes into being, at its address. */
+	/** Add a machine at its address. */
 	add(station: Station): void {
 		this.#stations.set(station.key, station);
 		this.settle(station);
 	}
 
-	/** It has the address that it says from now on; whoever had it is elsewhere, or nowhere. */
+	/** Move the machine to the address that it now has. A former holder of the address is no longer reachable there. */
 	settle(station: Station): void {
 		for (const [address, key] of this.#holders) if (key === station.key) this.#holders.delete(address);
 		this.#holders.set(station.address, station.key);
@@ -167,7 +167,7 @@ export class Fabric {
 		this.blockUdp(from, to);
 	}
 
-	/** Frames do not get from the one to the other; one way is enough for a connection to be of no use. */
+	/** Block frames in one direction, which makes a connection unusable. */
 	blockTcp(from: string, to: string): void {
 		this.frames.cut(from, to);
 		this.#cut.add(from).add(to);
@@ -179,7 +179,7 @@ export class Fabric {
 		this.#cut.add(from).add(to);
 	}
 
-	/** Frames from the one to the other wait for a while. */
+	/** Hold frames in one direction back for a while. */
 	clog(from: string, to: string, forMs: number): void {
 		this.frames.clog(from, to, forMs);
 		for (const id of [from, to])
@@ -192,9 +192,7 @@ export class Fabric {
 		this.#cut.clear();
 	}
 
-	/**
-	Connections with a backlog that a slow link would carry for long are lost, as when whoever waits for them gives up.
-	*/
+	/** Close connections whose backlog would block a slow link for long, as a sender that gives up does. */
 	giveUpBacklogs(): void {
 		for (const key of this.#ends.keys()) {
 			const [from, to] = keysOf(key);
@@ -204,34 +202,34 @@ export class Fabric {
 			this.#down(to, from);
 		}
 
-		// A process that has ended leaves what it had sent to a slow link; a new connection does not wait behind that.
+		// An ended process leaves frames on a slow link. A new connection must not wait for them.
 		for (const from of this.#stations.keys())
 			for (const to of this.#stations.keys())
 				if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
 	}
 
-	/** No connection can be of use between these machines. */
+	/** Whether no connection between these machines can be used. */
 	isCut(a: string, b: string): boolean {
 		return this.frames.isCut(a, b) || this.frames.isCut(b, a);
 	}
 
-	/** A connection is up at both ends, and frames pass both ways. */
+	/** Whether a connection is open at both ends, and frames pass in both directions. */
 	isLinked(a: string, b: string): boolean {
 		const number = this.#ends.get(`${a}>${b}`)?.number;
 		return number !== undefined && this.#ends.get(`${b}>${a}`)?.number === number && !this.isCut(a, b);
 	}
 
-	/** Since no cut has touched it. */
+	/** The time since a cut last affected the machine. */
 	uncutMs(key: string): number {
 		return this.#cut.has(key) ? 0 : this.#schedule.nowMs - (this.#healedMs.get(key) ?? 0);
 	}
 
-	/** Since no link of it was cut or clogged. */
+	/** The time since a link of the machine was last cut or clogged. */
 	peaceMs(key: string): number {
 		return Math.max(0, Math.min(this.uncutMs(key), this.#schedule.nowMs - (this.#flowsMs.get(key) ?? 0)));
 	}
 
-	/** The process is gone. Where the operating system lives on, the others are told. */
+	/** The process has ended. If its operating system still runs, it closes the connections, so peers notice. */
 	ended(key: string, isTold: boolean): void {
 		this.#processes.delete(key);
 		for (const end of this.#ends.keys()) {
@@ -242,15 +240,14 @@ export class Fabric {
 		}
 	}
 
-	/** To everybody who is within reach. */
+	/** Send a beacon to all machines within reach. */
 	announce(key: string, beacon: Beacon): void {
 		const bytes = Buffer.from(JSON.stringify(beacon));
 		for (const other of this.#stations.keys()) if (other !== key) this.beacons.send(key, other, bytes);
 	}
 
 	/**
-	Who answers a question of this process at the address, and may: `undefined` for nobody. The question is one of a
-	node that joins.
+	The station that answers a join request of this process at the address; a refusal; or `undefined` if nobody answers.
 	*/
 	ask(station: Station, address: string): {readonly station: Station} | Refusal | undefined {
 		const called = this.#call(station, address);
@@ -261,7 +258,7 @@ export class Fabric {
 		return wrong ?? {station: this.#stations.get(called.process.station.key)!};
 	}
 
-	/** The links and datagrams of a process, from its start to its end. */
+	/** The links and datagrams of one process. */
 	linksOf(station: Station): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
 		const {key} = station;
 		let peers: ReadonlyMap<NodeId, string> = new Map();
@@ -277,7 +274,7 @@ export class Fabric {
 			get hello() {
 				return station.hello();
 			},
-			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'stranger'),
+			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'unknown'),
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
 			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
 			redial: peer => {
@@ -338,7 +335,7 @@ export class Fabric {
 					const address = peers.get(peer);
 					if (address !== undefined) dial(address, peer);
 				},
-				// An address that is wrong is no case of this world: who is linked can be called.
+				// Wrong addresses do not occur in this world: a linked peer can be called.
 				called: peer => ({state: process.links.has(peer) ? 'works' : 'untried'}),
 				tryCall: () => undefined,
 				address: peer => process.hellos.get(peer)?.address,
@@ -364,13 +361,13 @@ export class Fabric {
 		};
 	}
 
-	/** Who is found at an address. */
+	/** What a call to an address finds. */
 	#call(station: Station, address: string): Called {
 		const other = this.at(address);
 		if (!other || !other.isOn || this.isCut(station.key, other.key)) return {type: 'silent'};
 		const process = this.#processes.get(other.key);
 		if (!other.isUp) return {type: 'refused'};
-		return process ? {type: 'there', process} : {type: 'silent'}; // It starts, and does not listen yet.
+		return process ? {type: 'there', process} : {type: 'silent'}; // The process is starting and does not listen yet.
 	}
 
 	#dial(caller: Process, address: string, expected: NodeId, random: SeededRandom): void {
@@ -399,7 +396,7 @@ export class Fabric {
 		this.#count(wrong, caller, listener);
 		caller.problems.set(expected, wrong.reason);
 		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
-		if (wrong.code === 'same-node') return station.run(() => station.onDouble(expected, wrong));
+		if (wrong.code === 'same-node') return station.run(() => station.onDuplicate(expected, wrong));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId)
@@ -412,8 +409,8 @@ export class Fabric {
 			[caller, listener],
 			[listener, caller],
 		] as const;
-		// An end may hold a connection from before, with this machine or another that has the same id: it learns now
-		// that it is gone.
+		// An end may still hold an earlier connection with this machine, or with another machine of the same id. It
+		// learns now that this connection is gone.
 		for (const [one, other] of pairs) {
 			const before = one.links.get(other.station.id);
 			if (before === undefined) continue;
@@ -437,7 +434,7 @@ export class Fabric {
 		for (const [one, other] of pairs) one.station.run(() => one.station.onLink(other.station.id, 'up'));
 	}
 
-	/** Both sides count it, as both log it. */
+	/** Count a refusal at both sides, because both log it. */
 	#count({code}: Refusal, caller: Process, listener: Process): void {
 		this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
 		caller.refusals.set(`call-${code}`, (caller.refusals.get(`call-${code}`) ?? 0) + 1);
@@ -458,7 +455,7 @@ export class Fabric {
 		station?.run(() => station.onFrame(end.peer, bytes.subarray(headBytes)));
 	}
 
-	/** What is sealed under the cluster's secret: another secret does not open it. */
+	/** Deliver a message that is sealed under the cluster's secret. A process with another secret cannot open it. */
 	#sealed(from: string, to: string, take: (station: Station, id: NodeId) => void): void {
 		const [sender, station] = [this.#stations.get(from), this.#stations.get(to)];
 		if (!sender || !station) return;
@@ -466,7 +463,7 @@ export class Fabric {
 		else this.astray.foreign++;
 	}
 
-	/** What a process says is not heard by one that is linked to another process of the same id. */
+	/** Whether the receiver accepts this process: it is not linked to another process of the same id. */
 	#isLinkedProcess(from: string, to: string): boolean {
 		const [sender, receiver] = [this.#processes.get(from), this.#processes.get(to)];
 		const linked = sender && receiver?.linked(sender.station.id);

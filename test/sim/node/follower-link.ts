@@ -1,6 +1,6 @@
 /**
-The connection between a program that follows and a node: frames in order, a queue that fills up, and an end. The node's
-side runs in the process of the node, and stands still while that is paused; the program's side is a machine of its own.
+The connection between a follower program and a node: ordered frames, a bounded queue, and a close. The node's side runs
+in the node's process and stands still while that process is paused. The program's side is another machine.
 */
 import type {Node} from '../../../core/node/node.ts';
 import type {Pipe} from '../../../core/remote/pipe.ts';
@@ -11,7 +11,7 @@ import type {Host} from './host.ts';
 type Side = {readonly pipe: Pipe; queued: number; isPaused: boolean; backlog: Buffer[]};
 
 const frameBytesMax = 16 * 1024 * 1024;
-/** A half of the connection that nobody hears of any more ends after this time at most. */
+/** The longest time until one end notices that the other end is gone. */
 const halfOpenMs = 3000;
 
 export class FollowerLink {
@@ -38,12 +38,12 @@ export class FollowerLink {
 		this.server = this.#sides.server.pipe;
 	}
 
-	/** The process that serves it runs. */
+	/** Whether the process that serves the connection still runs. */
 	get isServed(): boolean {
 		return this.host.node === this.node && !this.#isCut;
 	}
 
-	/** The program hears nothing more: what is on its way is lost, and the node notices late. */
+	/** Cut the connection: frames in transit are lost, and the node notices the loss later. */
 	lose(why: string): void {
 		if (this.#isCut) return;
 		this.#isCut = true;
@@ -110,7 +110,7 @@ export class FollowerLink {
 		this.#sides[name].pipe.onClose(why);
 	}
 
-	/** Behind all that was sent before. */
+	/** Run the work after everything that was sent before. */
 	#later(name: 'client' | 'server', work: () => void): void {
 		const atMs = Math.max(this.#lastMs[name], this.#schedule.nowMs + this.#random.between(1, 20));
 		this.#lastMs[name] = atMs;
@@ -119,7 +119,7 @@ export class FollowerLink {
 		});
 	}
 
-	/** In the process of that side, unless that has ended. */
+	/** Run the work in the process of that side, unless that process has ended. */
 	#at(name: 'client' | 'server', work: () => void): void {
 		if (name === 'client') work();
 		else if (this.host.node === this.node) this.host.run(work);

@@ -1,8 +1,8 @@
 /**
-Programs that outlive the node that they read through: `Followed` as it is, over the real protocol of connections, from
-node to node. What they get over all their nodes is judged here: each message once, in the order of its stream, nothing
-from before the place where they began, and nothing left out that they were not told of. They draw from a chance of
-their own.
+Follower programs, which outlive the node that they read through: the real `Followed` over the real client protocol,
+moving from node to node. The checks here cover all nodes of a follower together: each message once, in the order of its
+stream, none from before the start of the subscription, and none missing without a report. Followers have a random
+stream of their own.
 */
 import type {Delivery, Subscription} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
@@ -25,27 +25,27 @@ type Follower = {
 	readonly from: From;
 	/** The newest connection. */
 	link: FollowerLink | undefined;
-	/** The one that the messages come from which it takes now. */
+	/** The connection that its current messages come from. */
 	reading: FollowerLink | undefined;
-	/** It goes on behind what it has read. */
+	/** Whether it has resumed at another node. */
 	hasHopped: boolean;
 	starts: readonly TopicPosition[] | undefined;
 	followed: Followed | undefined;
 	subscription: Subscription | undefined;
-	/** Last number by topic and stream. */
+	/** The last sequence number by topic and stream. */
 	readonly last: Map<string, number>;
-	/** Messages that were left out, and are to be told. */
-	owed: number;
+	/** Missing messages, which the node has to report. */
+	unreported: number;
 	isOver: boolean;
 };
 
 const followersMax = 4;
 /** As in `core/position.ts`. */
-const livesMax = 16;
-/** Between two looks whether the node is there, and how often it may be found paused. */
-const lookMs = 100;
+const incarnationsMax = 16;
+/** The interval of checks whether the node still runs, and how many checks in a row may find it paused. */
+const checkMs = 100;
 const pausedMax = 20;
-/** Reasons of a node that begins no subscription now. */
+/** Errors of a node that cannot start a subscription now. */
 const refusals: ReadonlySet<string | undefined> = new Set([
 	'no-quorum',
 	'refused',
@@ -62,7 +62,7 @@ export class Followers {
 	readonly #hosts: readonly Host[];
 	readonly #topics: readonly Topic[];
 	readonly #followers: Follower[] = [];
-	/** Faults have ended. */
+	/** Whether faults have ended. */
 	isCalm = false;
 	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
 
@@ -80,7 +80,7 @@ export class Followers {
 		this.#topics = options.topics;
 	}
 
-	/** One more begins. False when there are enough, or no node is reached. */
+	/** Start one more follower. Returns false if there are enough, or if no node is reachable. */
 	begin({a, b}: Event): boolean {
 		if (this.#followers.filter(({isOver}) => !isOver).length >= followersMax || this.#reached().length === 0)
 			return false;
@@ -96,15 +96,15 @@ export class Followers {
 			followed: undefined,
 			subscription: undefined,
 			last: new Map(),
-			owed: 0,
+			unreported: 0,
 			isOver: false,
 		};
 		this.#followers.push(follower);
-		void this.#carryOut(follower);
+		void this.#follow(follower);
 		return true;
 	}
 
-	/** Now and then one loses its connection, or has enough. */
+	/** At random, a follower loses its connection or ends. */
 	act(): void {
 		for (const follower of this.#followers) {
 			if (follower.isOver) continue;
@@ -116,7 +116,7 @@ export class Followers {
 		}
 	}
 
-	/** Who has not got what the node that it reads through has. */
+	/** Followers that lack messages of the node that they read through. */
 	behind(): string[] {
 		return this.#followers.flatMap(follower => {
 			const {name, isOver, link, starts, reading} = follower;
@@ -140,7 +140,7 @@ export class Followers {
 		});
 	}
 
-	async #carryOut(follower: Follower): Promise<void> {
+	async #follow(follower: Follower): Promise<void> {
 		try {
 			const first = await this.#connect(follower, undefined);
 			const followed = new Followed(first, {
@@ -160,15 +160,15 @@ export class Followers {
 				if (!this.isCalm && this.#random.chance(1, 3)) await this.#wait(this.#random.below(400));
 			}
 		} catch (error) {
-			// The first node may refuse; later ones are passed over.
+			// The first node may refuse the subscription. Later refusals make the follower try the next node.
 			if (follower.starts || !refusals.has((error as Partial<DapssError>).code))
-				this.#problem(`a follower goes on: ${follower.name} ended: ${(error as Error).message}`);
+				this.#problem(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
 		}
 
 		follower.isOver = true;
 	}
 
-	/** The first that is reached; the one that was lost comes last. @throws when there is none */
+	/** Connect to a reachable node, to the one that was lost only if there is no other. @throws if there is none */
 	async #connect(follower: Follower, last: string | undefined): Promise<Connection> {
 		await this.#wait(this.#random.between(5, 50));
 		const [host] = this.#random
@@ -179,7 +179,7 @@ export class Followers {
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
 		host.run(() =>
 			serve(node, link.server, () =>
-				this.#problem(`a follower keeps to the protocol: ${follower.name} does not`),
+				this.#problem(`a follower conforms to the protocol: ${follower.name} does not`),
 			),
 		);
 		const broker = new RemoteBroker(link.client);
@@ -190,7 +190,7 @@ export class Followers {
 			subscribe: (...given: Parameters<typeof subscribe>) => {
 				const subscription = subscribe(...given);
 				follower.reading = link;
-				// Until one has begun it begins anew.
+				// Until a subscription has been agreed, the follower starts anew at each node.
 				follower.hasHopped = follower.starts !== undefined;
 				if (follower.hasHopped) this.counts.hops++;
 				else
@@ -221,21 +221,21 @@ export class Followers {
 			this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
 		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
 			this.#problem(
-				`a follower gets nothing from before its beginning: ${what}, stamped ${lamport}, began at ${this.#since(follower, topic)}`,
+				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
 		const isSpoilt = this.#witness.messages.isSpoilt(host);
 		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
-			follower.owed += missing;
+			follower.unreported += missing;
 			this.counts.missed += missing;
-			if (follower.owed > subscription!.dropped)
+			if (follower.unreported > subscription!.dropped)
 				this.#problem(
-					`a follower is told what is missing: ${what} behind ${known}, was told of ${subscription!.dropped}, and ${follower.owed} are missing`,
+					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.unreported} are`,
 				);
 		}
 
-		// In the log of a node a stream is in order.
+		// The log of a node holds each stream in order.
 		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
@@ -251,19 +251,19 @@ export class Followers {
 					);
 		if (passed)
 			this.#problem(
-				`a follower is given all that its node has: ${what} behind ${known}, and it has ${passed[0]}`,
+				`a follower gets every message of its node: ${what} after ${known}, and the node has ${passed[0]}`,
 			);
 		last.set(stream, seq);
 	}
 
-	/** It is to get this message once its node has it. */
+	/** Whether the follower must receive this message once its node has it. */
 	#isWanted(follower: Follower, host: Host, header: BatchHeader): boolean {
 		const {topic, origin, incarnation, lamport} = header;
 		const log = this.#witness.logs.get(host)?.get(topic);
 		if (!log || this.#witness.deletions.isHidden(log, header)) return false;
-		// Older lives of an origin count as seen.
-		const lives = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
-		if (lives.length >= livesMax) return false;
+		// Older incarnations of an origin count as seen.
+		const incarnations = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
+		if (incarnations.length >= incarnationsMax) return false;
 		return follower.last.has(streamOf({topic, origin, incarnation})) || lamport > this.#since(follower, topic);
 	}
 
@@ -271,20 +271,20 @@ export class Followers {
 		return starts?.find(start => start.topic === topic)?.since ?? 0;
 	}
 
-	/** Gives a connection up whose process has ended, or is silent for long. */
+	/** Close a connection whose process has ended or has been silent for long. */
 	#watch(follower: Follower, fail: (why: string) => void): Disposable {
 		const {link} = follower;
 		let isDisposed = false;
 		let paused = 0;
-		const look = (): void =>
-			this.#schedule.after(lookMs, () => {
+		const check = (): void =>
+			this.#schedule.after(checkMs, () => {
 				if (isDisposed || !link) return;
 				if (link.host.node !== link.node) return link.lose('the node has ended');
 				paused = link.host.isPaused ? paused + 1 : 0;
 				if (paused > pausedMax) return fail('it has not answered');
-				look();
+				check();
 			});
-		look();
+		check();
 		return {[Symbol.dispose]: () => void (isDisposed = true)};
 	}
 

@@ -1,6 +1,6 @@
 /**
-The operations on the agreed subscriptions, as those who asked saw them: is each topic and node one object that does one
-thing at a time?
+The history of operations on subscriptions, as clients saw them: each pair of topic and node must behave as one
+linearizable object.
 */
 import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../linearizable.ts';
 import {shrink} from '../shrink.ts';
@@ -11,14 +11,14 @@ export type HistoryResult = {readonly keys: number; readonly operations: number;
 type Calls = ReadonlyArray<Call<SubscriptionInput, number | false>>;
 
 const stepsMax = 200_000;
-/** Asked of the search while what is wrong is made smaller. */
+/** Calls of the search while a failing history is made smaller. */
 const shrinkRuns = 500;
 
 /**
-@param isLeftOut nodes that were removed: that ends their subscriptions, and nobody called it.
-@param deletions end the subscriptions of all. Since when one counts follows from them too, and is left out for these
-topics.
-@throws what is not linearizable, made small
+@param isLeftOut nodes that were removed. Their removal ended their subscriptions, and no client called it.
+@param deletions deletions of topics, which end the subscriptions of all nodes. For these topics the start of a
+subscription depends on deletions too, and is ignored.
+@throws the history that is not linearizable, reduced to a short window
 */
 export function checkHistory(
 	history: readonly Operation[],
@@ -61,8 +61,8 @@ function toCall({call, result, invoked, returned}: Operation): Call<Subscription
 }
 
 /**
-The shortest beginning that is wrong already; of that the shortest end that is wrong from whatever state it starts; of
-that as few reads as it takes. A read that is left out makes nothing wrong that was right, a write would: writes stay.
+The shortest prefix that already fails, then its shortest suffix that fails from every possible state, then as few reads
+as possible. Removing a read never makes a correct history wrong. Removing a write can, so writes stay.
 */
 function smallestWindow(calls: Calls): Calls {
 	const ends = calls
@@ -88,7 +88,7 @@ function smallestWindow(calls: Calls): Calls {
 	return [...shrink(reads, isStillWrong, shrinkRuns).items, ...others].toSorted((a, b) => a.invoked - b.invoked);
 }
 
-/** What was called up to a moment; what had not returned by then has not returned. */
+/** The calls made up to a moment. A call that had not returned by then counts as open. */
 function upTo(calls: Calls, end: number): Calls {
 	return calls
 		.filter(({invoked}) => invoked <= end)

@@ -1,14 +1,12 @@
 /**
-A machine with a node of the product on it: `Node` as it is, with its Raft store, its topic logs and its segmented logs,
-over a simulated disk, network and clock. It boots as `openBroker` does: incarnation durable first, logs read back, then
-found, go on, or join. The process may be killed, lose its power, be paused; the machine may get a new disk, and then
-another id.
+A machine that runs a node of the product: the real `Node` with its Raft store, topic logs and segmented logs, over a
+simulated disk, network and clock. It boots as `openBroker` does: it makes its incarnation durable, reads its logs back,
+and then founds a cluster, continues in one, or joins one. The process may be killed, paused or lose power. The machine
+may get a new disk, and then another id.
 */
 import {dirname, join as joinPath} from 'node:path';
 import {crc32c} from '@node-rs/crc32';
-import {namesProtocol, topicsProtocol, type ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {decodeContext, decodeEnvelope, encodeContext} from '../../../core/cluster-state/command.ts';
-import {decode} from '../../../core/codec.ts';
+import {namesProtocol, topicsProtocol} from '../../../core/cluster-state/cluster-state.ts';
 import type {Config} from '../../../core/config.ts';
 import {RaftStore, type Blobs} from '../../../core/control/raft-store.ts';
 import {DapssError} from '../../../core/errors.ts';
@@ -32,34 +30,35 @@ import {encodeControl} from '../../../core/wire/wire.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
+import {limitToProtocol1, limitToProtocol2} from './earlier-releases.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
-import {simReserve} from './full-disks.ts';
-import type {Hello, Refusal} from './greeting.ts';
-import {Hearsay, type Way} from './hearsay.ts';
+import {simReserve} from './full-disk-checks.ts';
+import type {Hello, Refusal} from './handshake.ts';
+import {HeardBeacons, type DiscoveryMode} from './discovery.ts';
 import type {Witness} from './witness.ts';
 
 export type HostOptions = {
 	readonly id: NodeId;
 	/** Names the machine. @default the id */
 	readonly key?: string;
-	/** At first; it may move. */
+	/** The first address. The host may move. */
 	readonly address: string;
-	/** An address that nobody has: what it is given where another took its own meanwhile. */
+	/** An unused address, for a host whose address was given to another host. */
 	readonly freshAddress: () => string;
 	readonly founds: boolean;
-	/** How it finds others, and whether it founds when it finds none. @default 'none' */
-	readonly way?: Way;
-	/** Hosts that start together. */
+	/** How it finds others, and whether it founds a cluster when it finds none. @default 'none' */
+	readonly mode?: DiscoveryMode;
+	/** The number of hosts that start together. */
 	readonly expect?: number;
-	/** Former hosts of the same machine, whose disks were lost. */
+	/** Former ids of the same machine, whose disks were lost. */
 	readonly replaces: readonly NodeId[];
 	/** Addresses to join through, unless the host was started with a list of its own. */
 	readonly bootstrap: () => readonly string[];
-	/** Its disk is a copy of that of another machine. */
+	/** Its disk is a copy of another machine's disk. */
 	readonly isCopy?: boolean;
-	/** It keeps room on its disk for the day on which that is full. @default false */
+	/** Whether it keeps a reserve for a full disk. @default false */
 	readonly keepsReserve?: boolean;
-	/** Which secret it holds. @default 0 */
+	/** Which of the simulated secrets it holds. @default 0 */
 	readonly secret?: number;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
@@ -68,14 +67,12 @@ export type HostOptions = {
 	readonly witness: Witness;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
-	/**
-	The newest version of the protocol that its program speaks at first; a new start may be one of a newer program.
-	*/
+	/** The newest protocol that its program speaks at first. A restart may run a newer program. */
 	readonly protocol: number;
-	/** Its clock runs so many thousandths fast or slow. */
+	/** How many thousandths its clock runs too fast, or too slow if negative. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
-	/** Its process has ended. */
+	/** Called when its process has ended. */
 	readonly onEnd?: (host: Host) => void;
 };
 
@@ -97,52 +94,52 @@ export class Host implements Station {
 	readonly id: NodeId;
 	readonly key: string;
 	readonly options: HostOptions;
-	/** Where it is reached; another one only from a start on. */
+	/** Where it is reachable. Changes only between starts. */
 	address: string;
-	/** A version of the protocol that nobody else speaks, which its program has for a while. */
+	/** A protocol that no other node speaks, which its program speaks for a while. */
 	foreignProtocol: number | undefined;
 	secret: number;
 	/**
-	The list that it is started with (`--bootstrap`); `undefined` for that of the run. It may name hosts that moved,
-	some only, or itself.
+	The list that it is started with (`--bootstrap`); `undefined` for the list of the run. It may name hosts that moved,
+	only some hosts, or itself.
 	*/
 	bootstrap: readonly string[] | undefined;
-	/** What that was at its first start. */
+	/** The list of its first start. */
 	formerList: readonly string[] = [];
-	/** Of the process that runs. */
+	/** The announcement of the running process. */
 	hello: () => Hello;
-	/** Where the members are, by the log of the process that ended last. */
+	/** The addresses of the members, from the log of the process that ended last. */
 	#book: ReadonlyMap<NodeId, string> = new Map();
 	node: Node | undefined;
-	/** Its disk knows to which cluster it belongs: a host that loses its power before is a new one. */
+	/** Whether its disk records the cluster. A host that loses power before is a new one. */
 	hasJoined = false;
-	/** Raised at every end of the process: callbacks of an earlier life are none. */
-	#life = 0;
+	/** Grows at every start and end of the process, which cancels the callbacks of earlier processes. */
+	#generation = 0;
 	isUp = false;
 	isPaused = false;
-	/** Of the program that is installed. */
+	/** The newest protocol of the installed program. */
 	protocol: number;
-	/** Why it is not up. */
+	/** Why the process ended. */
 	why: Stop | undefined;
 	reason = '';
-	/** Never to be started again: removed, or its disk was replaced. */
+	/** Whether it must never start again: it was removed, or its disk was replaced. */
 	isGone = false;
 	powerCuts = 0;
-	/** What came in while it was paused, and is still to be read. */
+	/** Input that arrived during a pause and is still unread. */
 	unread = 0;
 	wallOffsetMs = 1_700_000_000_000;
-	/** Its own small file is no part of what is checked. */
+	/** The content of a small file that the checks do not cover. */
 	#keptTime: KeptTime | undefined;
 	#bootMs = 0;
-	/** It was started or went on. */
+	/** When the process started or resumed. */
 	#sinceMs = 0;
-	/** It became a member. */
+	/** When it became a member. */
 	#memberMs = 0;
 	#waiting: Array<() => void> = [];
 	#late = new Set<() => void>();
-	/** Of the process that runs. */
-	#hearsay = new Hearsay();
-	/** Callers whom this process, without a leader, refused as strangers: how often on end, and when last. */
+	/** Beacons received by the running process. */
+	#heard = new HeardBeacons();
+	/** Callers that this process rejected as non-members while it had no leader: how often in a row, and when last. */
 	#refused = new Map<NodeId, {times: number; atMs: number}>();
 
 	constructor(options: HostOptions) {
@@ -168,18 +165,18 @@ export class Host implements Station {
 		if (this.isUp || this.isGone) return;
 		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
 		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
-		if (this.#life === 0) this.formerList = this.options.bootstrap();
-		const life = ++this.#life;
-		if (life > 1 && random.child(`upgrade/${life}`).chance(1, 2)) this.protocol = protocolMax;
+		if (this.#generation === 0) this.formerList = this.options.bootstrap();
+		const generation = ++this.#generation;
+		if (generation > 1 && random.child(`upgrade/${generation}`).chance(1, 2)) this.protocol = protocolMax;
 		note(`boot ${this.key} ${this.protocol}`);
 		this.isUp = true;
 		this.why = undefined;
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
-		disk.attach(work => this.#runIn(life, work));
+		disk.attach(work => this.#runIn(generation, work));
 		this.options.witness.fullDisks.booted(this);
-		void this.#assemble(life, random.child(`life/${life}`)).catch((error: unknown) => {
-			if (life === this.#life)
+		void this.#assemble(generation, random.child(`life/${generation}`)).catch((error: unknown) => {
+			if (generation === this.#generation)
 				this.#end(
 					(error as {code?: string}).code === 'storage' ? 'damaged' : 'stopped',
 					(error as Error).message,
@@ -192,26 +189,26 @@ export class Host implements Station {
 	}
 
 	/**
-	What it is started with: a joining host has a list of today, a member the one of its first start, unless it was
-	given another since.
+	The list for its next start: a joining host gets the present addresses, a member those of its first start, unless it
+	was given another list since.
 	*/
 	get seekList(): readonly string[] {
 		return this.bootstrap ?? this.formerList;
 	}
 
-	/** Where the members are, by its log; itself included once it is one. */
+	/** The addresses of the members by its log, including its own once it is a member. */
 	get addressBook(): ReadonlyMap<NodeId, string> {
 		return this.node
 			? new Map(this.node.control.state.members().map(({id, address}) => [id, address]))
 			: this.#book;
 	}
 
-	/** A machine without power refuses nothing: nobody answers. */
+	/** A machine without power does not refuse connections: nothing answers. */
 	get isOn(): boolean {
 		return this.isUp || this.why !== 'power';
 	}
 
-	/** It is found at another address from its next start on. False while its process runs. */
+	/** Change its address, from its next start on. Returns false while its process runs. */
 	moveTo(address: string): boolean {
 		if (this.isUp) return false;
 		this.address = address;
@@ -220,7 +217,7 @@ export class Host implements Station {
 		return true;
 	}
 
-	/** How long it, a member now, has run without a stop and without a cut. */
+	/** How long it has run as a member, without a pause and without a cut. */
 	get ranMs(): number {
 		const {fabric, schedule} = this.options;
 		return this.node?.phase === 'running' && !this.isPaused
@@ -228,7 +225,7 @@ export class Host implements Station {
 			: 0;
 	}
 
-	/** When the newest process began, or was paused or resumed last. */
+	/** When the newest process started, or was last resumed. */
 	get sinceMs(): number {
 		return this.#sinceMs;
 	}
@@ -238,13 +235,13 @@ export class Host implements Station {
 		return this.isUp && !this.isPaused ? this.options.schedule.nowMs - this.#sinceMs : 0;
 	}
 
-	/** The same, but a member from the beginning, and its links carried what they were given. */
+	/** The same as `ranMs`, counted only while it is a member and its links are not clogged. */
 	get peaceMs(): number {
 		const {fabric, schedule} = this.options;
 		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
 	}
 
-	/** Install the newest program, unless the present one runs. */
+	/** Install the newest program, unless the process runs. */
 	upgrade(): void {
 		if (!this.isUp) this.protocol = protocolMax;
 	}
@@ -270,9 +267,9 @@ export class Host implements Station {
 		if (!this.isUp || this.isPaused) return;
 		this.isPaused = true;
 		this.options.note(`pause ${this.key}`);
-		const life = this.#life;
+		const generation = this.#generation;
 		this.options.schedule.after(forMs, () => {
-			if (life === this.#life) this.resume();
+			if (generation === this.#generation) this.resume();
 		});
 	}
 
@@ -287,22 +284,22 @@ export class Host implements Station {
 		this.unread = waiting.length;
 		const late = [...this.#late];
 		this.#late.clear();
-		// After a stop the timers may come before what waits in the sockets, or after it.
+		// After a pause, timers may run before the waiting input or after it.
 		const order = this.options.random.chance(1, 2) ? [...late, ...waiting] : [...waiting, ...late];
 		for (const work of order) work();
 	}
 
 	run(work: () => void): void {
-		this.#runIn(this.#life, work);
+		this.#runIn(this.#generation, work);
 	}
 
 	/**
-	A client asks. While the process is paused the question waits in a socket of its own, which may be read before those
-	of the peers.
+	A client sends a request. While the process is paused, the request waits in a separate socket, which the process may
+	read before those of its peers.
 	*/
 	ask(work: () => void): void {
-		const life = this.#life;
-		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(life, work));
+		const generation = this.#generation;
+		if (this.isPaused) this.#waiting.unshift(() => this.#runIn(generation, work));
 		else work();
 	}
 
@@ -325,14 +322,14 @@ export class Host implements Station {
 			return;
 		}
 
-		this.#hearsay.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
+		this.#heard.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
 		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId)
 			node.identity.conflicts.foreign(beacon.clusterId, beacon.address);
 	}
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
-		this.options.witness.causes.linked(this.key, peer, change);
+		this.options.witness.leaderCauses.linked(this.key, peer, change);
 		this.node?.onLink(peer, change);
 	}
 
@@ -343,7 +340,7 @@ export class Host implements Station {
 		);
 	}
 
-	onDouble(_peer: NodeId, refusal: Refusal): void {
+	onDuplicate(_peer: NodeId, refusal: Refusal): void {
 		this.node?.identity.onRefused(refusal);
 	}
 
@@ -362,22 +359,22 @@ export class Host implements Station {
 		}
 
 		const before = this.#refused.get(peer);
-		if (before?.atMs === nowMs) return; // They called while it was paused.
+		if (before?.atMs === nowMs) return; // These calls arrived during a pause.
 		const times = (before?.times ?? 0) + 1;
 		this.#refused.set(peer, {times, atMs: nowMs});
 		witness.refused(this, peer, times);
 	}
 
-	#runIn(life: number, work: () => void): void {
-		if (life !== this.#life || !this.isUp) return;
-		if (this.isPaused) this.#waiting.push(() => this.#runIn(life, work));
+	#runIn(generation: number, work: () => void): void {
+		if (generation !== this.#generation || !this.isUp) return;
+		if (this.isPaused) this.#waiting.push(() => this.#runIn(generation, work));
 		else work();
 	}
 
 	#end(why: Stop, reason: string): void {
 		const {fabric, note, witness} = this.options;
 		note(`end ${this.key} ${why}`);
-		this.#life++;
+		this.#generation++;
 		this.isUp = false;
 		this.isPaused = false;
 		this.#waiting = [];
@@ -393,16 +390,16 @@ export class Host implements Station {
 		this.options.onEnd?.(this);
 	}
 
-	async #assemble(life: number, random: SeededRandom): Promise<void> {
+	async #assemble(generation: number, random: SeededRandom): Promise<void> {
 		const {
 			id,
 			address,
-			options: {disk, config, fabric, witness, founds, raftLimits, replaces, way = 'none', expect = 0},
+			options: {disk, config, fabric, witness, founds, raftLimits, replaces, mode = 'none', expect = 0},
 		} = this;
 		const current: {node?: Node} = {};
-		const hearsay = new Hearsay();
-		this.#hearsay = hearsay;
-		const clock = this.#clock(life);
+		const heard = new HeardBeacons();
+		this.#heard = heard;
+		const clock = this.#clock(generation);
 		const entropy: Entropy = {
 			below: limit => random.below(limit),
 			bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256))),
@@ -484,10 +481,10 @@ export class Host implements Station {
 					? [current.node?.control.state.protocol ?? 1, protocol]
 					: [this.foreignProtocol, this.foreignProtocol],
 		});
-		const station = this.#station(life);
+		const station = this.#station(generation);
 		const {links, datagrams, dial} = fabric.linksOf(station);
 		const announce = (): void => {
-			if (way !== 'none')
+			if (mode !== 'none')
 				fabric.announce(this.key, {
 					id,
 					incarnation,
@@ -501,8 +498,8 @@ export class Host implements Station {
 		announce();
 		clock.every(config.discovery.intervalMs, announce);
 		const isFresh = store.isEmpty && state.clusterId === '';
-		const seeds = way === 'list' || way === 'list-with-self' ? this.options.bootstrap() : [];
-		const foundings: Readonly<Record<Way, NodeOptions['founding']>> = {
+		const seeds = mode === 'list' || mode === 'list-with-self' ? this.options.bootstrap() : [];
+		const foundings: Readonly<Record<DiscoveryMode, NodeOptions['founding']>> = {
 			none: founds ? {seeds: [], expect: 0, seekMs: 0} : undefined,
 			discovery: {seeds, expect: 0, seekMs: config.discovery.seekMs},
 			list: {seeds, expect: 0, seekMs: 0},
@@ -510,12 +507,12 @@ export class Host implements Station {
 			expect: {seeds, expect, seekMs: config.discovery.seekMs},
 		};
 		const candidates = async (): Promise<readonly Candidate[]> => {
-			if (way === 'none' && founds && state.clusterId === '') return [];
+			if (mode === 'none' && founds && state.clusterId === '') return [];
 			if (current.node?.phase !== 'running') announce();
-			// One that joins is told where the others are now; a member was told at its start.
+			// A joining host gets the present addresses, a member those of its start.
 			const list = clusterId() === '' ? this.options.bootstrap() : this.seekList;
 			const former = (state.members ?? []).filter(([other]) => other !== id).map(([, at]) => at);
-			return hearsay.candidates([list, former], {
+			return heard.candidates([list, former], {
 				clusterId: clusterId(),
 				nowMs: this.options.schedule.nowMs - this.#bootMs,
 				intervalMs: config.discovery.intervalMs,
@@ -523,7 +520,7 @@ export class Host implements Station {
 		};
 
 		const node = new Node({
-			founding: isFresh ? foundings[way] : undefined,
+			founding: isFresh ? foundings[mode] : undefined,
 			resignations: replaces.map(former => ({
 				id: former,
 				publicKey: new Uint8Array(32),
@@ -552,7 +549,7 @@ export class Host implements Station {
 					this.hasJoined ||= rest.clusterId !== '';
 				},
 				isGenuine: () => true,
-				peers: {candidates, ask: (at, frame) => this.#ask(life, station, at, frame)},
+				peers: {candidates, ask: (at, frame) => this.#ask(generation, station, at, frame)},
 				faults: undefined,
 				sign: undefined,
 				verify: () => 'ok',
@@ -592,12 +589,12 @@ export class Host implements Station {
 				},
 			},
 		});
-		if (protocol < namesProtocol) knowOnlyProtocol1(node.control.state);
-		else if (protocol < topicsProtocol) knowOnlyProtocol2(node.control.state);
+		if (protocol < namesProtocol) limitToProtocol1(node.control.state);
+		else if (protocol < topicsProtocol) limitToProtocol2(node.control.state);
 		current.node = node;
 		witness.booted(this, node, store);
 		void node.closed.then(reason => {
-			if (life === this.#life)
+			if (generation === this.#generation)
 				this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
@@ -612,9 +609,9 @@ export class Host implements Station {
 		void node.bootstrap();
 	}
 
-	/** One question over a link of its own. */
+	/** Send one join request over a connection of its own. */
 	#ask(
-		life: number,
+		generation: number,
 		station: Station,
 		at: string,
 		frame: Buffer,
@@ -623,7 +620,7 @@ export class Host implements Station {
 		return new Promise((resolve, reject) => {
 			const later = (work: () => void): void => schedule.after(random.between(1, 20), work);
 			const fail = (error = new Error('unreachable')): void =>
-				schedule.after(500, () => this.#runIn(life, () => reject(error)));
+				schedule.after(500, () => this.#runIn(generation, () => reject(error)));
 			later(() => {
 				const found = fabric.ask(station, at);
 				if (found && 'code' in found)
@@ -636,7 +633,7 @@ export class Host implements Station {
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
-				// What the hello of its channel said.
+				// Facts from the hello of the connection.
 				const {
 					incarnation,
 					instance,
@@ -655,19 +652,19 @@ export class Host implements Station {
 							later(() => {
 								if (fabric.isCut(this.key, other.key)) fail();
 								else
-									this.#runIn(life, () =>
+									this.#runIn(generation, () =>
 										resolve({id: other.id, frame: encodeControl('joined', answer)}),
 									);
 							}),
 						),
 				);
-				schedule.after(5000, () => this.#runIn(life, () => reject(new Error('no answer'))));
+				schedule.after(5000, () => this.#runIn(generation, () => reject(new Error('no answer'))));
 			});
 		});
 	}
 
-	/** The station of one life of the process: what comes for another is not for it. */
-	#station(life: number): Station {
+	/** The station of one process. It receives nothing that is meant for another process of the machine. */
+	#station(generation: number): Station {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
 			id: this.id,
@@ -677,24 +674,24 @@ export class Host implements Station {
 			isOn: true,
 			hello: this.hello,
 			get isUp() {
-				return host.isUp && host.#life === life;
+				return host.isUp && host.#generation === generation;
 			},
-			run: work => this.#runIn(life, work),
+			run: work => this.#runIn(generation, work),
 			onFrame: (from, frame) => this.onFrame(from, frame),
 			onDatagram: (from, bytes) => this.onDatagram(from, bytes),
 			onBeacon: beacon => this.onBeacon(beacon),
 			onLink: (peer, change) => this.onLink(peer, change),
 			onUnknownPeer: (peer, at) => this.onUnknownPeer(peer, at),
 			judge: (peer, caller, linked) => this.judge(peer, caller, linked),
-			onDouble: (peer, refusal) => this.onDouble(peer, refusal),
+			onDuplicate: (peer, refusal) => this.onDuplicate(peer, refusal),
 		};
 	}
 
-	#clock(life: number): Clock {
+	#clock(generation: number): Clock {
 		const {schedule, driftPerMille} = this.options;
 		const scaled = (ms: number): number => Math.max(0, Math.round((ms * 1000) / (1000 + driftPerMille)));
 		const now = (): number => ((schedule.nowMs - this.#bootMs) * (1000 + driftPerMille)) / 1000;
-		const isOver = (): boolean => life !== this.#life || !this.isUp;
+		const isOver = (): boolean => generation !== this.#generation || !this.isUp;
 		return {
 			monotonicMs: now,
 			wallMs: () => Math.floor(this.wallOffsetMs + now()),
@@ -709,7 +706,7 @@ export class Host implements Station {
 						if (isDisposed || isOver()) return;
 						beat();
 						if (this.isPaused)
-							this.#late.add(fire); // What was missed is one.
+							this.#late.add(fire); // Missed beats are merged into one.
 						else fire();
 					});
 				beat();
@@ -727,68 +724,9 @@ export class Host implements Station {
 				});
 				return {[Symbol.dispose]: () => void (isDisposed = true)};
 			},
-			soon: run => schedule.after(0, () => this.#runIn(life, run)),
+			soon: run => schedule.after(0, () => this.#runIn(generation, run)),
 		};
 	}
-}
-
-/**
-Make the state machine that of the first release: a command that it does not know changes nothing, and it reads the
-first version of the saved state.
-*/
-function knowOnlyProtocol1(topics: ClusterState): void {
-	const apply = topics.apply.bind(topics);
-	const applyConfiguration = topics.applyConfiguration.bind(topics);
-	const load = topics.load.bind(topics);
-	Object.assign(topics, {
-		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
-			const type = decodeEnvelope(data)?.command.type;
-			return apply(
-				index,
-				type === 'protocol' || type === 'name' || type === 'claim' || type === 'create' || type === 'delete'
-					? new Uint8Array(0)
-					: data,
-			);
-		},
-		applyConfiguration: (
-			index: number,
-			nodes: readonly NodeId[],
-			context: Uint8Array,
-		): ReturnType<typeof applyConfiguration> => {
-			const {clusterId, node, address} = decodeContext(context);
-			return applyConfiguration(
-				index,
-				nodes,
-				encodeContext({
-					...(clusterId !== undefined && {clusterId}),
-					...(node !== undefined && {node}),
-					...(address !== undefined && {address}),
-				}),
-			);
-		},
-		load: (bytes: Uint8Array) => {
-			if ((decode(bytes) as {version?: unknown}).version !== 1)
-				throw new Error('Expected a saved state of version 1');
-			load(bytes);
-		},
-	});
-}
-
-/** Make the state machine that of the previous release, which neither creates nor deletes topics. */
-function knowOnlyProtocol2(topics: ClusterState): void {
-	const apply = topics.apply.bind(topics);
-	const load = topics.load.bind(topics);
-	Object.assign(topics, {
-		apply: (index: number, data: Uint8Array): ReturnType<typeof apply> => {
-			const type = decodeEnvelope(data)?.command.type;
-			return apply(index, type === 'create' || type === 'delete' ? new Uint8Array(0) : data);
-		},
-		load: (bytes: Uint8Array) => {
-			if (Number((decode(bytes) as {version?: unknown}).version) > 2)
-				throw new Error('Expected a saved state of version 1 or 2');
-			load(bytes);
-		},
-	});
 }
 
 function readState(disk: SimDisk): State {

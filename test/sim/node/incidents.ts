@@ -1,13 +1,12 @@
 /**
-What happens to the world around the nodes, as it does to those who operate them: hosts get other addresses, one at a
-time or all at once, a newcomer is given the address of one that is down, a disk is copied and both copies are started,
-a firewall takes TCP or UDP away, a host comes back with another program or another key, its process may open no more
-files, and its disk is full for a while.
+Incidents in the environment of the nodes: hosts change their addresses, one at a time or all at once; a new host gets
+the address of one that is down; a disk is copied and both copies run; a firewall blocks TCP or UDP; a host restarts
+with another program or another key; a process may open no more files; a disk is full for a while.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
-import {isFullDisk} from './full-disks.ts';
+import {isFullDisk} from './full-disk-checks.ts';
 import type {Host} from './host.ts';
 import type {Event, IncidentKind} from './plan.ts';
 
@@ -16,46 +15,46 @@ export type IncidentOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly freshAddress: () => string;
-	/** A new machine, with an empty disk or with a copy of that of another. */
+	/** Add a machine with an empty disk, or with a copy of another machine's disk. */
 	readonly add: (options: {readonly address: string; readonly copyOf?: Host}) => Host;
-	/** The newest configuration's voters, by the word of those that run. */
+	/** The voters of the newest configuration that a running node reports. */
 	readonly voters: () => readonly NodeId[];
 };
 
 const hostsMax = 7;
-/** A member that is away for so long is taken for dead. */
+/** A member that is away for this long is declared dead. */
 const deadMs = 3000;
 /**
-A second process of one id cannot be told from a restart where nobody but itself votes, or before the cluster agrees on
-who uses an id (protocol 2).
+With fewer voters the other voters cannot distinguish a second process of an id from a restart. Nor can a cluster that
+has not yet agreed on who uses an id (before protocol 2).
 */
 const copyVotersMin = 3;
-/** A disk is full for so many times as long as other things last: the node looks at its room every 10 s. */
+/** A disk stays full for this many times the usual duration, because a node checks its room every 10 s. */
 const fullTimes = 6;
-/** What is left on a disk that fills up. */
+/** Bytes left on a disk that fills up. */
 const leftBytes = [0, 300, 5000, 40_000] as const;
 const restartMs = 900;
 
 export class Incidents {
 	readonly #options: IncidentOptions;
-	/** Hosts that run another program or key for a while, and how they become what they were. */
-	readonly #visiting = new Map<Host, () => void>();
-	/** Addresses have changed hands. */
+	/** Hosts that run another program or key for a while, and how to restore them. */
+	readonly #changed = new Map<Host, () => void>();
+	/** Whether addresses have changed. */
 	#haveMoved = false;
-	/** How often somebody had to be told where the others are. */
+	/** How often an operator had to tell a host the addresses of the others. */
 	introductions = 0;
 
 	constructor(options: IncidentOptions) {
 		this.#options = options;
 	}
 
-	/** Faults have ended: all hosts are what they were. */
+	/** Faults have ended: restore all hosts. */
 	end(): void {
-		for (const host of this.#visiting.keys()) this.#restore(host);
-		if (this.#haveMoved) this.#introduce();
+		for (const host of this.#changed.keys()) this.#restore(host);
+		if (this.#haveMoved) this.#restartLostHosts();
 	}
 
-	/** False when there is nothing that it could happen to. */
+	/** Returns false if no host fits. */
 	strike({
 		kind,
 		a,
@@ -109,7 +108,7 @@ export class Incidents {
 			}
 
 			case 'other-version': {
-				return this.#visit(
+				return this.#runDifferently(
 					host,
 					forMs,
 					() => void (host.foreignProtocol = 9),
@@ -118,7 +117,7 @@ export class Incidents {
 			}
 
 			case 'other-key': {
-				return this.#visit(
+				return this.#runDifferently(
 					host,
 					forMs,
 					() => void (host.secret = 1),
@@ -132,9 +131,8 @@ export class Incidents {
 	}
 
 	/**
-	What the operator gives to a host that starts again: addresses of all, old ones, some with itself, or nothing. Nodes
-	that are at new addresses can only find one another when somebody has such a list, or tells.
-
+	The addresses that an operator gives to a restarting host: all, the former ones, some including its own, or none.
+	Nodes that moved can only find one another if one of them has such a list, or is told.
 	*/
 	#list(host: Host, b: number): readonly string[] {
 		const all = this.#options.hosts.filter(({isGone}) => !isGone).map(({address}) => address);
@@ -154,11 +152,10 @@ export class Incidents {
 	}
 
 	/**
-	Members ask at the addresses that they know. Where no chain of those leads from each member to all others, they
-	cannot find one another by themselves: then the operator starts those without a leader again, with a list of all.
-
+	Members call the addresses that they know. If these addresses do not connect all members, the members cannot find
+	one another. Then the operator restarts those without a leader, with a list of all addresses.
 	*/
-	#introduce(): void {
+	#restartLostHosts(): void {
 		const {hosts} = this.#options;
 		// A removed host, which may not know of its removal yet, introduces nobody: all members refuse it.
 		const living = hosts.filter(
@@ -168,7 +165,7 @@ export class Incidents {
 				why !== 'removed' &&
 				!hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
 		);
-		// Another host has its address by now: it starts again at another one.
+		// Another host has the address by now, so this one restarts at a new address.
 		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
 		for (const host of displaced) {
 			this.#down(host);
@@ -183,13 +180,13 @@ export class Incidents {
 		const found = new Set(members.slice(0, 1));
 		for (const one of found)
 			for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
-		// A host without a log does not know yet which cluster to believe.
+		// A host without a log does not know yet which cluster to join.
 		const lost = living.filter(host =>
 			members.includes(host)
 				? found.size < members.length && !isLed(host)
 				: !members.some(member => knows(host, member)),
 		);
-		// Who is linked to one of two processes of a node does not look for the other.
+		// A host linked to one of two processes of a node does not look for the other one.
 		const doubled = hosts.filter(
 			host =>
 				!host.isGone &&
@@ -211,7 +208,7 @@ export class Incidents {
 		this.#boot(host, inMs);
 	}
 
-	/** They exchange addresses; the first is back, for a while or for long, before the second is. */
+	/** Exchange two addresses. The first host returns before the second, by a short or a long time. */
 	#swap(one: Host, other: Host, forMs: number, b: number): boolean {
 		for (const host of [one, other]) this.#down(host);
 		const [first, second] = [one.address, other.address];
@@ -223,7 +220,7 @@ export class Incidents {
 		return true;
 	}
 
-	/** All come back on other addresses, in no order; one at least knows where the others are. */
+	/** All hosts return at new addresses, in any order. At least one knows the addresses of the others. */
 	#rotate(living: readonly Host[], a: number, b: number, forMs: number): boolean {
 		for (const host of living) this.#down(host);
 		for (const host of living) host.moveTo(this.#options.freshAddress());
@@ -235,7 +232,7 @@ export class Incidents {
 		return true;
 	}
 
-	/** A newcomer gets the address of a member that is down. The member comes back, and finds another address. */
+	/** A new host gets the address of a member that is down. The member returns at another address. */
 	#reuse(host: Host, count: number, b: number, forMs: number): boolean {
 		const {add} = this.#options;
 		if (count >= hostsMax || host.node?.phase !== 'running') return false;
@@ -248,8 +245,8 @@ export class Incidents {
 	}
 
 	/**
-	A disk is copied to another machine: while its process runs; while it is down, and both start at once; or the copy
-	alone starts, and the original later.
+	Copy a disk to another machine: while the process runs; while it is down, and then both start; or while it is down,
+	and the original starts later than the copy.
 	*/
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
@@ -264,8 +261,8 @@ export class Incidents {
 	}
 
 	/**
-	Something else fills its disk, at once or but for a little, until an operator makes room. A node that stops for it
-	is started again meanwhile.
+	Another program fills the disk, completely or almost, until an operator makes room. A node that stops for that
+	reason is restarted meanwhile.
 	*/
 	#fillDisk(host: Host, b: number, forMs: number): boolean {
 		const {disk, keepsReserve} = host.options;
@@ -285,21 +282,21 @@ export class Incidents {
 		return true;
 	}
 
-	/** It is started in another way, and after a while again as before. */
-	#visit(host: Host, forMs: number, change: () => void, restore: () => void): boolean {
-		if (this.#visiting.has(host)) return false;
+	/** Start the host in another way, and after a while as before. */
+	#runDifferently(host: Host, forMs: number, change: () => void, restore: () => void): boolean {
+		if (this.#changed.has(host)) return false;
 		this.#down(host);
 		change();
-		this.#visiting.set(host, restore);
+		this.#changed.set(host, restore);
 		this.#boot(host, forMs % 1000);
-		this.#options.schedule.after((forMs + deadMs) * 2, () => this.#restore(host)); // Long enough to be found out.
+		this.#options.schedule.after((forMs + deadMs) * 2, () => this.#restore(host)); // Long enough to be detected.
 		return true;
 	}
 
 	#restore(host: Host): void {
-		const restore = this.#visiting.get(host);
+		const restore = this.#changed.get(host);
 		if (!restore) return;
-		this.#visiting.delete(host);
+		this.#changed.delete(host);
 		this.#down(host);
 		restore();
 		this.#boot(host, 100);

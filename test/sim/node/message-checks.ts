@@ -1,38 +1,39 @@
 /**
-What must hold of messages, judged from what topic logs get and keep: each once on a node, in the order of its origin,
-only what is wanted, after its stamp was witnessed; an offset means the same message for ever; what was acknowledged to
-a publisher is on its disk after any crash; and in the end every live subscriber has what any live node retains.
+Rules for messages, checked from what topic logs receive and keep. Each message is released once per node, in the order
+of its origin, only if the node subscribes to it, and after its stamp was witnessed. An offset identifies the same
+message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
+subscriber has all messages that any running node retains.
 */
 import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {Offsets} from '../offsets.ts';
 import type {Host} from './host.ts';
-import {saneMax} from './poison.ts';
-import {Vouched} from './vouched.ts';
+import {lamportSaneMax} from './forged-stamps.ts';
+import {ProvenDurable} from './proven-durable.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
-	/** By offset of the first message: what the log holds. */
+	/** By offset of the first message: the batches that the log holds. */
 	kept: Map<number, Kept>;
-	/** What was there before the reopening that is under way. */
+	/** The batches before the reopening that is in progress. */
 	before: Map<number, Kept>;
 	isReopening: boolean;
 	readonly last: Map<StreamKey, number>;
-	/** Where each stream that did not begin with 1 began in the log, before damage. */
+	/** For each stream that did not start with 1: its first number in the log, before damage. */
 	readonly begins: Map<StreamKey, number>;
-	/** What peers gave back of what damage took: it may be in the log, under offsets of holes. */
+	/** Batches that peers sent again after damage. They may be in the log, in holes. */
 	readonly returning: Set<string>;
-	/** Of the machine, when the log was opened last. */
+	/** Power cuts of the machine when the log was last opened. */
 	powerCuts: number;
-	/** Retention wrote down that offsets go on from here at least. */
+	/** Retention recorded that offsets continue here or later. */
 	floor: number;
 };
 
 /** As in `core/gossip`. */
-const livesMax = 4;
+const incarnationsMax = 4;
 
 export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
-	/** Acknowledged to publishers, by host and topic: offsets do not matter, the batches do. */
+	/** Batches acknowledged to publishers, by host and topic, without regard to offsets. */
 	readonly #acknowledged = new Map<
 		Host,
 		Map<
@@ -40,45 +41,45 @@ export class MessageChecks {
 			{readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}
 		>
 	>();
-	/** The last stamp that each host gave in each of its lives. */
+	/** The last stamp of each host in each of its incarnations. */
 	readonly #stamps = new Map<Host, Map<number, number>>();
-	/** Origins whose stream was told as missed, by host. */
+	/** By host: origins whose messages were reported as missed. */
 	readonly missed = new Map<Host, Set<NodeId>>();
-	/** Left out by a release, and not told yet. */
+	/** Gaps in what was released that no event has reported yet. */
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
 	readonly #spoilt = new Set<Host>();
-	/** Ids whose disk was copied: what one of the two stamps says nothing about the other. */
-	readonly #doubled = new Set<NodeId>();
-	/** Topics of nodes that were deleted once. */
+	/** Ids whose disk was copied. The stamps of the two processes are not comparable. */
+	readonly #sharedIds = new Set<NodeId>();
+	/** Topics that were deleted once, by node. */
 	readonly #hidden = new Set<string>();
-	readonly #vouched = new Vouched();
-	/** Files were cut short, which leaves nothing that would tell. */
+	readonly #proven = new ProvenDurable();
+	/** Hosts whose files were cut short, which leaves no evidence. */
 	readonly #cut = new Set<Host>();
-	/** What readers got. */
+	/** What readers received. */
 	readonly offsets = new Offsets();
 	releases = 0;
-	/** Batches that came back into holes. */
-	refills = 0;
+	/** Batches that were put back into holes. */
+	backfills = 0;
 	acknowledged = 0;
-	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
 
 	observe(host: Host, lamport: number): void {
-		if (lamport > saneMax) this.#fail('Lamport time is not poisoned', `${host.id} is at ${lamport}`);
+		if (lamport > lamportSaneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
 	}
 
 	released(host: Host, batch: BatchHeader, offset: number): void {
-		if (batch.origin === host.id && !this.#doubled.has(host.id)) {
+		if (batch.origin === host.id && !this.#sharedIds.has(host.id)) {
 			const stamps = this.#stamps.get(host) ?? new Map<number, number>();
 			for (const [incarnation, last] of stamps)
 				if (incarnation < batch.incarnation && last >= batch.lamport)
 					this.#fail(
-						'stamps rise over restarts',
-						`${host.id} stamps ${batch.lamport} in life ${batch.incarnation}, ${last} in life ${incarnation}`,
+						'stamps rise across restarts',
+						`${host.id} stamps ${batch.lamport} in incarnation ${batch.incarnation}, and ${last} in incarnation ${incarnation}`,
 					);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
-			this.#vouched.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
+			this.#proven.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -87,15 +88,17 @@ export class MessageChecks {
 		const {node} = host;
 		this.releases++;
 		if (batch.firstSeq <= last)
-			this.#fail('each message once, in order', `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`);
-		// Nothing is left out of what a node publishes in this life; of the rest some may be, and whether it may is
-		// judged here.
+			this.#fail('each message once, in order', `${host.id} releases ${stream} ${batch.firstSeq} after ${last}`);
+		// A node's own messages of this incarnation have no gap. Other streams may have gaps, which are checked here.
 		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
 		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.key, topic: batch.topic}, offset);
 		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
 			const since = node?.control.state.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since)
-				this.#fail('only what is wanted', `${host.id} releases ${stream} ${batch.firstSeq}`);
+				this.#fail(
+					'only messages of subscriptions are released',
+					`${host.id} releases ${stream} ${batch.firstSeq}`,
+				);
 			if (
 				since !== undefined &&
 				batch.firstSeq !== last + 1 &&
@@ -105,7 +108,7 @@ export class MessageChecks {
 				this.#gaps.push({
 					host,
 					origin: batch.origin,
-					what: `${host.id} releases ${stream} ${batch.firstSeq} behind ${last}`,
+					what: `${host.id} releases ${stream} ${batch.firstSeq} after ${last}`,
 				});
 		}
 
@@ -113,7 +116,7 @@ export class MessageChecks {
 			this.#fail('Lamport causality', `${host.id} releases ${batch.lamport} at ${node.options.lamport.now}`);
 		if (last === 0) view.begins.set(stream, Math.max(view.begins.get(stream) ?? 1, batch.firstSeq));
 		view.last.set(stream, lastSeq(batch));
-		if (view.kept.has(offset)) this.#fail('an offset is given once', `${host.id} ${batch.topic} ${offset}`);
+		if (view.kept.has(offset)) this.#fail('an offset is assigned once', `${host.id} ${batch.topic} ${offset}`);
 		view.kept.set(offset, {key: keyOf(batch), header: batch});
 	}
 
@@ -133,20 +136,20 @@ export class MessageChecks {
 		}
 
 		this.acknowledged += count;
-		this.#vouched.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
+		this.#proven.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
 		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
 	}
 
 	reopening(host: Host, topic: Topic): void {
 		const view = this.#view(host, topic);
-		// One that did not come to its end, as the process ended, has read a part.
+		// A reopening that the end of the process interrupted has read only a part.
 		view.before = view.isReopening ? new Map([...view.before, ...view.kept]) : view.kept;
 		view.isReopening = true;
 		view.kept = new Map();
 		view.last.clear();
 	}
 
-	/** What was not opened at the start is not there: a power cut took the whole of it. */
+	/** A log that was not opened at the start is gone: a power cut removed all of it. */
 	started(host: Host, opened: ReadonlySet<Topic>): void {
 		for (const topic of this.#topics.get(host)?.keys() ?? []) {
 			if (opened.has(topic)) continue;
@@ -158,7 +161,7 @@ export class MessageChecks {
 	recovered(host: Host, topic: Topic, header: BatchHeader, offset: number): void {
 		const view = this.#view(host, topic);
 		if (header.count === 0) {
-			// Retention took the stream as a whole.
+			// Retention removed the whole stream.
 			view.last.set(streamKey(header), header.firstSeq - 1);
 			return;
 		}
@@ -168,7 +171,8 @@ export class MessageChecks {
 		if (known && known.key !== key)
 			this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
 		const isBack = !known && view.returning.has(key);
-		if (!known && !isBack) this.#fail('nothing is made up', `${host.id} ${topic} reads ${key} at ${offset}`);
+		if (!known && !isBack)
+			this.#fail('a log holds only messages that were written', `${host.id} ${topic} reads ${key} at ${offset}`);
 		if (isBack) return this.#putBack(host, view, header, offset);
 		if (view.returning.has(key)) {
 			view.kept.set(offset, {key, header});
@@ -181,29 +185,29 @@ export class MessageChecks {
 		view.kept.set(offset, {key, header});
 	}
 
-	refilling(host: Host, topic: Topic, batches: readonly BatchHeader[]): void {
+	backfilling(host: Host, topic: Topic, batches: readonly BatchHeader[]): void {
 		const {returning} = this.#view(host, topic);
 		for (const batch of batches) returning.add(keyOf(batch));
 	}
 
-	refilled(
+	backfilled(
 		host: Host,
 		topic: Topic,
 		placed: ReadonlyArray<{readonly batch: BatchHeader; readonly offset: number}>,
 	): void {
 		for (const {batch, offset} of placed) {
-			this.refills++;
+			this.backfills++;
 			this.#putBack(host, this.#view(host, topic), batch, offset);
 		}
 	}
 
-	/** In a hole, where no other is, and in the order of its stream. */
+	/** Put a batch back into a hole, where no other batch is, in the order of its stream. */
 	#putBack(host: Host, {kept, last, begins}: TopicView, header: BatchHeader, offset: number): void {
 		const stream = streamKey(header);
 		for (const [at, {header: other}] of kept) {
 			if (at < offset + header.count && offset < at + other.count)
 				this.#fail(
-					'an offset is given once',
+					'an offset is assigned once',
 					`${host.id} ${stream} ${header.firstSeq} at ${offset}, where ${at} is`,
 				);
 			if (streamKey(other) === stream && at < offset !== other.firstSeq < header.firstSeq)
@@ -216,11 +220,11 @@ export class MessageChecks {
 		const isFirst =
 			header.firstSeq > 1 &&
 			!kept.entries().some(([at, {header: other}]) => at < offset && streamKey(other) === stream);
-		// The gap before its beginning moves with it, to where it is put.
+		// The gap before the start of the stream moves to the new place.
 		if (isFirst && header.firstSeq <= (begins.get(stream) ?? 1))
 			this.offsets.gap({node: host.key, topic: header.topic}, offset);
 		kept.set(offset, {key: keyOf(header), header});
-		// Not released any more, and nothing before it is.
+		// This batch and earlier ones of the stream are not released any more.
 		last.set(stream, Math.max(last.get(stream) ?? 0, lastSeq(header)));
 	}
 
@@ -259,20 +263,23 @@ export class MessageChecks {
 		else if (!isDamaged) {
 			const end = Math.max(
 				view.floor,
-				...this.#vouched
+				...this.#proven
 					.keys()
 					.filter(key => key.startsWith(ownKey(host, topic, '')))
-					.map(key => this.#vouched.endOffset(key)),
+					.map(key => this.#proven.endOffset(key)),
 			);
 			if (nextOffset < end)
-				this.#fail('offsets never go back', `${host.id} ${topic} goes on at ${nextOffset}, ${end} was given`);
+				this.#fail(
+					'offsets never go back',
+					`${host.id} ${topic} continues at ${nextOffset}, and offsets up to ${end} were assigned`,
+				);
 		}
 
 		for (const [id, {topic: of, incarnation, firstSeq, count}] of this.#acknowledged.get(host) ?? []) {
 			if (of !== topic) continue;
 			const end = own.get(`${incarnation}`);
 			if (end !== undefined && firstSeq + count - 1 <= end) continue;
-			// Gone as a whole, from the front: retention, which takes the oldest.
+			// The whole stream is gone from the front of the log: retention removed it.
 			if (
 				end === undefined &&
 				(first > 0 || nextOffset > 0) &&
@@ -283,15 +290,15 @@ export class MessageChecks {
 			}
 
 			this.#fail(
-				'acknowledged is on the disk',
+				'acknowledged messages are on the disk',
 				`${host.id} ${topic} ${incarnation}:${firstSeq}+${count} is gone`,
 			);
 		}
 	}
 
 	/**
-	Retention took what is before the offset, and wrote down first that offsets go on at `nextOffset` or later. What
-	went.
+	Retention removed everything before the offset, and first recorded that offsets continue at `nextOffset` or later.
+	Returns the batches that were removed.
 	*/
 	retained(host: Host, topic: Topic, firstOffset: number, nextOffset: number): readonly BatchHeader[] {
 		const view = this.#view(host, topic);
@@ -304,28 +311,28 @@ export class MessageChecks {
 			gone.push(header);
 		}
 
-		// What went as a whole is known by a mark, which nothing vouches for before the next record.
-		for (const key of this.#vouched.keys())
-			if (key.startsWith(ownKey(host, topic, '')) && this.#vouched.endOffset(key) <= firstOffset)
-				this.#vouched.forget(key);
+		// A mark remembers a stream that is gone. Until the next record, nothing proves that the mark is durable.
+		for (const key of this.#proven.keys())
+			if (key.startsWith(ownKey(host, topic, '')) && this.#proven.endOffset(key) <= firstOffset)
+				this.#proven.forget(key);
 		return gone;
 	}
 
-	/** After an event: whatever was left out has been told by now. */
+	/** After an event: every gap must have been reported by now. */
 	settle(): void {
 		for (const {host, origin, what} of this.#gaps.splice(0))
 			if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);
 	}
 
-	/** A node said that messages of the origin are lost to it. */
-	toldMissed(host: Host, origin: NodeId): void {
+	/** The node reports messages of the origin as lost. */
+	reportMissed(host: Host, origin: NodeId): void {
 		if (this.#spoilt.has(host)) this.#allowGaps(host, origin);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
 		else this.missed.set(host, new Set([origin]));
 	}
 
-	/** Messages of the origin that damage took have no place any more: where they are left out may be anywhere. */
+	/** Damage removed messages of the origin, so gaps in its streams may be anywhere. */
 	#allowGaps(host: Host, origin: NodeId): void {
 		for (const [topic, {kept}] of this.#topics.get(host) ?? []) {
 			const last = new Map<StreamKey, number>();
@@ -338,7 +345,7 @@ export class MessageChecks {
 		}
 	}
 
-	/** Bits of its topic logs were changed while it was down: what is read must still be true, some may be missing. */
+	/** Topic logs were damaged while the node was down: messages may be missing, but none may be wrong. */
 	spoil(host: Host, kind: 'flip' | 'truncate'): void {
 		this.#spoilt.add(host);
 		if (kind === 'truncate') this.#cut.add(host);
@@ -348,9 +355,9 @@ export class MessageChecks {
 		return this.#spoilt.has(host);
 	}
 
-	/** Another machine has all that this one's disk has. */
+	/** Another machine gets a copy of this one's disk. */
 	copied(host: Host, copy: Host): void {
-		this.#doubled.add(host.id);
+		this.#sharedIds.add(host.id);
 		const views = [...(this.#topics.get(host) ?? [])].map(
 			([topic, view]) =>
 				[
@@ -384,8 +391,8 @@ export class MessageChecks {
 	}
 
 	/**
-	What a live node holds and a live subscriber that wants it does not; the origin of each must live, or the message be
-	told as missed.
+	Messages that a running node holds and a running subscriber lacks. The origin of each must run, and the subscriber
+	must not have reported the message as missed.
 	*/
 	lacking(hosts: readonly Host[]): string[] {
 		const up = hosts.filter(({node}) => node?.phase === 'running');
@@ -394,21 +401,21 @@ export class MessageChecks {
 		return up.flatMap(host => this.lacks(host, retained, up));
 	}
 
-	/** All that is in the log of a machine now. */
+	/** Everything in the log of a machine now. */
 	held(host: Host): ReadonlyArray<readonly [string, BatchHeader]> {
 		return [...(this.#topics.get(host)?.values() ?? [])].flatMap(({kept}) =>
 			[...kept.values()].map(({key, header}) => [key, header] as const),
 		);
 	}
 
-	/** The batch in the log of a machine whose last message is before the offset. */
+	/** The batch in the log of a machine that ends right before the offset. */
 	endingAt(host: Host, topic: Topic, end: number): BatchHeader | undefined {
 		return [...(this.#topics.get(host)?.get(topic)?.kept ?? [])].find(
 			([offset, {header}]) => offset + header.count === end,
 		)?.[1].header;
 	}
 
-	/** What of these messages the node wants, has not, and never had. @param up all nodes that run */
+	/** Which of these messages the node subscribes to, lacks and never had. @param up all nodes that run */
 	lacks(host: Host, offered: Iterable<readonly [string, BatchHeader]>, up: readonly Host[]): string[] {
 		if (this.#spoilt.has(host)) return [];
 		const origins = new Map(up.map(({id, node}) => [id, node!.options.incarnation]));
@@ -425,17 +432,17 @@ export class MessageChecks {
 				this.missed.get(host)?.has(header.origin)
 			)
 				continue;
-			// Gossip remembers the newest lives of an origin; older ones are passed over.
-			if (newest >= header.incarnation + livesMax) continue;
+			// Gossip remembers the newest incarnations of an origin and skips older ones.
+			if (newest >= header.incarnation + incarnationsMax) continue;
 			const last = this.#topics.get(host)?.get(header.topic)?.last.get(streamKey(header));
-			if (lastSeq(header) <= (last ?? 0)) continue; // Was here, or was skipped by an older wish.
+			if (lastSeq(header) <= (last ?? 0)) continue; // It was here, or an earlier subscription skipped it.
 			problems.push(`${host.id} lacks ${key}`);
 		}
 
 		return problems;
 	}
 
-	/** The machine's log has this message, and no node that runs and wants its topic ever had it. */
+	/** Whether only this machine's log has the message: no running node that subscribes to the topic ever had it. */
 	isStranded(
 		host: Host,
 		{topic, incarnation, seq}: {readonly topic: Topic; readonly incarnation: number; readonly seq: number},
@@ -464,7 +471,7 @@ export class MessageChecks {
 		this.#hidden.add(ownKey(host, topic, ''));
 	}
 
-	/** What a later record vouches for is there, or its loss was told. Of what was deleted nothing need be told. */
+	/** Own messages that are proven durable are present, or their loss was reported. Deletions need no report. */
 	#checkTold(
 		host: Host,
 		topic: Topic,
@@ -474,16 +481,19 @@ export class MessageChecks {
 	): void {
 		const prefix = ownKey(host, topic, '');
 		if (this.#hidden.has(prefix)) return;
-		for (const key of this.#vouched.keys().filter(name => name.startsWith(prefix))) {
+		for (const key of this.#proven.keys().filter(name => name.startsWith(prefix))) {
 			const incarnation = key.slice(prefix.length);
-			const vouched = this.#vouched.last(key);
+			const proven = this.#proven.last(key);
 			const isGone =
 				!own.has(incarnation) &&
-				// By retention, as a whole.
+				// Retention removed the whole stream.
 				last.has(streamKey({topic, origin: host.id, incarnation: Number(incarnation)}));
-			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < vouched)
-				this.#fail('damage is told', `${host.id} ${topic} lost ${incarnation}:${vouched} and says nothing`);
-			this.#vouched.forget(key);
+			if (!isDamaged && !this.#cut.has(host) && !isGone && (own.get(incarnation) ?? 0) < proven)
+				this.#fail(
+					'damage is reported',
+					`${host.id} ${topic} lost ${incarnation}:${proven} and reports nothing`,
+				);
+			this.#proven.forget(key);
 		}
 	}
 

@@ -1,5 +1,5 @@
 /**
-Operators who create topics with a retention of their own and delete topics, through whichever node is up.
+Operators who create topics with their own retention and delete topics, through any node that runs.
 */
 import type {Config} from '../../../core/config.ts';
 import type {Topic} from '../../../core/message.ts';
@@ -15,13 +15,13 @@ export class Operators {
 		this.#storage = storage;
 	}
 
-	/** False when there is nobody to ask. */
+	/** Returns false if no node can be asked. */
 	act(kind: 'create-topic' | 'delete-topic', up: readonly Host[], {a, b}: Pick<Event, 'a' | 'b'>): boolean {
 		const host = up[a % Math.max(1, up.length)];
 		if (host?.node?.phase !== 'running' || host.isPaused) return false;
 		const topic = this.#topics[b % this.#topics.length]!;
 		const {retainBytes} = this.#storage;
-		// What is refused is answered, and no failure.
+		// A refusal is an answer, not a failure.
 		if (kind === 'delete-topic') host.node.deleteTopic(topic, {force: (b >> 4) % 4 !== 0}).catch(() => undefined);
 		else
 			host.node

@@ -1,11 +1,11 @@
 /**
-The script of a run: faults and their times, drawn from the seed before the run begins, so that a failing script can be
-made smaller by leaving events out. Which kinds a run has at all is drawn, too (swarm testing, Groce 2012). Numbers
-choose hosts when the event strikes.
+The plan of a run: faults and their times, drawn from the seed before the run starts, so that shrinking can remove
+events from a failing plan. The seed also decides which kinds of faults occur at all (swarm testing, Groce 2012). Each
+event carries numbers that select hosts when it happens.
 
-Incidents are what happens to the world around the nodes (addresses, copied disks, blocked transports, versions, keys,
-descriptors, full disks), operators who create and delete topics, and programs that begin to follow. They and the traits
-of a world are drawn from streams of their own, so that the faults of a seed are the same with and without them.
+Incidents change the environment of the nodes: addresses, copied disks, blocked transports, versions, keys, descriptors,
+full disks, operators who create and delete topics, and new followers. Incidents and traits have random streams of their
+own, so that the faults of a seed are the same with and without them.
 */
 import {createRandom, type SeededRandom} from '../random.ts';
 
@@ -49,7 +49,7 @@ export const incidentKinds = [
 	'full-disk',
 	'follower',
 ] as const;
-/** Properties of a whole run. `together`: all hosts start with empty disks. */
+/** Properties of a whole run. `together`: all hosts start at the same time with empty disks. */
 export const traits = ['together'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 export type IncidentKind = (typeof incidentKinds)[number];
@@ -63,10 +63,10 @@ export type Event = {
 	readonly forMs: number;
 };
 
-/** What every whole run must meet. */
+/** Kinds that must occur in every run of 100 seeds. */
 export const kinds: readonly Kind[] = [...faultKinds, ...incidentKinds];
 
-/** Kinds that come seldom. */
+/** Kinds that occur less often. */
 const rare: ReadonlySet<Kind> = new Set<Kind>([
 	'eio',
 	'enospc',
@@ -79,20 +79,20 @@ const rare: ReadonlySet<Kind> = new Set<Kind>([
 	'blackout',
 ]);
 
-/** The script of a seed. */
+/** The plan of a seed. */
 export function planOf(seed: number, forMs: number): Event[] {
 	const faults = drawFaults(createRandom(`${seed}/plan`), forMs);
 	const times = new Set(faults.map(({atMs}) => atMs));
 	const incidents = drawIncidents(createRandom(`${seed}/incidents`), forMs).map(event => {
 		let {atMs} = event;
-		while (times.has(atMs)) atMs++; // An event is named by its time.
+		while (times.has(atMs)) atMs++; // The time identifies an event.
 		times.add(atMs);
 		return {...event, atMs};
 	});
 	return [...faults, ...incidents].toSorted((one, other) => one.atMs - other.atMs);
 }
 
-/** Which traits a seed has. */
+/** The traits of a seed. */
 export function traitsOf(seed: number): ReadonlySet<Trait> {
 	const random = createRandom(`${seed}/traits`);
 	const chances: Readonly<Record<Trait, readonly [number, number]>> = {together: [1, 4]};
@@ -112,7 +112,7 @@ function drawFaults(random: SeededRandom, untilMs: number): Event[] {
 	return events;
 }
 
-/** Half of the runs have some. A kind has a stream of its own: another kind shifts nothing. */
+/** Half of the runs have incidents. Each kind has a stream of its own, so one kind does not affect another. */
 function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
 	if (!random.chance(1, 2)) return [];
 	return incidentKinds.flatMap(kind => {

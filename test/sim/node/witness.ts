@@ -1,6 +1,6 @@
 /**
-Looks at the nodes of a simulated cluster from outside and tells the checks: what they write, send, apply, release,
-acknowledge and answer. It wraps the ports of a node and the doors of its machines; the node itself knows nothing of it.
+Observes the nodes of a simulated cluster from outside and reports to the checks what they write, send, apply, release,
+acknowledge and answer. It wraps the ports of a node and the methods of its machines. The node does not know about it.
 */
 import {decodeEnvelope} from '../../../core/cluster-state/command.ts';
 import type {RaftStore} from '../../../core/control/raft-store.ts';
@@ -14,25 +14,26 @@ import {parseRaftPacket} from '../../../core/raft/packet.ts';
 import type {Entry, HardState} from '../../../core/raft/raft.ts';
 import type {OnHeader, TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
-import {Mirror, type RaftChecks, type Watched} from '../raft-checks.ts';
+import {ShadowLog, type RaftChecks, type ObservedNode} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
-import {Accusations} from './accusations.ts';
-import {Ages} from './ages.ts';
-import {Belonging} from './belonging.ts';
-import {Causes} from './causes.ts';
-import {Deletions} from './deletions.ts';
+import {FalseSuspicions} from './false-suspicions.ts';
+import {RetentionChecks} from './retention-checks.ts';
+import {MembershipHistory} from './membership-history.ts';
+import {LeaderCauseChecks} from './leader-cause-checks.ts';
+import {DeletionChecks} from './deletion-checks.ts';
 import {DoubleVotes} from './double-votes.ts';
-import {FullDisks} from './full-disks.ts';
-import {QuorumChecks, wrongRelay} from './health-checks.ts';
+import {FullDiskChecks} from './full-disk-checks.ts';
+import {QuorumChecks} from './quorum-checks.ts';
+import {relayProblem} from './relay-checks.ts';
 import type {Host, Stop} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
-import {Questions} from './questions.ts';
-import {Repairs} from './repairs.ts';
-import {Unread, type ReadUpTo} from './unread.ts';
+import {RequestChecks} from './request-checks.ts';
+import {RepairChecks} from './repair-checks.ts';
+import {UnreadDeletionChecks, type ReadUpTo} from './unread-deletion-checks.ts';
 
 /**
-An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while it may still
-take effect.
+An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation
+may still take effect.
 */
 export type Operation = {
 	readonly client: string;
@@ -45,54 +46,60 @@ export type Operation = {
 	result?: number | undefined;
 };
 
-/** A deletion of a topic, which ends the subscriptions of all nodes. */
+/** The deletion of a topic, which ends the subscriptions of all nodes. */
 export type DeletionCall = Pick<Operation, 'client' | 'topic' | 'invoked' | 'returned'>;
 
-/** A node that runs takes its turn within this time. */
+/** The longest time until a running node continues after its retention has finished. */
 const turnMs = 5;
 
-/** A caller is refused once, and taken at its next call; it may be forgotten again meanwhile, over what others tell. */
+/** Rejections in a row. A caller is rejected once and accepted at its next call, but newer reports may displace it. */
 const refusalsMax = 5;
 
-type View = Watched & {written: Mirror; synced: Mirror; applied: number; isTouched: boolean; life: number};
+type View = ObservedNode & {
+	written: ShadowLog;
+	synced: ShadowLog;
+	applied: number;
+	isTouched: boolean;
+	generation: number;
+};
 
 export class Witness {
 	readonly checks: RaftChecks;
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
-	readonly accusations = new Accusations();
-	readonly causes = new Causes();
-	/** Those that are open, and those of processes that have ended. */
+	readonly falseSuspicions = new FalseSuspicions();
+	readonly leaderCauses = new LeaderCauseChecks();
+	/** All logs, open and closed. */
 	readonly logs = new Map<Host, Map<Topic, TopicLog>>();
-	/** Snapshots and retention: when a node tidies up. */
-	upkeep: (host: Host) => void = () => undefined;
+	/** Called at snapshots and retention. */
+	onMaintenance: (host: Host) => void = () => undefined;
 	/** Whether a member may be removed: an operator asked for it, or its data are gone. */
 	mayBeRemoved: (node: NodeId) => boolean = () => true;
-	/** Ids of which two disks exist. */
-	readonly #doubled = new Set<NodeId>();
-	/** Nodes of which a process that was confirmed has stopped. */
-	readonly #farewells = new Set<NodeId>();
+	/** Ids whose disk was copied. */
+	readonly #sharedIds = new Set<NodeId>();
+	/** Nodes whose confirmed process has stopped cleanly. */
+	readonly #cleanStops = new Set<NodeId>();
 	readonly deletionCalls: DeletionCall[] = [];
 	#founded: string | undefined;
-	readonly repairs: Repairs;
+	readonly repairs: RepairChecks;
 	readonly #views = new Map<Host, View>();
 	readonly doubleVotes = new DoubleVotes();
-	readonly ages = new Ages();
-	readonly unread = new Unread();
-	readonly fullDisks = new FullDisks();
-	/** @default all is read */
+	readonly retention = new RetentionChecks();
+	readonly unread = new UnreadDeletionChecks();
+	readonly fullDisks = new FullDiskChecks();
+	/** @default everything is read */
 	readUpTo: ReadUpTo = () => Infinity;
-	readonly deletions: Deletions;
-	readonly #questions = new Questions();
+	readonly deletions: DeletionChecks;
+	readonly #requests = new RequestChecks();
 	readonly #quorums = new QuorumChecks();
-	readonly #belonging = new Belonging();
-	/** Logs that retention is at work on, and those where it has just ended. */
+	readonly #membership = new MembershipHistory();
+	/** Logs with retention in progress, or just finished. */
 	readonly #tidying = new Set<TopicLog>();
 	#tidied: Array<{readonly log: TopicLog; readonly host: Host; readonly atMs: number}> = [];
 	readonly #lastSynced = new Map<Host, Promise<void>>();
-	/** Commands that took effect: session and number → index. */
+	/** Applied commands: session and number → index. */
 	readonly #executed = new Map<string, number>();
-	/** Orders what happens within a millisecond. */
+	/** Orders events within a millisecond. */
 	#moment = 0;
 	snapshotsTaken = 0;
 	snapshotsInstalled = 0;
@@ -102,26 +109,26 @@ export class Witness {
 	constructor(checks: RaftChecks, messages: MessageChecks) {
 		this.checks = checks;
 		this.messages = messages;
-		this.repairs = new Repairs(messages);
-		this.deletions = new Deletions(
+		this.repairs = new RepairChecks(messages);
+		this.deletions = new DeletionChecks(
 			host => messages.held(host),
 			this.logs,
 			host => messages.isSpoilt(host),
 		);
 	}
 
-	/** After every event: the nodes that it touched. */
+	/** Called after every event. Checks the nodes that the event touched. */
 	observe(hosts: readonly Host[]): void {
 		this.#tidied = this.#tidied.filter(({log, host, atMs}) => {
 			if (host.isPaused || host.options.schedule.nowMs <= atMs + turnMs || !this.#tidying.delete(log))
 				return true;
-			const untold = this.unread.untold(host);
-			if (untold !== undefined) throw this.#problem(untold);
+			const unreported = this.unread.unreportedDeletion(host);
+			if (unreported !== undefined) throw this.#problem(unreported);
 			return false;
 		});
 		this.messages.settle();
-		const unreached = this.#quorums.look(hosts);
-		if (unreached !== undefined) throw this.#problem(`the quorum is counted over links: ${unreached}`);
+		const unreached = this.#quorums.check(hosts);
+		if (unreached !== undefined) throw this.#problem(`the quorum counts only working links: ${unreached}`);
 		for (const host of hosts) {
 			const view = this.#views.get(host);
 			if (!view?.isTouched || !host.node) continue;
@@ -134,31 +141,31 @@ export class Witness {
 
 	ended(host: Host, why: Stop): void {
 		if (/EMFILE/.test(host.reason))
-			throw this.#problem(`a node does not stop for want of descriptors: ${host.id} ended: ${host.reason}`);
+			throw this.#problem(`a node without file descriptors keeps running: ${host.id} ended: ${host.reason}`);
 		const unstarted = this.fullDisks.ended(host);
-		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown: nobody would catch it.
+		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown, because no caller would catch it.
 		this.stops[why]++;
-		this.causes.ended(host.id, host.options.schedule.nowMs);
+		this.leaderCauses.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
 	}
 
-	/** A new disk: nothing of the old one is expected back. */
+	/** The machine gets a new disk. Nothing of the old one is expected back. */
 	wiped(host: Host): void {
 		this.#views.delete(host);
 		this.messages.wiped(host);
 	}
 
-	/** Another machine has all that this one's disk has. */
+	/** Another machine gets a copy of this one's disk. */
 	copied(host: Host, copy: Host): void {
-		this.#doubled.add(host.id);
-		this.checks.doubled(host.id);
+		this.#sharedIds.add(host.id);
+		this.checks.diskCopied(host.id);
 		this.doubleVotes.copied(host);
 		this.messages.copied(host, copy);
 	}
 
 	booted(host: Host, node: Node, store: RaftStore): void {
 		const {hardState, snapshot, entries} = store.recovered;
-		const recovered = new Mirror();
+		const recovered = new ShadowLog();
 		recovered.write({snapshot, entries, hardState});
 		const known = this.#views.get(host);
 		if (known) {
@@ -168,17 +175,17 @@ export class Witness {
 			const committedTerm = known.synced.termAt(commit);
 			if (hardState.term < term)
 				throw this.#problem(
-					`a term outlives a restart: ${host.id} reads ${hardState.term}, had ${term} synced`,
+					`a term outlives a restart: ${host.id} reads ${hardState.term}, and had synced ${term}`,
 				);
 			if (hardState.term === term && vote !== undefined && hardState.vote !== vote)
 				throw this.#problem(
-					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, had ${vote} in term ${term}`,
+					`a vote outlives a restart: ${host.id} reads ${hardState.vote}, and had synced ${vote} in term ${term}`,
 				);
 			if (committedTerm !== undefined && !recovered.holds(commit, committedTerm))
-				throw this.#problem(`what is committed outlives a restart: ${host.id} lost ${commit}`);
+				throw this.#problem(`committed entries outlive a restart: ${host.id} lost ${commit}`);
 		}
 
-		const synced = new Mirror();
+		const synced = new ShadowLog();
 		synced.write({snapshot, entries, hardState});
 		const view = known ?? {
 			id: host.id,
@@ -187,26 +194,31 @@ export class Witness {
 			synced,
 			applied: 0,
 			isTouched: true,
-			life: 0,
+			generation: 0,
 		};
-		Object.assign(view, {written: recovered, synced, applied: node.control.state.applied, life: view.life + 1});
+		Object.assign(view, {
+			written: recovered,
+			synced,
+			applied: node.control.state.applied,
+			generation: view.generation + 1,
+		});
 		this.#views.set(host, view);
 		this.checks.watch(view);
 		this.checks.booted(view, node.control.raft.status());
 		this.#hook(host, node, view);
-		this.#hookQuestions(host, node);
-		this.causes.booted(host.key);
+		this.#hookRequests(host, node);
+		this.leaderCauses.booted(host.key);
 		this.repairs.booted(host);
 		this.unread.booted(host);
 	}
 
-	/** It has read its logs back. */
+	/** The node has read its logs back. */
 	started(host: Host, node: Node): void {
 		this.messages.started(host, new Set(node.data.topics.keys()));
 		this.fullDisks.started(host);
 	}
 
-	/** The room that it keeps on its disk. */
+	/** Wraps the reserve that a node keeps on its disk. */
 	room(host: Host, reserve: Reserve): Reserve {
 		const maintain = reserve.maintain.bind(reserve);
 		return Object.assign(reserve, {
@@ -217,7 +229,7 @@ export class Witness {
 		});
 	}
 
-	/** Messages are published through the node. @returns its answer, judged */
+	/** A client publishes through the node. Returns the node's answer, which is checked. */
 	async published<Answer>(host: Host, publish: () => Promise<Answer>): Promise<Answer> {
 		const judge = this.fullDisks.publishing(host);
 		let failure: Partial<DapssError> | undefined;
@@ -236,10 +248,9 @@ export class Witness {
 		return {
 			...links,
 			send: (to, pieces) => {
-				const wrong = wrongRelay(host.id, to, pieces);
+				const wrong = relayProblem(host.id, to, pieces);
 				if (wrong !== undefined) throw this.#problem(`a frame is relayed once, between members: ${wrong}`);
-				// A frame of its own that goes through another member is sent all the same; what it carries for others
-				// is theirs.
+				// A node's own frame may go through a relay. Relayed frames of other nodes were checked at those nodes.
 				const carried = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
 				const [first, receiver] = carried
 					? [carried.from === host.id ? carried.inner : undefined, carried.to]
@@ -248,7 +259,7 @@ export class Witness {
 					const view = this.#views.get(host);
 					const packet = parseRaftPacket(decodeControl(first));
 					if (!packet) throw this.#problem('codec: a packet of our own is refused');
-					// A second process of one id says nothing to anybody while it is refused.
+					// A second process of one id reaches nobody while it is refused.
 					if (view && this.doubleVotes.isLost(host, receiver, packet)) return true;
 					if (view && (!host.isCopy || links.state(to).state === 'up'))
 						this.checks.sent(view, receiver, packet);
@@ -259,9 +270,9 @@ export class Witness {
 		};
 	}
 
-	/** The log under a Raft store: what of it is on the disk is the disk's word, not the store's. */
+	/** Wraps the log under a Raft store, because the disk decides what is durable, not the store. */
 	raftLog(host: Host, log: Log): Log {
-		this.#checkPlace(host, '/data/raft');
+		this.#checkDurableNames(host, '/data/raft');
 		const append = log.append.bind(log);
 		return Object.assign(log, {
 			append: (...given: Parameters<Log['append']>) => {
@@ -278,14 +289,14 @@ export class Witness {
 		return Object.assign(store, {
 			append: async (hardState: HardState | undefined, entries: readonly Entry[]) => {
 				const view = this.#views.get(host)!;
-				const {life} = view;
+				const {generation} = view;
 				const work = {snapshot: undefined, entries, hardState};
 				view.written.write(work);
 				const done = append(hardState, entries);
-				// What the disk has, whoever waits for it or not.
+				// What the disk has synced, whether or not the store waits for it.
 				void this.#lastSynced.get(host)!.then(
 					() => {
-						if (view.life === life) view.synced.write(work);
+						if (view.generation === generation) view.synced.write(work);
 					},
 					() => undefined,
 				);
@@ -293,11 +304,11 @@ export class Witness {
 			},
 			saveSnapshot: async (snapshot: Parameters<RaftStore['saveSnapshot']>[0], origin: 'installed' | 'taken') => {
 				const view = this.#views.get(host)!;
-				const {life} = view;
+				const {generation} = view;
 				if (origin === 'installed') view.written.write({snapshot, entries: [], hardState: undefined});
-				this.upkeep(host);
+				this.onMaintenance(host);
 				await saveSnapshot(snapshot, origin);
-				if (view.life !== life) return;
+				if (view.generation !== generation) return;
 				if (origin === 'installed') {
 					this.snapshotsInstalled++;
 					view.synced.write({snapshot, entries: [], hardState: undefined});
@@ -321,7 +332,7 @@ export class Witness {
 
 	topicLog(host: Host, topic: Topic, log: TopicLog, isDamaged: boolean): TopicLog {
 		this.messages.reopened(host, topic, log.nextOffset, isDamaged);
-		this.#checkPlace(host, `/data/topics/${encodeURIComponent(topic)}`);
+		this.#checkDurableNames(host, `/data/topics/${encodeURIComponent(topic)}`);
 		const logs = this.logs.get(host) ?? new Map<Topic, TopicLog>();
 		this.logs.set(host, logs.set(topic, log));
 		const append = log.append.bind(log);
@@ -340,7 +351,7 @@ export class Witness {
 					const low = log.lowest(streamKey({origin, incarnation, topic}));
 					if ((low === undefined || low > from) && !this.#tidying.has(log))
 						throw this.#problem(
-							`who offers has it: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, has it from ${low}`,
+							`a node offers only messages that it has: ${host.id} offered ${origin} ${incarnation} ${topic} from ${from}, and has it from ${low}`,
 						);
 				}
 
@@ -348,19 +359,19 @@ export class Witness {
 				const bytes = served.batches.reduce((sum, batch) => sum + batch.bytes.length, 0);
 				if (served.batches.length > 1 && bytes > given[1])
 					throw this.#problem(
-						`an answer keeps to its budget: ${host.id} answers with ${bytes} bytes, ${given[1]} were asked for`,
+						`a reply stays within its byte budget: ${host.id} replies with ${bytes} bytes, and ${given[1]} were requested`,
 					);
 				return served;
 			},
 			backfill: async (found: Parameters<TopicLog['backfill']>[0]) => {
-				this.messages.refilling(host, topic, found);
+				this.messages.backfilling(host, topic, found);
 				const placed = await backfill(found);
-				this.messages.refilled(host, topic, placed);
+				this.messages.backfilled(host, topic, placed);
 				return placed;
 			},
 			retain: async (...given: Parameters<TopicLog['retain']>) => {
 				const {nextOffset} = log;
-				// What went is gone at once; a question that was judged before is answered after it.
+				// Removed messages are gone at once. A request that was checked before may be answered afterwards.
 				this.#tidying.add(log);
 				const readBefore = this.readUpTo(host, topic);
 				const retained = await retain(...given);
@@ -368,12 +379,12 @@ export class Witness {
 				const gone = this.messages.retained(host, topic, log.firstOffset, retained ? nextOffset : 0);
 				const problem =
 					retained &&
-					(this.ages.taken(host, gone, retained.deletions, given[0].ageMs) ??
-						this.deletions.taken(host, log, gone, retained.deletions));
+					(this.retention.deleted(host, gone, retained.deletions, given[0].ageMs) ??
+						this.deletions.removed(host, log, gone, retained.deletions));
 				if (problem !== undefined) throw this.#problem(problem);
 				if (retained && host.node && this.deletions.isWhole(log, retained))
-					this.unread.taken(host, topic, retained, readBefore, this.readUpTo(host, topic));
-				if (retained) this.upkeep(host);
+					this.unread.removed(host, topic, retained, readBefore, this.readUpTo(host, topic));
+				if (retained) this.onMaintenance(host);
 				return retained;
 			},
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
@@ -382,7 +393,7 @@ export class Witness {
 					const wrong = this.deletions.released(host, log, batch);
 					if (wrong !== undefined) throw this.#problem(wrong);
 					this.messages.released(host, batch, appended.offsets[index]!);
-					this.ages.came(host, batch);
+					this.retention.arrived(host, batch);
 				}
 
 				return appended;
@@ -390,11 +401,11 @@ export class Witness {
 		});
 	}
 
-	/** A node without a leader has refused this caller as a stranger, so many times on end. */
+	/** A node without a leader has rejected this caller as a non-member, this many times in a row. */
 	refused(host: Host, peer: NodeId, times: number): void {
 		if (times > refusalsMax)
 			throw this.#problem(
-				`who has no leader takes up with who calls: ${host.id} refuses ${peer} the ${times}th time`,
+				`a node without a leader accepts callers: ${host.id} rejects ${peer} for the ${times}th time`,
 			);
 	}
 
@@ -422,15 +433,15 @@ export class Witness {
 			operation.result = node.control.state.subscribers(topic).get(of);
 			operation.returned = ++this.#moment;
 			this.history.push(operation);
-		} catch {} // It has no effect: as if it had never been.
+		} catch {} // A failed read has no effect.
 	}
 
-	/** A log that was opened is where the next power cut leaves it, whichever process made its files. */
-	#checkPlace(host: Host, folder: string): void {
-		const [file] = host.options.disk.unplaced(folder);
+	/** The files of an open log have durable names, whichever process created them. */
+	#checkDurableNames(host: Host, folder: string): void {
+		const [file] = host.options.disk.withoutDurableName(folder);
 		if (file !== undefined)
 			throw this.#problem(
-				`an open log is in its place for good: ${host.id} goes on with ${file}, whose name is not on the disk`,
+				`the names of open log files are durable: ${host.id} continues ${file}, whose name is not durable`,
 			);
 	}
 
@@ -439,7 +450,7 @@ export class Witness {
 		return this.checks.problem;
 	}
 
-	/** The machine of a node: another one from the moment on at which it founds a cluster. */
+	/** Observe the Raft machine of a node. A node that founds a cluster replaces its machine. */
 	#hookRaft(host: Host, node: Node, view: View, entries: Map<number, Entry>): void {
 		const {raft, state: topics} = node.control;
 		const ready = raft.ready.bind(raft);
@@ -451,7 +462,7 @@ export class Witness {
 		Object.assign(raft, {
 			leaderDown: (peer: NodeId) => {
 				view.isTouched = true;
-				const wrong = this.causes.believed(host.key, peer);
+				const wrong = this.leaderCauses.treatedAsCrashed(host.key, peer);
 				if (wrong !== undefined) throw this.#problem(wrong);
 				leaderDown(peer);
 			},
@@ -480,12 +491,13 @@ export class Witness {
 				view.isTouched = true;
 				if (host.unread > 0)
 					throw this.#problem(
-						`what came in during a stall is read before time goes on: ${host.id} has ${host.unread} to read`,
+						`input received during a stall is read before the next tick: ${host.id} has ${host.unread} unread inputs`,
 					);
 				beats = host.options.schedule.nowMs === beatMs ? beats + 1 : 1;
 				beatMs = host.options.schedule.nowMs;
-				// A late one, and the next in its time.
-				if (beats > 2) throw this.#problem(`the beats of a stall are one: ${host.id} counts them all`);
+				// One late tick, and the next one at its time.
+				if (beats > 2)
+					throw this.#problem(`ticks missed in a stall are merged into one: ${host.id} runs them all`);
 				tick();
 			},
 		});
@@ -506,7 +518,7 @@ export class Witness {
 		const after = (index: number): void => {
 			const entry = entries.get(index);
 			view.applied = index;
-			if (!entry) throw this.#problem(`applied what was not committed: ${host.id} at ${index}`);
+			if (!entry) throw this.#problem(`only committed entries are applied: ${host.id} at ${index}`);
 			this.checks.applied(view, entry, stateOf(topics.save()), control.raft.status());
 		};
 
@@ -527,14 +539,14 @@ export class Witness {
 					applied.events.length > 0
 				)
 					throw this.#problem(
-						`only the process that is agreed on proposes: ${envelope.node} did in life ${envelope.incarnation}, agreed is ${agreed.incarnation}`,
+						`only the confirmed process proposes: ${envelope.node} did in incarnation ${envelope.incarnation}, and ${agreed.incarnation} is confirmed`,
 					);
 				if (isRepeated && applied.events.length > 0)
 					throw this.#problem(
 						`a command applies once: ${envelope.node}:${envelope.incarnation}:${envelope.seq} changed something again at ${index}`,
 					);
-				// The sessions of a node go with it; what it asked for is refused from then on. A claim is not part of
-				// a session: it says the same again.
+				// Sessions are removed with their node, whose later commands are refused. A claim belongs to no
+				// session, because repeating it changes nothing.
 				if (envelope && !isRepeated && applied.result.ok && envelope.command.type !== 'claim') {
 					this.commands++;
 					const key = `${envelope.node}:${envelope.incarnation}:${envelope.seq}`;
@@ -549,15 +561,15 @@ export class Witness {
 			},
 			applyConfiguration: (...given: Parameters<typeof applyConfiguration>) => {
 				const events = applyConfiguration(...given);
-				for (const removed of this.#belonging.configured(given[0], given[1]))
+				for (const removed of this.#membership.apply(given[0], given[1]))
 					if (!this.mayBeRemoved(removed))
 						throw this.#problem(
-							`no member is removed while its data exist: ${removed} is no member at ${given[0]}, and nobody asked for that`,
+							`no member is removed while its data exist: ${removed} is no member at index ${given[0]}, and no operator asked for that`,
 						);
 				this.#founded ??= topics.clusterId;
 				if (topics.clusterId !== this.#founded)
 					throw this.#problem(
-						`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and there is ${this.#founded}`,
+						`exactly one cluster is founded: ${host.id} founds ${topics.clusterId}, and ${this.#founded} exists`,
 					);
 				after(given[0]);
 				return events;
@@ -575,7 +587,7 @@ export class Witness {
 		const leave = node.failureDetection.leave.bind(node.failureDetection);
 		Object.assign(node.failureDetection, {
 			leave: () => {
-				if (node.identity.isConfirmed) this.#farewells.add(host.id);
+				if (node.identity.isConfirmed) this.#cleanStops.add(host.id);
 				leave();
 			},
 		});
@@ -596,17 +608,17 @@ export class Witness {
 					},
 				} = host.options;
 				const wrong =
-					event.type === 'leader' ? this.causes.reported(host, event, {nowMs, electionMs}) : undefined;
+					event.type === 'leader' ? this.leaderCauses.reported(host, event, {nowMs, electionMs}) : undefined;
 				if (wrong !== undefined) throw this.#problem(wrong);
-				if (event.type === 'transfer') this.causes.handedOver(event.from, nowMs);
-				if (event.type === 'missed') this.messages.toldMissed(host, event.origin);
-				if (event.type === 'deleted') this.unread.deleted(host, event.topic, event.unread);
+				if (event.type === 'transfer') this.leaderCauses.handedOver(event.from, nowMs);
+				if (event.type === 'missed') this.messages.reportMissed(host, event.origin);
+				if (event.type === 'deleted') this.unread.reported(host, event.topic, event.unread);
 				if (event.type === 'member') {
-					if (event.state === 'left' && event.why && !this.#farewells.has(event.id))
+					if (event.state === 'left' && event.why && !this.#cleanStops.has(event.id))
 						throw this.#problem(
-							`a crash is not told as a stop: ${host.id} says that ${event.id} has left, and no process that speaks for it stopped`,
+							`a crash is not reported as a clean stop: ${host.id} reports that ${event.id} has left, and no confirmed process of it stopped`,
 						);
-					this.accusations.add(
+					this.falseSuspicions.add(
 						event.state,
 						host,
 						[...this.#views.keys()].find(({id, isCopy}) => id === event.id && !isCopy),
@@ -616,8 +628,10 @@ export class Witness {
 				}
 
 				const unrepaired =
-					event.type === 'partition' ? this.repairs.told(host, event, [...this.#views.keys()]) : undefined;
-				if (unrepaired !== undefined) throw this.#problem(`a repair that is told has happened: ${unrepaired}`);
+					event.type === 'partition'
+						? this.repairs.reported(host, event, [...this.#views.keys()])
+						: undefined;
+				if (unrepaired !== undefined) throw this.#problem(`a reported repair has happened: ${unrepaired}`);
 				record(event);
 			},
 		});
@@ -627,7 +641,7 @@ export class Witness {
 				const [command] = given;
 				const waiting = proposals.size;
 				const answer = propose(...given);
-				// What is refused on the spot was never sent: it did not happen.
+				// A command that is refused at once was never sent.
 				if (command.type === 'delete' && proposals.size > waiting) this.#deleting(host, command.topic, answer);
 				if ((command.type !== 'subscribe' && command.type !== 'unsubscribe') || proposals.size === waiting)
 					return answer;
@@ -643,7 +657,7 @@ export class Witness {
 							: {type: 'unsubscribe'},
 				};
 				this.history.push(operation);
-				// A failure from here on is not a no: it may still be agreed.
+				// After this point a failure is not a rejection: the command may still be agreed.
 				answer.then(
 					() => {
 						operation.returned = ++this.#moment;
@@ -655,7 +669,7 @@ export class Witness {
 		});
 	}
 
-	/** A topic is deleted: that ends the subscriptions of all. */
+	/** A topic is deleted, which ends all its subscriptions. */
 	#deleting(host: Host, topic: Topic, answer: Promise<void>): void {
 		const deletion: DeletionCall = {client: host.id, topic, invoked: ++this.#moment, returned: undefined};
 		this.deletionCalls.push(deletion);
@@ -667,25 +681,26 @@ export class Witness {
 		);
 	}
 
-	/** What it asks, and what it answers to who asks to be taken in. */
-	#hookQuestions(host: Host, node: Node): void {
+	/** Observe the requests of a node, and its answers to joining nodes. */
+	#hookRequests(host: Host, node: Node): void {
 		const {
 			control,
 			data: {gossip},
 		} = node;
 		const step = gossip.step.bind(gossip);
 		const ready = gossip.ready.bind(gossip);
-		this.#questions.booted(host);
+		this.#requests.booted(host);
 		Object.assign(gossip, {
 			step: (...[from, packet]: Parameters<typeof step>) => {
-				this.#questions.came(host, from, packet);
+				this.#requests.received(host, from, packet);
 				step(from, packet);
 			},
 			ready: () => {
 				const work = ready();
 				for (const {to, packet} of work?.packets ?? []) {
-					const wrong = this.#questions.went(host, to, packet);
-					if (wrong !== undefined) throw this.#problem(`what is too early is not asked for again: ${wrong}`);
+					const wrong = this.#requests.sent(host, to, packet);
+					if (wrong !== undefined)
+						throw this.#problem(`messages reported as too early are not requested again: ${wrong}`);
 				}
 
 				return work;
@@ -701,11 +716,11 @@ export class Witness {
 					if (
 						said.type === 'refused' &&
 						!isTooOld &&
-						!this.#belonging.wasRemoved(id) &&
-						!this.#doubled.has(id)
+						!this.#membership.wasRemoved(id) &&
+						!this.#sharedIds.has(id)
 					)
 						this.#problem(
-							`only a node that was removed, or is too old, is refused: ${host.id} says to ${id}: ${said.reason}`,
+							`only removed or outdated nodes are refused: ${host.id} rejects ${id}: ${said.reason}`,
 						);
 				});
 				return answer;

@@ -1,37 +1,37 @@
 /**
-One seed of the crash campaign: a store that lives several times over one disk. Each life ends at a call by chance,
-often while it is still reading back what the last one left; the image is made of what the disk had; the next life is
-checked against what all before were told.
+One seed of the crash campaign: a store that starts several times on one disk. Each start ends at a random call, often
+during recovery from the last one. The image is made from what the disk had. The next start is checked against
+everything that earlier starts acknowledged.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Fates, Loss, Platter} from '../platter.ts';
+import type {ChangeOutcomes, Loss, DiskContents} from '../disk-contents.ts';
 import {createRandom, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
-import {live, Model} from './life.ts';
+import {runStart, Model} from './store-start.ts';
 import {Process, runToEnd} from './process.ts';
-import {kindOf, rot, type Rot} from './rot.ts';
+import {kindOf, damageAndJudge, type Damage} from './damage.ts';
 
 export type Ending = Loss | 'killed';
 export type Outcome = {
 	readonly seed: number;
-	/** Images by what was lost. */
+	/** Images by the kind of loss. */
 	readonly images: Readonly<Record<Ending, number>>;
-	/** Images by the last call, and by the kind of file that it was made on. */
+	/** Images by the last call and the kind of file. */
 	readonly calls: ReadonlyMap<string, number>;
-	readonly fates: Fates;
-	/** Images that were made while the one before was read back. */
+	readonly outcomes: ChangeOutcomes;
+	/** Images made during the recovery from the previous image. */
 	readonly nested: number;
-	/** Calls that failed. */
+	/** Failed calls. */
 	readonly failed: number;
 	readonly acknowledged: number;
 	readonly checked: number;
-	readonly rots: readonly Rot[];
+	readonly damages: readonly Damage[];
 };
 
-const livesMax = 6;
+const startsMax = 6;
 const stepsMax = 120;
-/** Of the store that was closed at last. */
-const closedRots = 3;
+/** Files that are damaged after the final clean close. */
+const closedDamages = 3;
 const endings: readonly Ending[] = ['all', 'writes', 'sectors', 'sectors', 'none', 'killed', 'killed'];
 
 export function runSeed(seed: number): Outcome {
@@ -40,16 +40,16 @@ export function runSeed(seed: number): Outcome {
 	const model = new Model();
 	const images: Record<Ending, number> = {all: 0, writes: 0, sectors: 0, none: 0, killed: 0};
 	const calls = new Map<string, number>();
-	const fates: Fates = {lost: 0, kept: 0, torn: 0};
+	const outcomes: ChangeOutcomes = {lost: 0, kept: 0, torn: 0};
 	let nested = 0;
 	let failed = 0;
-	const rots: Rot[] = [];
+	const damages: Damage[] = [];
 	let disk = new CrashDisk({random});
-	const lives = random.between(2, livesMax);
-	for (let life = 0; life <= lives; life++) {
+	const count = random.between(2, startsMax);
+	for (let start = 0; start <= count; start++) {
 		const {starts} = model;
-		const isLast = life === lives;
-		disk = liveOnce(disk.platter, schedule, model, random.child(life), isLast);
+		const isLast = start === count;
+		disk = runOnce(disk.medium, schedule, model, random.child(start), isLast);
 		failed += disk.failed;
 		if (isLast) break;
 		const ending = random.pick(endings);
@@ -57,19 +57,32 @@ export function runSeed(seed: number): Outcome {
 		if (model.starts === starts) nested++;
 		const call = `${disk.calls.at(-1)!.split(' ')[0]!} ${kindOf(disk.lastPath)}`;
 		calls.set(call, (calls.get(call) ?? 0) + 1);
-		if (ending !== 'killed') model.powerWent();
-		disk = new CrashDisk({random}, ending === 'killed' ? disk.killed(random) : disk.image(random, ending, fates));
-		rots.push(...rot(disk.platter, schedule, random.child(`rot ${life}`), model, false));
+		if (ending !== 'killed') model.powerCut();
+		disk = new CrashDisk(
+			{random},
+			ending === 'killed' ? disk.killed(random) : disk.image(random, ending, outcomes),
+		);
+		damages.push(...damageAndJudge(disk.medium, schedule, random.child(`rot ${start}`), model, false));
 	}
 
-	for (let index = 0; index < closedRots; index++)
-		rots.push(...rot(disk.platter, schedule, random.child(`rot closed ${index}`), model, true));
-	return {seed, images, calls, fates, nested, failed, acknowledged: model.acknowledged, checked: model.checked, rots};
+	for (let index = 0; index < closedDamages; index++)
+		damages.push(...damageAndJudge(disk.medium, schedule, random.child(`rot closed ${index}`), model, true));
+	return {
+		seed,
+		images,
+		calls,
+		outcomes,
+		nested,
+		failed,
+		acknowledged: model.acknowledged,
+		checked: model.checked,
+		damages,
+	};
 }
 
 /** Returns the disk as the process left it. */
-function liveOnce(
-	platter: Platter,
+function runOnce(
+	contents: DiskContents,
 	schedule: Schedule,
 	model: Model,
 	random: SeededRandom,
@@ -82,16 +95,19 @@ function liveOnce(
 			random: random.child('disk'),
 			delay: process.delay,
 			shortWrites: random.chance(1, 3),
-			// As often while it opens as while it works.
+			// As often during the opening as during the work.
 			diesAt: isLast ? undefined : random.chance(1, 3) ? random.between(1, 80) : random.between(60, 900),
 			...(isFailing ? {failsOneIn: random.between(20, 300), code: random.pick(['EIO', 'ENOSPC'])} : {}),
 		},
-		platter,
+		contents,
 	);
 	try {
 		runToEnd(
 			schedule,
-			Promise.race([live(disk, process, model, random.child('work'), random.between(10, stepsMax)), disk.died]),
+			Promise.race([
+				runStart(disk, process, model, random.child('work'), random.between(10, stepsMax)),
+				disk.died,
+			]),
 		);
 	} catch (error) {
 		if (disk.failed === 0 || (error as {readonly code?: unknown}).code !== 'storage') throw error;

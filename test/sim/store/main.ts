@@ -1,13 +1,13 @@
 /**
-The crash campaign's command line. `--images N [--from N]` runs seeds from there on until so many images were made;
-`--seed N` runs one and says what it did. A failing seed is told with the command that replays it, and the exit code is
-1; also when a kind of loss never came. The last line counts images, rotten files and records that were compared.
+The command line of the crash campaign. `--images N [--from N]` runs seeds from there on until N images were made;
+`--seed N` runs one seed and prints what it did. A failing seed prints the command that replays it, and the exit code is
+1, also if a kind of loss never occurred. The last line counts images, damaged files and compared records.
 */
 import {parseArgs} from 'node:util';
 import {runSeed, type Outcome} from './campaign.ts';
-import {sealed} from '../seal.ts';
+import {withoutGlobals} from '../without-globals.ts';
 
-/** So many images must meet every loss. */
+/** With this many images, every kind of loss must occur. */
 const wholeImages = 100;
 
 class Counts {
@@ -44,9 +44,9 @@ class Totals {
 	readonly calls = new Counts();
 	readonly files = new Counts();
 	readonly changes = new Counts();
-	readonly rots = new Counts();
+	readonly damages = new Counts();
 
-	add({images, calls, fates, nested, failed, acknowledged, checked, rots}: Outcome): void {
+	add({images, calls, outcomes, nested, failed, acknowledged, checked, damages}: Outcome): void {
 		this.seeds++;
 		this.nested += nested;
 		this.failedCalls += failed;
@@ -58,8 +58,8 @@ class Totals {
 			this.files.add(call.slice(call.indexOf(' ') + 1), count);
 		}
 
-		for (const [fate, count] of Object.entries(fates)) this.changes.add(fate, count);
-		for (const {file, kind, verdict} of rots) this.rots.add(`${file} ${kind} ${verdict}`);
+		for (const [outcome, count] of Object.entries(outcomes)) this.changes.add(outcome, count);
+		for (const {file, kind, verdict} of damages) this.damages.add(`${file} ${kind} ${verdict}`);
 	}
 }
 
@@ -76,7 +76,7 @@ function main(): void {
 	const first = wholeNumber('from', values.seed ?? values.from);
 	for (let seed = first; values.seed === undefined ? totals.images.sum < images : seed === first; seed++) {
 		try {
-			totals.add(sealed(() => runSeed(seed)));
+			totals.add(withoutGlobals(() => runSeed(seed)));
 		} catch (error) {
 			totals.failed++;
 			console.log(
@@ -87,15 +87,15 @@ function main(): void {
 	}
 
 	console.log(`the last call: ${totals.calls.toString()}`);
-	console.log(`unsynced changes: ${totals.changes.toString()}; calls that failed: ${totals.failedCalls}`);
-	console.log(`rot: ${totals.rots.toString()}`);
+	console.log(`unsynced changes: ${totals.changes.toString()}; failed calls: ${totals.failedCalls}`);
+	console.log(`damage: ${totals.damages.toString()}`);
 	const missing =
 		totals.images.sum < wholeImages
 			? []
 			: ['all', 'writes', 'sectors', 'none', 'killed'].filter(loss => totals.images.of(loss) === 0);
-	if (missing.length > 0) console.log(`Losses that never came: ${missing.join(', ')}`);
+	if (missing.length > 0) console.log(`Losses that never occurred: ${missing.join(', ')}`);
 	console.log(
-		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.rots.sum} rotten files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
+		`${totals.images.sum} images of ${totals.seeds} seeds (lost: ${totals.images.toString()}; at: ${totals.files.toString()}; ${totals.nested} during a recovery), ${totals.damages.sum} damaged files, ${totals.acknowledged} records acknowledged, ${totals.checked} compared, ${totals.failed} failed`,
 	);
 	process.exitCode = totals.failed > 0 || missing.length > 0 ? 1 : 0;
 }
@@ -107,5 +107,5 @@ function wholeNumber(name: string, text: string): number {
 	return value;
 }
 
-// A turn of its own: promise callbacks cannot be run from within one, and a module's body is one.
+// An event of its own, because promise callbacks cannot be drained from within one, and a module's body is one.
 setImmediate(main);

@@ -1,15 +1,15 @@
 /**
-Virtual time for a process and its disk: a write and a sync end when the schedule says so, timers fire when they are
-due, and the whole life of a process is one synchronous computation. What a process has asked for ends with it.
+Virtual time for a process and its disk. A write or a sync ends when the schedule says so, and timers fire when they are
+due. A whole start of a process is one synchronous computation. Pending calls of a process end with it.
 */
 import type {Clock, Entropy} from '../../../core/ports.ts';
 import type {DiskFaults} from '../../contract/support/crash-disk.ts';
-import {drain} from '../drain.ts';
+import {drainMicrotasks} from '../microtasks.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 
 const hourMs = 3_600_000;
-/** The calls that go to the disk; the others are answered from memory. */
+/** Calls that reach the disk. The others are answered from memory. */
 const slow: ReadonlySet<string> = new Set([
 	'write',
 	'datasync',
@@ -38,14 +38,14 @@ export class Process {
 			monotonicMs: () => schedule.nowMs,
 			wallMs: () => schedule.nowMs,
 			every: () => {
-				throw new Error('Expected the store to need no beat');
+				throw new Error('Expected the store to need no interval timer');
 			},
 			after: (delayMs, run) => this.#after(delayMs, run),
 			soon: run => void this.#after(0, run),
 		};
 	}
 
-	/** How long the disk takes, drawn for each call. */
+	/** The duration of a disk call, drawn for each call. */
 	readonly delay: NonNullable<DiskFaults['delay']> = async call => {
 		if (slow.has(call)) await this.wait(this.#random.below(call === 'datasync' ? 12 : 3));
 		else if (this.#random.chance(1, 2)) await Promise.resolve();
@@ -55,7 +55,7 @@ export class Process {
 		return new Promise(resolve => void this.#after(ms, resolve));
 	}
 
-	/** Whatever it has under way comes to nothing. */
+	/** Cancel everything in progress. */
 	end(): void {
 		this.#isOver = true;
 	}
@@ -69,7 +69,7 @@ export class Process {
 	}
 }
 
-/** Let time pass until the work has come to something. @throws when nothing is left that could bring it on */
+/** Run the schedule until the work settles. @throws if nothing is left that could settle it */
 export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Result {
 	const outcomes: Array<{readonly value: Result} | {readonly error: unknown}> = [];
 	work.then(
@@ -77,10 +77,10 @@ export function runToEnd<Result>(schedule: Schedule, work: Promise<Result>): Res
 		(error: unknown) => void outcomes.push({error}),
 	);
 	for (;;) {
-		drain();
+		drainMicrotasks();
 		const [outcome] = outcomes;
 		if (outcome && 'error' in outcome) throw outcome.error;
 		if (outcome) return outcome.value;
-		if (!schedule.next(schedule.nowMs + hourMs)) throw new Error('progress: the store waits for ever');
+		if (!schedule.next(schedule.nowMs + hourMs)) throw new Error('progress: the store waits forever');
 	}
 }

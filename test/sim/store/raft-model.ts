@@ -1,7 +1,7 @@
 /**
-What Raft may find of its store after a crash: what was acknowledged, and behind it no more than a beginning of what was
-not, record by record. It also makes the work that Raft would hand out: terms, votes, entries that replace others,
-snapshots taken and installed.
+What Raft may find in its store after a crash: everything that was acknowledged, and after it at most a prefix of what
+was not, record by record. The model also creates the work that Raft would hand out: terms, votes, entries that replace
+others, snapshots taken and installed.
 */
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext} from '../../../core/cluster-state/command.ts';
@@ -25,12 +25,12 @@ export class RaftModel {
 	#pending: Item[] = [];
 	#serial = 0;
 
-	/** Nothing durable could be agreed on yet. */
+	/** Whether nothing durable has been agreed yet. */
 	get isEmpty(): boolean {
 		return this.#durable.entries.length === 0 && this.#durable.snapshot === undefined;
 	}
 
-	/** What was read back is what counts from here on. */
+	/** Compare what was read back, and continue from it. */
 	recovered(found: Recovered): void {
 		const print = printOf(found);
 		let candidate = this.#durable;
@@ -38,7 +38,7 @@ export class RaftModel {
 			const item = this.#pending[index];
 			if (!item)
 				throw new Error(
-					`Raft finds what was acknowledged and a beginning of what was not: got ${describe(found)}, had ${describe(this.#durable)} acknowledged and ${this.#pending.length} records after it, up to ${describe(this.#issued)}`,
+					`Raft finds what was acknowledged and a prefix of what was not: got ${describe(found)}, had ${describe(this.#durable)} acknowledged and ${this.#pending.length} records after it, up to ${describe(this.#issued)}`,
 				);
 			candidate = after(candidate, item);
 		}
@@ -48,7 +48,7 @@ export class RaftModel {
 		this.#pending = [];
 	}
 
-	/** One turn of Raft's work, in the order in which `control.ts` carries it out. */
+	/** One round of Raft's work, in the order of `control.ts`. */
 	async work(store: RaftStore, random: SeededRandom): Promise<void> {
 		const {hardState, snapshot} = this.#issued;
 		let {term, vote} = hardState;
@@ -92,7 +92,7 @@ export class RaftModel {
 		return this.#issued.entries.at(-1)?.index ?? this.#issued.snapshot?.index ?? 0;
 	}
 
-	/** Where the next entries go: behind the log, or in place of what is not committed. */
+	/** The index of the next entries: after the log, or in place of uncommitted entries. */
 	#first(commit: number, random: SeededRandom): number {
 		const last = this.#last;
 		return last > commit && random.chance(1, 5) ? random.between(commit + 1, last) : last + 1;

@@ -1,6 +1,6 @@
 /**
-What one topic's log may hold after a crash: every batch at the offset that it was given, without a gap, from no later
-than retention was asked to go, to no earlier than what was acknowledged; and it still knows every stream of which it
+What the log of one topic may hold after a crash: every batch at its offset, without a gap. It starts no later than
+retention was allowed to go, and ends no earlier than the acknowledged batches. It still knows every stream of which it
 had acknowledged something.
 */
 import {
@@ -23,10 +23,10 @@ type Stream = {readonly origin: NodeId; readonly incarnation: number; next: numb
 export const self = 'dddddddddddddddd' as NodeId;
 const others = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as NodeId[];
 const recordOverhead = 24;
-/** What retention's own marks may weigh. */
+/** The size that retention's own marks may have. */
 const slackBytes = 4000;
 
-/** What a log tells while it is opened: where each stream goes on. */
+/** What a log reports while it is opened: where each stream continues. */
 export class Headers {
 	readonly streams = new Map<StreamKey, Stream>();
 
@@ -43,12 +43,12 @@ export class TopicModel {
 	/** Batches that were acknowledged as durable. */
 	acknowledged = 0;
 	#items: Stored[] = [];
-	/** Before it all was said to outlive the process; to be durable. */
+	/** Everything before was reported as written; as durable. */
 	#writtenEnd = 0;
 	#syncedEnd = 0;
-	/** Retention may have taken what is before it. */
+	/** Retention may have removed everything before it. */
 	#mayBeGone = 0;
-	/** Bytes that are to be left by retention that is under way. */
+	/** Bytes to keep, of each retention in progress. */
 	#retaining: number[] = [];
 	#streams = new Map<StreamKey, Stream>();
 
@@ -56,13 +56,13 @@ export class TopicModel {
 		this.topic = topic;
 	}
 
-	/** Something was written that must be found again. */
+	/** Whether something was written that must be found again. */
 	get mustBeThere(): boolean {
 		return this.#writtenEnd > 0;
 	}
 
-	/** What was not durable may be gone. */
-	powerWent(): void {
+	/** Writes that were not durable may be gone. */
+	powerCut(): void {
 		this.#writtenEnd = this.#syncedEnd;
 	}
 
@@ -72,7 +72,7 @@ export class TopicModel {
 		return item && printOf(item);
 	}
 
-	/** Its log is not there, and nothing of it had to be. */
+	/** The log is gone, and nothing in it had to survive. */
 	forget(): void {
 		this.#items = [];
 		this.#mayBeGone = 0;
@@ -80,7 +80,7 @@ export class TopicModel {
 		this.#streams.clear();
 	}
 
-	/** What was read back is what counts from here on. Returns how many batches were compared. */
+	/** Compare what was read back, and continue from it. Returns how many batches were compared. */
 	async recovered(log: TopicLog, headers: Headers, random: SeededRandom): Promise<number> {
 		const {topic} = this;
 		const least = this.#writtenEnd;
@@ -88,15 +88,15 @@ export class TopicModel {
 		for (const bytes of this.#retaining.splice(0)) this.#letGo(bytes);
 		if (nextOffset < least)
 			throw new Error(
-				`a topic finds what was acknowledged: ${topic} goes on at ${nextOffset}, had ${least} (${this.#syncedEnd} durable)`,
+				`a topic keeps acknowledged batches: ${topic} continues at ${nextOffset}, had ${least} (${this.#syncedEnd} durable)`,
 			);
 		if (nextOffset > this.#end)
 			throw new Error(
-				`a topic finds nothing that was not written: ${topic} goes on at ${nextOffset}, had ${this.#end}`,
+				`a topic holds only written batches: ${topic} continues at ${nextOffset}, had ${this.#end}`,
 			);
 		if (firstOffset > this.#mayBeGone)
 			throw new Error(
-				`a topic finds what retention left: ${topic} begins at ${firstOffset}, was asked to keep from ${this.#mayBeGone} on`,
+				`a topic keeps what retention left: ${topic} starts at ${firstOffset}, and had to keep everything from ${this.#mayBeGone}`,
 			);
 		const found = await readAll(log, random);
 		const expected = this.#items.filter(({offset}) => offset >= firstOffset && offset < nextOffset);
@@ -110,24 +110,26 @@ export class TopicModel {
 				Buffer.compare(got.batch.bytes, item.batch.bytes) === 0;
 			if (!isSame)
 				throw new Error(
-					`an offset means the same message: ${topic} has ${got ? `another batch at ${got.offset}` : 'nothing'} where ${item.offset} was written`,
+					`an offset identifies the same message: ${topic} has ${got ? `another batch at ${got.offset}` : 'nothing'} where ${item.offset} was written`,
 				);
 		}
 
 		if (found.length > expected.length)
 			throw new Error(
-				`a topic finds nothing that was not written: ${topic} has ${found.length} batches, expected ${expected.length}`,
+				`a topic holds only written batches: ${topic} has ${found.length} batches, expected ${expected.length}`,
 			);
 		for (const [key, {next}] of streamsOf(this.#items.filter(({offset}) => offset < least))) {
 			const known = headers.streams.get(key)?.next ?? 1;
 			if (known < next)
-				throw new Error(`a stream is known after a restart: ${key} goes on at ${known}, had ${next}`);
+				throw new Error(`a stream is known after a restart: ${key} continues at ${known}, had ${next}`);
 		}
 
 		for (const [key, {next, lamport}] of headers.streams) {
 			const known = this.#streams.get(key);
 			if (!known || next > known.next || lamport > known.lamport)
-				throw new Error(`a stream is not made up: ${key} goes on at ${next}, had ${known?.next ?? 'none'}`);
+				throw new Error(
+					`a stream was written before: ${key} continues at ${next}, had ${known?.next ?? 'none'}`,
+				);
 		}
 
 		this.#items = this.#items.filter(({offset}) => offset < nextOffset);
@@ -147,7 +149,7 @@ export class TopicModel {
 		const {offsets, written, synced} = log.append(items, {sync: random.chance(1, 2)});
 		if (offsets[0] !== this.#end) {
 			return written.then(() => {
-				// A log that has failed takes nothing, and its numbers mean nothing.
+				// A failed log accepts nothing, and its offsets mean nothing.
 				throw new Error(`offsets have no gap: ${this.topic} gave ${offsets[0]}, expected ${this.#end}`);
 			});
 		}
@@ -166,13 +168,13 @@ export class TopicModel {
 				this.acknowledged += items.length;
 			}),
 		];
-		for (const one of done) one.catch(() => undefined); // Whoever waits is told.
+		for (const one of done) one.catch(() => undefined); // The caller gets the error.
 		return random.pick(done);
 	}
 
 	async retain(log: TopicLog, random: SeededRandom, nowMs: number): Promise<void> {
 		if (random.chance(1, 4)) {
-			this.#mayBeGone = this.#end; // All that is old enough may go, however little is left.
+			this.#mayBeGone = this.#end; // All batches that are old enough may be removed.
 			await log.retain({bytes: Number.MAX_SAFE_INTEGER, ageMs: random.below(2000), nowMs});
 			return;
 		}
@@ -184,7 +186,7 @@ export class TopicModel {
 		this.#retaining.splice(this.#retaining.indexOf(bytes), 1);
 	}
 
-	/** What has so many bytes behind it may be gone. */
+	/** Everything with this many bytes after it may be removed. */
 	#letGo(bytes: number): void {
 		let newer = slackBytes;
 		const oldest = this.#items.findLast(({batch}) => {
@@ -230,14 +232,14 @@ export class TopicModel {
 	}
 }
 
-/** Everything that can be read, in parts of any size. @param hasHoles there may be nothing where the log ends */
+/** Everything that can be read, in parts of any size. @param hasHoles nothing may be stored where the log ends */
 export async function readAll(log: TopicLog, random: SeededRandom, hasHoles = false): Promise<Stored[]> {
 	const found: Stored[] = [];
 	for (let at = log.firstOffset; at < log.nextOffset;) {
 		const {items, next} = await log.read(at, random.between(1, 8000));
 		found.push(...items);
 		if (next <= at && hasHoles) return found;
-		if (next <= at) throw new Error(`a reader gets on: it stays at ${at} of ${log.nextOffset}`);
+		if (next <= at) throw new Error(`a reader advances: it stays at ${at} of ${log.nextOffset}`);
 		at = next;
 	}
 

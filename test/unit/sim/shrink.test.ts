@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
-import {sealed} from '../../sim/seal.ts';
+import {withoutGlobals} from '../../sim/without-globals.ts';
 import {shrink} from '../../sim/shrink.ts';
 
 describe('shrinking a script', () => {
@@ -45,7 +45,7 @@ describe('a sealed run', () => {
 		['process', () => process.pid],
 		['crypto', () => crypto.randomUUID()],
 	] as Array<[string, () => unknown]>)('has no %s', (_name, touch) => {
-		expect(() => sealed(touch)).toThrow(/determinism/);
+		expect(() => withoutGlobals(touch)).toThrow(/determinism/);
 		expect(touch).not.toThrow();
 	});
 });

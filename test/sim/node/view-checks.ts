@@ -1,7 +1,7 @@
 /**
-What nodes say of their cluster, compared with the world. *Healthy* means usable: a node may say it only while every
-voter runs, can be reached (over one other member at most), follows the leader and has what was agreed, or since a
-moment that is shorter ago than it takes to find out. And nodes that reach one another say the same of the others.
+What nodes report about their cluster, compared with the simulated world. *Healthy* means usable: a node may report it
+only while every voter runs, is reachable (through one relay at most), follows the leader and has applied what was
+agreed, apart from the time that detection takes. And connected nodes must report the same states of the members.
 */
 import type {NodeId} from '../../../core/message.ts';
 import {viewOf} from '../../../core/node/snapshot-of.ts';
@@ -9,69 +9,70 @@ import {verdictOf, type Verdict} from '../../../source/output/verdict.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 
-export type LooksOptions = {
+export type ViewCheckOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly nowMs: () => number;
-	/** The newest leader, and the machine of a member. */
+	/** The newest leader; the machine of a member. */
 	readonly leader: () => Host | undefined;
 	readonly hostOf: (node: NodeId) => Host | undefined;
 };
 
-/** Why a voter is of no use. */
+/** Why a voter is unusable. */
 type Trouble = {
 	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind';
 	readonly text: string;
-	/** Of a process that ended: it may have begun after the last look. */ readonly begunMs?: number;
+	/** When the process ended. It may have ended after the last check. */
+	readonly begunMs?: number;
 };
 
-export const lookMs = 500;
-/** Within this time a node finds out, over the worst network that a run has. */
+export const viewCheckMs = 500;
+/** The longest time of detection, over the worst network of a run. */
 const detectMs = 5000;
-/** Within this time nodes that reach one another have told what they found out. */
+/** The longest time until connected nodes have exchanged what they detected. */
 const agreeMs = 5000;
 /**
-The same where some hear of others over a third only, which has to be found first, and over which one whose list of
-members is old has to catch up before it can read what it is told; where datagrams are blocked, so that all goes over
-links; and where one is heard that hears nobody: what it sends speaks against what others suspect. A member with an old
-log behind a relay that it does not know yet took between 12 and 16 s (seed 10648).
+The same limit for harder cases: news that must pass a relay, which a node has to find first; a member with an old log,
+which has to catch up before it can use the relay; blocked datagrams, so that everything uses links; a member that is
+heard but hears nobody, whose packets contradict the suspicions of others. A member with an old log behind a relay that
+it did not know took between 12 and 16 s (seed 10648).
 */
 const relayedMs = 16_000;
-/** A heal changes the reason why a voter is of no use: for so long a node may have dropped the old one and not found the new one. */
+/** After a heal the cause may change: for this long a node may have dropped the old cause and not found the new one. */
 const healedMs = 1000;
-/** What was agreed so long ago has reached everybody. */
+/** An entry committed this long ago has reached every node. */
 const behindMs = 1000;
 
-export class Looks {
-	readonly #options: LooksOptions;
+export class ViewChecks {
+	readonly #options: ViewCheckOptions;
 	/**
-	Since when a voter is of no use to a node, and why; another reason begins anew, since it has to be found out anew.
+	Since when a voter is unusable for a node, and why. Another cause starts anew, because the node has to detect it
+	anew.
 	*/
 	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
-	/** When a node last did not call its cluster healthy. */
-	readonly #unwellMs = new Map<Host, number>();
+	/** When each node last did not report its cluster as healthy. */
+	readonly #notHealthyMs = new Map<Host, number>();
 	#world = '';
 	#worldSinceMs = 0;
-	/** How often a node said that all is well, and how often all views were compared. */
+	/** Healthy reports, and comparisons of views. */
 	readonly counts = {healthy: 0, compared: 0};
 
-	constructor(options: LooksOptions) {
+	constructor(options: ViewCheckOptions) {
 		this.#options = options;
 	}
 
-	/** @throws what a node says that is not so */
-	look(): void {
+	/** @throws a report that is wrong */
+	check(): void {
 		const running = this.#options.hosts.filter(isRunning);
 		this.#checkHealth(running);
 		this.#checkViews(running);
 	}
 
-	/** Nodes that do not call a cluster healthy in which all is well. */
-	unwell(hosts: readonly Host[]): string[] {
+	/** Nodes that do not report a healthy cluster as healthy. */
+	notHealthy(hosts: readonly Host[]): string[] {
 		return hosts.filter(isRunning).flatMap(host => {
-			// A second process of an id is reported for a minute after it was seen last, as long as the cluster is
-			// given.
+			// A second process of an id is reported for a minute after it was last seen, which is too long to wait for.
 			const {verdict, findings} = judged(host, {duplicates: []});
 			return verdict === 'healthy'
 				? []
@@ -91,14 +92,14 @@ export class Looks {
 			const isHealthy = judged(host).verdict === 'healthy';
 			const {leader: followed, term} = host.node!.control.raft.status();
 			if (isHealthy) this.counts.healthy++;
-			else this.#unwellMs.set(host, atMs);
-			const isSure = isHealthy && atMs - (this.#unwellMs.get(host) ?? 0) > healedMs;
+			else this.#notHealthyMs.set(host, atMs);
+			const isSure = isHealthy && atMs - (this.#notHealthyMs.get(host) ?? 0) > healedMs;
 			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
 				const key = `${host.key}>${voter}`;
-				const why = this.#uselessness(host, voter, leader, agreed);
+				const why = this.#whyUnusable(host, voter, leader, agreed);
 				const known = this.#unusable.get(key);
 				if (!why) this.#unusable.delete(key);
-				// Who follows a leader of a later term has had that one between two looks.
+				// A node that follows a leader of a later term must have had that leader between two checks.
 				else if (
 					known?.kind !== why.kind ||
 					known.begunMs !== why.begunMs ||
@@ -107,16 +108,16 @@ export class Looks {
 					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
 				else if (isSure && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
 					throw new Error(
-						`healthy only if usable: ${host.key} says healthy, ${voter} is of no use to it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
+						`healthy means usable: ${host.key} reports healthy, ${voter} is unusable for it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
 					);
 			}
 		}
 	}
 
-	/** Why this voter cannot be used by that node; `undefined` when it can. */
-	#uselessness(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
+	/** Why the node cannot use this voter; `undefined` if it can. */
+	#whyUnusable(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
 		const {hostOf, hosts} = this.#options;
-		// Which of two it is, is another check's.
+		// Another check decides which of the two processes counts.
 		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined;
 		const other = hostOf(voter);
 		if (!other || !isRunning(other))
@@ -134,10 +135,12 @@ export class Looks {
 				text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`,
 			};
 		const {applied} = other.node!.control.state;
-		return applied < agreed ? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`} : undefined;
+		return applied < agreed
+			? {kind: 'behind', text: `it has applied ${applied}, and ${agreed} is committed`}
+			: undefined;
 	}
 
-	/** By a connection, or by two over a member that relays. */
+	/** Whether a connection joins them, or two connections through a relay. */
 	#isReached(one: Host, other: Host): boolean {
 		const {fabric, hosts} = this.#options;
 		return (
@@ -154,8 +157,8 @@ export class Looks {
 	}
 
 	/**
-	Nodes that are connected, directly or over others, and of which nothing has changed for a while, name the same
-	members as not alive.
+	Nodes that are connected, directly or through others, must name the same members as not alive once nothing has
+	changed for a while.
 	*/
 	#checkViews(running: readonly Host[]): void {
 		const {fabric, nowMs} = this.#options;
@@ -190,14 +193,14 @@ export class Looks {
 			const [first, ...others] = component.map(host => ({host, states: statesOf(host)}));
 			this.counts.compared += others.length > 0 ? 1 : 0;
 			for (const {host, states} of others) {
-				// One whose log ends before another joined knows neither that one nor the way over it.
+				// A node whose log ends before another node joined knows neither that node nor the way through it.
 				if ([...states.keys()].join(' ') !== [...first!.states.keys()].join(' ')) continue;
 				const contested = [...states].find(
 					([id, isThere]) => isThere !== undefined && first!.states.get(id) === !isThere,
 				);
 				if (contested)
 					throw new Error(
-						`all views agree: ${first!.host.key} says that ${contested[0]} is ${contested[1] ? 'not ' : ''}there, ${host.key} that it is${contested[1] ? '' : ' not'}; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`,
+						`connected nodes report the same members as alive: ${first!.host.key} reports ${contested[0]} as ${contested[1] ? 'not ' : ''}alive, ${host.key} as ${contested[1] ? '' : 'not '}alive; nothing has changed for ${nowMs() - this.#worldSinceMs} ms`,
 					);
 			}
 		}
@@ -209,7 +212,7 @@ function isRunning(host: Host): boolean {
 }
 
 /**
-The quorum's confirmation is taken for granted where the node knows a leader to ask: what is judged is what it knows.
+The verdict from what the node itself knows. If it knows a leader, the check assumes that the quorum would confirm.
 */
 function judged({node}: Host, without: {readonly duplicates?: readonly []} = {}): Verdict {
 	const {leader, commit} = node!.control.raft.status();
@@ -217,7 +220,8 @@ function judged({node}: Host, without: {readonly duplicates?: readonly []} = {})
 }
 
 /**
-Whether each member is there, by id. `undefined`: it is suspected, which is the doubt of one node that others answer.
+By id: whether each member is alive. `undefined` for a suspected member: only this node doubts it, and others still
+reach it.
 */
 function statesOf({node}: Host): ReadonlyMap<NodeId, boolean | undefined> {
 	const members = viewOf(node!).members.toSorted((one, other) => (one.id < other.id ? -1 : 1));

@@ -1,33 +1,33 @@
 /**
-Where other nodes may be, as `core/io/net/discovery.ts` finds it: the list that a host is started with, beacons, and
-members that it knew before. Hosts that start together with empty disks find one another by one of these ways.
+Candidate addresses of other nodes, as `core/io/net/discovery.ts` finds them: the list that a host is started with,
+beacons, and former members. Hosts that start together with empty disks find each other in one of these modes.
 */
 import type {NodeId} from '../../../core/message.ts';
 import type {Candidate} from '../../../core/ports.ts';
 import type {Beacon} from './fabric.ts';
 
-/** `none`: the first host founds, the others are given its address. */
-export type Way = 'none' | 'discovery' | 'list' | 'list-with-self' | 'expect';
-export const togetherWays = [
+/** `none`: the first host founds the cluster, and the others get its address. */
+export type DiscoveryMode = 'none' | 'discovery' | 'list' | 'list-with-self' | 'expect';
+export const discoveryModes = [
 	'discovery',
 	'discovery',
 	'list',
 	'list-with-self',
 	'expect',
-] as const satisfies readonly Way[];
+] as const satisfies readonly DiscoveryMode[];
 
-/** Five beacons may be lost. */
+/** Five lost beacons in a row are tolerated. */
 const heardIntervals = 5;
 
-/** What one process heard. */
-export class Hearsay {
+/** The beacons that one process received. */
+export class HeardBeacons {
 	readonly #heard = new Map<NodeId, {readonly beacon: Beacon; readonly atMs: number}>();
 
 	hear(beacon: Beacon, nowMs: number): void {
 		this.#heard.set(beacon.id, {beacon, atMs: nowMs});
 	}
 
-	/** @param clusterId of the process; one that belongs to a cluster is refused by any other */
+	/** @param clusterId of the process; other clusters refuse a member of this one */
 	candidates(
 		lists: ReadonlyArray<readonly string[]>,
 		{

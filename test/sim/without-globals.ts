@@ -1,6 +1,6 @@
 /**
-While a simulated run lasts, whoever asks for the machine's time or chance, for a timer or for the process fails: a node
-has its clock, its entropy and its network from outside, or the run could not be repeated.
+During a simulated run, access to the machine's time, randomness, timers or process throws. A node must get its clock,
+entropy and network from outside, or the run could not be replayed.
 */
 
 type Place = {readonly owner: object; readonly name: string};
@@ -17,8 +17,8 @@ const places: readonly Place[] = [
 	...['setTimeout', 'setInterval', 'setImmediate', 'fetch'].map(name => ({owner: globalThis, name})),
 ];
 
-/** Carry it out in a world without the machine. @throws what it throws; names what was touched */
-export function sealed<Result>(work: () => Result): Result {
+/** Run the work without access to the machine. @throws what the work throws, and on such access */
+export function withoutGlobals<Result>(work: () => Result): Result {
 	const real = places.map(({owner, name}) => ({
 		owner,
 		name,

@@ -1,6 +1,7 @@
 /**
-What must hold of topics that are deleted: from the moment on at which a node hides what is stamped up to the time of a
-deletion, nothing of that is given out there or comes back, nothing later goes with it, and in the end it is on no node.
+Rules for deleted topics. A deletion covers all messages stamped up to its time. Once a node hides them, it delivers
+none of them, accepts none of them again, and deletes nothing that was published later. At the end no node holds any of
+them.
 */
 import type {BatchHeader, Topic} from '../../../core/message.ts';
 import type {Deletion} from '../../../core/topic-log/retention.ts';
@@ -9,18 +10,18 @@ import type {Host} from './host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
 
-export class Deletions {
-	/** By open log. */
+export class DeletionChecks {
+	/** What each open log hides: the topic, and the highest stamp that is deleted. */
 	readonly #hidden = new Map<TopicLog, Open>();
-	/** Of a log and a time: how often something was hidden. */
+	/** How many times a log began to hide messages. */
 	count = 0;
 	readonly #held: (host: Host) => Iterable<readonly [string, BatchHeader]>;
 	readonly #logs: ReadonlyMap<Host, ReadonlyMap<Topic, TopicLog>>;
 	readonly #isSpoilt: (host: Host) => boolean;
 
 	/**
-	@param held what is in the logs of a machine, by key.
-	@param isSpoilt its disk was damaged: what it counts is not known
+	@param held the batches in the logs of a machine, by key
+	@param isSpoilt whether the disk of a machine was damaged, so that its counts are unknown
 	*/
 	constructor(
 		held: (host: Host) => Iterable<readonly [string, BatchHeader]>,
@@ -38,38 +39,43 @@ export class Deletions {
 		this.count++;
 	}
 
-	/** What is wrong about a batch that comes into the log. */
+	/** Why this batch must not enter the log. */
 	released(host: Host, log: TopicLog, {topic, lamport, origin}: BatchHeader): string | undefined {
 		const until = this.#hidden.get(log)?.until ?? 0;
 		if (lamport > until) return undefined;
 		return origin === host.id
-			? `what is published after a deletion stays: ${host.id} stamps ${lamport} in ${topic}, deleted up to ${until}`
-			: `what was deleted does not come back: ${host.id} takes ${lamport} of ${origin} in ${topic}, deleted up to ${until}`;
+			? `messages published after a deletion stay: ${host.id} stamps ${lamport} in ${topic}, deleted up to ${until}`
+			: `deleted messages do not come back: ${host.id} takes ${lamport} of ${origin} in ${topic}, deleted up to ${until}`;
 	}
 
-	/** What is wrong about a batch that a reader is given. */
+	/** Why this batch must not be delivered to a reader. */
 	given(host: Host, log: TopicLog | undefined, {topic, lamport}: BatchHeader): string | undefined {
 		const until = (log && this.#hidden.get(log)?.until) ?? 0;
 		return lamport > until
 			? undefined
-			: `what was deleted is not given out: ${host.id} gives ${lamport} of ${topic}, deleted up to ${until}`;
+			: `deleted messages are not delivered: ${host.id} gives ${lamport} of ${topic}, deleted up to ${until}`;
 	}
 
-	/** Retention took these, and says why. What is wrong about it. */
-	taken(host: Host, log: TopicLog, gone: readonly BatchHeader[], deletions: readonly Deletion[]): string | undefined {
-		// None: what goes was told of when it was hidden.
+	/** Retention removed these batches for the given reasons. Returns what is wrong. */
+	removed(
+		host: Host,
+		log: TopicLog,
+		gone: readonly BatchHeader[],
+		deletions: readonly Deletion[],
+	): string | undefined {
+		// Only deletions of the topic are checked here. Other reasons are checked elsewhere.
 		if (!deletions.every(({reason}) => reason === 'topic')) return undefined;
 		const until = this.#hidden.get(log)?.until ?? 0;
 		const later = gone.find(({lamport}) => lamport > until);
 		return (
 			later &&
-			`what is published after a deletion stays: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`
+			`messages published after a deletion stay: ${host.id} drops ${later.lamport} of ${later.topic}, deleted up to ${until}`
 		);
 	}
 
 	/**
-	What was read of what went is to be judged: the deletion of a topic is told in any case, and of its log some may
-	have been told of before.
+	Whether the removal must be checked for unread messages. The deletion of a topic is always reported, and a part of
+	its log may have been reported before.
 	*/
 	isWhole(log: TopicLog, {deletions, from, to}: Retained): boolean {
 		return (
@@ -84,8 +90,8 @@ export class Deletions {
 		return header !== undefined && header.lamport <= (this.#hidden.get(log)?.until ?? 0);
 	}
 
-	/** In the end: who still counts, or would give out, what was deleted. */
-	left(hosts: readonly Host[]): string[] {
+	/** At the end: the nodes that still count deleted messages. */
+	remaining(hosts: readonly Host[]): string[] {
 		return hosts
 			.filter(host => host.node?.phase === 'running' && !this.#isSpoilt(host))
 			.flatMap(host => {

@@ -8,27 +8,27 @@ import {fullDiskRemedy} from '../../../core/io/file-system.ts';
 import {reserveFile, type ReserveSizes} from '../../../core/io/files/reserve.ts';
 import type {Host} from './host.ts';
 
-/** As small as simulated logs are. */
+/** As small as the simulated logs. */
 export const simReserve: ReserveSizes = {reserve: 64 * 1024, low: 16 * 1024, spare: 64 * 1024};
 
-/** A process ended since nothing more could be written. */
+/** Whether a process ended because its disk was full. */
 export function isFullDisk(reason: string): boolean {
 	return reason.includes('ENOSPC: no space left');
 }
 
-export class FullDisks {
-	/** Processes whose start found the disk full, and whether with a reserve. A start looks for room once, at its beginning. */
-	readonly #starting = new Map<Host, boolean>();
-	/** Processes that had no reserve when they looked last. */
-	readonly #short = new Set<Host>();
-	/** Hosts that had a reserve once: from then on a start gets through, since messages never use its space. */
-	readonly #reserved = new Set<Host>();
-	/** Processes that something else than the room keeps from a reserve: they take messages. */
-	readonly #excused = new Set<Host>();
+export class FullDiskChecks {
 	/**
-	Of whole starts on a disk that was full, of starts that found neither room nor a reserve, and of messages that were
-	refused.
+	Processes that started on a full disk, and whether they had a reserve. A start checks the room once, at its
+	beginning.
 	*/
+	readonly #starting = new Map<Host, boolean>();
+	/** Processes without a reserve at their last check. */
+	readonly #short = new Set<Host>();
+	/** Hosts that had a reserve once: from then on a start succeeds, since messages never use its space. */
+	readonly #reserved = new Set<Host>();
+	/** Processes that cannot keep a reserve for another reason. They accept messages. */
+	readonly #excused = new Set<Host>();
+	/** Completed starts on a full disk; starts that failed without a reserve; refused messages. */
 	readonly counts = {starts: 0, failedStarts: 0, refused: 0};
 
 	booted(host: Host): void {
@@ -41,47 +41,48 @@ export class FullDisks {
 		if (this.#starting.delete(host)) this.counts.starts++;
 	}
 
-	/** What is wrong about its end. */
+	/** What is wrong with the end of the process. */
 	ended(host: Host): string | undefined {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
 		this.#short.delete(host);
 		if (isWithReserve === undefined || !isFullDisk(host.reason)) return undefined;
 		if (isWithReserve || this.#reserved.has(host))
-			return `a start on a full disk gets through with a reserve: ${host.id} ended: ${host.reason}`;
+			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.reason}`;
 		this.counts.failedStarts++; // It never had the space for a reserve.
 		return undefined;
 	}
 
-	/** What it says of its room. */
+	/** A message of the node about its room. */
 	said(host: Host, text: string): void {
 		if (text.startsWith('No reserve for a full disk can be kept')) this.#excused.add(host);
 	}
 
-	/** It has looked how much room there is. */
+	/** The node has checked its room. */
 	tended(host: Host): void {
 		if (hasReserve(host)) this.#reserved.add(host);
 		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
 		else this.#short.add(host);
 	}
 
-	/** A client publishes through the node: what is wrong about the answer. */
+	/** A client publishes through the node. Returns a check of the answer, which returns what is wrong. */
 	publishing(host: Host): (error: Partial<DapssError> | undefined) => string | undefined {
 		if (!this.#short.has(host)) return () => undefined;
 		return error => {
 			if (error?.code === 'refused' && error.message?.endsWith(fullDiskRemedy)) this.counts.refused++;
-			else return `a full disk takes no messages: ${host.id} answers ${error?.message ?? 'that they are stored'}`;
+			else
+				return `a full disk accepts no messages: ${host.id} answers ${error?.message ?? 'that the messages are stored'}`;
 			return undefined;
 		};
 	}
 
-	/** In the end: who refuses messages although there is room. */
-	left(hosts: readonly Host[]): string[] {
+	/** At the end: the nodes that refuse messages although there is room. */
+	remaining(hosts: readonly Host[]): string[] {
 		return hosts
 			.filter(
 				host => (this.#short.has(host) || host.node?.options.io.room?.isFull) && !host.options.disk.isFilled,
 			)
-			.map(({id}) => `${id} has room on its disk, and takes no messages`);
+			.map(({id}) => `${id} has room on its disk and accepts no messages`);
 	}
 }
 

@@ -1,6 +1,6 @@
 /**
-Whether a repair that is told has happened: a node that says that a partition is repaired has all that the far side had
-at the heal. Whoever goes away between the two, or comes back anew, is not waited for.
+A node that reports a partition as repaired must hold everything that the far side held at the heal. A peer that goes
+away or restarts in between is ignored.
 */
 import type {PartitionEvent} from '../../../core/events.ts';
 import type {BatchHeader, NodeId} from '../../../core/message.ts';
@@ -13,9 +13,9 @@ type Far = {
 	readonly had: ReadonlyArray<readonly [string, BatchHeader]>;
 };
 
-export class Repairs {
+export class RepairChecks {
 	readonly #messages: MessageChecks;
-	/** By machine: who is on the far side, as it told last. */
+	/** By machine: the members on the far side, by its last report. */
 	readonly #cutOff = new Map<Host, Set<NodeId>>();
 	readonly #healed = new Map<Host, readonly Far[]>();
 	count = 0;
@@ -29,7 +29,7 @@ export class Repairs {
 		this.#healed.delete(host);
 	}
 
-	/** A member is not there any more, as the node says. */
+	/** The node reports a member as gone. */
 	gone(host: Host, id: NodeId): void {
 		const far = this.#healed.get(host);
 		if (far)
@@ -40,8 +40,8 @@ export class Repairs {
 	}
 
 	/**
-	Subscriptions were agreed. Of a topic that the node wants no more nothing is waited for; if it subscribes again,
-	that has nothing to do with the heal.
+	Subscriptions were agreed. The repair does not wait for a topic that the node no longer subscribes to; a later
+	subscription has nothing to do with the heal.
 	*/
 	subscribed(host: Host): void {
 		const far = this.#healed.get(host);
@@ -52,8 +52,8 @@ export class Repairs {
 			);
 	}
 
-	/** What is wrong with what the node tells; `undefined` when nothing. */
-	told(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
+	/** What is wrong with the node's report; `undefined` if nothing is. */
+	reported(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
 		if (state === 'detected') {
 			this.#cutOff.set(host, new Set(sides.slice(1).flat()));
 			this.#healed.delete(host);
@@ -63,7 +63,7 @@ export class Repairs {
 		const up = all.filter(({node}) => node?.phase === 'running');
 		if (state === 'healed') {
 			const here = new Set(sides.flat());
-			// Of two processes of one id it may be linked to the copy.
+			// With two processes of one id, the node may be linked to the copy.
 			const isOne = ({id}: Host): boolean => up.filter(other => other.id === id).length === 1;
 			const far = up.filter(
 				other =>
@@ -75,7 +75,7 @@ export class Repairs {
 			);
 			const wants = (one: Host, header: BatchHeader): boolean =>
 				header.lamport > (sinceOf(one, header) ?? Infinity);
-			// What one has kept from before its present subscription is not told in digests.
+			// Digests do not list messages from before the present subscription.
 			const tells = (one: Host, header: BatchHeader): boolean => header.origin === one.id || wants(one, header);
 			this.#healed.set(
 				host,
@@ -88,7 +88,7 @@ export class Repairs {
 			return undefined;
 		}
 
-		// Who is no longer a member is not waited for.
+		// The repair does not wait for nodes that are no longer members.
 		const far = (this.#healed.get(host) ?? []).filter(({host: {id}}) => sides.flat().includes(id));
 		this.booted(host);
 		this.count++;
@@ -107,7 +107,7 @@ export class Repairs {
 	}
 }
 
-/** What the node wishes of the topic now. A subscription that was agreed a moment ago takes effect after the heal. */
+/** The start of the node's present subscription. A subscription agreed just now takes effect after the heal. */
 function sinceOf({id, node}: Host, {topic}: BatchHeader): number | undefined {
 	return node!.data.isSubscribed(topic) ? node!.control.state.subscribers(topic).get(id) : undefined;
 }

@@ -1,30 +1,30 @@
 /**
-Rot at rest: one bit of one file turns over, or the end of a file is gone, while nobody runs. The next start, or the one
-after it when that dies half-way, sets the node's own files aside, refuses, says what of a topic is missing, or finds
-everything as it was. What it gives out is never wrong. One thing cannot be told from a crash: the newest records of a
-log that was not closed, of which nothing later says that they were on the disk.
+Damage at rest: while no process runs, one bit of one file flips, or the end of a file is lost. The next start, or the
+one after it if that start crashes, must do one of four things: set the node's own files aside, refuse to start, report
+what a topic lacks, or find everything unchanged. It never returns wrong data. One kind of damage looks like a crash:
+lost newest records of a log that was not closed, when no later record shows that they were durable.
 */
 import type {Topic} from '../../../core/message.ts';
 import type {NodeState} from '../../../core/node-state/node-state.ts';
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
-import type {Platter} from '../platter.ts';
+import type {DiskContents} from '../disk-contents.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {dataPath, openStore, printOf as printOfState, type Model} from './life.ts';
+import {dataPath, openStore, printOf as printOfState, type Model} from './store-start.ts';
 import {Process, runToEnd} from './process.ts';
 import {printOf as printOfRaft} from './raft-model.ts';
 import {printOf, readAll} from './topic-model.ts';
 
-/** `untold`: the newest records of a log are gone, as after a crash. */
+/** `untold`: the newest records of a log are missing, as after a crash. */
 export type Verdict = 'set aside' | 'refused' | 'told' | 'harmless' | 'untold';
-export type Rot = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
+export type Damage = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
 type Refused = {readonly refusal: string};
-type Picture = {
+type StoreContents = {
 	readonly state: NodeState;
 	readonly raft: string;
 	readonly isEmpty: boolean;
-	/** Of Raft's log, by position. */
+	/** Records of the Raft log, by position. */
 	readonly records: ReadonlyMap<number, string>;
 	readonly topics: ReadonlyMap<
 		Topic,
@@ -32,11 +32,19 @@ type Picture = {
 	>;
 };
 
-/** Spoils a copy; nothing comes of it when there is no file yet. @param isClean the store was closed, and said so */
-export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, model: Model, isClean: boolean): Rot[] {
-	const before = picture(copyOf(platter, random), schedule, random);
-	if ('refusal' in before) throw new Error(`a store that was left alone opens: ${before.refusal}`);
-	const spoiled = copyOf(platter, random);
+/**
+Damages a copy and judges the next start. Returns nothing if there is no file. @param isClean the store was closed
+*/
+export function damageAndJudge(
+	contents: DiskContents,
+	schedule: Schedule,
+	random: SeededRandom,
+	model: Model,
+	isClean: boolean,
+): Damage[] {
+	const before = readStore(copyOf(contents, random), schedule, random);
+	if ('refusal' in before) throw new Error(`an undamaged store opens: ${before.refusal}`);
+	const spoiled = copyOf(contents, random);
 	const files = spoiled.files().filter(([, {size}]) => size > 0);
 	if (files.length === 0) return [];
 	const [path, file] = random.pick(files);
@@ -48,7 +56,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	try {
 		const isNewest =
 			name.endsWith('.log') &&
-			!platter
+			!contents
 				.files()
 				.some(([other]) => other.endsWith('.log') && other > path && folderOf(other) === folderOf(path));
 		return [
@@ -58,7 +66,7 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 				verdict: judge(
 					model,
 					before,
-					picture(found, schedule, random),
+					readStore(found, schedule, random),
 					isNewest && !isClean ? name : undefined,
 				),
 			},
@@ -68,27 +76,27 @@ export function rot(platter: Platter, schedule: Schedule, random: SeededRandom, 
 	}
 }
 
-/** @param open the newest segment of a log that was not closed, if that is what was spoiled */
-function judge(model: Model, before: Picture, after: Picture | Refused, open: string | undefined): Verdict {
+/** @param open the damaged file, if it is the newest segment of a log that was not closed */
+function judge(model: Model, before: StoreContents, after: StoreContents | Refused, open: string | undefined): Verdict {
 	if ('refusal' in after) return 'refused';
 	const isAnother =
 		after.state.identity.id !== before.state.identity.id && (before.state.incarnation > 0 || after.state.mustJoin);
 	if (isAnother && !(after.isEmpty && after.state.mustJoin))
-		throw new Error('a node that was set aside has nothing, and joins again');
+		throw new Error('a node whose files were set aside is empty and joins again');
 	if (!isAnother && before.state.incarnation > 0 && printOfState(after.state) !== printOfState(before.state))
 		throw new Error(
-			`what a node was is never another: got ${printOfState(after.state)}, had ${printOfState(before.state)}`,
+			`the state of a node is never another: got ${printOfState(after.state)}, had ${printOfState(before.state)}`,
 		);
 	let verdict: Verdict = isAnother ? 'set aside' : 'harmless';
 	if (!isAnother && after.raft !== before.raft) {
-		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it was opened with less');
+		if (!open?.startsWith('raft/')) throw new Error('a damaged Raft log is refused: it opened with fewer records');
 		for (const [position, print] of after.records)
 			if (before.records.get(position) !== print)
-				throw new Error(`what is damaged is never given out: Raft's log has another record at ${position}`);
+				throw new Error(`damaged data are never returned: Raft's log has another record at ${position}`);
 		verdict = 'untold';
 	}
 
-	// A topic of which nothing was ever written may lose its name: it is made anew when it is used.
+	// A topic to which nothing was ever written may lose its name. It is created again when it is used.
 	const isKept = ([topic, {next}]: readonly [Topic, {readonly next: number}]): boolean =>
 		next > 0 || after.topics.has(topic);
 	if (
@@ -103,20 +111,20 @@ function judge(model: Model, before: Picture, after: Picture | Refused, open: st
 		);
 	for (const [topic, {items, next}] of [...before.topics].filter(isKept)) {
 		const found = after.topics.get(topic)!;
-		// Behind a hole there may be what was written and, without the damage, would have been cut off with it.
+		// After a hole there may be batches that would have been cut off without the damage.
 		const isWritten = (offset: number, print: string): boolean =>
 			items.get(offset) === print || (found.isDamaged && model.topics.get(topic)?.printAt(offset) === print);
 		for (const [offset, print] of found.items)
 			if (!isWritten(offset, print))
-				throw new Error(`what is damaged is never given out: ${topic} has another batch at ${offset}`);
+				throw new Error(`damaged data are never returned: ${topic} has another batch at ${offset}`);
 		if (found.isDamaged) verdict = verdict === 'set aside' ? verdict : 'told';
 		else if (found.items.size < items.size || found.next < next) {
 			if (open === undefined || open.startsWith('raft/'))
 				throw new Error(
-					`what is missing is told: ${topic} has ${found.items.size} of ${items.size} batches and goes on at ${found.next} of ${next}`,
+					`missing batches are reported: ${topic} has ${found.items.size} of ${items.size} batches and continues at ${found.next} of ${next}`,
 				);
 			if ([...items.keys()].some(offset => offset < found.next && !found.items.has(offset)))
-				throw new Error(`what is missing is told: ${topic} has a hole`);
+				throw new Error(`missing batches are reported: ${topic} has a hole`);
 			verdict = 'untold';
 		}
 	}
@@ -124,10 +132,10 @@ function judge(model: Model, before: Picture, after: Picture | Refused, open: st
 	return verdict;
 }
 
-/** What a start that dies half-way leaves. */
-function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom): Platter {
+/** The contents that a crashing start leaves. */
+function afterCrash(contents: DiskContents, schedule: Schedule, random: SeededRandom): DiskContents {
 	const process = new Process(schedule, random);
-	const disk = new CrashDisk({random, delay: process.delay, diesAt: random.between(1, 120)}, platter);
+	const disk = new CrashDisk({random, delay: process.delay, diesAt: random.between(1, 120)}, contents);
 	try {
 		runToEnd(schedule, Promise.race([openStore(disk, process, async () => undefined), disk.died]));
 	} catch (error) {
@@ -142,10 +150,13 @@ function afterCrash(platter: Platter, schedule: Schedule, random: SeededRandom):
 }
 
 /** Everything that a start finds. */
-function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Picture | Refused {
+function readStore(contents: DiskContents, schedule: Schedule, random: SeededRandom): StoreContents | Refused {
 	const process = new Process(schedule, random);
 	try {
-		return runToEnd(schedule, look(new CrashDisk({random, delay: process.delay}, platter), process, random));
+		return runToEnd(
+			schedule,
+			readContents(new CrashDisk({random, delay: process.delay}, contents), process, random),
+		);
 	} catch (error) {
 		if ((error as {readonly code?: unknown}).code === 'storage') return {refusal: (error as Error).message};
 		throw error;
@@ -154,7 +165,7 @@ function picture(platter: Platter, schedule: Schedule, random: SeededRandom): Pi
 	}
 }
 
-async function look(disk: CrashDisk, process: Process, random: SeededRandom): Promise<Picture> {
+async function readContents(disk: CrashDisk, process: Process, random: SeededRandom): Promise<StoreContents> {
 	const {
 		home: {state, store},
 		raftLog,
@@ -180,8 +191,8 @@ async function look(disk: CrashDisk, process: Process, random: SeededRandom): Pr
 	return {state, raft: printOfRaft(store.recovered), isEmpty: store.isEmpty, records, topics: new Map(found)};
 }
 
-function copyOf(platter: Platter, random: SeededRandom): Platter {
-	return platter.afterPowerCut(random, 'none');
+function copyOf(contents: DiskContents, random: SeededRandom): DiskContents {
+	return contents.afterPowerCut(random, 'none');
 }
 
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));

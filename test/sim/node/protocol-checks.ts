@@ -1,13 +1,13 @@
 /**
-What a cluster must have agreed on in the end: once all of its members speak the newest protocol the cluster uses it,
-every member has a name of its own, and every process holds the claim on its identity. While one member speaks less,
-none of this may be there.
+What a cluster must have agreed on at the end. Once all its members speak the newest protocol, the cluster uses it,
+every member has a unique name, and every process holds the claim on its identity. While one member speaks an older
+protocol, the cluster must not use a newer one.
 */
 import {protocolMax} from '../../../core/version.ts';
 import type {Host} from './host.ts';
 
-/** What is missing, for people. @param members the hosts of all members, as far as they run */
-export function versionProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {
+/** The problems, as text. @param members the hosts of the members that run @param configured the number of members */
+export function protocolProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {
 	const {state: topics} = leader.node!.control;
 	const slowest = Math.min(...members.map(({protocol}) => protocol));
 	if (topics.protocol > slowest)

@@ -1,6 +1,5 @@
 /**
-Whether nodes tell the truth about why their leader changed: what they report is compared with what happened to the
-former leader.
+Checks the causes that nodes report for a change of leader against what happened to the former leader.
 */
 import type {BrokerEvent, LeaderCause} from '../../../core/events.ts';
 import type {NodeId} from '../../../core/message.ts';
@@ -8,7 +7,7 @@ import type {NodeId} from '../../../core/message.ts';
 type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 type Link = {wasUp: boolean; isClosed: boolean; isRefused: boolean};
 
-export class Causes {
+export class LeaderCauseChecks {
 	readonly counts: Record<LeaderCause, number> = {
 		silent: 0,
 		crashed: 0,
@@ -18,13 +17,13 @@ export class Causes {
 		removed: 0,
 		started: 0,
 	};
-	/** When the process of a node ended last, and when it last began to hand leadership over. */
+	/** When the process of each node last ended, and when it last started to transfer leadership. */
 	readonly #endedMs = new Map<NodeId, number>();
 	readonly #handedOverMs = new Map<NodeId, number>();
-	/** When each node began to lead in a term, by its own report. */
+	/** When each node started to lead in a term, by its own report. */
 	readonly #ledMs = new Map<string, number>();
 	/**
-	Of each process that runs: in which term it last followed each leader; how each of its links stands, as it was told.
+	By running process: the term in which it last followed each leader; the state of its links, as reported to it.
 	*/
 	readonly #followed = new Map<string, Map<NodeId, number>>();
 	readonly #links = new Map<string, Map<NodeId, Link>>();
@@ -51,12 +50,12 @@ export class Causes {
 		else if (change === 'refused') link.isRefused = true;
 	}
 
-	/** What is wrong with taking this peer for crashed now. */
-	believed(key: string, peer: NodeId): string | undefined {
+	/** What is wrong with treating this peer as crashed now. */
+	treatedAsCrashed(key: string, peer: NodeId): string | undefined {
 		const link = this.#links.get(key)?.get(peer);
 		return link?.wasUp === true && link.isClosed && link.isRefused
 			? undefined
-			: `a closed link alone is no evidence: ${key} takes ${peer} for crashed`;
+			: `a closed link alone is no evidence of a crash: ${key} treats ${peer} as crashed`;
 	}
 
 	/** What is wrong with the report. */
@@ -66,24 +65,24 @@ export class Causes {
 		{nowMs, electionMs}: {readonly nowMs: number; readonly electionMs: number},
 	): string | undefined {
 		const followed = this.#followed.get(key)!;
-		// It may hear late of a leadership that is over by then: what counts is when that began.
+		// The node may learn late of a leadership that is already over. Its start counts.
 		const sinceMs = this.#ledMs.get(`${previous}:${previous && followed.get(previous)}`);
 		if (leader !== undefined) followed.set(leader, term);
 		if (leader === id) this.#ledMs.set(`${id}:${term}`, nowMs);
-		if (cause === undefined) return `a leader changes for a reason: ${id} gives none in term ${term}`;
+		if (cause === undefined) return `a change of leader has a cause: ${id} gives none in term ${term}`;
 		this.counts[cause]++;
 		const isStart = cause === 'started';
 		if (isStart !== (previous === undefined))
-			return `only the first leader has no former one: ${id} says ${cause}, ${previous} in term ${term}`;
-		// It did not follow it for as long as a tick.
+			return `only the first leader has no predecessor: ${id} reports ${cause}, and ${previous} as predecessor, in term ${term}`;
+		// The node followed the leader for less than a tick.
 		if (previous === undefined || sinceMs === undefined) return undefined;
 		const happened = (atMs: number | undefined): boolean => atMs !== undefined && atMs >= sinceMs;
 		if (cause === 'crashed' && !happened(this.#endedMs.get(previous)))
-			return `a leader that crashed has ended: ${id} says so of ${previous} in term ${term}`;
+			return `a leader reported as crashed has ended: ${id} reports ${previous} in term ${term}`;
 		if (cause === 'transferred' && !happened(this.#handedOverMs.get(previous)))
-			return `a leader that handed over was asked to: ${id} says so of ${previous} in term ${term}`;
+			return `a leader reported as transferred was asked to transfer: ${id} reports ${previous} in term ${term}`;
 		if (cause === 'silent' && silentMs !== undefined && silentMs < electionMs)
-			return `a silent leader was silent for an election timeout: ${id} says ${silentMs} ms of ${previous} in term ${term}`;
+			return `a silent leader was silent for an election timeout: ${id} reports ${silentMs} ms for ${previous} in term ${term}`;
 		return undefined;
 	}
 }

@@ -1,17 +1,17 @@
 /**
-Two disks with one node id, since somebody copied one. At most one process may speak for the id at a time, and it does
-not change while it can be reached: what the other acknowledged would be under numbers that are taken, or that nobody
-asks for.
+Two disks with one node id, because somebody copied one. At most one process publishes under the id at a time, and the
+role does not move while its holder is reachable. Otherwise both would use the same sequence numbers, or nobody would
+request what one of them acknowledged.
 
-A process that was cut off may rightly be followed by the other one; then both have acknowledged messages, under numbers
-of their own.
+The other process may rightly take over from a process that was cut off. Then both have acknowledged messages, under
+different incarnations.
 */
 import type {NodeId, Topic} from '../../../core/message.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
-export type DoublesOptions = {
+export type DuplicateProcessOptions = {
 	readonly fabric: Fabric;
 	readonly hosts: readonly Host[];
 	readonly voters: () => readonly NodeId[];
@@ -26,23 +26,23 @@ type Acknowledged = {
 	readonly last: number;
 };
 
-/** Who was linked with a majority for so long has been asked whether it is there, and has answered. */
+/** A process linked with a majority for this long has been probed, and has answered. */
 const settledMs = 5000;
-/** Two processes of one id must not run side by side for longer, once nothing is in their way. */
+/** The longest time that two processes of one id may run once nothing separates them. */
 const togetherMs = 10_000;
 
-export class Doubles {
-	readonly #options: DoublesOptions;
-	/** The host that acknowledged last, by id. */
+export class DuplicateProcessChecks {
+	readonly #options: DuplicateProcessOptions;
+	/** By id: the host that acknowledged last. */
 	readonly #owners = new Map<NodeId, Host>();
 	/** By id, incarnation and topic. */
 	readonly #acknowledged = new Map<string, Acknowledged[]>();
 	readonly #ids = new Set<NodeId>();
 	copies = 0;
-	/** The first violation: one that is found within a promise callback would be lost otherwise. */
+	/** The first violation. An error thrown within a promise callback would be lost. */
 	problem: Error | undefined;
 
-	constructor(options: DoublesOptions) {
+	constructor(options: DuplicateProcessOptions) {
 		this.#options = options;
 	}
 
@@ -51,7 +51,7 @@ export class Doubles {
 		this.#ids.add(host.id);
 	}
 
-	/** There is another disk with this id on a machine. */
+	/** The other machine that holds a disk with this id. */
 	other(host: Host): Host | undefined {
 		return this.#ids.has(host.id)
 			? this.#options.hosts.find(other => other !== host && other.id === host.id && !other.isGone)
@@ -77,7 +77,7 @@ export class Doubles {
 			: undefined;
 		if (same)
 			this.#fail(
-				'a number is acknowledged once',
+				'a sequence number is acknowledged once',
 				`${host.key} and ${same.host.key} both acknowledge ${key}:${firstSeq}`,
 			);
 		known.push({host, topic, incarnation, firstSeq, last});
@@ -86,17 +86,17 @@ export class Doubles {
 		this.#owners.set(id, host);
 		if (owner && owner !== host && this.#isSettled(owner) && this.#isLinked(host))
 			this.#fail(
-				'one process speaks for an id',
+				'one process publishes under an id',
 				`${host.key} acknowledges ${key}:${firstSeq}, and ${owner.key}, which did so before, runs and is linked with a majority`,
 			);
 	}
 
-	/** A copy has all that the original acknowledged so far: what it says next follows that. */
+	/** A copy holds everything that the original has acknowledged so far, so the running original stays the owner. */
 	adopt(host: Host): void {
 		if (host.isUp) this.#owners.set(host.id, host);
 	}
 
-	/** Ids for which two processes still run. */
+	/** Ids under which two processes still run. */
 	unsettled(): string[] {
 		return [...this.#ids].flatMap(id => {
 			const running = this.#options.hosts.filter(
@@ -107,8 +107,8 @@ export class Doubles {
 	}
 
 	/**
-	Acknowledged by a process that gave up its id, and neither brought to those who want it nor told: neither by them
-	nor by the words it ended with.
+	Messages acknowledged by a process that gave up its id, that no subscriber received and no node reported as lost,
+	neither in an event nor in the reason with which the process ended.
 	*/
 	stranded(running: readonly Host[]): string[] {
 		return [...this.#acknowledged.values()]
@@ -122,7 +122,7 @@ export class Doubles {
 			.flatMap(({host, topic, incarnation, last}) =>
 				this.#options.messages.isStranded(host, {topic, incarnation, seq: last}, running)
 					? [
-							`${host.key} acknowledged ${topic} ${incarnation}:${last}, which nobody else has: it ended with ${host.reason}`,
+							`${host.key} acknowledged ${topic} ${incarnation}:${last}, and no other node has it; the process ended with ${host.reason}`,
 						]
 					: [],
 			);
@@ -132,7 +132,7 @@ export class Doubles {
 		return host.peaceMs >= settledMs && this.#isLinked(host);
 	}
 
-	/** It has connections to a majority. A process that has none continues with what was agreed when it had. */
+	/** Whether it has connections to a majority. A process without them continues with what was agreed before. */
 	#isLinked(host: Host): boolean {
 		const {fabric, hosts, voters} = this.#options;
 		const all = voters();

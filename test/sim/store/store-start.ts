@@ -1,7 +1,7 @@
 /**
-One life of a node's store: opened as `openBroker` opens it (what the node is, and Raft's log; the next incarnation,
-durably; the topics that are there), checked against what earlier lives were told, then put to work until it is closed
-or its process ends.
+One start of a node's store, opened as `openBroker` opens it: the node's state and the Raft log; the next incarnation,
+made durable; the existing topics. It is checked against what earlier starts acknowledged, and then works until it is
+closed or its process ends.
 */
 import {join} from 'node:path';
 import {DapssError} from '../../../core/errors.ts';
@@ -36,21 +36,21 @@ const segmentBytes = 4000;
 const topicNames = ['news', 'weather/today', 'ü'] as Topic[];
 const hourMs = 3_600_000;
 
-/** What all lives of a node were told, and what the next one must find. */
+/** What all starts of a node acknowledged, and what the next one must find. */
 export class Model {
 	readonly raft = new RaftModel();
 	readonly topics = new Map(topicNames.map(topic => [topic, new TopicModel(topic)]));
 	lamport = 0;
 	/** Records and batches that were read back and compared. */
 	checked = 0;
-	/** Starts that found everything right. */
+	/** Starts that found everything correct. */
 	starts = 0;
 	#state: NodeState | undefined;
 	#attempts: NodeState[] = [];
 	#incarnation = 0;
 
-	powerWent(): void {
-		for (const topic of this.topics.values()) topic.powerWent();
+	powerCut(): void {
+		for (const topic of this.topics.values()) topic.powerCut();
 	}
 
 	get acknowledged(): number {
@@ -62,12 +62,11 @@ export class Model {
 			state ? printOf(state) === printOf(found) : found.incarnation === 0;
 		if (![this.#state, ...this.#attempts].some(state => isSame(state)))
 			throw new Error(
-				`node.json is whole, and not older than acknowledged: got ${printOf(found)}, had ${this.#state && printOf(this.#state)}`,
+				`node.json is complete and not older than acknowledged: got ${printOf(found)}, had ${this.#state && printOf(this.#state)}`,
 			);
 		if (found.incarnation < this.#incarnation)
 			throw new Error(`an incarnation never goes back: got ${found.incarnation}, had ${this.#incarnation}`);
-		// Nothing is done on the word of it before it was saved anew: until then a power cut may bring back the one
-		// before.
+		// The start must save it before it acts on it: until then a power cut may bring back the one before.
 		this.#attempts = [found];
 	}
 
@@ -85,14 +84,14 @@ export function printOf(state: NodeState): string {
 	return JSON.stringify(stateToJson(state));
 }
 
-/** As `open.ts` does. @param onHome the node makes its incarnation durable */
+/** As `open.ts` does. @param onHome makes the incarnation of the node durable */
 export async function openStore(
 	disk: CrashDisk,
 	process: Process,
-	onHome: (files: NodeFiles, home: OpenedNodeState) => Promise<void>,
+	onOpened: (files: NodeFiles, home: OpenedNodeState) => Promise<void>,
 ): Promise<OpenStore> {
 	await disk.makeFolder(dataPath).catch((error: unknown) => {
-		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // As `folder.ts` says it.
+		throw new DapssError('storage', 'The data folder cannot be used', {cause: error}); // The error of `folder.ts`.
 	});
 	const files = new NodeFiles(disk, dataPath);
 	let raftLog: SegmentedLog | undefined;
@@ -112,7 +111,7 @@ export async function openStore(
 		},
 		address,
 	);
-	await onHome(files, home);
+	await onOpened(files, home);
 	const store: OpenStore = {files, home, raftLog: raftLog!, topics: new Map()};
 	for (const topic of await files.topics({openLog: folder => openLog({folder, ...logOptions(disk, process)})}))
 		await openTopic(disk, process, store, topic);
@@ -136,14 +135,14 @@ async function openTopic(
 	return opened;
 }
 
-/** Everything closed, as at a clean end. */
+/** Close everything, as a clean shutdown does. */
 export async function closeStore({home, topics}: OpenStore): Promise<void> {
 	for (const {log} of topics.values()) await log[Symbol.asyncDispose]();
 	await home.store[Symbol.asyncDispose]();
 }
 
-/** @param steps of work, then a clean end */
-export async function live(
+/** @param steps of work, then a clean shutdown */
+export async function runStart(
 	disk: CrashDisk,
 	process: Process,
 	model: Model,
@@ -175,7 +174,7 @@ export async function live(
 	await closeStore(store);
 }
 
-type Life = {
+type Session = {
 	readonly disk: CrashDisk;
 	readonly process: Process;
 	readonly model: Model;
@@ -184,7 +183,7 @@ type Life = {
 	readonly state: NodeState;
 };
 
-async function work({disk, process, model, store, random, state}: Life, steps: number): Promise<void> {
+async function work({disk, process, model, store, random, state}: Session, steps: number): Promise<void> {
 	const failures: unknown[] = [];
 	const underWay = new Set<Promise<void>>();
 	const start = (one: Promise<void>): void => {
@@ -220,7 +219,7 @@ async function work({disk, process, model, store, random, state}: Life, steps: n
 			if (opened) start(model.topics.get(topic)!.retain(opened.log, random, process.clock.wallMs()));
 		} else if (kind < 18) {
 			const topics = random.shuffle(topicNames).slice(0, random.below(4));
-			// It knows of its members what its log says; so they come after the first of it.
+			// The node knows its members from its log, so it has none before the first entry.
 			const members = model.raft.isEmpty
 				? []
 				: ([

@@ -1,29 +1,28 @@
 /**
-A disk from a seed: what is written waits, is synced after a while, and a crash takes away what was not. Records reach
-the platter in order, so a crash keeps all that was synced and, of the rest, a prefix that chance picks: anything from
-nothing to everything.
+A simple disk for records, from a seed. A written record is synced after a while. A crash keeps everything that was
+synced and a random prefix of the rest, because records reach the disk in order.
 */
 import type {SeededRandom} from './random.ts';
 import type {Schedule} from './schedule.ts';
 
-export type DiskOptions = {
+export type RecordDiskOptions = {
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	/** Least and most duration of a sync, milliseconds. */
 	readonly syncMs: readonly [number, number];
 };
 
-export class Disk {
-	readonly #options: DiskOptions;
+export class RecordDisk {
+	readonly #options: RecordDiskOptions;
 	#items: Uint8Array[] = [];
-	/** Items from the first that is kept which are synced. */
+	/** How many of the kept items, counted from the first, are synced. */
 	#synced = 0;
-	/** A crash ends what was under way: its callbacks are of an earlier life. */
-	#life = 0;
+	/** Grows at a crash, which cancels the callbacks of writes in progress. */
+	#crashes = 0;
 	#lastSyncAtMs = 0;
 	lostItems = 0;
 
-	constructor(options: DiskOptions) {
+	constructor(options: RecordDiskOptions) {
 		this.#options = options;
 	}
 
@@ -38,19 +37,19 @@ export class Disk {
 			random,
 			syncMs: [least, most],
 		} = this.#options;
-		const life = this.#life;
+		const crashes = this.#crashes;
 		for (const item of items) this.#items.push(Uint8Array.from(item));
-		// Syncs end in their order.
+		// Syncs end in the order of their calls.
 		const atMs = Math.max(this.#lastSyncAtMs, schedule.nowMs + random.between(least, most));
 		this.#lastSyncAtMs = atMs;
 		schedule.after(atMs - schedule.nowMs, () => {
-			if (life !== this.#life) return;
+			if (crashes !== this.#crashes) return;
 			this.#synced += items.length;
 			onSynced();
 		});
 	}
 
-	/** Forget the oldest `count` items, as retention does; only what is synced. */
+	/** Remove the oldest `count` items, as retention does, but only synced ones. */
 	drop(count: number): void {
 		const dropped = Math.min(count, this.#synced);
 		this.#items.splice(0, dropped);
@@ -63,7 +62,7 @@ export class Disk {
 		this.lostItems += unsynced - kept;
 		this.#items.length = this.#synced + kept;
 		this.#synced = this.#items.length;
-		this.#life++;
+		this.#crashes++;
 		this.#lastSyncAtMs = 0;
 	}
 }

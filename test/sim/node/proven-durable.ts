@@ -1,48 +1,48 @@
 /**
-Which of a node's own messages cannot have been torn off. A record says how far its log was on the disk when it was
-written; so once a later record is on the disk as well, the log knows of the earlier that it was. If such a message is
-gone, that is damage, and must be told.
+Which of a node's own messages a torn tail cannot explain. Each record states how far the log was durable when the
+record was written. Once a later record is durable, the log itself proves that the earlier ones were. If such a message
+is missing, that is damage, and the node must report it.
 */
 
 type Stream = {
 	acked: number;
-	vouched: number;
+	proven: number;
 	endOffset: number;
 	readonly written: Array<{readonly last: number; readonly endOffset: number; readonly acked: number}>;
 };
 
-export class Vouched {
-	/** By whatever names an own stream. */
+export class ProvenDurable {
+	/** By the key of an own stream. */
 	readonly #streams = new Map<string, Stream>();
 
-	/** A batch up to this number was given to the log, which goes on at the offset behind it. */
+	/** A batch up to this number was given to the log, which continues at `endOffset`. */
 	written(key: string, last: number, endOffset: number): void {
 		const stream = this.#of(key);
 		stream.written.push({last, endOffset, acked: stream.acked});
 	}
 
-	/** Everything up to this number is on the disk. */
+	/** Everything up to this number is durable. */
 	acknowledged(key: string, last: number): void {
 		const stream = this.#of(key);
 		stream.acked = Math.max(stream.acked, last);
 		while (stream.written[0] !== undefined && stream.written[0].last <= last) {
 			const {acked, endOffset} = stream.written.shift()!;
-			stream.vouched = Math.max(stream.vouched, acked);
+			stream.proven = Math.max(stream.proven, acked);
 			stream.endOffset = endOffset;
 		}
 	}
 
-	/** The highest number that cannot have been torn off; 0 for none. */
+	/** The highest number that a torn tail cannot have removed; 0 if there is none. */
 	last(key: string): number {
-		return this.#streams.get(key)?.vouched ?? 0;
+		return this.#streams.get(key)?.proven ?? 0;
 	}
 
-	/** Offsets before it belong to what is, or was, on the disk. */
+	/** Offsets before it belong to messages that are, or were, durable. */
 	endOffset(key: string): number {
 		return this.#streams.get(key)?.endOffset ?? 0;
 	}
 
-	/** Its log was cut short, or told what it lost. */
+	/** The log was cut short, or the node reported its loss. */
 	forget(key: string): void {
 		this.#streams.delete(key);
 	}
@@ -54,7 +54,7 @@ export class Vouched {
 	#of(key: string): Stream {
 		let stream = this.#streams.get(key);
 		if (!stream) {
-			stream = {acked: 0, vouched: 0, endOffset: 0, written: []};
+			stream = {acked: 0, proven: 0, endOffset: 0, written: []};
 			this.#streams.set(key, stream);
 		}
 

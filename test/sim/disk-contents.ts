@@ -1,22 +1,22 @@
 /**
-What lies on a simulated disk: for each file what the operating system has (`current`), what a datasync has made last
-(`synced`), and the changes between the two; for each folder which of its names are durable. A change is under way, then
-written, then synced. The process may be killed (what is under way is taken or not), or the power cut: of what was not
-synced each change is then lost, kept, or torn at 512 bytes, in any order; so are names. And it rots: bits flip, files
-are cut short.
+The contents of a simulated disk. For each file: the content that the operating system has (`current`), the content at
+the last datasync (`synced`), and the changes between them. For each folder: which of its names are durable. A change is
+in progress, then written, then synced. The process may be killed: each change in progress is done or lost. The power
+may be cut: each unsynced change is then lost, kept, or torn at 512 bytes, in any order, and so are names. The contents
+can be damaged: bits flip, files are cut short.
 
-Writes and syncs cost what they write; only a power cut copies whole files.
+Writes and syncs cost only what they write. Only a power cut copies whole files.
 */
 import {basename, dirname} from 'node:path';
 import type {SeededRandom} from './random.ts';
 
-/** What a power cut takes of what was not synced: all, some writes, some sectors of writes, nothing. */
+/** What a power cut loses of unsynced changes: all, some writes, some sectors of writes, or none. */
 export type Loss = 'all' | 'writes' | 'sectors' | 'none';
 export type Change =
 	| {readonly at: number; readonly bytes: Buffer; isWritten: boolean}
 	| {readonly truncateTo: number; isWritten: boolean};
-/** What became of the changes that were not synced. */
-export type Fates = {lost: number; kept: number; torn: number};
+/** What happened to the unsynced changes. */
+export type ChangeOutcomes = {lost: number; kept: number; torn: number};
 
 type Names = Map<string, StoredFile | 'folder'>;
 type NameChange = {readonly folder: string; readonly change: (names: Names) => void};
@@ -24,21 +24,21 @@ type NameChange = {readonly folder: string; readonly change: (names: Names) => v
 const sectorBytes = 512;
 const root = '/';
 
-export class Platter {
+export class DiskContents {
 	#names: Names = new Map([[root, 'folder']]);
 	#durable: Names = new Map(this.#names);
 	#nameChanges: NameChange[] = [];
 
-	/** One that holds these files, all of it durable. */
-	static of(files: ReadonlyMap<string, Buffer>): Platter {
-		const platter = new Platter();
+	/** Contents with these files, all of them durable. */
+	static of(files: ReadonlyMap<string, Buffer>): DiskContents {
+		const contents = new DiskContents();
 		for (const [path, bytes] of files) {
-			platter.makeFolder(dirname(path));
-			platter.#names.set(path, new StoredFile(bytes));
+			contents.makeFolder(dirname(path));
+			contents.#names.set(path, new StoredFile(bytes));
 		}
 
-		platter.#durable = new Map(platter.#names);
-		return platter;
+		contents.#durable = new Map(contents.#names);
+		return contents;
 	}
 
 	file(path: string): StoredFile | undefined {
@@ -50,31 +50,31 @@ export class Platter {
 		return this.#names.get(path) === 'folder';
 	}
 
-	/** A power cut leaves the file under this name. */
-	isPlaced(path: string): boolean {
+	/** Whether a power cut keeps the file under this name. */
+	hasDurableName(path: string): boolean {
 		return this.#durable.get(path) === this.#names.get(path) && isIn(this.#durable, dirname(path));
 	}
 
-	/** All files as a program sees them, in the order in which they were made. */
+	/** All files as a program sees them, in the order of their creation. */
 	files(): ReadonlyArray<readonly [string, StoredFile]> {
 		return [...this.#names].filter((entry): entry is [string, StoredFile] => entry[1] !== 'folder');
 	}
 
-	/** The names that lie directly in a folder. */
+	/** The names directly in a folder. */
 	list(folder: string): string[] {
 		return [...this.#names.keys()]
 			.filter(path => path !== root && dirname(path) === folder)
 			.map(path => basename(path));
 	}
 
-	/** The name of a new, empty file; not durable. */
+	/** Create an empty file. Its name is not durable yet. */
 	create(path: string): StoredFile {
 		const file = new StoredFile();
 		this.#change(path, names => names.set(path, file));
 		return file;
 	}
 
-	/** With its parents. Returns the folders whose names are to be made durable for it. */
+	/** Create a folder and its parents. Returns the folders that must be synced to make it durable. */
 	makeFolder(folder: string): string[] {
 		const made: string[] = [];
 		for (let path = folder; !this.#names.has(path); path = dirname(path)) made.unshift(path);
@@ -82,7 +82,7 @@ export class Platter {
 		return made.map(path => dirname(path));
 	}
 
-	/** Of a folder with all in it, whose names go along as if they had been synced. */
+	/** Rename a file, or a folder with everything in it, whose names become durable. */
 	rename(from: string, to: string): void {
 		const isInside = (path: string): boolean => path === from || path.startsWith(`${from}/`);
 		if (this.isFolder(from))
@@ -105,28 +105,32 @@ export class Platter {
 		this.#change(path, names => names.delete(path));
 	}
 
-	/** The names in one folder are durable now. */
+	/** Make the names in one folder durable. */
 	syncFolder(folder: string): void {
 		for (const {folder: of, change} of this.#nameChanges) if (of === folder) change(this.#durable);
 		this.#nameChanges = this.#nameChanges.filter(({folder: of}) => of !== folder);
 	}
 
-	/** SIGKILL: the operating system goes on and has what it was given; what was on its way it has or has not. */
+	/** SIGKILL: the operating system keeps what it was given. Each change in progress is done or lost. */
 	kill(random: SeededRandom): void {
 		for (const [, file] of this.files()) file.settleUnderWay(random);
 	}
 
-	/** What is found after the power went. */
-	afterPowerCut(random: SeededRandom, loss: Loss, fates: Fates = {lost: 0, kept: 0, torn: 0}): Platter {
+	/** The contents after a power cut. */
+	afterPowerCut(
+		random: SeededRandom,
+		loss: Loss,
+		outcomes: ChangeOutcomes = {lost: 0, kept: 0, torn: 0},
+	): DiskContents {
 		const names = new Map(this.#durable);
-		// Names too are kept one without the other: not every file system has a journal.
+		// Names are also kept independently of one another, because not every file system has a journal.
 		for (const {change} of this.#nameChanges)
 			if (loss === 'none' || (loss !== 'all' && random.chance(1, 2))) change(names);
-		const after = new Platter();
+		const after = new DiskContents();
 		for (const [path, found] of names) {
 			const isReachable = path === root || isIn(names, dirname(path));
 			if (found !== 'folder') {
-				const file = new StoredFile(found.contentAfter(random, loss, fates));
+				const file = new StoredFile(found.contentAfter(random, loss, outcomes));
 				if (isReachable) after.#names.set(path, file);
 			} else if (isReachable) after.#names.set(path, found);
 		}
@@ -141,7 +145,7 @@ export class Platter {
 	}
 }
 
-/** The folder is there, and so are all above it. */
+/** Whether the folder and all its parents exist. */
 function isIn(names: Names, folder: string): boolean {
 	for (let path = folder; ; path = dirname(path)) {
 		if (names.get(path) !== 'folder') return false;
@@ -152,7 +156,7 @@ function isIn(names: Names, folder: string): boolean {
 export class StoredFile {
 	readonly #synced: Bytes;
 	readonly #current: Bytes;
-	/** What is not synced, in the order in which it was asked for. */
+	/** Unsynced changes, in the order of their calls. */
 	#changes: Change[] = [];
 
 	constructor(content: Buffer = Buffer.alloc(0)) {
@@ -164,7 +168,7 @@ export class StoredFile {
 		return this.#current.size;
 	}
 
-	/** As a program sees it; a view, good until the next change. */
+	/** The content as a program sees it: a view, valid until the next change. */
 	get content(): Buffer {
 		return this.#current.content;
 	}
@@ -173,14 +177,14 @@ export class StoredFile {
 		return this.#current.content.copy(buffer, 0, at, at + bytes);
 	}
 
-	/** A change is under way: a crash may leave any part of it. Then `written`, or `forget`. */
+	/** Start a change: a crash may leave any part of it. `written` or `forget` ends it. */
 	begin(change: {readonly at: number; readonly bytes: Buffer} | {readonly truncateTo: number}): Change {
 		const begun = {...change, isWritten: false};
 		this.#changes.push(begun);
 		return begun;
 	}
 
-	/** The operating system has it. */
+	/** The operating system has the change. */
 	written(change: Change): void {
 		this.#current.apply(change);
 		change.isWritten = true;
@@ -190,7 +194,7 @@ export class StoredFile {
 		this.#changes = this.#changes.filter(other => other !== change);
 	}
 
-	/** What a datasync that begins now will cover. */
+	/** The changes that a datasync starting now covers. */
 	unsynced(): ReadonlySet<Change> {
 		return new Set(this.#changes.filter(({isWritten}) => isWritten));
 	}
@@ -200,7 +204,7 @@ export class StoredFile {
 		this.unkept(covered);
 	}
 
-	/** A datasync failed: the operating system takes these for written, and will not write them again. */
+	/** A datasync failed: the operating system considers these changes written, and will not write them again. */
 	unkept(covered: ReadonlySet<Change>): void {
 		this.#changes = this.#changes.filter(change => !covered.has(change));
 	}
@@ -210,22 +214,22 @@ export class StoredFile {
 		this.#changes = this.#changes.filter(({isWritten}) => isWritten);
 	}
 
-	contentAfter(random: SeededRandom, loss: Loss, fates: Fates): Buffer {
+	contentAfter(random: SeededRandom, loss: Loss, outcomes: ChangeOutcomes): Buffer {
 		const bytes = new Bytes(this.#synced.content);
 		for (const change of this.#changes) {
 			const isWhole = loss === 'writes' || (loss === 'sectors' && 'truncateTo' in change);
 			if (loss === 'all' || (isWhole && random.chance(1, 2))) {
-				fates.lost++;
+				outcomes.lost++;
 				continue;
 			}
 
 			if (loss !== 'sectors' || 'truncateTo' in change) {
-				fates.kept++;
+				outcomes.kept++;
 				bytes.apply(change);
 				continue;
 			}
 
-			fates.torn++;
+			outcomes.torn++;
 			const end = change.at + change.bytes.length;
 			for (let from = change.at; from < end;) {
 				const to = Math.min(end, (Math.floor(from / sectorBytes) + 1) * sectorBytes);
@@ -237,13 +241,13 @@ export class StoredFile {
 		return bytes.content;
 	}
 
-	/** A bit turns over, in all that is kept of it. */
+	/** Flip a bit in the current and in the synced content. */
 	flip(bit: number): void {
 		for (const bytes of [this.#current, this.#synced])
 			if (bit >> 3 < bytes.size) bytes.content[bit >> 3]! ^= 1 << (bit & 7);
 	}
 
-	/** The end of it is gone, and with it what of that was still to reach the disk. */
+	/** Cut the file short, including changes that have not reached the disk. */
 	cut(size: number): void {
 		this.#changes = this.#changes.flatMap(change => {
 			if ('truncateTo' in change || change.at + change.bytes.length <= size) return [change];
@@ -255,7 +259,7 @@ export class StoredFile {
 	}
 }
 
-/** Bytes that grow. */
+/** A growing byte buffer. */
 class Bytes {
 	#room: Buffer;
 	size: number;

@@ -1,36 +1,36 @@
 /**
-What two processes settle before a connection between them is open, as `core/io/net/handshake.ts` and the admission of
-`core/io/net/mesh.ts` do it: which protocol both speak, whether they hold the same secret, who the other is, and whether
-it is a member. Pure. The listener judges first; what it says is a refusal that both sides learn of.
+What two processes check before a connection opens, as `core/io/net/handshake.ts` and the admission in
+`core/io/net/mesh.ts` do it: a common protocol, the same secret, the identity of the peer and its membership. Pure. The
+listener decides first, and both sides learn the reason of a refusal.
 */
 import type {Judgement} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
 
-/** What a process says of itself at this moment. */
+/** What a process announces about itself. */
 export type Hello = {
 	readonly id: NodeId;
 	readonly address: string;
 	readonly clusterId: string;
 	readonly incarnation: number;
-	/** Drawn at the start of the process; empty for a program of protocol 1, which does not say it. */
+	/** Drawn at the start of the process. Empty for a program of protocol 1, which has no instance. */
 	readonly instance: string;
 	/** The oldest and the newest protocol that it speaks. */
 	readonly protocols: readonly [number, number];
 	readonly version: string;
 };
 
-/** One side of a connection that is to be. */
+/** One side of a connection attempt. */
 export type Party = {
 	readonly hello: Hello;
-	/** Which of the secrets of this world it holds. */
+	/** Which of the simulated secrets the process holds. */
 	readonly secret: number;
 };
 
 export type Listening = Party & {
-	standing(peer: NodeId): 'member' | 'removed' | 'stranger';
-	/** Of the connection that it holds with this peer. */
+	standing(peer: NodeId): 'member' | 'removed' | 'unknown';
+	/** The hello of the existing connection with this peer. */
 	linked(peer: NodeId): Hello | undefined;
-	/** A process calls under the id of a peer that is linked to another process. */
+	/** Decides about a process that calls under the id of a peer that is linked to another process. */
 	judge(peer: NodeId, caller: Hello, linked: Hello | undefined): Judgement;
 };
 
@@ -49,11 +49,11 @@ export type Refusal = {
 	readonly code: RefusalCode;
 	readonly reason: string;
 	readonly by: 'caller' | 'listener';
-	/** With `same-node`: of the process that the cluster has agreed on. */
+	/** With `same-node`: the incarnation of the process that the cluster has confirmed. */
 	readonly incarnation?: number;
 };
 
-/** What both speak; `undefined` when there is nothing. */
+/** The newest protocol that both speak; `undefined` if there is none. */
 export function commonProtocol(
 	[min, max]: readonly [number, number],
 	[theirMin, theirMax]: readonly [number, number],
@@ -62,7 +62,7 @@ export function commonProtocol(
 	return common >= Math.max(min, theirMin) ? common : undefined;
 }
 
-/** Why no process can talk to the other, whoever they are. */
+/** Why these two processes cannot connect, whether or not they are members. */
 export function mismatch(caller: Party, listener: Party): Refusal | undefined {
 	const [min, max] = listener.hello.protocols;
 	const [theirMin, theirMax] = caller.hello.protocols;
@@ -94,8 +94,8 @@ export function mismatch(caller: Party, listener: Party): Refusal | undefined {
 }
 
 /**
-Why this call between members is refused; `undefined` when the connection is open.
-@param expected the id that the caller wants to find
+Why the listener refuses this call between members; `undefined` if the connection opens.
+@param expected the id that the caller expects at the address
 */
 export function refusal(caller: Listening, listener: Listening, expected: NodeId): Refusal | undefined {
 	const {
@@ -108,7 +108,7 @@ export function refusal(caller: Listening, listener: Listening, expected: NodeId
 	const standing = listener.standing(id);
 	if (standing === 'removed')
 		return {code: 'removed', reason: `node ${id} was removed from the cluster`, by: 'listener'};
-	if (standing === 'stranger')
+	if (standing === 'unknown')
 		return {
 			code: 'not-a-member',
 			reason: `node ${id} is not a member, as far as node ${listener.hello.id} knows`,
