@@ -264,7 +264,7 @@ test('on a full disk the messages of other nodes are not stored, so it starts ag
 	const other = cluster.start(second);
 	await other.waitFor(({type}) => type === 'ready', 'ready');
 	const writer = await cluster.client(other);
-	const publish = async (): Promise<void> => void (await writer.publish('news' as Topic, [Buffer.alloc(500_000)]));
+	const publish = async (): Promise<void> => void (await writer.publish('news', [Buffer.alloc(500_000)]));
 	let published = 0;
 	while (full.isRunning && published < 100) {
 		await publish();
