@@ -1,7 +1,7 @@
 import {Readable, Writable} from 'node:stream';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
-import type { FakeBroker} from '../../support/fakes.ts';
+import type {FakeBroker} from '../../support/fakes.ts';
 import {delivery} from '../../support/fakes.ts';
 import * as pictures from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';

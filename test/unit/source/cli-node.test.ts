@@ -6,7 +6,7 @@ import type {Config} from '../../../core/config.ts';
 import {DapssError} from '../../../core/errors.ts';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {leaveOrSay} from '../../../source/nodes/leaving.ts';
-import type { FakeBroker} from '../../support/fakes.ts';
+import type {FakeBroker} from '../../support/fakes.ts';
 import {delivery, type RunOptions} from '../../support/fakes.ts';
 import * as pictures from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';

@@ -7,14 +7,8 @@ import type {RegisteredNode} from '../../../core/io/files/registry.ts';
 import type {NodeId} from '../../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../../source/doctor/clock.ts';
-import {
-	isFolderOf,
-	judgeFileSystem,
-	judgeFolder,
-	judgeSpace,
-	judgeSpeed,
-	type DiskFacts,
-} from '../../../source/doctor/disk.ts';
+import type {DiskFacts} from '../../../source/doctor/disk-facts.ts';
+import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed} from '../../../source/doctor/disk.ts';
 import {examine} from '../../../source/doctor/examine.ts';
 import {
 	judgeMemory,
