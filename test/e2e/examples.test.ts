@@ -64,8 +64,8 @@ test('a program that uses nodes of other processes', async () => {
 	]);
 	expect({status, stderr}).toEqual({status: 0, stderr: ''});
 	expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
-	const stranger = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
-	expect(stranger).toMatchObject({
+	const unauthenticated = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
+	expect(unauthenticated).toMatchObject({
 		status: 1,
 		stdout: '',
 		stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string,

@@ -84,7 +84,7 @@ describe('arguments', () => {
 		});
 	});
 
-	test('what stands behind -- is no flag, and a switch may be set by true and false', async () => {
+	test('a word after -- is no flag, and a switch accepts true and false', async () => {
 		expect(await dapss('publish news -- --wait')).toMatchObject({code: 0});
 		expect(await dapss('events --watch=false')).toMatchObject({code: 0});
 		expect(await dapss('config --bootstrap 5000 --bootstrap 5001')).toMatchObject({code: 0});

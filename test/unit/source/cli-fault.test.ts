@@ -38,17 +38,17 @@ describe('fault', () => {
 			{type: 'delay', ms: 200, forMs: 10_000},
 			{type: 'drop', percent: 12.5, forMs: 60_000},
 		]);
-		const told: string[] = [];
+		const asked: string[] = [];
 		const some = (address: string): FakeBroker => {
 			if (address.endsWith('5002')) throw new DapssError('unreachable', 'refused');
 			const one = healthy();
-			one.fault = async () => void told.push(address);
+			one.fault = async () => void asked.push(address);
 			return one;
 		};
 		expect(await dapss('fault heal', {broker: some})).toMatchObject({
 			code: 0,
 			err: expect.stringContaining('127.0.0.1:5002): refused') as string,
 		});
-		expect(told.toSorted()).toEqual(['127.0.0.1:5000', '127.0.0.1:5001']);
+		expect(asked.toSorted()).toEqual(['127.0.0.1:5000', '127.0.0.1:5001']);
 	});
 });

@@ -201,7 +201,7 @@ describe('subscribe', () => {
 		});
 	});
 
-	test('a full disk behind standard output is a failure', async () => {
+	test('a full disk under standard output is a failure', async () => {
 		const stdout = new Writable({
 			write: (_chunk, _encoding, done) =>
 				done(Object.assign(new Error('ENOSPC: no space left'), {code: 'ENOSPC'})),
@@ -212,7 +212,7 @@ describe('subscribe', () => {
 		});
 	});
 
-	test('a full disk behind standard output is the same failure with --count, whose reader did not go away', async () => {
+	test('a full disk under standard output is the same failure with --count, while the reader stays', async () => {
 		const full = (): Writable =>
 			new Writable({
 				write: (_chunk, _encoding, done) =>
