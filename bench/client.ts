@@ -140,6 +140,14 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	}
 }
 
+/** A body that begins with the time of its creation (ns) and its number. */
+function bodyOf(number: number, size: number): Buffer {
+	const body = Buffer.alloc(Math.max(size, headBytes));
+	body.writeBigUInt64BE(process.hrtime.bigint(), 0);
+	body.writeBigUInt64BE(BigInt(number), 8);
+	return body;
+}
+
 async function publish({
 	options,
 	count,
@@ -157,13 +165,6 @@ async function publish({
 	const flight = {open: 0};
 	let wake: (() => void) | undefined;
 	const startNs = process.hrtime.bigint();
-	const make = (number: number): Buffer => {
-		const body = Buffer.alloc(Math.max(size, headBytes));
-		body.writeBigUInt64BE(process.hrtime.bigint(), 0);
-		body.writeBigUInt64BE(BigInt(number), 8);
-		return body;
-	};
-
 	while (sent < count) {
 		if (rate > 0) {
 			const due = Math.floor((Number(process.hrtime.bigint() - startNs) * rate) / 1e9) + 1;
@@ -183,7 +184,7 @@ async function publish({
 		}
 
 		const calls = rate > 0 ? 1 : Math.min(perCall, count - sent);
-		const bodies = Array.from({length: calls}, (_, index) => make(first + sent + index));
+		const bodies = Array.from({length: calls}, (_, index) => bodyOf(first + sent + index, size));
 		const sentNs = process.hrtime.bigint();
 		sent += calls;
 		flight.open++;

@@ -3,7 +3,7 @@ The benchmarks. Each starts a cluster of real, secured node processes on this ma
 their own processes, measures, and reports missed bounds. All processes share the cores, so only ratios within one run
 can be compared.
 */
-import type {NodeId, Topic} from '../core/index.ts';
+import type {Broker, NodeId, Topic} from '../core/index.ts';
 import {Client, clientOptions, deliveryRates, median, percentilesOf, type BenchResult} from './measure.ts';
 import {Cluster, type JsonEvent, type NodeProcess} from './cluster.ts';
 
@@ -225,6 +225,15 @@ async function readLog(
 	return {seen: seen.size, twice, disordered};
 }
 
+type PartitionRow = {
+	readonly run: number | 'median';
+	readonly 'detected ms': number;
+	readonly 'refused ms': number;
+	readonly 'healed ms': number;
+	readonly 'repaired ms': number;
+	readonly lost: number;
+};
+
 /** Cuts a minority off, publishes on both sides and heals: times of detection, heal, and repair of the backlog. */
 export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	const nodes = Math.max(3, flags.nodes);
@@ -232,85 +241,112 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	flags.say(`starting ${nodes} nodes …`);
 	await cluster.startAll(nodes);
 	const brokers = await Promise.all(cluster.nodes.map(node => cluster.client(node)));
-	const rows: Array<Record<string, number | string>> = [];
+	const rows: PartitionRow[] = [];
 	const missed: string[] = [];
-	for (let index = 0; index < flags.runs; index++) {
-		const far = cluster.nodes.slice(-Math.floor((nodes - 1) / 2));
-		const near = cluster.nodes.slice(0, nodes - far.length);
-		const start = new Map(cluster.nodes.map(node => [node, node.events.length]));
-		const wait = (node: NodeProcess, state: string): Promise<JsonEvent> =>
-			node.waitFor(
-				event => event.type === 'partition' && event['state'] === state,
-				`partition ${state}`,
-				start.get(node),
-			);
-		flags.say(`run ${index + 1} of ${flags.runs}: cutting ${far.map(({port}) => port).join(', ')} off …`);
-		const cutMs = Date.now();
-		const ids = (group: readonly NodeProcess[]): NodeId[] => group.map(({id}) => id as NodeId);
-		await Promise.all(
-			cluster.nodes.map((node, at) =>
-				brokers[at]!.fault({
-					type: 'cut',
-					direction: 'both',
-					forMs: 60_000,
-					peers: ids(far.includes(node) ? near : far),
-				}),
-			),
-		);
-		const detected = await Promise.all(cluster.nodes.map(node => wait(node, 'detected')));
-		const refusedMs = performance.now();
-		const refusal = await brokers
-			.at(-1)!
-			.subscribeNode(`minority-${index}` as Topic)
-			.then(
-				() => 'accepted',
-				(error: Error) => error.message,
-			);
-		const refusalMs = performance.now() - refusedMs;
-		const body = Buffer.alloc(flags.size);
-		await Promise.all(
-			[brokers[0]!, brokers.at(-1)!].map(broker =>
-				broker.publish(
-					topic,
-					Array.from({length: 1000}, () => body),
-				),
-			),
-		);
-		const healMs = Date.now();
-		await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
-		const healed = await Promise.all(cluster.nodes.map(node => wait(node, 'healed')));
-		const repaired = await Promise.all(cluster.nodes.map(node => wait(node, 'repaired')));
-		const totals = await Promise.all(
-			brokers.map(
-				async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0,
-			),
-		);
-		const lost = totals.reduce((sum, total) => sum + ((index + 1) * 2000 - total), 0);
-		if (lost !== 0) missed.push(`run ${index + 1}: ${lost} messages are not on every node (${totals.join(', ')})`);
-		if (!refusal.startsWith('no quorum'))
-			missed.push(`run ${index + 1}: the minority side answered a subscription with: ${refusal}`);
-		const slowest = (events: readonly JsonEvent[], sinceMs: number): number =>
-			Math.max(...events.map(({at}) => at - sinceMs));
-		rows.push({
-			run: index + 1,
-			'detected ms': slowest(detected, cutMs),
-			'refused ms': Math.round(refusalMs),
-			'healed ms': slowest(healed, healMs),
-			'repaired ms': slowest(repaired, healMs),
-			lost,
-		});
+	for (let round = 1; round <= flags.runs; round++) {
+		const {row, problems} = await partitionOnce(cluster, brokers, flags, round);
+		rows.push(row);
+		missed.push(...problems.map(problem => `run ${round}: ${problem}`));
 	}
 
 	await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
 	rows.push({
 		run: 'median',
-		'detected ms': median(rows.map(row => Number(row['detected ms']))),
-		'refused ms': median(rows.map(row => Number(row['refused ms']))),
-		'healed ms': median(rows.map(row => Number(row['healed ms']))),
-		'repaired ms': median(rows.map(row => Number(row['repaired ms']))),
-		lost: rows.reduce((sum, row) => sum + Number(row['lost']), 0),
+		'detected ms': median(rows.map(row => row['detected ms'])),
+		'refused ms': median(rows.map(row => row['refused ms'])),
+		'healed ms': median(rows.map(row => row['healed ms'])),
+		'repaired ms': median(rows.map(row => row['repaired ms'])),
+		lost: rows.reduce((sum, row) => sum + row.lost, 0),
 	});
 	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
+}
+
+/** @param round counts from 1; each round publishes 1000 messages on either side, and earlier ones stay */
+async function partitionOnce(
+	cluster: Cluster,
+	brokers: readonly Broker[],
+	flags: BenchFlags,
+	round: number,
+): Promise<{readonly row: PartitionRow; readonly problems: readonly string[]}> {
+	const {nodes} = cluster;
+	const far = nodes.slice(-Math.floor((nodes.length - 1) / 2));
+	const start = new Map(nodes.map(node => [node, node.events.length]));
+	const allReport = (state: string): Promise<JsonEvent[]> =>
+		Promise.all(
+			nodes.map(node =>
+				node.waitFor(
+					event => event.type === 'partition' && event['state'] === state,
+					`partition ${state}`,
+					start.get(node),
+				),
+			),
+		);
+	flags.say(`run ${round} of ${flags.runs}: cutting ${far.map(({port}) => port).join(', ')} off …`);
+	const cutMs = Date.now();
+	await cut(nodes, brokers, far);
+	const detected = await allReport('detected');
+	const {refusal, refusalMs} = await refusalOf(brokers.at(-1)!, `minority-${round - 1}` as Topic);
+	const body = Buffer.alloc(flags.size);
+	await Promise.all(
+		[brokers[0]!, brokers.at(-1)!].map(broker =>
+			broker.publish(
+				topic,
+				Array.from({length: 1000}, () => body),
+			),
+		),
+	);
+	const healMs = Date.now();
+	await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
+	const healed = await allReport('healed');
+	const repaired = await allReport('repaired');
+	const totals = await Promise.all(
+		brokers.map(async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0),
+	);
+	const lost = totals.reduce((sum, total) => sum + (round * 2000 - total), 0);
+	const problems: string[] = [];
+	if (lost !== 0) problems.push(`${lost} messages are not on every node (${totals.join(', ')})`);
+	if (!refusal.startsWith('no quorum')) problems.push(`the minority side answered a subscription with: ${refusal}`);
+	const slowest = (events: readonly JsonEvent[], sinceMs: number): number =>
+		Math.max(...events.map(({at}) => at - sinceMs));
+	return {
+		row: {
+			run: round,
+			'detected ms': slowest(detected, cutMs),
+			'refused ms': Math.round(refusalMs),
+			'healed ms': slowest(healed, healMs),
+			'repaired ms': slowest(repaired, healMs),
+			lost,
+		},
+		problems,
+	};
+}
+
+/** Cuts these nodes off from the others, both ways, for a minute or until a heal. */
+async function cut(
+	nodes: readonly NodeProcess[],
+	brokers: readonly Broker[],
+	far: readonly NodeProcess[],
+): Promise<void> {
+	await Promise.all(
+		nodes.map((node, at) =>
+			brokers[at]!.fault({
+				type: 'cut',
+				direction: 'both',
+				forMs: 60_000,
+				peers: nodes.filter(other => far.includes(other) !== far.includes(node)).map(({id}) => id as NodeId),
+			}),
+		),
+	);
+}
+
+/** The error of a subscription through this node, or `accepted`, and the time until the answer. */
+async function refusalOf(broker: Broker, to: Topic): Promise<{readonly refusal: string; readonly refusalMs: number}> {
+	const startMs = performance.now();
+	const refusal = await broker.subscribeNode(to).then(
+		() => 'accepted',
+		(error: Error) => error.message,
+	);
+	return {refusal, refusalMs: performance.now() - startMs};
 }
 
 /** Kills the leader (kill -9): time until the other nodes have a new one. */

@@ -61,6 +61,15 @@ function main(): void {
 		}
 	}
 
+	printTables(gossip, swim);
+	const missed = [...missedByGossip(gossip), ...missedBySwim(swim)];
+	writeFileSync(join(folder, 'scale.json'), `${JSON.stringify({setting, gossip, swim, missed}, undefined, '\t')}\n`);
+	writeFileSync(join(folder, 'scale.svg'), plot(gossip, swim));
+	for (const line of missed) console.log(`missed: ${line}`);
+	process.exitCode = missed.length > 0 ? 1 : 0;
+}
+
+function printTables(gossip: readonly Gossip[], swim: readonly Swim[]): void {
 	console.log(
 		`gossip: ${Object.entries(setting)
 			.map(([name, value]) => `${name} ${value}`)
@@ -107,11 +116,6 @@ function main(): void {
 			})),
 		),
 	);
-	const missed = [...missedByGossip(gossip), ...missedBySwim(swim)];
-	writeFileSync(join(folder, 'scale.json'), `${JSON.stringify({setting, gossip, swim, missed}, undefined, '\t')}\n`);
-	writeFileSync(join(folder, 'scale.svg'), plot(gossip, swim));
-	for (const line of missed) console.log(`missed: ${line}`);
-	process.exitCode = missed.length > 0 ? 1 : 0;
 }
 
 function swimAt(nodes: number, loss: number): Swim {

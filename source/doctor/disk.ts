@@ -1,70 +1,18 @@
 /**
-The data folder and its disk: permissions, the process that uses it, the node in it, free space, and the duration of an
-fsync. The judgements are pure; `diskFacts` collects the facts. To time the fsync it creates a small file in the folder
-and removes it. If the folder does not exist, it examines the nearest existing parent.
+Judges the data folder and its disk: permissions, the process that uses the folder, the node in it, free space, and the
+duration of an fsync. `disk-facts.ts` collects the facts.
 */
-import {randomBytes} from 'node:crypto';
-import {open, readdir, readFile, stat, statfs, unlink} from 'node:fs/promises';
-import {dirname, join, resolve} from 'node:path';
 import type {Config} from '../../core/config.ts';
-import {errorMessage} from '../../core/errors.ts';
-import {here} from '../../core/platform.ts';
-import {
-	causeOf,
-	folderHolder,
-	freeBytesOf,
-	isMissing,
-	ownershipProblem,
-	placeRemedy,
-	readNodeState,
-	reserveFile,
-	roomOf,
-	writeProblem,
-	type RegisteredNode,
-} from '../../core/preflight.ts';
+import {ownershipProblem, placeRemedy, roomOf, type RegisteredNode} from '../../core/preflight.ts';
 import {bytesText, shortId, timeText} from '../output/units.ts';
+import {syncBytes, syncs, type DiskFacts} from './disk-facts.ts';
 import {bad, good, type Check, type ReasonOf} from './outcome.ts';
 
-type Failure = {readonly code: string | undefined; readonly message: string};
-export type DiskFacts = {
-	/** Absolute. */
-	readonly path: string;
-	/** The folder itself; `undefined` when it does not exist. */
-	readonly stats: {readonly mode: number; readonly uid: number; readonly isFolder: boolean} | undefined;
-	/** Id of this user; `undefined` on a system without numeric users. */
-	readonly self: number | undefined;
-	/** The reason why this user cannot write in the folder, or create it. */
-	readonly closed: Failure | undefined;
-	/** `free`, the process that uses the folder, or the problem of its lock. */
-	readonly holder: 'free' | {readonly pid: number | undefined} | {readonly problem: string};
-	/** The node of `node.json`, or the problem of that file. */
-	readonly node:
-		| {readonly id: string; readonly clusterId: string}
-		| {readonly problem: string; readonly newer?: string}
-		| undefined;
-	/** Type of the file system, from `statfs`; on Linux only. */
-	readonly fileSystem: number | undefined;
-	/** `undefined` when the file system does not report it. */
-	readonly freeBytes: number | undefined;
-	readonly hasReserve: boolean;
-	/** Bytes of all topics, as far as they were counted. */
-	readonly usedBytes: number;
-	/** Time of the newest file in the folder, milliseconds since 1970. */
-	readonly newestMs: number | undefined;
-	/** Median and maximum of some fsyncs, milliseconds, or the reason why they were not timed. */
-	readonly sync: {readonly medianMs: number; readonly longestMs: number} | {readonly problem: string};
-};
-
-const syncs = 9;
-const syncBytes = 4096;
-/** For all fsyncs together, because a disk may hang. */
-const syncMsMax = 5000;
+/** Median of the fsyncs from which the disk counts as slow. */
 const slowMs = 50;
-/** Files that are counted. */
-const filesMax = 20_000;
 
 /** Types of file systems by their number in Linux (`statfs(2)`). */
-const kinds: ReadonlyMap<number, readonly [kind: 'memory' | 'network' | 'layer', name: string]> = new Map([
+const kinds: ReadonlyMap<number, readonly [kind: ReasonOf<'file-system'>, name: string]> = new Map([
 	[0x01_02_19_94, ['memory', 'tmpfs']],
 	[0x85_84_58_f6, ['memory', 'ramfs']],
 	[0x69_69, ['network', 'NFS']],
@@ -77,46 +25,21 @@ const kinds: ReadonlyMap<number, readonly [kind: 'memory' | 'network' | 'layer',
 	[0x79_4c_76_30, ['layer', 'overlay']],
 ]);
 
-export async function diskFacts(folder: string): Promise<DiskFacts> {
-	const path = resolve(folder);
-	const found = await stat(path).catch((error: unknown) => (isMissing(error) ? undefined : {error}));
-	const stats =
-		found && 'mode' in found ? {mode: found.mode, uid: found.uid, isFolder: found.isDirectory()} : undefined;
-	const cause = found && 'error' in found ? found.error : stats ? writeProblem(path) : creationProblem(path);
-	const closed =
-		cause === undefined ? undefined : {code: (cause as NodeJS.ErrnoException).code, message: errorMessage(cause)};
-	const place = stats?.isFolder ? path : await nearestFolder(path);
-	const isOurs = stats?.isFolder === true && ownershipProblem(path, stats, here().uid, closed?.code) === undefined;
-	const {bytes, newestMs} = isOurs ? await sizeOf(path) : {bytes: 0, newestMs: undefined};
-	return {
-		path,
-		stats,
-		closed,
-		self: here().uid,
-		holder:
-			isOurs && !closed
-				? await folderHolder(path).catch((error: unknown) => ({problem: errorMessage(error)}))
-				: 'free',
-		node: isOurs ? await readNode(join(path, 'node.json')) : undefined,
-		fileSystem:
-			here().platform === 'linux'
-				? await statfs(place).then(
-						({type}) => type,
-						() => undefined,
-					)
-				: undefined,
-		freeBytes: await freeBytesOf(place).catch(() => undefined),
-		hasReserve:
-			isOurs &&
-			(await stat(join(path, reserveFile)).then(
-				() => true,
-				() => false,
-			)),
-		usedBytes: bytes,
-		newestMs,
-		sync: await timeSyncs(place),
-	};
-}
+/** A kind of file system that is unsuitable for the data folder: its place, as in "the folder is …", and the remedy. */
+const unsuitable: Readonly<Record<ReasonOf<'file-system'>, {readonly place: string; readonly remedy: string}>> = {
+	memory: {
+		place: 'in memory',
+		remedy: 'Choose a --data on a disk, unless the node is temporary: a restart of the machine deletes its identity and its messages',
+	},
+	network: {
+		place: 'on a file system of the network',
+		remedy: 'Choose a --data on a local disk: locks and fsync may be unreliable on a network file system',
+	},
+	layer: {
+		place: 'on the own layer of a container',
+		remedy: 'Mount a volume and choose a --data on it: the layer is deleted with the container',
+	},
+};
 
 /**
 Does the running node at the examined port use this folder? If not, it is another node of the cluster. A folder without
@@ -231,49 +154,12 @@ export function judgeSilence(path: string, ms: number): Check {
 }
 
 export function judgeFileSystem({path, fileSystem}: DiskFacts): Check {
-	const known = fileSystem === undefined ? undefined : kinds.get(fileSystem);
-	const values = {type: known?.[1] ?? (fileSystem === undefined ? null : `0x${fileSystem.toString(16)}`)};
-	const [kind, name] = known ?? ['none', ''];
-	switch (kind) {
-		case 'memory':
-			return bad(
-				'file-system',
-				'memory',
-				{
-					found: `${path} is in memory (${name})`,
-					remedy: 'Choose a --data on a disk, unless the node is temporary: a restart of the machine deletes its identity and its messages',
-				},
-				values,
-			);
-		case 'network':
-			return bad(
-				'file-system',
-				'network',
-				{
-					found: `${path} is on a file system of the network (${name})`,
-					remedy: 'Choose a --data on a local disk: locks and fsync may be unreliable on a network file system',
-				},
-				values,
-			);
-		case 'layer':
-			return bad(
-				'file-system',
-				'layer',
-				{
-					found: `${path} is on the own layer of a container (${name})`,
-					remedy: 'Mount a volume and choose a --data on it: the layer is deleted with the container',
-				},
-				values,
-			);
-		case 'none':
-			return good(
-				'file-system',
-				fileSystem === undefined ? 'This system does not report its type' : 'A local file system',
-				values,
-			);
-		default:
-			return kind satisfies never;
-	}
+	if (fileSystem === undefined) return good('file-system', 'This system does not report its type', {type: null});
+	const known = kinds.get(fileSystem);
+	if (!known) return good('file-system', 'A local file system', {type: `0x${fileSystem.toString(16)}`});
+	const [kind, name] = known;
+	const {place, remedy} = unsuitable[kind];
+	return bad('file-system', kind, {found: `${path} is ${place} (${name})`, remedy}, {type: name});
 }
 
 export function judgeSpace(
@@ -286,7 +172,7 @@ export function judgeSpace(
 			'disk-space',
 			'unknown',
 			{
-				found: `How much is free on the disk of ${path} is not told`,
+				found: `The free space on the disk of ${path} is not known`,
 				remedy: 'Check it yourself (df): a node with a full disk refuses messages',
 			},
 			values,
@@ -362,77 +248,6 @@ export function judgeSpeed({sync, path}: DiskFacts, {electionMs}: Pick<Config['r
 			values,
 		);
 	return good('disk-speed', found, values);
-}
-
-/** `undefined` when the folder can be created. */
-function creationProblem(path: string): unknown {
-	const missing = Object.assign(new Error('there is no such folder'), {code: 'ENOENT'});
-	const cause = causeOf(missing, path);
-	return cause === missing ? undefined : cause;
-}
-
-async function nearestFolder(path: string): Promise<string> {
-	for (let folder = dirname(path); ; folder = dirname(folder)) {
-		const isThere = await stat(folder).then(
-			stats => stats.isDirectory(),
-			() => false,
-		);
-		if (isThere || folder === dirname(folder)) return folder;
-	}
-}
-
-async function readNode(path: string): Promise<DiskFacts['node']> {
-	try {
-		const state = await readNodeState(JSON.parse(await readFile(path, 'utf8')));
-		return 'problem' in state ? state : {id: state.identity.id, clusterId: state.clusterId};
-	} catch (error) {
-		return isMissing(error) ? undefined : {problem: errorMessage(error)};
-	}
-}
-
-async function sizeOf(path: string): Promise<{readonly bytes: number; readonly newestMs: number | undefined}> {
-	const all = await readdir(path, {recursive: true, withFileTypes: true}).catch(() => []);
-	let bytes = 0;
-	let newestMs: number | undefined;
-	for (const entry of all.filter(one => one.isFile()).slice(0, filesMax)) {
-		const stats = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // Deleted in the meantime.
-		if (!stats) continue;
-		if (entry.parentPath.startsWith(join(path, 'topics'))) bytes += stats.size;
-		newestMs = Math.max(newestMs ?? 0, stats.mtimeMs);
-	}
-
-	return {bytes, newestMs};
-}
-
-async function timeSyncs(folder: string): Promise<DiskFacts['sync']> {
-	const {promise: late, resolve: giveUp} = Promise.withResolvers<{readonly problem: string}>();
-	const timer = setTimeout(() => giveUp({problem: `it did not answer within ${timeText(syncMsMax)}`}), syncMsMax);
-	const path = join(folder, `.doctor-${randomBytes(6).toString('hex')}`);
-	const measured = async (): Promise<DiskFacts['sync']> => {
-		const file = await open(path, 'wx', 0o600);
-		try {
-			const times: number[] = [];
-			const bytes = randomBytes(syncBytes);
-			for (let count = 0; count < syncs; count++) {
-				const startMs = performance.now();
-				await file.write(bytes, 0, syncBytes, count * syncBytes);
-				await file.datasync();
-				times.push(performance.now() - startMs);
-			}
-
-			const rounded = times.toSorted((a, b) => a - b).map(ms => Math.round(ms * 10) / 10);
-			return {medianMs: rounded[Math.floor(syncs / 2)]!, longestMs: rounded.at(-1)!};
-		} finally {
-			await file.close();
-			await unlink(path);
-		}
-	};
-
-	try {
-		return await Promise.race([measured().catch((error: unknown) => ({problem: errorMessage(error)})), late]);
-	} finally {
-		clearTimeout(timer);
-	}
 }
 
 function octal(mode: number): string {

@@ -23,16 +23,8 @@ import {loadPreferences, preferencesPath} from '../settings/preferences.ts';
 import type {Settings} from '../settings/settings.ts';
 import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
-import {
-	diskFacts,
-	isFolderOf,
-	judgeFileSystem,
-	judgeFolder,
-	judgeSilence,
-	judgeSpace,
-	judgeSpeed,
-	type DiskFacts,
-} from './disk.ts';
+import {diskFacts, type DiskFacts} from './disk-facts.ts';
+import {isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {compareClocks, judgeOffsets, type CompareOptions, type OffsetFacts} from './offset.ts';

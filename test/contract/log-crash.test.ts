@@ -334,7 +334,7 @@ describe('damage', () => {
 	}, 120_000);
 
 	test.each(seeds(40))(
-		'of any kind never gives a wrong record, and stays told after a restart (seed %i)',
+		'of any kind never gives a wrong record, and stays reported after a restart (seed %i)',
 		async seed => {
 			const {files, records} = await closedLog();
 			const random = createRandom(`damage/${seed}`);

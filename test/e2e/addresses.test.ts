@@ -36,7 +36,7 @@ async function start(host: Host, flags: readonly string[]): Promise<NodeProcess>
 	return node;
 }
 
-/** Every node sees all as voters, sends datagrams to all at their port, and gets what is published. */
+/** Every node sees all nodes as voters, sends datagrams to the port of each, and receives the published messages. */
 async function expectWhole(
 	from: Host,
 	server: string,
@@ -52,7 +52,7 @@ async function expectWhole(
 		),
 	);
 	const flags = ['--server', server, ...cluster.clientFlags];
-	// A node that is back tells no event of a subscription that it had before.
+	// A restarted node emits no event for a subscription that it had before.
 	await expect
 		.poll(
 			async () => {
@@ -74,7 +74,7 @@ async function expectWhole(
 			node.waitFor((event: JsonEvent) => event.type === 'message' && event['payload'] === 'word', 'message'),
 		),
 	);
-	// Links that closed with the last process may still be called again.
+	// Nodes may still redial links that closed with the last process.
 	await expect.poll(async () => (await from.run(['check', ...flags])).code, {timeout: 10_000}).toBe(0);
 	if (!canFilter) return;
 	const missing = network.countDatagrams(reached);
@@ -183,24 +183,24 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 
 	test('hosts of both families: each may advertise an address of either', async () => {
 		const hosts = [network.host(), network.host(), network.host()];
-		const told = [hosts[0]!.v4, `[${hosts[1]!.v6}]`, hosts[2]!.v4];
+		const advertised = [hosts[0]!.v4, `[${hosts[1]!.v6}]`, hosts[2]!.v4];
 		for (const [index, host] of hosts.entries())
 			await start(host, [
 				'--host',
 				'::',
 				'--advertise',
-				told[index]!,
-				...(index > 0 ? ['--bootstrap', `${told[index - 1]}:5000`] : []),
+				advertised[index]!,
+				...(index > 0 ? ['--bootstrap', `${advertised[index - 1]}:5000`] : []),
 			]);
 		await expectWhole(
 			hosts[0]!,
 			`${hosts[0]!.v4}:5000`,
-			told.map(host => `${host}:5000`),
+			advertised.map(host => `${host}:5000`),
 			on5000(hosts),
 		);
 	}, 60_000);
 
-	test('a name with several addresses, the first of which does not answer', async () => {
+	test('a name with several addresses whose first one does not answer', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
 		const names = {
 			one: ['10.77.0.201', hosts[0]!.v4],
@@ -242,16 +242,16 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 
 	test('a name with another address after a restart', async () => {
 		const hosts = [network.host({v6: false}), network.host({v6: false}), network.host({v6: false})];
-		const told = [`${hosts[0]!.v4}:5000`, `${hosts[1]!.v4}:5000`, 'mover:5000'];
+		const advertised = [`${hosts[0]!.v4}:5000`, `${hosts[1]!.v4}:5000`, 'mover:5000'];
 		const flags = (index: number): string[] => [
 			'--host',
 			'0.0.0.0',
 			...(index === 2 ? ['--advertise', 'mover'] : []),
-			...(index > 0 ? ['--bootstrap', told[0]!] : []),
+			...(index > 0 ? ['--bootstrap', advertised[0]!] : []),
 		];
 		for (const host of hosts) host.setNames({mover: [hosts[2]!.v4]});
 		for (const [index, host] of hosts.entries()) await start(host, flags(index));
-		await expectWhole(hosts[0]!, told[0]!, told, on5000(hosts));
+		await expectWhole(hosts[0]!, advertised[0]!, advertised, on5000(hosts));
 		const mover = nodes.pop()!;
 		await mover.kill('SIGTERM');
 		const seen = nodes.map(node => node.events.length);
@@ -269,7 +269,7 @@ describe.runIf(canMakeNetworks)('nodes on hosts of their own', () => {
 					),
 				),
 		);
-		await expectWhole(hosts[0]!, told[0]!, told, on5000(hosts));
+		await expectWhole(hosts[0]!, advertised[0]!, advertised, on5000(hosts));
 	}, 60_000);
 });
 

@@ -47,11 +47,11 @@ test.each<[string, readonly string[], (ports: readonly number[]) => string]>([
 		() => 'start the node of 192.0.2.7:\\d+ with --advertise and a loopback address',
 	],
 ])(
-	'a newcomer with %s ends with the reason that the leader gives, and the leader tells it too (case A)',
+	'a newcomer with %s ends with the reason that the leader gives, and the leader reports it too (case A)',
 	async (_name, flags, reason) => {
 		const {cluster, nodes, ports} = await threeVoters(index => ['--name', `web${index}`]);
 		const [port] = await freePorts(1);
-		// Followers leave the answer to the leader: their word does not keep the newcomer waiting.
+		// Followers leave the answer to the leader, and do not keep the newcomer waiting.
 		const newcomer = cluster.startAlone(port!, ['--bootstrap', ports.join(','), ...flags]);
 		expect(await newcomer.exited).toBe(1);
 		expect(newcomer.stderr).toMatch(new RegExp(`The node stopped: .*${reason(ports)}`));
@@ -69,7 +69,7 @@ test.each<[string, (port: number) => string]>([
 	['an address at which nothing listens', port => `127.0.0.1:${port}`],
 	['an address of the wrong family', () => '::1'],
 ])(
-	'a newcomer with %s gets no vote, and everybody says that it cannot be called (case B)',
+	'a newcomer with %s gets no vote, and all nodes report that it cannot be called (case B)',
 	async (_name, advertise) => {
 		const {cluster, nodes, ports} = await threeVoters();
 		const [port, empty, late] = await freePorts(3);
@@ -91,7 +91,7 @@ test.each<[string, (port: number) => string]>([
 			why.test(String(event['why'])) &&
 			String(event['why']).includes(address);
 		await Promise.all(nodes.map(node => node.waitFor(isTold, 'that no node can call it')));
-		// Two learners more would make five voters, if the one could be called.
+		// With two more learners there would be five voters, if this node could be called.
 		const sound = cluster.startAlone(late!, ['--bootstrap', String(ports[0])]);
 		await sound.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
 		const check = (at: number): Promise<string> =>

@@ -233,8 +233,8 @@ test('every acknowledged message is on every node after the leader was killed re
 		await atLeader[Symbol.asyncDispose]();
 	}
 
-	// What a node has is what its log has: the last lines that a killed process would have printed are in it, and not
-	// printed again.
+	// The log of a node decides: it has the last lines that a killed process did not print, and they are not printed
+	// again.
 	for (const node of cluster.nodes) {
 		const broker = await cluster.client(node);
 		const missing = new Set(acknowledged);

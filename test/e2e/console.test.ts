@@ -110,7 +110,7 @@ describe.each([
 		expect((await terminal.exited).exitCode).toBe(0);
 		expect(terminal.isAlternate).toBe(false);
 		expect(terminal.text()).not.toContain('Peers');
-		// Nothing that a message said reached the terminal as a command: no title, no clipboard.
+		// No text of a message reached the terminal as a command: no title, no clipboard.
 		expect(terminal.raw).not.toContain(`${escape}]52`);
 		expect(terminal.raw).not.toContain(`${escape}]0;owned`);
 	}, 90_000);

@@ -39,12 +39,12 @@ const home = (): Record<string, string> => ({
 	XDG_RUNTIME_DIR: '',
 });
 const parse = (stdout: Buffer | string): Report => JSON.parse(stdout.toString()) as Report;
-/** What is wrong, as `code reason`. */
+/** The problems, as `code reason`. */
 const wrong = ({checks}: Report): string[] =>
 	checks.filter(({level}) => level !== 'ok').map(({code, reason}) => `${code} ${reason}`);
 const of = ({checks}: Report, code: string): Check => checks.find(check => check.code === code)!;
 
-/** A disk that is measured while tests run may be slow: that is no finding of these tests. */
+/** Findings without those about disk and memory, which may be slow or short while tests run. */
 const notOfDisk = (found: readonly string[]): string[] =>
 	found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
 
@@ -60,7 +60,7 @@ test('on a new machine it examines everything and creates nothing', async () => 
 }, 30_000);
 
 test('with a running node of the cluster it says that the node runs, and hears it', async () => {
-	// A port of its own for beacons: what other nodes of this machine say is not this test's.
+	// A separate port for beacons keeps out other nodes of this machine.
 	const [beacons] = await freePorts(1);
 	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
 	await cluster.startAll(1);
@@ -95,7 +95,7 @@ test('with a running node of the cluster it says that the node runs, and hears i
 			found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name}`) as string,
 		});
 
-	// Another node may not have that folder: it is said whose it is.
+	// Another node may not use that folder: the report names its owner.
 	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
 	expect(other.code).toBe(1);
 	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({
@@ -124,13 +124,13 @@ test('the clock is compared with the clocks of nodes that answer; a report says 
 	const ask = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> =>
 		of(parse((await run([...flags, ...more], {env: {...home(), ...env}})).stdout), 'clock-offset');
 
-	// Nodes of another state folder are not listed here: one is named, it names the others.
+	// Nodes of another state folder are not listed here: --server names one, and that node reports the others.
 	const server = `127.0.0.1:${cluster.nodes[0]!.port}`;
 	const same = await ask(['--server', server]);
 	expect([same.level, same.values['compared']]).toEqual(['ok', expect.objectContaining({length: 3})]);
 	expect(same.found).toMatch(/^3 clocks of nodes compared: at most \d+ ms away/u);
 
-	// This process lives an hour ahead.
+	// The clock of this process is an hour ahead.
 	const shift = join(folder, 'shift.mjs');
 	writeFileSync(shift, 'const {now} = Date;\nDate.now = () => now() + 3_600_000;\n');
 	const ahead = await ask(['--server', server], {NODE_OPTIONS: `--import ${shift}`});
@@ -203,7 +203,7 @@ describe('a problem that prevents a start has a remedy', () => {
 			`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`,
 		);
 
-		// What was advised helps.
+		// The remedy solves the problem.
 		chmodSync(data, 0o700);
 		writeFileSync(join(folder, 'none'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {mode: 0o600});
 		expect((await run(flags, {env: home()})).code).toBe(0);

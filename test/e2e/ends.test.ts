@@ -189,7 +189,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 			await using cluster = new Cluster({cli});
 			const {shell, pid, port} = await started(cluster, line);
 			process.kill(pid, 'SIGHUP');
-			// It goes on: it answers, and it is the same process.
+			// It continues: it answers, and it is the same process.
 			expect(await run(['status', '-o', 'json', '--server', String(port), ...cluster.clientFlags])).toMatchObject(
 				{code: 0},
 			);

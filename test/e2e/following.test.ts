@@ -14,7 +14,7 @@ const waitMs = 20_000;
 const news = 'news' as Topic;
 const at = ({port}: NodeProcess): string => `127.0.0.1:${port}`;
 
-/** A command that goes on; its lines as they come. */
+/** A command that runs until it is stopped; its lines as they arrive. */
 class Follower implements AsyncDisposable {
 	readonly child: ChildProcess;
 	readonly exited: Promise<number | null>;
@@ -61,7 +61,7 @@ class Follower implements AsyncDisposable {
 		});
 	}
 
-	/** The reader behind it goes. */
+	/** Ends the reader of the pipe. */
 	leave(): void {
 		this.child.stdin!.end();
 	}
@@ -122,7 +122,7 @@ test('a subscriber with two servers reads each of thousands of messages once, in
 		await untilSeen(
 			client,
 			({topics}) => topics.find(({name}) => name === news)?.messages === 50,
-			`what is old at ${node.port}`,
+			`an old message at ${node.port}`,
 		);
 	}
 
@@ -270,7 +270,7 @@ test('events --watch --messages prints every message of the node, and reports th
 	cluster.start(node.port);
 	await follower.until(
 		() => follower.events.some(event => event.type === 'warning' && String(event['text']).includes('not shown')),
-		'what is left out',
+		'the left-out messages',
 	);
 	await publish(['back']);
 	await follower.until(() => follower.stdout.includes('"back"'), 'what comes then');

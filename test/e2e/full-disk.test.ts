@@ -10,7 +10,7 @@ import {cli} from './support/command.ts';
 
 const topic = 'full' as Topic;
 
-/** A node of which no file grows beyond so many KiB; without a bound when there is none. */
+/** Starts a node whose files cannot grow beyond the given KiB; `undefined` means no bound. */
 async function start(cluster: Cluster, port: number, fileKiB?: number): Promise<NodeProcess> {
 	const command = [
 		cli,
@@ -88,14 +88,14 @@ test('a Raft log that cannot be written stops the node', async () => {
 	try {
 		for (; agreed < 1000; agreed++) await broker.subscribeNode(`topic ${agreed} ${'.'.repeat(100)}` as Topic);
 	} catch {
-		// The one that was not agreed any more.
+		// The change that was not agreed before the stop.
 	}
 
 	await broker[Symbol.asyncDispose]();
 	await expectStopped(node, 'raft');
 	const again = await start(cluster, port);
 	const reader = await cluster.client(again);
-	// The end of the log is agreed again once this start leads.
+	// The end of the log commits again once this node leads.
 	await expect
 		.poll(async () => (await reader.snapshot()).topics.length, {timeout: 20_000})
 		.toBeGreaterThanOrEqual(agreed);

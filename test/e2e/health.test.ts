@@ -15,7 +15,7 @@ sayNotRun('test/e2e/health.test.ts', true);
 
 const settleMs = 20_000;
 
-/** Ask until the answer is as expected. */
+/** Asks until the answer is as expected. */
 async function until<Answer>(
 	ask: () => Promise<Answer>,
 	isRight: (answer: Answer) => boolean,
@@ -124,7 +124,7 @@ describe('the leader and one follower are cut off from each other, and the third
 					),
 				),
 			);
-			// No election came of it.
+			// It caused no election.
 			for (const {raft} of healed) expect([raft.leader, raft.term]).toEqual([before.leader, before.term]);
 		},
 		90_000,
@@ -196,8 +196,7 @@ describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () =>
 		const start = nodes.map(node => node.events.length);
 		const unblock = network.block({protocol: 'tcp', from: hosts[2]!});
 		for (const index of [0, 1]) {
-			// The other node may have complained first: then the pair of those two is named until this one has noticed
-			// too.
+			// The other node may report first: then the pair of those two is named until this node notices too.
 			const isBlocked = ({id, state, why}: {id: string; state: string; why: string}): boolean =>
 				id === nodes[2]!.id &&
 				state === 'degraded' &&
@@ -223,7 +222,7 @@ describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () =>
 			quorum: {has: boolean; reachable: number; voters: number};
 		};
 		expect(status.quorum).toMatchObject({has: true, reachable: 2});
-		// The node itself: it has no leader, and says that it is cut off.
+		// The node itself has no leader, and reports that it is cut off.
 		const own = await until(
 			() => check(2),
 			answer => answer.code === 11,
@@ -260,7 +259,7 @@ describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () =>
 	test('UDP: it is degraded with the reason and a remedy, has no round trip, and continues to work', async () => {
 		const unblock = network.block({protocol: 'udp', from: hosts[1]!});
 		for (const index of [0, 2]) {
-			// Others may report the pair before this node has found out by itself.
+			// Other nodes may report the pair before this node detects it.
 			await until(
 				() => peers(index),
 				all => {
@@ -359,12 +358,12 @@ describe('three nodes that stop and start', () => {
 			expect(checked.stdout.toString()).toMatch(
 				/has another secret than this node.*\n.*Give all nodes the same secret file/,
 			);
-			const told = await changed.waitFor(
+			const reported = await changed.waitFor(
 				event => event.type === 'member' && event['id'] === one.id && event['state'] === 'degraded',
 				'the mismatch, on the other side',
 			);
-			expect(told['why']).toBe('has another secret than this node');
-			// The nodes run: nobody is to start one again, to take one out, or to give the quorum up.
+			expect(reported['why']).toBe('has another secret than this node');
+			// The nodes run, so the advice is not to restart or remove a node, nor to give the quorum up.
 			const lost = await until(
 				() =>
 					run([

@@ -57,7 +57,7 @@ async function statusOf(index: number, at: string): Promise<Status> {
 	return JSON.parse(stdout) as Status;
 }
 
-/** Three hosts of which the second and third join through the first; who they are. */
+/** Three hosts; the second and third join through the first. Returns their nodes. */
 async function threeVoters(): Promise<{readonly clusterId: string; readonly ids: readonly string[]}> {
 	cluster = new Cluster({cli});
 	for (const [index, {v4}] of hosts.entries())
@@ -93,7 +93,7 @@ async function expectOneCluster(addresses: readonly string[]): Promise<string> {
 			await expect
 				.poll(async () => (await hosts[index]!.run(['check', ...serverFlags(at)])).stdout, settle)
 				.toMatch(/^healthy/);
-			// A node that is back tells no event of a subscription that it had before.
+			// A restarted node emits no event for a subscription that it had before.
 			await expect
 				.poll(
 					async () =>
@@ -201,7 +201,7 @@ describe.runIf(canMakeNetworks)('three hosts that find each other only by discov
 			}
 
 			const clusterId = await expectOneCluster(hosts.map(({v4}) => v4));
-			// Nobody was a cluster of its own before.
+			// No node founded a cluster of its own before.
 			for (const node of nodes)
 				expect(node.events.filter(({type}) => type === 'admitted').map(event => event['clusterId'])).toEqual([
 					clusterId,

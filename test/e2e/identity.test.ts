@@ -228,7 +228,7 @@ describe('an address is not an identity', () => {
 		rmSync(join(cluster.folder, 'state'), {recursive: true});
 		const fresh = start(2, ports[2]!, ['--bootstrap', String(ports[0])]);
 		await fresh.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'a leader');
-		// At first its address refused connections; by and by the others find out who is there now.
+		// At first its address refused connections. The others find the new node at it a little later.
 		const check = (): ReturnType<typeof run> =>
 			run(['check', ...cluster.clientFlags, '--server', `127.0.0.1:${ports[0]}`]);
 		await expect
@@ -275,7 +275,7 @@ describe('a copied data folder', () => {
 			await Promise.any(
 				[nodes[0]!, nodes[1]!].map(node => node.waitFor(names, 'the report of the second process')),
 			);
-			// What the one that is kept publishes arrives everywhere.
+			// Messages of the process that is kept arrive everywhere.
 			const broker = await cluster.client(kept);
 			await broker.publish('news', [Buffer.from('still here')]);
 			const reader = await cluster.client(nodes[0]);
@@ -297,7 +297,7 @@ describe('a copied data folder', () => {
 			recursive: true,
 			filter: path => !/lock|pid$|\.new$/.test(path),
 		});
-		// From its subscription on a node tells of messages.
+		// A node emits message events once it subscribes.
 		await Promise.all(
 			nodes.map(node =>
 				node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription'),
@@ -306,7 +306,7 @@ describe('a copied data folder', () => {
 		const [port] = await freePorts(1);
 		const acknowledged: string[] = [];
 		const copy = start(9, port!);
-		/** From the first moment of the copy to its end. */
+		/** From the start of the copy to its end. */
 		const publish = async (to: number): Promise<void> => {
 			for (let count = 0; copy.isRunning; count++) {
 				const text = `${to} ${count}`;

@@ -24,7 +24,7 @@ test('the leader event has the cause: transferred (with the requesting node), cr
 	): Promise<JsonEvent[]> =>
 		Promise.all(nodes.map(node => node.waitFor(otherLeads(former), 'another leader', from.get(node))));
 
-	// Asked for through a follower.
+	// Requested through a follower.
 	let leader = cluster.leader()!;
 	const former = leader.id;
 	const [asked, next] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
@@ -36,7 +36,7 @@ test('the leader event has the cause: transferred (with the requesting node), cr
 	const transfers = cluster.nodes.flatMap(node => node.events.filter(({type}) => type === 'transfer'));
 	expect(transfers).toMatchObject([{type: 'transfer', from: former, to: next.id, by: asked.id}]);
 
-	// kill -9. It is told apart from silence by the refused call, and so sooner than an election timeout passes.
+	// kill -9. The refused connection is evidence of a crash, so the change is faster than an election timeout.
 	const killed = next;
 	let survivors = cluster.nodes.filter(node => node !== killed);
 	from = marks();

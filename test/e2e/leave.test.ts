@@ -62,7 +62,7 @@ test('leave chooses none of several nodes that run here, and names them', async 
 		})),
 	);
 	const refused = (): Promise<Finished> => run(['leave', ...cluster.clientFlags], {env: cluster.env});
-	// The list of nodes is written behind the event.
+	// The list of nodes is written after the event.
 	await expect.poll(async () => (await refused()).stderr, {timeout: 20_000}).toContain(`(${nodes[1]!.name})`);
 	const {code, stderr} = await refused();
 	expect(code).toBe(2);

@@ -7,7 +7,7 @@ import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import {cli, run} from './support/command.ts';
 
-/** What `ps` shows: the zeros are what the title leaves of the arguments. */
+/** The command lines in `ps`. The zeros are the rest of the arguments after the title. */
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 
 describe.skipIf(process.platform !== 'linux')('ps distinguishes processes', () => {

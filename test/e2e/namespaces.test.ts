@@ -9,11 +9,12 @@ import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './suppo
 
 sayNotRun('test/e2e/namespaces.test.ts', true);
 
-/** Silence for this long is taken for silence. */
+/** Without an answer for this long, the result is `silence`. */
 const silentMs = 400;
 
 /**
-What a program in one host gets from another over TCP or UDP: a word, `refused`, or `silence` once the time is over.
+The answer that a program in one host gets from another over TCP or UDP: a word, `refused`, or `silence` after the
+timeout.
 */
 function ask(from: Host, protocol: 'tcp' | 'udp', host: string, port: number, limitMs = 5000): Promise<string> {
 	const script =

@@ -19,7 +19,7 @@ function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[
 	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
 }
 
-/** Resolves when the node's picture is so. */
+/** Resolves when the snapshot of the node satisfies the condition. */
 async function sees(broker: Broker, isSo: (snapshot: Snapshot) => boolean): Promise<void> {
 	const {promise, resolve} = Promise.withResolvers<void>();
 	using _watching = broker.watch(snapshot => {
@@ -94,7 +94,7 @@ describe('a member is removed', () => {
 			NodeProcess,
 			NodeProcess,
 		];
-		// Asked through the one that goes.
+		// Requested through the node that is removed.
 		const removed = await command(cluster, follower, 'peer', 'remove', String(follower.port), '-o', 'json');
 		expect(removed).toMatchObject({code: 0, stderr: ''});
 		expect(JSON.parse(removed.stdout.toString())).toMatchObject({
@@ -222,7 +222,7 @@ test('one survivor continues when the quorum is lost permanently, and nodes of t
 		),
 	);
 	const joined = await Promise.all(fresh.map(node => cluster.client(node)));
-	// What is published with knowledge of a subscription arrives.
+	// A message that is published with knowledge of a subscription arrives.
 	await sees(joined[0]!, ({topics}) => topics.find(({name}) => name === topic)?.subscribers.length === 3);
 	await joined[0]!.publish(topic, [Buffer.from('after')]);
 	await Promise.all(
@@ -245,7 +245,7 @@ test('one survivor continues when the quorum is lost permanently, and nodes of t
 		'If the cluster was recovered without this node, stop it and start it with an empty data folder',
 	);
 	expect((await broker.snapshot()).members.map(({id}) => id)).not.toContain(two.id as NodeId);
-	// The two of the old cluster have its quorum; the survivor is none of their voters that count.
+	// The two nodes of the old cluster have its quorum without the survivor.
 	const other = cluster.start(one.port);
 	for (const node of [former, other]) {
 		await node.waitFor(event => event.type === 'quorum' && event['held'] === true, 'the quorum of the old cluster');

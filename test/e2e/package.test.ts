@@ -1,5 +1,5 @@
 /**
-The tarball of `npm pack`, installed in programs of others: TypeScript with all checks, TypeScript as `tsc --init` sets
+The tarball of `npm pack`, installed in other programs: TypeScript with all checks, TypeScript as `tsc --init` sets
 it up, and JavaScript. They run the programs of docs/library.md. Nothing is downloaded: the tarball is unpacked, and the
 packages that it depends on are links.
 */
@@ -71,7 +71,7 @@ function node(cwd: string, ...words: readonly string[]): SpawnSyncReturns<string
 
 const passed = {status: 0, stdout: '', stderr: ''};
 
-test('has what an installed package needs, and no source of TypeScript', () => {
+test('has the files that an installed package needs, and no TypeScript source', () => {
 	const files = execFileSync('tar', ['-tzf', tarball], {cwd: folder, encoding: 'utf8'}).trim().split('\n');
 	expect(files.filter(file => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))).toEqual([]);
 	expect(files.filter(file => file.startsWith('package/core/'))).toEqual([]);
@@ -114,7 +114,7 @@ describe('in TypeScript', () => {
 		expect(node(at, tsc, '--noEmit', '--skipLibCheck', 'false')).toMatchObject(passed);
 	}, 60_000);
 
-	test('a mistake is told by the declarations', () => {
+	test('the declarations reject a mistake', () => {
 		const at = project('wrong');
 		writeFileSync(
 			join(at, 'wrong.ts'),
@@ -128,7 +128,7 @@ describe('in TypeScript', () => {
 });
 
 describe('in JavaScript', () => {
-	/** A program of the page on a port that is free. */
+	/** A program of the page, on a free port. */
 	function runPage(at: string, name: string, port: number): SpawnSyncReturns<string> {
 		const program = programs.get(name)!.replaceAll('5000', String(port)).replaceAll('5001', String(port));
 		writeFileSync(join(at, name), program);
@@ -137,7 +137,7 @@ describe('in JavaScript', () => {
 
 	test('the programs of the page run, against each other', async () => {
 		const at = project('javascript');
-		// Their TypeScript has no types of its own: it is JavaScript, which Node runs under this name.
+		// The programs use no type annotations, so that Node runs them as JavaScript under this name.
 		expect([...programs.keys()]).toEqual(['node.ts', 'client.ts', 'follow.ts', 'errors.ts', 'client.cjs']);
 		const [port] = await freePorts(1);
 		expect(runPage(at, 'node.ts', port!)).toMatchObject({
@@ -151,7 +151,7 @@ describe('in JavaScript', () => {
 			stderr: '',
 		});
 
-		// The same node in a terminal of its own: it has the messages.
+		// The same node started in another terminal has the messages.
 		const bin = join(at, 'node_modules/dapss-tui/source/bin.mjs');
 		const words = [bin, '--headless', '-o', 'jsonl', '--port', String(port), '--no-discovery'];
 		const headless = new NodeProcess(port!, words, false, process.execPath, env);
@@ -193,7 +193,7 @@ describe('in JavaScript', () => {
 	});
 });
 
-test('the command line runs from what is installed, with its console', async () => {
+test('the installed command line runs, with its console', async () => {
 	const at = project('commands');
 	const bin = join(at, 'node_modules/dapss-tui/source/bin.mjs');
 	expect(node(at, bin, 'version')).toMatchObject({status: 0, stderr: ''});

@@ -204,7 +204,7 @@ test("a slow follower of a node's events and messages gets all of them (case 31)
 	const client = await cluster.client();
 	const follower = await cluster.client();
 	const events = follower.events({messages: true})[Symbol.asyncIterator]();
-	await follower.snapshot(); // Asked for behind it: the events have begun.
+	await follower.snapshot(); // Requested after the events, so their stream has begun.
 	const lines = linesOf(50_000);
 	await publishAll(client, lines);
 	const got: string[] = [];

@@ -34,7 +34,7 @@ test('with 256 descriptors a node stores messages of 228 topics, and restarts (c
 	const names = Array.from({length: 228}, (_, index) => `topic-${index}` as Topic);
 	const node = await start(cluster, port, 'ulimit -n 256');
 	const broker = await cluster.client(node);
-	// The second time every log that lost its descriptor is written to again.
+	// The second round writes again to every log that lost its descriptor.
 	for (const text of ['one', 'two']) await Promise.all(names.map(name => broker.publish(name, [Buffer.from(text)])));
 	await broker[Symbol.asyncDispose]();
 	expect(readdirSync(`/proc/${node.pid}/fd`).length).toBeLessThan(128);
@@ -105,7 +105,7 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 	expect(new Set(refused.map(({reason}) => (reason as Error).message))).toEqual(
 		new Set([expect.stringContaining('limits.topics') as string]),
 	);
-	// A subscription is a topic too.
+	// A subscription counts as a topic.
 	await expect(broker.subscribeNode('one more')).rejects.toMatchObject({
 		code: 'refused',
 		message: expect.stringContaining('limits.topics') as string,
@@ -117,7 +117,7 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 	const checked = await run(['check', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
 	expect(checked.stdout.toString()).toContain('The limit of topics is reached: 16 of 16 (limits.topics)');
 	await node.kill('SIGKILL');
-	// Also after a restart they count, and go.
+	// After a restart they still count, and are still deleted.
 	const again = await start(cluster, port, 'true');
 	const reader = await cluster.client(again);
 	await expect.poll(async () => (await reader.snapshot()).topicSlots?.used, {timeout: 40_000}).toBe(0);
@@ -126,7 +126,7 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 	await reader.publish('fresh', [Buffer.from('a')]);
 	await reader[Symbol.asyncDispose]();
 	await again.kill('SIGKILL');
-	// Offsets of topics that had messages are on the disk for good. They take no slot, from the start on.
+	// Offsets of topics that had messages stay on the disk. They occupy no slot, also after a restart.
 	const third = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_AGE_S=3600');
 	const writer = await cluster.client(third);
 	await Promise.all(
@@ -162,7 +162,7 @@ test('a clock that is 9 days ahead deletes nothing, and is reported (case 16)', 
 	await publishThree(cluster, await start(cluster, port, 'true'));
 	const ahead = (days: number): string =>
 		`export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
-	// Retention goes first at a start. It is the same at the next start with that clock.
+	// Retention runs first at a start. The next start with that clock gives the same result.
 	for (const days of [9, 9, 9]) {
 		const node = await start(cluster, port, ahead(days));
 		expect(await messagesOf(cluster, node)).toBe(3);
@@ -219,7 +219,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 			stored++;
 		}
 	} catch (error) {
-		// The disk fails under a write, or the node has seen before that it is full.
+		// Either a write fails, or the node has already found that the disk is full.
 		expect(String(error)).toMatch(/ENOSPC|is full|stopp|clos/);
 	}
 
@@ -244,7 +244,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 		await again.kill('SIGTERM');
 	}
 
-	// With less to keep, the start itself makes the room.
+	// With a lower limit, the start itself makes room.
 	const less = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
 	const writer = await cluster.client(less);
 	await writer.publish('news', [Buffer.from('yes')]);
@@ -329,7 +329,7 @@ test('topics shows the rate of a topic without subscribers, the same in text, JS
 	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
 	const done = new AbortController();
 	const publishing = (async () => {
-		// One after the other: as fast as the disk.
+		// One after the other, at the speed of the disk.
 		while (!done.signal.aborted) await broker.publish('news', [Buffer.alloc(100)]);
 	})();
 	type Rated = {
@@ -366,7 +366,7 @@ test('commands wait for a starting node for the time of --timeout (case 18)', as
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await start(cluster, port, 'true'));
-	// Its logs are read back only when a file is there.
+	// The node reads its logs only after this file exists.
 	const go = join(cluster.folder, 'go');
 	const hook = join(cluster.folder, 'slow.mjs');
 	writeFileSync(
@@ -385,7 +385,7 @@ test('commands wait for a starting node for the time of --timeout (case 18)', as
 	);
 	const starting = start(cluster, port, `export NODE_OPTIONS="--import file://${hook}"`);
 	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
-	// Until it listens nobody is there, which is told at once.
+	// Until the node listens, the connection is refused at once.
 	await expect
 		.poll(() => run(['status', '--timeout', '1s', ...flags]), {timeout: 30_000})
 		.toMatchObject({code: 14, stderr: expect.stringContaining('the node is starting') as string});
@@ -417,7 +417,7 @@ test('a used UDP port is reported with its own process, not with the process of 
 	};
 
 	using udp = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.1'})`);
-	// The same port, of an address of its own: it is in nobody's way.
+	// The same port at another address conflicts with nothing.
 	using tcp = hold(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
 	using other = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
 	await Promise.all([udp.listening, tcp.listening, other.listening]);

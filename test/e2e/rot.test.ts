@@ -22,12 +22,12 @@ async function start(): Promise<Cluster> {
 async function publish(cluster: Cluster, node: NodeProcess, name: string, count: number): Promise<string[]> {
 	await using broker = await cluster.client(node);
 	const texts = Array.from({length: count}, (_, index) => `${name} ${index} ${'.'.repeat(200)}`);
-	// A batch each, so that what is lost is some of many.
+	// One batch for each message, so that damage loses only some of them.
 	for (const text of texts) await broker.publish(topic, [Buffer.from(text)]);
 	return texts;
 }
 
-/** What a subscriber from the beginning gets, once it has got so many; with their offsets. */
+/** The first `count` messages that a subscriber from the beginning gets, with their offsets. */
 async function readAll(cluster: Cluster, node: NodeProcess, count: number): Promise<Map<number, string>> {
 	await using broker = await cluster.client(node);
 	const got = new Map<number, string>();
@@ -83,7 +83,7 @@ const damages: ReadonlyArray<readonly [string, (folder: string) => void]> = [
 ];
 
 test.each(damages)(
-	'a voter of which %s joins again under a new id, and has everything',
+	'a voter with damage (%s) joins again under a new id, and has everything',
 	async (_name, damage) => {
 		await using cluster = await start();
 		const [first, , third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
@@ -93,7 +93,7 @@ test.each(damages)(
 		await third.kill('SIGTERM');
 		damage(folderOf(cluster, third));
 		texts.push(...(await publish(cluster, first, 'away', 30)));
-		// Without --bootstrap: it finds its cluster by what it knew.
+		// Without --bootstrap it finds its cluster by the addresses that it remembers.
 		const seen = first.events.length;
 		const back = cluster.startAlone(third.port);
 		const event = await back.waitFor(quarantined, 'quarantine');
@@ -175,7 +175,7 @@ test.each(holes)(
 		expect([...after.values()].toSorted()).toEqual(texts.toSorted());
 		const same = [...before].filter(([offset, text]) => after.get(offset) === text).length;
 		expect(texts.length - same).toBeLessThanOrEqual(Number(refilled['messages']));
-		// And it stays whole.
+		// The topic stays complete.
 		await back.kill('SIGTERM');
 		const again = cluster.start(third.port);
 		await again.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');

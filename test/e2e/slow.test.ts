@@ -34,7 +34,7 @@ test('a fast and two slow readers get 200,000 messages each, in order', async ()
 				}
 
 				if (next === count) break;
-				// What makes it slow: it takes its time with each armful.
+				// The reader is slow: it pauses after each chunk.
 				await new Promise(resolve => {
 					setTimeout(resolve, pauseMs);
 				});

@@ -1,4 +1,4 @@
-/** Topics that are created with their own retention, and deleted: three real nodes. */
+/** Three real nodes: topics are created with their own retention, and deleted. */
 import {expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, Topic} from '../../core/index.ts';
@@ -72,7 +72,7 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 			retention: {retainAgeS: 2, retainBytes: 1_048_576},
 		},
 	]);
-	// The same again is fine, another retention is not without --update.
+	// The same settings are accepted again; another retention needs --update.
 	expect(
 		JSON.parse(
 			(
@@ -127,7 +127,7 @@ test('a created topic stays, is the same on all nodes, also after a restart, and
 			settings: {retainAgeS: 3600},
 			retention: {retainAgeS: 3600, retainBytes: 268_435_456},
 		});
-	// One list, by two names.
+	// Two names of one command.
 	const [list, view] = await Promise.all([
 		at(cluster, second, 'topic', 'list', '-o', 'json'),
 		at(cluster, second, 'topics', '-o', 'json'),
@@ -161,7 +161,7 @@ test('delete names the subscribers first, removes the messages everywhere, and a
 			/has subscribers: \S+, \S+, \S+\. Let them unsubscribe, or delete it nonetheless with --force/,
 		),
 	]);
-	// Without a terminal nobody can be asked.
+	// Without a terminal there is no prompt.
 	expect(await at(cluster, second, 'topic', 'delete', orders)).toMatchObject({
 		code: 2,
 		stderr: expect.stringContaining('--yes') as string,
@@ -181,7 +181,7 @@ test('delete names the subscribers first, removes the messages everywhere, and a
 				event['messages'] === 9,
 			'the deletion of its messages',
 		);
-		// Who reads it goes on, so it is there again at once, with nothing in it.
+		// A current reader continues, so the topic exists again at once, and is empty.
 		await expect
 			.poll(() => topicAt(cluster, node), {timeout: 20_000})
 			.toMatchObject({messages: 0, subscribers: [first.id]});
@@ -198,7 +198,7 @@ test('delete names the subscribers first, removes the messages everywhere, and a
 	expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('got "ordres": no member has it')]);
 	for (const node of cluster.nodes) await publish(cluster, node, ['new']);
 	for (const node of cluster.nodes) expect(await textsAt(cluster, node, 3)).toEqual(['new', 'new', 'new']);
-	// Who read at the time goes on with what came after the deletion, all of it.
+	// A reader of that time continues with all messages after the deletion.
 	const later: string[] = [];
 	for await (const deliveries of reading) {
 		later.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
@@ -250,7 +250,7 @@ test('a node that was down restores nothing of a deleted topic, neither its own 
 	);
 	await expect.poll(() => messagesAt(cluster, second), {timeout: 20_000}).toBe(50);
 	await third.kill('SIGKILL');
-	// Of what the one that is away published last, nobody else knows how it is stamped.
+	// No other node knows the stamps of the last messages of the absent node.
 	const deleted = await at(cluster, first, 'topic', 'delete', orders, '--yes', '--force', '-o', 'json');
 	expect([deleted.code, JSON.parse(deleted.stdout.toString())]).toEqual([
 		0,
@@ -266,7 +266,7 @@ test('a node that was down restores nothing of a deleted topic, neither its own 
 	);
 	await publish(cluster, again, ['newer']);
 	for (const node of [first, again]) expect((await textsAt(cluster, node, 2)).toSorted()).toEqual(['new', 'newer']);
-	// What it wanted for itself ended with the topic.
+	// Its own subscription ended with the topic.
 	await expect.poll(async () => (await topicAt(cluster, again))?.subscribers, {timeout: 20_000}).toEqual([first.id]);
 }, 120_000);
 
@@ -308,7 +308,7 @@ test('a reader from `now` gets no earlier message, also at a node without a subs
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as Nodes;
 	await using publisher = await cluster.client(first);
-	// Each batch is stamped later, and nobody subscribes: no other node sees the stamps.
+	// Each batch gets a later stamp. Without subscribers no other node sees these stamps.
 	for (let round = 0; round < 200; round++) await publisher.publish(orders, [Buffer.from('before')]);
 	await using reader = await cluster.client(second);
 	await using reading = reader.subscribe([orders]);

@@ -62,7 +62,7 @@ async function foundApart(): Promise<{readonly nodes: readonly NodeProcess[]; re
 }
 
 /**
-On both sides: check is unhealthy and names both clusters and addresses, status has the other one, an event told it.
+On both sides: check is unhealthy and names both clusters and addresses, status has the other one, an event reports it.
 Neither took the other in.
 */
 async function expectMet(nodes: readonly NodeProcess[], ids: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-/** Unauthenticated peers on both ports get no answer, nothing of theirs is delivered, and the cluster continues to work. */
+/** Unauthenticated peers on both ports get no answer and deliver nothing, and the cluster continues to work. */
 import {randomBytes} from 'node:crypto';
 import {createSocket} from 'node:dgram';
 import {connect, type Socket} from 'node:net';
@@ -10,7 +10,7 @@ test('1,000 connections with plaintext, random bytes and silence', async () => {
 	await using cluster = new Cluster({cli, topics: ['news'], messages: true});
 	await cluster.startAll(3);
 	const [first] = cluster.nodes;
-	// Before they come: this process, which is all of them, would be late in a handshake of its own.
+	// Connect before the flood: this process makes all connections, and its own handshake would be late.
 	const broker = await cluster.client(cluster.nodes[1]);
 	let answered = 0;
 	const sockets: Socket[] = [];
@@ -37,17 +37,17 @@ test('1,000 connections with plaintext, random bytes and silence', async () => {
 	datagrams.on('message', message => {
 		answered += message.length;
 	});
-	// All the while the cluster works.
+	// The cluster works in the meantime.
 	await broker.publish('news', [Buffer.from('still here')]);
 	for (const node of cluster.nodes)
 		await node.waitFor(event => event.type === 'message' && event['payload'] === 'still here', 'the message');
 	await Promise.all(ended); // The silent ones too, within the time of a handshake.
-	// A TLS server may end a stranger's connection with an alert record (7 bytes: it refuses), never with anything of
-	// the protocol.
+	// A TLS server may end the connection of an unauthenticated peer with an alert record (7 bytes), never with bytes
+	// of the protocol.
 	expect(answered).toBeLessThanOrEqual(1000 * 7);
 	for (const node of cluster.nodes) expect(node.events.filter(({type}) => type === 'message')).toHaveLength(1);
 	const late = await cluster.client(first);
-	// On a busy machine one may be suspected for a moment, whoever knocks.
+	// On a busy machine a node may be suspected for a moment.
 	while (!(await late.snapshot()).members.every(({state}) => state === 'alive'));
 	datagrams.close();
 	await broker[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 /**
 The previous release and this one, as real processes in one cluster (case 11): nodes are upgraded one at a time on their
-data, and everything goes on. Other versions are refused with both numbers, on both sides.
+data, and the cluster continues. Other versions are refused with both numbers, on both sides.
 */
 import {spawn} from 'node:child_process';
 import {hostname} from 'node:os';
@@ -15,7 +15,7 @@ import {previousCommit, previousRelease, releaseOf, type Release} from './suppor
 
 const news = 'news' as Topic;
 const previous = previousRelease();
-// Said, so that a green run does not hide it.
+// Printed, so that a green run does not hide it.
 if (!previous)
 	process.stderr.write(`The tests of the previous release did not run: this clone has no commit ${previousCommit}\n`);
 afterAll(() => previous?.[Symbol.dispose]());
@@ -105,7 +105,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 			cluster,
 			cluster.nodes.find(other => other !== node)!,
 			async broker => {
-				// Refused while it catches up after a restart, and when the one that was stopped chose it already.
+				// Refused while the node catches up after a restart, and when the stopped node already chose it.
 				await expect
 					.poll(
 						async () => {

@@ -1,4 +1,4 @@
-/** `check --wait-healthy`, the built command: a node that is not there at first is called again. */
+/** `check --wait-healthy`, the built command: a node that does not run yet is called again. */
 import {spawn} from 'node:child_process';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';

@@ -63,7 +63,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		);
 		const b = start(portB, '--bootstrap', String(portA));
 		await b.waitFor(/"type":"admitted"/);
-		// What is published before its subscription is agreed is not for it.
+		// Messages that are published before its subscription is agreed are not delivered to it.
 		await b.waitFor(/"type":"subscribed".*"news"/);
 
 		expect(await command('publish', 'news', 'before', '--server', String(portB))).toMatchObject({code: 0});

@@ -1,4 +1,4 @@
-/** Both ends of a connection with small queues, and a node behind one of them whose topics are lists of batches. */
+/** Both ends of a connection with small queues, and a node at one of them whose topics are lists of batches. */
 import type {Broker, Published} from '../../core/broker.ts';
 import {defaults} from '../../core/config.ts';
 import {ReadSlots} from '../../core/data/read-slots.ts';
@@ -30,7 +30,7 @@ export function batchAt(topic: string, offset: number, bytes: number): StoredBat
 	return {offset, batch: decodeBatch(encoded)!, hops: 0, repaired: false};
 }
 
-/** One end. What is sent waits in a queue of `queueBytes` until `carry` takes it over. */
+/** One end. Sent bytes wait in a queue of `queueBytes` until `carry` moves them. */
 export class FakePipe implements Pipe {
 	readonly frameBytesMax = 1_000_000;
 	readonly queueBytes: number;

@@ -1,4 +1,4 @@
-/** The short forms of `openBroker`, `connect` and `follow`: what is not given, and what is wrong. */
+/** The short forms of `openBroker`, `connect` and `follow`: defaults of omitted options, and errors of wrong ones. */
 import {mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -39,7 +39,7 @@ describe('a node', () => {
 		expect(() => statSync(join(folder, 'config'))).toThrow(/ENOENT/);
 	});
 
-	test('is told all that is wrong, with the name that was meant', async () => {
+	test('reports all wrong options, with the name that was meant', async () => {
 		// @ts-expect-error -- names that TypeScript would refuse
 		const opening = openBroker({prot: 5001, raft: {electionMS: 600}, port: 0, secret, secretFile: 'a'});
 		await expect(opening).rejects.toMatchObject({
@@ -54,7 +54,7 @@ describe('a node', () => {
 		});
 	});
 
-	test('takes `undefined` for what is not given', () => {
+	test('takes `undefined` as an omitted option', () => {
 		const config = completeConfig({port: undefined, data: '/d', secret, raft: {electionMs: undefined}});
 		expect(config).toEqual({...defaults, data: '/d', secret});
 	});
@@ -95,7 +95,7 @@ describe('a client', () => {
 		);
 	});
 
-	test.each([connect, follow])('is told what is wrong (%o)', async open => {
+	test.each([connect, follow])('reports wrong options (%o)', async open => {
 		await expect(open('host')).rejects.toMatchObject({
 			code: 'config',
 			message: 'servers.0: Expected host:port, [v6]:port or a port, got "host"',

@@ -1,6 +1,6 @@
 /**
 Networks for end-to-end tests: hosts in network namespaces of their own on a bridge, which also has one (the hub).
-Nobody in the program knows of what is cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux,
+The program gets no notice of a cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux,
 root and `ip`; filters and mapped ports need `nft` as well.
 
 ```ts
@@ -17,7 +17,7 @@ network[Symbol.dispose]();
 ```
 - `network.host({v4, v6, more})`: a host with `eth` on the bridge: 10.77.0.N/24 and fd77::N/64 unless `false`; `more`
   are further interfaces `x0`, `x1`… with the given addresses, joined to nothing.
-- `network.mapped({ports})`: a host behind a gateway: it has 172.30.0.2, the gateway maps `[outer, inner]` ports of TCP
+- `network.mapped({ports})`: a host in a private network: it has 172.30.0.2, the gateway maps `[outer, inner]` ports of TCP
   and UDP to it, `gateway.v4` is where others reach them.
 - `network.cut(host)`, `network.heal(host)`: the host's port on the bridge goes down and up.
 - `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: frames between two hosts vanish;
@@ -27,7 +27,7 @@ network[Symbol.dispose]();
 - `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name,
   value)`: whatever else.
 - `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start from now on.
-- `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the words behind `ip`
+- `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the arguments of `ip`
   for it, for a terminal.
 */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
@@ -100,7 +100,7 @@ export class Network implements Disposable {
 	#isGone = false;
 
 	constructor() {
-		process.once('exit', this.#onExit); // A test run that ends early leaves nothing behind.
+		process.once('exit', this.#onExit); // A test run that ends early leaves no namespaces.
 		ip('netns', 'add', this.#hub);
 		ip('-n', this.#hub, 'link', 'add', 'bridge', 'type', 'bridge', 'mcast_snooping', '0');
 		ip('-n', this.#hub, 'link', 'set', 'bridge', 'up');
@@ -285,7 +285,7 @@ export class Host implements Disposable {
 		writeFileSync(`/etc/netns/${this.space}/hosts`, `127.0.0.1 localhost\n${lines.join('')}`);
 	}
 
-	/** What runs a program in this host, behind `ip`. */
+	/** The arguments of `ip` that run a program in this host. */
 	inside(program: string, words: readonly string[]): readonly string[] {
 		return ['netns', 'exec', this.space, ...this.#env, program, ...words];
 	}
@@ -363,7 +363,7 @@ function nft(space: string, rules: readonly string[]): void {
 	command('ip', ['netns', 'exec', space, 'nft', '-f', '-'], `${rules.join('\n')}\n`);
 }
 
-/** A namespace lives as long as a process in it. */
+/** A namespace exists as long as a process in it. */
 function removeNamespace(space: string): void {
 	const pids = spawnSync('ip', ['netns', 'pids', space], {encoding: 'utf8'}).stdout ?? '';
 	for (const pid of pids.split('\n').filter(line => line !== '')) {

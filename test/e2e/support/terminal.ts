@@ -1,5 +1,5 @@
 /**
-A real pseudo-terminal with a terminal emulator behind it: what a person would see, and keys as a person would press
+A real pseudo-terminal with a terminal emulator: the screen that a person sees, and keys as a person presses
 them.
 */
 import {spawn, type IPty} from '@lydell/node-pty';
@@ -71,7 +71,7 @@ export class Terminal implements AsyncDisposable {
 		this.#pty.write(keys);
 	}
 
-	/** One key after the other, each once the screen has taken in the last. */
+	/** Presses the keys in turn, each after the screen has handled the one before. */
 	async type(text: string): Promise<void> {
 		for (const key of text) {
 			this.press(key);

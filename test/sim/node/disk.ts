@@ -53,6 +53,8 @@ export class SimDisk implements Files {
 	/** The next write or sync fails with this error. */
 	#failure: 'EIO' | 'ENOSPC' | undefined;
 	#shortUntilMs = 0;
+	/** How often something else has filled the disk. */
+	fills = 0;
 	/** The bytes of all files that fit on the disk. */
 	#capacityBytes = Infinity;
 
@@ -117,6 +119,7 @@ export class SimDisk implements Files {
 
 	/** Another program fills the disk and leaves this many bytes. The node may reuse what it deletes itself. */
 	fill(leftBytes: number): void {
+		this.fills++;
 		this.#capacityBytes = this.#usedBytes + leftBytes;
 	}
 

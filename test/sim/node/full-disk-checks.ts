@@ -24,8 +24,11 @@ export class FullDiskChecks {
 	readonly #starting = new Map<Host, boolean>();
 	/** Processes without a reserve at their last check. */
 	readonly #short = new Set<Host>();
-	/** Hosts that had a reserve once: from then on a start succeeds, since messages never use its space. */
-	readonly #reserved = new Set<Host>();
+	/**
+	By host: the fills of its disk when it had a reserve last. Until something else fills the disk again, a start
+	succeeds, since messages never use the space of a released reserve.
+	*/
+	readonly #reserved = new Map<Host, number>();
 	/** Processes that cannot keep a reserve for another reason. They accept messages. */
 	readonly #excused = new Set<Host>();
 	/** Completed starts on a full disk; starts that failed without a reserve; refused messages. */
@@ -35,6 +38,7 @@ export class FullDiskChecks {
 		this.#short.delete(host);
 		this.#excused.delete(host);
 		if (host.options.disk.isFilled) this.#starting.set(host, hasReserve(host));
+		this.#noteReserve(host);
 	}
 
 	started(host: Host): void {
@@ -47,9 +51,9 @@ export class FullDiskChecks {
 		this.#starting.delete(host);
 		this.#short.delete(host);
 		if (isWithReserve === undefined || !isFullDisk(host.reason)) return undefined;
-		if (isWithReserve || this.#reserved.has(host))
+		if (isWithReserve || this.#reserved.get(host) === host.options.disk.fills)
 			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.reason}`;
-		this.counts.failedStarts++; // It never had the space for a reserve.
+		this.counts.failedStarts++; // Something else has taken the space of the reserve.
 		return undefined;
 	}
 
@@ -60,9 +64,13 @@ export class FullDiskChecks {
 
 	/** The node has checked its room. */
 	tended(host: Host): void {
-		if (hasReserve(host)) this.#reserved.add(host);
+		this.#noteReserve(host);
 		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
 		else this.#short.add(host);
+	}
+
+	#noteReserve(host: Host): void {
+		if (hasReserve(host)) this.#reserved.set(host, host.options.disk.fills);
 	}
 
 	/** A client publishes through the node. Returns a check of the answer, which returns what is wrong. */

@@ -75,7 +75,7 @@ test('a node that joins by a snapshot stamps its messages later than every subsc
 	expect(lamport.stamp()).toBeGreaterThan(900);
 });
 
-test('a node that asks to join again, after its entry was committed and before it is applied, is told to wait', async () => {
+test('a node that asks to join again, after its entry was committed and before it is applied, is asked to wait', async () => {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
 		{

@@ -30,7 +30,7 @@ export function blocksOf(text: string): Block[] {
 /** The text without fenced blocks. */
 export const proseOf = (text: string): string => text.replaceAll(/^```[^]*?^```$/gmu, '');
 
-/** What stands between backticks in the prose. */
+/** The texts between backticks in the prose. */
 export function codesOf(text: string): string[] {
 	return [...proseOf(text).matchAll(/(?<!`)`(?<code>[^`\n]+)`/gu)].map(({groups}) => groups!['code']!);
 }

@@ -2,38 +2,9 @@ import {expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../../core/gossip/gossip.ts';
 import type {PacketOf} from '../../../core/gossip/packet.ts';
-import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Batch, NodeId} from '../../../core/message.ts';
 import {createRandom} from '../../sim/random.ts';
-
-const news = 'news' as Topic;
-const id = (index: number): NodeId => index.toString(16).padStart(16, '0') as NodeId;
-const [self, origin, other, third] = [id(1), id(2), id(3), id(4)] as const;
-
-function batchOf(
-	firstSeq: number,
-	{
-		from = origin,
-		count = 1,
-		lamport = firstSeq * 10,
-		size = 1,
-	}: {readonly from?: NodeId; readonly count?: number; readonly lamport?: number; readonly size?: number} = {},
-): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{
-				origin: from,
-				incarnation: 1,
-				topic: news,
-				firstSeq,
-				lamport,
-				previousLamport: (firstSeq - 1) * 10,
-				sentAtMs: 0,
-			},
-			Array.from({length: count}, () => Buffer.alloc(size)),
-			false,
-		),
-	)!;
-}
+import {batchOf, news, origin, other, self, takeAll, third} from './support/gossip-machine.ts';
 
 type Machine = {
 	readonly gossip: Gossip;
@@ -60,21 +31,7 @@ function machine({
 	const gossip = createGossip({self, incarnation: 1, random: createRandom(1), config: defaults.gossip, tickMs: 25});
 	for (const seq of [...(isFirst ? [] : [1, 2, 3, 4]), ...(isLast ? [] : [8])]) gossip.recover(batchOf(seq));
 	gossip.backfill(news, [{origin, incarnation: 1, from: isFirst ? 1 : 5, to: 7, isFirst, isLast}]);
-	const take = (): GossipReady => {
-		const all = {
-			packets: [] as unknown[],
-			released: [] as unknown[],
-			serve: [] as unknown[],
-			missed: [] as unknown[],
-			synced: [] as unknown[],
-			backfilled: [] as unknown[],
-		};
-		for (let ready = gossip.ready(); ready; ready = gossip.ready())
-			for (const name of ['packets', 'released', 'serve', 'missed', 'synced', 'backfilled'] as const)
-				all[name].push(...ready[name]);
-		return all as unknown as GossipReady;
-	};
-
+	const take = (): GossipReady => takeAll(gossip);
 	const step = (from: NodeId, packet: GossipPacket): GossipReady => {
 		gossip.step(from, packet);
 		return take();

@@ -29,7 +29,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('of which two do not reach each other is not healthy: the finding has the pair, its relay and the repair', () => {
+	test('in which two nodes do not reach each other is not healthy: the finding has the pair, its relay and the repair', () => {
 		const members = healthy.members.map(one =>
 			one.id === b || one.id === c
 				? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'}
@@ -173,7 +173,7 @@ describe('a cluster of three', () => {
 		).toEqual([]);
 	});
 
-	test('of which two are not heard: neither a quorum of their side nor a cut network is reported', () => {
+	test('in which two nodes are not heard: neither a quorum of their side nor a cut network is reported', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? one

@@ -7,14 +7,8 @@ import type {RegisteredNode} from '../../../core/io/files/registry.ts';
 import type {NodeId} from '../../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../../source/doctor/clock.ts';
-import {
-	isFolderOf,
-	judgeFileSystem,
-	judgeFolder,
-	judgeSpace,
-	judgeSpeed,
-	type DiskFacts,
-} from '../../../source/doctor/disk.ts';
+import type {DiskFacts} from '../../../source/doctor/disk-facts.ts';
+import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed} from '../../../source/doctor/disk.ts';
 import {examine} from '../../../source/doctor/examine.ts';
 import {
 	judgeMemory,
@@ -41,7 +35,7 @@ const reached = new Set<string>();
 /** The outcome, which is recorded as reached. */
 function outcome(check: Check): string {
 	const {code, level, reason, remedy, found} = check;
-	expect(remedy === null, `${code}: what is wrong has a remedy, what is right has none`).toBe(reason === null);
+	expect(remedy === null, `${code}: a problem has a remedy, an ok outcome has none`).toBe(reason === null);
 	// A remedy has no full stop, because it may end in a command or a path.
 	if (remedy !== null) expect(remedy).toMatch(/^\S.*[^.\s]$/u);
 	// The troubleshooting page has the same text.

@@ -1,4 +1,4 @@
-/** Rows with the states of their nodes: what is sent, what is kept, and that a packet fits into a datagram. */
+/** Rows with the states of their nodes: sent rows, kept rows, and the limit of a datagram. */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {encode} from '../../../core/codec.ts';

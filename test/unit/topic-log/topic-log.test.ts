@@ -244,7 +244,7 @@ describe('serving', () => {
 });
 
 describe('retention', () => {
-	test('by bytes keeps the newest, and reports what is left of each stream', async () => {
+	test('by bytes keeps the newest, and reports the rest of each stream', async () => {
 		const {log} = await open();
 		await fill(log, 400);
 		expect(await log.retain({bytes: 1e9, ageMs: 1e9, nowMs: 0})).toBeUndefined();
@@ -279,7 +279,7 @@ describe('retention', () => {
 		expect(again.append([item(batch(a, 301, 1))]).offsets).toEqual([400]);
 	});
 
-	test('remembers streams of which it deleted everything: a restart does not pull them again', async () => {
+	test('remembers streams that it deleted completely: a restart does not pull them again', async () => {
 		let nowMs = 1000;
 		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);

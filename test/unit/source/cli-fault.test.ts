@@ -1,0 +1,54 @@
+import {describe, expect, test} from 'vitest';
+import {DapssError} from '../../../core/errors.ts';
+import type {FakeBroker} from '../../support/fakes.ts';
+import * as pictures from '../../tui/support/fixtures.ts';
+import {commandLine, healthy} from './support/command-line.ts';
+
+const {dapss} = commandLine();
+
+describe('fault', () => {
+	test('a cut applies to every node of the first group, towards the second', async () => {
+		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
+		const {code, out} = await dapss(
+			`fault cut 5000,${pictures.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`,
+			{broker: address => brokers.get(address)!},
+		);
+		expect(code).toBe(0);
+		for (const broker of brokers.values())
+			expect(broker.faults).toEqual([{type: 'cut', peers: [pictures.c], direction: 'out', forMs: 30_000}]);
+		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
+	});
+
+	test('a name without a node, a node in both groups', async () => {
+		expect(await dapss('fault cut 5000 5009')).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('"5009" to be a member') as string,
+		});
+		expect(await dapss('fault cut 5000,5001 5001')).toMatchObject({
+			code: 2,
+			err: expect.stringContaining('is in both') as string,
+		});
+	});
+
+	test('delay and drop are for the asked node, heal for all reachable nodes', async () => {
+		const broker = healthy();
+		await dapss('fault delay 200ms', {broker});
+		await dapss('fault drop 12.5 --for 1m', {broker});
+		expect(broker.faults).toEqual([
+			{type: 'delay', ms: 200, forMs: 10_000},
+			{type: 'drop', percent: 12.5, forMs: 60_000},
+		]);
+		const asked: string[] = [];
+		const some = (address: string): FakeBroker => {
+			if (address.endsWith('5002')) throw new DapssError('unreachable', 'refused');
+			const one = healthy();
+			one.fault = async () => void asked.push(address);
+			return one;
+		};
+		expect(await dapss('fault heal', {broker: some})).toMatchObject({
+			code: 0,
+			err: expect.stringContaining('127.0.0.1:5002): refused') as string,
+		});
+		expect(asked.toSorted()).toEqual(['127.0.0.1:5000', '127.0.0.1:5001']);
+	});
+});
