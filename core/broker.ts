@@ -32,8 +32,8 @@ export type Subscription = AsyncDisposable &
 	AsyncIterable<readonly Delivery[]> & {
 		/**
 		Resolves once the cluster has agreed on the subscription; rejects with `no-quorum` without a quorum. For a
-		tracked subscription it resolves with the start position, unless the node is of a release that does not report
-		it.
+		tracked subscription, or one from an offset, it resolves with the start position, unless the node is of a
+		release that does not report it.
 		*/
 		readonly agreed: Promise<readonly TopicPosition[] | void>;
 		/**

@@ -5,6 +5,7 @@ to continue.
 */
 import type {Delivery, Subscription} from '../broker.ts';
 import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
+import type {TopicPosition} from '../position.ts';
 
 export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, fromOffset = 0): Generator<Delivery> {
 	for (const message of messagesOf(batch)) {
@@ -14,22 +15,33 @@ export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, from
 }
 
 /**
-Cuts the first batch of each topic at the requested offset. A log that lost its end in a power cut may begin before the
-offset. Its messages are then not those that were read before, so none is left out.
+Cuts the first batch of each topic where the subscription starts. A log that lost its end in a power cut starts before
+the requested offset. Its messages are then not those that were read before, so none is left out. Only the node knows
+its end at that time: it reports the start as positions.
 */
-export class StartOffset {
+class Start {
 	readonly #offset: number;
+	readonly #positions: ReadonlyMap<Topic, TopicPosition>;
 	readonly #started = new Set<Topic>();
 
-	constructor(offset: number) {
+	/**
+	@param offset the requested offset.
+	@param positions the reported start. Without it (a node of an earlier release, too many streams) the cut is at the
+	offset, unless the whole batch is before it.
+	*/
+	constructor(offset: number, positions: readonly TopicPosition[]) {
 		this.#offset = offset;
+		this.#positions = new Map(positions.map(position => [position.topic, position]));
 	}
 
 	/** The first wanted offset of the batch. */
-	of({offset, batch: {topic, count}}: StoredBatch): number {
+	of({offset, batch: {topic, origin, incarnation, firstSeq, count}}: StoredBatch): number {
 		if (this.#started.has(topic)) return offset;
 		this.#started.add(topic);
-		return this.#offset < offset + count ? this.#offset : offset;
+		const position = this.#positions.get(topic);
+		if (!position) return this.#offset < offset + count ? this.#offset : offset;
+		const [, , seq] = position.streams.find(([id, number]) => id === origin && number === incarnation) ?? [0, 0, 0];
+		return offset + Math.max(0, seq - firstSeq + 1);
 	}
 }
 
@@ -41,23 +53,33 @@ export class DeliveryQueue implements Subscription {
 	#ended = false;
 	#closed = false;
 	#error: Error | undefined;
-	readonly #start: StartOffset;
+	/** `undefined` until the start is known: messages wait for it. */
+	#start: Start | undefined;
 	readonly #onRoom: (bytes: number) => void;
 	readonly #onClose: () => void | Promise<void>;
 
 	/**
-	@param options.fromOffset messages of the first batch below it are left out.
+	@param options.fromOffset the requested offset; messages of the first batch before the start are left out.
 	@param options.onRoom called with the bytes that the consumer has taken.
 	*/
 	constructor(options: {
 		readonly agreed: Subscription['agreed'];
-		readonly fromOffset?: number;
+		readonly fromOffset?: number | undefined;
 		readonly onRoom: (bytes: number) => void;
 		readonly onClose: () => void | Promise<void>;
 	}) {
 		this.agreed = options.agreed;
 		this.agreed.catch(() => undefined); // The caller may await it later, or get the error from the iteration.
-		this.#start = new StartOffset(options.fromOffset ?? 0);
+		const {fromOffset} = options;
+		if (fromOffset === undefined) this.#start = new Start(0, []);
+		else
+			this.agreed.then(
+				positions => {
+					this.#start = new Start(fromOffset, positions ?? []);
+					this.#wake?.();
+				},
+				() => undefined,
+			);
 		this.#onRoom = options.onRoom;
 		this.#onClose = options.onClose;
 	}
@@ -78,7 +100,8 @@ export class DeliveryQueue implements Subscription {
 	async *[Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
 		try {
 			for (;;) {
-				if (this.#items.length === 0) {
+				const start = this.#start;
+				if (this.#items.length === 0 || !start) {
 					if (this.#error) throw this.#error;
 					if (this.#ended) return;
 					await new Promise<void>(resolve => {
@@ -94,7 +117,7 @@ export class DeliveryQueue implements Subscription {
 				const deliveries: Delivery[] = [];
 				for (const item of items) {
 					bytes += item.batch.bytes.length;
-					for (const delivery of deliveriesOf(item, this.#start.of(item))) deliveries.push(delivery);
+					for (const delivery of deliveriesOf(item, start.of(item))) deliveries.push(delivery);
 				}
 
 				yield deliveries;

@@ -102,7 +102,9 @@ export function subscribeHere(
 	{from = 'now', after, isTracked = false}: SubscribeOptions,
 ): Subscription {
 	let unread = 0;
-	const reading = readBatches(node, topics, isTracked ? {from, after} : from, {
+	// Tracked, to learn the start: the log may end before the offset.
+	const fromOffset = typeof from === 'number' && after === undefined ? from : undefined;
+	const reading = readBatches(node, topics, isTracked || fromOffset !== undefined ? {from, after} : from, {
 		room: () => Math.max(0, unreadBytesMax - unread),
 		take(items: readonly StoredBatch[]) {
 			let taken = 0;
@@ -120,7 +122,7 @@ export function subscribeHere(
 	});
 	const queue: DeliveryQueue = new DeliveryQueue({
 		agreed: reading.agreed,
-		...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
+		fromOffset,
 		onRoom(bytes) {
 			const wasFull = unread >= unreadBytesMax;
 			unread -= bytes;

@@ -98,6 +98,8 @@ export class RemoteBroker implements Broker {
 		const topics = expectTopics(names);
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
+		// Tracked, so that the node reports where it starts: its log may end before the offset.
+		const fromOffset = typeof from === 'number' && after === undefined ? from : undefined;
 		const queue = new DeliveryQueue({
 			agreed: this.#request<unknown>(
 				{
@@ -105,11 +107,11 @@ export class RemoteBroker implements Broker {
 					topics: [...topics],
 					from,
 					credit: credit.grant(),
-					...(isTracked ? {isTracked, ...this.#sent(after)} : {}),
+					...(isTracked || fromOffset !== undefined ? {isTracked: true, ...this.#sent(after)} : {}),
 				},
 				id,
 			).then(startsOf),
-			...(typeof from === 'number' && after === undefined ? {fromOffset: from} : {}),
+			fromOffset,
 			onRoom: bytes => credit.read(bytes),
 			onClose: () => {
 				credit.close();

@@ -310,6 +310,19 @@ test('a tracked subscription reports its start and continues after its positions
 	expect(node.places).toEqual([{from: 'beginning', after}, 'beginning']);
 });
 
+test('a subscription from an offset asks for its start, even when it is not tracked', async () => {
+	const node = new FakeNode();
+	const ends = pipes(100_000);
+	serve(node.broker, ends.far, () => undefined);
+	const client = new RemoteBroker(ends.near);
+	const topic = 't' as Topic;
+	node.starts = [{topic, since: 0, streams: [[origin, 1, 4]]}];
+	const subscription = client.subscribe([topic], {from: 5});
+	await settle(ends);
+	expect(node.places).toEqual([{from: 5, after: undefined}]);
+	expect(await subscription.agreed).toEqual(node.starts);
+});
+
 test('positions that would fill a frame are not sent: the node starts at the beginning (case 26)', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
