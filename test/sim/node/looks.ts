@@ -1,7 +1,7 @@
 /**
 What nodes say of their cluster, compared with the world. *Healthy* means usable: a node may say it only while every
-voter runs, can be reached (over one other member at most), follows the leader and has what was agreed, or since a
-moment that is shorter ago than it takes to find out. And nodes that reach one another say the same of the others.
+voter runs, can be reached (over one other member at most), follows the leader and has what was agreed, or catches up
+with it, or since a moment that is shorter ago than it takes to find out. And nodes that reach one another say the same of the others.
 */
 import type {NodeId} from '../../../core/message.ts';
 import {viewOf} from '../../../core/node/snapshot-of.ts';
@@ -23,6 +23,9 @@ type Trouble = {
 	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind';
 	readonly text: string;
 	/** Of a process that ended: it may have begun after the last look. */ readonly begunMs?: number;
+	/** Of a voter that is behind: the index that it has applied, and the one that is agreed. */
+	readonly applied?: number;
+	readonly agreed?: number;
 };
 
 export const lookMs = 500;
@@ -102,6 +105,7 @@ export class Looks {
 				else if (
 					known?.kind !== why.kind ||
 					known.begunMs !== why.begunMs ||
+					isCatchingUp(known, why) ||
 					(why.kind === 'no-leader' && followed !== undefined && term > known.term)
 				)
 					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
@@ -134,7 +138,9 @@ export class Looks {
 				text: `it follows ${followed} in term ${term}, the leader is ${leader.id} in term ${newest}`,
 			};
 		const {applied} = other.node!.control.state;
-		return applied < agreed ? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`} : undefined;
+		return applied < agreed
+			? {kind: 'behind', text: `it has applied ${applied}, ${agreed} is agreed`, applied, agreed}
+			: undefined;
 	}
 
 	/** By a connection, or by two over a member that relays. */
@@ -202,6 +208,21 @@ export class Looks {
 			}
 		}
 	}
+}
+
+/**
+A node calls a member degraded that is behind and does not catch up. One that was away needs its time over a congested
+link, while more is agreed (seed 34991): it catches up if it has what was agreed then, or advances and lacks less than
+then. A new leader may know of less that is agreed, so to lack less is not enough.
+*/
+function isCatchingUp(before: Trouble, now: Trouble): boolean {
+	const {applied = 0, agreed = 0} = now;
+	const {applied: appliedBefore = 0, agreed: agreedBefore = 0} = before;
+	return (
+		now.kind === 'behind' &&
+		applied > appliedBefore &&
+		(applied >= agreedBefore || agreed - applied < agreedBefore - appliedBefore)
+	);
 }
 
 function isRunning(host: Host): boolean {
