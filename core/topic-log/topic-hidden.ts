@@ -25,6 +25,11 @@ export class HiddenMessages {
 		this.#log = log;
 	}
 
+	/** Lamport time up to which messages are hidden. */
+	get until(): number {
+		return this.#until;
+	}
+
 	/** Whether a deletion has not been processed yet. */
 	get isNew(): boolean {
 		return this.#droppedUntil < this.#until;
@@ -55,9 +60,9 @@ export class HiddenMessages {
 			});
 	}
 
-	/** Whether the segment may have hidden messages that are not counted yet. */
-	hasNewIn({first}: Segment): boolean {
-		return this.isNew && (this.#stamps.get(first)?.earliest ?? Infinity) <= this.#until;
+	/** Whether the segment may have messages hidden up to `until` that are not counted yet. */
+	hasNewIn({first}: Segment, until: number): boolean {
+		return this.#droppedUntil < until && (this.#stamps.get(first)?.earliest ?? Infinity) <= until;
 	}
 
 	/**
@@ -72,12 +77,15 @@ export class HiddenMessages {
 		return kept === -1 ? closed : closed.slice(0, kept);
 	}
 
-	/** Counts the hidden messages in segments that stay, and returns how many are new. */
-	async count(stay: readonly Segment[]): Promise<number> {
-		if (!this.isNew) return 0;
-		const until = this.#until;
+	/**
+	Counts the hidden messages in segments that stay, and returns how many are new. The deletion is processed then.
+	@param stay with all messages stamped up to `until`, and written
+	@param until of the deletion; a later one may have messages that are not in `stay`
+	*/
+	async count(stay: readonly Segment[], until: number): Promise<number> {
+		if (until <= this.#droppedUntil) return 0;
 		const before = this.messages;
-		for (const {first, end} of stay.filter(segment => this.hasNewIn(segment))) {
+		for (const {first, end} of stay.filter(segment => this.hasNewIn(segment, until))) {
 			let messages = 0;
 			for (let at = first; at < end;) {
 				const {records, next} = await this.#log.read(at, Math.min(scanBytes, end - at));

@@ -144,6 +144,8 @@ class IndexedTopicLog implements TopicLog {
 	/** Lost messages that are in none of the holes. */
 	#untracked = 0;
 	#hasAppended = false;
+	/** Resolves when all records are written. */
+	#written: Promise<void> = Promise.resolve();
 	#retaining: Promise<unknown> = Promise.resolve();
 	readonly #nowMs: () => number;
 	/** Arrival of the newest message of a segment, by the segment's start; absent for a segment without messages. */
@@ -458,10 +460,16 @@ class IndexedTopicLog implements TopicLog {
 			if (this.#index.messages > 0) this.#log.roll().catch(() => undefined); // The append reports the same error.
 		}
 
-		return this.#log.append(records, options);
+		const appended = this.#log.append(records, options);
+		if (records.length > 0) this.#written = appended.written;
+		return appended;
 	}
 
 	async #retain(bounds: Retention): Promise<Retained | undefined> {
+		// A deletion from now on is left to the next call: its messages may be in segments that this one skips.
+		const {until} = this.#hidden;
+		// Unwritten records cannot be read, and those of a backfill are noted once they are written.
+		if (this.#hidden.isNew) await this.#written;
 		const active = this.#log.segments().at(-1);
 		// A log with only a mark stays, however old.
 		if (!active || (this.#index.messages + this.#backfilled.messages === 0 && !this.#hidden.isNew))
@@ -470,7 +478,7 @@ class IndexedTopicLog implements TopicLog {
 		const isOld = nowMs - (this.#newestMs.get(active.first) ?? Infinity) > ageMs;
 		if (
 			isOld ||
-			this.#hidden.hasNewIn(active) ||
+			this.#hidden.hasNewIn(active, until) ||
 			active.end - active.first > Math.max(rollBytesMin, Math.min(bytes, bytesMax) / shareMax)
 		)
 			await this.#log.roll();
@@ -488,7 +496,7 @@ class IndexedTopicLog implements TopicLog {
 			),
 		];
 		// Hidden messages in the remaining segments are among later ones.
-		const left = await this.#hidden.count(closed.slice(dropped.length));
+		const left = await this.#hidden.count(closed.slice(dropped.length), until);
 		const drop = dropped.at(-1)?.segment.end;
 		if (drop === undefined && left === 0) return undefined;
 		const from = this.firstOffset;

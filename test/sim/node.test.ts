@@ -181,6 +181,30 @@ test.each([
 		'the same after swaps of addresses and a blackout',
 		only(35_658, 4171, 9022, 11_336, 18_556, 21_375, 21_713, 26_039, 27_617),
 	],
+	[
+		'messages of a deleted topic that waited to be written were not counted as deleted',
+		only(
+			36_419,
+			5769,
+			7032,
+			8517,
+			9435,
+			10_980,
+			11_535,
+			13_916,
+			14_992,
+			15_554,
+			16_285,
+			18_504,
+			18_523,
+			22_228,
+			24_985,
+			28_856,
+			29_820,
+			34_663,
+			35_874,
+		),
+	],
 ] as Array<[string, RunOptions]>)('%s', async (_name, options) => {
 	await expect(run(options)).resolves.toMatchObject({seed: options.seed});
 });

@@ -1,7 +1,7 @@
 /**
 What nodes report about their cluster, compared with the simulated world. *Healthy* means usable: a node may report it
 only while every voter runs, is reachable (through one relay at most), follows the leader and has applied what was
-agreed, apart from the time that detection takes. And connected nodes must report the same states of the members.
+agreed, or catches up with it, apart from the time that detection takes. And connected nodes must report the same states of the members.
 */
 import type {NodeId} from '../../../core/message.ts';
 import {viewOf} from '../../../core/node/snapshot-of.ts';
@@ -24,6 +24,9 @@ type Trouble = {
 	readonly text: string;
 	/** When the process ended. It may have ended after the last check. */
 	readonly begunMs?: number;
+	/** Of a voter that is behind: the index that it has applied, and the one that is committed. */
+	readonly applied?: number;
+	readonly agreed?: number;
 };
 
 export const viewCheckMs = 500;
@@ -103,6 +106,7 @@ export class ViewChecks {
 				else if (
 					known?.kind !== why.kind ||
 					known.begunMs !== why.begunMs ||
+					isCatchingUp(known, why) ||
 					(why.kind === 'no-leader' && followed !== undefined && term > known.term)
 				)
 					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
@@ -136,7 +140,7 @@ export class ViewChecks {
 			};
 		const {applied} = other.node!.control.state;
 		return applied < agreed
-			? {kind: 'behind', text: `it has applied ${applied}, and ${agreed} is committed`}
+			? {kind: 'behind', text: `it has applied ${applied}, and ${agreed} is committed`, applied, agreed}
 			: undefined;
 	}
 
@@ -205,6 +209,21 @@ export class ViewChecks {
 			}
 		}
 	}
+}
+
+/**
+A node calls a member degraded that is behind and does not catch up. One that was away needs its time over a congested
+link, while more is agreed (seed 34991): it catches up if it has what was agreed then, or advances and lacks less than
+then. A new leader may know of less that is agreed, so to lack less is not enough.
+*/
+function isCatchingUp(before: Trouble, now: Trouble): boolean {
+	const {applied = 0, agreed = 0} = now;
+	const {applied: appliedBefore = 0, agreed: agreedBefore = 0} = before;
+	return (
+		now.kind === 'behind' &&
+		applied > appliedBefore &&
+		(applied >= agreedBefore || agreed - applied < agreedBefore - appliedBefore)
+	);
 }
 
 function isRunning(host: Host): boolean {

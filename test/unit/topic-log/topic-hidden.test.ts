@@ -1,8 +1,12 @@
 /** The log of a deleted topic: messages up to the deletion are deleted, later ones stay where they are. */
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader} from '../../../core/data/reader.ts';
+import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {
 	decodeBatch,
@@ -13,6 +17,7 @@ import {
 	type StoredBatch,
 	type Topic,
 } from '../../../core/message.ts';
+import type {Log} from '../../../core/ports.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 
 const topic = 't' as Topic;
@@ -34,9 +39,9 @@ function batches(stamps: readonly number[]): Batch[] {
 	});
 }
 
-const open = (memory: MemoryLog): Promise<TopicLog> =>
+const open = (log: Log): Promise<TopicLog> =>
 	openTopicLog(
-		memory,
+		log,
 		() => undefined,
 		undefined,
 		() => 0,
@@ -172,4 +177,43 @@ test('messages of before an absence are deleted, although others arrived before 
 		deletions: [{reason: 'topic', messages: before, bytes: end}],
 	});
 	expect(await readAll(log)).toEqual({got: [[before, later!.firstSeq, 50]], dropped: before});
+});
+
+test('hidden messages that are not written yet are counted', async () => {
+	const folder = mkdtempSync(join(tmpdir(), 'dapss-hidden-'));
+	try {
+		await using log = await open(await openLog({folder, segmentBytes: 250, writeDeadlineMs: 10_000}));
+		const written = append(log, batches([9, 2, 30]));
+		log.hide(5);
+		expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 2}]});
+		expect(log.messages).toBe(4);
+		await written;
+	} finally {
+		rmSync(folder, {recursive: true});
+	}
+});
+
+test('a deletion during the processing of an earlier one is processed too', async () => {
+	const {promise: rolling, resolve: began} = Promise.withResolvers<void>();
+	const {promise: rolled, resolve: end} = Promise.withResolvers<void>();
+	class SlowLog extends MemoryLog {
+		override async roll(): Promise<void> {
+			await super.roll();
+			began();
+			await rolled;
+		}
+	}
+
+	const log = await open(new SlowLog({segmentBytes: 10_000}));
+	const [one, two, three, four] = batches([9, 2, 7, 10]);
+	await append(log, [one!, two!]);
+	log.hide(5);
+	const first = log.retain(kept);
+	await rolling;
+	await append(log, [three!, four!]);
+	log.hide(8);
+	end();
+	expect(await first).toMatchObject({deletions: [{reason: 'topic', messages: 2}]});
+	expect(await log.retain(kept)).toMatchObject({deletions: [{reason: 'topic', messages: 3}]});
+	expect(log.messages).toBe(2);
 });
