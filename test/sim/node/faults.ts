@@ -226,11 +226,13 @@ export class Faults {
 		);
 	}
 
-	/** Whether a majority of the voters keeps its disk, without this one. */
+	/** Whether a majority of the voters keeps its disk, without this one, and each has one process. */
 	#isSound(voters: readonly NodeId[], without: Host): boolean {
 		return (
 			voters.filter(
-				voter => voter !== without.id && this.#options.hosts.some(({id, isGone}) => id === voter && !isGone),
+				voter =>
+					voter !== without.id &&
+					this.#options.hosts.filter(({id, isGone}) => id === voter && !isGone).length === 1,
 			).length *
 				2 >
 			voters.length

@@ -159,11 +159,8 @@ export class Incidents {
 		const {hosts} = this.#options;
 		// A removed host, which may not know of its removal yet, introduces nobody: all members refuse it.
 		const living = hosts.filter(
-			({id, isGone, isCopy, why}) =>
-				!isGone &&
-				!isCopy &&
-				why !== 'removed' &&
-				!hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
+			({id, isGone, why}) =>
+				!isGone && why !== 'removed' && !hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
 		);
 		// Another host has the address by now, so this one restarts at a new address.
 		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
@@ -177,14 +174,17 @@ export class Incidents {
 		const knows = (one: Host, other: Host): boolean =>
 			one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
 		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
+		// Before protocol 2 there are no relays, so each member must find each other one itself.
+		const hasRelays = members.every(({node}) => (node?.control.state.protocol ?? 0) >= 2);
 		const found = new Set(members.slice(0, 1));
 		for (const one of found)
 			for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
+		const areConnected = hasRelays
+			? found.size === members.length
+			: members.every(one => members.every(other => finds(one, other) || finds(other, one)));
 		// A host without a log does not know yet which cluster to join.
 		const lost = living.filter(host =>
-			members.includes(host)
-				? found.size < members.length && !isLed(host)
-				: !members.some(member => knows(host, member)),
+			members.includes(host) ? !areConnected && !isLed(host) : !members.some(member => knows(host, member)),
 		);
 		// A host linked to one of two processes of a node does not look for the other one.
 		const doubled = hosts.filter(
@@ -250,9 +250,13 @@ export class Incidents {
 	*/
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
-		const isTwice = hosts.some(other => other !== host && other.id === host.id && !other.isGone);
+		// With two processes of two voters, each of two groups has a majority of the ids.
+		const isTwice = hosts.some(({isGone, isCopy}) => isCopy && !isGone);
+		// A voter whose disk is lost is no vote for either process.
+		const isWhole = voters().every(voter => hosts.some(({id, isGone}) => id === voter && !isGone));
 		const isClaimed = host.node?.control.state.instance(host.id) !== undefined;
-		if (isTwice || !isClaimed || voters().length < copyVotersMin || host.node?.phase !== 'running') return false;
+		if (isTwice || !isWhole || !isClaimed || voters().length < copyVotersMin || host.node?.phase !== 'running')
+			return false;
 		if (b % 3 > 0) this.#down(host);
 		const copy = add({address: freshAddress(), copyOf: host});
 		this.#boot(copy, b % 3 === 0 ? 0 : forMs);
