@@ -52,7 +52,10 @@ export class ViewChecks {
 	Since when a voter is unusable for a node, and why. Another cause starts anew, because the node has to detect it
 	anew.
 	*/
-	readonly #unusable = new Map<string, Trouble & {readonly sinceMs: number; readonly term: number}>();
+	readonly #unusable = new Map<
+		string,
+		Trouble & {readonly sinceMs: number; readonly term: number; readonly isKnown: boolean}
+	>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
 	/** When each node last did not report its cluster as healthy. */
 	readonly #notHealthyMs = new Map<Host, number>();
@@ -93,23 +96,26 @@ export class ViewChecks {
 		const agreed = this.#commits[0]?.commit ?? 0;
 		for (const host of running) {
 			const isHealthy = judged(host).verdict === 'healthy';
-			const {leader: followed, term} = host.node!.control.raft.status();
+			const {leader: followed, term, configuration} = host.node!.control.raft.status();
 			if (isHealthy) this.counts.healthy++;
 			else this.#notHealthyMs.set(host, atMs);
 			const isSure = isHealthy && atMs - (this.#notHealthyMs.get(host) ?? 0) > healedMs;
-			for (const voter of status?.configuration.voters ?? host.node!.control.raft.status().configuration.voters) {
+			for (const voter of status?.configuration.voters ?? configuration.voters) {
 				const key = `${host.key}>${voter}`;
 				const why = this.#whyUnusable(host, voter, leader, agreed);
 				const known = this.#unusable.get(key);
+				// A node that catches up with the log starts to probe a voter when it learns of it (seed 39173).
+				const isKnown = configuration.voters.includes(voter);
 				if (!why) this.#unusable.delete(key);
 				// A node that follows a leader of a later term must have had that leader between two checks.
 				else if (
 					known?.kind !== why.kind ||
 					known.begunMs !== why.begunMs ||
+					known.isKnown !== isKnown ||
 					isCatchingUp(known, why) ||
 					(why.kind === 'no-leader' && followed !== undefined && term > known.term)
 				)
-					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, ...why});
+					this.#unusable.set(key, {sinceMs: atMs, term: followed === undefined ? 0 : term, isKnown, ...why});
 				else if (isSure && atMs - known.sinceMs >= detectMs && host.awakeMs >= detectMs)
 					throw new Error(
 						`healthy means usable: ${host.key} reports healthy, ${voter} is unusable for it for ${atMs - known.sinceMs} ms: ${known.text}, now ${why.text}`,
