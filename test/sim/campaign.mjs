@@ -1,14 +1,15 @@
 /**
 Continues the campaign where the last one ended: `npm run sim:campaign -- --minutes 60`. `ledger.jsonl` next to this
 file records, one per line, each range of seeds with its commit and results, and each failed seed that passes again.
-Failed seeds run first. The exit code is 1 while a failure is open.
+Failed seeds run first. The figures in docs/simulator.md are written anew. The exit code is 1 while a failure is open.
 */
 import {execFileSync, spawn} from 'node:child_process';
-import {appendFileSync, existsSync, readFileSync} from 'node:fs';
+import {appendFileSync, existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
+import {openFailures, withFigures} from './campaign-report.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const ledgerPath = join(folder, 'ledger.jsonl');
@@ -52,10 +53,7 @@ function note(line) {
 	appendFileSync(ledgerPath, `${JSON.stringify(line)}\n`);
 }
 
-const openFailures = () =>
-	[...new Set(lines.flatMap(({failed = []}) => failed))].filter(seed => !lines.some(({holds}) => holds === seed));
-
-for (const seed of openFailures()) {
+for (const seed of openFailures(lines)) {
 	const {failed} = await run('--from', `${seed}`, '--seeds', '1');
 	if (failed.length === 0) note({holds: seed, commit});
 }
@@ -74,7 +72,9 @@ if (seeds > 0)
 		counts,
 	});
 const sum = name => lines.reduce((total, line) => total + (line[name] ?? 0), 0);
-const open = openFailures();
+const pagePath = join(folder, '../../docs/simulator.md');
+writeFileSync(pagePath, withFigures(readFileSync(pagePath, 'utf8'), lines));
+const open = openFailures(lines);
 if (open.length > 0) console.log(`open: ${open.map(seed => `npm run sim -- --seed ${seed}`).join(', ')}`);
 console.log(
 	`${from - 1 + seeds} seeds in the ledger, ${open.length} open failures, ${sum('virtualHours').toFixed(1)} virtual hours, ${sum('events')} events, ${sum('faults')} faults`,

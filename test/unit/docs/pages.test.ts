@@ -13,6 +13,7 @@ import {remoteKinds} from '../../../core/remote/protocol.ts';
 import {kinds} from '../../../core/wire/wire.ts';
 import {camel, known} from '../../../source/settings/names.ts';
 import {commands} from '../../../source/commands/command-table.ts';
+import {withFigures, type LedgerLine} from '../../sim/campaign-report.ts';
 import {mutants} from '../../sim/mutants/index.ts';
 import {root} from '../../support/imports.ts';
 import {anchorsOf, blocksOf, codesOf, exists, linksOf, pageOf, pages, resolved, rowsOf} from './pages.ts';
@@ -192,6 +193,15 @@ test('docs/simulator.md has every mutant', () => {
 		.slice(1)
 		.map(([name = '']) => unquoted(name));
 	expect(shown.toSorted()).toEqual(mutants.map(({name}) => name).toSorted());
+});
+
+test('docs/simulator.md has the figures of the ledger', () => {
+	const {text} = pageOf('docs/simulator.md');
+	const ledger = source('test/sim/ledger.jsonl')
+		.split('\n')
+		.filter(line => line !== '')
+		.map(line => JSON.parse(line) as LedgerLine);
+	expect(text).toBe(withFigures(text, ledger));
 });
 
 test('ARCHITECTURE.md has every folder of the parts', () => {
