@@ -1,7 +1,8 @@
 /**
 Discovery: small authenticated multicast datagrams that announce a node, its cluster and its topics. A beacon is only a
-hint: it never makes a member, and is never answered. Each beacon is accepted once, and not after a newer one of the
-same sender. A program that searches for a node can ask for all beacons (`beacon-search.ts`).
+hint: it never makes a member. Each beacon is accepted once, and not after a newer one of the same sender. A member
+answers the beacon of a node that seeks a cluster with its own, so that the seeker needs only one of several datagrams.
+A program that searches for a node can ask for all beacons (`beacon-search.ts`).
 
 Beacons of a cluster with another name or secret do not verify; they are only counted.
 */
@@ -177,7 +178,10 @@ class BeaconReceiver {
 		// Our own beacons are looped back. One with another address comes from another process of this identity.
 		if (beacon.id === id) {
 			if (beacon.address !== content().address) onBeacon(beacon);
-		} else if (this.#isNewer(beacon)) onBeacon(beacon);
+		} else if (this.#isNewer(beacon)) {
+			onBeacon(beacon);
+			if (beacon.phase === 'seeking' && content().phase === 'member') this.#onSearch([]);
+		}
 	}
 
 	/** Remembers the beacon if it is newer than the last one of its sender. */

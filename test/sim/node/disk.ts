@@ -57,6 +57,8 @@ export class SimDisk implements Files {
 	fills = 0;
 	/** The bytes of all files that fit on the disk. */
 	#capacityBytes = Infinity;
+	/** The bytes by which writes that have begun make a file longer. */
+	readonly #growing = new Map<StoredFile, number>();
 
 	constructor({
 		schedule,
@@ -84,12 +86,14 @@ export class SimDisk implements Files {
 	/** SIGKILL: the operating system keeps what it was given. Each write in progress is either done or lost. */
 	kill(): void {
 		this.counts.kills++;
+		this.#growing.clear();
 		this.#contents.kill(this.#random);
 	}
 
 	/** The power fails. Everything that was synced remains, and a random part of the rest. */
 	powerCut(): void {
 		this.counts.powerCuts++;
+		this.#growing.clear();
 		const loss = this.#random.pick<Loss>(['all', 'writes', 'sectors', 'sectors', 'none']);
 		this.#contents = this.#contents.afterPowerCut(this.#random, loss, this.counts);
 	}
@@ -243,7 +247,17 @@ export class SimDisk implements Files {
 			size: file.size,
 			write: async (buffers, at) => {
 				const bytes = this.#fitting(file, Buffer.concat(buffers), at);
-				await queue({at, bytes});
+				const size = this.#sizeOf(file);
+				const growth = Math.max(0, at + bytes.length - size);
+				this.#growing.set(file, size - file.size + growth);
+				try {
+					await queue({at, bytes});
+				} finally {
+					const left = (this.#growing.get(file) ?? 0) - growth;
+					if (left > 0) this.#growing.set(file, left);
+					else this.#growing.delete(file);
+				}
+
 				return bytes.length;
 			},
 			read: async (buffer, at) => file.read(buffer, at, buffer.length),
@@ -262,7 +276,13 @@ export class SimDisk implements Files {
 	}
 
 	get #usedBytes(): number {
-		return this.#contents.files().reduce((sum, [, {size}]) => sum + size, 0);
+		const written = this.#contents.files().reduce((sum, [, {size}]) => sum + size, 0);
+		return this.#growing.values().reduce((sum, bytes) => sum + bytes, written);
+	}
+
+	/** The size with the writes that have begun. */
+	#sizeOf(file: StoredFile): number {
+		return file.size + (this.#growing.get(file) ?? 0);
 	}
 
 	/**
@@ -270,7 +290,7 @@ export class SimDisk implements Files {
 	may be overwritten.
 	*/
 	#fitting(file: StoredFile, bytes: Buffer, at: number): Buffer {
-		const room = file.size + this.freeBytes - at;
+		const room = this.#sizeOf(file) + this.freeBytes - at;
 		if (bytes.length <= room) return bytes;
 		this.counts.full++;
 		if (room <= 0) throw Object.assign(new Error('ENOSPC: no space left on device'), {code: 'ENOSPC'});

@@ -106,6 +106,7 @@ export class Host implements Station {
 	bootstrap: readonly string[] | undefined;
 	/** The list of its first start. */
 	formerList: readonly string[] = [];
+	#announce = (): void => undefined;
 	/** The announcement of the running process. */
 	hello: () => Hello;
 	/** The addresses of the members, from the log of the process that ended last. */
@@ -323,6 +324,7 @@ export class Host implements Station {
 		}
 
 		this.#heard.hear(beacon, this.options.schedule.nowMs - this.#bootMs);
+		if (beacon.phase === 'seeking' && node?.phase === 'running') this.#announce();
 		if (node?.phase === 'running' && beacon.phase === 'member' && beacon.clusterId !== node.clusterId)
 			node.identity.conflicts.foreign(beacon.clusterId, beacon.address);
 	}
@@ -495,6 +497,7 @@ export class Host implements Station {
 				});
 		};
 
+		this.#announce = announce;
 		announce();
 		clock.every(config.discovery.intervalMs, announce);
 		const isFresh = store.isEmpty && state.clusterId === '';

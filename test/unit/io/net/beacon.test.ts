@@ -157,6 +157,33 @@ test('nodes hear one another over multicast on loopback; replays are skipped and
 	await Promise.all([a, b, foreign].map(({at}) => at[Symbol.asyncDispose]()));
 });
 
+test('a member answers the beacon of a node that seeks a cluster', async () => {
+	const problems: string[] = [];
+	const open = (id: string, phase: Beacon['phase'], onBeacon: (beacon: Beacon) => void): Promise<OpenBeacon> =>
+		openBeacon({
+			// No further beacon is due while the test runs.
+			config: {
+				enabled: true,
+				group: '239.255.80.83',
+				port: 20_000 + ((process.pid + 7) % 20_000),
+				intervalMs: 600_000,
+				seekMs: 0,
+			},
+			keys,
+			id: id as NodeId,
+			incarnation: 1,
+			refusals: new Counters(),
+			content: () => ({clusterId: 'c', address: '127.0.0.1:5000', phase, topics: [], name: ''}),
+			onBeacon,
+			onProblem: line => problems.push(line),
+		});
+	const {promise: answered, resolve} = Promise.withResolvers<Beacon>();
+	await using _member = await open('aaaaaaaaaaaaaaaa', 'member', () => undefined);
+	await using _seeker = await open('bbbbbbbbbbbbbbbb', 'seeking', resolve);
+	if (problems.length > 0) throw new Error(problems[0]); // This machine has no multicast on loopback.
+	await expect(answered).resolves.toMatchObject({id: 'aaaaaaaaaaaaaaaa', phase: 'member'});
+});
+
 test('an address that cannot be dialled makes a beacon malformed', () => {
 	for (const address of [
 		'0.0.0.0:5000',
