@@ -77,9 +77,9 @@ export class Offsets {
 					);
 				const previous = last.get(stream) ?? (isWhole ? 0 : undefined);
 				if (previous !== undefined && seq <= previous)
-					this.#fail('in the order of its origin', `${where(offset)} is ${name}, behind ${previous}`);
+					this.#fail('in the order of its origin', `${where(offset)} is ${name}, after ${previous}`);
 				if (previous !== undefined && seq !== previous + 1 && !seen.gaps.has(offset))
-					this.#fail('no gap', `${where(offset)} is ${name}, behind ${previous}`);
+					this.#fail('no gap', `${where(offset)} is ${name}, after ${previous}`);
 				seen.at.set(offset, {name, digest});
 				seen.offsets.set(name, offset);
 				this.#contents.set(name, digest);

@@ -1,8 +1,8 @@
 /**
-Programs that read topics through the nodes of a simulated cluster, one topic each or all that the node has: from now,
-from the beginning, or from the offset where an earlier one stopped; slowly, so that they fall behind the log and catch
-up; over restarts. What they get is judged by `offsets.ts`. They draw from a chance of their own and do nothing but
-read, so that a run is the same with and without them.
+Programs that read topics through the nodes of a simulated cluster. Each reads one topic, or all topics of the node:
+from now, from the beginning, or from the offset where an earlier program stopped. They read slowly, so that they fall
+behind the log and catch up. `offsets.ts` judges what they receive. They have a random source of their own and only read,
+so a run is the same with and without them.
 */
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import type {BatchSink, Reader} from '../../../core/data/reader.ts';
@@ -23,33 +23,33 @@ type Program = {
 	readonly from: From;
 	readonly seen: ReadonlyMap<Topic, OffsetReader>;
 	reading: BatchReading | undefined;
-	/** Messages that it takes before it has enough for now. */
+	/** Messages that it still accepts before it is full. */
 	room: number;
 	isFull: boolean;
-	/** It has a place in the logs. */
+	/** Its reading has begun. */
 	isOpen: boolean;
-	/** Told as gone, of which topic is not known yet: the next message of the topic shows it. */
-	untold: number;
+	/** Messages reported as gone whose topic is not known yet. The next message of the topic shows it. */
+	unattributed: number;
 	/**
-	The last number of each stream; messages that it was not given between two of a stream; and what it was told in all,
-	with or without an offset.
+	By stream: the last number. `skipped`: messages between two of a stream that the program did not receive. `reported`:
+	messages reported to it as gone, with or without an offset.
 	*/
 	readonly last: Map<StreamKey, number>;
 	/**
-	Where the logs ended when it had its place in them: what comes behind came while the node was subscribed for it.
+	The ends of the logs when its reading began. Later messages arrived while the node was subscribed for it.
 	*/
 	readonly ends: Map<Topic, number>;
-	passedOver: number;
-	told: number;
+	skipped: number;
+	reported: number;
 };
 
-/** A node said that these messages are gone. */
+/** A node reported that these messages are gone. */
 type Claim = {readonly program: Program; readonly topic: Topic; readonly to: number; age: number};
 
 const programsMax = 12;
 /** A program counts messages, not bytes. */
 const roomBytes = 1024 * 1024;
-/** Calls of `act` (some seconds) within which a log shows that it has dropped what a reader was told of. */
+/** Calls of `act` (some seconds) within which a log shows that it has dropped the messages reported to a reader. */
 const claimAgeMax = 60;
 
 export class Readers {
@@ -60,12 +60,12 @@ export class Readers {
 	#programs: Program[] = [];
 	#claims: Claim[] = [];
 	opened = 0;
-	/** Gone by retention before they were read. */
+	/** Messages that retention deleted before they were read. */
 	dropped = 0;
-	/** Told without an offset: they never came to the log. */
+	/** Messages reported without an offset: they never reached the log. */
 	missed = 0;
 
-	/** @param subscribes whether a node is subscribed while somebody reads; else only what it has anyway is read. */
+	/** @param subscribes whether a node is subscribed while a program reads; otherwise programs read the log as it is */
 	constructor(witness: Witness, random: SeededRandom, subscribes: boolean) {
 		this.#subscribes = subscribes;
 		this.#witness = witness;
@@ -73,7 +73,7 @@ export class Readers {
 		this.#random = random;
 	}
 
-	/** One begins, one stops, or those that had enough go on. */
+	/** Start a program, stop one, or let the full ones continue. */
 	act(up: readonly Host[]): void {
 		this.#forget();
 		this.#judgeClaims();
@@ -84,7 +84,7 @@ export class Readers {
 		else if (what < 4) this.goOn();
 	}
 
-	/** Those that had enough take more. */
+	/** Full programs accept more. */
 	goOn(): void {
 		for (const program of this.#programs) {
 			if (!program.isFull || program.host.isPaused) continue;
@@ -103,18 +103,18 @@ export class Readers {
 			.filter(program => program.host === host && program.isOpen && this.#isOn(program))
 			.flatMap(({seen}) => seen.get(topic) ?? []);
 		if (places.length > 0) return Math.min(...places.map(({next}) => next ?? Infinity));
-		const isSent = (host.node?.control.state.subscribers(topic).size ?? 0) > 0; // To all who subscribe.
-		// What came while the node was subscribed, its feed has shown.
+		const isSent = (host.node?.control.state.subscribers(topic).size ?? 0) > 0; // To all subscribers.
+		// Messages that arrived while the node was subscribed were shown in its feed.
 		return isSent
 			? Infinity
 			: Math.max(this.#offsets.end({node: host.key, topic}), host.node?.data.topics.get(topic)?.readEnd ?? 0);
 	}
 
-	/** Who has not got what its log has. */
+	/** Programs that have not received all messages of their log. */
 	behind(): string[] {
 		this.#forget();
 		this.goOn();
-		return this.#programs.flatMap(({host, seen, from, untold}) =>
+		return this.#programs.flatMap(({host, seen, from, unattributed}) =>
 			[...seen].flatMap(([topic, {next}]) => {
 				const log = this.#witness.logs.get(host)?.get(topic);
 				const isEmpty =
@@ -128,7 +128,7 @@ export class Readers {
 					!log ||
 					next === log.nextOffset ||
 					(next === undefined && (from === 'now' || log.messages === 0)) ||
-					(isEmpty && log.nextOffset - next! <= untold);
+					(isEmpty && log.nextOffset - next! <= unattributed);
 				return isThere
 					? []
 					: [`a reader at ${host.id} of ${topic} from ${from} is at ${next}, the log at ${log.nextOffset}`];
@@ -163,11 +163,11 @@ export class Readers {
 			room: random.pick([1, 10, 200]),
 			isFull: false,
 			isOpen: false,
-			untold: 0,
+			unattributed: 0,
 			last: new Map(),
 			ends: new Map(),
-			passedOver: 0,
-			told: 0,
+			skipped: 0,
+			reported: 0,
 		};
 		this.#programs.push(program);
 		this.opened++;
@@ -176,17 +176,17 @@ export class Readers {
 			take: items => this.#take(program, items),
 			dropped: messages => {
 				this.dropped += messages;
-				program.untold += messages;
-				program.told += messages;
+				program.unattributed += messages;
+				program.reported += messages;
 				// Of one topic it is known at once.
 				if (wanted.length === 1) this.#attribute(program, topic, messages);
 			},
 			missed: messages => {
 				this.missed += messages;
-				program.told += messages;
+				program.reported += messages;
 			},
 			failed: error => {
-				// A disk that fails takes its node down; whoever reads then hears of it first.
+				// A failed disk stops its node. Readers hear of it first.
 				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage')
 					this.#offsets.problem ??= new Error(
 						`a log can be read: ${host.id} ${wanted.join(' ')} from ${from}: ${error.message}`,
@@ -203,7 +203,7 @@ export class Readers {
 		);
 	}
 
-	/** What it has no room for is left to the log, in the middle of what it is handed too. */
+	/** Messages beyond its room stay in the log, also when they are a part of the given batches. */
 	#take(program: Program, items: readonly StoredBatch[]): number {
 		if (!this.#isOn(program)) return 0;
 		const {from, seen} = program;
@@ -217,7 +217,7 @@ export class Readers {
 			);
 			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
 			taken++;
-			this.#expectTold(program, item);
+			this.#expectReported(program, item);
 			const {topic} = item.batch;
 			const one = seen.get(topic)!;
 			const first = typeof from === 'number' ? Math.max(from, item.offset) : item.offset;
@@ -236,32 +236,31 @@ export class Readers {
 	}
 
 	/**
-	Who reads through a node that is subscribed for it misses nothing that comes meanwhile and that it was not told of:
-	also what a deletion of the topic took before it came here, for which no offset stands.
-
+	A program that reads through a subscribed node misses no message that arrives meanwhile without a report. This holds
+	for messages that a deletion removed before they arrived, too. Those have no offset.
 	*/
-	#expectTold(program: Program, {batch, offset}: StoredBatch): void {
+	#expectReported(program: Program, {batch, offset}: StoredBatch): void {
 		const {host, ends, last} = program;
 		const key = streamKey(batch);
-		// What was in the log before may be of an earlier subscription.
+		// Earlier messages of the log may be of an earlier subscription.
 		if (offset < (ends.get(batch.topic) ?? Infinity)) return;
 		const before = last.get(key);
 		last.set(key, lastSeq(batch));
 		if (before === undefined || !this.#subscribes || this.#witness.messages.isSpoilt(host)) return;
-		program.passedOver += batch.firstSeq - before - 1;
-		if (program.passedOver > program.told)
+		program.skipped += batch.firstSeq - before - 1;
+		if (program.skipped > program.reported)
 			this.#offsets.problem ??= new Error(
-				`what a reader misses is told: ${host.id} gives ${key} ${batch.firstSeq} behind ${before}; ${program.passedOver} were passed over, ${program.told} told`,
+				`missed messages are reported to the reader: ${host.id} gives ${key} ${batch.firstSeq} after ${before}; ${program.skipped} were skipped, ${program.reported} reported`,
 			);
 	}
 
-	/** So many messages of the topic are gone: as many must have been told. */
+	/** This many messages of the topic are gone. As many must have been reported. */
 	#attribute(program: Program, topic: Topic, messages: number): void {
 		const seen = program.seen.get(topic)!;
-		program.untold -= messages;
-		if (program.untold < 0)
+		program.unattributed -= messages;
+		if (program.unattributed < 0)
 			this.#offsets.problem ??= new Error(
-				`what is gone is told: ${program.host.id} ${topic} goes on ${messages} behind ${seen.next}, and ${-program.untold} of these were not told`,
+				`messages that are gone are reported: ${program.host.id} ${topic} continues ${messages} after ${seen.next}, and ${-program.unattributed} of these were not reported`,
 			);
 		seen.dropped(messages);
 		this.#claims.push({program, topic, to: seen.next ?? 0, age: 0});
@@ -272,7 +271,7 @@ export class Readers {
 		void program.reading?.close();
 	}
 
-	/** Only what retention or damage took is gone. */
+	/** Only messages that retention or damage removed are gone. */
 	#judgeClaims(): void {
 		this.#claims = this.#claims.filter(claim => {
 			const {
@@ -291,7 +290,7 @@ export class Readers {
 			if (host.isPaused) claim.age = 0;
 			else if (++claim.age > claimAgeMax)
 				this.#offsets.problem ??= new Error(
-					`only what is gone is told as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`,
+					`only messages that are gone are reported as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`,
 				);
 			return true;
 		});
