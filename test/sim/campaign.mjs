@@ -17,6 +17,8 @@ const {
 	values: {minutes},
 } = parseArgs({options: {minutes: {type: 'string', default: '60'}}});
 
+const sliceMinutes = 10;
+
 const git = (...args) => execFileSync('git', args, {cwd: folder, encoding: 'utf8'}).trim();
 const commit = `${git('rev-parse', '--short=10', 'HEAD')}${git('status', '--porcelain', '--', '../../core', '.', ':!ledger.jsonl') === '' ? '' : '+'}`;
 const lines = existsSync(ledgerPath)
@@ -58,25 +60,24 @@ for (const seed of openFailures(lines)) {
 	if (failed.length === 0) note({holds: seed, commit});
 }
 
-const from = Math.max(1, ...lines.map(({to = 0}) => to + 1));
-const {seeds, failed, virtualMs, events, faults, counts} = await run('--from', `${from}`, '--minutes', minutes);
-if (seeds > 0)
-	note({
-		from,
-		to: from + seeds - 1,
-		commit,
-		failed,
-		virtualHours: Number((virtualMs / 3_600_000).toFixed(2)),
-		events,
-		faults,
-		counts,
-	});
+/** Run the next seeds for some minutes, and record them. */
+async function slice(forMinutes) {
+	const from = Math.max(1, ...lines.map(({to = 0}) => to + 1));
+	const report = await run('--from', `${from}`, '--minutes', `${forMinutes}`);
+	const {seeds, failed, virtualMs, events, faults, counts} = report;
+	if (seeds === 0) return;
+	const virtualHours = Number((virtualMs / 3_600_000).toFixed(2));
+	note({from, to: from + seeds - 1, commit, failed, virtualHours, events, faults, counts});
+}
+
+// An interrupted campaign loses its last slice only.
+for (let left = Number(minutes); left > 0; left -= sliceMinutes) await slice(Math.min(left, sliceMinutes));
 const sum = name => lines.reduce((total, line) => total + (line[name] ?? 0), 0);
 const pagePath = join(folder, '../../docs/simulator.md');
 writeFileSync(pagePath, withFigures(readFileSync(pagePath, 'utf8'), lines));
 const open = openFailures(lines);
 if (open.length > 0) console.log(`open: ${open.map(seed => `npm run sim -- --seed ${seed}`).join(', ')}`);
 console.log(
-	`${from - 1 + seeds} seeds in the ledger, ${open.length} open failures, ${sum('virtualHours').toFixed(1)} virtual hours, ${sum('events')} events, ${sum('faults')} faults`,
+	`${Math.max(...lines.map(({to = 0}) => to))} seeds in the ledger, ${open.length} open failures, ${sum('virtualHours').toFixed(1)} virtual hours, ${sum('events')} events, ${sum('faults')} faults`,
 );
 process.exitCode = open.length > 0 ? 1 : 0;
