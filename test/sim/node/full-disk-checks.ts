@@ -6,6 +6,9 @@ judge that nothing is lost, and that unread deletions are reported.
 import type {DapssError} from '../../../core/errors.ts';
 import {fullDiskRemedy} from '../../../core/io/file-system.ts';
 import {reserveFile, type ReserveSizes} from '../../../core/io/files/reserve.ts';
+import type {Lamport} from '../../../core/lamport.ts';
+import type {BatchHeader} from '../../../core/message.ts';
+import type {Node} from '../../../core/node/node.ts';
 import type {Host} from './host.ts';
 
 /** As small as the simulated logs. */
@@ -22,13 +25,17 @@ export class FullDiskChecks {
 	beginning.
 	*/
 	readonly #starting = new Map<Host, boolean>();
-	/** Processes without a reserve at their last check. */
-	readonly #short = new Set<Host>();
+	/**
+	Processes without a reserve at their last check, and their Lamport time at the first such check. Messages with a
+	later stamp arrived afterwards. `undefined` until the node is assembled.
+	*/
+	readonly #short = new Map<Host, number | undefined>();
 	/**
 	By host: the fills of its disk when it had a reserve last. Until something else fills the disk again, a start
 	succeeds, since messages never use the space of a released reserve.
 	*/
 	readonly #reserved = new Map<Host, number>();
+	readonly #lamports = new Map<Host, Lamport>();
 	/** Processes that cannot keep a reserve for another reason. They accept messages. */
 	readonly #excused = new Set<Host>();
 	/** Completed starts on a full disk; starts that failed without a reserve; refused messages. */
@@ -36,9 +43,16 @@ export class FullDiskChecks {
 
 	booted(host: Host): void {
 		this.#short.delete(host);
+		this.#lamports.delete(host);
 		this.#excused.delete(host);
 		if (host.options.disk.isFilled) this.#starting.set(host, hasReserve(host));
 		this.#noteReserve(host);
+	}
+
+	/** The node exists, and has not started. */
+	assembled(host: Host, {options: {lamport}}: Node): void {
+		this.#lamports.set(host, lamport);
+		if (this.#short.has(host)) this.#noteShort(host);
 	}
 
 	started(host: Host): void {
@@ -66,7 +80,19 @@ export class FullDiskChecks {
 	tended(host: Host): void {
 		this.#noteReserve(host);
 		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
-		else this.#short.add(host);
+		else this.#noteShort(host);
+	}
+
+	/** A node appends a batch to a log. Returns what is wrong. */
+	appended(host: Host, {origin, lamport, topic}: BatchHeader): string | undefined {
+		const since = this.#short.get(host);
+		return since === undefined || lamport <= since || origin === host.id
+			? undefined
+			: `a full disk accepts no messages: ${host.id} stores a batch of ${origin} in ${topic} with the stamp ${lamport}, full since ${since}`;
+	}
+
+	#noteShort(host: Host): void {
+		this.#short.set(host, this.#short.get(host) ?? this.#lamports.get(host)?.now);
 	}
 
 	#noteReserve(host: Host): void {

@@ -210,6 +210,7 @@ export class Witness {
 		this.leaderCauses.booted(host.key);
 		this.repairs.booted(host);
 		this.unread.booted(host);
+		this.fullDisks.assembled(host, node);
 	}
 
 	/** The node has read its logs back. */
@@ -390,7 +391,7 @@ export class Witness {
 			append: (...[items, options]: Parameters<TopicLog['append']>) => {
 				const appended = append(items, options);
 				for (const [index, {batch}] of items.entries()) {
-					const wrong = this.deletions.released(host, log, batch);
+					const wrong = this.deletions.released(host, log, batch) ?? this.fullDisks.appended(host, batch);
 					if (wrong !== undefined) throw this.#problem(wrong);
 					this.messages.released(host, batch, appended.offsets[index]!);
 					this.retention.arrived(host, batch);
