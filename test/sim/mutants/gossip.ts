@@ -263,7 +263,7 @@ export const gossipMutants: readonly Mutant[] = [
 		],
 	},
 	{
-		name: 'who-leads-is-a-stranger',
+		name: 'unknown-leader-rejected',
 		pitfall: 'a node that was away rejects an unknown leader, and asks no other node who leads',
 		edits: [
 			{file: 'core/node/node.ts', find: '		this.#parts.peerDirectory.ask();\n', replace: ''},
@@ -275,7 +275,7 @@ export const gossipMutants: readonly Mutant[] = [
 		],
 	},
 	{
-		name: 'caller-is-a-stranger',
+		name: 'unknown-caller-rejected',
 		pitfall: 'a node whose known members are all gone rejects nodes that need its vote, forever',
 		edits: [
 			{

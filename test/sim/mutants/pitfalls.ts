@@ -46,7 +46,7 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: [
 			'vote-counted-twice',
 			'vote-of-an-old-term',
-			'vote-of-a-stranger',
+			'vote-of-a-non-voter',
 			'small-majority',
 			'vote-for-a-short-log',
 			'longest-log-wins',
@@ -197,7 +197,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'members that do not know each other',
-		mutants: ['who-leads-is-a-stranger', 'told-members-forgotten', 'refused-by-a-newcomer', 'caller-is-a-stranger'],
+		mutants: ['unknown-leader-rejected', 'told-members-forgotten', 'refused-by-a-newcomer', 'unknown-caller-rejected'],
 	},
 	{pitfall: 'a node that answers pings counts as usable', mutants: ['alive-without-a-link', 'quorum-by-datagrams']},
 	{

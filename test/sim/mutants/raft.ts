@@ -126,7 +126,7 @@ export const raftMutants: readonly Mutant[] = [
 		],
 	},
 	{
-		name: 'vote-of-a-stranger',
+		name: 'vote-of-a-non-voter',
 		pitfall: 'the vote of a node that is not a voter counts',
 		edits: [
 			raft('if (!voters.includes(from) || votes.has(from)) return;', 'if (votes.has(from)) return;'),

@@ -64,12 +64,12 @@ describe('the seeds of a member that has a leader', () => {
 	});
 
 	test('a seed of this cluster or of another secret is asked once, a silent seed repeatedly', async () => {
-		const {state, look} = setUp(['ours', 'stranger', 'silent'], {
+		const {state, look} = setUp(['ours', 'foreign', 'silent'], {
 			ours: {type: 'joined', clusterId: 'c', members: []},
-			stranger: new DapssError('not-authenticated', 'another secret'),
+			foreign: new DapssError('not-authenticated', 'another secret'),
 			silent: new DapssError('unreachable', 'no answer'),
 		});
-		expect(await look()).toEqual([['ours', 'stranger', 'silent'], ['silent'], ['silent']]);
+		expect(await look()).toEqual([['ours', 'foreign', 'silent'], ['silent'], ['silent']]);
 		expect(state.met).toEqual([]);
 	});
 
