@@ -197,7 +197,12 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'members that do not know each other',
-		mutants: ['unknown-leader-rejected', 'told-members-forgotten', 'refused-by-a-newcomer', 'unknown-caller-rejected'],
+		mutants: [
+			'unknown-leader-rejected',
+			'told-members-forgotten',
+			'refused-by-a-newcomer',
+			'unknown-caller-rejected',
+		],
 	},
 	{pitfall: 'a node that answers pings counts as usable', mutants: ['alive-without-a-link', 'quorum-by-datagrams']},
 	{
