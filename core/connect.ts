@@ -85,8 +85,8 @@ tried again. When no other server answers, a node that is starting is tried unti
 await using broker = await connect('10.0.0.1:5000,10.0.0.2:5000');
 ```
 
-@param options addresses with commas between them, or settings. Without servers a node is found: on this machine, else on
-the local network.
+@param options addresses with commas between them, or settings. Without servers a node is found: on this machine, else
+on the local network.
 @throws `config`; `unreachable`, `not-authenticated` or `refused`, as the last server answered
 */
 export async function connect(options: string | ConnectOptions = {}): Promise<Broker & Reached> {

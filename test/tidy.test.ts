@@ -1,6 +1,6 @@
 /**
-Holds the architecture: which part may import which, what a machine may know, how long a file may be. After
-TigerBeetle's `tidy.zig`: a rule that is not tested is a wish.
+Rules for the sources that no other tool checks: which parts may import the system, what a protocol machine may use, how
+comments are laid out. `layers.test.ts` checks the direction of imports. After the idea of TigerBeetle's `tidy.zig`.
 */
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
@@ -30,7 +30,7 @@ test('imports name files that exist', () => {
 	).toEqual([]);
 });
 
-test('the console knows pictures, types and words of the core, nothing that runs', () => {
+test('the console imports only types and texts of the core, nothing that runs', () => {
 	const values = new Set(['core/errors.ts', 'core/message.ts']);
 	expect(
 		show(
@@ -42,7 +42,7 @@ test('the console knows pictures, types and words of the core, nothing that runs
 	).toEqual([]);
 });
 
-test('the command line enters the core by its doors', () => {
+test('the command line imports only the entry points of the core', () => {
 	// Values that settings need before a broker is loaded, the secret and its place, and how folders are made.
 	const doors = new Set([
 		'core/index.ts',
@@ -128,7 +128,7 @@ test('machines never import one another, nor anything that runs', () => {
 	expect(show(wrong)).toEqual([]);
 });
 
-test('machines have no clock, no chance, no waiting', () => {
+test('machines use no clock, no randomness and no waiting', () => {
 	const forbidden =
 		/\b(?:Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|crypto|async|await|Promise|globalThis)\b|\bMath\.random\b/u;
 	const wrong = files
@@ -183,6 +183,21 @@ test('nothing is `using` within a loop: the bundler lets a failure of one turn f
 			});
 		});
 	expect(wrong).toEqual([]);
+});
+
+// Prettier wraps code at 120 columns and leaves comments as they are.
+test('comments have at most 120 columns', () => {
+	const isProse = (line: string): boolean => /^\s*(?:\/\/|\/?\*)/u.test(line) || !/^\s*\/|[(){};'"`]/u.test(line);
+	expect(
+		files.flatMap(file =>
+			text
+				.get(file)!
+				.split('\n')
+				.flatMap((line, index) =>
+					isProse(line) && line.replaceAll('\t', '    ').length > 120 ? [`${file}:${index + 1}`] : [],
+				),
+		),
+	).toEqual([]);
 });
 
 test('a file opens with what it is', () => {
@@ -253,7 +268,8 @@ test('package-lock.json is whole: for every platform, and with no address of a r
 		),
 	);
 	expect(missing).toEqual([]);
-	// An update of msgpackr brings it back, with an install script: remove its entries (docs/decisions/0021-package.md).
+	// An update of msgpackr brings it back, with an install script: remove its entries
+	// (docs/decisions/0021-package.md).
 	expect(Object.keys(lock.packages).filter(path => path.includes('msgpackr-extract'))).toEqual([]);
 	expect(Object.keys(lock.packages).length).toBeGreaterThan(100);
 });

@@ -27,7 +27,9 @@ export class DesiredSubscriptions {
 	readonly #readers = new Map<Topic, number>();
 	readonly #running = new Map<Topic, Promise<void>>();
 	readonly #former: Map<Topic, number>;
-	/** Start of the last agreed subscription to each wanted topic: the next one continues it, unless a deletion ended it. */
+	/**
+	Start of the last agreed subscription to each wanted topic. The next one continues it, except after a deletion.
+	*/
 	readonly #agreed: Map<Topic, number>;
 	readonly #options: DesiredSubscriptionsOptions;
 

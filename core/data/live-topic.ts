@@ -1,6 +1,7 @@
 /**
 A live topic on this node: its log and its readers. Appended batches are written first and then delivered, so every
-batch that a reader got is still in the log after a crash of the process. Own messages are acknowledged once they are synced.
+batch that a reader got is still in the log after a crash of the process. Own messages are acknowledged once they are
+synced.
 
 The log opens in the background when a topic is first used; earlier appends wait in order.
 */

@@ -2,9 +2,9 @@
 A topic as this node sees it now: the subscribers that it can push to, and its children in the tree of each origin. A
 view is computed on first use and discarded when subscriptions, reachability or congestion change.
 
-If a few subscribers cannot be pushed to, they keep their places in the tree. The parent of such a subscriber then pushes
-to the subscriber's children as well. So two nodes that disagree on the reachable nodes still agree on the rest of the
-tree. If many cannot be pushed to, as on one side of a partition, the tree contains only the others.
+If a few subscribers cannot be pushed to, they keep their places in the tree. The parent of such a subscriber then
+pushes to the subscriber's children as well. So two nodes that disagree on the reachable nodes still agree on the rest
+of the tree. If many cannot be pushed to, as on one side of a partition, the tree contains only the others.
 */
 import type {NodeId} from '../message.ts';
 import type {Context} from './context.ts';

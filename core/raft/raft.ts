@@ -454,9 +454,10 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	Raft, 5.2 and 5.4.1: one vote per term, and only for a log at least as up to date as that of this node. A majority of
-	such grants implies that the log holds every committed entry. The candidate need not be a voter that this node knows:
-	the configuration of this node may be old.
+	Raft, 5.2 and 5.4.1: one vote per term, and only for a log at least as up to date as that of this node. A majority
+	of such grants implies that the log holds every committed entry. The candidate need not be a voter that this node
+	knows: the configuration of this node may be old.
+
 	*/
 	#onVoteRequest(from: NodeId, {lastIndex, lastTerm}: PacketOf<'vote'>): void {
 		const isFree = this.#vote === from || (this.#vote === undefined && this.#leader === undefined);
@@ -601,9 +602,9 @@ class RaftMachine implements Raft {
 	}
 
 	/**
-	Whether this node may campaign: it is a voter, or its log has its removal and does not say that it is committed. Then it
-	may be the only node that has the removal entry, and the others need it as leader; its own vote does not count
-	(thesis, 4.2.2 and figure 4.6).
+	Whether this node may campaign: it is a voter, or its log has its removal, which is not known to be committed. Then
+	it may be the only node with that entry, and the others need it as leader; its own vote does not count (thesis,
+	4.2.2 and figure 4.6).
 	*/
 	#isPromotable(): boolean {
 		return this.#isVoter() || this.#log.configurationAt(this.#log.commit).voters.includes(this.#options.id);

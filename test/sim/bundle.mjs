@@ -1,5 +1,6 @@
 /**
-Bundles the simulator into one file, so that workers start fast and a mutant can change the sources while they are bundled.
+Bundles the simulator into one file, so that workers start fast and a mutant can change the sources while they are
+bundled.
 */
 import {mkdtempSync, rmSync, symlinkSync} from 'node:fs';
 import {tmpdir} from 'node:os';

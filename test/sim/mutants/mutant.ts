@@ -47,8 +47,8 @@ export function mutated({name, edits}: Mutant, file: string, text: string): stri
 }
 
 /**
-The text without anything that a formatter may change: white space, comment marks, commas before a closing bracket, kinds
-of quotes. `at` holds the original position of each character.
+The text without anything that a formatter may change: white space, comment marks, commas before a closing bracket,
+kinds of quotes. `at` holds the original position of each character.
 */
 function withoutLayout(source: string): {readonly text: string; readonly at: readonly number[]} {
 	const kept = [...source.matchAll(/\s+|\/\/|,(?=\s*[)\]}])|\\(?=['"])|(?<other>[^])/gu)].filter(

@@ -1,8 +1,8 @@
 /**
 Programs that read topics through the nodes of a simulated cluster. Each reads one topic, or all topics of the node:
 from now, from the beginning, or from the offset where an earlier program stopped. They read slowly, so that they fall
-behind the log and catch up. `offsets.ts` judges what they receive. They have a random source of their own and only read,
-so a run is the same with and without them.
+behind the log and catch up. `offsets.ts` judges what they receive. They have a random source of their own and only
+read, so a run is the same with and without them.
 */
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import type {BatchSink, Reader} from '../../../core/data/reader.ts';
@@ -31,8 +31,9 @@ type Program = {
 	/** Messages reported as gone whose topic is not known yet. The next message of the topic shows it. */
 	unattributed: number;
 	/**
-	By stream: the last number. `skipped`: messages between two of a stream that the program did not receive. `reported`:
-	messages reported to it as gone, with or without an offset.
+	By stream: the last number. `skipped`: messages between two of a stream that the program did not receive.
+	`reported`: messages reported to it as gone, with or without an offset.
+
 	*/
 	readonly last: Map<StreamKey, number>;
 	/**
@@ -65,7 +66,9 @@ export class Readers {
 	/** Messages reported without an offset: they never reached the log. */
 	missed = 0;
 
-	/** @param subscribes whether a node is subscribed while a program reads; otherwise programs read the log as it is */
+	/**
+	@param subscribes whether a node is subscribed while a program reads; otherwise programs read the log as it is
+	*/
 	constructor(witness: Witness, random: SeededRandom, subscribes: boolean) {
 		this.#subscribes = subscribes;
 		this.#witness = witness;

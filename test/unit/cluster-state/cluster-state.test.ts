@@ -32,6 +32,15 @@ describe('the cluster state', () => {
 		expect(topics.topics()).toEqual([]);
 	});
 
+	test('keeps the start of a subscription when the node subscribes again', () => {
+		const topics = founded();
+		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
+		const again = topics.apply(4, envelope({type: 'subscribe', topic: news, node: a, since: 9}, 2));
+		expect(again.result).toEqual({ok: true});
+		expect(again.events).toEqual([]);
+		expect(topics.subscribers(news)).toEqual(new Map([[a, 5]]));
+	});
+
 	test('applies a retried command once and gives the same result (thesis, 6.3)', () => {
 		const topics = founded();
 		const first = envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1);

@@ -1,4 +1,6 @@
-/** Subscriptions that a node wants: from which Lamport time they are proposed, also after one that ended unexpectedly. */
+/**
+Subscriptions that a node wants: from which Lamport time they are proposed, also after one that ended unexpectedly.
+*/
 import {describe, expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
