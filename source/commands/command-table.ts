@@ -210,8 +210,8 @@ export const commands: readonly Command[] = [
 		notes: [
 			'With --watch it continues at another node when the connection is lost (--server A,B gives several), with the events since then.',
 			'With --messages it also prints new messages of the topics that the node itself subscribes to (--topics, `:subscribe`), of all or of the given ones. They are',
-			"read from the node's log at the pace of the reader, so none is skipped; a `lagged` event counts messages that retention deleted before. Messages that arrive",
-			'while no node is reached are not shown, and a `warning` says so. `subscribe` reads any topic, from any position, and continues at another node without a gap.',
+			"read from the node's log at the pace of the reader, so none is skipped; a `lagged` event counts messages that retention deleted before. At",
+			'another node they continue after the last message, in the topics to which both nodes subscribe. `subscribe` reads any topic, from any position.',
 		],
 		flags: [...clientFlags, 'watch', 'messages', 'wait'],
 		formats: ['text', 'json', 'jsonl'],
