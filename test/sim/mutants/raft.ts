@@ -190,7 +190,7 @@ export const raftMutants: readonly Mutant[] = [
 			{
 				file: 'core/raft/follower.ts',
 				find: 'const {index, term} = log.conflictHint(prevIndex, prevTerm);',
-				replace: 'const {index, term} = log.conflictHint(Math.max(log.commit, prevIndex - 4), prevTerm);',
+				replace: 'const {index, term} = log.conflictHint(log.commit, prevTerm);',
 			},
 		],
 	},
