@@ -38,7 +38,6 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 		warn(
 			`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
 		);
-	let reserve: Reserve | undefined;
 	const files = new FilePool(
 		reservingFiles(realFiles, () => reserve),
 		{
@@ -52,7 +51,7 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 		},
 	);
 	const folder = new NodeFiles(files, path, warn);
-	reserve = new Reserve({files, folder: path, report: warn});
+	const reserve: Reserve = new Reserve({files, folder: path, report: warn});
 	await reserve.maintain();
 	return {config, path, files, folder, reserve};
 }

@@ -151,9 +151,8 @@ describe('a write that finds the disk full', () => {
 
 	async function open(): Promise<{readonly disk: FullDisk; readonly reserve: Reserve; readonly file: OpenFile}> {
 		const disk = new FullDisk();
-		let reserve: Reserve | undefined;
 		const files = reservingFiles(disk.files, () => reserve);
-		reserve = create(files);
+		const reserve: Reserve = create(files);
 		await reserve.maintain();
 		return {disk, reserve, file: await files.open(join(folder, 'log'), 'write')};
 	}

@@ -11,19 +11,19 @@ export type SpaceReserve = {
 	release(): Promise<boolean>;
 };
 
-/** @param reserve called for each failure, because the reserve itself needs files first */
-export function reservingFiles(files: Files, reserve: () => SpaceReserve | undefined): Files {
+/** @param reserve called at each operation, because the reserve itself needs files */
+export function reservingFiles(files: Files, reserve: () => SpaceReserve): Files {
 	const attempt = async <Value>(operation: () => Promise<Value>): Promise<Value> => {
-		const before = reserve()?.releases;
+		const {releases} = reserve();
 		try {
 			return await operation();
 		} catch (error) {
-			const space = isFullDisk(error) ? reserve() : undefined;
-			if (!space) throw error;
+			if (!isFullDisk(error)) throw error;
 			// Another operation may have released it meanwhile.
-			if (space.releases === before && !(await space.release())) throw error;
-			return await operation();
+			if (reserve().releases === releases && !(await reserve().release())) throw error;
 		}
+
+		return operation();
 	};
 
 	return {
