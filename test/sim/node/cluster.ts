@@ -12,22 +12,22 @@ import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
-import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
+import {DuplicateProcessChecks} from './checks/duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
-import {forgedRelayFrame} from './relay-checks.ts';
+import {forgedRelayFrame} from './checks/relay-checks.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
-import {checkHistory, type HistoryResult} from './history.ts';
+import {checkHistory, type HistoryResult} from './checks/subscription-history.ts';
 import {Host, simTickMs} from './host.ts';
-import {viewCheckMs, ViewChecks} from './view-checks.ts';
-import {MessageChecks} from './message-checks.ts';
+import {viewCheckMs, ViewChecks} from './checks/view-checks.ts';
+import {MessageChecks} from './checks/message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
 import {forgedStampFrame} from './forged-stamps.ts';
 import {Readers} from './readers.ts';
-import {protocolProblems} from './protocol-checks.ts';
+import {protocolProblems} from './checks/protocol-checks.ts';
 import {Witness} from './witness.ts';
 
 export type Outcome = {

@@ -32,7 +32,7 @@ import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import {limitToProtocol1, limitToProtocol2} from './earlier-releases.ts';
 import type {Beacon, Fabric, Station} from './fabric.ts';
-import {simReserve} from './full-disk-checks.ts';
+import {simReserve} from './checks/full-disk-checks.ts';
 import type {Hello, Refusal} from './handshake.ts';
 import {HeardBeacons, type DiscoveryMode} from './discovery.ts';
 import type {Witness} from './witness.ts';

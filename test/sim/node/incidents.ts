@@ -6,7 +6,7 @@ with another program or another key; a process may open no more files; a disk is
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
-import {isFullDisk} from './full-disk-checks.ts';
+import {isFullDisk} from './checks/full-disk-checks.ts';
 import type {Host} from './host.ts';
 import type {Event, IncidentKind} from './plan.ts';
 

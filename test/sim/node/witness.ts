@@ -17,19 +17,19 @@ import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
 import {ShadowLog, type RaftChecks, type ObservedNode} from '../raft-checks.ts';
 import {hash32} from '../random.ts';
 import {FalseSuspicions} from './false-suspicions.ts';
-import {RetentionChecks} from './retention-checks.ts';
-import {MembershipHistory} from './membership-history.ts';
-import {LeaderCauseChecks} from './leader-cause-checks.ts';
-import {DeletionChecks} from './deletion-checks.ts';
+import {RetentionChecks} from './checks/retention-checks.ts';
+import {MembershipHistory} from './checks/membership-history.ts';
+import {LeaderCauseChecks} from './checks/leader-cause-checks.ts';
+import {DeletionChecks} from './checks/deletion-checks.ts';
 import {DoubleVotes} from './double-votes.ts';
-import {FullDiskChecks} from './full-disk-checks.ts';
-import {QuorumChecks} from './quorum-checks.ts';
-import {relayProblem} from './relay-checks.ts';
+import {FullDiskChecks} from './checks/full-disk-checks.ts';
+import {QuorumChecks} from './checks/quorum-checks.ts';
+import {relayProblem} from './checks/relay-checks.ts';
 import type {Host, Stop} from './host.ts';
-import type {MessageChecks} from './message-checks.ts';
-import {RequestChecks} from './request-checks.ts';
-import {RepairChecks} from './repair-checks.ts';
-import {UnreadDeletionChecks, type ReadUpTo} from './unread-deletion-checks.ts';
+import type {MessageChecks} from './checks/message-checks.ts';
+import {RequestChecks} from './checks/request-checks.ts';
+import {RepairChecks} from './checks/repair-checks.ts';
+import {UnreadDeletionChecks, type ReadUpTo} from './checks/unread-deletion-checks.ts';
 
 /**
 An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation

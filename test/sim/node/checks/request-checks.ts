@@ -3,9 +3,9 @@ The messages that nodes request from each other. A reply may say that a stream i
 subscription of the requester. Then the requester must continue after that number. A node that repeats the request does
 not get the later messages, and wastes the work of its peers.
 */
-import type {GossipPacket, Want} from '../../../core/gossip/packet.ts';
-import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
-import type {Host} from './host.ts';
+import type {GossipPacket, Want} from '../../../../core/gossip/packet.ts';
+import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../../core/message.ts';
+import type {Host} from '../host.ts';
 
 /** One incarnation of a node. */
 type Requester = {

@@ -4,10 +4,17 @@ of its origin, only if the node subscribes to it, and after its stamp was witnes
 message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
 subscriber has all messages that any running node retains.
 */
-import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
-import {Offsets} from '../offsets.ts';
-import type {Host} from './host.ts';
-import {lamportSaneMax} from './forged-stamps.ts';
+import {
+	lastSeq,
+	streamKey,
+	type BatchHeader,
+	type NodeId,
+	type StreamKey,
+	type Topic,
+} from '../../../../core/message.ts';
+import {Offsets} from '../../offsets.ts';
+import type {Host} from '../host.ts';
+import {lamportSaneMax} from '../forged-stamps.ts';
 import {ProvenDurable} from './proven-durable.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};

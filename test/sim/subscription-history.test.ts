@@ -2,7 +2,7 @@
 The check of subscription histories: what it leaves out, what it counts, and that it shows the part that matters.
 */
 import {describe, expect, test} from 'vitest';
-import {checkHistory} from './node/history.ts';
+import {checkHistory} from './node/checks/subscription-history.ts';
 import type {Operation} from './node/witness.ts';
 
 type Call = Operation['call'];

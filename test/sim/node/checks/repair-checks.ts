@@ -2,9 +2,9 @@
 A node that reports a partition as repaired must hold everything that the far side held at the heal. A peer that goes
 away or restarts in between is ignored.
 */
-import type {PartitionEvent} from '../../../core/events.ts';
-import type {BatchHeader, NodeId} from '../../../core/message.ts';
-import type {Host} from './host.ts';
+import type {PartitionEvent} from '../../../../core/events.ts';
+import type {BatchHeader, NodeId} from '../../../../core/message.ts';
+import type {Host} from '../host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
 type Far = {

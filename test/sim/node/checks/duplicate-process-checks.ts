@@ -6,9 +6,9 @@ request what one of them acknowledged.
 The other process may rightly take over from a process that was cut off. Then both have acknowledged messages, under
 different incarnations.
 */
-import type {NodeId, Topic} from '../../../core/message.ts';
-import type {Fabric} from './fabric.ts';
-import type {Host} from './host.ts';
+import type {NodeId, Topic} from '../../../../core/message.ts';
+import type {Fabric} from '../fabric.ts';
+import type {Host} from '../host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
 export type DuplicateProcessOptions = {

@@ -3,10 +3,10 @@ Rules for deleted topics. A deletion covers all messages stamped up to its time.
 none of them, accepts none of them again, and deletes nothing that was published later. At the end no node holds any of
 them.
 */
-import type {BatchHeader, Topic} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/topic-log/retention.ts';
-import type {Retained, TopicLog} from '../../../core/topic-log/topic-log.ts';
-import type {Host} from './host.ts';
+import type {BatchHeader, Topic} from '../../../../core/message.ts';
+import type {Deletion} from '../../../../core/topic-log/retention.ts';
+import type {Retained, TopicLog} from '../../../../core/topic-log/topic-log.ts';
+import type {Host} from '../host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
 

@@ -2,9 +2,9 @@
 Rule for relays: a faulty member sends others relay frames that were relayed before, that are for no member, or whose
 content needs no relay. No node may forward them. A node's own frames through a relay go to a third node.
 */
-import type {NodeId} from '../../../core/message.ts';
-import {decodeRelay, encodeRelayHead, kinds} from '../../../core/wire/wire.ts';
-import type {SeededRandom} from '../random.ts';
+import type {NodeId} from '../../../../core/message.ts';
+import {decodeRelay, encodeRelayHead, kinds} from '../../../../core/wire/wire.ts';
+import type {SeededRandom} from '../../random.ts';
 
 /** The suffix of each forged frame. No packet of a node ends with it. */
 const mark = Buffer.from('a lie of a member gone bad');
