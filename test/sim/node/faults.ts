@@ -7,12 +7,12 @@ import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
 import type {Host} from './host.ts';
 import type {Event, FaultKind} from './plan.ts';
-import type {Witness} from './witness.ts';
+import type {Observer} from './observer/observer.ts';
 
 export type FaultOptions = {
 	readonly schedule: Schedule;
 	readonly fabric: Fabric;
-	readonly witness: Witness;
+	readonly observer: Observer;
 	readonly hosts: readonly Host[];
 	/** Hosts whose process runs. */
 	readonly up: () => readonly Host[];
@@ -177,7 +177,7 @@ export class Faults {
 
 			// Damage may have removed votes and entries, so the machine continues under a new id with an empty disk.
 			host.isGone = true;
-			this.#options.witness.wiped(host);
+			this.#options.observer.wiped(host);
 			host.options.disk.wipe();
 			const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);
 			this.#options.schedule.after(forMs, () => fresh.boot());
@@ -186,7 +186,7 @@ export class Faults {
 
 		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
 		const isSpoiled = host.options.disk.rot(rot, isOf);
-		if (isSpoiled) this.#options.witness.messages.spoil(host, rot);
+		if (isSpoiled) this.#options.observer.messages.spoil(host, rot);
 		this.#options.schedule.after(forMs, () => host.boot());
 		return isSpoiled;
 	}

@@ -17,7 +17,7 @@ import type {Schedule} from '../schedule.ts';
 import {FollowerLink} from './follower-link.ts';
 import type {Host} from './host.ts';
 import type {Event} from './plan.ts';
-import type {Witness} from './witness.ts';
+import type {Observer} from './observer/observer.ts';
 
 type Follower = {
 	readonly name: string;
@@ -56,7 +56,7 @@ const refusals: ReadonlySet<string | undefined> = new Set([
 ]);
 
 export class Followers {
-	readonly #witness: Witness;
+	readonly #observer: Observer;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #hosts: readonly Host[];
@@ -67,13 +67,13 @@ export class Followers {
 	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
 
 	constructor(options: {
-		readonly witness: Witness;
+		readonly observer: Observer;
 		readonly schedule: Schedule;
 		readonly random: SeededRandom;
 		readonly hosts: readonly Host[];
 		readonly topics: readonly Topic[];
 	}) {
-		this.#witness = options.witness;
+		this.#observer = options.observer;
 		this.#schedule = options.schedule;
 		this.#random = options.random;
 		this.#hosts = options.hosts;
@@ -123,8 +123,8 @@ export class Followers {
 			if (isOver) return [];
 			if (!reading || reading !== link || !reading.isServed || !starts) return [`${name} reads through no node`];
 			const {host} = reading;
-			if (this.#witness.messages.isSpoilt(host)) return [];
-			const lacking = this.#witness.messages
+			if (this.#observer.messages.isSpoilt(host)) return [];
+			const lacking = this.#observer.messages
 				.held(host)
 				.find(
 					([, header]) =>
@@ -224,8 +224,9 @@ export class Followers {
 				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
-		const isSpoilt = this.#witness.messages.isSpoilt(host);
-		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
+		const isSpoilt = this.#observer.messages.isSpoilt(host);
+		const isGap =
+			!hasHopped && (isSpoilt || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
 			follower.unreported += missing;
 			this.counts.missed += missing;
@@ -239,7 +240,7 @@ export class Followers {
 		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
-			: this.#witness.messages
+			: this.#observer.messages
 					.held(host)
 					.find(
 						([, header]) =>
@@ -259,8 +260,8 @@ export class Followers {
 	/** Whether the follower must receive this message once its node has it. */
 	#isWanted(follower: Follower, host: Host, header: BatchHeader): boolean {
 		const {topic, origin, incarnation, lamport} = header;
-		const log = this.#witness.logs.get(host)?.get(topic);
-		if (!log || this.#witness.deletions.isHidden(log, header)) return false;
+		const log = this.#observer.logs.get(host)?.get(topic);
+		if (!log || this.#observer.deletions.isHidden(log, header)) return false;
 		// Older incarnations of an origin count as seen.
 		const incarnations = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
 		if (incarnations.length >= incarnationsMax) return false;
@@ -297,7 +298,7 @@ export class Followers {
 	}
 
 	#problem(what: string): void {
-		this.#witness.messages.offsets.problem ??= new Error(what);
+		this.#observer.messages.offsets.problem ??= new Error(what);
 	}
 }
 

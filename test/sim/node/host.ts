@@ -35,7 +35,7 @@ import type {Beacon, Fabric, Station} from './fabric.ts';
 import {simReserve} from './checks/full-disk-checks.ts';
 import type {Hello, Refusal} from './handshake.ts';
 import {HeardBeacons, type DiscoveryMode} from './discovery.ts';
-import type {Witness} from './witness.ts';
+import type {Observer} from './observer/observer.ts';
 
 export type HostOptions = {
 	readonly id: NodeId;
@@ -64,7 +64,7 @@ export type HostOptions = {
 	readonly random: SeededRandom;
 	readonly fabric: Fabric;
 	readonly disk: SimDisk;
-	readonly witness: Witness;
+	readonly observer: Observer;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
 	/** The newest protocol that its program speaks at first. A restart may run a newer program. */
@@ -175,7 +175,7 @@ export class Host implements Station {
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
 		disk.attach(work => this.#runIn(generation, work));
-		this.options.witness.fullDisks.booted(this);
+		this.options.observer.fullDisks.booted(this);
 		void this.#assemble(generation, random.child(`life/${generation}`)).catch((error: unknown) => {
 			if (generation === this.#generation)
 				this.#end(
@@ -331,7 +331,7 @@ export class Host implements Station {
 
 	onLink(peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
 		this.#refused.delete(peer);
-		this.options.witness.leaderCauses.linked(this.key, peer, change);
+		this.options.observer.leaderCauses.linked(this.key, peer, change);
 		this.node?.onLink(peer, change);
 	}
 
@@ -351,7 +351,7 @@ export class Host implements Station {
 			node,
 			options: {
 				schedule: {nowMs},
-				witness,
+				observer,
 			},
 		} = this;
 		node?.onUnknownPeer(peer, address);
@@ -364,7 +364,7 @@ export class Host implements Station {
 		if (before?.atMs === nowMs) return; // These calls arrived during a pause.
 		const times = (before?.times ?? 0) + 1;
 		this.#refused.set(peer, {times, atMs: nowMs});
-		witness.refused(this, peer, times);
+		observer.refused(this, peer, times);
 	}
 
 	#runIn(generation: number, work: () => void): void {
@@ -374,7 +374,7 @@ export class Host implements Station {
 	}
 
 	#end(why: Stop, reason: string): void {
-		const {fabric, note, witness} = this.options;
+		const {fabric, note, observer} = this.options;
 		note(`end ${this.key} ${why}`);
 		this.#generation++;
 		this.isUp = false;
@@ -387,7 +387,7 @@ export class Host implements Station {
 		this.reason = reason;
 		this.#book = this.addressBook;
 		this.node = undefined;
-		witness.ended(this, why);
+		observer.ended(this, why);
 		fabric.ended(this.key, why !== 'power');
 		this.options.onEnd?.(this);
 	}
@@ -396,7 +396,7 @@ export class Host implements Station {
 		const {
 			id,
 			address,
-			options: {disk, config, fabric, witness, founds, raftLimits, replaces, mode = 'none', expect = 0},
+			options: {disk, config, fabric, observer, founds, raftLimits, replaces, mode = 'none', expect = 0},
 		} = this;
 		const current: {node?: Node} = {};
 		const heard = new HeardBeacons();
@@ -417,7 +417,7 @@ export class Host implements Station {
 		});
 		await files.makeFolder(folder);
 		const room = this.options.keepsReserve
-			? witness.room(
+			? observer.room(
 					this,
 					new Reserve({
 						files,
@@ -425,7 +425,7 @@ export class Host implements Station {
 						freeBytes: async () => disk.freeBytes,
 						freeFiles: async () => Infinity,
 						sizes: simReserve,
-						report: text => witness.fullDisks.said(this, text),
+						report: text => observer.fullDisks.said(this, text),
 					}),
 				)
 			: undefined;
@@ -448,7 +448,7 @@ export class Host implements Station {
 		};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		const store = await RaftStore.open(witness.raftLog(this, log), blobsOn(files, disk));
+		const store = await RaftStore.open(observer.raftLog(this, log), blobsOn(files, disk));
 		const knownTopics = [
 			...new Set(
 				disk
@@ -556,8 +556,8 @@ export class Host implements Station {
 				faults: undefined,
 				sign: undefined,
 				verify: () => 'ok',
-				links: witness.links(this, links),
-				raftStore: witness.store(this, store),
+				links: observer.links(this, links),
+				raftStore: observer.store(this, store),
 				retentionMs: () => retentionClock.nowMs,
 				noteAge: ageMs => void (retentionClock.note(ageMs) && keepTime()),
 				removeTopic: async topic => {
@@ -578,12 +578,12 @@ export class Host implements Station {
 						folder: `${folder}/topics/${encodeURIComponent(topic)}`,
 						...logOptions,
 					});
-					return witness.topicLog(
+					return observer.topicLog(
 						this,
 						topic,
 						await openTopicLog(
 							topicLog,
-							witness.onHeader(this, topic, onHeader),
+							observer.onHeader(this, topic, onHeader),
 							this.id,
 							() => retentionClock.nowMs,
 						),
@@ -595,13 +595,13 @@ export class Host implements Station {
 		if (protocol < namesProtocol) limitToProtocol1(node.control.state);
 		else if (protocol < topicsProtocol) limitToProtocol2(node.control.state);
 		current.node = node;
-		witness.booted(this, node, store);
+		observer.booted(this, node, store);
 		void node.closed.then(reason => {
 			if (generation === this.#generation)
 				this.#end(/removed/.test(reason) ? 'removed' : reason === 'restart' ? 'stopped' : 'storage', reason);
 		});
 		await node.start();
-		witness.started(this, node);
+		observer.started(this, node);
 		this.node = node;
 		clock.every(dialMs, dial);
 		if (node.control.isMember) return node.run(node.control.state.clusterId || state.clusterId);

@@ -2,34 +2,34 @@
 Observes the nodes of a simulated cluster from outside and reports to the checks what they write, send, apply, release,
 acknowledge and answer. It wraps the ports of a node and the methods of its machines. The node does not know about it.
 */
-import {decodeEnvelope} from '../../../core/cluster-state/command.ts';
-import type {RaftStore} from '../../../core/control/raft-store.ts';
-import type {DapssError} from '../../../core/errors.ts';
-import type {BrokerEvent} from '../../../core/events.ts';
-import type {Reserve} from '../../../core/io/files/reserve.ts';
-import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
-import type {Node} from '../../../core/node/node.ts';
-import type {Links, Log} from '../../../core/ports.ts';
-import {parseRaftPacket} from '../../../core/raft/packet.ts';
-import type {Entry, HardState} from '../../../core/raft/raft.ts';
-import type {OnHeader, TopicLog} from '../../../core/topic-log/topic-log.ts';
-import {decodeControl, decodeRelay, kinds} from '../../../core/wire/wire.ts';
-import {ShadowLog, type RaftChecks, type ObservedNode} from '../raft-checks.ts';
-import {hash32} from '../random.ts';
-import {FalseSuspicions} from './false-suspicions.ts';
-import {RetentionChecks} from './checks/retention-checks.ts';
-import {MembershipHistory} from './checks/membership-history.ts';
-import {LeaderCauseChecks} from './checks/leader-cause-checks.ts';
-import {DeletionChecks} from './checks/deletion-checks.ts';
-import {DoubleVotes} from './double-votes.ts';
-import {FullDiskChecks} from './checks/full-disk-checks.ts';
-import {QuorumChecks} from './checks/quorum-checks.ts';
-import {relayProblem} from './checks/relay-checks.ts';
-import type {Host, Stop} from './host.ts';
-import type {MessageChecks} from './checks/message-checks.ts';
-import {RequestChecks} from './checks/request-checks.ts';
-import {RepairChecks} from './checks/repair-checks.ts';
-import {UnreadDeletionChecks, type ReadUpTo} from './checks/unread-deletion-checks.ts';
+import {decodeEnvelope} from '../../../../core/cluster-state/command.ts';
+import type {RaftStore} from '../../../../core/control/raft-store.ts';
+import type {DapssError} from '../../../../core/errors.ts';
+import type {BrokerEvent} from '../../../../core/events.ts';
+import type {Reserve} from '../../../../core/io/files/reserve.ts';
+import {streamKey, type NodeId, type Topic} from '../../../../core/message.ts';
+import type {Node} from '../../../../core/node/node.ts';
+import type {Links, Log} from '../../../../core/ports.ts';
+import {parseRaftPacket} from '../../../../core/raft/packet.ts';
+import type {Entry, HardState} from '../../../../core/raft/raft.ts';
+import type {OnHeader, TopicLog} from '../../../../core/topic-log/topic-log.ts';
+import {decodeControl, decodeRelay, kinds} from '../../../../core/wire/wire.ts';
+import {ShadowLog, type RaftChecks, type ObservedNode} from '../../raft-checks.ts';
+import {hash32} from '../../random.ts';
+import {FalseSuspicions} from '../false-suspicions.ts';
+import {RetentionChecks} from '../checks/retention-checks.ts';
+import {MembershipHistory} from '../checks/membership-history.ts';
+import {LeaderCauseChecks} from '../checks/leader-cause-checks.ts';
+import {DeletionChecks} from '../checks/deletion-checks.ts';
+import {DoubleVotes} from '../double-votes.ts';
+import {FullDiskChecks} from '../checks/full-disk-checks.ts';
+import {QuorumChecks} from '../checks/quorum-checks.ts';
+import {relayProblem} from '../checks/relay-checks.ts';
+import type {Host, Stop} from '../host.ts';
+import type {MessageChecks} from '../checks/message-checks.ts';
+import {RequestChecks} from '../checks/request-checks.ts';
+import {RepairChecks} from '../checks/repair-checks.ts';
+import {UnreadDeletionChecks, type ReadUpTo} from '../checks/unread-deletion-checks.ts';
 
 /**
 An operation on the agreed subscriptions, for the linearizability check. `returned` is `undefined` while the operation
@@ -63,7 +63,7 @@ type View = ObservedNode & {
 	generation: number;
 };
 
-export class Witness {
+export class Observer {
 	readonly checks: RaftChecks;
 	readonly messages: MessageChecks;
 	readonly history: Operation[] = [];
