@@ -184,7 +184,7 @@ class Run {
 		});
 		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
 		this.#observer.mayBeRemoved = node =>
-			this.#faults.removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
+			this.#faults.removed.has(node) || this.#hosts.some(({id, isRetired}) => id === node && isRetired);
 		this.#views = new ViewChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
@@ -237,7 +237,7 @@ class Run {
 				this.#observer.history,
 				node =>
 					this.#faults.removed.has(node as NodeId) ||
-					this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')),
+					this.#hosts.some(host => host.id === node && (host.isRetired || host.exitCause === 'removed')),
 				this.#observer.deletionCalls,
 			);
 		} catch (error) {
@@ -258,7 +258,7 @@ class Run {
 			faults: {
 				...Object.fromEntries(this.#faultCounts),
 				...prefixed('disk', this.#diskCounts),
-				...prefixed('end', observer.stops),
+				...prefixed('end', observer.exits),
 				halfOpen: network.halfOpen,
 				...Object.fromEntries(
 					(['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(
@@ -350,7 +350,7 @@ class Run {
 		)
 			return [];
 		return this.#hosts
-			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isGone)
+			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isRetired)
 			.map(other => other.address);
 	}
 
@@ -391,20 +391,21 @@ class Run {
 
 	/** A second process of an id that ended by itself is never started again. */
 	#ended(host: Host): void {
-		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
+		const isByItself =
+			host.exitCause === 'storage' || (host.exitCause === 'stopped' && host.exitReason !== 'restart');
 		// A stop requested before the heal may end after it.
-		if (this.#isOver && host.why === 'stopped' && !isByItself)
+		if (this.#isOver && host.exitCause === 'stopped' && !isByItself)
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#duplicates.other(host);
-		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
-		host.isGone = true;
+		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.exitReason)) return;
+		host.isRetired = true;
 		// It ended because the other process is the confirmed one. That one may be down, so it is started now.
 		if (this.#isOver) this.#schedule.after(500, () => this.#mayBoot(other) && !other.isUp && other.boot());
 	}
 
 	/** Whether a host may start: not if it was removed, or another machine runs under its id. */
 	#mayBoot(host: Host): boolean {
-		return host.why !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
+		return host.exitCause !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -589,7 +590,7 @@ class Run {
 
 	/** The machine that a member runs on. Of two machines with its id, the one with a running process. */
 	#hostOf(id: NodeId): Host | undefined {
-		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
+		const found = this.#hosts.filter(host => host.id === id && !host.isRetired);
 		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
@@ -687,7 +688,7 @@ class Run {
 			.map(host => {
 				const status = host.node?.control.raft.status();
 				const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
-				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isGone ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
+				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isRetired ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.exitCause} ${host.exitReason}`}`;
 			})
 			.join('; ');
 	}

@@ -123,7 +123,7 @@ export class Followers {
 			if (isOver) return [];
 			if (!reading || reading !== link || !reading.isServed || !starts) return [`${name} reads through no node`];
 			const {host} = reading;
-			if (this.#observer.messages.isSpoilt(host)) return [];
+			if (this.#observer.messages.hasDamagedLogs(host)) return [];
 			const lacking = this.#observer.messages
 				.held(host)
 				.find(
@@ -224,9 +224,9 @@ export class Followers {
 				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
-		const isSpoilt = this.#observer.messages.isSpoilt(host);
+		const hasDamagedLogs = this.#observer.messages.hasDamagedLogs(host);
 		const isGap =
-			!hasHopped && (isSpoilt || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
+			!hasHopped && (hasDamagedLogs || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
 			follower.unreported += missing;
 			this.counts.missed += missing;
@@ -237,7 +237,7 @@ export class Followers {
 		}
 
 		// The log of a node holds each stream in order.
-		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
+		const isNext = !hasHopped || hasDamagedLogs || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
 			: this.#observer.messages

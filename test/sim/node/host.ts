@@ -31,7 +31,7 @@ import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import type {SimDisk} from './disk.ts';
 import {limitToProtocol1, limitToProtocol2} from './earlier-releases.ts';
-import type {Beacon, Fabric, Station} from './fabric.ts';
+import type {Beacon, Fabric, Endpoint} from './fabric.ts';
 import {simReserve} from './checks/full-disk-checks.ts';
 import type {Hello, Refusal} from './handshake.ts';
 import {HeardBeacons, type DiscoveryMode} from './discovery.ts';
@@ -83,14 +83,14 @@ type State = {
 	readonly topics: readonly Topic[];
 	readonly members?: ReadonlyArray<readonly [NodeId, string]>;
 };
-export type Stop = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
+export type ExitCause = 'killed' | 'power' | 'stopped' | 'storage' | 'damaged' | 'removed';
 
 const folder = '/data';
 const dialMs = 200;
 const tickMs = 25;
 const keepTimeMs = 60_000;
 
-export class Host implements Station {
+export class Host implements Endpoint {
 	readonly id: NodeId;
 	readonly key: string;
 	readonly options: HostOptions;
@@ -121,10 +121,10 @@ export class Host implements Station {
 	/** The newest protocol of the installed program. */
 	protocol: number;
 	/** Why the process ended. */
-	why: Stop | undefined;
-	reason = '';
+	exitCause: ExitCause | undefined;
+	exitReason = '';
 	/** Whether it must never start again: it was removed, or its disk was replaced. */
-	isGone = false;
+	isRetired = false;
 	powerCuts = 0;
 	/** Input that arrived during a pause and is still unread. */
 	unread = 0;
@@ -163,7 +163,7 @@ export class Host implements Station {
 	}
 
 	boot(): void {
-		if (this.isUp || this.isGone) return;
+		if (this.isUp || this.isRetired) return;
 		const {disk, schedule, note, random, fabric, freshAddress} = this.options;
 		if (fabric.at(this.address) !== this) this.moveTo(freshAddress());
 		if (this.#generation === 0) this.formerList = this.options.bootstrap();
@@ -171,7 +171,7 @@ export class Host implements Station {
 		if (generation > 1 && random.child(`upgrade/${generation}`).chance(1, 2)) this.protocol = protocolMax;
 		note(`boot ${this.key} ${this.protocol}`);
 		this.isUp = true;
-		this.why = undefined;
+		this.exitCause = undefined;
 		this.#bootMs = schedule.nowMs;
 		this.#sinceMs = schedule.nowMs;
 		disk.attach(work => this.#runIn(generation, work));
@@ -206,14 +206,14 @@ export class Host implements Station {
 
 	/** A machine without power does not refuse connections: nothing answers. */
 	get isOn(): boolean {
-		return this.isUp || this.why !== 'power';
+		return this.isUp || this.exitCause !== 'power';
 	}
 
 	/** Change its address, from its next start on. Returns false while its process runs. */
 	moveTo(address: string): boolean {
 		if (this.isUp) return false;
 		this.address = address;
-		this.options.fabric.settle(this);
+		this.options.fabric.relocate(this);
 		this.options.note(`move ${this.key} to ${address}`);
 		return true;
 	}
@@ -237,9 +237,9 @@ export class Host implements Station {
 	}
 
 	/** The same as `ranMs`, counted only while it is a member and its links are not clogged. */
-	get peaceMs(): number {
+	get undisturbedMs(): number {
 		const {fabric, schedule} = this.options;
-		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.peaceMs(this.key));
+		return Math.min(this.ranMs, schedule.nowMs - this.#memberMs, fabric.undisturbedMs(this.key));
 	}
 
 	/** Install the newest program, unless the process runs. */
@@ -373,9 +373,9 @@ export class Host implements Station {
 		else work();
 	}
 
-	#end(why: Stop, reason: string): void {
+	#end(cause: ExitCause, reason: string): void {
 		const {fabric, note, observer} = this.options;
-		note(`end ${this.key} ${why}`);
+		note(`end ${this.key} ${cause}`);
 		this.#generation++;
 		this.isUp = false;
 		this.isPaused = false;
@@ -383,12 +383,12 @@ export class Host implements Station {
 		this.#refused.clear();
 		this.unread = 0;
 		this.#late.clear();
-		this.why = why;
-		this.reason = reason;
+		this.exitCause = cause;
+		this.exitReason = reason;
 		this.#book = this.addressBook;
 		this.node = undefined;
-		observer.ended(this, why);
-		fabric.ended(this.key, why !== 'power');
+		observer.ended(this, cause);
+		fabric.ended(this.key, cause !== 'power');
 		this.options.onEnd?.(this);
 	}
 
@@ -483,8 +483,8 @@ export class Host implements Station {
 					? [current.node?.control.state.protocol ?? 1, protocol]
 					: [this.foreignProtocol, this.foreignProtocol],
 		});
-		const station = this.#station(generation);
-		const {links, datagrams, dial} = fabric.linksOf(station);
+		const endpoint = this.#endpoint(generation);
+		const {links, datagrams, dial} = fabric.linksOf(endpoint);
 		const announce = (): void => {
 			if (mode !== 'none')
 				fabric.announce(this.key, {
@@ -552,7 +552,7 @@ export class Host implements Station {
 					this.hasJoined ||= rest.clusterId !== '';
 				},
 				isGenuine: () => true,
-				peers: {candidates, ask: (at, frame) => this.#ask(generation, station, at, frame)},
+				peers: {candidates, ask: (at, frame) => this.#ask(generation, endpoint, at, frame)},
 				faults: undefined,
 				sign: undefined,
 				verify: () => 'ok',
@@ -615,7 +615,7 @@ export class Host implements Station {
 	/** Send one join request over a connection of its own. */
 	#ask(
 		generation: number,
-		station: Station,
+		endpoint: Endpoint,
 		at: string,
 		frame: Buffer,
 	): Promise<{readonly id: NodeId; readonly frame: Buffer}> {
@@ -625,14 +625,14 @@ export class Host implements Station {
 			const fail = (error = new Error('unreachable')): void =>
 				schedule.after(500, () => this.#runIn(generation, () => reject(error)));
 			later(() => {
-				const found = fabric.ask(station, at);
+				const found = fabric.ask(endpoint, at);
 				if (found && 'code' in found)
 					return fail(
 						new DapssError(found.code === 'not-authenticated' ? found.code : 'refused', found.reason, {
 							cause: {code: found.code},
 						}),
 					);
-				const other = found?.station as Host | undefined;
+				const other = found?.endpoint as Host | undefined;
 				if (!other?.node) return fail();
 				const request = parseJoin(frame)!;
 				const {node} = other;
@@ -642,7 +642,7 @@ export class Host implements Station {
 					instance,
 					protocols: [, newest],
 					version,
-				} = station.hello();
+				} = endpoint.hello();
 				const facts = {
 					protocol: Math.min(newest, this.protocol, other.protocol),
 					version,
@@ -666,8 +666,8 @@ export class Host implements Station {
 		});
 	}
 
-	/** The station of one process. It receives nothing that is meant for another process of the machine. */
-	#station(generation: number): Station {
+	/** The endpoint of one process. It receives nothing that is meant for another process of the machine. */
+	#endpoint(generation: number): Endpoint {
 		const host = this; // oxlint-disable-line typescript/no-this-alias, unicorn/no-this-assignment -- a view of this host
 		return {
 			id: this.id,

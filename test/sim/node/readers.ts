@@ -249,7 +249,7 @@ export class Readers {
 		if (offset < (ends.get(batch.topic) ?? Infinity)) return;
 		const before = last.get(key);
 		last.set(key, lastSeq(batch));
-		if (before === undefined || !this.#subscribes || this.#observer.messages.isSpoilt(host)) return;
+		if (before === undefined || !this.#subscribes || this.#observer.messages.hasDamagedLogs(host)) return;
 		program.skipped += batch.firstSeq - before - 1;
 		if (program.skipped > program.reported)
 			this.#offsets.problem ??= new Error(
@@ -282,7 +282,7 @@ export class Readers {
 				topic,
 				to,
 			} = claim;
-			if (!this.#isOn(claim.program) || this.#observer.messages.isSpoilt(host)) return false;
+			if (!this.#isOn(claim.program) || this.#observer.messages.hasDamagedLogs(host)) return false;
 			const log = this.#logOf(host, topic)!;
 			const {firstOffset} = log;
 			if (

@@ -54,7 +54,7 @@ export class DuplicateProcessChecks {
 	/** The other machine that holds a disk with this id. */
 	other(host: Host): Host | undefined {
 		return this.#ids.has(host.id)
-			? this.#options.hosts.find(other => other !== host && other.id === host.id && !other.isGone)
+			? this.#options.hosts.find(other => other !== host && other.id === host.id && !other.isRetired)
 			: undefined;
 	}
 
@@ -116,20 +116,20 @@ export class DuplicateProcessChecks {
 			.filter(
 				({host}) =>
 					this.#ids.has(host.id) &&
-					host.isGone &&
-					!/\b(?:undelivered|not delivered|only here)\b/.test(host.reason),
+					host.isRetired &&
+					!/\b(?:undelivered|not delivered|only here)\b/.test(host.exitReason),
 			)
 			.flatMap(({host, topic, incarnation, last}) =>
 				this.#options.messages.isStranded(host, {topic, incarnation, seq: last}, running)
 					? [
-							`${host.key} acknowledged ${topic} ${incarnation}:${last}, and no other node has it; the process ended with ${host.reason}`,
+							`${host.key} acknowledged ${topic} ${incarnation}:${last}, and no other node has it; the process ended with ${host.exitReason}`,
 						]
 					: [],
 			);
 	}
 
 	#isSettled(host: Host): boolean {
-		return host.peaceMs >= settledMs && this.#isLinked(host);
+		return host.undisturbedMs >= settledMs && this.#isLinked(host);
 	}
 
 	/** Whether it has connections to a majority. A process without them continues with what was agreed before. */

@@ -64,9 +64,9 @@ export class FullDiskChecks {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
 		this.#short.delete(host);
-		if (isWithReserve === undefined || !isFullDisk(host.reason)) return undefined;
+		if (isWithReserve === undefined || !isFullDisk(host.exitReason)) return undefined;
 		if (isWithReserve || this.#reserved.get(host) === host.options.disk.fills)
-			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.reason}`;
+			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.exitReason}`;
 		this.counts.failedStarts++; // Something else has taken the space of the reserve.
 		return undefined;
 	}

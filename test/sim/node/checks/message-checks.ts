@@ -54,7 +54,7 @@ export class MessageChecks {
 	readonly missed = new Map<Host, Set<NodeId>>();
 	/** Gaps in what was released that no event has reported yet. */
 	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
-	readonly #spoilt = new Set<Host>();
+	readonly #damaged = new Set<Host>();
 	/** Ids whose disk was copied. The stamps of the two processes are not comparable. */
 	readonly #sharedIds = new Set<NodeId>();
 	/** Topics that were deleted once, by node. */
@@ -99,7 +99,7 @@ export class MessageChecks {
 		// A node's own messages of this incarnation have no gap. Other streams may have gaps, which are checked here.
 		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
 		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.key, topic: batch.topic}, offset);
-		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
+		if (batch.origin !== host.id && !this.#damaged.has(host)) {
 			const since = node?.control.state.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since)
 				this.#fail(
@@ -239,7 +239,7 @@ export class MessageChecks {
 		const view = this.#view(host, topic);
 		view.isReopening = false;
 		const place = {node: host.key, topic};
-		if (this.#spoilt.has(host)) {
+		if (this.#damaged.has(host)) {
 			const there = new Set(
 				[...view.kept].flatMap(
 					([
@@ -253,11 +253,11 @@ export class MessageChecks {
 			this.offsets.damaged(place, offset => there.has(offset));
 		}
 
-		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#spoilt.has(host));
+		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#damaged.has(host));
 		view.powerCuts = host.powerCuts;
 		const first = Math.min(...view.kept.keys());
 		for (const [offset] of view.before) if (offset >= nextOffset) view.before.delete(offset);
-		if (isDamaged || this.#spoilt.has(host)) this.#acknowledged.delete(host);
+		if (isDamaged || this.#damaged.has(host)) this.#acknowledged.delete(host);
 		const own = new Map<string, number>();
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id)
@@ -266,7 +266,7 @@ export class MessageChecks {
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id && !floors.has(`${header.incarnation}`))
 				floors.set(`${header.incarnation}`, header.firstSeq);
-		if (this.#spoilt.has(host)) this.#checkTold(host, topic, isDamaged, own, view.last);
+		if (this.#damaged.has(host)) this.#checkReported(host, topic, isDamaged, own, view.last);
 		else if (!isDamaged) {
 			const end = Math.max(
 				view.floor,
@@ -326,14 +326,14 @@ export class MessageChecks {
 	}
 
 	/** After an event: every gap must have been reported by now. */
-	settle(): void {
+	checkGaps(): void {
 		for (const {host, origin, what} of this.#gaps.splice(0))
 			if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);
 	}
 
 	/** The node reports messages of the origin as lost. */
 	reportMissed(host: Host, origin: NodeId): void {
-		if (this.#spoilt.has(host)) this.#allowGaps(host, origin);
+		if (this.#damaged.has(host)) this.#allowGaps(host, origin);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
 		else this.missed.set(host, new Set([origin]));
@@ -353,13 +353,13 @@ export class MessageChecks {
 	}
 
 	/** Topic logs were damaged while the node was down: messages may be missing, but none may be wrong. */
-	spoil(host: Host, kind: 'flip' | 'truncate'): void {
-		this.#spoilt.add(host);
+	logsDamaged(host: Host, kind: 'flip' | 'truncate'): void {
+		this.#damaged.add(host);
 		if (kind === 'truncate') this.#cut.add(host);
 	}
 
-	isSpoilt(host: Host): boolean {
-		return this.#spoilt.has(host);
+	hasDamagedLogs(host: Host): boolean {
+		return this.#damaged.has(host);
 	}
 
 	/** Another machine gets a copy of this one's disk. */
@@ -382,7 +382,7 @@ export class MessageChecks {
 		);
 		this.#topics.set(copy, new Map(views));
 		for (const [topic] of views) this.offsets.copied({node: host.key, topic}, {node: copy.key, topic});
-		if (this.#spoilt.has(host)) this.#spoilt.add(copy);
+		if (this.#damaged.has(host)) this.#damaged.add(copy);
 		if (this.#cut.has(host)) this.#cut.add(copy);
 		const missed = this.missed.get(host);
 		if (missed) this.missed.set(copy, new Set(missed));
@@ -392,7 +392,7 @@ export class MessageChecks {
 		this.#topics.delete(host);
 		this.#acknowledged.delete(host);
 		this.#stamps.delete(host);
-		this.#spoilt.delete(host);
+		this.#damaged.delete(host);
 		this.#cut.delete(host);
 		this.missed.delete(host);
 	}
@@ -424,7 +424,7 @@ export class MessageChecks {
 
 	/** Which of these messages the node subscribes to, lacks and never had. @param up all nodes that run */
 	lacks(host: Host, offered: Iterable<readonly [string, BatchHeader]>, up: readonly Host[]): string[] {
-		if (this.#spoilt.has(host)) return [];
+		if (this.#damaged.has(host)) return [];
 		const origins = new Map(up.map(({id, node}) => [id, node!.options.incarnation]));
 		const has = new Set(this.held(host).map(([key]) => key));
 		const problems: string[] = [];
@@ -479,7 +479,7 @@ export class MessageChecks {
 	}
 
 	/** Own messages that are proven durable are present, or their loss was reported. Deletions need no report. */
-	#checkTold(
+	#checkReported(
 		host: Host,
 		topic: Topic,
 		isDamaged: boolean,

@@ -25,7 +25,7 @@ import {DoubleVotes} from '../double-votes.ts';
 import {FullDiskChecks} from '../checks/full-disk-checks.ts';
 import {QuorumChecks} from '../checks/quorum-checks.ts';
 import {relayProblem} from '../checks/relay-checks.ts';
-import type {Host, Stop} from '../host.ts';
+import type {Host, ExitCause} from '../host.ts';
 import type {MessageChecks} from '../checks/message-checks.ts';
 import {RequestChecks} from '../checks/request-checks.ts';
 import {RepairChecks} from '../checks/repair-checks.ts';
@@ -104,7 +104,7 @@ export class Observer {
 	snapshotsTaken = 0;
 	snapshotsInstalled = 0;
 	commands = 0;
-	stops: Record<Stop, number> = {killed: 0, power: 0, stopped: 0, storage: 0, damaged: 0, removed: 0};
+	exits: Record<ExitCause, number> = {killed: 0, power: 0, stopped: 0, storage: 0, damaged: 0, removed: 0};
 
 	constructor(checks: RaftChecks, messages: MessageChecks) {
 		this.checks = checks;
@@ -113,7 +113,7 @@ export class Observer {
 		this.deletions = new DeletionChecks(
 			host => messages.held(host),
 			this.logs,
-			host => messages.isSpoilt(host),
+			host => messages.hasDamagedLogs(host),
 		);
 	}
 
@@ -126,7 +126,7 @@ export class Observer {
 			if (unreported !== undefined) throw this.#problem(unreported);
 			return false;
 		});
-		this.messages.settle();
+		this.messages.checkGaps();
 		const unreached = this.#quorums.check(hosts);
 		if (unreached !== undefined) throw this.#problem(`the quorum counts only working links: ${unreached}`);
 		for (const host of hosts) {
@@ -139,12 +139,12 @@ export class Observer {
 		}
 	}
 
-	ended(host: Host, why: Stop): void {
-		if (/EMFILE/.test(host.reason))
-			throw this.#problem(`a node without file descriptors keeps running: ${host.id} ended: ${host.reason}`);
+	ended(host: Host, cause: ExitCause): void {
+		if (/EMFILE/.test(host.exitReason))
+			throw this.#problem(`a node without file descriptors keeps running: ${host.id} ended: ${host.exitReason}`);
 		const unstarted = this.fullDisks.ended(host);
 		if (unstarted !== undefined) this.#problem(unstarted); // Not thrown, because no caller would catch it.
-		this.stops[why]++;
+		this.exits[cause]++;
 		this.leaderCauses.ended(host.id, host.options.schedule.nowMs);
 		this.doubleVotes.ended(host);
 	}
