@@ -510,8 +510,8 @@ class Run {
 			.published(host, () => node.publish(topic, bodies))
 			.then(
 				published => {
-					this.#observer.messages.acknowledge(host, topic, published);
-					this.#duplicates.acknowledge(host, topic, published);
+					this.#observer.messages.acknowledge(host, published);
+					this.#duplicates.acknowledge(host, published);
 				},
 				() => undefined,
 			);

@@ -6,6 +6,7 @@ request what one of them acknowledged.
 The other process may rightly take over from a process that was cut off. Then both have acknowledged messages, under
 different incarnations.
 */
+import type {Published} from '../../../../core/broker.ts';
 import type {NodeId, Topic} from '../../../../core/message.ts';
 import type {Fabric} from '../fabric.ts';
 import type {Host} from '../host.ts';
@@ -58,15 +59,7 @@ export class DuplicateProcessChecks {
 			: undefined;
 	}
 
-	acknowledge(
-		host: Host,
-		topic: Topic,
-		{
-			incarnation,
-			firstSeq,
-			count,
-		}: {readonly incarnation: number; readonly firstSeq: number; readonly count: number},
-	): void {
+	acknowledge(host: Host, {topic, incarnation, firstSeq, count}: Published): void {
 		const {id} = host;
 		const key = `${id} ${incarnation} ${topic}`;
 		const known = this.#acknowledged.get(key) ?? [];

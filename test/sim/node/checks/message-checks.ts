@@ -4,6 +4,7 @@ of its origin, only if the node subscribes to it, and after its stamp was witnes
 message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
 subscriber has all messages that any running node retains.
 */
+import type {Published} from '../../../../core/broker.ts';
 import {
 	lastSeq,
 	streamKey,
@@ -41,13 +42,7 @@ const incarnationsMax = 4;
 export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
 	/** Batches acknowledged to publishers, by host and topic, without regard to offsets. */
-	readonly #acknowledged = new Map<
-		Host,
-		Map<
-			string,
-			{readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}
-		>
-	>();
+	readonly #acknowledged = new Map<Host, Map<string, Published>>();
 	/** The last stamp of each host in each of its incarnations. */
 	readonly #stamps = new Map<Host, Map<number, number>>();
 	/** By host: origins whose messages were reported as missed. */
@@ -127,15 +122,8 @@ export class MessageChecks {
 		view.kept.set(offset, {key: keyOf(batch), header: batch});
 	}
 
-	acknowledge(
-		host: Host,
-		topic: Topic,
-		{
-			incarnation,
-			firstSeq,
-			count,
-		}: {readonly incarnation: number; readonly firstSeq: number; readonly count: number},
-	): void {
+	acknowledge(host: Host, published: Published): void {
+		const {topic, incarnation, firstSeq, count} = published;
 		let known = this.#acknowledged.get(host);
 		if (!known) {
 			known = new Map();
@@ -144,7 +132,7 @@ export class MessageChecks {
 
 		this.acknowledged += count;
 		this.#proven.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
-		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
+		known.set(`${topic} ${incarnation} ${firstSeq}`, published);
 	}
 
 	reopening(host: Host, topic: Topic): void {
