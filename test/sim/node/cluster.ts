@@ -419,7 +419,7 @@ class Run {
 			if (!this.#schedule.next(untilMs)) return false;
 			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
 			drainMicrotasks();
-			if (this.#problem) throw this.#problem;
+			if (this.#violation) throw this.#violation;
 			this.#observer.observe(this.#hosts);
 		}
 
@@ -427,12 +427,12 @@ class Run {
 	}
 
 	/** A violation found within a promise callback, where no caller would catch it. */
-	get #problem(): Error | undefined {
+	get #violation(): Error | undefined {
 		return (
-			this.#observer.checks.problem ??
-			this.#observer.messages.problem ??
-			this.#observer.messages.offsets.problem ??
-			this.#duplicates.problem
+			this.#observer.checks.violations.first ??
+			this.#observer.messages.violations.first ??
+			this.#observer.messages.offsets.violations.first ??
+			this.#duplicates.violations.first
 		);
 	}
 

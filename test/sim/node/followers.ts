@@ -162,7 +162,7 @@ export class Followers {
 		} catch (error) {
 			// The first node may refuse the subscription. Later refusals make the follower try the next node.
 			if (follower.starts || !refusals.has((error as Partial<DapssError>).code))
-				this.#problem(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
+				this.#violation(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
 		}
 
 		follower.isOver = true;
@@ -179,7 +179,7 @@ export class Followers {
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
 		host.run(() =>
 			serve(node, link.server, () =>
-				this.#problem(`a follower conforms to the protocol: ${follower.name} does not`),
+				this.#violation(`a follower conforms to the protocol: ${follower.name} does not`),
 			),
 		);
 		const broker = new RemoteBroker(link.client);
@@ -218,9 +218,9 @@ export class Followers {
 		const what = `${name} gets ${stream} ${seq} from ${host.id}`;
 		this.counts.messages++;
 		if (known !== undefined && seq <= known)
-			this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
+			this.#violation(`a follower reads each message once, in order: ${what}, has ${known}`);
 		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
-			this.#problem(
+			this.#violation(
 				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
@@ -231,7 +231,7 @@ export class Followers {
 			follower.unreported += missing;
 			this.counts.missed += missing;
 			if (follower.unreported > subscription!.dropped)
-				this.#problem(
+				this.#violation(
 					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.unreported} are`,
 				);
 		}
@@ -251,7 +251,7 @@ export class Followers {
 							this.#isWanted(follower, host, header),
 					);
 		if (passed)
-			this.#problem(
+			this.#violation(
 				`a follower gets every message of its node: ${what} after ${known}, and the node has ${passed[0]}`,
 			);
 		last.set(stream, seq);
@@ -297,8 +297,8 @@ export class Followers {
 		return new Promise(resolve => this.#schedule.after(ms, resolve));
 	}
 
-	#problem(what: string): void {
-		this.#observer.messages.offsets.problem ??= new Error(what);
+	#violation(what: string): void {
+		this.#observer.messages.offsets.violations.record(what);
 	}
 }
 

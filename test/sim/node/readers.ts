@@ -191,7 +191,7 @@ export class Readers {
 			failed: error => {
 				// A failed disk stops its node. Readers hear of it first.
 				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage')
-					this.#offsets.problem ??= new Error(
+					this.#offsets.violations.record(
 						`a log can be read: ${host.id} ${wanted.join(' ')} from ${from}: ${error.message}`,
 					);
 			},
@@ -218,7 +218,7 @@ export class Readers {
 				this.#logOf(program.host, item.batch.topic),
 				item.batch,
 			);
-			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
+			if (wrong !== undefined) this.#offsets.violations.record(wrong);
 			taken++;
 			this.#expectReported(program, item);
 			const {topic} = item.batch;
@@ -252,7 +252,7 @@ export class Readers {
 		if (before === undefined || !this.#subscribes || this.#observer.messages.hasDamagedLogs(host)) return;
 		program.skipped += batch.firstSeq - before - 1;
 		if (program.skipped > program.reported)
-			this.#offsets.problem ??= new Error(
+			this.#offsets.violations.record(
 				`missed messages are reported to the reader: ${host.id} gives ${key} ${batch.firstSeq} after ${before}; ${program.skipped} were skipped, ${program.reported} reported`,
 			);
 	}
@@ -262,7 +262,7 @@ export class Readers {
 		const seen = program.seen.get(topic)!;
 		program.unattributed -= messages;
 		if (program.unattributed < 0)
-			this.#offsets.problem ??= new Error(
+			this.#offsets.violations.record(
 				`messages that are gone are reported: ${program.host.id} ${topic} continues ${messages} after ${seen.next}, and ${-program.unattributed} of these were not reported`,
 			);
 		seen.dropped(messages);
@@ -292,7 +292,7 @@ export class Readers {
 				return false;
 			if (host.isPaused) claim.age = 0;
 			else if (++claim.age > claimAgeMax)
-				this.#offsets.problem ??= new Error(
+				this.#offsets.violations.record(
 					`only messages that are gone are reported as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`,
 				);
 			return true;

@@ -11,6 +11,7 @@ import type {NodeId, Topic} from '../../../../core/message.ts';
 import type {Fabric} from '../fabric.ts';
 import type {Host} from '../host.ts';
 import type {MessageChecks} from './message-checks.ts';
+import {Violations} from '../../violations.ts';
 
 export type DuplicateProcessOptions = {
 	readonly fabric: Fabric;
@@ -40,8 +41,7 @@ export class DuplicateProcessChecks {
 	readonly #acknowledged = new Map<string, Acknowledged[]>();
 	readonly #ids = new Set<NodeId>();
 	copies = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 
 	constructor(options: DuplicateProcessOptions) {
 		this.#options = options;
@@ -141,6 +141,6 @@ export class DuplicateProcessChecks {
 	}
 
 	#fail(rule: string, what: string): void {
-		this.problem ??= new Error(`${rule}: ${what}`);
+		this.violations.record(`${rule}: ${what}`);
 	}
 }

@@ -17,6 +17,7 @@ import {Offsets} from '../../offsets.ts';
 import type {Host} from '../host.ts';
 import {lamportSaneMax} from '../forged-stamps.ts';
 import {ProvenDurable} from './proven-durable.ts';
+import {Violations} from '../../violations.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
@@ -63,8 +64,7 @@ export class MessageChecks {
 	/** Batches that were put back into holes. */
 	backfills = 0;
 	acknowledged = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 
 	observe(host: Host, lamport: number): void {
 		if (lamport > lamportSaneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
@@ -518,8 +518,7 @@ export class MessageChecks {
 	}
 
 	#fail(rule: string, what: string): never {
-		this.problem ??= new Error(`${rule}: ${what}`);
-		throw this.problem;
+		throw this.violations.record(`${rule}: ${what}`);
 	}
 }
 

@@ -447,8 +447,7 @@ export class Observer {
 	}
 
 	#problem(what: string): Error {
-		this.checks.problem ??= new Error(what);
-		return this.checks.problem;
+		return this.checks.violations.record(what);
 	}
 
 	/** Observe the Raft machine of a node. A node that founds a cluster replaces its machine. */
