@@ -3,7 +3,7 @@ The check of subscription histories: what it leaves out, what it counts, and tha
 */
 import {describe, expect, test} from 'vitest';
 import {checkHistory} from './node/checks/subscription-history.ts';
-import type {Operation} from './node/observer/observer.ts';
+import type {Operation} from './node/observer/operations.ts';
 
 type Call = Operation['call'];
 

@@ -234,11 +234,11 @@ class Run {
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
 			history = checkHistory(
-				this.#observer.history,
+				this.#observer.operations.history,
 				node =>
 					this.#faults.removed.has(node as NodeId) ||
 					this.#hosts.some(host => host.id === node && (host.isRetired || host.exitCause === 'removed')),
-				this.#observer.deletionCalls,
+				this.#observer.operations.deletions,
 			);
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {
@@ -271,32 +271,32 @@ class Run {
 				acknowledged: observer.messages.acknowledged,
 				released: observer.messages.releases,
 				refilled: observer.messages.backfills,
-				commands: observer.commands,
+				commands: observer.state.commands,
 				readers: this.#readers.opened,
 				droppedByRetention: this.#readers.dropped,
-				deletedUnread: observer.unread.reportedMessages,
+				deletedUnread: observer.topicLogs.unread.reportedMessages,
 				delivered: observer.messages.offsets.reads,
 				takenBack: observer.messages.offsets.takenBack,
 				operations: history.operations,
 				keys: history.keys,
 				undecided: history.undecided,
-				leaders: observer.checks.leadersElected,
-				terms: observer.checks.highestTermSeen,
-				reads: observer.checks.readsServed,
-				applied: observer.checks.highestApplied,
-				topicsDeleted: this.#observer.deletions.count,
+				leaders: observer.raft.checks.leadersElected,
+				terms: observer.raft.checks.highestTermSeen,
+				reads: observer.raft.checks.readsServed,
+				applied: observer.raft.checks.highestApplied,
+				topicsDeleted: this.#observer.topicLogs.deletions.count,
 				saidHealthy: this.#views.counts.healthy,
 				viewsCompared: this.#views.counts.compared,
 				copies: this.#duplicates.copies,
 				introductions: this.#incidents.introductions,
-				...prefixed('wrongly', observer.falseSuspicions.counts),
+				...prefixed('wrongly', observer.events.falseSuspicions.counts),
 				...prefixed('cause', observer.leaderCauses.counts),
 				repairs: observer.repairs.count,
-				aged: observer.retention.checked,
+				aged: observer.topicLogs.retention.checked,
 				...prefixed('fullDisk', observer.fullDisks.counts),
 				...prefixed('follower', this.#followers.counts),
-				snapshotsTaken: observer.snapshotsTaken,
-				snapshotsInstalled: observer.snapshotsInstalled,
+				snapshotsTaken: observer.raft.snapshotsTaken,
+				snapshotsInstalled: observer.raft.snapshotsInstalled,
 				packets: sum('delivered'),
 			},
 		};
@@ -429,7 +429,7 @@ class Run {
 	/** A violation found within a promise callback, where no caller would catch it. */
 	get #violation(): Error | undefined {
 		return (
-			this.#observer.checks.violations.first ??
+			this.#observer.raft.checks.violations.first ??
 			this.#observer.messages.violations.first ??
 			this.#observer.messages.offsets.violations.first ??
 			this.#duplicates.violations.first
@@ -459,7 +459,7 @@ class Run {
 			if (what < 11) this.#publish(host, topic, size);
 			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
 			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
-			else void this.#observer.read(host, topic, up[of % up.length]!.id);
+			else void this.#observer.operations.read(host, topic, up[of % up.length]!.id);
 		});
 	}
 
@@ -597,7 +597,7 @@ class Run {
 	/** Wait until something new is agreed at every live member. Returns the time it took. */
 	#agree(): number {
 		const startMs = this.#schedule.nowMs;
-		const floor = this.#observer.checks.highestApplied;
+		const floor = this.#observer.raft.checks.highestApplied;
 		let nudgedMs = 0;
 		const isDone = (): boolean => {
 			const members = this.#members();
@@ -670,7 +670,7 @@ class Run {
 				),
 				...this.#views.notHealthy(this.#members()?.hosts ?? []),
 				...this.#observer.messages.lacking(this.#members()?.hosts ?? []),
-				...this.#observer.deletions.remaining(this.#members()?.hosts ?? []),
+				...this.#observer.topicLogs.deletions.remaining(this.#members()?.hosts ?? []),
 				...this.#observer.fullDisks.remaining(this.#up),
 				...this.#readers.behind(),
 				...this.#followers.behind(),

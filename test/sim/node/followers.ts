@@ -260,8 +260,8 @@ export class Followers {
 	/** Whether the follower must receive this message once its node has it. */
 	#isWanted(follower: Follower, host: Host, header: BatchHeader): boolean {
 		const {topic, origin, incarnation, lamport} = header;
-		const log = this.#observer.logs.get(host)?.get(topic);
-		if (!log || this.#observer.deletions.isHidden(log, header)) return false;
+		const log = this.#observer.topicLogs.logs.get(host)?.get(topic);
+		if (!log || this.#observer.topicLogs.deletions.isHidden(log, header)) return false;
 		// Older incarnations of an origin count as seen.
 		const incarnations = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
 		if (incarnations.length >= incarnationsMax) return false;

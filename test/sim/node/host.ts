@@ -364,7 +364,7 @@ export class Host implements Endpoint {
 		if (before?.atMs === nowMs) return; // These calls arrived during a pause.
 		const times = (before?.times ?? 0) + 1;
 		this.#refused.set(peer, {times, atMs: nowMs});
-		observer.refused(this, peer, times);
+		observer.membership.refused(this, peer, times);
 	}
 
 	#runIn(generation: number, work: () => void): void {
@@ -417,7 +417,7 @@ export class Host implements Endpoint {
 		});
 		await files.makeFolder(folder);
 		const room = this.options.keepsReserve
-			? observer.room(
+			? observer.reserve(
 					this,
 					new Reserve({
 						files,
@@ -448,7 +448,7 @@ export class Host implements Endpoint {
 		};
 		const log = await openLog({folder: joinPath(folder, 'raft'), ...logOptions});
 		if (log.damaged.length > 0) throw Object.assign(new Error('The Raft log is damaged'), {code: 'storage'});
-		const store = await RaftStore.open(observer.raftLog(this, log), blobsOn(files, disk));
+		const store = await RaftStore.open(observer.raft.log(this, log), blobsOn(files, disk));
 		const knownTopics = [
 			...new Set(
 				disk
@@ -556,8 +556,8 @@ export class Host implements Endpoint {
 				faults: undefined,
 				sign: undefined,
 				verify: () => 'ok',
-				links: observer.links(this, links),
-				raftStore: observer.store(this, store),
+				links: observer.links.wrap(this, links),
+				raftStore: observer.raft.store(this, store),
 				retentionMs: () => retentionClock.nowMs,
 				noteAge: ageMs => void (retentionClock.note(ageMs) && keepTime()),
 				removeTopic: async topic => {
@@ -578,12 +578,12 @@ export class Host implements Endpoint {
 						folder: `${folder}/topics/${encodeURIComponent(topic)}`,
 						...logOptions,
 					});
-					return observer.topicLog(
+					return observer.topicLogs.opened(
 						this,
 						topic,
 						await openTopicLog(
 							topicLog,
-							observer.onHeader(this, topic, onHeader),
+							observer.topicLogs.onHeader(this, topic, onHeader),
 							this.id,
 							() => retentionClock.nowMs,
 						),

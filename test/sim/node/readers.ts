@@ -119,11 +119,11 @@ export class Readers {
 		this.goOn();
 		return this.#programs.flatMap(({host, seen, from, unattributed}) =>
 			[...seen].flatMap(([topic, {next}]) => {
-				const log = this.#observer.logs.get(host)?.get(topic);
+				const log = this.#observer.topicLogs.logs.get(host)?.get(topic);
 				const isEmpty =
 					log &&
 					(log.messages === 0 ||
-						this.#observer.deletions.isHidden(
+						this.#observer.topicLogs.deletions.isHidden(
 							log,
 							this.#observer.messages.endingAt(host, topic, log.nextOffset),
 						));
@@ -213,7 +213,7 @@ export class Readers {
 		let taken = 0;
 		for (const item of items) {
 			if (program.room <= 0) break;
-			const wrong = this.#observer.deletions.given(
+			const wrong = this.#observer.topicLogs.deletions.given(
 				program.host,
 				this.#logOf(program.host, item.batch.topic),
 				item.batch,
@@ -287,7 +287,7 @@ export class Readers {
 			const {firstOffset} = log;
 			if (
 				firstOffset >= to ||
-				this.#observer.deletions.isHidden(log, this.#observer.messages.endingAt(host, topic, to))
+				this.#observer.topicLogs.deletions.isHidden(log, this.#observer.messages.endingAt(host, topic, to))
 			)
 				return false;
 			if (host.isPaused) claim.age = 0;
@@ -300,7 +300,7 @@ export class Readers {
 	}
 
 	#logOf(host: Host, topic: Topic): TopicLog | undefined {
-		return this.#observer.logs.get(host)?.get(topic);
+		return this.#observer.topicLogs.logs.get(host)?.get(topic);
 	}
 
 	/** A program ends with the process of its node. */

@@ -35,8 +35,13 @@ export function forgedRelayFrame(
 	}
 }
 
-/** What is wrong with a frame that a node sends over a link; `undefined` if nothing is. */
-export function relayProblem(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
+/** The violation in a frame that a node sends over a link. */
+export function relayViolation(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
+	const wrong = wrongRelayFrame(sender, to, pieces);
+	return wrong && `a frame is relayed once, between members: ${wrong}`;
+}
+
+function wrongRelayFrame(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
 	if (pieces[0]?.[0] !== kinds.relay) return undefined;
 	const frame = Buffer.concat(pieces);
 	const carried = decodeRelay(frame);

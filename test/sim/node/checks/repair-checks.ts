@@ -52,7 +52,7 @@ export class RepairChecks {
 			);
 	}
 
-	/** What is wrong with the node's report; `undefined` if nothing is. */
+	/** The node reports a partition. Returns the violation. */
 	reported(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
 		if (state === 'detected') {
 			this.#cutOff.set(host, new Set(sides.slice(1).flat()));
@@ -100,7 +100,8 @@ export class RepairChecks {
 				had.filter(([key]) => still.has(key)),
 				up,
 			);
-			if (lacked !== undefined) return `${lacked}, which ${other.id} had at the heal`;
+			if (lacked !== undefined)
+				return `a reported repair has happened: ${lacked}, which ${other.id} had at the heal`;
 		}
 
 		return undefined;

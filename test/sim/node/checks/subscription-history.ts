@@ -4,7 +4,7 @@ linearizable object.
 */
 import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../../linearizable.ts';
 import {shrink} from '../../shrink.ts';
-import type {DeletionCall, Operation} from '../observer/observer.ts';
+import type {DeletionCall, Operation} from '../observer/operations.ts';
 
 export type HistoryResult = {readonly keys: number; readonly operations: number; readonly undecided: number};
 
