@@ -6,7 +6,7 @@ import type {Edit, Mutant} from './mutant.ts';
 const log = (find: string, replace: string): Edit => ({file: 'core/io/log/log.ts', find, replace});
 const recovery = (find: string, replace: string): Edit => ({file: 'core/io/log/recovery.ts', find, replace});
 const topicLog = (find: string, replace: string): Edit => ({file: 'core/topic-log/topic-log.ts', find, replace});
-const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/host.ts', find, replace});
+const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/host/host.ts', find, replace});
 
 export const storageMutants: readonly Mutant[] = [
 	{

@@ -19,7 +19,7 @@ import {Followers} from './followers.ts';
 import {forgedRelayFrame} from './checks/relay-checks.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './checks/subscription-history.ts';
-import {Host, simTickMs} from './host.ts';
+import {Host, simTickMs} from './host/host.ts';
 import {viewCheckMs, ViewChecks} from './checks/view-checks.ts';
 import {MessageChecks} from './checks/message-checks.ts';
 import {Incidents} from './incidents.ts';

@@ -5,7 +5,7 @@ members that join and leave.
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event, FaultKind} from './plan.ts';
 import type {Observer} from './observer/observer.ts';
 

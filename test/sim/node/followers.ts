@@ -15,7 +15,7 @@ import {serve} from '../../../core/remote/server.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import {FollowerLink} from './follower-link.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event} from './plan.ts';
 import type {Observer} from './observer/observer.ts';
 

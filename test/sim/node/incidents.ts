@@ -7,7 +7,7 @@ import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
 import {isFullDisk} from './checks/full-disk-checks.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event, IncidentKind} from './plan.ts';
 
 export type IncidentOptions = {

@@ -14,7 +14,7 @@ import type {BatchReading} from '../../../core/remote/server.ts';
 import type {TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Observer} from './observer/observer.ts';
 
 type Program = {

@@ -6,7 +6,7 @@ them.
 import type {BatchHeader, Topic} from '../../../../core/message.ts';
 import type {Deletion} from '../../../../core/topic-log/retention.ts';
 import type {Retained, TopicLog} from '../../../../core/topic-log/topic-log.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
 

@@ -9,7 +9,7 @@ different incarnations.
 import type {Published} from '../../../../core/broker.ts';
 import type {NodeId, Topic} from '../../../../core/message.ts';
 import type {Fabric} from '../fabric.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import type {MessageChecks} from './message-checks.ts';
 import {Violations} from '../../violations.ts';
 

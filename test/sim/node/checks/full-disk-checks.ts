@@ -9,7 +9,7 @@ import {reserveFile, type ReserveSizes} from '../../../../core/io/files/reserve.
 import type {Lamport} from '../../../../core/lamport.ts';
 import type {BatchHeader} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** As small as the simulated logs. */
 export const simReserve: ReserveSizes = {reserve: 64 * 1024, low: 16 * 1024, spare: 64 * 1024};

@@ -14,7 +14,7 @@ import {
 	type Topic,
 } from '../../../../core/message.ts';
 import {Offsets} from '../../offsets.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import {lamportSaneMax} from '../forged-stamps.ts';
 import {ProvenDurable} from './proven-durable.ts';
 import {Violations} from '../../violations.ts';

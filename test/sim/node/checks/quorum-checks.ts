@@ -2,7 +2,7 @@
 Rule: the quorum counts only links that work. A node that reports a reachable majority has had connections to one,
 through one relay at most, apart from the time that detection takes.
 */
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 const checkMs = 500;
 /** The longest time of detection, over the worst network of a run. */

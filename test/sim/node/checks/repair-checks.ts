@@ -4,7 +4,7 @@ away or restarts in between is ignored.
 */
 import type {PartitionEvent} from '../../../../core/events.ts';
 import type {BatchHeader, NodeId} from '../../../../core/message.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
 type Far = {

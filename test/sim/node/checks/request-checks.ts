@@ -5,7 +5,7 @@ not get the later messages, and wastes the work of its peers.
 */
 import type {GossipPacket, Want} from '../../../../core/gossip/packet.ts';
 import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../../core/message.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** One incarnation of a node. */
 type Requester = {

@@ -4,7 +4,7 @@ time, although the clocks of the machine and of the publisher are wrong, jump an
 */
 import type {BatchHeader} from '../../../../core/message.ts';
 import type {Deletion} from '../../../../core/topic-log/retention.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** Clocks drift, and each start may trust a clock that is ahead by an eighth of the retention time. */
 const leastShare = 0.5;

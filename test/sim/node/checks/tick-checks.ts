@@ -2,7 +2,7 @@
 Rules for the ticks of a node whose process stood still: it first reads the input that waits, and then runs one tick for
 all that it missed. A node that ticked first would find its leader silent.
 */
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** A late tick, and the next one at its time. */
 const ticksMax = 2;

@@ -5,7 +5,7 @@ position that any program reached; everything that arrived during a subscription
 */
 import type {Topic} from '../../../../core/message.ts';
 import type {Deletion} from '../../../../core/topic-log/retention.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** Offsets from `from` to before `to`. */
 type Removed = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};

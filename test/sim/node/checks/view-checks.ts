@@ -8,7 +8,7 @@ import type {NodeId} from '../../../../core/message.ts';
 import {viewOf} from '../../../../core/node/snapshot-of.ts';
 import {verdictOf, type Verdict} from '../../../../source/output/verdict.ts';
 import type {Fabric} from '../fabric.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 export type ViewCheckOptions = {
 	readonly fabric: Fabric;

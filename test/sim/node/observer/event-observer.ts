@@ -11,7 +11,7 @@ import type {MessageChecks} from '../checks/message-checks.ts';
 import type {RepairChecks} from '../checks/repair-checks.ts';
 import type {UnreadDeletionChecks} from '../checks/unread-deletion-checks.ts';
 import {FalseSuspicions} from '../false-suspicions.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 type MemberEvent = Extract<BrokerEvent, {readonly type: 'member'}>;
 

@@ -5,7 +5,7 @@ import type {Node} from '../../../../core/node/node.ts';
 import type {Violations} from '../../violations.ts';
 import type {RepairChecks} from '../checks/repair-checks.ts';
 import {RequestChecks} from '../checks/request-checks.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 export class GossipObserver {
 	readonly #requests = new RequestChecks();

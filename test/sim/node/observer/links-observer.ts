@@ -7,7 +7,7 @@ import {parseRaftPacket} from '../../../../core/raft/packet.ts';
 import {decodeControl, decodeRelay, kinds} from '../../../../core/wire/wire.ts';
 import type {Violations} from '../../violations.ts';
 import {relayViolation} from '../checks/relay-checks.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import type {RaftObserver} from './raft-observer.ts';
 
 export class LinksObserver {

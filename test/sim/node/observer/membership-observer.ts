@@ -5,7 +5,7 @@ import type {NodeId} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import type {Violations} from '../../violations.ts';
 import {MembershipHistory} from '../checks/membership-history.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 /** Rejections in a row. A caller is rejected once and accepted at its next call, but newer reports may displace it. */
 const refusalsMax = 5;

@@ -16,7 +16,7 @@ import type {MessageChecks} from '../checks/message-checks.ts';
 import {QuorumChecks} from '../checks/quorum-checks.ts';
 import {RepairChecks} from '../checks/repair-checks.ts';
 import type {ReadUpTo} from '../checks/unread-deletion-checks.ts';
-import type {ExitCause, Host} from '../host.ts';
+import type {ExitCause, Host} from '../host/host.ts';
 import {EventObserver} from './event-observer.ts';
 import {GossipObserver} from './gossip-observer.ts';
 import {LinksObserver} from './links-observer.ts';

@@ -4,7 +4,7 @@ a run `checks/subscription-history.ts` checks that they are linearizable.
 */
 import type {NodeId, Topic} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import type {RaftObserver} from './raft-observer.ts';
 
 /** `returned` is `undefined` while the operation may still take effect. */

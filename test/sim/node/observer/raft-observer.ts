@@ -14,7 +14,7 @@ import {durableNameViolation} from '../checks/durable-names.ts';
 import type {LeaderCauseChecks} from '../checks/leader-cause-checks.ts';
 import {TickChecks} from '../checks/tick-checks.ts';
 import {DoubleVotes} from '../double-votes.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 export type RaftView = ObservedNode & {
 	written: ShadowLog;

@@ -5,7 +5,7 @@ import type {ClusterState} from '../../../../core/cluster-state/cluster-state.ts
 import {decodeEnvelope} from '../../../../core/cluster-state/command.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import {hash32} from '../../random.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 import type {MembershipObserver} from './membership-observer.ts';
 import type {RaftObserver, RaftProcess} from './raft-observer.ts';
 

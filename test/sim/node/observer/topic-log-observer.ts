@@ -11,7 +11,7 @@ import type {FullDiskChecks} from '../checks/full-disk-checks.ts';
 import type {MessageChecks} from '../checks/message-checks.ts';
 import {RetentionChecks} from '../checks/retention-checks.ts';
 import {UnreadDeletionChecks, type ReadUpTo} from '../checks/unread-deletion-checks.ts';
-import type {Host} from '../host.ts';
+import type {Host} from '../host/host.ts';
 
 export type TopicLogObserverOptions = {
 	readonly violations: Violations;
