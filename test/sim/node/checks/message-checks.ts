@@ -40,6 +40,17 @@ type TopicView = {
 /** As in `core/gossip`. */
 const incarnationsMax = 4;
 
+type Gap = {
+	readonly host: Host;
+	/** The batch after the gap. */
+	readonly batch: BatchHeader;
+	/** The subscription of the node begins after this Lamport time. */
+	readonly since: number;
+	/** The last number before the gap. */
+	readonly last: number;
+	readonly what: string;
+};
+
 export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
 	/** Batches acknowledged to publishers, by host and topic, without regard to offsets. */
@@ -48,13 +59,13 @@ export class MessageChecks {
 	readonly #stamps = new Map<Host, Map<number, number>>();
 	/** By host: origins whose messages were reported as missed. */
 	readonly missed = new Map<Host, Set<NodeId>>();
-	/** Gaps in what was released that no event has reported yet. */
-	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
+	/** Gaps in what was released since the last check. */
+	readonly #gaps: Gap[] = [];
 	readonly #damaged = new Set<Host>();
 	/** Ids whose disk was copied. The stamps of the two processes are not comparable. */
 	readonly #sharedIds = new Set<NodeId>();
 	/** Topics that were deleted once, by node. */
-	readonly #hidden = new Set<string>();
+	readonly #hidden = new Map<string, number>();
 	readonly #proven = new ProvenDurable();
 	/** Hosts whose files were cut short, which leaves no evidence. */
 	readonly #cut = new Set<Host>();
@@ -81,7 +92,11 @@ export class MessageChecks {
 					);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
-			this.#proven.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
+			this.#proven.written(
+				ownKey(host, batch.topic, batch.incarnation),
+				{last: lastSeq(batch), lamport: batch.lamport},
+				offset + batch.count,
+			);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -101,15 +116,12 @@ export class MessageChecks {
 					'only messages of subscriptions are released',
 					`${host.id} releases ${stream} ${batch.firstSeq}`,
 				);
-			if (
-				since !== undefined &&
-				batch.firstSeq !== last + 1 &&
-				batch.previousLamport > since &&
-				!this.missed.get(host)?.has(batch.origin)
-			)
+			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since)
 				this.#gaps.push({
 					host,
-					origin: batch.origin,
+					batch,
+					since,
+					last,
 					what: `${host.id} releases ${stream} ${batch.firstSeq} after ${last}`,
 				});
 		}
@@ -313,10 +325,37 @@ export class MessageChecks {
 		return gone;
 	}
 
-	/** After an event: every gap must have been reported by now. */
+	/**
+	After an event: every gap must have been reported by now, and its messages must be lost. They are not if their origin
+	is linked and has them.
+	*/
 	checkGaps(): void {
-		for (const {host, origin, what} of this.#gaps.splice(0))
-			if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);
+		for (const gap of this.#gaps.splice(0)) {
+			const {host, batch, what} = gap;
+			if (!this.missed.get(host)?.has(batch.origin)) this.#fail('no gap', what);
+			const there = this.#atOrigin(gap);
+			if (there) this.#fail('no gap', `${what}, although ${batch.origin} has ${there.firstSeq}+${there.count}`);
+		}
+	}
+
+	/** A wanted batch of the gap that its origin still serves to the node. */
+	#atOrigin({host, batch, since, last}: Gap): BatchHeader | undefined {
+		const {origin, topic, incarnation} = batch;
+		if (this.#sharedIds.has(origin)) return undefined;
+		const [at, ...others] = [...this.#topics.keys()].filter(({id, node}) => id === origin && node !== undefined);
+		if (!at || others.length > 0 || this.#damaged.has(at) || !host.options.fabric.isLinked(host.key, at.key))
+			return undefined;
+		const hiddenUntil = Math.max(...[host, at].map(one => this.#hidden.get(ownKey(one, topic, '')) ?? 0), since);
+		for (const {header} of this.#topics.get(at)!.get(topic)?.kept.values() ?? [])
+			if (
+				header.origin === origin &&
+				header.incarnation === incarnation &&
+				header.firstSeq > last &&
+				header.firstSeq < batch.firstSeq &&
+				header.lamport > hiddenUntil
+			)
+				return header;
+		return undefined;
 	}
 
 	/** The node reports messages of the origin as lost. */
@@ -461,9 +500,10 @@ export class MessageChecks {
 		);
 	}
 
-	/** A topic of the node was deleted. */
-	hidden(host: Host, topic: Topic): void {
-		this.#hidden.add(ownKey(host, topic, ''));
+	/** A topic of the node was deleted, with its messages up to this Lamport time. */
+	hidden(host: Host, topic: Topic, until: number): void {
+		const prefix = ownKey(host, topic, '');
+		this.#hidden.set(prefix, Math.max(this.#hidden.get(prefix) ?? 0, until));
 	}
 
 	/** Own messages that are proven durable are present, or their loss was reported. Deletions need no report. */
@@ -475,10 +515,10 @@ export class MessageChecks {
 		last: ReadonlyMap<StreamKey, number>,
 	): void {
 		const prefix = ownKey(host, topic, '');
-		if (this.#hidden.has(prefix)) return;
+		const hiddenUntil = this.#hidden.get(prefix) ?? 0;
 		for (const key of this.#proven.keys().filter(name => name.startsWith(prefix))) {
 			const incarnation = key.slice(prefix.length);
-			const proven = this.#proven.last(key);
+			const proven = this.#proven.last(key, hiddenUntil);
 			const isGone =
 				!own.has(incarnation) &&
 				// Retention removed the whole stream.

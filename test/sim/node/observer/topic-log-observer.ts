@@ -79,7 +79,7 @@ export class TopicLogObserver {
 		return Object.assign(log, {
 			hide: (until: number) => {
 				this.deletions.hides(log, topic, until);
-				messages.hidden(host, topic);
+				messages.hidden(host, topic, until);
 				hide(until);
 			},
 			backfill: async (found: Parameters<TopicLog['backfill']>[0]) => {
