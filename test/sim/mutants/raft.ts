@@ -589,7 +589,7 @@ export const raftMutants: readonly Mutant[] = [
 			{
 				file: 'test/sim/node/faults.ts',
 				find: 'const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);',
-				replace: 'host.isGone = false;\n			const fresh = host;',
+				replace: 'host.isRetired = false;\n			const fresh = host;',
 			},
 		],
 	},
