@@ -26,8 +26,8 @@ export type Place = From | {readonly from: From; readonly after?: readonly Topic
 
 /** Streams in the positions of one subscription, over all its topics. */
 export const positionsMax = 16_384;
-/** Incarnations of an origin in a topic. A node keeps four; older ones count as seen. */
-const incarnationsMax = 16;
+/** Incarnations of an origin in a topic; older ones count as seen. As many as a node keeps (`gossip/streams.ts`). */
+export const incarnationsMax = 1024;
 
 /** The position of a reader in one topic; one number per stream. */
 export class Seen {

@@ -25,7 +25,7 @@ import {Fanout} from './fanout.ts';
 import {Held} from './held.ts';
 import {Incarnations} from './incarnations.ts';
 import {Order} from './order.ts';
-import type {GossipPacket, Push, TopicWatermarks, Watermark} from './packet.ts';
+import {wantsMax, type GossipPacket, type PacketOf, type Push, type TopicWatermarks, type Watermark} from './packet.ts';
 import {Repair, type Evidence} from './repair.ts';
 import {Streams, type Arrival, type Stream, type TopicStreams} from './streams.ts';
 import {Views} from './view.ts';
@@ -313,17 +313,8 @@ class GossipMachine implements Gossip {
 				return this.#exchange.onDigest(from, packet);
 			case 'watermarks':
 				return this.#exchange.onWatermarks(from, packet);
-			case 'ask': {
-				const incarnations =
-					this.#streams.topics.get(packet.topic)?.origins.get(packet.origin)?.incarnations ?? [];
-				return this.#context.outbox.send(from, {
-					type: 'told',
-					topic: packet.topic,
-					origin: packet.origin,
-					incarnation: this.#incarnation,
-					streams: incarnations.filter(({next}) => next > 1).map(({watermark}) => watermark),
-				});
-			}
+			case 'ask':
+				return this.#answerAsk(from, packet);
 
 			case 'told': {
 				const topic = this.#streams.topics.get(packet.topic);
@@ -380,6 +371,20 @@ class GossipMachine implements Gossip {
 				['streams', (bounds.get('streams') ?? 0) + this.#streams.refused],
 			]),
 		};
+	}
+
+	/** Lists the streams of an origin, oldest first. Only the last part counts as the whole answer. */
+	#answerAsk(from: NodeId, {topic, origin}: PacketOf<'ask'>): void {
+		const incarnations = this.#streams.topics.get(topic)?.origins.get(origin)?.incarnations ?? [];
+		const streams = incarnations.filter(({next}) => next > 1).map(({watermark}) => watermark);
+		for (let at = 0; at === 0 || at < streams.length; at += wantsMax)
+			this.#context.outbox.send(from, {
+				type: 'told',
+				topic,
+				origin,
+				incarnation: at + wantsMax < streams.length ? 0 : this.#incarnation,
+				streams: streams.slice(at, at + wantsMax),
+			});
 	}
 
 	/** The hot path: a push of the next batch of a known stream costs three look-ups and one object. */
@@ -484,7 +489,9 @@ class GossipMachine implements Gossip {
 		this.#order.skipTo(stream, next, stream.knownLamport);
 	}
 
+	/** The stream is forgotten: messages of it that are missing will not come. */
 	#fold(stream: Stream): void {
+		if (!stream.isSpent) this.#context.hit('incarnations');
 		const {topic, origin, known} = stream;
 		const next = Math.max(stream.next, stream.reportedNext);
 		if (topic.since !== undefined && next <= known)
@@ -497,7 +504,6 @@ class GossipMachine implements Gossip {
 		this.#held.drop(stream, () => true);
 		this.#repair.forget(stream);
 		this.#exchange.forget(stream);
-		this.#context.hit('lives');
 	}
 
 	/** Sets the subscription time of the topic. True when this node newly subscribes. */

@@ -3,15 +3,19 @@ The state of every stream (origin, incarnation, topic): its position, the ranges
 what is known to be missing. Memory grows with origins × topics, never with messages: sequence numbers are dense and are
 released in order, so everything below `next` is done and a stream is a few numbers.
 
-An origin that restarts begins a new stream under a new incarnation. The newest `incarnationsMax` streams of an (origin,
-topic) are kept; batches of older ones count as seen.
+An origin that restarts begins a new stream under a new incarnation. A stream is kept as long as this node's log has
+messages of it, or messages of it are missing. Of the other streams of an (origin, topic) the newest are kept, so that
+their messages are not accepted a second time. Batches of a forgotten incarnation count as seen.
 
 The hash of a topic sums a hash of each (origin, incarnation, high), so it does not depend on the order of the streams.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
 import type {Watermark} from './packet.ts';
 
-export const incarnationsMax = 4;
+/** Incarnations of an origin in a topic. Beyond it the oldest is forgotten, whatever the logs have of it. */
+export const incarnationsMax = 1024;
+/** Incarnations above which the oldest is forgotten if nothing of it is here or missing. */
+const spentMax = 16;
 /** Ranges remembered per stream. Gaps between ranges come from retention and from times without a subscription. */
 const rangesMax = 8;
 
@@ -150,6 +154,12 @@ export class Stream {
 		if (oldest && oldest.from < floor) oldest.from = floor;
 	}
 
+	/** The log has nothing of it, and nothing of it is expected. */
+	get isSpent(): boolean {
+		const isComplete = this.next > this.known || this.topic.since === undefined;
+		return isComplete && this.ranges.length === 0 && this.lack === undefined && this.held === undefined;
+	}
+
 	get watermark(): Watermark {
 		const high = this.next - 1;
 		const newest = this.ranges[this.ranges.length - 1];
@@ -164,6 +174,8 @@ export class Origin {
 	readonly hash: number;
 	/** Ascending incarnations, at most `incarnationsMax`. */
 	readonly incarnations: Stream[] = [];
+	/** Incarnations up to this one were forgotten, and count as seen. */
+	forgottenUpTo = -1;
 	/** Batches of this incarnation and of earlier ones may be released (`incarnations.ts`). */
 	releasableUpTo = -1;
 	/** Set while a newer incarnation waits until the older ones are known to be complete. */
@@ -290,14 +302,18 @@ export class Streams {
 				if (existing.incarnation < incarnation) break;
 			}
 
+			if (incarnation <= origin.forgottenUpTo) return undefined;
 			if (incarnations.length >= incarnationsMax) {
-				const oldest = incarnations[0]!;
-				if (incarnation < oldest.incarnation) return undefined;
-				this.#onFold(oldest);
-				incarnations.shift();
-				this.count--;
-				topic.touch();
+				if (incarnation < incarnations[0]!.incarnation) return undefined;
+				this.#forgetOldest(origin);
 			}
+
+			while (
+				incarnations.length >= spentMax &&
+				incarnations[0]!.isSpent &&
+				incarnation > incarnations[0]!.incarnation
+			)
+				this.#forgetOldest(origin);
 		}
 
 		if (this.count >= this.#max) {
@@ -315,6 +331,15 @@ export class Streams {
 		origin.incarnations.splice(after === -1 ? origin.incarnations.length : after, 0, stream);
 		this.count++;
 		return stream;
+	}
+
+	#forgetOldest(origin: Origin): void {
+		const oldest = origin.incarnations[0]!;
+		this.#onFold(oldest);
+		origin.incarnations.shift();
+		origin.forgottenUpTo = oldest.incarnation;
+		this.count--;
+		origin.topic.touch();
 	}
 }
 

@@ -27,6 +27,8 @@ export class Upkeep {
 	/** Topics on disk without a slot. */
 	#unopened: Topic[] = [];
 	#doneMs = 0;
+	/** Counts of gossip at the last run. */
+	#forgotten = {incarnations: 0, streams: 0};
 	#isRunning = false;
 
 	constructor(options: UpkeepOptions) {
@@ -71,9 +73,20 @@ export class Upkeep {
 		const {data, topicsMax, room} = this.#options;
 		await data.retain();
 		await room?.maintain();
+		this.#noteStreams();
 		if (!this.#isAllApplied()) return;
 		await data.free();
 		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);
+	}
+
+	/** Reports streams that gossip could not keep: their messages are not passed on. */
+	#noteStreams(): void {
+		const {data, journal} = this.#options;
+		const {bounds} = data.gossip.status();
+		const [incarnations = 0, streams = 0] = [bounds.get('incarnations'), bounds.get('streams')];
+		if (incarnations > this.#forgotten.incarnations) journal.bound('incarnations');
+		if (streams > this.#forgotten.streams) journal.bound('streams');
+		this.#forgotten = {incarnations, streams};
 	}
 
 	/** The subscribers of a topic are known once the whole log is applied. */

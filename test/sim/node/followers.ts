@@ -7,7 +7,7 @@ stream of their own.
 import type {Delivery, Subscription} from '../../../core/broker.ts';
 import type {DapssError} from '../../../core/errors.ts';
 import {lastSeq, type BatchHeader, type Topic} from '../../../core/message.ts';
-import type {From, TopicPosition} from '../../../core/position.ts';
+import {incarnationsMax, type From, type TopicPosition} from '../../../core/position.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
 import {Followed} from '../../../core/remote/followed.ts';
 import type {Connection} from '../../../core/remote/reconnecting.ts';
@@ -40,8 +40,6 @@ type Follower = {
 };
 
 const followersMax = 4;
-/** As in `core/position.ts`. */
-const incarnationsMax = 16;
 /** The interval of checks whether the node still runs, and how many checks in a row may find it paused. */
 const checkMs = 100;
 const pausedMax = 20;

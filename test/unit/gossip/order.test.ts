@@ -275,13 +275,43 @@ describe('incarnations of an origin', () => {
 		expect(gossip.status().unconfirmed).toBe(1);
 	});
 
-	test('at most four are kept; older ones count as seen, and their missing messages are reported', () => {
+	test('are kept as long as the log has messages of them, and a peer that asks learns of all of them', () => {
+		const {gossip, step} = machine();
+		for (let incarnation = 1; incarnation <= 100; incarnation++)
+			gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 10}));
+		const told = sent(step(other, {type: 'ask', topic: news, origin}), 'told');
+		expect(told.map(({packet}) => packet.streams.length)).toEqual([64, 36]);
+		expect(told.flatMap(({packet}) => packet.streams.map(([, incarnation]) => incarnation))).toEqual(
+			Array.from({length: 100}, (_, index) => index + 1),
+		);
+		// The first part alone confirms nothing to the peer.
+		expect(told.map(({packet}) => packet.incarnation)).toEqual([0, expect.any(Number)]);
+		expect(told[1]!.packet.incarnation).toBeGreaterThan(0);
+		expect(gossip.status().bounds.get('incarnations')).toBeUndefined();
+	});
+
+	test('of which retention left nothing are forgotten but for the newest 16, and count as seen', () => {
+		const {gossip, push} = machine({reachable: []});
+		for (let incarnation = 1; incarnation <= 30; incarnation++)
+			gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 10}));
+		gossip.retained(news, new Map());
+		gossip.recover(batchOf(1, {incarnation: 31, lamport: 310}));
+		expect(gossip.status().streams).toBe(16);
+		expect(gossip.status().bounds.get('incarnations')).toBeUndefined();
+		expect(seqs(push(batchOf(1, {incarnation: 15, lamport: 150})))).toEqual([]);
+		expect(seqs(push(batchOf(1, {incarnation: 16, lamport: 160})))).toEqual([]);
+		expect(gossip.status()).toMatchObject({streams: 16, held: 0});
+	});
+
+	test('beyond 1,024 the oldest is forgotten, which is counted, and its missing messages are reported', () => {
 		const {gossip, push, ticks} = machine({reachable: []});
 		push(batchOf(3));
-		for (const incarnation of [2, 3, 4, 5]) gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 1000}));
-		expect(gossip.status()).toMatchObject({streams: 4, held: 0});
+		for (let incarnation = 2; incarnation <= 1025; incarnation++)
+			gossip.recover(batchOf(1, {incarnation, lamport: incarnation * 1000}));
+		expect(gossip.status()).toMatchObject({streams: 1024, held: 0});
+		expect(gossip.status().bounds.get('incarnations')).toBe(1);
 		expect(ticks(1).missed).toEqual([{topic: news, origin, messages: 3, isAwaited: false}]);
 		expect(seqs(push(batchOf(1)))).toEqual([]);
-		expect(gossip.status().streams).toBe(4);
+		expect(gossip.status().streams).toBe(1024);
 	});
 });

@@ -16,6 +16,7 @@ import {
 import {Offsets} from '../../offsets.ts';
 import type {Host} from '../host/host.ts';
 import {lamportSaneMax} from '../forged-stamps.ts';
+import {incarnationsMax} from '../../../../core/gossip/streams.ts';
 import {ProvenDurable} from './proven-durable.ts';
 import {Violations} from '../../violations.ts';
 
@@ -36,9 +37,6 @@ type TopicView = {
 	/** Retention recorded that offsets continue here or later. */
 	floor: number;
 };
-
-/** As in `core/gossip`. */
-const incarnationsMax = 4;
 
 type Gap = {
 	readonly host: Host;
@@ -326,8 +324,9 @@ export class MessageChecks {
 	}
 
 	/**
-	After an event: every gap must have been reported by now, and its messages must be lost. They are not if their origin
-	is linked and has them.
+	After an event: every gap must have been reported by now, and its messages must be lost. They are not if their
+	origin is linked and has them.
+
 	*/
 	checkGaps(): void {
 		for (const gap of this.#gaps.splice(0)) {
