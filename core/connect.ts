@@ -104,6 +104,7 @@ export async function connectWith(options: ConnectSettings): Promise<Connection 
 	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown;
+	const failures = new Map<string, unknown>();
 	for (let left = servers; left.length > 0;) {
 		const starting: string[] = [];
 		for (const server of left) {
@@ -117,6 +118,7 @@ export async function connectWith(options: ConnectSettings): Promise<Connection 
 				);
 			} catch (error) {
 				last = error;
+				failures.set(server, error);
 				if (error instanceof RefusedError && error.refusal.code === 'busy') starting.push(server);
 			}
 		}
@@ -132,7 +134,25 @@ export async function connectWith(options: ConnectSettings): Promise<Connection 
 		await sleep(startingMs);
 	}
 
-	throw last;
+	throw failureOf(failures);
+}
+
+/**
+The error for several servers names each of them, and has the code of one that answered, if any: its reason tells more.
+*/
+function failureOf(failures: ReadonlyMap<string, unknown>): unknown {
+	const [first, ...others] = [...new Map([...failures].toReversed()).values()];
+	const errors = [first, ...others].filter(error => error instanceof DapssError);
+	if (errors.length < 2) return first;
+	const telling = errors.find(({code}) => code !== 'unreachable') ?? errors[0]!;
+	return new DapssError(
+		telling.code,
+		errors
+			.toReversed()
+			.map(({message}) => message)
+			.join('; '),
+		{cause: telling},
+	);
 }
 
 /** A channel to the server. A server that closes the connection during the handshake is tried again. */

@@ -18,6 +18,7 @@ export type Parsed = {
 
 /** @throws `usage` */
 export function parseArguments(argv: readonly string[], version: string): Parsed {
+	expectText(argv);
 	expectWellUsed(argv);
 	const {input, flags: given} = read(argv, version);
 	const [name, ...rest] = input.map(String);
@@ -36,6 +37,16 @@ export function parseArguments(argv: readonly string[], version: string): Parsed
 	const flags = checkFlags(command, given);
 	checkWordFlags(command, rest[0], flags);
 	return {command, input: rest, flags, output: outputOf(command, flags.output)};
+}
+
+/** Node replaces bytes that are not UTF-8, so their original is lost. */
+function expectText(argv: readonly string[]): void {
+	const changed = argv.find(argument => argument.includes('\uFFFD'));
+	if (changed !== undefined)
+		throw new DapssError(
+			'usage',
+			`Expected arguments in UTF-8, got ${JSON.stringify(changed)} with other bytes or U+FFFD. To publish any bytes, give them on standard input: dapss-tui publish TOPIC -`,
+		);
 }
 
 function checkFlags(command: Command, given: Readonly<Record<string, unknown>>): Flags {

@@ -102,12 +102,13 @@ export class OwnIdentity {
 	}
 
 	/**
-	Propose in the name of the node, once this process is confirmed.
+	Propose in the name of the node, once this process is confirmed. A node that is starting is waited for.
 	@throws as `Control.propose`; `no-quorum` when it is not confirmed in time
 	*/
 	async propose(command: Command): Promise<void> {
-		const {control} = this.#options;
-		const why = this.isConfirmed ? undefined : control.proposals.unavailableError();
+		const {control, self} = this.#options;
+		const isMember = control.state.address(self) !== undefined;
+		const why = isMember && !this.isConfirmed ? control.proposals.unavailableError() : undefined;
 		if (why) throw why;
 		await this.gate.wait();
 		return control.propose(command);

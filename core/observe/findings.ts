@@ -51,6 +51,9 @@ type Context = {
 	readonly command: string;
 };
 
+/** A member that was down when this node started is noticed within this time, milliseconds. */
+const startMs = 5000;
+
 /** All findings, the quorum first. */
 export function findingsOf(snapshot: Snapshot, {confirmed, command}: FindingsOptions): readonly Finding[] {
 	const context: Context = {snapshot, command, quorum: quorumHealthOf(snapshot), label: labelsOf(snapshot.members)};
@@ -254,7 +257,7 @@ function memberFinding(member: MemberSnapshot, context: Context): Finding | unde
 	const {id, state, voter, why, downMs, address} = member;
 	const name = `${label(id)} (${address}${why === '' ? '' : `, ${why}`})`;
 	const votes = voter ? `, and votes${quorum.spare > 0 ? `: ${meaningOf(quorum)}` : ''}` : '';
-	const since = downMs === undefined ? '' : ` for ${ageText(downMs)}`;
+	const since = downMs === undefined ? '' : ` ${durationText(downMs, context)}`;
 	switch (state) {
 		case 'alive':
 			return undefined;
@@ -469,9 +472,19 @@ function sentence(text: string): string {
 	return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
 }
 
-function missingText({id, address, state, downMs}: MissingVoter, {snapshot: {members}, label}: Context): string {
+function missingText({id, address, state, downMs}: MissingVoter, context: Context): string {
+	const {
+		snapshot: {members},
+		label,
+	} = context;
 	const why = members.find(member => member.id === id)?.why ?? '';
-	return `${label(id)} (${[address, why, `${state}${downMs === undefined ? '' : ` for ${ageText(downMs)}`}`].filter(part => part !== '').join(', ')})`;
+	return `${label(id)} (${[address, why, `${state}${downMs === undefined ? '' : ` ${durationText(downMs, context)}`}`].filter(part => part !== '').join(', ')})`;
+}
+
+/** A node that has just started cannot know how long a member was down before. */
+function durationText(downMs: number, {snapshot: {uptimeMs}}: Context): string {
+	const isSinceStart = uptimeMs - downMs < startMs;
+	return `for ${isSinceStart ? 'at least ' : ''}${ageText(downMs)}${isSinceStart ? ', since this node started' : ''}`;
 }
 
 function portsText(addresses: readonly string[]): string {

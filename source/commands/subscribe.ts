@@ -95,7 +95,7 @@ The command was stopped, or the time of `--wait` is over.
 @throws `wait-over`; `interrupted` when fewer messages than `--count` were received
 */
 function reportEnd({terminal}: Context, signal: AbortSignal, received: number, wanted: number | undefined): void {
-	const text = `${wanted === undefined ? received : `${received} of ${wanted}`} messages received`;
+	const text = `${wanted === undefined ? messagesText(received) : `${received} of ${messagesText(wanted)}`} received`;
 	if (wanted !== undefined || signal.reason === 'over') throw interruptedBy(signal, text, countsOf(received, wanted));
 	if (signal.reason !== 'closed') terminal.say(text);
 }

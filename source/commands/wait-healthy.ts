@@ -52,7 +52,7 @@ export async function waitHealthy(
 			});
 		} catch (error) {
 			if (signal.aborted) break;
-			if (!(error instanceof DapssError) || !passing.has(error.code)) throw error;
+			if (!(error instanceof DapssError) || !isPassing(error)) throw error;
 			failure = error;
 			report(error.message);
 		}
@@ -63,6 +63,11 @@ export async function waitHealthy(
 	if (signal.reason === 'over' && failure)
 		throw new DapssError(failure.code, `The time of --wait is over: ${failure.message}`, {cause: failure});
 	throw interruptedBy(signal, why);
+}
+
+/** The first start of a node makes the secret, so that a missing one may come too. */
+function isPassing({code, cause}: DapssError): boolean {
+	return passing.has(code) || (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }
 
 /**

@@ -70,7 +70,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
-			err: expect.stringContaining('0 of 1 messages received') as string,
+			err: expect.stringContaining('0 of 1 message received') as string,
 		});
 	});
 
