@@ -63,7 +63,7 @@ export class Offsets {
 				const known = seen.at.get(offset);
 				if (known && (known.name !== name || known.digest !== digest))
 					this.#fail(
-						'an offset means the same for ever',
+						'an offset always identifies the same message',
 						`${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`,
 					);
 				const before = seen.offsets.get(name);

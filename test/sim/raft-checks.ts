@@ -208,7 +208,7 @@ export class RaftChecks {
 		}
 	}
 
-	/** A packet came in. */
+	/** The node has processed a packet. */
 	stepped({id}: ObservedNode, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
 		const hears =
@@ -221,7 +221,7 @@ export class RaftChecks {
 			);
 	}
 
-	/** A packet leaves: what it promises must be on the disk. */
+	/** The node sends a packet. Its promises must be on the disk. */
 	sent(node: ObservedNode, to: NodeId, packet: RaftPacket): void {
 		const {id, synced} = node;
 		switch (packet.type) {

@@ -443,7 +443,7 @@ class Run {
 	#heal(): void {
 		this.#isOver = true;
 		this.#clients.end();
-		this.#followers.isCalm = true;
+		this.#followers.areFaultsOver = true;
 		this.#note('heal');
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
@@ -545,8 +545,8 @@ class Run {
 			...messages.lacking(hosts),
 			...topicLogs.deletions.remaining(hosts),
 			...fullDisks.remaining(this.#up),
-			...this.#readers.behind(),
-			...this.#followers.behind(),
+			...this.#readers.lagging(),
+			...this.#followers.lagging(),
 		];
 	}
 

@@ -97,7 +97,7 @@ export class Fabric {
 	/** Calls refused in the handshake, by reason. */
 	readonly refused = new Map<string, number>();
 	/** Datagrams to an address without a machine, and datagrams under another secret. */
-	readonly astray = {nowhere: 0, foreign: 0};
+	readonly lostDatagrams = {unknownAddress: 0, otherSecret: 0};
 
 	constructor({
 		seed,
@@ -351,7 +351,7 @@ export class Fabric {
 				send: (address, bytes) => {
 					const target = this.at(address);
 					if (target) this.datagrams.send(key, target.key, bytes);
-					else this.astray.nowhere++;
+					else this.lostDatagrams.unknownAddress++;
 				},
 			},
 			dial: () => {
@@ -460,7 +460,7 @@ export class Fabric {
 		const [sender, endpoint] = [this.#endpoints.get(from), this.#endpoints.get(to)];
 		if (!sender || !endpoint) return;
 		if (sender.secret === endpoint.secret) endpoint.run(() => take(endpoint, sender.id));
-		else this.astray.foreign++;
+		else this.lostDatagrams.otherSecret++;
 	}
 
 	/** Whether the receiver accepts this process: it is not linked to another process of the same id. */

@@ -164,7 +164,10 @@ export class MessageChecks {
 		const key = keyOf(header);
 		const known = view.before.get(offset);
 		if (known && known.key !== key)
-			this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
+			this.#fail(
+				'an offset always identifies the same message',
+				`${host.id} ${topic} ${offset}: ${known.key}, now ${key}`,
+			);
 		const isBack = !known && view.returning.has(key);
 		if (!known && !isBack)
 			this.#fail('a log holds only messages that were written', `${host.id} ${topic} reads ${key} at ${offset}`);
@@ -250,10 +253,6 @@ export class MessageChecks {
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id)
 				own.set(`${header.incarnation}`, Math.max(own.get(`${header.incarnation}`) ?? 0, lastSeq(header)));
-		const floors = new Map<string, number>();
-		for (const {header} of view.kept.values())
-			if (header.origin === host.id && !floors.has(`${header.incarnation}`))
-				floors.set(`${header.incarnation}`, header.firstSeq);
 		if (this.#damaged.has(host)) this.#checkReported(host, topic, isDamaged, own, view.last);
 		else if (!isDamaged) {
 			const end = Math.max(
