@@ -1,9 +1,10 @@
 /**
-The rules of Raft (figure 3 of the paper), checked from outside: from what nodes report, send, write and apply, not from
-their internals. After every event the node that it touched is checked. A violation names the rule.
+The rules of Raft (figure 3 of the paper), checked from outside: by the reports, packets, writes and applied entries of
+the nodes, not by their internals. After every event the checks run for the node that the event touched. A violation
+names the rule.
 
-Further rules: what a node sends (votes, acknowledgements, commits) is durable before; terms and commit indexes never go
-back; equal indexes have equal states; a read sees everything that was applied anywhere before it started.
+Further rules: votes, acknowledgements and commits are durable before a node sends them. Terms and commit indexes never
+go back. Equal indexes have equal states. A read sees all entries that any node had applied when the read started.
 */
 import type {NodeId} from '../../core/message.ts';
 import {decodeConfigurationData, type Configuration} from '../../core/raft/configuration.ts';

@@ -1,7 +1,7 @@
 /**
-What the log of one topic may hold after a crash: every batch at its offset, without a gap. It starts no later than
-retention was allowed to go, and ends no earlier than the acknowledged batches. It still knows every stream of which it
-had acknowledged something.
+The batches that the log of one topic may hold after a crash: every batch at its offset, without a gap. The log starts
+no later than retention was allowed to go, and ends no earlier than the acknowledged batches. It still knows every
+stream of which it had acknowledged a message.
 */
 import {
 	decodeBatch,

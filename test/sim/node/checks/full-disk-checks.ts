@@ -1,6 +1,6 @@
 /**
-What a node promises for a full disk. With its reserve it starts there, also again after the reserve was released. Then
-it refuses publishes with advice, stores no messages of others, and accepts both again once there is room. Other checks
+Rules for full disks. A node with a reserve starts on a full disk, also again after the reserve was released. Then it
+refuses publishes with advice, stores no messages of others, and accepts both again once there is room. Other checks
 cover that nothing is lost, and that unread deletions are reported.
 */
 import type {DapssError} from '../../../../core/errors.ts';

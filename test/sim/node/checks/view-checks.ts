@@ -1,8 +1,8 @@
 /**
-What nodes report about their cluster, compared with the simulated world. *Healthy* means usable: a node may report it
-only while every voter runs, is reachable (through one relay at most), follows the leader and has applied what was
-agreed, or catches up with it, apart from the time that detection takes. And connected nodes must report the same states
-of the members.
+The reports of nodes about their cluster, compared with the simulated world. *Healthy* means usable: a node may report
+it only while every voter runs, is reachable (through one relay at most), follows the leader and has applied the agreed
+entries, or catches up with them. The time that detection takes is allowed for. Connected nodes must report the same
+states of the members.
 */
 import type {NodeId} from '../../../../core/message.ts';
 import {viewOf} from '../../../../core/node/snapshot-of.ts';
