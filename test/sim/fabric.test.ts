@@ -180,7 +180,11 @@ test('a datagram goes to the present holder of the address', () => {
 	one.datagrams.send('2', Buffer.from('y'), b);
 	one.datagrams.send('9', Buffer.from('z'), b);
 	settle();
-	expect([former.taken(), next.taken(), fabric.astray]).toEqual([['a~x'], ['a~y'], {nowhere: 1, foreign: 0}]);
+	expect([former.taken(), next.taken(), fabric.lostDatagrams]).toEqual([
+		['a~x'],
+		['a~y'],
+		{unknownAddress: 1, otherSecret: 0},
+	]);
 });
 
 test('two machines of one id: the peer decides whether the second is refused or replaces the linked one', () => {
@@ -253,7 +257,7 @@ test('another secret and another protocol are refused, and both sides count it',
 	expect([
 		foreign.links.refusals.get('not-authenticated'),
 		newer.links.refusals.get('protocol'),
-		fabric.astray.foreign,
+		fabric.lostDatagrams.otherSecret,
 	]).toEqual([1, 1, 1]);
 });
 

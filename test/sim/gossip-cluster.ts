@@ -60,7 +60,7 @@ export class SimNode {
 	/** By stream: the last sequence number that was released. */
 	readonly last = new Map<StreamKey, number>();
 	/** By origin and topic: the newest incarnation that was released. */
-	readonly newestLife = new Map<string, number>();
+	readonly newestIncarnation = new Map<string, number>();
 	readonly missed: Array<GossipReady['missed'][number]> = [];
 	readonly synced: Array<GossipReady['synced'][number]> = [];
 	/** The subscriptions as far as this node has learned them. */
@@ -138,9 +138,9 @@ export class GossipCluster {
 			config: {...defaults.gossip, ...this.#options.config},
 			tickMs,
 		});
-		// A node knows what its log knows. A stream that retention removed completely is new to it.
+		// A node recovers its streams from its log. A stream that retention removed completely is new to it.
 		node.last.clear();
-		node.newestLife.clear();
+		node.newestIncarnation.clear();
 		for (const log of node.log.values()) {
 			for (const {batch} of log) {
 				node.gossip.recover(batch);
@@ -149,10 +149,10 @@ export class GossipCluster {
 			}
 		}
 
-		this.#tellSubscriptions(node);
-		const life = node.incarnation;
+		this.#passSubscriptions(node);
+		const {incarnation} = node;
 		const tick = (): void => {
-			if (!node.isUp || node.incarnation !== life) return;
+			if (!node.isUp || node.incarnation !== incarnation) return;
 			node.gossip.tick();
 			this.#pump(node);
 			this.schedule.after(tickMs, tick);
@@ -287,12 +287,12 @@ export class GossipCluster {
 			this.schedule.after(this.random.between(0, 200), () => {
 				// The log of agreed changes is ordered, so a node is at a prefix of it; here at the newest.
 				node.subscriptions.set(topic, new Map(this.subscriptions.get(topic)));
-				if (node.isUp) this.#tellSubscriptions(node);
+				if (node.isUp) this.#passSubscriptions(node);
 			});
 		}
 	}
 
-	#tellSubscriptions(node: SimNode): void {
+	#passSubscriptions(node: SimNode): void {
 		node.gossip.setSubscriptions(
 			new Map(
 				[...node.subscriptions].map(([topic, subscribers]) => [
@@ -308,9 +308,9 @@ export class GossipCluster {
 	#noticeAll(): void {
 		const [least, most] = this.#options.noticeMs ?? [20, 400];
 		for (const node of this.nodes) {
-			const life = node.incarnation;
+			const {incarnation} = node;
 			this.schedule.after(node.random.between(least, most), () => {
-				if (!node.isUp || node.incarnation !== life) return;
+				if (!node.isUp || node.incarnation !== incarnation) return;
 				node.gossip.setReachable(
 					this.up
 						.filter(
@@ -358,9 +358,9 @@ export class GossipCluster {
 	}
 
 	#serve(node: SimNode, {to, topic, wants, bytesMax}: GossipReady['serve'][number]): void {
-		const life = node.incarnation;
+		const {incarnation} = node;
 		this.schedule.after(node.random.between(0, 2), () => {
-			if (!node.isUp || node.incarnation !== life) return;
+			if (!node.isUp || node.incarnation !== incarnation) return;
 			const found: Batch[] = [];
 			let bytes = 0;
 			for (const {batch} of node.log.get(topic) ?? []) {
@@ -414,7 +414,7 @@ export class GossipCluster {
 		)
 			fail(`left a gap after ${last}:`);
 		const of = `${batch.origin} ${batch.topic}`;
-		if (batch.incarnation < (node.newestLife.get(of) ?? 0)) node.inversions++;
+		if (batch.incarnation < (node.newestIncarnation.get(of) ?? 0)) node.inversions++;
 		if (node.lamport.now < batch.lamport) fail('released before its stamp was witnessed:');
 		if (repaired) node.repairedFirst++;
 		else {
@@ -439,6 +439,6 @@ export class GossipCluster {
 	#remember(node: SimNode, batch: Batch): void {
 		node.last.set(streamKey(batch), lastSeq(batch));
 		const of = `${batch.origin} ${batch.topic}`;
-		node.newestLife.set(of, Math.max(batch.incarnation, node.newestLife.get(of) ?? 0));
+		node.newestIncarnation.set(of, Math.max(batch.incarnation, node.newestIncarnation.get(of) ?? 0));
 	}
 }

@@ -97,7 +97,7 @@ describe('wrong', () => {
 	])('the next reader finds %s at an offset', (_name, other) => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);
-		expect(() => reads(offsets, [other])).toThrow(/an offset means the same for ever/);
+		expect(() => reads(offsets, [other])).toThrow(/an offset always identifies the same message/);
 	});
 
 	test('a message has another content on another node', () => {
@@ -132,7 +132,7 @@ describe('wrong', () => {
 
 	test.each([
 		['comes again', read(6, 1), /each message once on a node/],
-		['is another', read(0, 3), /an offset means the same for ever/],
+		['is another', read(0, 3), /an offset always identifies the same message/],
 	] as Array<[string, Read, RegExp]>)('a message that damage left %s', (_name, other, problem) => {
 		const offsets = new Offsets();
 		reads(offsets, [read(0, 1), read(1, 2)], 0);

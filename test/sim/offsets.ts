@@ -1,8 +1,8 @@
 /**
-Rules for what readers of a topic log see, checked from what they saw. A node numbers the messages of a topic in the
-order of their delivery, and an offset is the position of a reader. So offsets are dense, always identify the same
-message, hold each message once, and keep the order of each origin without gaps. The exceptions are retention, power
-cuts and messages that the node reported as missed; each must be declared here.
+Rules for the messages that readers of a topic log receive. A node numbers the messages of a topic in the order of their
+delivery, and an offset is the position of a reader. So offsets are dense, always identify the same message, hold each
+message once, and keep the order of each origin without gaps. The exceptions are retention, power cuts and messages that
+the node reported as missed; each must be declared here.
 */
 import {Violations} from './violations.ts';
 
@@ -63,7 +63,7 @@ export class Offsets {
 				const known = seen.at.get(offset);
 				if (known && (known.name !== name || known.digest !== digest))
 					this.#fail(
-						'an offset means the same for ever',
+						'an offset always identifies the same message',
 						`${where(offset)} was ${known.name} (${known.digest}), is ${name} (${digest})`,
 					);
 				const before = seen.offsets.get(name);

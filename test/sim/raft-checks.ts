@@ -1,9 +1,10 @@
 /**
-The rules of Raft (figure 3 of the paper), checked from outside: from what nodes report, send, write and apply, not from
-their internals. After every event the node that it touched is checked. A violation names the rule.
+The rules of Raft (figure 3 of the paper), checked from outside: by the reports, packets, writes and applied entries of
+the nodes, not by their internals. After every event the checks run for the node that the event touched. A violation
+names the rule.
 
-Further rules: what a node sends (votes, acknowledgements, commits) is durable before; terms and commit indexes never go
-back; equal indexes have equal states; a read sees everything that was applied anywhere before it started.
+Further rules: votes, acknowledgements and commits are durable before a node sends them. Terms and commit indexes never
+go back. Equal indexes have equal states. A read sees all entries that any node had applied when the read started.
 */
 import type {NodeId} from '../../core/message.ts';
 import {decodeConfigurationData, type Configuration} from '../../core/raft/configuration.ts';
@@ -208,7 +209,7 @@ export class RaftChecks {
 		}
 	}
 
-	/** A packet came in. */
+	/** The node has processed a packet. */
 	stepped({id}: ObservedNode, packet: RaftPacket, before: RaftStatus, after: RaftStatus): void {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
 		const hears =
@@ -221,7 +222,7 @@ export class RaftChecks {
 			);
 	}
 
-	/** A packet leaves: what it promises must be on the disk. */
+	/** The node sends a packet. Its promises must be on the disk. */
 	sent(node: ObservedNode, to: NodeId, packet: RaftPacket): void {
 		const {id, synced} = node;
 		switch (packet.type) {

@@ -215,7 +215,7 @@ function recover(world: World, hosts: readonly RaftHost[], checks: RaftChecks): 
 				const {role, term, leader, commit, lastIndex, configuration} = raft!.status();
 				return `${id.slice(-1)} ${role} term ${term} leader ${leader?.slice(-1)} commit ${commit}/${lastIndex} applied ${applied} voters ${configuration.voters.map(voter => voter.slice(-1)).join('')}`;
 			});
-			throw new Error(`progress after heal: nothing new agreed within ${recoverMs} ms (${stuck.join('; ')})`);
+			throw new Error(`progress after the heal: nothing new agreed within ${recoverMs} ms (${stuck.join('; ')})`);
 		}
 
 		for (const host of hosts) {

@@ -135,7 +135,7 @@ export class RaftHost implements Host, ObservedNode {
 
 	deliver(from: string, bytes: Uint8Array): void {
 		const packet = parseRaftPacket(decode(bytes));
-		if (!packet) throw new Error('codec: a packet of our own was refused');
+		if (!packet) throw new Error('codec: a packet that a node sends cannot be parsed');
 		if (!this.raft) return;
 		const before = packet.type === 'vote' ? this.raft.status() : undefined;
 		this.raft.step(from as NodeId, packet);

@@ -1,7 +1,7 @@
 /**
 Failure detection alone, one run from a seed. First nothing happens, and no node may be declared dead. Then two members
-cannot reach each other, but the others reach both. Then a member crashes, which all must detect, and restarts, which
-all must see. Then faults of every kind follow. After them every live node must be alive to all, and every row complete.
+cannot reach each other, but the others reach both. Then a member crashes and restarts, and all others must detect both.
+Then faults of every kind follow. After them all nodes must consider every live node alive, and every row is complete.
 */
 import {createRandom} from './random.ts';
 import {idOf, nameOf, SwimCluster} from './swim-cluster.ts';

@@ -3,7 +3,6 @@ A run of whole nodes from a seed. The seed draws the options. A cluster forms, a
 while the plan injects faults. Then the faults end. The cluster must agree on something new within ten virtual seconds,
 consider every live node alive, and bring every retained message to every subscriber.
 */
-import {defaults, type Config} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {drainMicrotasks} from '../microtasks.ts';
 import type {NetworkCounts} from '../network.ts';
@@ -11,21 +10,20 @@ import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
+import {Clients} from './clients.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {DuplicateProcessChecks} from './checks/duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
-import {forgedRelayFrame} from './checks/relay-checks.ts';
-import {discoveryModes, type DiscoveryMode} from './discovery.ts';
 import {checkHistory, type HistoryResult} from './checks/subscription-history.ts';
 import {Host, simTickMs} from './host/host.ts';
 import {viewCheckMs, ViewChecks} from './checks/view-checks.ts';
 import {MessageChecks} from './checks/message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
-import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
-import {forgedStampFrame} from './forged-stamps.ts';
+import {planOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
+import {drawOptions, type DrawnOptions} from './run-options.ts';
 import {Readers} from './readers.ts';
 import {protocolProblems} from './checks/protocol-checks.ts';
 import {Observer} from './observer/observer.ts';
@@ -47,6 +45,9 @@ export type RunOptions = {
 	readonly plan?: readonly Event[];
 	readonly trace?: (line: string) => void;
 };
+
+/** The newest leader, and the hosts of the members by its configuration. */
+type Members = {readonly leader: Host; readonly hosts: readonly Host[]};
 
 /** Far more events than any run has. */
 const eventsMax = 1_000_000;
@@ -81,225 +82,181 @@ class Run {
 	readonly #fabric: Fabric;
 	readonly #diskCounts = noDiskCounts();
 	readonly #faultCounts = new Map<Kind, number>();
-	readonly #config: Config;
-	readonly #discovery: DiscoveryMode;
-	/** How many hosts start together. */
-	readonly #startCount: number;
+	readonly #options: DrawnOptions;
+	readonly #clients: Clients;
 	readonly #faults: Faults;
 	readonly #incidents: Incidents;
 	readonly #operators: Operators;
 	readonly #duplicates: DuplicateProcessChecks;
 	readonly #views: ViewChecks;
-	readonly #raftLimits;
-	readonly #syncMs: readonly [number, number];
 	#fingerprint = 0;
 	#events = 0;
 	#made = 0;
 	#addresses = 0;
-	#published = 0;
 	#isOver = false;
 	#isFormed = false;
 	/** Hosts that have been members of the cluster. */
 	readonly #formed = new Set<Host>();
-	/** Whether some nodes run an earlier version at first, and are upgraded one by one. */
-	readonly #isMixed: boolean;
-	readonly #olderProtocol: number;
 
 	constructor({seed, forMs = 40_000, plan, trace}: RunOptions) {
 		this.#seed = seed;
 		this.#forMs = forMs;
 		this.#plan = plan ?? planOf(seed, forMs);
-		this.#discovery = traitsOf(seed).has('together')
-			? createRandom(`${seed}/together`).pick(discoveryModes)
-			: 'none';
 		this.#trace = trace;
 		this.#random = createRandom(`${seed}/run`);
-		const random = createRandom(`${seed}/options`);
-		const isStrict = random.chance(1, 2);
-		this.#fabric = new Fabric({
-			seed,
-			schedule: this.#schedule,
-			random: this.#random.child('fabric'),
-			link: {
-				delayMs: [1, random.pick([3, 10, 50])],
-				ordered: isStrict || random.chance(1, 2),
-				loss: isStrict ? [0, 1] : [random.below(20), 100],
-				duplication: isStrict ? [0, 1] : [random.below(40), 100],
-				replay: isStrict ? [0, 1] : [random.below(5), 100],
-				bytesPerMs: random.pick([0, 0, 50, 1000]),
-			},
-			loss: [random.below(31), 100],
+		this.#options = drawOptions(seed);
+		const {link, loss, raftLimits, config, readersSubscribe, startCount} = this.#options;
+		const [schedule, hosts] = [this.#schedule, this.#hosts];
+		this.#fabric = new Fabric({seed, schedule, random: this.#random.child('fabric'), link, loss});
+		const checks = new RaftChecks({
+			electionTicks: Math.ceil(config.raft.electionMs / simTickMs),
+			uncommittedBytesMax: raftLimits.uncommittedBytesMax + uncommittedSlack,
+			promotionLagMax: raftLimits.promotionLagMax,
 		});
-		this.#syncMs = [0, random.pick([1, 5, 30])];
-		this.#raftLimits = {
-			tailEntries: random.pick([0, 3, 512]),
-			appendEntriesMax: random.pick([1, 8, 1024]),
-			promotionLagMax: random.pick([5, 1024]),
-			uncommittedBytesMax: random.pick([2000, 2 ** 20]),
+		this.#observer = new Observer(checks, new MessageChecks());
+		// Most parts of a run take these options.
+		const shared = {schedule, hosts, fabric: this.#fabric, observer: this.#observer};
+		const views = {
+			up: () => this.#up,
+			hostOf: (id: NodeId) => this.#hostOf(id),
+			voters: () => this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [],
 		};
-		this.#config = {
-			...defaults,
-			data: '/data',
-			secret: Buffer.alloc(32, 1),
-			raft: {...defaults.raft, snapshotEntries: random.pick([5, 20, 4096]), votersMax: random.pick([3, 5, 5])},
-			storage: {
-				...defaults.storage,
-				segmentBytes: random.pick([1000, 8000, 1_000_000]),
-				retainBytes: random.pick([20_000, 10_000_000]),
-				retainAgeS: random.pick([5, 3600, 604_800]),
-			},
-			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
-		};
-		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
-		this.#observer = new Observer(
-			new RaftChecks({
-				electionTicks,
-				uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack,
-				promotionLagMax: this.#raftLimits.promotionLagMax,
-			}),
-			new MessageChecks(),
-		);
-		this.#isMixed = this.#discovery === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
-		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
-		this.#readers = new Readers(
-			this.#observer,
-			createRandom(`${seed}/readers`),
-			createRandom(`${seed}/reading`).chance(1, 2),
-		);
-		this.#followers = new Followers({
-			observer: this.#observer,
-			schedule: this.#schedule,
-			random: createRandom(`${seed}/followers`),
-			hosts: this.#hosts,
-			topics,
-		});
-		this.#observer.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
-		const voters = (): readonly NodeId[] =>
-			this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
-		this.#duplicates = new DuplicateProcessChecks({
-			fabric: this.#fabric,
-			hosts: this.#hosts,
-			voters,
-			messages: this.#observer.messages,
-		});
-		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
-		this.#observer.mayBeRemoved = node =>
-			this.#faults.removed.has(node) || this.#hosts.some(({id, isRetired}) => id === node && isRetired);
+		this.#readers = new Readers(this.#observer, createRandom(`${seed}/readers`), readersSubscribe);
+		this.#followers = new Followers({...shared, random: createRandom(`${seed}/followers`), topics});
+		this.#duplicates = new DuplicateProcessChecks({...shared, ...views, messages: this.#observer.messages});
 		this.#views = new ViewChecks({
-			fabric: this.#fabric,
-			hosts: this.#hosts,
-			nowMs: () => this.#schedule.nowMs,
+			...shared,
+			...views,
+			nowMs: () => schedule.nowMs,
 			leader: () => this.#members()?.leader,
-			hostOf: id => this.#hostOf(id),
 		});
 		this.#faults = new Faults({
-			schedule: this.#schedule,
-			fabric: this.#fabric,
-			observer: this.#observer,
-			hosts: this.#hosts,
-			up: () => this.#up,
-			hostOf: id => this.#hostOf(id),
+			...shared,
+			...views,
 			add: (address, replaces) => this.#add(address, undefined, replaces),
 			note: text => this.#note(text),
 		});
 		this.#incidents = new Incidents({
-			schedule: this.#schedule,
-			fabric: this.#fabric,
-			hosts: this.#hosts,
+			...shared,
+			...views,
 			freshAddress: () => this.#freshAddress(),
 			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
-			voters,
 		});
-		this.#operators = new Operators(topics, this.#config.storage);
-		this.#startCount = random.pick([1, 2, 3, 3, 3, 4, 5, 5]);
-		for (let count = this.#startCount; count > 0; count--) this.#add();
+		this.#operators = new Operators(topics, config.storage);
+		this.#clients = new Clients({
+			...shared,
+			...views,
+			seed,
+			topics,
+			duplicates: this.#duplicates,
+			readers: this.#readers,
+			followers: this.#followers,
+		});
+		this.#observer.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
+		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
+		this.#observer.mayBeRemoved = node =>
+			this.#faults.removed.has(node) || hosts.some(({id, isRetired}) => id === node && isRetired);
+		for (let count = startCount; count > 0; count--) this.#add();
 	}
 
 	run(): Outcome {
-		let agreedMs = 0;
-		let convergedMs = 0;
-		let history: HistoryResult;
 		try {
-			const start = createRandom(`${this.#seed}/start`);
-			for (const [index, host] of this.#hosts.entries())
-				this.#schedule.after(this.#discovery === 'none' ? index * 50 : start.below(2000), () => host.boot());
-			for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#inject(event));
-			this.#work(createRandom(`${this.#seed}/clients`));
-			this.#actAsFaultyMember(createRandom(`${this.#seed}/poison`));
-			const chance = createRandom(`${this.#seed}/upkeep`);
-			this.#observer.onMaintenance = host => this.#interruptMaintenance(host, chance);
-			this.#checkViews();
+			this.#start();
 			this.#run(this.#forMs);
 			this.#heal();
-			agreedMs = this.#agree();
-			convergedMs = this.#converge();
-			history = checkHistory(
+			const agreedMs = this.#agree();
+			const convergedMs = this.#converge();
+			const history = checkHistory(
 				this.#observer.operations.history,
 				node =>
 					this.#faults.removed.has(node as NodeId) ||
 					this.#hosts.some(host => host.id === node && (host.isRetired || host.exitCause === 'removed')),
 				this.#observer.operations.deletions,
 			);
+			return {
+				seed: this.#seed,
+				fingerprint: this.#fingerprint,
+				virtualMs: this.#schedule.nowMs,
+				events: this.#events,
+				agreedMs,
+				convergedMs,
+				faults: this.#faultsThatOccurred(),
+				work: this.#workDone(history),
+			};
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {
 				cause: error,
 			});
 		}
+	}
 
-		const {observer, network} = {observer: this.#observer, network: this.#fabric};
-		const sum = (name: keyof NetworkCounts): number => network.frames.counts[name] + network.datagrams.counts[name];
+	/** Start the hosts, the clients, the plan and the regular checks. */
+	#start(): void {
+		const random = createRandom(`${this.#seed}/start`);
+		const isTogether = this.#options.discovery !== 'none';
+		for (const [index, host] of this.#hosts.entries())
+			this.#schedule.after(isTogether ? random.below(2000) : index * 50, () => host.boot());
+		for (const event of this.#plan) this.#schedule.after(event.atMs, () => this.#isOver || this.#inject(event));
+		this.#clients.start();
+		this.#checkViews();
+	}
+
+	#faultsThatOccurred(): Outcome['faults'] {
+		const network = this.#fabric;
 		return {
-			seed: this.#seed,
-			fingerprint: this.#fingerprint,
-			virtualMs: this.#schedule.nowMs,
-			events: this.#events,
-			agreedMs,
-			convergedMs,
-			faults: {
-				...Object.fromEntries(this.#faultCounts),
-				...prefixed('disk', this.#diskCounts),
-				...prefixed('end', observer.exits),
-				halfOpen: network.halfOpen,
-				...Object.fromEntries(
-					(['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(
-						name => [`net-${name}`, sum(name)],
-					),
-				),
-			},
-			work: {
-				published: this.#published,
-				acknowledged: observer.messages.acknowledged,
-				released: observer.messages.releases,
-				refilled: observer.messages.backfills,
-				commands: observer.state.commands,
-				readers: this.#readers.opened,
-				droppedByRetention: this.#readers.dropped,
-				deletedUnread: observer.topicLogs.unread.reportedMessages,
-				delivered: observer.messages.offsets.reads,
-				takenBack: observer.messages.offsets.takenBack,
-				operations: history.operations,
-				keys: history.keys,
-				undecided: history.undecided,
-				leaders: observer.raft.checks.leadersElected,
-				terms: observer.raft.checks.highestTermSeen,
-				reads: observer.raft.checks.readsServed,
-				applied: observer.raft.checks.highestApplied,
-				topicsDeleted: this.#observer.topicLogs.deletions.count,
-				saidHealthy: this.#views.counts.healthy,
-				viewsCompared: this.#views.counts.compared,
-				copies: this.#duplicates.copies,
-				introductions: this.#incidents.introductions,
-				...prefixed('wrongly', observer.events.falseSuspicions.counts),
-				...prefixed('cause', observer.leaderCauses.counts),
-				repairs: observer.repairs.count,
-				aged: observer.topicLogs.retention.checked,
-				...prefixed('fullDisk', observer.fullDisks.counts),
-				...prefixed('follower', this.#followers.counts),
-				snapshotsTaken: observer.raft.snapshotsTaken,
-				snapshotsInstalled: observer.raft.snapshotsInstalled,
-				packets: sum('delivered'),
-			},
+			...Object.fromEntries(this.#faultCounts),
+			...prefixed('disk', this.#diskCounts),
+			...prefixed('end', this.#observer.exits),
+			halfOpen: network.halfOpen,
+			...Object.fromEntries(
+				(['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(name => [
+					`net-${name}`,
+					this.#packets(name),
+				]),
+			),
 		};
+	}
+
+	#workDone(history: HistoryResult): Outcome['work'] {
+		const observer = this.#observer;
+		return {
+			published: this.#clients.published,
+			acknowledged: observer.messages.acknowledged,
+			released: observer.messages.releases,
+			refilled: observer.messages.backfills,
+			commands: observer.state.commands,
+			readers: this.#readers.opened,
+			droppedByRetention: this.#readers.dropped,
+			deletedUnread: observer.topicLogs.unread.reportedMessages,
+			delivered: observer.messages.offsets.reads,
+			takenBack: observer.messages.offsets.takenBack,
+			operations: history.operations,
+			keys: history.keys,
+			undecided: history.undecided,
+			leaders: observer.raft.checks.leadersElected,
+			terms: observer.raft.checks.highestTermSeen,
+			reads: observer.raft.checks.readsServed,
+			applied: observer.raft.checks.highestApplied,
+			topicsDeleted: observer.topicLogs.deletions.count,
+			saidHealthy: this.#views.counts.healthy,
+			viewsCompared: this.#views.counts.compared,
+			copies: this.#duplicates.copies,
+			introductions: this.#incidents.introductions,
+			...prefixed('wrongly', observer.events.falseSuspicions.counts),
+			...prefixed('cause', observer.leaderCauses.counts),
+			repairs: observer.repairs.count,
+			aged: observer.topicLogs.retention.checked,
+			...prefixed('fullDisk', observer.fullDisks.counts),
+			...prefixed('follower', this.#followers.counts),
+			snapshotsTaken: observer.raft.snapshotsTaken,
+			snapshotsInstalled: observer.raft.snapshotsInstalled,
+			packets: this.#packets('delivered'),
+		};
+	}
+
+	/** Frames and datagrams. */
+	#packets(name: keyof NetworkCounts): number {
+		return this.#fabric.frames.counts[name] + this.#fabric.datagrams.counts[name];
 	}
 
 	/** An address that no host has or had. */
@@ -314,8 +271,8 @@ class Run {
 		const host = new Host({
 			// A later host may find that the others have agreed on a newer protocol than the earlier version speaks.
 			protocol:
-				this.#isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3)
-					? this.#olderProtocol
+				this.#options.isMixed && this.#schedule.nowMs === 0 && random.child('version').chance(2, 3)
+					? this.#options.olderProtocol
 					: protocolMax,
 			id,
 			address: address ?? this.#freshAddress(),
@@ -324,14 +281,14 @@ class Run {
 			replaces,
 			// A later host gets a list. Alone and cut off, it would have to found a cluster.
 			bootstrap: () => this.#listFor(id),
-			mode: this.#discovery === 'none' || this.#schedule.nowMs === 0 ? this.#discovery : 'list',
-			expect: this.#startCount,
+			mode: this.#options.discovery === 'none' || this.#schedule.nowMs === 0 ? this.#options.discovery : 'list',
+			expect: this.#options.startCount,
 			schedule: this.#schedule,
 			random,
 			fabric: this.#fabric,
 			observer: this.#observer,
-			config: this.#config,
-			raftLimits: this.#raftLimits,
+			config: this.#options.config,
+			raftLimits: this.#options.raftLimits,
 			disk,
 			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
 			driftPerMille: random.between(-50, 50),
@@ -345,12 +302,12 @@ class Run {
 	/** The addresses that a host is started with. */
 	#listFor(id: NodeId): readonly string[] {
 		if (
-			(this.#discovery === 'discovery' || this.#discovery === 'expect') &&
-			this.#hosts.slice(0, this.#startCount).some(host => host.id === id)
+			(this.#options.discovery === 'discovery' || this.#options.discovery === 'expect') &&
+			this.#hosts.slice(0, this.#options.startCount).some(host => host.id === id)
 		)
 			return [];
 		return this.#hosts
-			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isRetired)
+			.filter(other => (other.id !== id || this.#options.discovery === 'list-with-self') && !other.isRetired)
 			.map(other => other.address);
 	}
 
@@ -361,7 +318,7 @@ class Run {
 			disk: new SimDisk({
 				schedule: this.#schedule,
 				random: random.child('disk'),
-				syncMs: this.#syncMs,
+				syncMs: this.#options.syncMs,
 				counts: this.#diskCounts,
 			}),
 		};
@@ -440,81 +397,11 @@ class Run {
 		return this.#hosts.filter(({node, isUp}) => node && isUp);
 	}
 
-	#work(client: SeededRandom): void {
-		this.#schedule.after(client.between(1, 150), () => {
-			if (this.#isOver) return;
-			this.#work(client);
-			const [who, what, topic, size, of] = [
-				client.below(1 << 16),
-				client.below(20),
-				client.pick(topics),
-				client.chance(1, 30) ? 5000 : client.below(60),
-				client.below(1 << 16),
-			];
-			const up = this.#up;
-			this.#readers.act(up);
-			this.#followers.act();
-			const host = up[who % Math.max(1, up.length)];
-			if (!host?.node || (host.isPaused && what < 14) || host.node.phase !== 'running') return;
-			if (what < 11) this.#publish(host, topic, size);
-			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
-			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
-			else void this.#observer.operations.read(host, topic, up[of % up.length]!.id);
-		});
-	}
-
 	#checkViews(): void {
 		this.#schedule.after(viewCheckMs, () => {
 			this.#views.check();
 			this.#checkViews();
 		});
-	}
-
-	/** At random, a node is killed or loses power during a snapshot or retention. */
-	#interruptMaintenance(host: Host, random: SeededRandom): void {
-		if (!random.chance(1, 8)) return;
-		const [inMs, isPower, life] = [random.below(30), random.chance(1, 2), host.node];
-		this.#schedule.after(inMs, () => {
-			if (this.#isOver || !host.isUp || host.node !== life) return;
-			if (isPower) host.powerCut();
-			else host.kill();
-			this.#schedule.after(500, () => host.boot());
-		});
-	}
-
-	/** A faulty member: at random, it sends a stamp that is far ahead, and a forged relay frame. */
-	#actAsFaultyMember(random: SeededRandom): void {
-		this.#schedule.after(random.between(1, 10_000), () => {
-			if (this.#isOver) return;
-			this.#actAsFaultyMember(random);
-			const [from, to] = random.shuffle(this.#up);
-			if (!from?.node || !to || this.#fabric.isCut(from.key, to.key)) return;
-			const frame = forgedStampFrame(from.node, random.pick(topics));
-			to.run(() => to.onFrame(from.id, frame));
-			const forged = forgedRelayFrame(
-				from.id,
-				to.id,
-				this.#hosts.map(({id}) => id).filter(id => id !== from.id && id !== to.id),
-				createRandom(`${this.#seed}/lie/${this.#schedule.nowMs}`),
-			);
-			if (forged) to.run(() => to.onFrame(from.id, forged));
-		});
-	}
-
-	#publish(host: Host, topic: Topic, size: number): void {
-		const count = 1 + (this.#published % 3);
-		this.#published += count;
-		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
-		const node = host.node!;
-		this.#observer
-			.published(host, () => node.publish(topic, bodies))
-			.then(
-				published => {
-					this.#observer.messages.acknowledge(host, published);
-					this.#duplicates.acknowledge(host, published);
-				},
-				() => undefined,
-			);
 	}
 
 	#inject(event: Event): void {
@@ -543,7 +430,8 @@ class Run {
 		for (const host of this.#isFormed ? [] : this.#up)
 			if (host.node!.phase === 'running' && host.hasJoined) this.#formed.add(host);
 		this.#isFormed ||=
-			this.#discovery === 'none' || this.#hosts.slice(0, this.#startCount).every(host => this.#formed.has(host));
+			this.#options.discovery === 'none' ||
+			this.#hosts.slice(0, this.#options.startCount).every(host => this.#formed.has(host));
 		if (!this.#isFormed && this.#schedule.nowMs > formMs)
 			throw new Error(
 				`hosts that start together form a cluster: not after ${this.#schedule.nowMs} ms: ${this.#states()}`,
@@ -554,7 +442,8 @@ class Run {
 	/** End all faults: restore the network and start every host that still exists. */
 	#heal(): void {
 		this.#isOver = true;
-		this.#followers.isCalm = true;
+		this.#clients.end();
+		this.#followers.areFaultsOver = true;
 		this.#note('heal');
 		this.#fabric.heal();
 		this.#fabric.giveUpBacklogs();
@@ -579,7 +468,7 @@ class Run {
 	}
 
 	/** The newest leader, and the hosts of the members by its configuration. */
-	#members(): {readonly leader: Host; readonly hosts: readonly Host[]} | undefined {
+	#members(): Members | undefined {
 		const leader = this.#up
 			.filter(({node}) => node!.control.raft.status().role === 'leader')
 			.toSorted((a, b) => b.node!.control.raft.status().term - a.node!.control.raft.status().term)[0];
@@ -625,56 +514,16 @@ class Run {
 		return this.#schedule.nowMs - startMs;
 	}
 
-	/** Wait until every live node is seen as alive and has all retained messages of its subscriptions. */
+	/**
+	Wait until every live node considers every live node alive and has all retained messages of its subscriptions.
+	Returns the time it took.
+	*/
 	#converge(): number {
 		const startMs = this.#schedule.nowMs;
-		const wrong = (): string[] => {
-			const members = this.#members();
-			if (!members) return ['no leader'];
-			const up = members.hosts.filter(({node}) => node);
-			const {voters, learners} = members.leader.node!.control.raft.status().configuration;
-			const missing = voters.length % 2 === 0 ? 1 : 2;
-			const fit = learners.filter(learner => up.some(({id}) => id === learner));
-			const idle =
-				fit.length >= missing && voters.length + missing <= this.#config.raft.votersMax
-					? [`${fit.join(' and ')} could be promoted, and is not`]
-					: [];
-			const outside = this.#up
-				.filter(({id, node}) => node!.phase === 'joining' && !this.#faults.removed.has(id))
-				.map(({key}) => `${key} is not a member yet`);
-			return [
-				...outside,
-				...idle,
-				...protocolProblems(members.leader, up, voters.length + learners.length),
-				...up.flatMap(host =>
-					up
-						.filter(
-							other =>
-								other !== host &&
-								host.node!.failureDetection.members().find(({id}) => id === other.id)?.state !==
-									'alive',
-						)
-						.map(other => `${host.id} does not see ${other.id} as alive`),
-				),
-			];
-		};
-
-		let problems: string[] = [];
+		let problems: readonly string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
-			problems = [
-				...wrong(),
-				...this.#duplicates.unsettled(),
-				...this.#duplicates.stranded(
-					(this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running'),
-				),
-				...this.#views.notHealthy(this.#members()?.hosts ?? []),
-				...this.#observer.messages.lacking(this.#members()?.hosts ?? []),
-				...this.#observer.topicLogs.deletions.remaining(this.#members()?.hosts ?? []),
-				...this.#observer.fullDisks.remaining(this.#up),
-				...this.#readers.behind(),
-				...this.#followers.behind(),
-			];
+			problems = this.#unconverged();
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
 
@@ -683,15 +532,71 @@ class Run {
 		);
 	}
 
-	#states(): string {
-		return this.#hosts
-			.map(host => {
-				const status = host.node?.control.raft.status();
-				const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
-				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isRetired ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.exitCause} ${host.exitReason}`}`;
-			})
-			.join('; ');
+	/** What the nodes have not achieved yet. */
+	#unconverged(): readonly string[] {
+		const members = this.#members();
+		const hosts = members?.hosts ?? [];
+		const {messages, topicLogs, fullDisks} = this.#observer;
+		return [
+			...(members ? this.#membershipProblems(members) : ['no leader']),
+			...this.#duplicates.unsettled(),
+			...this.#duplicates.stranded(hosts.filter(({node}) => node?.phase === 'running')),
+			...this.#views.notHealthy(hosts),
+			...messages.lacking(hosts),
+			...topicLogs.deletions.remaining(hosts),
+			...fullDisks.remaining(this.#up),
+			...this.#readers.lagging(),
+			...this.#followers.lagging(),
+		];
 	}
+
+	/** Nodes that are not admitted, promoted or considered alive, although they could be. */
+	#membershipProblems({leader, hosts}: Members): readonly string[] {
+		const up = hosts.filter(({node}) => node);
+		const {voters, learners} = leader.node!.control.raft.status().configuration;
+		const missing = voters.length % 2 === 0 ? 1 : 2;
+		const promotable = learners.filter(learner => up.some(({id}) => id === learner));
+		const isVoterMissing =
+			promotable.length >= missing && voters.length + missing <= this.#options.config.raft.votersMax;
+		const seesAsAlive = (one: Host, other: Host): boolean =>
+			one.node!.failureDetection.members().find(({id}) => id === other.id)?.state === 'alive';
+		return [
+			...this.#up
+				.filter(({id, node}) => node!.phase === 'joining' && !this.#faults.removed.has(id))
+				.map(({key}) => `${key} is not a member yet`),
+			...(isVoterMissing ? [`${promotable.join(' and ')} could be promoted, and is not`] : []),
+			...protocolProblems(leader, up, voters.length + learners.length),
+			...up.flatMap(one =>
+				up
+					.filter(other => other !== one && !seesAsAlive(one, other))
+					.map(other => `${one.id} does not see ${other.id} as alive`),
+			),
+		];
+	}
+
+	#states(): string {
+		return this.#hosts.map(describe).join('; ');
+	}
+}
+
+/** The state of a host, for the message of a failed run. */
+function describe(host: Host): string {
+	const name = `${shortId(host.key)}${host.isCopy ? '+' : ''} at ${host.address}`;
+	if (host.isRetired) return `${name} retired`;
+	if (!host.node) return `${name} down: ${host.exitCause} ${host.exitReason}`;
+	const {phase, waiting, control} = host.node;
+	const {role, term, leader, applied, commit, lastIndex, configuration} = control.raft.status();
+	return [
+		name,
+		phase === 'joining' ? `joining (${waiting.detail})` : phase,
+		`${role} term ${term} leader ${leader && shortId(leader)}`,
+		`${applied}/${commit}/${lastIndex}`,
+		`voters ${configuration.voters.map(shortId).join(',')}`,
+	].join(' ');
+}
+
+function shortId(id: string): string {
+	return id.slice(0, 4);
 }
 
 function isIncident(kind: Kind): kind is IncidentKind {

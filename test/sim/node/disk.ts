@@ -1,5 +1,5 @@
 /**
-The disk of one simulated machine, behind the `Files` port. A write takes virtual time and belongs to the process that
+The disk of one simulated machine, with the `Files` port. A write takes virtual time and belongs to the process that
 asked for it. The process may be killed, or the power cut. On request the disk fails with EIO or ENOSPC, refuses file
 descriptors for a while, is full for a while, or is damaged: bits flip, files are cut short.
 */

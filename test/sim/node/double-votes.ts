@@ -17,7 +17,7 @@ type End = {readonly lastIndex: number; readonly lastTerm: number};
 export class DoubleVotes {
 	readonly #sharedIds = new Set<NodeId>();
 	/** The machine that takes part in Raft for each id. */
-	readonly #speakers = new Map<NodeId, Machine>();
+	readonly #participants = new Map<NodeId, Machine>();
 	/** By id and term: the key of the machine that voted first. */
 	readonly #voted = new Map<string, string>();
 	/** By candidate and term: the last entry of the candidate's log. */
@@ -28,7 +28,7 @@ export class DoubleVotes {
 
 	/** The original keeps its role as long as it runs. */
 	copied(host: Machine): void {
-		if (!this.#sharedIds.has(host.id)) this.#speakers.set(host.id, host);
+		if (!this.#sharedIds.has(host.id)) this.#participants.set(host.id, host);
 		this.#sharedIds.add(host.id);
 	}
 
@@ -37,7 +37,7 @@ export class DoubleVotes {
 	sends, and that process may have reached no node.
 	*/
 	ended(host: Machine): void {
-		if (this.#speakers.get(host.id) === host) this.#speakers.delete(host.id);
+		if (this.#participants.get(host.id) === host) this.#participants.delete(host.id);
 	}
 
 	/** A majority holds the log up to this entry. */
@@ -49,7 +49,7 @@ export class DoubleVotes {
 	isLost(host: Machine, to: NodeId, packet: RaftPacket): boolean {
 		const isLost =
 			this.#mayVote(host, to, packet) === false ||
-			(counts(packet) && this.#sharedIds.has(host.id) && !this.#isSpeaker(host));
+			(counts(packet) && this.#sharedIds.has(host.id) && !this.#participates(host));
 		if (isLost) this.lost++;
 		return isLost;
 	}
@@ -64,14 +64,14 @@ export class DoubleVotes {
 		const campaign = packet.type === 'vote' ? packet : this.#campaigns.get(`${to}:${packet.term}`);
 		return (
 			!this.#sharedIds.has(id) ||
-			(first === key && (campaign === undefined || !isBehind(campaign, this.#committed)))
+			(first === key && (campaign === undefined || !isOlder(campaign, this.#committed)))
 		);
 	}
 
-	#isSpeaker(host: Machine): boolean {
-		const speaker = this.#speakers.get(host.id);
-		if (!speaker?.isUp) this.#speakers.set(host.id, host);
-		return speaker === host || !speaker?.isUp;
+	#participates(host: Machine): boolean {
+		const participant = this.#participants.get(host.id);
+		if (!participant?.isUp) this.#participants.set(host.id, host);
+		return participant === host || !participant?.isUp;
 	}
 }
 
@@ -86,6 +86,6 @@ function counts(packet: RaftPacket): boolean {
 }
 
 /** Raft, §5.4.1. */
-function isBehind(one: End, other: End): boolean {
+function isOlder(one: End, other: End): boolean {
 	return one.lastTerm < other.lastTerm || (one.lastTerm === other.lastTerm && one.lastIndex < other.lastIndex);
 }

@@ -63,6 +63,9 @@ type Process = Listening & {
 	redial(peer: NodeId): void;
 };
 
+/** The peers of a process, as its node has set them. */
+type Peers = {addresses: ReadonlyMap<NodeId, string>; removed: ReadonlySet<NodeId>};
+
 type Called =
 	{readonly type: 'silent'} | {readonly type: 'refused'} | {readonly type: 'there'; readonly process: Process};
 
@@ -97,7 +100,7 @@ export class Fabric {
 	/** Calls refused in the handshake, by reason. */
 	readonly refused = new Map<string, number>();
 	/** Datagrams to an address without a machine, and datagrams under another secret. */
-	readonly astray = {nowhere: 0, foreign: 0};
+	readonly lostDatagrams = {unknownAddress: 0, otherSecret: 0};
 
 	constructor({
 		seed,
@@ -260,10 +263,27 @@ export class Fabric {
 
 	/** The links and datagrams of one process. */
 	linksOf(endpoint: Endpoint): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
-		const {key} = endpoint;
-		let peers: ReadonlyMap<NodeId, string> = new Map();
-		let removed = new Set<NodeId>();
-		const stats = {sentBytes: 0, receivedBytes: 0};
+		const peers: Peers = {addresses: new Map(), removed: new Set()};
+		const process = this.#processOf(endpoint, peers);
+		this.#processes.set(endpoint.key, process);
+		return {
+			links: this.#portOf(process, peers),
+			datagrams: {
+				send: (address, bytes) => {
+					const target = this.at(address);
+					if (target) this.datagrams.send(endpoint.key, target.key, bytes);
+					else this.lostDatagrams.unknownAddress++;
+				},
+			},
+			dial: () => {
+				for (const [peer, address] of peers.addresses)
+					if (!peers.removed.has(peer) && !process.links.has(peer))
+						this.#dial(process, address, peer, this.#random);
+			},
+		};
+	}
+
+	#processOf(endpoint: Endpoint, peers: Peers): Process {
 		const process: Process = {
 			endpoint,
 			secret: endpoint.secret,
@@ -274,91 +294,87 @@ export class Fabric {
 			get hello() {
 				return endpoint.hello();
 			},
-			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'unknown'),
+			standing: peer => (peers.removed.has(peer) ? 'removed' : peers.addresses.has(peer) ? 'member' : 'unknown'),
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
 			judge: (peer, caller, linked) => endpoint.judge(peer, caller, linked),
 			redial: peer => {
-				if (peers.has(peer) && !removed.has(peer))
-					this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
+				const address = peers.addresses.get(peer);
+				if (address !== undefined && !peers.removed.has(peer))
+					this.#dial(process, address, peer, this.#redialRandom);
 			},
 		};
-		const dial = (address: string, peer: NodeId): void => this.#dial(process, address, peer, this.#random);
-		const close = (peer: NodeId): void => {
-			const other = process.links.get(peer);
-			const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
-			if (other === undefined || !end) return;
-			this.#ends.delete(`${key}>${other}`);
-			process.links.delete(peer);
-			endpoint.run(() => endpoint.onLink(peer, 'down'));
-			if (!this.isCut(key, other))
-				this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
-			process.redial(peer);
-		};
+		return process;
+	}
 
-		this.#processes.set(key, process);
+	#portOf(process: Process, peers: Peers): Links {
+		const {endpoint} = process;
+		const {key} = endpoint;
+		const stats = {sentBytes: 0, receivedBytes: 0};
+		const close = (peer: NodeId): void => this.#close(process, peer);
 		return {
-			links: {
-				setPeers: next => {
-					const former = peers;
-					peers = next;
-					for (const peer of former.keys()) {
-						if (next.has(peer)) continue;
-						close(peer);
-						process.hellos.delete(peer);
-						process.problems.delete(peer);
-					}
-				},
-				setRemoved: ids => {
-					removed = new Set(ids);
-					for (const peer of ids) close(peer);
-				},
-				send: (to, pieces) => {
-					const other = process.links.get(to);
-					const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
-					if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes)
-						return false;
-					const head = Buffer.alloc(headBytes);
-					head.writeUInt32BE(end.number);
-					const frame = Buffer.concat([head, ...pieces]);
-					stats.sentBytes += frame.length;
-					this.frames.send(key, other, frame);
-					return true;
-				},
-				queuedBytes: to => this.frames.queuedBytes(key, process.links.get(to) ?? to),
-				state(peer) {
-					if (process.links.has(peer)) return up;
-					const why = process.problems.get(peer);
-					return why === undefined ? connecting : {state: 'down', why};
-				},
-				drop: close,
-				hint(peer) {
-					const address = peers.get(peer);
-					if (address !== undefined) dial(address, peer);
-				},
-				// Wrong addresses do not occur in this world: a linked peer can be called.
-				called: peer => ({state: process.links.has(peer) ? 'works' : 'untried'}),
-				tryCall: () => undefined,
-				address: peer => process.hellos.get(peer)?.address,
-				speaks: peer => {
-					const hello = process.hellos.get(peer);
-					const protocol = hello && commonProtocol(hello.protocols, endpoint.hello().protocols);
-					return protocol === undefined ? undefined : {protocol, version: hello!.version};
-				},
-				stats,
-				refusals: process.refusals,
+			setPeers(next) {
+				const former = peers.addresses;
+				peers.addresses = next;
+				for (const peer of former.keys()) {
+					if (next.has(peer)) continue;
+					close(peer);
+					process.hellos.delete(peer);
+					process.problems.delete(peer);
+				}
 			},
-			datagrams: {
-				send: (address, bytes) => {
-					const target = this.at(address);
-					if (target) this.datagrams.send(key, target.key, bytes);
-					else this.astray.nowhere++;
-				},
+			setRemoved(ids) {
+				peers.removed = new Set(ids);
+				for (const peer of ids) close(peer);
 			},
-			dial: () => {
-				for (const [peer, address] of peers)
-					if (!removed.has(peer) && !process.links.has(peer)) dial(address, peer);
+			send: (to, pieces) => {
+				const other = process.links.get(to);
+				const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+				if (other === undefined || !end || this.frames.queuedBytes(key, other) > outQueueBytes) return false;
+				const head = Buffer.alloc(headBytes);
+				head.writeUInt32BE(end.number);
+				const frame = Buffer.concat([head, ...pieces]);
+				stats.sentBytes += frame.length;
+				this.frames.send(key, other, frame);
+				return true;
 			},
+			queuedBytes: to => this.frames.queuedBytes(key, process.links.get(to) ?? to),
+			state(peer) {
+				if (process.links.has(peer)) return up;
+				const why = process.problems.get(peer);
+				return why === undefined ? connecting : {state: 'down', why};
+			},
+			drop: close,
+			hint: peer => {
+				const address = peers.addresses.get(peer);
+				if (address !== undefined) this.#dial(process, address, peer, this.#random);
+			},
+			// Wrong addresses do not occur in this world: a linked peer can be called.
+			called: peer => ({state: process.links.has(peer) ? 'works' : 'untried'}),
+			tryCall: () => undefined,
+			address: peer => process.hellos.get(peer)?.address,
+			speaks(peer) {
+				const hello = process.hellos.get(peer);
+				const protocol = hello && commonProtocol(hello.protocols, endpoint.hello().protocols);
+				return protocol === undefined ? undefined : {protocol, version: hello!.version};
+			},
+			stats,
+			refusals: process.refusals,
 		};
+	}
+
+	/** The process closes its connection with the peer. */
+	#close(process: Process, peer: NodeId): void {
+		const {endpoint, links} = process;
+		const {key} = endpoint;
+		const other = links.get(peer);
+		const end = other === undefined ? undefined : this.#ends.get(`${key}>${other}`);
+		if (other === undefined || !end) return;
+		this.#ends.delete(`${key}>${other}`);
+		links.delete(peer);
+		endpoint.run(() => endpoint.onLink(peer, 'down'));
+		if (!this.isCut(key, other))
+			this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
+		process.redial(peer);
 	}
 
 	/** What a call to an address finds. */
@@ -460,7 +476,7 @@ export class Fabric {
 		const [sender, endpoint] = [this.#endpoints.get(from), this.#endpoints.get(to)];
 		if (!sender || !endpoint) return;
 		if (sender.secret === endpoint.secret) endpoint.run(() => take(endpoint, sender.id));
-		else this.astray.foreign++;
+		else this.lostDatagrams.otherSecret++;
 	}
 
 	/** Whether the receiver accepts this process: it is not linked to another process of the same id. */

@@ -10,12 +10,12 @@ import type {MemberState} from '../../../core/events.ts';
 const whileMs = 3000;
 
 /** How long a node has run without a cut, and how long without any disturbance. */
-type Undisturbed = {readonly ranMs: number; readonly undisturbedMs: number};
+type Runtimes = {readonly ranMs: number; readonly undisturbedMs: number};
 
 export class FalseSuspicions {
 	readonly counts = {suspected: 0, suspectedInPeace: 0, dead: 0, deadInPeace: 0};
 
-	add(state: MemberState, accuser: Undisturbed, accused: Undisturbed | undefined): void {
+	add(state: MemberState, accuser: Runtimes, accused: Runtimes | undefined): void {
 		if ((state !== 'suspect' && state !== 'unreachable' && state !== 'down') || !accused || accused.ranMs < whileMs)
 			return;
 		this.counts[state === 'suspect' ? 'suspected' : 'dead']++;

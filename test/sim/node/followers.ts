@@ -28,7 +28,7 @@ type Follower = {
 	/** The connection that its current messages come from. */
 	reading: FollowerLink | undefined;
 	/** Whether it has resumed at another node. */
-	hasHopped: boolean;
+	hasMoved: boolean;
 	starts: readonly TopicPosition[] | undefined;
 	followed: Followed | undefined;
 	subscription: Subscription | undefined;
@@ -61,7 +61,7 @@ export class Followers {
 	readonly #topics: readonly Topic[];
 	readonly #followers: Follower[] = [];
 	/** Whether faults have ended. */
-	isCalm = false;
+	areFaultsOver = false;
 	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
 
 	constructor(options: {
@@ -89,7 +89,7 @@ export class Followers {
 			from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
 			link: undefined,
 			reading: undefined,
-			hasHopped: false,
+			hasMoved: false,
 			starts: undefined,
 			followed: undefined,
 			subscription: undefined,
@@ -115,7 +115,7 @@ export class Followers {
 	}
 
 	/** Followers that lack messages of the node that they read through. */
-	behind(): string[] {
+	lagging(): string[] {
 		return this.#followers.flatMap(follower => {
 			const {name, isOver, link, starts, reading} = follower;
 			if (isOver) return [];
@@ -155,7 +155,7 @@ export class Followers {
 			follower.subscription = subscription;
 			for await (const deliveries of subscription) {
 				for (const delivery of deliveries) this.#judge(follower, delivery);
-				if (!this.isCalm && this.#random.chance(1, 3)) await this.#wait(this.#random.below(400));
+				if (!this.areFaultsOver && this.#random.chance(1, 3)) await this.#wait(this.#random.below(400));
 			}
 		} catch (error) {
 			// The first node may refuse the subscription. Later refusals make the follower try the next node.
@@ -189,8 +189,8 @@ export class Followers {
 				const subscription = subscribe(...given);
 				follower.reading = link;
 				// Until a subscription has been agreed, the follower starts anew at each node.
-				follower.hasHopped = follower.starts !== undefined;
-				if (follower.hasHopped) this.counts.hops++;
+				follower.hasMoved = follower.starts !== undefined;
+				if (follower.hasMoved) this.counts.hops++;
 				else
 					subscription.agreed.then(
 						starts => this.#begun(follower, starts ?? []),
@@ -209,7 +209,7 @@ export class Followers {
 	}
 
 	#judge(follower: Follower, {topic, origin, incarnation, seq, lamport, offset}: Delivery): void {
-		const {name, last, reading, hasHopped, subscription} = follower;
+		const {name, last, reading, hasMoved, subscription} = follower;
 		const {host} = reading!;
 		const stream = streamOf({topic, origin, incarnation});
 		const known = last.get(stream);
@@ -217,14 +217,14 @@ export class Followers {
 		this.counts.messages++;
 		if (known !== undefined && seq <= known)
 			this.#violation(`a follower reads each message once, in order: ${what}, has ${known}`);
-		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
+		if (known === undefined && hasMoved && lamport <= this.#since(follower, topic))
 			this.#violation(
 				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
 		const hasDamagedLogs = this.#observer.messages.hasDamagedLogs(host);
 		const isGap =
-			!hasHopped && (hasDamagedLogs || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
+			!hasMoved && (hasDamagedLogs || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
 			follower.unreported += missing;
 			this.counts.missed += missing;
@@ -235,7 +235,7 @@ export class Followers {
 		}
 
 		// The log of a node holds each stream in order.
-		const isNext = !hasHopped || hasDamagedLogs || seq === (known ?? 0) + 1;
+		const isNext = !hasMoved || hasDamagedLogs || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
 			: this.#observer.messages

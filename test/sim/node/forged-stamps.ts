@@ -7,14 +7,14 @@ import {encodeBatch, type Topic} from '../../../core/message.ts';
 import type {Node} from '../../../core/node/node.ts';
 import {encodePushHead} from '../../../core/wire/wire.ts';
 
-const poison = lamportMax - 1000;
+const forgedLamport = lamportMax - 1000;
 /** No run stamps this often, whatever the number of restarts. */
 export const lamportSaneMax = 2 ** 40;
 
 /** A frame of the node for one of its peers. */
 export function forgedStampFrame({id, options: {incarnation}}: Node, topic: Topic): Buffer {
 	const bytes = encodeBatch(
-		{origin: id, incarnation, topic, firstSeq: 1_000_000, lamport: poison, previousLamport: 0, sentAtMs: 0},
+		{origin: id, incarnation, topic, firstSeq: 1_000_000, lamport: forgedLamport, previousLamport: 0, sentAtMs: 0},
 		[Buffer.from('poison')],
 		false,
 	);

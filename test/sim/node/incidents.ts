@@ -132,7 +132,7 @@ export class Incidents {
 
 	/**
 	The addresses that an operator gives to a restarting host: all, the former ones, some including its own, or none.
-	Nodes that moved can only find one another if one of them has such a list, or is told.
+	Nodes that moved can only find one another if one of them has such a list, or gets one later.
 	*/
 	#list(host: Host, b: number): readonly string[] {
 		const all = this.#options.hosts.filter(({isRetired}) => !isRetired).map(({address}) => address);

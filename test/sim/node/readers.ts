@@ -1,8 +1,8 @@
 /**
 Programs that read topics through the nodes of a simulated cluster. Each reads one topic, or all topics of the node:
-from now, from the beginning, or from the offset where an earlier program stopped. They read slowly, so that they fall
-behind the log and catch up. `offsets.ts` judges what they receive. They have a random source of their own and only
-read, so a run is the same with and without them.
+from now, from the beginning, or from the offset where an earlier program stopped. They read slowly, so that they lag
+after the end of the log and catch up. `offsets.ts` checks the messages that they receive. They have a random source of
+their own and only read, so a run is the same with and without them.
 */
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import type {BatchSink, Reader} from '../../../core/data/reader.ts';
@@ -31,27 +31,27 @@ type Program = {
 	/** Messages reported as gone whose topic is not known yet. The next message of the topic shows it. */
 	unattributed: number;
 	/**
-	By stream: the last number. `skipped`: messages between two of a stream that the program did not receive.
-	`reported`: messages reported to it as gone, with or without an offset.
-
+	By stream: the last number.
 	*/
 	readonly last: Map<StreamKey, number>;
 	/**
 	The ends of the logs when its reading began. Later messages arrived while the node was subscribed for it.
 	*/
 	readonly ends: Map<Topic, number>;
+	/** Messages between two of a stream that the program did not receive. */
 	skipped: number;
+	/** Messages reported to it as gone, with or without an offset. */
 	reported: number;
 };
 
 /** A node reported that these messages are gone. */
-type Claim = {readonly program: Program; readonly topic: Topic; readonly to: number; age: number};
+type LossReport = {readonly program: Program; readonly topic: Topic; readonly to: number; age: number};
 
 const programsMax = 12;
 /** A program counts messages, not bytes. */
 const roomBytes = 1024 * 1024;
 /** Calls of `act` (some seconds) within which a log shows that it has dropped the messages reported to a reader. */
-const claimAgeMax = 60;
+const reportAgeMax = 60;
 
 export class Readers {
 	readonly #observer: Observer;
@@ -59,7 +59,7 @@ export class Readers {
 	readonly #random: SeededRandom;
 	readonly #subscribes: boolean;
 	#programs: Program[] = [];
-	#claims: Claim[] = [];
+	#lossReports: LossReport[] = [];
 	opened = 0;
 	/** Messages that retention deleted before they were read. */
 	dropped = 0;
@@ -78,17 +78,17 @@ export class Readers {
 
 	/** Start a program, stop one, or let the full ones continue. */
 	act(up: readonly Host[]): void {
-		this.#forget();
-		this.#judgeClaims();
+		this.#removeEnded();
+		this.#checkLossReports();
 		const random = this.#random;
 		const [what, which] = [random.below(6), random.below(1 << 16)];
 		if (what === 0) this.#open(up.filter(({isPaused}) => !isPaused));
 		else if (what === 1 && this.#programs.length > 0) this.#close(this.#programs[which % this.#programs.length]!);
-		else if (what < 4) this.goOn();
+		else if (what < 4) this.resumeFull();
 	}
 
 	/** Full programs accept more. */
-	goOn(): void {
+	resumeFull(): void {
 		for (const program of this.#programs) {
 			if (!program.isFull || program.host.isPaused) continue;
 			program.isFull = false;
@@ -103,7 +103,7 @@ export class Readers {
 	*/
 	readUpTo(host: Host, topic: Topic): number {
 		const places = this.#programs
-			.filter(program => program.host === host && program.isOpen && this.#isOn(program))
+			.filter(program => program.host === host && program.isOpen && this.#isServed(program))
 			.flatMap(({seen}) => seen.get(topic) ?? []);
 		if (places.length > 0) return Math.min(...places.map(({next}) => next ?? Infinity));
 		const isSent = (host.node?.control.state.subscribers(topic).size ?? 0) > 0; // To all subscribers.
@@ -114,9 +114,9 @@ export class Readers {
 	}
 
 	/** Programs that have not received all messages of their log. */
-	behind(): string[] {
-		this.#forget();
-		this.goOn();
+	lagging(): string[] {
+		this.#removeEnded();
+		this.resumeFull();
 		return this.#programs.flatMap(({host, seen, from, unattributed}) =>
 			[...seen].flatMap(([topic, {next}]) => {
 				const log = this.#observer.topicLogs.logs.get(host)?.get(topic);
@@ -175,7 +175,7 @@ export class Readers {
 		this.#programs.push(program);
 		this.opened++;
 		const sink: BatchSink = {
-			room: () => (program.isFull || !this.#isOn(program) ? 0 : roomBytes),
+			room: () => (program.isFull || !this.#isServed(program) ? 0 : roomBytes),
 			take: items => this.#take(program, items),
 			dropped: messages => {
 				this.dropped += messages;
@@ -189,8 +189,8 @@ export class Readers {
 				program.reported += messages;
 			},
 			failed: error => {
-				// A failed disk stops its node. Readers hear of it first.
-				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage')
+				// A failed disk stops its node. Its readers get the error first.
+				if (this.#isServed(program) && (error as Partial<DapssError>).code !== 'storage')
 					this.#offsets.violations.record(
 						`a log can be read: ${host.id} ${wanted.join(' ')} from ${from}: ${error.message}`,
 					);
@@ -208,7 +208,7 @@ export class Readers {
 
 	/** Messages beyond its room stay in the log, also when they are a part of the given batches. */
 	#take(program: Program, items: readonly StoredBatch[]): number {
-		if (!this.#isOn(program)) return 0;
+		if (!this.#isServed(program)) return 0;
 		const {from, seen} = program;
 		let taken = 0;
 		for (const item of items) {
@@ -266,7 +266,7 @@ export class Readers {
 				`messages that are gone are reported: ${program.host.id} ${topic} continues ${messages} after ${seen.next}, and ${-program.unattributed} of these were not reported`,
 			);
 		seen.dropped(messages);
-		this.#claims.push({program, topic, to: seen.next ?? 0, age: 0});
+		this.#lossReports.push({program, topic, to: seen.next ?? 0, age: 0});
 	}
 
 	#close(program: Program): void {
@@ -275,14 +275,14 @@ export class Readers {
 	}
 
 	/** Only messages that retention or damage removed are gone. */
-	#judgeClaims(): void {
-		this.#claims = this.#claims.filter(claim => {
+	#checkLossReports(): void {
+		this.#lossReports = this.#lossReports.filter(report => {
 			const {
 				program: {host},
 				topic,
 				to,
-			} = claim;
-			if (!this.#isOn(claim.program) || this.#observer.messages.hasDamagedLogs(host)) return false;
+			} = report;
+			if (!this.#isServed(report.program) || this.#observer.messages.hasDamagedLogs(host)) return false;
 			const log = this.#logOf(host, topic)!;
 			const {firstOffset} = log;
 			if (
@@ -290,8 +290,8 @@ export class Readers {
 				this.#observer.topicLogs.deletions.isHidden(log, this.#observer.messages.endingAt(host, topic, to))
 			)
 				return false;
-			if (host.isPaused) claim.age = 0;
-			else if (++claim.age > claimAgeMax)
+			if (host.isPaused) report.age = 0;
+			else if (++report.age > reportAgeMax)
 				this.#offsets.violations.record(
 					`only messages that are gone are reported as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`,
 				);
@@ -304,11 +304,11 @@ export class Readers {
 	}
 
 	/** A program ends with the process of its node. */
-	#forget(): void {
-		this.#programs = this.#programs.filter(program => this.#isOn(program));
+	#removeEnded(): void {
+		this.#programs = this.#programs.filter(program => this.#isServed(program));
 	}
 
-	#isOn({host, node}: Program): boolean {
+	#isServed({host, node}: Program): boolean {
 		return host.node === node && node.phase === 'running';
 	}
 }

@@ -1,7 +1,7 @@
 /**
 One seed of the crash campaign: a store that starts several times on one disk. Each start ends at a random call, often
-during recovery from the last one. The image is made from what the disk had. The next start is checked against
-everything that earlier starts acknowledged.
+during recovery from the last one. The image is made from the contents of the disk. The next start is checked against
+all records that earlier starts acknowledged.
 */
 import {CrashDisk} from '../../contract/support/crash-disk.ts';
 import type {ChangeOutcomes, Loss, DiskContents} from '../disk-contents.ts';

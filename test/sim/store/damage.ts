@@ -15,8 +15,8 @@ import {Process, runToEnd} from './process.ts';
 import {printOf as printOfRaft} from './raft-model.ts';
 import {printOf, readAll} from './topic-model.ts';
 
-/** `untold`: the newest records of a log are missing, as after a crash. */
-export type Verdict = 'set aside' | 'refused' | 'told' | 'harmless' | 'untold';
+/** `unreported`: the newest records of a log are missing, as after a crash. */
+export type Verdict = 'set aside' | 'refused' | 'reported' | 'harmless' | 'unreported';
 export type Damage = {readonly kind: 'flip' | 'cut'; readonly file: string; readonly verdict: Verdict};
 
 type Refused = {readonly refusal: string};
@@ -93,7 +93,7 @@ function judge(model: Model, before: StoreContents, after: StoreContents | Refus
 		for (const [position, print] of after.records)
 			if (before.records.get(position) !== print)
 				throw new Error(`damaged data are never returned: Raft's log has another record at ${position}`);
-		verdict = 'untold';
+		verdict = 'unreported';
 	}
 
 	// A topic to which nothing was ever written may lose its name. It is created again when it is used.
@@ -117,7 +117,7 @@ function judge(model: Model, before: StoreContents, after: StoreContents | Refus
 		for (const [offset, print] of found.items)
 			if (!isWritten(offset, print))
 				throw new Error(`damaged data are never returned: ${topic} has another batch at ${offset}`);
-		if (found.isDamaged) verdict = verdict === 'set aside' ? verdict : 'told';
+		if (found.isDamaged) verdict = verdict === 'set aside' ? verdict : 'reported';
 		else if (found.items.size < items.size || found.next < next) {
 			if (open === undefined || open.startsWith('raft/'))
 				throw new Error(
@@ -125,7 +125,7 @@ function judge(model: Model, before: StoreContents, after: StoreContents | Refus
 				);
 			if ([...items.keys()].some(offset => offset < found.next && !found.items.has(offset)))
 				throw new Error(`missing batches are reported: ${topic} has a hole`);
-			verdict = 'untold';
+			verdict = 'unreported';
 		}
 	}
 

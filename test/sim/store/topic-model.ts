@@ -1,7 +1,7 @@
 /**
-What the log of one topic may hold after a crash: every batch at its offset, without a gap. It starts no later than
-retention was allowed to go, and ends no earlier than the acknowledged batches. It still knows every stream of which it
-had acknowledged something.
+The batches that the log of one topic may hold after a crash: every batch at its offset, without a gap. The log starts
+no later than retention was allowed to go, and ends no earlier than the acknowledged batches. It still knows every
+stream of which it had acknowledged a message.
 */
 import {
 	decodeBatch,
@@ -202,12 +202,12 @@ export class TopicModel {
 		return last ? last.offset + last.batch.count : this.#syncedEnd;
 	}
 
-	#batch(incarnation: number, random: SeededRandom, lamport: () => number): Batch {
+	#batch(ownIncarnation: number, random: SeededRandom, lamport: () => number): Batch {
 		const {topic} = this;
 		const origin = random.pick([self, self, ...others]);
-		const life = origin === self ? incarnation : 1 + random.below(2);
-		const key = streamKey({origin, incarnation: life, topic});
-		const stream = this.#streams.get(key) ?? {origin, incarnation: life, next: 1, lamport: 0};
+		const incarnation = origin === self ? ownIncarnation : 1 + random.below(2);
+		const key = streamKey({origin, incarnation, topic});
+		const stream = this.#streams.get(key) ?? {origin, incarnation, next: 1, lamport: 0};
 		const stamp = lamport();
 		const bodies = Array.from({length: random.between(1, 4)}, () =>
 			Buffer.alloc(random.chance(1, 20) ? random.between(1000, 6000) : random.below(300), `${topic} ${stamp} `),
@@ -216,7 +216,7 @@ export class TopicModel {
 			encodeBatch(
 				{
 					origin,
-					incarnation: life,
+					incarnation,
 					topic,
 					firstSeq: stream.next,
 					lamport: stamp,

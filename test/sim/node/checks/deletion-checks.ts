@@ -56,7 +56,7 @@ export class DeletionChecks {
 			: `deleted messages are not delivered: ${host.id} gives ${lamport} of ${topic}, deleted up to ${until}`;
 	}
 
-	/** Retention removed these batches for the given reasons. Returns what is wrong. */
+	/** Retention removed these batches for the given reasons. Returns the violation. */
 	removed(
 		host: Host,
 		log: TopicLog,

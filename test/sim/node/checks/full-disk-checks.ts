@@ -1,7 +1,7 @@
 /**
-What a node promises for a full disk. With its reserve it starts there, also again after the reserve was released. Then
-it refuses publishes with advice, stores no messages of others, and takes both again once there is room. Other checkers
-judge that nothing is lost, and that unread deletions are reported.
+Rules for full disks. A node with a reserve starts on a full disk, also again after the reserve was released. Then it
+refuses publishes with advice, stores no messages of others, and accepts both again once there is room. Other checks
+cover that nothing is lost, and that unread deletions are reported.
 */
 import type {DapssError} from '../../../../core/errors.ts';
 import {fullDiskRemedy} from '../../../../core/io/file-system.ts';
@@ -59,7 +59,7 @@ export class FullDiskChecks {
 		if (this.#starting.delete(host)) this.counts.starts++;
 	}
 
-	/** What is wrong with the end of the process. */
+	/** The process has ended. Returns the violation. */
 	ended(host: Host): string | undefined {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
@@ -71,19 +71,19 @@ export class FullDiskChecks {
 		return undefined;
 	}
 
-	/** A message of the node about its room. */
-	said(host: Host, text: string): void {
+	/** The node reports a problem with its reserve. */
+	reported(host: Host, text: string): void {
 		if (text.startsWith('No reserve for a full disk can be kept')) this.#excused.add(host);
 	}
 
 	/** The node has checked its room. */
-	tended(host: Host): void {
+	maintained(host: Host): void {
 		this.#noteReserve(host);
 		if (hasReserve(host) || this.#excused.has(host)) this.#short.delete(host);
 		else this.#noteShort(host);
 	}
 
-	/** A node appends a batch to a log. Returns what is wrong. */
+	/** A node appends a batch to a log. Returns the violation. */
 	appended(host: Host, {origin, lamport, topic}: BatchHeader): string | undefined {
 		const since = this.#short.get(host);
 		return since === undefined || lamport <= since || origin === host.id
@@ -99,7 +99,7 @@ export class FullDiskChecks {
 		if (hasReserve(host)) this.#reserved.set(host, host.options.disk.fills);
 	}
 
-	/** A client publishes through the node. Returns a check of the answer, which returns what is wrong. */
+	/** A client publishes through the node. Returns a check of the answer, which returns the violation. */
 	publishing(host: Host): (error: Partial<DapssError> | undefined) => string | undefined {
 		if (!this.#short.has(host)) return () => undefined;
 		return error => {

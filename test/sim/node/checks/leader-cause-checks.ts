@@ -19,7 +19,7 @@ export class LeaderCauseChecks {
 	};
 	/** When the process of each node last ended, and when it last started to transfer leadership. */
 	readonly #endedMs = new Map<NodeId, number>();
-	readonly #handedOverMs = new Map<NodeId, number>();
+	readonly #transferredMs = new Map<NodeId, number>();
 	/** When each node started to lead in a term, by its own report. */
 	readonly #ledMs = new Map<string, number>();
 	/**
@@ -38,8 +38,8 @@ export class LeaderCauseChecks {
 		this.#endedMs.set(id, nowMs);
 	}
 
-	handedOver(id: NodeId, nowMs: number): void {
-		this.#handedOverMs.set(id, nowMs);
+	transferred(id: NodeId, nowMs: number): void {
+		this.#transferredMs.set(id, nowMs);
 	}
 
 	linked(key: string, peer: NodeId, change: 'up' | 'down' | 'refused' | 'removed'): void {
@@ -50,7 +50,7 @@ export class LeaderCauseChecks {
 		else if (change === 'refused') link.isRefused = true;
 	}
 
-	/** What is wrong with treating this peer as crashed now. */
+	/** The node treats this peer as crashed. Returns the violation. */
 	treatedAsCrashed(key: string, peer: NodeId): string | undefined {
 		const link = this.#links.get(key)?.get(peer);
 		return link?.wasUp === true && link.isClosed && link.isRefused
@@ -58,7 +58,7 @@ export class LeaderCauseChecks {
 			: `a closed link alone is no evidence of a crash: ${key} treats ${peer} as crashed`;
 	}
 
-	/** What is wrong with the report. */
+	/** The node reports its leader. Returns the violation. */
 	reported(
 		{id, key}: {readonly id: NodeId; readonly key: string},
 		{leader, previous, cause, silentMs, term}: LeaderEvent,
@@ -79,7 +79,7 @@ export class LeaderCauseChecks {
 		const happened = (atMs: number | undefined): boolean => atMs !== undefined && atMs >= sinceMs;
 		if (cause === 'crashed' && !happened(this.#endedMs.get(previous)))
 			return `a leader reported as crashed has ended: ${id} reports ${previous} in term ${term}`;
-		if (cause === 'transferred' && !happened(this.#handedOverMs.get(previous)))
+		if (cause === 'transferred' && !happened(this.#transferredMs.get(previous)))
 			return `a leader reported as transferred was asked to transfer: ${id} reports ${previous} in term ${term}`;
 		if (cause === 'silent' && silentMs !== undefined && silentMs < electionMs)
 			return `a silent leader was silent for an election timeout: ${id} reports ${silentMs} ms for ${previous} in term ${term}`;

@@ -1,7 +1,7 @@
 /**
 The members of the cluster, by the configurations applied on any node. There is one cluster with room for all, so a node
-may permanently reject a joining node only if that node was removed. And no member may be removed while its data exist,
-unless an operator asks for it: a new host at its address says nothing about its disk.
+may permanently reject a joining node only if that node was removed. No member may be removed while its data exist,
+unless an operator asks for it. A new host at the address of a member is no evidence that the member's disk is lost.
 */
 import type {NodeId} from '../../../../core/message.ts';
 

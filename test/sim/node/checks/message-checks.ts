@@ -1,7 +1,7 @@
 /**
-Rules for messages, checked from what topic logs receive and keep. Each message is released once per node, in the order
-of its origin, only if the node subscribes to it, and after its stamp was witnessed. An offset identifies the same
-message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
+Rules for messages, checked by the batches that topic logs receive and keep. Each message is released once per node, in
+the order of its origin, only if the node subscribes to it, and after its stamp was witnessed. An offset identifies the
+same message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
 subscriber has all messages that any running node retains.
 */
 import type {Published} from '../../../../core/broker.ts';
@@ -174,7 +174,10 @@ export class MessageChecks {
 		const key = keyOf(header);
 		const known = view.before.get(offset);
 		if (known && known.key !== key)
-			this.#fail('an offset means the same for ever', `${host.id} ${topic} ${offset}: ${known.key}, now ${key}`);
+			this.#fail(
+				'an offset always identifies the same message',
+				`${host.id} ${topic} ${offset}: ${known.key}, now ${key}`,
+			);
 		const isBack = !known && view.returning.has(key);
 		if (!known && !isBack)
 			this.#fail('a log holds only messages that were written', `${host.id} ${topic} reads ${key} at ${offset}`);
@@ -233,55 +236,62 @@ export class MessageChecks {
 		last.set(stream, Math.max(last.get(stream) ?? 0, lastSeq(header)));
 	}
 
+	/** The log was read back. @param isDamaged whether the node reports damage of the log */
 	reopened(host: Host, topic: Topic, nextOffset: number, isDamaged: boolean): void {
 		const view = this.#view(host, topic);
+		const wasDamaged = this.#damaged.has(host);
 		view.isReopening = false;
 		const place = {node: host.key, topic};
-		if (this.#damaged.has(host)) {
-			const there = new Set(
-				[...view.kept].flatMap(
-					([
-						offset,
-						{
-							header: {count},
-						},
-					]) => Array.from({length: count}, (_, index) => offset + index),
+		if (wasDamaged) {
+			const present = new Set(
+				[...view.kept].flatMap(([offset, {header}]) =>
+					Array.from({length: header.count}, (_, index) => offset + index),
 				),
 			);
-			this.offsets.damaged(place, offset => there.has(offset));
+			this.offsets.damaged(place, offset => present.has(offset));
 		}
 
-		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#damaged.has(host));
+		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || wasDamaged);
 		view.powerCuts = host.powerCuts;
-		const first = Math.min(...view.kept.keys());
 		for (const [offset] of view.before) if (offset >= nextOffset) view.before.delete(offset);
-		if (isDamaged || this.#damaged.has(host)) this.#acknowledged.delete(host);
+		if (isDamaged || wasDamaged) this.#acknowledged.delete(host);
 		const own = new Map<string, number>();
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id)
 				own.set(`${header.incarnation}`, Math.max(own.get(`${header.incarnation}`) ?? 0, lastSeq(header)));
-		const floors = new Map<string, number>();
-		for (const {header} of view.kept.values())
-			if (header.origin === host.id && !floors.has(`${header.incarnation}`))
-				floors.set(`${header.incarnation}`, header.firstSeq);
-		if (this.#damaged.has(host)) this.#checkReported(host, topic, isDamaged, own, view.last);
-		else if (!isDamaged) {
-			const end = Math.max(
-				view.floor,
-				...this.#proven
-					.keys()
-					.filter(key => key.startsWith(ownKey(host, topic, '')))
-					.map(key => this.#proven.endOffset(key)),
-			);
-			if (nextOffset < end)
-				this.#fail(
-					'offsets never go back',
-					`${host.id} ${topic} continues at ${nextOffset}, and offsets up to ${end} were assigned`,
-				);
-		}
+		if (wasDamaged) this.#checkReported(host, topic, isDamaged, own, view.last);
+		else if (!isDamaged) this.#checkNextOffset(host, topic, view.floor, nextOffset);
+		this.#checkAcknowledged(host, topic, view, nextOffset, own);
+	}
 
-		for (const [id, {topic: of, incarnation, firstSeq, count}] of this.#acknowledged.get(host) ?? []) {
-			if (of !== topic) continue;
+	/** The log continues after all offsets that it assigned to durable messages. */
+	#checkNextOffset(host: Host, topic: Topic, floor: number, nextOffset: number): void {
+		const prefix = ownKey(host, topic, '');
+		const proven = this.#proven.keys().filter(key => key.startsWith(prefix));
+		const end = Math.max(floor, ...proven.map(key => this.#proven.endOffset(key)));
+		if (nextOffset < end)
+			this.#fail(
+				'offsets never go back',
+				`${host.id} ${topic} continues at ${nextOffset}, and offsets up to ${end} were assigned`,
+			);
+	}
+
+	/**
+	Acknowledged messages are in the log, unless retention removed them.
+	@param own by incarnation: the last own message in the log
+	*/
+	#checkAcknowledged(
+		host: Host,
+		topic: Topic,
+		view: TopicView,
+		nextOffset: number,
+		own: ReadonlyMap<string, number>,
+	): void {
+		const acknowledged = this.#acknowledged.get(host);
+		const first = Math.min(...view.kept.keys());
+		for (const [id, published] of acknowledged ?? []) {
+			if (published.topic !== topic) continue;
+			const {incarnation, firstSeq, count} = published;
 			const end = own.get(`${incarnation}`);
 			if (end !== undefined && firstSeq + count - 1 <= end) continue;
 			// The whole stream is gone from the front of the log: retention removed it.
@@ -290,7 +300,7 @@ export class MessageChecks {
 				(first > 0 || nextOffset > 0) &&
 				view.last.get(streamKey({topic, origin: host.id, incarnation})) !== undefined
 			) {
-				this.#acknowledged.get(host)!.delete(id);
+				acknowledged!.delete(id);
 				continue;
 			}
 

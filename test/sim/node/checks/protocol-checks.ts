@@ -1,7 +1,7 @@
 /**
-What a cluster must have agreed on at the end. Once all its members speak the newest protocol, the cluster uses it,
-every member has a unique name, and every process holds the claim on its identity. While one member speaks an older
-protocol, the cluster must not use a newer one.
+The entries that a cluster must have agreed on at the end of a run. Once all its members speak the newest protocol, the
+cluster uses it, every member has a unique name, and every process holds the claim on its identity. While one member
+speaks an older protocol, the cluster must not use a newer one.
 */
 import {protocolMax} from '../../../../core/version.ts';
 import type {Host} from '../host/host.ts';

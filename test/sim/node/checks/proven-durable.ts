@@ -1,7 +1,7 @@
 /**
-Which of a node's own messages a torn tail cannot explain. Each record states how far the log was durable when the
+The own messages of a node that a torn tail cannot have removed. Each record states how far the log was durable when the
 record was written. Once a later record is durable, the log itself proves that the earlier ones were. If such a message
-is missing, that is damage, and the node must report it.
+is missing, the log is damaged, and the node must report it.
 */
 
 type Stream = {

@@ -7,7 +7,7 @@ import {decodeRelay, encodeRelayHead, kinds} from '../../../../core/wire/wire.ts
 import type {SeededRandom} from '../../random.ts';
 
 /** The suffix of each forged frame. No packet of a node ends with it. */
-const mark = Buffer.from('a lie of a member gone bad');
+const mark = Buffer.from('forged by a faulty member.');
 const nobody = 'ffffffffffffffff' as NodeId;
 
 /** A frame that `from` sends to `to` and that `to` must not forward. @param others members besides the two */

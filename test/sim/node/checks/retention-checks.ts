@@ -23,7 +23,7 @@ export class RetentionChecks {
 		arrived.set(keyOf(batch), host.options.schedule.nowMs);
 	}
 
-	/** Retention deleted these batches. Returns what is wrong. */
+	/** Retention deleted these batches. Returns the violation. */
 	deleted(
 		host: Host,
 		batches: readonly BatchHeader[],

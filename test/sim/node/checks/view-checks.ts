@@ -1,8 +1,8 @@
 /**
-What nodes report about their cluster, compared with the simulated world. *Healthy* means usable: a node may report it
-only while every voter runs, is reachable (through one relay at most), follows the leader and has applied what was
-agreed, or catches up with it, apart from the time that detection takes. And connected nodes must report the same states
-of the members.
+The reports of nodes about their cluster, compared with the simulated world. *Healthy* means usable: a node may report
+it only while every voter runs, is reachable (through one relay at most), follows the leader and has applied the agreed
+entries, or catches up with them. The time that detection takes is allowed for. Connected nodes must report the same
+states of the members.
 */
 import type {NodeId} from '../../../../core/message.ts';
 import {viewOf} from '../../../../core/node/snapshot-of.ts';
@@ -20,12 +20,12 @@ export type ViewCheckOptions = {
 };
 
 /** Why a voter is unusable. */
-type Trouble = {
-	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'behind';
+type Problem = {
+	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'lagging';
 	readonly text: string;
 	/** When the process ended. It may have ended after the last check. */
 	readonly begunMs?: number;
-	/** Of a voter that is behind: the index that it has applied, and the one that is committed. */
+	/** Of a lagging voter: the index that it has applied, and the one that is committed. */
 	readonly applied?: number;
 	readonly agreed?: number;
 };
@@ -36,16 +36,18 @@ const detectMs = 5000;
 /** The longest time until connected nodes have exchanged what they detected. */
 const agreeMs = 5000;
 /**
-The same limit for harder cases: news that must pass a relay, which a node has to find first; a member with an old log,
-which has to catch up before it can use the relay; blocked datagrams, so that everything uses links; a member that is
-heard but hears nobody, whose packets contradict the suspicions of others. A member with an old log behind a relay that
-it did not know took between 12 and 16 s (seed 10648).
+The same limit for harder cases:
+
+- Reports must pass a relay, which a node has to find first.
+- A member with an old log has to catch up before it can use the relay. It took 12 to 16 s (seed 10648).
+- Datagrams are blocked, so all packets use links.
+- A member is heard but hears no other node, so its packets contradict the suspicions of others.
 */
 const relayedMs = 16_000;
 /** After a heal the cause may change: for this long a node may have dropped the old cause and not found the new one. */
 const healedMs = 1000;
 /** An entry committed this long ago has reached every node. */
-const behindMs = 1000;
+const lagMs = 1000;
 
 export class ViewChecks {
 	readonly #options: ViewCheckOptions;
@@ -55,7 +57,7 @@ export class ViewChecks {
 	*/
 	readonly #unusable = new Map<
 		string,
-		Trouble & {readonly sinceMs: number; readonly term: number; readonly isKnown: boolean}
+		Problem & {readonly sinceMs: number; readonly term: number; readonly isKnown: boolean}
 	>();
 	#commits: Array<{readonly atMs: number; readonly commit: number}> = [];
 	/** When each node last did not report its cluster as healthy. */
@@ -93,7 +95,7 @@ export class ViewChecks {
 		const leader = find();
 		const status = leader?.node!.control.raft.status();
 		if (status) this.#commits.push({atMs, commit: status.commit});
-		while ((this.#commits[1]?.atMs ?? atMs) <= atMs - behindMs) this.#commits.shift();
+		while ((this.#commits[1]?.atMs ?? atMs) <= atMs - lagMs) this.#commits.shift();
 		const agreed = this.#commits[0]?.commit ?? 0;
 		for (const host of running) {
 			const isHealthy = judged(host).verdict === 'healthy';
@@ -126,7 +128,7 @@ export class ViewChecks {
 	}
 
 	/** Why the node cannot use this voter; `undefined` if it can. */
-	#whyUnusable(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Trouble | undefined {
+	#whyUnusable(host: Host, voter: NodeId, leader: Host | undefined, agreed: number): Problem | undefined {
 		const {hostOf, hosts} = this.#options;
 		// Another check decides which of the two processes counts.
 		if (hosts.filter(one => one.id === voter && isRunning(one)).length > 1) return undefined;
@@ -147,7 +149,7 @@ export class ViewChecks {
 			};
 		const {applied} = other.node!.control.state;
 		return applied < agreed
-			? {kind: 'behind', text: `it has applied ${applied}, and ${agreed} is committed`, applied, agreed}
+			? {kind: 'lagging', text: `it has applied ${applied}, and ${agreed} is committed`, applied, agreed}
 			: undefined;
 	}
 
@@ -219,15 +221,16 @@ export class ViewChecks {
 }
 
 /**
-A node calls a member degraded that is behind and does not catch up. One that was away needs its time over a congested
-link, while more is agreed (seed 34991): it catches up if it has what was agreed then, or advances and lacks less than
-then. A new leader may know of less that is agreed, so to lack less is not enough.
+A node calls a lagging member degraded if the member does not catch up. A member that was away needs time over a
+congested link, while more entries are agreed (seed 34991). It catches up if it has applied the entries that were agreed
+at the last check, or if it advances and lacks fewer entries than then. To lack fewer entries is not enough, because a
+new leader may know of fewer agreed entries.
 */
-function isCatchingUp(before: Trouble, now: Trouble): boolean {
+function isCatchingUp(before: Problem, now: Problem): boolean {
 	const {applied = 0, agreed = 0} = now;
 	const {applied: appliedBefore = 0, agreed: agreedBefore = 0} = before;
 	return (
-		now.kind === 'behind' &&
+		now.kind === 'lagging' &&
 		applied > appliedBefore &&
 		(applied >= agreedBefore || agreed - applied < agreedBefore - appliedBefore)
 	);

@@ -116,7 +116,7 @@ function reserveOf(host: Host, files: Files): Reserve {
 			freeBytes: async () => disk.freeBytes,
 			freeFiles: async () => Infinity,
 			sizes: simReserve,
-			report: text => observer.fullDisks.said(host, text),
+			report: text => observer.fullDisks.reported(host, text),
 		}),
 	);
 }

@@ -69,7 +69,7 @@ export class EventObserver {
 			case 'member':
 				return this.#memberReported(host, event);
 			case 'transfer': {
-				leaderCauses.handedOver(event.from, nowMs);
+				leaderCauses.transferred(event.from, nowMs);
 				return undefined;
 			}
 

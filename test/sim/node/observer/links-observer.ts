@@ -38,7 +38,7 @@ export class LinksObserver {
 		const [frame, receiver] = relayed ? [relayed.inner, relayed.to] : [pieces[0], to];
 		if (frame?.[0] !== kinds.raft) return false;
 		const packet = parseRaftPacket(decodeControl(frame));
-		if (!packet) throw this.#violations.record('codec: a packet of our own is refused');
+		if (!packet) throw this.#violations.record('codec: a packet that a node sends cannot be parsed');
 		return this.#raft.sent(host, receiver, packet, () => links.state(to).state === 'up');
 	}
 }

@@ -145,7 +145,7 @@ export class Observer {
 		return Object.assign(reserve, {
 			maintain: async () => {
 				await maintain();
-				this.fullDisks.tended(host);
+				this.fullDisks.maintained(host);
 			},
 		});
 	}
