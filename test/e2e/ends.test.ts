@@ -1,17 +1,17 @@
-/** How commands and nodes end, with real signals, pipes and shells. */
-import {spawn, type ChildProcess} from 'node:child_process';
+/** How commands and nodes exit: real signals, pipes and shells. */
+import {spawn, spawnSync, type ChildProcess} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import {portHolder} from '../../source/nodes/port.ts';
-import {cli, run} from './support/command.ts';
+import {cli, run, runAt, serverFlags} from './support/command.ts';
 
 const node = process.execPath;
 const quoted = (words: readonly string[]): string =>
 	words.map(word => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
 
-/** Runs a line of bash to its end; its standard output. */
+/** Runs a line of bash until it exits. */
 function bash(line: string): Promise<{readonly code: number | null; readonly out: string; readonly err: string}> {
 	return new Promise(resolve => {
 		const child = spawn('bash', ['-c', line], {
@@ -26,110 +26,103 @@ function bash(line: string): Promise<{readonly code: number | null; readonly out
 	});
 }
 
-/** Resolves when the text has appeared on the stream. */
-function appears(child: ChildProcess, stream: 'stdout' | 'stderr', text: string): Promise<void> {
+/** Resolves when the stream contains the text. */
+function waitForOutput(child: ChildProcess, stream: 'stdout' | 'stderr', text: string): Promise<void> {
 	return new Promise((resolve, reject) => {
-		let seen = '';
+		let output = '';
 		child[stream]!.on('data', (chunk: Buffer) => {
-			seen += chunk.toString();
-			if (seen.includes(text)) resolve();
+			output += chunk.toString();
+			if (output.includes(text)) resolve();
 		});
-		child.once('close', code => reject(new Error(`ended with ${code} before it said ${text}: ${seen}`)));
+		child.once('close', code => reject(new Error(`Exit code ${code} before the output ${text}: ${output}`)));
 	});
 }
 
 const childrenOf = (pid: number): readonly number[] =>
 	readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 
-/** Not ended; who has ended and was not waited for is a zombie. */
+/** A zombie has exited: its parent did not wait for it. */
 function isRunning(pid: number): boolean {
-	try {
-		return !/\) Z /u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-	} catch {
-		return false;
-	}
+	const {status, stdout} = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], {encoding: 'utf8'});
+	return status === 0 && !stdout.startsWith('Z');
 }
 
-const codeOf = (child: ChildProcess): Promise<number | null> =>
+const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
 	new Promise(resolve => child.once('close', code => resolve(code)));
 
-describe.skipIf(process.platform !== 'linux')('followers end with their reader (case 23)', () => {
-	test('subscribe and events --watch detect a closed pipe at once, although no message arrives', async () => {
+describe.skipIf(process.platform !== 'linux')('a follower exits with the reader of its output', () => {
+	test('subscribe and events --watch detect a closed pipe at once, also if no message arrives', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
-		const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
-		// They would wait for ever: no message comes, and nothing happens.
+		const server = serverFlags(cluster, cluster.nodes[0]!);
+		// No message arrives and no event happens, so nothing but the closed pipe can end these commands.
 		const quiet = await bash(
-			`${quoted([node, cli, 'subscribe', 'quiet', ...where])} | true; echo "\${PIPESTATUS[0]}"`,
+			`${quoted([node, cli, 'subscribe', 'quiet', ...server])} | true; echo "\${PIPESTATUS[0]}"`,
 		);
 		expect(quiet.out).toBe('0\n');
 		const events = await bash(
-			`${quoted([node, cli, 'events', '--watch', ...where])} | head -1; echo "\${PIPESTATUS[0]}"`,
+			`${quoted([node, cli, 'events', '--watch', ...server])} | head -1; echo "\${PIPESTATUS[0]}"`,
 		);
 		expect(events.out).toMatch(/^\S+Z INFO .*\n0\n$/);
-		// What it is noticed with is an inner part of Node: neither that nor its absence is for the user.
+		// Detection uses an internal part of Node. Its deprecation warning must not reach the user.
 		const pending = await bash(
-			`${quoted([node, '--pending-deprecation', cli, 'subscribe', 'quiet', ...where])} | true`,
+			`${quoted([node, '--pending-deprecation', cli, 'subscribe', 'quiet', ...server])} | true`,
 		);
-		expect(pending.err).not.toMatch(/deprecat/i);
-		// A program for Node has its child write into a socket, as sshd does.
-		for (const command of [
-			['subscribe', 'quiet'],
-			['events', '--watch'],
-		]) {
-			const child = spawn(node, [cli, ...command, ...where], {stdio: ['ignore', 'pipe', 'pipe']});
-			await appears(
-				child,
-				command[0] === 'subscribe' ? 'stderr' : 'stdout',
-				command[0] === 'subscribe' ? 'Subscribed' : 'Ready',
-			);
-			const code = codeOf(child);
+		expect(pending.err).toMatch(/^(?:Subscribed to quiet at \S+\n)?$/);
+		// The child of a Node program writes into a socket, as the child of sshd does.
+		for (const [command, stream, text] of [
+			[['subscribe', 'quiet'], 'stderr', 'Subscribed'],
+			[['events', '--watch'], 'stdout', 'Ready'],
+		] as const) {
+			const child = spawn(node, [cli, ...command, ...server], {stdio: ['ignore', 'pipe', 'pipe']});
+			await waitForOutput(child, stream, text);
+			const code = exitCodeOf(child);
 			child.stdout.destroy();
 			expect(await code, command.join(' ')).toBe(0);
 		}
 
 		const counted = await bash(
-			`${quoted([node, cli, 'subscribe', 'quiet', '--count', '2', ...where])} | true; echo "\${PIPESTATUS[0]}"`,
+			`${quoted([node, cli, 'subscribe', 'quiet', '--count', '2', ...server])} | true; echo "\${PIPESTATUS[0]}"`,
 		);
 		expect(counted.out).toBe('16\n');
 		expect(counted.err).toContain('The reader of the output is gone: 0 of 2 messages received');
 	}, 60_000);
 });
 
-describe('signals (case 24)', () => {
-	test('a follower ends with the code of its signal, with or without enough messages; --wait ends with 16', async () => {
+describe('signals', () => {
+	test('subscribe exits with the code of its signal, with and without --count; the end of --wait has code 16', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
-		const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
+		const server = serverFlags(cluster, cluster.nodes[0]!);
 		for (const [signal, expected] of [
 			['SIGTERM', 143],
 			['SIGHUP', 129],
 			['SIGINT', 130],
 		] as const) {
 			for (const flags of [[], ['--count', '2']]) {
-				const child = spawn(node, [cli, 'subscribe', 'quiet', ...flags, ...where], {
+				const child = spawn(node, [cli, 'subscribe', 'quiet', ...flags, ...server], {
 					stdio: ['ignore', 'ignore', 'pipe'],
 				});
-				await appears(child, 'stderr', 'Subscribed');
+				await waitForOutput(child, 'stderr', 'Subscribed');
 				child.kill(signal);
-				expect(await codeOf(child), `${signal} ${flags.join(' ')}`).toBe(expected);
+				expect(await exitCodeOf(child), `${signal} ${flags.join(' ')}`).toBe(expected);
 			}
 		}
 
-		expect(await run(['subscribe', 'quiet', '--count', '1', '--wait', '200ms', ...where])).toMatchObject({
+		expect(await run(['subscribe', 'quiet', '--count', '1', '--wait', '200ms', ...server])).toMatchObject({
 			code: 16,
 		});
 	}, 60_000);
 });
 
-test('an interrupted publish says how many messages are stored (case 30)', async () => {
+test('an interrupted publish reports the number of stored messages', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
-	const where = ['--server', String(cluster.nodes[0]!.port), ...cluster.clientFlags];
+	const server = serverFlags(cluster, cluster.nodes[0]!);
 	await using broker = await cluster.client(cluster.nodes[0]);
 	await using subscription = broker.subscribe(['lines']);
 	await subscription.agreed;
-	const child = spawn(node, [cli, 'publish', 'lines', '-', '-o', 'json', ...where], {
+	const child = spawn(node, [cli, 'publish', 'lines', '-', '-o', 'json', ...server], {
 		stdio: ['pipe', 'pipe', 'pipe'],
 	});
 	let out = '';
@@ -137,23 +130,23 @@ test('an interrupted publish says how many messages are stored (case 30)', async
 	child.stdout.on('data', (chunk: Buffer) => void (out += chunk.toString()));
 	child.stderr.on('data', (chunk: Buffer) => void (err += chunk.toString()));
 	child.stdin.write('one\ntwo\nthree\nwithout an end');
-	let seen = 0;
+	let received = 0;
 	for await (const deliveries of subscription) {
-		seen += deliveries.length;
-		if (seen >= 3) break;
+		received += deliveries.length;
+		if (received >= 3) break;
 	}
 
 	child.kill('SIGTERM');
-	expect(await codeOf(child)).toBe(143);
+	expect(await exitCodeOf(child)).toBe(143);
 	expect(err).toBe('dapss-tui: Interrupted by SIGTERM (3 messages are stored)\n');
 	expect(JSON.parse(out)).toMatchObject({type: 'error', code: 'interrupted', exitCode: 143, stored: 3});
 }, 60_000);
 
-describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () => {
-	/** A node that a shell starts, and its process. */
-	async function started(
+describe.skipIf(process.platform !== 'linux')('a headless node', () => {
+	/** A node that a shell starts, and its process. @param lineOf the line of the shell for the command of the node */
+	async function startInShell(
 		cluster: Cluster,
-		line: (command: string) => string,
+		lineOf: (command: string) => string,
 	): Promise<{readonly shell: ChildProcess; readonly pid: number; readonly port: number}> {
 		const [port] = (await freePorts(1)) as [number];
 		const command = quoted([
@@ -168,7 +161,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 			join(cluster.folder, String(port)),
 			...cluster.clientFlags,
 		]);
-		const shell = spawn('bash', ['-c', line(command)], {
+		const shell = spawn('bash', ['-c', lineOf(command)], {
 			stdio: ['ignore', 'pipe', 'pipe'],
 			env: {...process.env, ...cluster.env},
 		});
@@ -176,40 +169,38 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 		shell.stderr.on('data', (chunk: Buffer) => {
 			pid ||= /^pid (\d+)$/m.exec(chunk.toString())?.[1] ?? '';
 		});
-		await appears(shell, 'stdout', '"type":"admitted"');
+		await waitForOutput(shell, 'stdout', '"type":"admitted"');
 		return {shell, pid: Number(pid), port};
 	}
 
 	test.each([
 		['nohup', (command: string) => `nohup ${command} & echo "pid $!" >&2; wait $!`],
-		['a shell that ignores it', (command: string) => `trap '' HUP; ${command} & echo "pid $!" >&2; wait $!`],
+		['a shell that ignores SIGHUP', (command: string) => `trap '' HUP; ${command} & echo "pid $!" >&2; wait $!`],
 	])(
 		'started by %s ignores SIGHUP, and SIGTERM ends it cleanly',
-		async (_by, line) => {
+		async (_parent, lineOf) => {
 			await using cluster = new Cluster({cli});
-			const {shell, pid, port} = await started(cluster, line);
+			const {shell, pid, port} = await startInShell(cluster, lineOf);
 			process.kill(pid, 'SIGHUP');
-			// It continues: it answers, and it is the same process.
-			expect(await run(['status', '-o', 'json', '--server', String(port), ...cluster.clientFlags])).toMatchObject(
-				{code: 0},
-			);
+			expect(await runAt(cluster, {port}, 'status')).toMatchObject({code: 0, stderr: ''});
+			expect(isRunning(pid)).toBe(true);
 			process.kill(pid, 'SIGTERM');
-			expect(await codeOf(shell)).toBe(0);
+			expect(await exitCodeOf(shell)).toBe(0);
 		},
 		60_000,
 	);
 
-	test('started in another way is ended cleanly by SIGHUP, with 129', async () => {
+	test('started by any other shell ends cleanly on SIGHUP, with exit code 129', async () => {
 		await using cluster = new Cluster({cli});
-		const {shell, pid} = await started(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
+		const {shell, pid} = await startInShell(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
 		let out = '';
 		shell.stdout!.on('data', (chunk: Buffer) => void (out += chunk.toString()));
 		process.kill(pid, 'SIGHUP');
-		expect(await codeOf(shell)).toBe(129);
+		expect(await exitCodeOf(shell)).toBe(129);
 		expect(out).toContain('"type":"stopped"');
 	}, 60_000);
 
-	test('started by an older Node as launcher, is killed with the launcher by SIGKILL', async () => {
+	test('started by an older Node as launcher ends when SIGKILL ends the launcher', async () => {
 		await using cluster = new Cluster({cli});
 		const [port] = await freePorts(1);
 		const args = [
@@ -220,7 +211,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 			'--port',
 			String(port),
 			'--data',
-			join(cluster.folder, 'handed'),
+			join(cluster.folder, 'data'),
 			...cluster.clientFlags,
 		];
 		const script = `const {handOver} = await import(${JSON.stringify(new URL('../../source/node-version.mjs', import.meta.url).href)}); handOver(process.execPath, ${JSON.stringify(args)});`;
@@ -228,32 +219,33 @@ describe.skipIf(process.platform !== 'linux')('a headless node (case 29)', () =>
 			stdio: ['ignore', 'pipe', 'inherit'],
 			env: {...process.env, ...cluster.env},
 		});
-		await appears(launcher, 'stdout', '"type":"admitted"');
+		await waitForOutput(launcher, 'stdout', '"type":"admitted"');
+		expect(portHolder('127.0.0.1', port!, 'TCP')).toMatch(/\(pid \d+\)/);
 		launcher.kill('SIGKILL');
-		// Its output closes when the last who has it ends.
-		await codeOf(launcher);
+		// The output closes when the last process that holds it ends.
+		await exitCodeOf(launcher);
 		expect(portHolder('127.0.0.1', port!, 'TCP')).toBeUndefined();
 	}, 60_000);
 
-	test('nodes and clients of a benchmark end when it is killed by SIGKILL', async () => {
+	test('SIGKILL of a benchmark ends its nodes and clients', async () => {
 		const bench = spawn(node, [cli, 'bench', 'latency', '--nodes', '3', '--rate', '100', '--count', '1000000'], {
 			stdio: ['ignore', 'ignore', 'pipe'],
 			env: process.env,
 		});
-		await appears(bench, 'stderr', 'publishing');
-		const spawned = childrenOf(bench.pid!);
-		expect(spawned.length).toBeGreaterThanOrEqual(3);
+		await waitForOutput(bench, 'stderr', 'publishing');
+		const children = childrenOf(bench.pid!);
+		expect(children).toHaveLength(3);
 		bench.kill('SIGKILL');
-		await expect.poll(() => spawned.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
+		await expect.poll(() => children.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
 	}, 60_000);
 
 	test('SIGUSR1 opens no debugger', async () => {
 		await using cluster = new Cluster({cli});
-		const {shell, pid, port} = await started(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
+		const {shell, pid, port} = await startInShell(cluster, command => `${command} & echo "pid $!" >&2; wait $!`);
 		process.kill(pid, 'SIGUSR1');
-		expect(await run(['status', '--server', String(port), ...cluster.clientFlags])).toMatchObject({code: 0});
+		expect(await runAt(cluster, {port}, 'status')).toMatchObject({code: 0});
 		expect(portHolder('127.0.0.1', 9229, 'TCP') ?? '').not.toContain(`(pid ${pid})`);
 		process.kill(pid, 'SIGTERM');
-		expect(await codeOf(shell)).toBe(0);
+		expect(await exitCodeOf(shell)).toBe(0);
 	}, 60_000);
 });
