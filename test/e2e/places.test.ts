@@ -1,14 +1,16 @@
 /**
-Files of nodes and commands, and how they find each other: read-only disks, secrets of other owners, other clusters on
-this machine.
+Folders and files of nodes and commands: read-only disks, secrets of other owners, and the list of running nodes by which
+commands find them.
 */
-import {spawnSync} from 'node:child_process';
+import {spawnSync, type SpawnSyncReturns} from 'node:child_process';
 import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli, run} from './support/command.ts';
+import {cli, run, runAt} from './support/command.ts';
+import {isAdmitted, isWarning} from './support/events.ts';
+import {canUnshare, foreignSecret, unshareArguments, userFolders} from './support/folders.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -16,38 +18,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-const home = (): Record<string, string> => ({
-	HOME: folder,
-	XDG_CONFIG_HOME: join(folder, 'config'),
-	XDG_DATA_HOME: join(folder, 'data'),
-	XDG_STATE_HOME: join(folder, 'state'),
-	XDG_CACHE_HOME: join(folder, 'cache'),
-	XDG_RUNTIME_DIR: '',
-});
-const unshare = ['--user', '--map-root-user', '--mount', 'sh', '-c'];
-const canMount =
-	process.platform === 'linux' && spawnSync('unshare', [...unshare, 'mount -t tmpfs none /tmp']).status === 0;
-
-describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
-	/** Runs the command line where `ro` in the folder is read-only; `prepare` fills it before. */
-	function onReadOnly(
-		prepare: string,
-		flags: readonly string[],
-	): {readonly status: number | null; readonly stderr: string} {
+describe.runIf(canUnshare)('a disk that is mounted read-only', () => {
+	/** Runs the command line where `ro` in the folder is a read-only disk. @param prepare a script that fills the disk */
+	function runOnReadOnly(prepare: string, flags: readonly string[]): SpawnSyncReturns<string> {
 		mkdirSync(join(folder, 'ro'));
 		const script = `cd ${folder}/ro && mount -t tmpfs -o mode=755 none . && cd . && cd ${folder}/ro && { ${prepare}; } && mount -o remount,ro ${folder}/ro && exec "$@"`;
-		return spawnSync('unshare', [...unshare, script, 'sh', process.execPath, cli, ...flags], {
+		return spawnSync('unshare', [...unshareArguments, script, 'sh', process.execPath, cli, ...flags], {
 			encoding: 'utf8',
-			env: {...process.env, ...home()},
+			env: {...process.env, ...userFolders(folder)},
 			cwd: folder,
 		});
 	}
 
 	test.each([
 		['a new folder', 'true'],
-		['a folder that is there', 'mkdir -p a/data && chmod 700 a/data'],
-	])('is given as the reason when the data folder is in %s', (_name, prepare) => {
-		const {status, stderr} = onReadOnly(prepare, [
+		['an existing folder', 'mkdir -p a/data && chmod 700 a/data'],
+	])('the error of a start names the read-only disk as the reason, with the data folder in %s', (_name, prepare) => {
+		const {status, stderr} = runOnReadOnly(prepare, [
 			'--headless',
 			'--no-discovery',
 			'--data',
@@ -60,13 +47,13 @@ describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
 		expect(stderr).not.toMatch(/ENOENT|rm -r/);
 	});
 
-	test('allows a secret with mode 0440, and gives a remedy for a secret that all users can read', () => {
-		const secret = 'printf q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M > secret';
+	test('may hold a secret with mode 0440; for a secret that all users can read the error has a remedy', () => {
+		const secret = `printf ${foreignSecret} > secret`;
 		const flags = ['status', '--server', '1', '--timeout', '1s', '--secret-file', join(folder, 'ro/secret')];
-		// Nobody answers there: the secret was read.
-		expect(onReadOnly(`${secret}; chmod 440 secret`, flags)).toMatchObject({status: 14});
+		// Exit code 14, because no node listens on port 1: the secret was read.
+		expect(runOnReadOnly(`${secret}; chmod 440 secret`, flags)).toMatchObject({status: 14});
 		rmSync(join(folder, 'ro'), {recursive: true});
-		const {status, stderr} = onReadOnly(`${secret}; chmod 644 secret`, flags);
+		const {status, stderr} = runOnReadOnly(`${secret}; chmod 644 secret`, flags);
 		expect(status).toBe(2);
 		expect(stderr).toContain(
 			'can be read or changed by others (mode 0644): its disk is mounted read-only: mount it with mode 0400 or 0440, or copy it, (umask 077; cp',
@@ -74,12 +61,9 @@ describe.runIf(canMount)('a disk that is mounted read-only (case 21)', () => {
 	});
 });
 
-describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users of containers (case 21)', () => {
-	/** A user without an entry with the system, in a folder of its own. */
-	function asNobody(
-		flags: readonly string[],
-		env: Record<string, string>,
-	): {readonly status: number | null; readonly stdout: string; readonly stderr: string} {
+describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users of containers', () => {
+	/** Runs the command line as a user without an entry in /etc/passwd. */
+	function runAsUnknownUser(flags: readonly string[], env: Record<string, string>): SpawnSyncReturns<string> {
 		return spawnSync(
 			'setpriv',
 			['--reuid', '54321', '--regid', '54321', '--clear-groups', process.execPath, cli, ...flags],
@@ -87,27 +71,32 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users 
 		);
 	}
 
-	test('without HOME and without a user entry the program works; an error about a folder names the flag that helps', () => {
-		expect(asNobody(['version'], {})).toMatchObject({status: 0, stderr: ''});
-		const {status, stderr} = asNobody(['--headless', '--no-discovery'], {});
+	test('the program works without HOME and without a user entry; an error about a folder names a flag as the remedy', () => {
+		expect(runAsUnknownUser(['version'], {})).toMatchObject({status: 0, stderr: ''});
+		const {status, stderr} = runAsUnknownUser(['--headless', '--no-discovery'], {});
 		expect(status).toBe(2);
 		expect(stderr).toContain('Could not make a secret file at /.config/dapss/dapss.secret');
 		expect(stderr).toContain('Or name another file with --secret-file');
 	});
 
-	test("the error about a secret that only root's group may read has its owner and mode; doctor reports files that a start cannot create", () => {
+	test("the error about a secret that only root's group may read names its owner and mode; doctor reports the files that a start cannot create", () => {
 		chmodSync(folder, 0o755);
 		const secret = join(folder, 'secret');
-		writeFileSync(secret, 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M', {mode: 0o640});
-		const {status, stderr} = asNobody(['status', '--server', '1', '--secret-file', secret], home());
+		writeFileSync(secret, foreignSecret, {mode: 0o640});
+		const {status, stderr} = runAsUnknownUser(
+			['status', '--server', '1', '--secret-file', secret],
+			userFolders(folder),
+		);
 		expect(status).toBe(2);
 		expect(stderr).toContain(
 			`${secret} cannot be read by user 54321 (owner 0, mode 0640): as root, chown 54321 ${secret} && chmod 600 ${secret}`,
 		);
-		chownSync(secret, 0, 54_321); // Nobody answers there: the secret was read.
-		expect(asNobody(['status', '--server', '1', '--secret-file', secret], home())).toMatchObject({status: 14});
+		chownSync(secret, 0, 54_321); // Exit code 14 follows: the secret was read.
+		expect(
+			runAsUnknownUser(['status', '--server', '1', '--secret-file', secret], userFolders(folder)),
+		).toMatchObject({status: 14});
 
-		const {stdout} = asNobody(['doctor', '--no-discovery', '-o', 'json'], home());
+		const {stdout} = runAsUnknownUser(['doctor', '--no-discovery', '-o', 'json'], userFolders(folder));
 		const {checks} = JSON.parse(stdout) as {
 			readonly checks: readonly {readonly code: string; readonly reason: string | null}[];
 		};
@@ -117,18 +106,18 @@ describe.runIf(process.platform === 'linux' && process.getuid?.() === 0)('users 
 	});
 });
 
-describe('without discovery (case 22)', () => {
-	test('commands find the nodes of this machine, and name other clusters on it', async () => {
-		await using cluster = new Cluster({cli}); // Its settings switch discovery off.
+describe('without discovery', () => {
+	test('commands find the nodes on this machine, and errors name its other clusters', async () => {
+		await using cluster = new Cluster({cli}); // Its settings disable discovery.
 		await cluster.startAll(1);
-		const env = {...home(), XDG_STATE_HOME: cluster.env['XDG_STATE_HOME']!};
-		expect(await run(['status', '-o', 'json', ...cluster.clientFlags], {env})).toMatchObject({
-			code: 0,
-			stdout: expect.anything() as Buffer,
-		});
+		const env = {...userFolders(folder), XDG_STATE_HOME: cluster.env['XDG_STATE_HOME']!};
+		const status = await run(['status', '-o', 'json', ...cluster.clientFlags], {env});
+		expect([status.code, JSON.parse(status.stdout.toString())]).toEqual([
+			0,
+			expect.objectContaining({cluster: cluster.name, self: cluster.nodes[0]!.id}),
+		]);
 
-		const nobody = await run(['status'], {env});
-		expect(nobody).toMatchObject({
+		expect(await run(['status'], {env})).toMatchObject({
 			code: 14,
 			stderr: expect.stringContaining(
 				`No node of cluster dapss runs here; here runs a node of ${cluster.name} (--cluster ${cluster.name})`,
@@ -141,19 +130,14 @@ describe('without discovery (case 22)', () => {
 		);
 	}, 60_000);
 
-	test('a node starts without a writable registry, and warns', async () => {
+	test('a node starts although it cannot write the list of running nodes, and warns', async () => {
 		await using cluster = new Cluster({cli});
 		const [port] = (await freePorts(1)) as [number];
-		writeFileSync(join(cluster.folder, 'state'), 'no folder');
+		writeFileSync(join(cluster.folder, 'state'), 'a file, not a folder');
 		chmodSync(join(cluster.folder, 'state'), 0o600);
 		const node = cluster.startAlone(port);
-		await node.waitFor(
-			({type, text}) =>
-				type === 'warning' &&
-				String(text).startsWith('Commands on this machine find this node only with --server'),
-			'the warning',
-		);
-		await node.waitFor(({type}) => type === 'admitted', 'its cluster');
-		expect(await run(['check', '--server', String(port), ...cluster.clientFlags])).toMatchObject({code: 0});
+		await node.waitFor(isWarning(/^Commands on this machine find this node only with --server/), 'the warning');
+		await node.waitFor(isAdmitted, 'its cluster');
+		expect(await runAt(cluster, node, 'check')).toMatchObject({code: 0});
 	}, 60_000);
 });

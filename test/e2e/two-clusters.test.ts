@@ -45,7 +45,7 @@ const check = async (node: NodeProcess): Promise<CheckResult> => {
 const isForeign = ({type, foreign}: JsonEvent): boolean => type === 'discovered' && foreign === true;
 
 const waitUntilAlone = (nodes: readonly NodeProcess[]): Promise<unknown> =>
-	Promise.all(nodes.map(node => node.waitFor(event => isLeader(node)(event), 'its own leadership')));
+	Promise.all(nodes.map(node => node.waitFor(isLeader(node), 'its own leadership')));
 
 /** Two nodes that do not know each other: each founds a cluster. */
 async function foundSeparately(): Promise<{readonly nodes: readonly NodeProcess[]; readonly ids: readonly string[]}> {
