@@ -9,7 +9,7 @@ import {Cluster, untilSeen, type JsonEvent, type NodeProcess} from '../../bench/
 import type {Topic} from '../../core/index.ts';
 import {publishTexts, withClient} from './support/brokers.ts';
 import {cli, jsonLines} from './support/command.ts';
-import {hasLeader} from './support/events.ts';
+import {hasLeader, isSubscribed} from './support/events.ts';
 import {userFolders} from './support/folders.ts';
 import {Terminal} from './support/terminal.ts';
 
@@ -216,9 +216,7 @@ test('events --watch continues at another node', async () => {
 	);
 	await using client = await cluster.client(second);
 	await client.subscribeNode('later');
-	const isSubscribed = ({type, topic, node}: JsonEvent): boolean =>
-		type === 'subscribed' && topic === 'later' && node === second.id;
-	await follower.until(() => follower.events.some(event => isSubscribed(event)), 'the later event');
+	await follower.until(() => follower.events.some(isSubscribed(second, 'later')), 'the later event');
 	const lines = follower.stdout.split('\n').slice(0, -1);
 	expect(new Set(lines).size).toBe(lines.length);
 	follower.child.kill('SIGTERM');
