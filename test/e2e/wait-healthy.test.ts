@@ -1,15 +1,15 @@
-/** `check --wait-healthy`, the built command: a node that does not run yet is called again. */
+/** `check --wait-healthy` tries again to reach a node that does not run yet. */
 import {spawn} from 'node:child_process';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli} from './support/command.ts';
+import {cli, serverFlags} from './support/command.ts';
 
-test('waits for a node that starts later', async () => {
+test('check --wait-healthy waits for a node that starts later', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = spawn(
 		process.execPath,
-		[cli, 'check', '--wait-healthy', '--wait', '25s', '--server', String(port), ...cluster.clientFlags],
+		[cli, 'check', '--wait-healthy', '--wait', '25s', ...serverFlags(cluster, {port: port!})],
 		{stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}},
 	);
 	const ended = new Promise<number | null>(resolve => {
