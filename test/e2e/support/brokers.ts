@@ -22,17 +22,24 @@ export const publishTexts = (broker: Broker, topic: string, texts: readonly stri
 export type TextAt = {readonly offset: number; readonly text: string};
 
 /**
-At least `count` messages of the topic from the beginning. Each stream must have consecutive sequence numbers from 1, so
-a lost, repeated or reordered message fails.
+At least `count` messages of the topic from the beginning. The sequence numbers of each stream must be consecutive, so a
+lost, repeated or reordered message fails.
+@param startsAtOne the first sequence number of each stream is 1; not so after a deletion of the topic
 */
-export async function readWithOffsets(broker: Broker, topic: string, count: number): Promise<TextAt[]> {
+export async function readWithOffsets(
+	broker: Broker,
+	topic: string,
+	count: number,
+	startsAtOne = true,
+): Promise<TextAt[]> {
 	const messages: TextAt[] = [];
 	const newest = new Map<string, number>();
 	await using subscription = broker.subscribe([topic], {from: 'beginning'});
 	for await (const deliveries of subscription) {
 		for (const {origin, incarnation, seq, offset, body} of deliveries) {
 			const stream = `${origin}:${incarnation}`;
-			expect(seq).toBe((newest.get(stream) ?? 0) + 1);
+			const before = newest.get(stream) ?? (startsAtOne ? 0 : seq - 1);
+			expect(seq).toBe(before + 1);
 			newest.set(stream, seq);
 			messages.push({offset, text: Buffer.from(body).toString()});
 		}
@@ -44,5 +51,5 @@ export async function readWithOffsets(broker: Broker, topic: string, count: numb
 }
 
 /** As `readWithOffsets`, the texts alone. */
-export const readTexts = async (broker: Broker, topic: string, count: number): Promise<string[]> =>
-	(await readWithOffsets(broker, topic, count)).map(({text}) => text);
+export const readTexts = async (broker: Broker, topic: string, count: number, startsAtOne = true): Promise<string[]> =>
+	(await readWithOffsets(broker, topic, count, startsAtOne)).map(({text}) => text);
