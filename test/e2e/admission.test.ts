@@ -1,6 +1,6 @@
 /**
-Nodes that a cluster does not admit, or admits without a vote, because of their name or address. The node and the cluster
-report the reason and a remedy.
+Nodes that a cluster does not admit, or admits without a vote, because of their name or address. The node and the
+cluster report the reason and a remedy.
 */
 import {afterEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';

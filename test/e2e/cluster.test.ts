@@ -197,7 +197,8 @@ test('every node has all acknowledged messages after repeated kills of the leade
 		await atLeader[Symbol.asyncDispose]();
 	}
 
-	// The log of a node decides: a killed process may not have printed its last messages, and does not print them again.
+	// The log of a node decides: a killed process may not have printed its last messages, and does not print them
+	// again.
 	for (const node of cluster.nodes) {
 		const broker = await cluster.client(node);
 		const missing = new Set(acknowledged);

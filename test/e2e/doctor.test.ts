@@ -158,7 +158,7 @@ describe('a problem that prevents a start has a remedy', () => {
 				const report = parse(stdout);
 				const check = checkIn(report, `${protocol.toLowerCase()}-port`);
 				expect([code, report.verdict, check.reason]).toEqual([1, 'problem', 'in-use']);
-				// Other platforms do not tell which process uses a port.
+				// Only on Linux the report names the process.
 				expect(check.found).toContain(process.platform === 'linux' ? `(pid ${process.pid})` : String(port));
 				const advised = /--port (\d+)/u.exec(check.remedy!)![1]!;
 				expect(

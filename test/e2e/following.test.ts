@@ -1,6 +1,6 @@
 /**
-Failover of followers: when a node stops, its subscriptions, events and consoles continue at another node, or at the same
-node after its restart.
+Failover of followers: when a node stops, its subscriptions, events and consoles continue at another node, or at the
+same node after its restart.
 */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {join} from 'node:path';

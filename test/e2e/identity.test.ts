@@ -310,9 +310,7 @@ describe('a copied data folder', () => {
 		const starts = eventCounts(nodes);
 		await copy.waitFor(hasVoters(3), 'the voters in its log');
 		// It reports its stored state only after it has heard the leader.
-		expect(copy.events.map(({type}) => type).filter(type => type === 'leader' || type === 'voters')[0]).toBe(
-			'leader',
-		);
+		expect(copy.events.find(({type}) => type === 'leader' || type === 'voters')).toMatchObject({type: 'leader'});
 		const others = nodes.slice(0, 2);
 		const isAliveAtCopy = (event: JsonEvent): boolean =>
 			isMember({id}, 'alive')(event) && event['address'] === `127.0.0.1:${port}`;

@@ -1,6 +1,6 @@
 /**
-Folders and files of nodes and commands: read-only disks, secrets of other owners, and the list of running nodes by which
-commands find them.
+Folders and files of nodes and commands: read-only disks, secrets of other owners, and the list of running nodes by
+which commands find them.
 */
 import {spawnSync, type SpawnSyncReturns} from 'node:child_process';
 import {chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 describe.runIf(canUnshare)('a disk that is mounted read-only', () => {
-	/** Runs the command line where `ro` in the folder is a read-only disk. @param prepare a script that fills the disk */
+	/** Runs the command line with a read-only disk at `ro` in the folder. @param prepare a script that fills the disk */
 	function runOnReadOnly(prepare: string, flags: readonly string[]): SpawnSyncReturns<string> {
 		mkdirSync(join(folder, 'ro'));
 		const script = `cd ${folder}/ro && mount -t tmpfs -o mode=755 none . && cd . && cd ${folder}/ro && { ${prepare}; } && mount -o remount,ro ${folder}/ro && exec "$@"`;

@@ -1,4 +1,4 @@
-/** A real pseudo-terminal with a terminal emulator: the screen as a person sees it, and keys as a person presses them. */
+/** A pseudo-terminal with a terminal emulator: the screen as a person sees it, and keys as a person presses them. */
 import {spawn, type IPty} from '@lydell/node-pty';
 import headless from '@xterm/headless';
 
