@@ -8,8 +8,8 @@ import {portHolder} from '../../source/nodes/port.ts';
 import {cli, run, runAt, serverFlags} from './support/command.ts';
 
 const node = process.execPath;
-const quoted = (words: readonly string[]): string =>
-	words.map(word => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
+const quoted = (args: readonly string[]): string =>
+	args.map(word => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ');
 
 /** Runs a line of bash until it exits. */
 function bash(line: string): Promise<{readonly code: number | null; readonly out: string; readonly err: string}> {

@@ -21,10 +21,10 @@ if (!hasVerify) process.stderr.write('The unit of systemd was not verified: this
 /** Runs a program in an empty folder, so that it finds no files of the repository by chance. */
 function runInFolder(
 	program: string,
-	words: readonly string[],
+	args: readonly string[],
 	env: Readonly<Record<string, string>> = {},
 ): SpawnSyncReturns<string> {
-	return spawnSync(program, words, {
+	return spawnSync(program, args, {
 		encoding: 'utf8',
 		cwd: folder,
 		env: {...process.env, ...env, NO_COLOR: '1'},
@@ -40,8 +40,8 @@ class Program implements AsyncDisposable {
 	readonly #child: ChildProcessWithoutNullStreams;
 	#notify: () => void = () => undefined;
 
-	constructor(program: string, words: readonly string[]) {
-		this.#child = spawn(process.execPath, [program, ...words], {cwd: folder, env: {...process.env, NO_COLOR: '1'}});
+	constructor(program: string, args: readonly string[]) {
+		this.#child = spawn(process.execPath, [program, ...args], {cwd: folder, env: {...process.env, NO_COLOR: '1'}});
 		createInterface({input: this.#child.stdout}).on('line', line => {
 			this.lines.push(line);
 			this.#notify();
@@ -120,9 +120,9 @@ describe('programs that connect to nodes', () => {
 	afterAll(() => cluster[Symbol.asyncDispose]());
 
 	/** Starts a program that connects to these servers of the cluster. */
-	const startClient = (name: string, words: readonly string[], servers: readonly string[] = addresses): Program =>
+	const startClient = (name: string, args: readonly string[], servers: readonly string[] = addresses): Program =>
 		new Program(example(name), [
-			...words,
+			...args,
 			...servers.flatMap(server => ['--server', server]),
 			'--secret-file',
 			cluster.secretFile,
@@ -250,10 +250,10 @@ describe.skipIf(process.platform === 'win32')('dapss-tui.service', () => {
 			DAPSS_PORT: String(port),
 			XDG_RUNTIME_DIR: '',
 		};
-		const words = (name: string): string[] => moved(line(name)).split(' ').slice(1);
-		const examined = await run(words('ExecStartPre'), {program: bin, env});
+		const args = (name: string): string[] => moved(line(name)).split(' ').slice(1);
+		const examined = await run(args('ExecStartPre'), {program: bin, env});
 		expect(examined.code, examined.stdout.toString()).toBe(0);
-		const node = new NodeProcess(port!, [bin, ...words('ExecStart'), '-o', 'jsonl'], false, process.execPath, env);
+		const node = new NodeProcess(port!, [bin, ...args('ExecStart'), '-o', 'jsonl'], false, process.execPath, env);
 		await node.waitFor(isReady, 'ready');
 		await node.kill(line('KillSignal') as NodeJS.Signals);
 		expect(await node.exited).toBe(0);

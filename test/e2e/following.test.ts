@@ -31,7 +31,7 @@ class Follower implements AsyncDisposable {
 	*/
 	constructor(cluster: Cluster, flags: readonly string[], isPiped = false) {
 		const command = [process.execPath, cli, ...flags, ...cluster.clientFlags];
-		const [program, ...words] = isPiped
+		const [program, ...args] = isPiped
 			? [
 					'bash',
 					'-c',
@@ -40,7 +40,7 @@ class Follower implements AsyncDisposable {
 					...command,
 				]
 			: command;
-		this.child = spawn(program!, words, {
+		this.child = spawn(program!, args, {
 			stdio: ['pipe', 'pipe', 'pipe'],
 			env: {...process.env, ...cluster.env, NO_COLOR: '1'},
 		});

@@ -22,14 +22,14 @@ test('the leader event has the cause transferred, crashed or silent; a transfer 
 	// A transfer that is requested through a follower.
 	let leader = cluster.leader()!;
 	const former = leader.id;
-	const [asked, next] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	const [requester, next] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
 	let starts = eventStarts();
-	await using broker = await cluster.client(asked);
+	await using broker = await cluster.client(requester);
 	await broker.transferLeadership(next.id);
 	for (const event of await leaderChanges(cluster.nodes, former, starts))
 		expect(event).toMatchObject({leader: next.id, previous: former, cause: 'transferred'});
 	const transfers = cluster.nodes.flatMap(node => node.events.filter(({type}) => type === 'transfer'));
-	expect(transfers).toMatchObject([{type: 'transfer', from: former, to: next.id, by: asked.id}]);
+	expect(transfers).toMatchObject([{type: 'transfer', from: former, to: next.id, by: requester.id}]);
 
 	// SIGKILL. The refused connection is evidence of a crash, so the change takes less than an election timeout.
 	const killed = next;

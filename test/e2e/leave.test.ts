@@ -171,15 +171,15 @@ test('leave is refused without a quorum, or if the remaining nodes would have no
 	await using cluster = new Cluster({cli, flags: ['--leave']});
 	await cluster.startAll(3);
 	const leader = cluster.leader()!;
-	const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
-	await dead.kill('SIGKILL');
-	await leader.waitFor(isMember(dead, 'down'), 'the crash');
-	expect(await runAt(cluster, alive, 'leave')).toMatchObject({
+	const [crashed, follower] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	await crashed.kill('SIGKILL');
+	await leader.waitFor(isMember(crashed, 'down'), 'the crash');
+	expect(await runAt(cluster, follower, 'leave')).toMatchObject({
 		code: 1,
 		stderr: expect.stringContaining('would have no quorum') as string,
 	});
-	await alive.kill('SIGTERM');
-	expect([await alive.exited, alive.stderr]).toEqual([
+	await follower.kill('SIGTERM');
+	expect([await follower.exited, follower.stderr]).toEqual([
 		0,
 		expect.stringMatching(/^The node could not leave; it stops and stays a member: .*would have no quorum/),
 	]);
@@ -190,9 +190,9 @@ test('leave is refused without a quorum, or if the remaining nodes would have no
 			'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters',
 		) as string,
 	});
-	const back = cluster.start(alive.port, []);
+	const back = cluster.start(follower.port, []);
 	await back.waitFor(hasLeader, 'the leader');
-	expect(back.id).toBe(alive.id);
+	expect(back.id).toBe(follower.id);
 }, 60_000);
 
 test('a headless node that stops prints the effect on the quorum on stderr', async () => {

@@ -33,12 +33,12 @@ describe.skipIf(process.platform !== 'linux')('ps', () => {
 		const silent = createServer(() => undefined);
 		await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
 		const connected = new Promise(resolve => silent.once('connection', resolve));
-		const words = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
-		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...words], {
+		const args = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
+		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...args], {
 			stdio: 'ignore',
 		});
 		await connected;
-		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...words].join(' '));
+		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...args].join(' '));
 		publisher.kill();
 		await new Promise(resolve => publisher.once('close', resolve));
 		silent.close();

@@ -30,13 +30,13 @@ describe.each(versions)('Node $wanted', ({wanted, fetched}) => {
 			if ('problem' in fetched) throw new Error(fetched.problem);
 			if (wanted === lowest) expect(fetched.version).toBe(lowest);
 			await using cluster = new Cluster({cli: bin, node: fetched.path, topics: ['news'], messages: true});
-			const command = async (...words: string[]): Promise<Finished> => {
-				const finished = await run([...words, ...serverFlags(cluster, cluster.nodes[0]!)], {
+			const command = async (...args: string[]): Promise<Finished> => {
+				const finished = await run([...args, ...serverFlags(cluster, cluster.nodes[0]!)], {
 					program: bin,
 					node: fetched.path,
 					env: cluster.env,
 				});
-				expect(finished, words.join(' ')).toMatchObject({
+				expect(finished, args.join(' ')).toMatchObject({
 					code: 0,
 					stderr: expect.not.stringMatching(/warning/i) as string,
 				});

@@ -124,18 +124,18 @@ describe('removal of a member', () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const leader = cluster.leader()!;
-		const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
-		await dead.kill('SIGKILL');
-		await leader.waitFor(isMember(dead, 'down'), 'the crash');
-		const refused = await runAt(cluster, alive, 'peer', 'remove', String(alive.port));
+		const [crashed, follower] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+		await crashed.kill('SIGKILL');
+		await leader.waitFor(isMember(crashed, 'down'), 'the crash');
+		const refused = await runAt(cluster, follower, 'peer', 'remove', String(follower.port));
 		expect(refused).toMatchObject({
 			code: 1,
 			stderr: expect.stringMatching(
 				/Without \S+ the cluster would have no quorum: of the 2 other voters \S+ cannot be reached/,
 			),
 		});
-		expect(await runAt(cluster, alive, 'peer', 'remove', String(dead.port))).toMatchObject({code: 0});
-		expect(await runAt(cluster, leader, 'peer', 'remove', String(alive.port))).toMatchObject({code: 0});
+		expect(await runAt(cluster, follower, 'peer', 'remove', String(crashed.port))).toMatchObject({code: 0});
+		expect(await runAt(cluster, leader, 'peer', 'remove', String(follower.port))).toMatchObject({code: 0});
 		expect(await runAt(cluster, leader, 'peer', 'remove', String(leader.port))).toMatchObject({
 			code: 1,
 			stderr: expect.stringContaining('is the only voter: without it there is no cluster'),
@@ -180,16 +180,16 @@ test('one survivor continues after the permanent loss of the quorum, and refuses
 		lost: [one.id, two.id].toSorted(),
 	});
 
-	const alone = cluster.start(survivor.port);
-	await alone.waitFor(isLeader(survivor), 'the leadership of the survivor');
-	const broker = await cluster.client(alone);
+	const recovered = cluster.start(survivor.port);
+	await recovered.waitFor(isLeader(survivor), 'the leadership of the survivor');
+	const broker = await cluster.client(recovered);
 	const snapshot = await broker.snapshot();
 	expect(snapshot.raft.voters).toEqual([survivor.id]);
 	expect(snapshot.members.map(({id}) => id)).toEqual([survivor.id]);
 	expect(await readTexts(broker, topic, 2)).toEqual(['before 1', 'before 2']);
 
 	const fresh = (await freePorts(2)).map(port => cluster.start(port, ['--bootstrap', String(survivor.port)]));
-	await waitForAll([alone, ...fresh], hasVoters(3), 'three voters');
+	await waitForAll([recovered, ...fresh], hasVoters(3), 'three voters');
 	const joined = await Promise.all(fresh.map(node => cluster.client(node)));
 	// A subscriber receives a message if the publishing node knows its subscription.
 	await untilSeen(
@@ -198,7 +198,7 @@ test('one survivor continues after the permanent loss of the quorum, and refuses
 		'three subscribers',
 	);
 	await publishTexts(joined[0]!, topic, ['after']);
-	await waitForAll([alone, ...fresh], isMessage('after'), 'the later message');
+	await waitForAll([recovered, ...fresh], isMessage('after'), 'the later message');
 	expect(await runAt(cluster, fresh[1]!, 'check')).toMatchObject({code: 0});
 
 	const former = cluster.start(two.port);

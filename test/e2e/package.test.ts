@@ -56,8 +56,8 @@ function createProject(name: string, ...others: readonly string[]): string {
 	return at;
 }
 
-function node(cwd: string, ...words: readonly string[]): SpawnSyncReturns<string> {
-	return spawnSync(process.execPath, words, {
+function node(cwd: string, ...args: readonly string[]): SpawnSyncReturns<string> {
+	return spawnSync(process.execPath, args, {
 		cwd,
 		encoding: 'utf8',
 		env: {...process.env, ...env, NO_COLOR: '1'},
@@ -149,8 +149,8 @@ describe('in JavaScript', () => {
 
 		// The same node started in another terminal has the messages.
 		const bin = join(at, 'node_modules/dapss-tui/source/bin.mjs');
-		const words = [bin, '--headless', '-o', 'jsonl', '--port', String(port), '--no-discovery'];
-		const headless = new NodeProcess(port!, words, false, process.execPath, env);
+		const args = [bin, '--headless', '-o', 'jsonl', '--port', String(port), '--no-discovery'];
+		const headless = new NodeProcess(port!, args, false, process.execPath, env);
 		await headless.waitFor(isReady, 'ready');
 		expect(runPage(at, 'client.ts', port!)).toMatchObject({
 			status: 0,

@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 describe.runIf(canUnshare)('a disk that is mounted read-only', () => {
-	/** Runs the command line with a read-only disk at `ro` in the folder. @param prepare a script that fills the disk */
+	/** Runs the command line with a read-only disk at `ro`. @param prepare a script that fills the disk */
 	function runOnReadOnly(prepare: string, flags: readonly string[]): SpawnSyncReturns<string> {
 		mkdirSync(join(folder, 'ro'));
 		const script = `cd ${folder}/ro && mount -t tmpfs -o mode=755 none . && cd . && cd ${folder}/ro && { ${prepare}; } && mount -o remount,ro ${folder}/ro && exec "$@"`;

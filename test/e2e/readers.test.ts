@@ -86,8 +86,8 @@ test('one subscription reads 120 topics of 500 KB from the beginning, completely
 		}),
 	);
 	await client[Symbol.asyncDispose]();
-	const words = [...topics, '--from', 'beginning', '--count', '1200', '-o', 'jsonl'];
-	const {code, stdout, stderr} = await runAt(cluster, cluster.nodes[0]!, 'subscribe', ...words);
+	const args = [...topics, '--from', 'beginning', '--count', '1200', '-o', 'jsonl'];
+	const {code, stdout, stderr} = await runAt(cluster, cluster.nodes[0]!, 'subscribe', ...args);
 	expect(code, stderr).toBe(0);
 	const events = eventsIn(stdout.toString());
 	expect(events.filter(({type}) => type !== 'message')).toEqual([]);

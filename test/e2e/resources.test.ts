@@ -312,8 +312,8 @@ test('topics and status show the rates of a topic without subscribers', async ()
 		.poll(async () => (await broker.snapshot()).counters.rates?.published, {timeout: 30_000})
 		.toBeGreaterThan(0);
 	const [topics, status, text] = await Promise.all(
-		[['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async words =>
-			(await runAt(cluster, node, ...words)).stdout.toString(),
+		[['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async args =>
+			(await runAt(cluster, node, ...args)).stdout.toString(),
 		),
 	);
 	done.abort();

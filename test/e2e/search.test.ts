@@ -21,8 +21,8 @@ describe.runIf(canMakeNetworks)('a command on a host without a node', () => {
 	let nodes: [NodeProcess, NodeProcess];
 	const at = (index: number): string => `${hosts[index]!.v4}:5000`;
 	/** Runs a command on the third host, which has no node. */
-	const run = (...words: string[]): Promise<Ran> => hosts[2].run([...words, ...cluster.clientFlags]);
-	/** The first words on standard error. */
+	const run = (...args: string[]): Promise<Ran> => hosts[2].run([...args, ...cluster.clientFlags]);
+	/** The first line on standard error. */
 	const foundText = (index: number, name: string): string =>
 		`No node of cluster ${cluster.name} runs here: using ${at(index)} (${name}), found on the network`;
 	const anyFound =
@@ -95,8 +95,8 @@ describe.runIf(canMakeNetworks)('a command on a host without a node', () => {
 		['events --watch --wait 1s', 16, /INFO {2}Ready: node \S+ listens on port 5000/],
 	] as const)(
 		'%s finds a node',
-		async (words, expectedCode, output) => {
-			const {code, stdout, stderr} = await run(...words.split(' '));
+		async (args, expectedCode, output) => {
+			const {code, stdout, stderr} = await run(...args.split(' '));
 			expect([code, stderr]).toEqual([expectedCode, expect.stringMatching(anyFound)]);
 			expect(stdout).toMatch(output);
 		},
@@ -137,14 +137,14 @@ describe.runIf(canMakeNetworks)('a command on a host without a node', () => {
 
 	test('does not search with --no-discovery, or for a command that changes the node', async () => {
 		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or give one with --server host:port\n`;
-		for (const words of [
+		for (const args of [
 			['status', '--no-discovery'],
 			['publish', 'news', 'x', '--no-discovery'],
 			['leave'],
 			['fault', 'drop', '10'],
 			['fault', 'heal'],
 		])
-			expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
+			expect(await run(...args)).toEqual({code: 14, stdout: '', stderr});
 		expect(nodes.every(node => node.isRunning)).toBe(true);
 	}, 60_000);
 
@@ -172,7 +172,7 @@ test.runIf(canMakeNetworks)(
 	async () => {
 		await using cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
 		using network = new Network();
-		const [host, other, alone] = [
+		const [host, other, isolated] = [
 			network.host({v4: false}),
 			network.host({v4: false}),
 			network.host({v4: false, v6: false}),
@@ -183,8 +183,8 @@ test.runIf(canMakeNetworks)(
 			code: 0,
 			stderr: `No node of cluster ${cluster.name} runs here: using [${host.v6}]:5000 (alpha), found on the network\n`,
 		});
-		alone.ip('link', 'set', 'eth', 'down');
-		expect(await alone.run(['status', ...cluster.clientFlags])).toMatchObject({
+		isolated.ip('link', 'set', 'eth', 'down');
+		expect(await isolated.run(['status', ...cluster.clientFlags])).toMatchObject({
 			code: 14,
 			stderr: expect.stringContaining(
 				'(multicast to 239.255.80.83:45454, which no interface but loopback takes here)',

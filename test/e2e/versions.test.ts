@@ -122,14 +122,14 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 
 	test('commands of each release work with nodes of the other', async () => {
 		const node = cluster.nodes[0]!;
-		const runPrevious = (...words: readonly string[]): Promise<Finished> =>
-			run([...words, ...serverFlags(cluster, node)], {program: previous!.cli});
-		for (const [words, output] of [
+		const runPrevious = (...args: readonly string[]): Promise<Finished> =>
+			run([...args, ...serverFlags(cluster, node)], {program: previous!.cli});
+		for (const [args, output] of [
 			[['status', '-o', 'json'], `"self":"${node.id}"`],
 			[['peers'], node.id.slice(0, 8)],
 			[['leader'], `127.0.0.1:${cluster.leader()!.port}`],
 		] as const) {
-			const {code, stdout} = await runPrevious(...words);
+			const {code, stdout} = await runPrevious(...args);
 			expect([code, stdout.toString()]).toEqual([0, expect.stringContaining(output)]);
 		}
 
@@ -139,15 +139,15 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		const read = await runPrevious('subscribe', news, '--from', 'beginning', '--count', count);
 		expect([read.code, read.stdout.toString().trimEnd().split('\n').toSorted()]).toEqual([0, published.toSorted()]);
 		const [port] = await freePorts(1);
-		await using alone = new Cluster({cli: previous!.cli});
-		const old = alone.startAlone(port!);
+		await using oldCluster = new Cluster({cli: previous!.cli});
+		const old = oldCluster.startAlone(port!);
 		await old.waitFor(hasLeader, 'a leader');
-		expect(await jsonAt(alone, old, 'status')).toMatchObject({
+		expect(await jsonAt(oldCluster, old, 'status')).toMatchObject({
 			protocol: 1,
 			members: [{state: 'alive', name: '', protocol: 1}],
 		});
-		expect(await jsonAt(alone, old, 'peers')).toMatchObject([{id: old.id, state: 'alive'}]);
-		expect(await runAt(alone, old, 'publish', news, 'x')).toMatchObject({code: 0});
+		expect(await jsonAt(oldCluster, old, 'peers')).toMatchObject([{id: old.id, state: 'alive'}]);
+		expect(await runAt(oldCluster, old, 'publish', news, 'x')).toMatchObject({code: 0});
 	}, 60_000);
 
 	test('agrees on protocol 3 and on the names of the nodes once all nodes are upgraded', async () => {

@@ -31,7 +31,7 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 		if (!('problem' in fetched)) fetched[Symbol.dispose]();
 	}, 60_000);
 
-	const command = (...words: string[]): Promise<WineResult> => windows.run('node', [cli, ...words], root);
+	const command = (...args: string[]): Promise<WineResult> => windows.run('node', [cli, ...args], root);
 	const profile = (...names: string[]): string => {
 		const users = join(windows.drive, 'users');
 		const user = readdirSync(users).find(name => name !== 'Public')!;
@@ -40,7 +40,7 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 
 	test('two nodes form a cluster that publishes and subscribes, and a killed node continues with its data', async () => {
 		const [portA, portB] = (await freePorts(2)) as [number, number];
-		const start = (port: number, ...words: string[]): WineProcess =>
+		const start = (port: number, ...args: string[]): WineProcess =>
 			windows.node(
 				[
 					cli,
@@ -52,7 +52,7 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 					String(port),
 					'--topics',
 					'news,nul.stats',
-					...words,
+					...args,
 				],
 				root,
 			);
@@ -212,8 +212,8 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 			scripts: Readonly<Record<string, string>>;
 		};
-		const line = (name: string, words: string): Promise<WineResult> =>
-			windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${words}`], root);
+		const line = (name: string, args: string): Promise<WineResult> =>
+			windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${args}`], root);
 		expect(await line('start', 'version -o json')).toMatchObject({
 			code: 0,
 			out: expect.stringContaining('"platform":"win32"') as string,

@@ -51,19 +51,16 @@ export const serverFlags = (cluster: Cluster, {port}: {readonly port: number}): 
 ];
 
 /** Run a command at one node of the cluster. */
-export const runAt = (
-	cluster: Cluster,
-	node: {readonly port: number},
-	...words: readonly string[]
-): Promise<Finished> => run([...words, ...serverFlags(cluster, node)]);
+export const runAt = (cluster: Cluster, node: {readonly port: number}, ...args: readonly string[]): Promise<Finished> =>
+	run([...args, ...serverFlags(cluster, node)]);
 
 /** The JSON output of a command at one node of the cluster. */
 export async function jsonAt<Output>(
 	cluster: Cluster,
 	node: {readonly port: number},
-	...words: readonly string[]
+	...args: readonly string[]
 ): Promise<Output> {
-	const {stdout} = await runAt(cluster, node, ...words, '-o', 'json');
+	const {stdout} = await runAt(cluster, node, ...args, '-o', 'json');
 	return JSON.parse(stdout.toString()) as Output;
 }
 

@@ -44,9 +44,9 @@ const namespaceFolder = '/run/netns';
 const nodePort = 5000;
 
 /** @throws with the stderr of the program */
-const runCommand = (program: string, words: readonly string[], input = ''): void =>
-	void execFileSync(program, [...words], {input, stdio: ['pipe', 'ignore', 'pipe']});
-const ip = (...words: string[]): void => runCommand('ip', words);
+const runCommand = (program: string, args: readonly string[], input = ''): void =>
+	void execFileSync(program, [...args], {input, stdio: ['pipe', 'ignore', 'pipe']});
+const ip = (...args: string[]): void => runCommand('ip', args);
 
 export const canMakeNetworks =
 	process.platform === 'linux' && process.getuid?.() === 0 && succeeds('ip', 'netns', 'add', `${prefix}-try`);
@@ -257,8 +257,8 @@ export class Host implements Disposable {
 	}
 
 	/** Runs `ip` in this host. */
-	ip(...words: string[]): void {
-		ip('-n', this.space, ...words);
+	ip(...args: string[]): void {
+		ip('-n', this.space, ...args);
 	}
 
 	/** Sets a file under /proc/sys, such as `net/ipv4/ip_forward`. */
@@ -284,12 +284,12 @@ export class Host implements Disposable {
 	}
 
 	/** The arguments of `ip` that run a program in this host. */
-	inside(program: string, words: readonly string[]): readonly string[] {
-		return ['netns', 'exec', this.space, ...this.#env, program, ...words];
+	inside(program: string, args: readonly string[]): readonly string[] {
+		return ['netns', 'exec', this.space, ...this.#env, program, ...args];
 	}
 
-	spawn(program: string, words: readonly string[]): ChildProcess {
-		const child = spawn('ip', [...this.inside(program, words)], {
+	spawn(program: string, args: readonly string[]): ChildProcess {
+		const child = spawn('ip', [...this.inside(program, args)], {
 			stdio: ['ignore', 'pipe', 'pipe'],
 			env: {...process.env, NO_COLOR: '1'},
 		});
@@ -299,9 +299,9 @@ export class Host implements Disposable {
 	}
 
 	/** Runs a command of the command line until it ends. */
-	run(words: readonly string[]): Promise<Ran> {
+	run(args: readonly string[]): Promise<Ran> {
 		return new Promise((resolve, reject) => {
-			const child = this.spawn(process.execPath, [cli, ...words]);
+			const child = this.spawn(process.execPath, [cli, ...args]);
 			let [stdout, stderr] = ['', ''];
 			child.stdout!.setEncoding('utf8').on('data', (text: string) => {
 				stdout += text;
@@ -350,8 +350,8 @@ export class Host implements Disposable {
 	}
 }
 
-function succeeds(program: string, ...words: readonly string[]): boolean {
-	return spawnSync(program, [...words]).status === 0;
+function succeeds(program: string, ...args: readonly string[]): boolean {
+	return spawnSync(program, [...args]).status === 0;
 }
 
 function nft(space: string, rules: readonly string[]): void {

@@ -120,7 +120,7 @@ export class Wine implements AsyncDisposable {
 	}
 
 	/** Starts a Windows program. @param cwd a folder of this machine */
-	start(program: string, words: readonly string[], cwd: string): WineProcess {
+	start(program: string, args: readonly string[], cwd: string): WineProcess {
 		this.#started++;
 		mkdirSync(join(this.#folder, 'streams'), {recursive: true});
 		const [outPath, errPath] = ['out', 'err'].map(name =>
@@ -129,7 +129,7 @@ export class Wine implements AsyncDisposable {
 		const files = [openSync('/dev/null', 'r'), openSync(outPath, 'w'), openSync(errPath, 'w')];
 		try {
 			const process = new WineProcess(
-				spawn('wine', [program, ...words], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}),
+				spawn('wine', [program, ...args], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}),
 				outPath,
 				errPath,
 			);
@@ -141,13 +141,13 @@ export class Wine implements AsyncDisposable {
 	}
 
 	/** Starts Node. */
-	node(words: readonly string[], cwd: string): WineProcess {
-		return this.start(this.#node, words, cwd);
+	node(args: readonly string[], cwd: string): WineProcess {
+		return this.start(this.#node, args, cwd);
 	}
 
 	/** Runs a program until it ends. */
-	async run(program: string, words: readonly string[], cwd: string): Promise<WineResult> {
-		const process = this.start(program, words, cwd);
+	async run(program: string, args: readonly string[], cwd: string): Promise<WineResult> {
+		const process = this.start(program, args, cwd);
 		const code = await process.exited;
 		return {code, out: process.out, err: process.err};
 	}
