@@ -2,21 +2,16 @@
 Nodes that a cluster does not admit, or admits without a vote, because of their name or address. The node and the
 cluster report the reason and a remedy.
 */
-import {afterEach, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import {cli, runAt} from './support/command.ts';
+import {expect, test} from 'vitest';
+import {freePorts, type Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {newCluster} from './support/clusters.ts';
+import {runAt} from './support/command.ts';
 import {hasLeader, hasVoters, isMember, isReady, isRefused, waitForAll} from './support/events.ts';
-
-const clusters: Cluster[] = [];
-afterEach(async () => {
-	await Promise.all(clusters.splice(0).map(cluster => cluster[Symbol.asyncDispose]()));
-});
 
 async function threeVoters(
 	flags: (index: number) => readonly string[] = () => [],
 ): Promise<{readonly cluster: Cluster; readonly nodes: readonly NodeProcess[]; readonly ports: readonly number[]}> {
-	const cluster = new Cluster({cli});
-	clusters.push(cluster);
+	const cluster = newCluster();
 	const ports = await freePorts(3);
 	const nodes = ports.map((port, index) =>
 		cluster.startAlone(port, ['--bootstrap', ports.join(','), ...flags(index)]),

@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli} from './support/command.ts';
+import {cli, nodeFlags} from './support/command.ts';
 import {publishTexts, withClient} from './support/brokers.ts';
 import {userFolders} from './support/folders.ts';
 import {Terminal} from './support/terminal.ts';
@@ -24,20 +24,10 @@ afterAll(async () => {
 
 /** A console with a node of its own, which joins the cluster. @param fixedPort by default a free one */
 async function open(columns: number, rows: number, fixedPort?: number, ...flags: readonly string[]): Promise<Terminal> {
-	const port = fixedPort ?? (await freePorts(1))[0];
+	const port = fixedPort ?? (await freePorts(1))[0]!;
 	return new Terminal(
 		process.execPath,
-		[
-			cli,
-			'--port',
-			String(port),
-			'--bootstrap',
-			String(cluster.nodes[0]!.port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, `console-${port}`),
-			...flags,
-		],
+		[cli, '--bootstrap', String(cluster.nodes[0]!.port), ...nodeFlags(cluster, port, `console-${port}`), ...flags],
 		{columns, rows, env: {...userFolders(home), XDG_RUNTIME_DIR: home}},
 	);
 }

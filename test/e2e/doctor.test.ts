@@ -8,7 +8,8 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
-import {cli, run} from './support/command.ts';
+import {separateDiscovery} from './support/clusters.ts';
+import {cli, nodeFlags, run} from './support/command.ts';
 import {canUnshare, foreignSecret, unshareArguments, userFolders} from './support/folders.ts';
 
 type Report = {
@@ -50,18 +51,10 @@ test('on a new machine doctor makes all checks and creates no files', async () =
 }, 30_000);
 
 test('doctor reports a running node of the cluster, and receives its beacons', async () => {
-	// A separate port for beacons keeps out other nodes of this machine.
-	const [beacons] = await freePorts(1);
-	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
+	await using cluster = new Cluster({cli, settings: await separateDiscovery(300)});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes;
-	const flags = [
-		'--port',
-		String(node!.port),
-		...cluster.clientFlags,
-		'--data',
-		join(cluster.folder, String(node!.port)),
-	];
+	const flags = nodeFlags(cluster, node!.port);
 	const {code, stdout} = await run(['doctor', ...flags, '-o', 'json'], {env: cluster.env});
 	const report = parse(stdout);
 	expect(withoutDisk(problemsIn(report))).toEqual([]);

@@ -4,10 +4,11 @@ folders, or run from a copied one. No such case may remove a member, split the c
 */
 import {chmodSync, cpSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterEach, describe, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {describe, expect, test} from 'vitest';
+import {freePorts, type Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import {publishTexts, readTexts, withClient} from './support/brokers.ts';
-import {cli, jsonAt, runAt, type Finished} from './support/command.ts';
+import {newCluster} from './support/clusters.ts';
+import {jsonAt, runAt, type Finished} from './support/command.ts';
 import {
 	eventCounts,
 	hasLeader,
@@ -18,17 +19,6 @@ import {
 	isSubscribed,
 	waitForAll,
 } from './support/events.ts';
-
-const clusters: Cluster[] = [];
-afterEach(async () => {
-	await Promise.all(clusters.splice(0).map(cluster => cluster[Symbol.asyncDispose]()));
-});
-
-function newCluster(options: Partial<ConstructorParameters<typeof Cluster>[0]> = {}): Cluster {
-	const cluster = new Cluster({cli, ...options});
-	clusters.push(cluster);
-	return cluster;
-}
 
 type Status = {
 	readonly leader: string | null;

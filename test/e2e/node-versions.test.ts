@@ -6,7 +6,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, type NodeProcess} from '../../bench/cluster.ts';
-import {run, serverFlags, type Finished} from './support/command.ts';
+import {nodeFlags, run, serverFlags, type Finished} from './support/command.ts';
 import {isMessage, waitForAll} from './support/events.ts';
 import {fetchNode, lowestVersion} from './support/node-binaries.ts';
 import {Terminal} from './support/terminal.ts';
@@ -69,16 +69,7 @@ describe.each(versions)('Node $wanted', ({wanted, fetched}) => {
 			};
 			await using terminal = new Terminal(
 				fetched.path,
-				[
-					bin,
-					'--port',
-					String(port),
-					'--bootstrap',
-					String(stopped.port),
-					...cluster.clientFlags,
-					'--data',
-					join(cluster.folder, 'console'),
-				],
+				[bin, '--bootstrap', String(stopped.port), ...nodeFlags(cluster, port!, 'console')],
 				{columns: 120, rows: 36, env},
 			);
 			await terminal.waitFor(/quorum 3\/3/, 'the console of a member');

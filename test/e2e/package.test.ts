@@ -10,7 +10,7 @@ import {dirname, join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {root} from '../support/imports.ts';
-import {run} from './support/command.ts';
+import {nodeFlags, run} from './support/command.ts';
 import {isReady} from './support/events.ts';
 import {userFolders} from './support/folders.ts';
 import {Terminal} from './support/terminal.ts';
@@ -204,16 +204,7 @@ test('the installed command line runs, and so does its console', async () => {
 	const [port] = await freePorts(1);
 	await using terminal = new Terminal(
 		process.execPath,
-		[
-			bin,
-			'--port',
-			String(port),
-			'--bootstrap',
-			String(cluster.nodes[0]!.port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, 'console'),
-		],
+		[bin, '--bootstrap', String(cluster.nodes[0]!.port), ...nodeFlags(cluster, port!, 'console')],
 		{columns: 120, rows: 36, env: {...cluster.env, ...env}},
 	);
 	await terminal.waitFor(/alive/u, 'the members');

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker} from '../../core/index.ts';
-import {cli, jsonLines, runAt} from './support/command.ts';
+import {cli, jsonLines, nodeFlags, runAt, stop} from './support/command.ts';
 
 const waitMs = 60_000;
 const linesOf = (count: number): string[] => Array.from({length: count}, (_, index) => `line ${index}`.padEnd(20, '.'));
@@ -30,22 +30,10 @@ function startHeadless(
 	flags: readonly string[],
 	stdout: number | 'pipe',
 ): ChildProcess {
-	return spawn(
-		process.execPath,
-		[
-			cli,
-			'--headless',
-			'-o',
-			'jsonl',
-			'--port',
-			String(port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, String(port)),
-			...flags,
-		],
-		{stdio: ['ignore', stdout, 'ignore'], env: {...process.env, ...cluster.env}},
-	);
+	return spawn(process.execPath, [cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port), ...flags], {
+		stdio: ['ignore', stdout, 'ignore'],
+		env: {...process.env, ...cluster.env},
+	});
 }
 
 /** A client of the node, once the node runs and `subscribers` nodes are subscribed to the topic. */
@@ -68,13 +56,7 @@ async function clientOf(cluster: Cluster, port: number, topic: string, subscribe
 	return client!;
 }
 
-const stop = (child: ChildProcess): Promise<number | null> =>
-	new Promise(resolve => {
-		child.once('close', resolve);
-		child.kill('SIGTERM');
-	});
-
-test('one subscription reads 120 topics of 500 KB from the beginning, completely', async () => {
+test('one subscription reads all messages of 120 topics of 500 KB from the beginning', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
@@ -157,7 +139,7 @@ test('a headless node prints all messages after its reader stalled, and then sto
 	expect(events.at(-1)).toMatchObject({type: 'stopped'});
 }, 120_000);
 
-test('a headless node that stops first prints all messages', async () => {
+test('a headless node prints all messages before it stops', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const file = join(cluster.folder, 'out.jsonl');

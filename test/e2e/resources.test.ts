@@ -6,7 +6,7 @@ import {expect, test} from 'vitest';
 import {Cluster, freePorts, type NodeProcess} from '../../bench/cluster.ts';
 import type {DapssError, Topic} from '../../core/index.ts';
 import {publishTexts, withClient} from './support/brokers.ts';
-import {cli, jsonAt, run, runAt, serverFlags} from './support/command.ts';
+import {cli, jsonAt, nodeFlags, run, runAt, serverFlags} from './support/command.ts';
 import {isReady, isWarning} from './support/events.ts';
 import {mountSmallDisk} from './support/folders.ts';
 import {limitedData, startLimited} from './support/limited-node.ts';
@@ -46,11 +46,7 @@ test('a start with too few descriptors is refused, with the number that is neede
 			process.execPath,
 			cli,
 			'--headless',
-			'--port',
-			String(port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, 'short'),
+			...nodeFlags(cluster, port, 'short'),
 		],
 		{stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...cluster.env}},
 	);
@@ -388,14 +384,7 @@ test('the error about a used UDP port names the process of that port, not the pr
 	using tcp = listenWith(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
 	using other = listenWith(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
 	await Promise.all([udp.listening, tcp.listening, other.listening]);
-	const {code, stderr} = await run([
-		'--headless',
-		'--port',
-		String(port),
-		...cluster.clientFlags,
-		'--data',
-		join(cluster.folder, 'data'),
-	]);
+	const {code, stderr} = await run(['--headless', ...nodeFlags(cluster, port, 'data')]);
 	expect(code).toBe(1);
 	expect(stderr).toMatch(new RegExp(`UDP port ${port} is in use \\(\\S+ \\(pid ${udp.pid}\\)\\): try --port \\d+`));
 	expect(stderr).not.toMatch(new RegExp(`pid (?:${tcp.pid}|${other.pid})\\b`));

@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Broker} from '../../core/index.ts';
+import {separateDiscovery} from './support/clusters.ts';
 import {cli, jsonAt, runAt} from './support/command.ts';
 import {isLeader, isReady} from './support/events.ts';
 
@@ -29,9 +30,8 @@ const settle = {timeout: 25_000, interval: 100};
 let cluster: Cluster;
 let ports: number[];
 beforeEach(async () => {
-	const [beaconPort, ...rest] = (await freePorts(3)) as [number, number, number];
-	ports = rest;
-	cluster = new Cluster({cli, settings: {discovery: {enabled: false, port: beaconPort, interval_ms: 200}}});
+	ports = await freePorts(2);
+	cluster = new Cluster({cli, settings: await separateDiscovery(200, false)});
 });
 afterEach(() => cluster[Symbol.asyncDispose]());
 
@@ -151,11 +151,10 @@ test('two clusters with one name are unhealthy while a seed list connects them, 
 }, 90_000);
 
 test('beacons of a cluster with another name count as ignored, without a refusal, warning or event', async () => {
-	const [beaconPort, ...both] = (await freePorts(3)) as [number, number, number];
-	const settings = {discovery: {enabled: true, port: beaconPort, interval_ms: 100}};
+	const settings = await separateDiscovery(100);
 	await using one = new Cluster({cli, settings});
 	await using other = new Cluster({cli, settings});
-	const nodes = [one.startAlone(both[0]), other.startAlone(both[1])];
+	const nodes = [one.startAlone(ports[0]!), other.startAlone(ports[1]!)];
 	await waitUntilAlone(nodes);
 	const ignored = async (broker: Broker): Promise<number> =>
 		(await broker.snapshot()).counters.ignored['beacon-foreign'] ?? 0;

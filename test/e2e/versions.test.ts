@@ -11,7 +11,8 @@ import type {NodeId, Topic} from '../../core/index.ts';
 import {defaultName} from '../../core/node-name.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {publishTexts, readTexts, withClient} from './support/brokers.ts';
-import {cli, jsonAt, run, runAt, serverFlags, type Finished} from './support/command.ts';
+import {separateDiscovery} from './support/clusters.ts';
+import {cli, exitCodeOf, jsonAt, nodeFlags, run, runAt, serverFlags, type Finished} from './support/command.ts';
 import {hasLeader, isLeader, isRefused, isSubscribed, waitForAll, type EventPredicate} from './support/events.ts';
 import {previousCommit, previousRelease, releaseOf, type Release} from './support/releases.ts';
 
@@ -205,10 +206,14 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 });
 
 describe.skipIf(!previous)('beacons of both releases', () => {
-	const discovery = {enabled: true, port: 20_000 + (process.pid % 20_000)};
+	const beaconMs = 1000;
 
 	test('a command finds a node of the previous release, which ignores its query', async () => {
-		await using cluster = new Cluster({cli: previous!.cli, settings: {discovery}, topics: [news]});
+		await using cluster = new Cluster({
+			cli: previous!.cli,
+			settings: await separateDiscovery(beaconMs),
+			topics: [news],
+		});
 		const [port] = await freePorts(1);
 		const node = cluster.startAlone(port!);
 		await node.waitFor(isSubscribed(node), 'its subscription');
@@ -224,21 +229,11 @@ describe.skipIf(!previous)('beacons of both releases', () => {
 	}, 60_000);
 
 	test('a node of the previous release receives the beacons of this one', async () => {
-		await using cluster = new Cluster({cli, settings: {discovery}});
+		await using cluster = new Cluster({cli, settings: await separateDiscovery(beaconMs)});
 		const [port, oldPort] = await freePorts(2);
 		const node = cluster.startAlone(port!);
 		await node.waitFor(isProtocol(3), 'protocol 3');
-		const command = [
-			previous!.cli,
-			'--headless',
-			'-o',
-			'jsonl',
-			'--port',
-			String(oldPort),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, 'old'),
-		];
+		const command = [previous!.cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, oldPort!, 'old')];
 		const old = new NodeProcess(oldPort!, command, false, process.execPath, {
 			XDG_STATE_HOME: join(cluster.folder, 'another-user'),
 			XDG_RUNTIME_DIR: '',
@@ -271,7 +266,7 @@ test.skipIf(!previous)(
 			stderr += text;
 			if (stderr.includes('Subscribed to news')) resolve();
 		});
-		const exited = new Promise(done => follower.once('close', done));
+		const exited = exitCodeOf(follower);
 		const texts = Array.from({length: 60}, (_, index) => `m${index}`);
 		const publish = (from: number): Promise<unknown> =>
 			withClient(cluster, third, broker => publishTexts(broker, news, texts.slice(from, from + 20)));

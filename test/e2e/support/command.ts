@@ -1,5 +1,6 @@
 /** Run the built command line as a user would, in a process of its own. */
-import {spawn} from 'node:child_process';
+import {spawn, type ChildProcess} from 'node:child_process';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Cluster} from '../../../bench/cluster.ts';
 
@@ -42,6 +43,26 @@ export function run(
 		child.stdin.end(input);
 	});
 }
+
+/** Resolves when the process has ended and its output is complete. */
+export const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
+	new Promise(resolve => child.once('close', code => resolve(code)));
+
+/** Stops the process by SIGTERM. Resolves with the exit code. */
+export function stop(child: ChildProcess): Promise<number | null> {
+	const exitCode = exitCodeOf(child);
+	child.kill('SIGTERM');
+	return exitCode;
+}
+
+/** Flags of a node of the cluster on this port. @param data the name of its folder in the folder of the cluster */
+export const nodeFlags = (cluster: Cluster, port: number, data = String(port)): string[] => [
+	'--port',
+	String(port),
+	...cluster.clientFlags,
+	'--data',
+	join(cluster.folder, data),
+];
 
 /** Flags that let a command reach the node of the cluster on this port. */
 export const serverFlags = (cluster: Cluster, {port}: {readonly port: number}): string[] => [

@@ -1,11 +1,12 @@
 /** A node of a cluster in a shell that first sets limits or variables of the process. */
 import {join} from 'node:path';
 import {NodeProcess, type Cluster} from '../../../bench/cluster.ts';
-import {cli} from './command.ts';
+import {cli, nodeFlags} from './command.ts';
 import {hasLeader} from './events.ts';
 
-/** Its data folder in the cluster's folder; each start uses it. */
-export const limitedData = (cluster: Cluster): string => join(cluster.folder, 'data');
+const dataName = 'data';
+/** Its data folder; each start uses it. */
+export const limitedData = (cluster: Cluster): string => join(cluster.folder, dataName);
 
 /**
 Starts the first node of the cluster; resolves when it knows a leader.
@@ -22,11 +23,7 @@ export async function startLimited(cluster: Cluster, port: number, setup = 'true
 			'--headless',
 			'-o',
 			'jsonl',
-			'--port',
-			String(port),
-			...cluster.clientFlags,
-			'--data',
-			limitedData(cluster),
+			...nodeFlags(cluster, port, dataName),
 		],
 		false,
 		'bash',

@@ -1,11 +1,10 @@
 /** How commands and nodes exit: real signals, pipes and shells. */
-import {spawn, spawnSync, type ChildProcess} from 'node:child_process';
+import {spawn, type ChildProcess} from 'node:child_process';
 import {readFileSync} from 'node:fs';
-import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import {portHolder} from '../../source/nodes/port.ts';
-import {cli, run, runAt, serverFlags} from './support/command.ts';
+import {cli, exitCodeOf, nodeFlags, run, runAt, serverFlags} from './support/command.ts';
 
 const node = process.execPath;
 const quoted = (args: readonly string[]): string =>
@@ -43,12 +42,13 @@ const childrenOf = (pid: number): readonly number[] =>
 
 /** A zombie has exited: its parent did not wait for it. */
 function isRunning(pid: number): boolean {
-	const {status, stdout} = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], {encoding: 'utf8'});
-	return status === 0 && !stdout.startsWith('Z');
+	try {
+		return !/\) Z /u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+	} catch (error) {
+		expect(['ENOENT', 'ESRCH']).toContain((error as NodeJS.ErrnoException).code);
+		return false;
+	}
 }
-
-const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
-	new Promise(resolve => child.once('close', code => resolve(code)));
 
 describe.skipIf(process.platform !== 'linux')('a follower exits with the reader of its output', () => {
 	test('subscribe and events --watch detect a closed pipe at once, also if no message arrives', async () => {
@@ -149,18 +149,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node', () => {
 		lineOf: (command: string) => string,
 	): Promise<{readonly shell: ChildProcess; readonly pid: number; readonly port: number}> {
 		const [port] = (await freePorts(1)) as [number];
-		const command = quoted([
-			node,
-			cli,
-			'--headless',
-			'-o',
-			'jsonl',
-			'--port',
-			String(port),
-			'--data',
-			join(cluster.folder, String(port)),
-			...cluster.clientFlags,
-		]);
+		const command = quoted([node, cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port)]);
 		const shell = spawn('bash', ['-c', lineOf(command)], {
 			stdio: ['ignore', 'pipe', 'pipe'],
 			env: {...process.env, ...cluster.env},
@@ -203,17 +192,7 @@ describe.skipIf(process.platform !== 'linux')('a headless node', () => {
 	test('started by an older Node as launcher ends when SIGKILL ends the launcher', async () => {
 		await using cluster = new Cluster({cli});
 		const [port] = await freePorts(1);
-		const args = [
-			cli,
-			'--headless',
-			'-o',
-			'jsonl',
-			'--port',
-			String(port),
-			'--data',
-			join(cluster.folder, 'data'),
-			...cluster.clientFlags,
-		];
+		const args = [cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port!, 'data')];
 		const script = `const {handOver} = await import(${JSON.stringify(new URL('../../source/node-version.mjs', import.meta.url).href)}); handOver(process.execPath, ${JSON.stringify(args)});`;
 		const launcher = spawn(node, ['--input-type=module', '-e', script], {
 			stdio: ['ignore', 'pipe', 'inherit'],

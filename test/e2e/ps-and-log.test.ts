@@ -2,10 +2,9 @@
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
-import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli, jsonAt, runAt, serverFlags} from './support/command.ts';
+import {cli, jsonAt, nodeFlags, runAt, serverFlags, stop} from './support/command.ts';
 import {isReady} from './support/events.ts';
 
 /** The command line in `ps`. Zeros fill the space of the original arguments after the title. */
@@ -39,8 +38,7 @@ describe.skipIf(process.platform !== 'linux')('ps', () => {
 		});
 		await connected;
 		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...args].join(' '));
-		publisher.kill();
-		await new Promise(resolve => publisher.once('close', resolve));
+		await stop(publisher);
 		silent.close();
 	});
 });
@@ -52,31 +50,17 @@ describe('the log of a headless node', () => {
 		port: number,
 		flags: readonly string[],
 	): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
-		const child = spawn(
-			process.execPath,
-			[
-				cli,
-				'--headless',
-				'--port',
-				String(port),
-				...cluster.clientFlags,
-				'--data',
-				join(cluster.folder, String(port)),
-				...flags,
-			],
-			{stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}},
-		);
+		const child = spawn(process.execPath, [cli, '--headless', ...nodeFlags(cluster, port), ...flags], {
+			stdio: ['ignore', 'pipe', 'ignore'],
+			env: {...process.env, ...cluster.env, NO_COLOR: '1'},
+		});
 		let text = '';
 		child.stdout.on('data', (chunk: Buffer) => {
 			text += chunk.toString();
 		});
 		return {
 			lines: () => text.split('\n').slice(0, -1),
-			stop: () =>
-				new Promise(resolve => {
-					child.once('close', resolve);
-					child.kill('SIGTERM');
-				}),
+			stop: () => stop(child),
 		};
 	}
 

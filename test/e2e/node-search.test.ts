@@ -12,7 +12,7 @@ import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} fro
 import {pollUntil} from './support/poll.ts';
 import {Terminal} from './support/terminal.ts';
 
-sayNotRun('test/e2e/search.test.ts', true);
+sayNotRun('test/e2e/node-search.test.ts', true);
 
 describe.runIf(canMakeNetworks)('a command on a host without a node', () => {
 	let cluster: Cluster;

@@ -339,7 +339,7 @@ test('attach shows the loss of its node, reconnects automatically, and fails ove
 	expect(await both.quit(/Leave\?/)).toBe(14);
 }, 180_000);
 
-test('a follower of a stalled node switches to another one', async () => {
+test('a follower of a stalled node fails over to another node', async () => {
 	await using cluster = new Cluster({cli, topics: [news]});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
