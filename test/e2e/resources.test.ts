@@ -1,4 +1,4 @@
-/** A lack of resources (descriptors, topics, disk space, time) limits a node, but does not stop it. */
+/** Limits of descriptors, topics and disk space, and a wrong clock: the node reports them, starts, and works within them. */
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';

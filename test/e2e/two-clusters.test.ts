@@ -5,10 +5,10 @@ Clusters never merge automatically.
 import {rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker} from '../../core/index.ts';
 import {separateDiscovery} from './support/clusters.ts';
-import {cli, jsonAt, runAt} from './support/command.ts';
+import {cli, jsonAt, nodeFlags, runAt} from './support/command.ts';
 import {isLeader, isReady} from './support/events.ts';
 
 type Status = {
@@ -47,9 +47,21 @@ const isForeign = ({type, foreign}: JsonEvent): boolean => type === 'discovered'
 const waitUntilAlone = (nodes: readonly NodeProcess[]): Promise<unknown> =>
 	Promise.all(nodes.map(node => node.waitFor(isLeader(node), 'its own leadership')));
 
+/**
+Starts a node with a list of running nodes of its own. A node without a leader connects to the nodes in this list, so a
+shared list would make the clusters meet.
+*/
+function startSeparately(port: number, flags: readonly string[] = []): NodeProcess {
+	const env = {...cluster.env, XDG_STATE_HOME: join(cluster.folder, `state-${port}`)};
+	const command = [cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port), ...flags];
+	const node = new NodeProcess(port, command, false, process.execPath, env);
+	cluster.nodes.push(node);
+	return node;
+}
+
 /** Two nodes that do not know each other: each founds a cluster. */
 async function foundSeparately(): Promise<{readonly nodes: readonly NodeProcess[]; readonly ids: readonly string[]}> {
-	const nodes = ports.map(port => cluster.startAlone(port));
+	const nodes = ports.map(port => startSeparately(port));
 	await waitUntilAlone(nodes);
 	const all = await Promise.all(nodes.map(node => statusOf(node)));
 	expect(all.map(({foreign}) => foreign)).toEqual([[], []]);
@@ -104,7 +116,7 @@ async function expectConflict(nodes: readonly NodeProcess[], ids: readonly strin
 test("two clusters with one name are unhealthy when they hear each other's beacons, and each names the other", async () => {
 	const {nodes, ids} = await foundSeparately();
 	await Promise.all(nodes.map(node => node.kill('SIGTERM')));
-	const back = ports.map(port => cluster.startAlone(port, ['--discovery']));
+	const back = ports.map(port => startSeparately(port, ['--discovery']));
 	await waitUntilAlone(back);
 	await expectConflict(back, ids);
 }, 60_000);
@@ -116,7 +128,7 @@ test('two clusters with one name are unhealthy while a seed list connects them, 
 	} = await foundSeparately();
 	await second!.kill('SIGTERM');
 	const bootstrap = ['--bootstrap', String(first!.port)];
-	const back = cluster.startAlone(second!.port, bootstrap);
+	const back = startSeparately(second!.port, bootstrap);
 	await waitUntilAlone([back]);
 	await expectConflict([first!, back], ids);
 	// The conflict continues: each node hears from the other repeatedly, so `heardMsAgo` falls again.
@@ -137,7 +149,7 @@ test('two clusters with one name are unhealthy while a seed list connects them, 
 
 	await back.kill('SIGTERM');
 	rmSync(join(cluster.folder, String(back.port)), {recursive: true});
-	const fresh = cluster.startAlone(back.port, bootstrap);
+	const fresh = startSeparately(back.port, bootstrap);
 	await fresh.waitFor(isReady, 'ready');
 	await Promise.all(
 		[first!, fresh].map(async node => {

@@ -15,6 +15,7 @@ test('1,000 connections and 1,000 datagrams get no answer and do not disturb the
 	// Connect before the flood: this process opens all connections, which would delay its own handshake.
 	const broker = await cluster.client(cluster.nodes[1]);
 	let answeredBytes = 0;
+	let answeredDatagrams = 0;
 	const sockets: Socket[] = [];
 	const ended: Array<Promise<void>> = [];
 	for (let index = 0; index < 1000; index++) {
@@ -37,8 +38,8 @@ test('1,000 connections and 1,000 datagrams get no answer and do not disturb the
 	const datagrams = createSocket('udp4');
 	for (let index = 0; index < 1000; index++)
 		datagrams.send(randomBytes(1 + (index % 1200)), first!.port, '127.0.0.1');
-	datagrams.on('message', message => {
-		answeredBytes += message.length;
+	datagrams.on('message', () => {
+		answeredDatagrams++;
 	});
 	// The cluster works during the flood.
 	await publishTexts(broker, 'news', ['still here']);
@@ -46,6 +47,7 @@ test('1,000 connections and 1,000 datagrams get no answer and do not disturb the
 	await Promise.all(ended); // The handshake timeout ends the silent connections.
 	// A TLS server may end the connection of an unauthenticated peer with an alert record (7 bytes), never with bytes
 	// of the protocol.
+	expect(answeredDatagrams).toBe(0);
 	expect(answeredBytes).toBeLessThanOrEqual(1000 * 7);
 	for (const node of cluster.nodes) expect(node.events.filter(({type}) => type === 'message')).toHaveLength(1);
 	const late = await cluster.client(first);

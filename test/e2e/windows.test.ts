@@ -100,7 +100,7 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 			members: [expect.objectContaining({state: 'alive'}), expect.objectContaining({state: 'alive'})],
 		});
 
-		// A client on Linux speaks to a node on Windows.
+		// A client on Linux connects to a node on Windows.
 		const secret = readFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'dapss.secret'), 'utf8').trim();
 		await using client = await connect({
 			servers: [`127.0.0.1:${portB}`],
@@ -219,7 +219,7 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 			out: expect.stringContaining('"platform":"win32"') as string,
 		});
 		expect(await line('start', 'status --no-such-flag')).toMatchObject({code: 2});
-		// A word of the shell begins these lines; in cmd.exe it is the file exec.cmd.
+		// `exec` is a command of sh; cmd.exe runs the file exec.cmd instead.
 		const executed = Object.entries(scripts).filter(([, script]) => script.startsWith('exec'));
 		expect(executed.map(([name]) => name)).toEqual(expect.arrayContaining(['start', 'test', 'sim']));
 		for (const [name, script] of executed) expect(script, name).toBe(`exec node source/launch.mjs ${name}`);
