@@ -128,7 +128,7 @@ describe('two of three nodes leave in turn, and the last node has a quorum', () 
 
 		const client = await cluster.client(leader);
 		await client.publish(topic, [Buffer.from('while it was away')]);
-		// Its data folder has the addresses of the members and its topics, so it needs neither --bootstrap nor --topics.
+		// Its data folder has the addresses of the members, and its topics: it needs neither --bootstrap nor --topics.
 		const again = cluster.startAlone(one.port);
 		await again.waitFor(isLeader(leader), 'the leader');
 		expect(again.id).not.toBe(formerId);

@@ -1,4 +1,4 @@
-/** Limits of descriptors, topics and disk space, and a wrong clock: the node reports them, starts, and works within them. */
+/** Limits of descriptors, topics and disk space, and a wrong clock: a node reports them and continues to work. */
 import {execFileSync, spawn} from 'node:child_process';
 import {existsSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
