@@ -1,13 +1,13 @@
 /** The programs in examples/ run unchanged, with imports of the package by its name. */
-import {spawn, spawnSync, type ChildProcessWithoutNullStreams, type SpawnSyncReturns} from 'node:child_process';
+import {spawnSync, type SpawnSyncReturns} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {cli, run} from './support/command.ts';
+import {CommandProcess} from './support/command-process.ts';
 import {isReady} from './support/events.ts';
 import {foreignSecret, userFolders} from './support/folders.ts';
 
@@ -32,60 +32,25 @@ function runInFolder(
 	});
 }
 
-/** A program that runs during the test, and its output so far. */
-class Program implements AsyncDisposable {
-	readonly lines: string[] = [];
-	stderr = '';
-	readonly exited: Promise<number | null>;
-	readonly #child: ChildProcessWithoutNullStreams;
-	#notify: () => void = () => undefined;
-
+/** An example in the empty folder. */
+class Program extends CommandProcess {
 	constructor(program: string, args: readonly string[]) {
-		this.#child = spawn(process.execPath, [program, ...args], {cwd: folder, env: {...process.env, NO_COLOR: '1'}});
-		createInterface({input: this.#child.stdout}).on('line', line => {
-			this.lines.push(line);
-			this.#notify();
-		});
-		this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
-			this.stderr += text;
-			this.#notify();
-		});
-		this.exited = new Promise(resolve => {
-			this.#child.once('close', code => {
-				resolve(code);
-				this.#notify();
-			});
-		});
+		super(process.execPath, [program, ...args], {cwd: folder});
 	}
 
-	/** Resolves when the program has printed the line. @throws when the program ends before */
-	async waitForLine(line: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+	get lines(): readonly string[] {
+		return this.stdout.split('\n').slice(0, -1);
+	}
+
+	/** Resolves when the program has printed the line. */
+	waitForLine(line: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
 		const isLine = (text: string): boolean => (typeof line === 'string' ? text === line : line.test(text));
-		while (!(stream === 'stdout' ? this.lines : this.stderr.split('\n')).some(isLine)) {
-			if (this.#child.exitCode !== null)
-				throw new Error(`The program ended before ${String(line)}: ${this.stderr}`);
-			await new Promise<void>(resolve => {
-				this.#notify = resolve;
-			});
-		}
+		return this.until(() => this[stream].split('\n').some(isLine), String(line));
 	}
 
 	/** Writes a line to standard input. */
 	writeLine(line: string): void {
-		this.#child.stdin.write(`${line}\n`);
-	}
-
-	endInput(): void {
-		this.#child.stdin.end();
-	}
-
-	async kill(): Promise<void> {
-		this.#child.kill('SIGKILL');
-		await this.exited;
-	}
-
-	async [Symbol.asyncDispose](): Promise<void> {
-		await this.kill();
+		this.child.stdin!.write(`${line}\n`);
 	}
 }
 

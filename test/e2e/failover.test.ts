@@ -2,13 +2,13 @@
 Failover of followers: when a node stops, its subscriptions, events and consoles continue at another node, or at the
 same node after its restart.
 */
-import {spawn, type ChildProcess} from 'node:child_process';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, untilSeen, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {Topic} from '../../core/index.ts';
 import {publishTexts, withClient} from './support/brokers.ts';
 import {cli, jsonLines} from './support/command.ts';
+import {CommandProcess} from './support/command-process.ts';
 import {hasLeader, isSubscribed} from './support/events.ts';
 import {userFolders} from './support/folders.ts';
 import {Terminal} from './support/terminal.ts';
@@ -17,14 +17,8 @@ const waitMs = 20_000;
 const news = 'news' as Topic;
 const at = ({port}: NodeProcess): string => `127.0.0.1:${port}`;
 
-/** A command that follows a node until it is stopped; its output so far. */
-class Follower implements AsyncDisposable {
-	readonly child: ChildProcess;
-	readonly exited: Promise<number | null>;
-	stdout = '';
-	stderr = '';
-	readonly #listeners = new Set<() => void>();
-
+/** A command that follows a node until it is stopped. */
+class Follower extends CommandProcess {
 	/**
 	@param isPiped Standard output is a pipe. Its reader prints the first line on standard error, and exits on
 	`endReader()`.
@@ -40,67 +34,16 @@ class Follower implements AsyncDisposable {
 					...command,
 				]
 			: command;
-		this.child = spawn(program!, args, {
-			stdio: ['pipe', 'pipe', 'pipe'],
-			env: {...process.env, ...cluster.env, NO_COLOR: '1'},
-		});
-		const notify = (): void => {
-			for (const listener of this.#listeners) listener();
-		};
-
-		this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-			this.stdout += text;
-			notify();
-		});
-		this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-			this.stderr += text;
-			notify();
-		});
-		this.exited = new Promise(resolve => {
-			this.child.once('close', code => {
-				resolve(code);
-				notify();
-			});
-		});
+		super(program!, args, {env: cluster.env});
 	}
 
 	/** Ends the reader of the pipe. */
 	endReader(): void {
-		this.child.stdin!.end();
+		this.endInput();
 	}
 
 	get events(): JsonEvent[] {
 		return jsonLines(this.stdout);
-	}
-
-	/** Resolves when the output satisfies the condition. @throws when the command ends before, or after 20 s */
-	until(isSatisfied: () => boolean, what: string): Promise<void> {
-		return new Promise((resolve, reject) => {
-			const end = (error?: Error): void => {
-				clearTimeout(timer);
-				this.#listeners.delete(check);
-				if (error) reject(error);
-				else resolve();
-			};
-
-			const check = (): void => {
-				if (isSatisfied()) end();
-				else if (this.child.exitCode !== null || this.child.signalCode !== null)
-					end(new Error(`The command ended while waiting for ${what}: ${this.stderr}`));
-			};
-
-			const timer = setTimeout(
-				() => end(new Error(`No ${what}: ${this.stderr}\n${this.stdout.slice(-2000)}`)),
-				waitMs,
-			);
-			this.#listeners.add(check);
-			check();
-		});
-	}
-
-	async [Symbol.asyncDispose](): Promise<void> {
-		if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL');
-		await this.exited;
 	}
 }
 

@@ -2,7 +2,6 @@
 The previous release and this one, as real processes in one cluster: a rolling upgrade keeps the data, and the cluster
 continues to work. Nodes refuse incompatible versions, and both sides report both versions.
 */
-import {spawn} from 'node:child_process';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -12,7 +11,8 @@ import {defaultName} from '../../core/node-name.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {publishTexts, readTexts, withClient} from './support/brokers.ts';
 import {separateDiscovery} from './support/clusters.ts';
-import {cli, exitCodeOf, jsonAt, nodeFlags, run, runAt, serverFlags, type Finished} from './support/command.ts';
+import {cli, jsonAt, nodeFlags, run, runAt, serverFlags, type Finished} from './support/command.ts';
+import {CommandProcess} from './support/command-process.ts';
 import {hasLeader, isLeader, isRefused, isSubscribed, waitForAll, type EventPredicate} from './support/events.ts';
 import {previousCommit, previousRelease, releaseOf, type Release} from './support/releases.ts';
 
@@ -253,36 +253,26 @@ test.skipIf(!previous)(
 		await withClient(cluster, third, broker => publishTexts(broker, news, ['old 1', 'old 2']));
 		for (const node of cluster.nodes) expect(await textsAt(cluster, node, 2)).toHaveLength(2);
 		const servers = [first, second].map(({port}) => `127.0.0.1:${port}`).join(',');
-		const follower = spawn(
-			process.execPath,
-			[cli, 'subscribe', news, '--count', '60', '--server', servers, ...cluster.clientFlags],
-			{stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}},
-		);
-		let stdout = '';
-		follower.stdout.setEncoding('utf8').on('data', (text: string) => void (stdout += text));
-		const {promise: subscribed, resolve} = Promise.withResolvers<void>();
-		let stderr = '';
-		follower.stderr.setEncoding('utf8').on('data', (text: string) => {
-			stderr += text;
-			if (stderr.includes('Subscribed to news')) resolve();
-		});
-		const exited = exitCodeOf(follower);
+		const command = [cli, 'subscribe', news, '--count', '60', '--server', servers, ...cluster.clientFlags];
+		await using follower = new CommandProcess(process.execPath, command, {env: cluster.env});
+		const received = (count: number): Promise<void> =>
+			follower.until(() => follower.stdout.split('\n').length > count, `${count} messages`);
 		const texts = Array.from({length: 60}, (_, index) => `m${index}`);
 		const publish = (from: number): Promise<unknown> =>
 			withClient(cluster, third, broker => publishTexts(broker, news, texts.slice(from, from + 20)));
-		await subscribed;
+		await follower.until(() => follower.stderr.includes('Subscribed to news'), 'the subscription');
 		await publish(0);
-		await expect.poll(() => stdout.split('\n').length, {timeout: 20_000}).toBe(21);
+		await received(20);
 		await first.kill('SIGKILL');
 		await publish(20);
-		await expect.poll(() => stdout.split('\n').length, {timeout: 20_000}).toBe(41);
+		await received(40);
 		cluster.cli = cli;
 		const upgraded = cluster.start(first.port);
 		await upgraded.waitFor(hasLeader, 'a leader, after the upgrade');
 		await second.kill('SIGKILL');
 		await publish(40);
-		expect(await exited, stderr).toBe(0);
-		expect(stdout.split('\n').slice(0, -1)).toEqual(texts);
+		expect(await follower.exited, follower.stderr).toBe(0);
+		expect(follower.stdout.split('\n').slice(0, -1)).toEqual(texts);
 	},
 	120_000,
 );
