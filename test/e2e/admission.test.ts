@@ -42,7 +42,7 @@ test.each<[string, readonly string[], (ports: readonly number[]) => string]>([
 	async (_name, flags, reason) => {
 		const {cluster, ports} = await threeVoters(index => ['--name', `web${index}`]);
 		const [port] = await freePorts(1);
-		// Followers leave the answer to the leader, and do not keep the newcomer waiting.
+		// The leader decides on a join; the followers in the seed list do not delay the answer.
 		const newcomer = cluster.startAlone(port!, ['--bootstrap', ports.join(','), ...flags]);
 		expect(await newcomer.exited).toBe(1);
 		expect(newcomer.stderr).toMatch(new RegExp(`The node stopped: .*${reason(ports)}`));

@@ -20,7 +20,7 @@ const isOnTopic =
 	(event: JsonEvent): boolean =>
 		event.type === 'message' && event['topic'] === topic;
 
-/** The bodies of the topic's messages that the node printed, once they are `count`. */
+/** Waits until the node has printed `count` messages of the topic; the bodies of all of them. */
 async function bodies(node: NodeProcess, topic: string, count: number): Promise<Buffer[]> {
 	let printed = 0;
 	await node.waitFor(event => isOnTopic(topic)(event) && ++printed === count, `${count} messages of ${topic}`);

@@ -84,7 +84,7 @@ test.each(damages)(
 		await third.kill('SIGTERM');
 		damage(folderOf(cluster, third));
 		texts.push(...(await publish(cluster, first, 'away', 30)));
-		// Without --bootstrap it finds its cluster by the stored addresses of members.
+		// Without --bootstrap the node finds its cluster by the stored addresses of members.
 		const start = first.events.length;
 		const back = cluster.startAlone(third.port);
 		const event = await back.waitFor(isQuarantined, 'quarantine');

@@ -122,7 +122,7 @@ describe.runIf(canMakeNetworks)('hosts whose addresses change while they are dow
 		await expect
 			.poll(async () => (await statusOf(0, first)).members.find(({id}) => id === ids[1])?.address, settle)
 			.toBe(`${third}:${port}`);
-		// Nothing may happen in this time: a removal took less than 3 s.
+		// Nothing may happen in this time. A removal because of the address would take less than 3 s.
 		await pause(3000);
 		start(2, second);
 		expect(await expectOneCluster([first, third, second])).toBe(clusterId);

@@ -299,7 +299,7 @@ describe('a copied data folder', () => {
 		const copy = start(9, port!);
 		const starts = eventCounts(nodes);
 		await copy.waitFor(hasVoters(3), 'the voters in its log');
-		// It reports its stored state only after it has heard the leader.
+		// The copy reports the voters of its log only after it has received a message of the leader.
 		expect(copy.events.find(({type}) => type === 'leader' || type === 'voters')).toMatchObject({type: 'leader'});
 		const others = nodes.slice(0, 2);
 		const isAliveAtCopy = (event: JsonEvent): boolean =>

@@ -92,7 +92,7 @@ describe('removal of a member', () => {
 			NodeProcess,
 			NodeProcess,
 		];
-		// Requested through the node that is removed.
+		// The removed node itself handles the request.
 		const removed = await runAt(cluster, follower, 'peer', 'remove', String(follower.port), '-o', 'json');
 		expect(removed).toMatchObject({code: 0, stderr: ''});
 		expect(JSON.parse(removed.stdout.toString())).toMatchObject({

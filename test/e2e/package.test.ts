@@ -21,7 +21,7 @@ const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string};
 const tarball = `dapss-tui-${version}.tgz`;
 const page = readFileSync(join(root, 'docs/library.md'), 'utf8');
-/** The programs of the page: each block that names its file. */
+/** The programs of the page are the blocks that name a file. */
 const programs = new Map(
 	[...page.matchAll(/^```(?:ts|js) (\S+)\n(.*?)^```$/gmsu)].map(match => [match[1]!, match[2]!]),
 );
@@ -124,7 +124,7 @@ describe('in TypeScript', () => {
 });
 
 describe('in JavaScript', () => {
-	/** A program of the page, on a free port. */
+	/** Runs a program of the page with this port. */
 	function runPage(at: string, name: string, port: number): SpawnSyncReturns<string> {
 		const program = programs.get(name)!.replaceAll('5000', String(port)).replaceAll('5001', String(port));
 		writeFileSync(join(at, name), program);

@@ -1,4 +1,4 @@
-/** What an operator without the console sees: processes in `ps`, and the log of a headless node. */
+/** Output for an operator without the console: the titles of processes in `ps`, and the log of a headless node. */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';

@@ -30,7 +30,7 @@ test('1,000 connections and 1,000 datagrams get no answer and do not disturb the
 				socket.once('close', () => resolve());
 			}),
 		);
-		// A third of them is silent.
+		// Every third connection is silent.
 		if (index % 3 === 0) socket.write('PUB news 5\r\nhello\r\n');
 		else if (index % 3 === 1) socket.write(randomBytes(200));
 	}

@@ -238,7 +238,7 @@ describe.skipIf(!previous)('beacons of both releases', () => {
 			XDG_STATE_HOME: join(cluster.folder, 'another-user'),
 			XDG_RUNTIME_DIR: '',
 		});
-		// It finds the node only by its beacons, and is refused because of its protocol.
+		// The old node finds the other one only by beacons, and is refused because of its protocol.
 		expect(await old.exited).toBe(1);
 		expect(outputOf(old)).toMatch(/speaks protocol 3, this node 1/);
 	}, 60_000);
