@@ -1,14 +1,15 @@
-/** `doctor` on a network: the nodes that are heard, and interfaces without multicast. */
+/** `doctor` on a network: beacons of other nodes, and interfaces without multicast. */
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
 import {cli} from './support/command.ts';
+import {isReady} from './support/events.ts';
 import {canFilter, Network, sayNotRun, type Host} from './support/namespaces.ts';
 
 sayNotRun('test/e2e/doctor-network.test.ts', true);
 
-describe.runIf(canFilter)('on a network', () => {
+describe.runIf(canFilter)('doctor on a network', () => {
 	let network: Network;
 	let cluster: Cluster;
 	beforeAll(() => {
@@ -29,22 +30,23 @@ describe.runIf(canFilter)('on a network', () => {
 		return {code, of: name => checks.find(check => check.code === name)!};
 	}
 
-	test('a node of another host is heard until a firewall drops multicast, which is a warning with the interface', async () => {
+	test('receives the beacons of another host, and warns with the interface when a firewall drops multicast', async () => {
 		const [a, b] = [network.host({v6: false}), network.host({v6: false})];
 		const node = a.start(cluster, ['--host', a.v4]);
-		await node.waitFor(({type}) => type === 'ready', 'ready');
+		await node.waitFor(isReady, 'ready');
 		const free = await doctor(b, '--host', b.v4);
 		expect(free.code).toBe(0);
 		expect(free.of('multicast').values).toMatchObject({works: ['127.0.0.1', b.v4], fails: []});
 		expect(free.of('neighbours').values['heard']).toEqual([`${node.id} ${a.v4}:5000 member`]);
 		expect(free.of('address').found).toContain(`at ${b.v4}:5000`);
 
-		await once(
+		const [code] = await once(
 			b.spawn('nft', [
 				'add table ip wall; add chain ip wall out { type filter hook output priority 0; }; add rule ip wall out oifname "eth" udp dport 45454 drop',
 			]),
 			'close',
 		);
+		expect(code).toBe(0);
 		const walled = await doctor(b, '--host', b.v4);
 		expect(walled.code).toBe(0);
 		expect(walled.of('multicast')).toMatchObject({
@@ -54,7 +56,7 @@ describe.runIf(canFilter)('on a network', () => {
 		});
 	}, 60_000);
 
-	test('an address of another machine, and a wildcard on a machine with two addresses', async () => {
+	test('reports an address of another machine, and a wildcard on a machine with two addresses', async () => {
 		const two = network.host({v6: false, more: ['192.168.7.1/24']});
 		const absent = await doctor(two, '--host', '10.9.9.9');
 		expect([absent.code, absent.of('tcp-port').reason, absent.of('udp-port').reason]).toEqual([

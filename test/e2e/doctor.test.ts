@@ -1,7 +1,4 @@
-/**
-`doctor`, the real command: on a machine without problems, next to a running node, and with problems. It creates and
-changes nothing.
-*/
+/** `doctor` on a machine without problems, with a running node, and with problems. It creates and changes no files. */
 import {spawnSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
@@ -11,7 +8,9 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
 import type {Check} from '../../source/doctor/outcome.ts';
-import {cli, run} from './support/command.ts';
+import {separateDiscovery} from './support/clusters.ts';
+import {cli, nodeFlags, run} from './support/command.ts';
+import {canUnshare, foreignSecret, unshareArguments, userFolders} from './support/folders.ts';
 
 type Report = {
 	readonly verdict: string;
@@ -30,75 +29,59 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-const home = (): Record<string, string> => ({
-	HOME: folder,
-	XDG_CONFIG_HOME: join(folder, 'config'),
-	XDG_DATA_HOME: join(folder, 'data'),
-	XDG_STATE_HOME: join(folder, 'state'),
-	XDG_CACHE_HOME: join(folder, 'cache'),
-	XDG_RUNTIME_DIR: '',
-});
 const parse = (stdout: Buffer | string): Report => JSON.parse(stdout.toString()) as Report;
-/** The problems, as `code reason`. */
-const wrong = ({checks}: Report): string[] =>
+/** The warnings and problems, as `code reason`. */
+const problemsIn = ({checks}: Report): string[] =>
 	checks.filter(({level}) => level !== 'ok').map(({code, reason}) => `${code} ${reason}`);
-const of = ({checks}: Report, code: string): Check => checks.find(check => check.code === code)!;
+const checkIn = ({checks}: Report, code: string): Check => checks.find(check => check.code === code)!;
 
-/** Findings without those about disk and memory, which may be slow or short while tests run. */
-const notOfDisk = (found: readonly string[]): string[] =>
-	found.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
+/** Without problems of disk and memory, which depend on the load of the machine. */
+const withoutDisk = (problems: readonly string[]): string[] =>
+	problems.filter(name => !/^(?:disk-|file-system|memory)/u.test(name));
 
-test('on a new machine it examines everything and creates nothing', async () => {
-	const {code, stdout} = await run(['doctor', '--port', String(port), '-o', 'json'], {env: home()});
+test('on a new machine doctor makes all checks and creates no files', async () => {
+	const {code, stdout} = await run(['doctor', '--port', String(port), '-o', 'json'], {env: userFolders(folder)});
 	const report = parse(stdout);
-	expect(notOfDisk(wrong(report))).toEqual([]);
+	expect(withoutDisk(problemsIn(report))).toEqual([]);
 	expect(code).toBe(0);
 	expect(report).toMatchObject({cluster: 'dapss', port, running: false, left: []});
-	expect(of(report, 'multicast').values['works']).toEqual(['127.0.0.1']);
-	expect(of(report, 'disk-speed').values['fsyncMs']).toEqual(expect.any(Number));
+	expect(checkIn(report, 'multicast').values['works']).toEqual(['127.0.0.1']);
+	expect(checkIn(report, 'disk-speed').values['fsyncMs']).toEqual(expect.any(Number));
 	expect(readdirSync(folder).filter(name => name !== 'cache')).toEqual([]);
 }, 30_000);
 
-test('with a running node of the cluster it says that the node runs, and hears it', async () => {
-	// A separate port for beacons keeps out other nodes of this machine.
-	const [beacons] = await freePorts(1);
-	await using cluster = new Cluster({cli, settings: {discovery: {enabled: true, port: beacons, interval_ms: 300}}});
+test('doctor reports a running node of the cluster, and receives its beacons', async () => {
+	await using cluster = new Cluster({cli, settings: await separateDiscovery(300)});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes;
-	const flags = [
-		'--port',
-		String(node!.port),
-		...cluster.clientFlags,
-		'--data',
-		join(cluster.folder, String(node!.port)),
-	];
+	const flags = nodeFlags(cluster, node!.port);
 	const {code, stdout} = await run(['doctor', ...flags, '-o', 'json'], {env: cluster.env});
 	const report = parse(stdout);
-	expect(notOfDisk(wrong(report))).toEqual([]);
+	expect(withoutDisk(problemsIn(report))).toEqual([]);
 	expect([code, report.running]).toEqual([0, true]);
-	expect(of(report, 'tcp-port').found).toContain(
+	expect(checkIn(report, 'tcp-port').found).toContain(
 		`is that of node ${node!.id.slice(0, 8)} of this cluster, which runs here (process ${node!.pid})`,
 	);
-	expect(of(report, 'data-folder').found).toContain('which runs now');
-	expect(of(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
+	expect(checkIn(report, 'data-folder').found).toContain('which runs now');
+	expect(checkIn(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
 	const text = await run(['doctor', ...flags], {env: cluster.env});
 	expect(text.stdout.toString()).toContain('its node runs here; 18 checks');
 
-	// With another folder it is another node: the start would find the port in use.
+	// With another data folder it is another node, and the port is in use.
 	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {
 		env: cluster.env,
 	});
 	expect([elsewhere.code, parse(elsewhere.stdout).running]).toEqual([1, false]);
 	for (const name of ['tcp-port', 'udp-port'])
-		expect(of(parse(elsewhere.stdout), name)).toMatchObject({
+		expect(checkIn(parse(elsewhere.stdout), name)).toMatchObject({
 			reason: 'in-use',
 			found: expect.stringContaining(`node ${node!.id.slice(0, 8)} of cluster ${cluster.name}`) as string,
 		});
 
-	// Another node may not use that folder: the report names its owner.
+	// Another node may not use that data folder: the report names the node that uses it.
 	const other = await run(['doctor', ...flags.with(1, String(port)), '-o', 'json'], {env: cluster.env});
 	expect(other.code).toBe(1);
-	expect(of(parse(other.stdout), 'data-folder')).toMatchObject({
+	expect(checkIn(parse(other.stdout), 'data-folder')).toMatchObject({
 		reason: 'in-use',
 		found: expect.stringContaining(
 			`node ${node!.id.slice(0, 8)} of cluster ${cluster.name} on port ${node!.port}`,
@@ -106,7 +89,7 @@ test('with a running node of the cluster it says that the node runs, and hears i
 	});
 }, 60_000);
 
-test('the clock is compared with the clocks of nodes that answer; a report says when none does', async () => {
+test('doctor compares the clock with those of the nodes that answer, and reports it if no node answers', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const flags = [
@@ -121,26 +104,29 @@ test('the clock is compared with the clocks of nodes that answer; a report says 
 		'-o',
 		'json',
 	];
-	const ask = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> =>
-		of(parse((await run([...flags, ...more], {env: {...home(), ...env}})).stdout), 'clock-offset');
+	const clockCheck = async (more: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Check> =>
+		checkIn(
+			parse((await run([...flags, ...more], {env: {...userFolders(folder), ...env}})).stdout),
+			'clock-offset',
+		);
 
-	// Nodes of another state folder are not listed here: --server names one, and that node reports the others.
+	// The state folder lists no node. --server names one node, which reports the others.
 	const server = `127.0.0.1:${cluster.nodes[0]!.port}`;
-	const same = await ask(['--server', server]);
+	const same = await clockCheck(['--server', server]);
 	expect([same.level, same.values['compared']]).toEqual(['ok', expect.objectContaining({length: 3})]);
 	expect(same.found).toMatch(/^3 clocks of nodes compared: at most \d+ ms away/u);
 
 	// The clock of this process is an hour ahead.
 	const shift = join(folder, 'shift.mjs');
 	writeFileSync(shift, 'const {now} = Date;\nDate.now = () => now() + 3_600_000;\n');
-	const ahead = await ask(['--server', server], {NODE_OPTIONS: `--import ${shift}`});
+	const ahead = await clockCheck(['--server', server], {NODE_OPTIONS: `--import ${shift}`});
 	expect(ahead).toMatchObject({level: 'warning', reason: 'apart', remedy: expect.stringContaining('NTP') as string});
 	expect(ahead.found).toMatch(
 		/^The clock of this machine is 1\.0 h \(± [\d.]+ m?s\) ahead of that of .*; of 3 compared, 3 are more than 5\.0 s away$/u,
 	);
 
-	expect((await ask([])).found).toContain('Not compared with other nodes: no node of cluster');
-	const refused = await ask(['--server', `127.0.0.1:${port}`]);
+	expect((await clockCheck([])).found).toContain('Not compared with other nodes: no node of cluster');
+	const refused = await clockCheck(['--server', `127.0.0.1:${port}`]);
 	expect([refused.level, refused.found]).toEqual([
 		'ok',
 		expect.stringContaining(`127.0.0.1:${port} refuses connections`),
@@ -160,14 +146,17 @@ describe('a problem that prevents a start has a remedy', () => {
 			});
 			try {
 				const {code, stdout} = await run(['doctor', '--port', String(port), '--no-discovery', '-o', 'json'], {
-					env: home(),
+					env: userFolders(folder),
 				});
 				const report = parse(stdout);
-				const check = of(report, `${protocol.toLowerCase()}-port`);
+				const check = checkIn(report, `${protocol.toLowerCase()}-port`);
 				expect([code, report.verdict, check.reason]).toEqual([1, 'problem', 'in-use']);
-				if (process.platform === 'linux') expect(check.found).toContain(`(pid ${process.pid})`);
+				// Only on Linux the report names the process.
+				expect(check.found).toContain(process.platform === 'linux' ? `(pid ${process.pid})` : String(port));
 				const advised = /--port (\d+)/u.exec(check.remedy!)![1]!;
-				expect((await run(['doctor', '--port', advised, '--no-discovery'], {env: home()})).code).toBe(0);
+				expect(
+					(await run(['doctor', '--port', advised, '--no-discovery'], {env: userFolders(folder)})).code,
+				).toBe(0);
 			} finally {
 				server.close();
 			}
@@ -175,7 +164,7 @@ describe('a problem that prevents a start has a remedy', () => {
 		30_000,
 	);
 
-	test('a folder that other users may enter, and a given secret file that is missing', async () => {
+	test('a data folder that other users may enter, and a missing secret file', async () => {
 		const data = join(folder, 'shared');
 		mkdirSync(data);
 		chmodSync(data, 0o750);
@@ -189,15 +178,15 @@ describe('a problem that prevents a start has a remedy', () => {
 			'--secret-file',
 			join(folder, 'none'),
 		];
-		const {code, stdout} = await run([...flags, '-o', 'json'], {env: home()});
+		const {code, stdout} = await run([...flags, '-o', 'json'], {env: userFolders(folder)});
 		const report = parse(stdout);
 		expect(code).toBe(1);
-		expect(of(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}`});
-		expect(of(report, 'secret')).toMatchObject({
+		expect(checkIn(report, 'data-folder')).toMatchObject({reason: 'open', remedy: `chmod 700 ${data}`});
+		expect(checkIn(report, 'secret')).toMatchObject({
 			reason: 'missing',
 			remedy: expect.stringContaining(`openssl rand -base64 32 > ${join(folder, 'none')}`) as string,
 		});
-		const text = (await run(flags, {env: home()})).stdout.toString();
+		const text = (await run(flags, {env: userFolders(folder)})).stdout.toString();
 		expect(text).toMatch(/^problem: .*2 problems/u);
 		expect(text).toContain(
 			`✗ data-folder (open): Expected ${data} to be closed to others (0700), its mode is 0750\n    chmod 700 ${data}\n`,
@@ -205,34 +194,31 @@ describe('a problem that prevents a start has a remedy', () => {
 
 		// The remedy solves the problem.
 		chmodSync(data, 0o700);
-		writeFileSync(join(folder, 'none'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {mode: 0o600});
-		expect((await run(flags, {env: home()})).code).toBe(0);
+		writeFileSync(join(folder, 'none'), `${foreignSecret}\n`, {mode: 0o600});
+		expect((await run(flags, {env: userFolders(folder)})).code).toBe(0);
 	}, 30_000);
 
-	test('a file of settings with an error: checks that depend on settings are skipped', async () => {
+	test('an error in the settings file, which skips the checks that depend on settings', async () => {
 		writeFileSync(join(folder, 'config.json'), '{"cluster": "x", "raft": {"election": 1}}');
 		const {code, stdout} = await run(['doctor', '--config', join(folder, 'config.json'), '-o', 'json'], {
-			env: home(),
+			env: userFolders(folder),
 		});
 		const report = parse(stdout);
-		expect([code, wrong(report)]).toEqual([1, ['settings wrong']]);
-		expect(of(report, 'settings').found).toContain('there is no such setting; did you mean raft.election_ms?');
+		expect([code, problemsIn(report)]).toEqual([1, ['settings wrong']]);
+		expect(checkIn(report, 'settings').found).toContain('there is no such setting; did you mean raft.election_ms?');
 		expect(report.left).toContain('data-folder');
 	}, 30_000);
 });
 
-const unshare = ['--user', '--map-root-user', '--mount', 'sh', '-c'];
-const canMount =
-	process.platform === 'linux' && spawnSync('unshare', [...unshare, 'mount -t tmpfs none /tmp']).status === 0;
-
-test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in memory', () => {
-	const on = (mount: string, prepare: string): Report => {
+test.runIf(canUnshare)('doctor reports a read-only disk with a remedy, and warns of a disk in memory', () => {
+	/** Runs doctor with a data folder on a disk of its own, after the two scripts. */
+	const doctorOnDisk = (mount: string, prepare: string): Report => {
 		const script = `mkdir -p ${folder}/m && mount -t tmpfs -o mode=700 none ${folder}/m && { ${prepare}; } && ${mount} && exec "$@"`;
 		return parse(
 			spawnSync(
 				'unshare',
 				[
-					...unshare,
+					...unshareArguments,
 					script,
 					'sh',
 					process.execPath,
@@ -246,12 +232,12 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 					'-o',
 					'json',
 				],
-				{encoding: 'utf8', env: {...process.env, ...home()}},
+				{encoding: 'utf8', env: {...process.env, ...userFolders(folder)}},
 			).stdout,
 		);
 	};
 	for (const prepare of ['true', `mkdir -p ${folder}/m/a/data && chmod 700 ${folder}/m/a/data`]) {
-		const check = of(on(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
+		const check = checkIn(doctorOnDisk(`mount -o remount,ro ${folder}/m`, prepare), 'data-folder');
 		expect(check).toMatchObject({
 			reason: 'not-writable',
 			remedy: 'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)',
@@ -259,34 +245,37 @@ test.runIf(canMount)('a disk that is mounted read-only (case 21), and one in mem
 		expect(check.found).not.toContain('ENOENT');
 	}
 
-	const written = on('true', 'true');
-	expect(of(written, 'data-folder').level).toBe('ok');
-	expect(of(written, 'file-system')).toMatchObject({reason: 'memory', level: 'warning'});
+	const written = doctorOnDisk('true', 'true');
+	expect(checkIn(written, 'data-folder').level).toBe('ok');
+	expect(checkIn(written, 'file-system')).toMatchObject({reason: 'memory', level: 'warning'});
 });
 
-test.runIf(process.platform !== 'win32')('a low limit of open files is a warning, and its remedy is sufficient', () => {
-	const limited = (files: number): Report =>
-		parse(
-			spawnSync(
-				'sh',
-				[
-					'-c',
-					`ulimit -n ${files} && exec "$@"`,
+test.runIf(process.platform !== 'win32')(
+	'doctor warns of a low limit of open files, and the limit in its remedy is sufficient',
+	() => {
+		const limited = (files: number): Report =>
+			parse(
+				spawnSync(
 					'sh',
-					process.execPath,
-					cli,
-					'doctor',
-					'--no-discovery',
-					'--port',
-					String(port),
-					'-o',
-					'json',
-				],
-				{encoding: 'utf8', env: {...process.env, ...home()}},
-			).stdout,
-		);
-	const check = of(limited(300), 'open-files');
-	expect(check).toMatchObject({reason: 'few', level: 'warning'});
-	const advised = Number(/ulimit -n (\d+)/u.exec(check.remedy!)![1]);
-	expect(of(limited(advised), 'open-files').level).toBe('ok');
-});
+					[
+						'-c',
+						`ulimit -n ${files} && exec "$@"`,
+						'sh',
+						process.execPath,
+						cli,
+						'doctor',
+						'--no-discovery',
+						'--port',
+						String(port),
+						'-o',
+						'json',
+					],
+					{encoding: 'utf8', env: {...process.env, ...userFolders(folder)}},
+				).stdout,
+			);
+		const check = checkIn(limited(300), 'open-files');
+		expect(check).toMatchObject({reason: 'few', level: 'warning'});
+		const advised = Number(/ulimit -n (\d+)/u.exec(check.remedy!)![1]);
+		expect(checkIn(limited(advised), 'open-files').level).toBe('ok');
+	},
+);

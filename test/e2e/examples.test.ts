@@ -1,28 +1,30 @@
-/** The programs in examples/ run as they are, with the package's own name. */
-import {spawn, spawnSync, type ChildProcessWithoutNullStreams, type SpawnSyncReturns} from 'node:child_process';
+/** The programs in examples/ run unchanged, with imports of the package by its name. */
+import {spawnSync, type SpawnSyncReturns} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {cli, run} from './support/command.ts';
+import {CommandProcess} from './support/command-process.ts';
+import {isReady} from './support/events.ts';
+import {foreignSecret, userFolders} from './support/folders.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const example = (name: string): string => join(root, 'examples', name);
 const bin = join(root, 'source/bin.mjs');
 const hasBash = spawnSync('bash', ['--version']).status === 0;
 const hasVerify = spawnSync('systemd-analyze', ['--version']).status === 0;
-if (!hasVerify) process.stderr.write('The unit of systemd was not verified: there is no systemd-analyze here\n');
+if (!hasVerify) process.stderr.write('The unit of systemd was not verified: this machine has no systemd-analyze\n');
 
-/** In the folder of somebody else, so that nothing is found by chance. */
-function start(
+/** Runs a program in an empty folder, so that it finds no files of the repository by chance. */
+function runInFolder(
 	program: string,
-	words: readonly string[],
+	args: readonly string[],
 	env: Readonly<Record<string, string>> = {},
 ): SpawnSyncReturns<string> {
-	return spawnSync(program, words, {
+	return spawnSync(program, args, {
 		encoding: 'utf8',
 		cwd: folder,
 		env: {...process.env, ...env, NO_COLOR: '1'},
@@ -30,58 +32,25 @@ function start(
 	});
 }
 
-/** A program that runs meanwhile, and what it prints. */
-class Program implements AsyncDisposable {
-	readonly lines: string[] = [];
-	stderr = '';
-	readonly exited: Promise<number | null>;
-	readonly #child: ChildProcessWithoutNullStreams;
-	#look: () => void = () => undefined;
-
-	constructor(program: string, words: readonly string[]) {
-		this.#child = spawn(process.execPath, [program, ...words], {cwd: folder, env: {...process.env, NO_COLOR: '1'}});
-		createInterface({input: this.#child.stdout}).on('line', line => {
-			this.lines.push(line);
-			this.#look();
-		});
-		this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
-			this.stderr += text;
-			this.#look();
-		});
-		this.exited = new Promise(resolve => {
-			this.#child.once('close', code => {
-				resolve(code);
-				this.#look();
-			});
-		});
+/** An example in the empty folder. */
+class Program extends CommandProcess {
+	constructor(program: string, args: readonly string[]) {
+		super(process.execPath, [program, ...args], {cwd: folder});
 	}
 
-	/** Resolves once there is such a line. @throws when the program ends before */
-	async prints(line: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+	get lines(): readonly string[] {
+		return this.stdout.split('\n').slice(0, -1);
+	}
+
+	/** Resolves when the program has printed the line. */
+	waitForLine(line: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
 		const isLine = (text: string): boolean => (typeof line === 'string' ? text === line : line.test(text));
-		while (!(stream === 'stdout' ? this.lines : this.stderr.split('\n')).some(isLine)) {
-			if (this.#child.exitCode !== null) throw new Error(`It ended before ${String(line)}: ${this.stderr}`);
-			await new Promise<void>(resolve => {
-				this.#look = resolve;
-			});
-		}
+		return this.until(() => this[stream].split('\n').some(isLine), String(line));
 	}
 
-	type(line: string): void {
-		this.#child.stdin.write(`${line}\n`);
-	}
-
-	end(): void {
-		this.#child.stdin.end();
-	}
-
-	async kill(): Promise<void> {
-		this.#child.kill('SIGKILL');
-		await this.exited;
-	}
-
-	async [Symbol.asyncDispose](): Promise<void> {
-		await this.kill();
+	/** Writes a line to standard input. */
+	writeLine(line: string): void {
+		this.child.stdin!.write(`${line}\n`);
 	}
 }
 
@@ -91,13 +60,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
 
-test('a node inside a program', async () => {
+test('embedded.mjs runs a node inside a program', async () => {
 	const [port] = await freePorts(1);
-	const {status, stdout, stderr} = start(process.execPath, [example('embedded.mjs'), String(port)], {
-		XDG_CONFIG_HOME: join(folder, 'config'),
-		XDG_DATA_HOME: join(folder, 'data'),
-		XDG_STATE_HOME: join(folder, 'state'),
-		XDG_RUNTIME_DIR: '',
+	const {status, stdout, stderr} = runInFolder(process.execPath, [example('embedded.mjs'), String(port)], {
+		...userFolders(folder),
 	});
 	expect({status, stderr}).toEqual({status: 0, stderr: ''});
 	expect(stdout).toMatch(
@@ -108,7 +74,7 @@ test('a node inside a program', async () => {
 	);
 }, 60_000);
 
-describe('programs that use nodes of other processes', () => {
+describe('programs that connect to nodes', () => {
 	let cluster: Cluster;
 	let addresses: string[];
 	beforeAll(async () => {
@@ -118,10 +84,10 @@ describe('programs that use nodes of other processes', () => {
 	}, 60_000);
 	afterAll(() => cluster[Symbol.asyncDispose]());
 
-	/** A program that reaches the servers of the cluster. */
-	const reaching = (name: string, words: readonly string[], servers: readonly string[] = addresses): Program =>
+	/** Starts a program that connects to these servers of the cluster. */
+	const startClient = (name: string, args: readonly string[], servers: readonly string[] = addresses): Program =>
 		new Program(example(name), [
-			...words,
+			...args,
 			...servers.flatMap(server => ['--server', server]),
 			'--secret-file',
 			cluster.secretFile,
@@ -129,9 +95,9 @@ describe('programs that use nodes of other processes', () => {
 			cluster.name,
 		]);
 
-	test('publish and read', () => {
+	test('client.mjs publishes and reads, and its errors name a wrong cluster and missing arguments', () => {
 		const address = addresses[0]!;
-		const {status, stdout, stderr} = start(process.execPath, [
+		const {status, stdout, stderr} = runInFolder(process.execPath, [
 			example('client.mjs'),
 			address,
 			cluster.secretFile,
@@ -139,60 +105,60 @@ describe('programs that use nodes of other processes', () => {
 		]);
 		expect({status, stderr}).toEqual({status: 0, stderr: ''});
 		expect(stdout).toMatch(new RegExp(`^connected to ${address}\nweather \\d+: rain\nweather \\d+: sun\n$`, 'u'));
-		const outsider = start(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
+		const outsider = runInFolder(process.execPath, [example('client.mjs'), address, cluster.secretFile, 'another']);
 		expect(outsider).toMatchObject({
 			status: 1,
 			stdout: '',
 			stderr: expect.stringMatching(/^[^\n]+ is not of the cluster "another"[^\n]*\n$/u) as string,
 		});
-		expect(start(process.execPath, [example('client.mjs')])).toMatchObject({
+		expect(runInFolder(process.execPath, [example('client.mjs')])).toMatchObject({
 			status: 2,
 			stderr: 'Expected ADDRESS[,ADDRESS] [SECRET_FILE [CLUSTER]]\n',
 		});
 	}, 60_000);
 
-	test('a work queue: each job is done once, also while a worker is away', async () => {
-		await using worker = reaching('work-queue.mjs', ['work', '0/2'], [addresses[0]!]);
-		await using lost = reaching('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
-		await lost.prints('worker 1 of 2 is ready');
-		await worker.prints('worker 0 of 2 is ready');
-		await using first = reaching('work-queue.mjs', ['submit', 'a job', 'two', 'three', 'four']);
+	test('work-queue.mjs does each job once, also if a worker restarts', async () => {
+		await using worker = startClient('work-queue.mjs', ['work', '0/2'], [addresses[0]!]);
+		await using lost = startClient('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
+		await lost.waitForLine('worker 1 of 2 is ready');
+		await worker.waitForLine('worker 0 of 2 is ready');
+		await using first = startClient('work-queue.mjs', ['submit', 'a job', 'two', 'three', 'four']);
 		expect(await first.exited, first.stderr).toBe(0);
 		expect(first.lines.toSorted()).toEqual(['A JOB', 'FOUR', 'THREE', 'TWO']);
 		await lost.kill();
 
-		await using second = reaching('work-queue.mjs', ['submit', 'five', 'six']);
-		await worker.prints(/^did \S+:6$/u);
-		await using again = reaching('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
+		await using second = startClient('work-queue.mjs', ['submit', 'five', 'six']);
+		await worker.waitForLine(/^did \S+:6$/u);
+		await using again = startClient('work-queue.mjs', ['work', '1/2'], [addresses[1]!]);
 		expect(await second.exited, second.stderr).toBe(0);
 		expect(second.lines.toSorted()).toEqual(['FIVE', 'SIX']);
-		const done = (program: Program): string[] =>
+		const doneBy = (program: Program): string[] =>
 			program.lines.filter(line => line.startsWith('did ')).map(line => line.split(':')[2]!);
-		expect([done(worker), done(lost), done(again)]).toEqual([['2', '4', '6'], ['1', '3'], ['5']]);
+		expect([doneBy(worker), doneBy(lost), doneBy(again)]).toEqual([['2', '4', '6'], ['1', '3'], ['5']]);
 	}, 60_000);
 
-	test('a chat, which continues at another node', async () => {
-		await using ann = reaching('chat.mjs', ['--name', 'ann'], [addresses[0]!]);
-		await using bob = reaching('chat.mjs', ['--name', 'bob'], addresses.toReversed());
-		await ann.prints(/^\(ann is in chat/u, 'stderr');
-		await bob.prints(/^\(bob is in chat/u, 'stderr');
-		ann.type('hello \u001B[31mbob');
-		for (const program of [ann, bob]) await program.prints('ann: hello [31mbob');
+	test('chat.mjs continues at another node', async () => {
+		await using ann = startClient('chat.mjs', ['--name', 'ann'], [addresses[0]!]);
+		await using bob = startClient('chat.mjs', ['--name', 'bob'], addresses.toReversed());
+		await ann.waitForLine(/^\(ann is in chat/u, 'stderr');
+		await bob.waitForLine(/^\(bob is in chat/u, 'stderr');
+		ann.writeLine('hello \u001B[31mbob');
+		for (const program of [ann, bob]) await program.waitForLine('ann: hello [31mbob');
 		await cluster.nodes[1]!.kill('SIGTERM');
-		await bob.prints(`(connected to ${addresses[0]})`, 'stderr');
-		bob.type('still here');
-		await ann.prints('bob: still here');
-		ann.type('good night');
-		await bob.prints('ann: good night');
+		await bob.waitForLine(`(connected to ${addresses[0]})`, 'stderr');
+		bob.writeLine('still here');
+		await ann.waitForLine('bob: still here');
+		ann.writeLine('good night');
+		await bob.waitForLine('ann: good night');
 		for (const program of [ann, bob]) {
-			program.end();
+			program.endInput();
 			expect(await program.exited, program.stderr).toBe(0);
 		}
 	}, 60_000);
 });
 
-test('a test of an application with a cluster in its process', () => {
-	const {status, stdout, stderr} = start(process.execPath, ['--test', example('in-process-cluster.test.mjs')], {
+test('in-process-cluster.test.mjs passes and removes its files', () => {
+	const {status, stdout, stderr} = runInFolder(process.execPath, ['--test', example('in-process-cluster.test.mjs')], {
 		TMPDIR: folder,
 	});
 	expect(status, stdout + stderr).toBe(0);
@@ -201,12 +167,12 @@ test('a test of an application with a cluster in its process', () => {
 }, 60_000);
 
 test.runIf(hasBash)(
-	'a cluster of three, by a script',
+	'three-nodes.sh starts a cluster of three',
 	async () => {
-		// Three in a row: the first of them is where others are free too, most of the time.
+		// The script uses three consecutive ports. Those after a free port are usually free, too.
 		const [port] = await freePorts(1);
 		const first = Math.min(port!, 65_000);
-		const {status, stdout, stderr} = start('bash', [example('three-nodes.sh'), String(first)], {
+		const {status, stdout, stderr} = runInFolder('bash', [example('three-nodes.sh'), String(first)], {
 			DAPSS: `${process.execPath} ${bin}`,
 		});
 		expect(status, stderr + stdout).toBe(0);
@@ -217,27 +183,27 @@ test.runIf(hasBash)(
 	90_000,
 );
 
-describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
+describe.skipIf(process.platform === 'win32')('dapss-tui.service', () => {
 	const unit = readFileSync(example('dapss-tui.service'), 'utf8');
 	const line = (name: string): string => new RegExp(`^${name}=(.*)$`, 'mu').exec(unit)![1]!;
-	/** Its paths, below the test's folder. */
+	/** Moves the paths of the unit below the test's folder. */
 	const moved = (text: string): string =>
 		text.replaceAll('/var/lib/dapss', join(folder, 'lib')).replaceAll('/etc/dapss', join(folder, 'etc'));
 
-	test.runIf(hasVerify)('is accepted by systemd', () => {
+	test.runIf(hasVerify)('systemd-analyze accepts the unit', () => {
 		const copy = join(folder, 'dapss-tui.service');
-		// The program is not installed here, and that is all that may be missing.
+		// The program is not installed on this machine.
 		writeFileSync(copy, unit.replaceAll('/usr/bin/dapss-tui', '/bin/true'));
 		const {status, stderr} = spawnSync('systemd-analyze', ['verify', '--man=no', copy], {encoding: 'utf8'});
 		expect(stderr.split('\n').filter(text => text.includes('dapss-tui.service'))).toEqual([]);
 		expect(status).toBe(0);
 	});
 
-	test('starts a node with its own command line, after doctor', async () => {
+	test('the command lines of the unit run doctor, then start and stop a node', async () => {
 		const [port] = await freePorts(1);
 		mkdirSync(join(folder, 'lib'), {mode: 0o700});
 		mkdirSync(join(folder, 'etc'));
-		writeFileSync(join(folder, 'etc/cluster.secret'), 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {
+		writeFileSync(join(folder, 'etc/cluster.secret'), `${foreignSecret}\n`, {
 			mode: 0o400,
 		});
 		const env = {
@@ -249,11 +215,11 @@ describe.skipIf(process.platform === 'win32')('the unit of systemd', () => {
 			DAPSS_PORT: String(port),
 			XDG_RUNTIME_DIR: '',
 		};
-		const words = (name: string): string[] => moved(line(name)).split(' ').slice(1);
-		const examined = await run(words('ExecStartPre'), {program: bin, env});
+		const args = (name: string): string[] => moved(line(name)).split(' ').slice(1);
+		const examined = await run(args('ExecStartPre'), {program: bin, env});
 		expect(examined.code, examined.stdout.toString()).toBe(0);
-		const node = new NodeProcess(port!, [bin, ...words('ExecStart'), '-o', 'jsonl'], false, process.execPath, env);
-		await node.waitFor(({type}) => type === 'ready', 'ready');
+		const node = new NodeProcess(port!, [bin, ...args('ExecStart'), '-o', 'jsonl'], false, process.execPath, env);
+		await node.waitFor(isReady, 'ready');
 		await node.kill(line('KillSignal') as NodeJS.Signals);
 		expect(await node.exited).toBe(0);
 	}, 60_000);

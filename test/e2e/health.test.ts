@@ -1,34 +1,23 @@
 /**
-Healthy means usable: the reports of real nodes, on every side, when a part of the network between them is broken. Fault
-injection cuts a link between two of three nodes; network namespaces block TCP and UDP of one node.
+Healthy means usable: the reports of every node when a part of the network between the nodes fails. Fault injection cuts
+the link between two of three nodes; network namespaces block TCP and UDP of one node.
 */
-import {writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {Cluster, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
+import {Cluster, NodeProcess} from '../../bench/cluster.ts';
 import type {Broker, NodeId, Snapshot} from '../../core/index.ts';
 import {defaultName} from '../../core/node-name.ts';
-import {cli, run} from './support/command.ts';
+import {publishTexts} from './support/brokers.ts';
+import {cli, jsonAt, run, runAt} from './support/command.ts';
+import {eventCounts, isMember, isMessage, isQuorum, isReady, isSubscribed, waitForAll} from './support/events.ts';
+import {writeForeignSecret} from './support/folders.ts';
 import {canFilter, Network, sayNotRun, type Host} from './support/namespaces.ts';
+import {removeNetwork, startVoters} from './support/network-cluster.ts';
+import {pollUntil} from './support/poll.ts';
 
 sayNotRun('test/e2e/health.test.ts', true);
 
-const settleMs = 20_000;
-
-/** Asks until the answer is as expected. */
-async function until<Answer>(
-	ask: () => Promise<Answer>,
-	isRight: (answer: Answer) => boolean,
-	what: string,
-): Promise<Answer> {
-	const untilMs = Date.now() + settleMs;
-	for (;;) {
-		const answer = await ask();
-		if (isRight(answer)) return answer;
-		if (Date.now() > untilMs) throw new Error(`Expected ${what}, got ${JSON.stringify(answer)}`);
-	}
-}
-
+/** The state of a member, with its reason if there is one. */
 const stateOf = (snapshot: Snapshot, id: string): string => {
 	const member = snapshot.members.find(one => one.id === id)!;
 	return `${member.state}${member.why === '' ? '' : `: ${member.why}`}`;
@@ -40,7 +29,6 @@ describe('the leader and one follower are cut off from each other, and the third
 	let follower: NodeProcess;
 	let third: NodeProcess;
 	let brokers: Broker[];
-	const server = (node: NodeProcess): string[] => [...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`];
 	beforeAll(async () => {
 		cluster = new Cluster({cli, topics: ['news'], messages: true, flags: ['--faults']});
 		await cluster.startAll(3);
@@ -54,21 +42,20 @@ describe('the leader and one follower are cut off from each other, and the third
 	});
 
 	test.each(['both', 'in', 'out'] as const)(
-		'%s ways: the follower keeps its leader, agreement works there, and every node reports the same two members as degraded',
+		'direction %s: the follower keeps its leader, agreement works at the follower, and every node reports these two members as degraded',
 		async direction => {
-			const terms = new Set<number>();
 			const [atLeader, atFollower] = brokers as [Broker, Broker];
 			const before = (await atLeader.snapshot()).raft;
 			await atFollower.fault({type: 'cut', peers: [leader.id as NodeId], direction, forMs: 60_000});
 			if (direction === 'both')
 				await atLeader.fault({type: 'cut', peers: [follower.id as NodeId], direction, forMs: 60_000});
-			const isSeen = (snapshot: Snapshot): boolean =>
+			const showsCut = (snapshot: Snapshot): boolean =>
 				snapshot.cuts.length === 1 && snapshot.cuts[0]!.via === third.id;
 			const views = await Promise.all(
 				brokers.map(broker =>
-					until(
+					pollUntil(
 						() => broker.snapshot(),
-						isSeen,
+						showsCut,
 						`the cut of ${leader.id} and ${follower.id}, served through ${third.id}`,
 					),
 				),
@@ -83,8 +70,12 @@ describe('the leader and one follower are cut off from each other, and the third
 					[follower.id]: 'degraded',
 					[third.id]: 'alive',
 				});
-				expect(view.raft).toMatchObject({quorum: 'held', hasQuorum: true, reachableVoters: 3});
-				terms.add(view.raft.term);
+				expect(view.raft).toMatchObject({
+					quorum: 'held',
+					hasQuorum: true,
+					reachableVoters: 3,
+					term: before.term,
+				});
 			}
 
 			expect(stateOf(views[1]!, leader.id)).toMatch(
@@ -92,24 +83,17 @@ describe('the leader and one follower are cut off from each other, and the third
 			);
 			// Agreement through the follower, which has no link to the leader.
 			const name = `relayed-${direction}`;
-			await until(
+			await pollUntil(
 				() => brokers[1]!.snapshot(),
 				({raft}) => raft.leader === before.leader,
 				'the leader, known to the follower',
 			);
 			await brokers[1]!.subscribeNode(name);
-			await Promise.all(
-				[leader, third].map(node =>
-					node.waitFor(
-						event => event.type === 'subscribed' && event['topic'] === name,
-						`the subscription of ${name}`,
-					),
-				),
-			);
-			await brokers[0]!.publish('news', [Buffer.from(name)]);
-			await follower.waitFor(event => event.type === 'message' && event['payload'] === name, 'a live message');
+			await waitForAll([leader, third], isSubscribed(follower, name), `the subscription of ${name}`);
+			await publishTexts(brokers[0]!, 'news', [name]);
+			await follower.waitFor(isMessage(name), 'a live message');
 			for (const node of [leader, follower, third]) {
-				const checked = await run(['check', ...server(node)]);
+				const checked = await runAt(cluster, node, 'check');
 				expect(checked.code).toBe(10);
 				expect(checked.stdout.toString()).toContain(`served through ${defaultName(hostname(), third.port)}`);
 			}
@@ -117,14 +101,14 @@ describe('the leader and one follower are cut off from each other, and the third
 			await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
 			const healed = await Promise.all(
 				brokers.map(broker =>
-					until(
+					pollUntil(
 						() => broker.snapshot(),
 						({cuts, members}) => cuts.length === 0 && members.every(({state}) => state === 'alive'),
 						'all members alive',
 					),
 				),
 			);
-			// It caused no election.
+			// The cut caused no election.
 			for (const {raft} of healed) expect([raft.leader, raft.term]).toEqual([before.leader, before.term]);
 		},
 		90_000,
@@ -153,60 +137,44 @@ describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () =>
 		const {code, stdout} = await hosts[index]!.run(['check', ...flags(index)]);
 		return {code, ...(JSON.parse(stdout) as {verdict: string; findings: []})};
 	};
-	beforeAll(async () => {
-		network = new Network();
-		cluster = new Cluster({cli});
-		hosts = [network.host(), network.host(), network.host()];
-		nodes = [];
-		for (const [index, host] of hosts.entries()) {
-			const node = host.start(cluster, [
-				'--host',
-				host.v4,
-				...(index > 0 ? ['--bootstrap', `${hosts[0]!.v4}:5000`] : []),
-			]);
-			nodes.push(node);
-			await node.waitFor(({type}) => type === 'ready', 'ready');
-		}
-
-		await Promise.all(
-			nodes.map(node =>
-				node.waitFor(
-					event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3,
-					'three voters',
-				),
-			),
-		);
+	const quorumAt = async (index: number): Promise<unknown> =>
+		(JSON.parse((await hosts[index]!.run(['status', ...flags(index)])).stdout) as {quorum: unknown}).quorum;
+	/** Resolves when check passes at every node. */
+	const expectHealthy = async (): Promise<void> => {
 		await Promise.all(
 			nodes.map((_, index) =>
-				until(
+				pollUntil(
 					() => check(index),
 					({code}) => code === 0,
 					'a healthy cluster',
 				),
 			),
 		);
+	};
+	beforeAll(async () => {
+		network = new Network();
+		cluster = new Cluster({cli});
+		hosts = [network.host(), network.host(), network.host()];
+		nodes = await startVoters(cluster, hosts);
+		await expectHealthy();
 	}, 90_000);
-	afterAll(async () => {
-		await Promise.all(nodes.filter(node => node.isRunning).map(node => node.kill('SIGKILL')));
-		network[Symbol.dispose]();
-		await cluster[Symbol.asyncDispose]();
-	});
+	afterAll(() => removeNetwork(network, cluster, nodes));
 
-	test('TCP: it is degraded and not counted for the quorum, with the reason and a remedy, and healthy when TCP is open again', async () => {
-		const start = nodes.map(node => node.events.length);
+	test('blocked TCP: the node is degraded and does not count for the quorum, the reports have the reason and a remedy, and it recovers when TCP works again', async () => {
+		const starts = eventCounts(nodes);
 		const unblock = network.block({protocol: 'tcp', from: hosts[2]!});
 		for (const index of [0, 1]) {
-			// The other node may report first: then the pair of those two is named until this node notices too.
+			// Until this node detects the failure itself, it repeats the report of the other node, with another reason.
 			const isBlocked = ({id, state, why}: {id: string; state: string; why: string}): boolean =>
 				id === nodes[2]!.id &&
 				state === 'degraded' &&
 				/^TCP blocked: datagrams arrive, no link for [\d.]+ s/.test(why);
-			const members = await until(
+			const members = await pollUntil(
 				() => peers(index),
 				all => all.some(row => isBlocked(row)),
 				'a degraded member, with the reason',
 			);
-			const {code, findings} = await until(
+			const {code, findings} = await pollUntil(
 				() => check(index),
 				answer => answer.code === 10,
 				'exit code 10',
@@ -218,113 +186,81 @@ describe.runIf(canFilter)('a node with a firewall that blocks TCP or UDP', () =>
 			expect(code).toBe(10);
 		}
 
-		const status = JSON.parse((await hosts[0]!.run(['status', ...flags(0)])).stdout) as {
-			quorum: {has: boolean; reachable: number; voters: number};
-		};
-		expect(status.quorum).toMatchObject({has: true, reachable: 2});
-		// The node itself has no leader, and reports that it is cut off.
-		const own = await until(
+		expect(await quorumAt(0)).toMatchObject({has: true, reachable: 2});
+		// The blocked node has no leader, and reports the lost quorum.
+		const own = await pollUntil(
 			() => check(2),
 			answer => answer.code === 11,
-			'exit code 11 at the node that is blocked',
+			'exit code 11 at the blocked node',
 		);
 		expect(own.findings[0]!.problem).toMatch(/No quorum: 1 of 3 voters reachable, 2 needed/);
 		await nodes[0]!.waitFor(
-			event =>
-				event.type === 'member' &&
-				event['id'] === nodes[2]!.id &&
-				event['state'] === 'degraded' &&
-				/TCP blocked/.test(event['why'] as string),
+			event => isMember(nodes[2]!, 'degraded')(event) && /TCP blocked/.test(event['why'] as string),
 			'the event',
-			start[0],
+			starts[0],
 		);
-		const lost = await nodes[2]!.waitFor(
-			event => event.type === 'quorum' && event['held'] === false,
-			'the loss of the quorum',
-			start[2],
-		);
+		const lost = await nodes[2]!.waitFor(isQuorum(false), 'the loss of the quorum', starts[2]);
 		expect(lost).toMatchObject({state: 'lost', reachable: 1, voters: 3});
 		unblock();
-		await Promise.all(
-			nodes.map((_, index) =>
-				until(
-					() => check(index),
-					({code}) => code === 0,
-					'a healthy cluster',
-				),
-			),
-		);
+		await expectHealthy();
 	}, 120_000);
 
-	test('UDP: it is degraded with the reason and a remedy, has no round trip, and continues to work', async () => {
+	test('blocked UDP: the node is degraded, the reports have the reason and a remedy but no round-trip time, and it keeps the quorum', async () => {
 		const unblock = network.block({protocol: 'udp', from: hosts[1]!});
 		for (const index of [0, 2]) {
-			// Other nodes may report the pair before this node detects it.
-			await until(
+			// Until this node detects the failure itself, it repeats the report of another node, with another reason.
+			await pollUntil(
 				() => peers(index),
 				all => {
 					const {state, rttMs, why} = all.find(({id}) => id === nodes[1]!.id)!;
 					const isBlocked = /^UDP blocked: no datagram for [\d.]+ s, TCP works/.test(why);
 					return state === 'degraded' && rttMs === null && isBlocked;
 				},
-				'a degraded member without a round trip, and why',
+				'a degraded member without a round-trip time, with the reason',
 			);
 			const {findings, code} = await check(index);
 			expect(code).toBe(10);
 			expect(findings.map(({advice}) => advice).join('\n')).toMatch(/UDP port 5000/);
 		}
 
-		expect((await hosts[1]!.run(['status', ...flags(1)])).stdout).toContain('"has":true');
+		expect(await quorumAt(1)).toMatchObject({has: true});
 		unblock();
-		await Promise.all(
-			nodes.map((_, index) =>
-				until(
-					() => check(index),
-					({code}) => code === 0,
-					'a healthy cluster',
-				),
-			),
-		);
+		await expectHealthy();
 	}, 120_000);
 });
 
 describe('three nodes that stop and start', () => {
 	let cluster: Cluster;
-	const server = (node: NodeProcess): string[] => [...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`];
-	const isQuorum = ({type}: JsonEvent): boolean => type === 'quorum';
 	type Member = {readonly id: string; readonly state: string; readonly why: string};
-	const peersOf = async (node: NodeProcess): Promise<readonly Member[]> =>
-		JSON.parse((await run(['peers', '-o', 'json', ...server(node)])).stdout.toString()) as Member[];
+	const peersOf = (node: NodeProcess): Promise<readonly Member[]> => jsonAt(cluster, node, 'peers');
 	beforeAll(async () => {
 		cluster = new Cluster({cli});
 		await cluster.startAll(3);
 	}, 60_000);
 	afterAll(() => cluster[Symbol.asyncDispose]());
 
-	test('no quorum event contradicts its own numbers, and the last event of each node says that the quorum is held', async () => {
+	test('each quorum event agrees with its own numbers, and the last event of each node reports that the quorum is held', async () => {
 		for (const node of cluster.nodes) {
-			await node.waitFor(event => isQuorum(event) && event['held'] === true, 'the quorum');
-			for (const {held, state, reachable, voters} of node.events.filter(event =>
-				isQuorum(event),
-			) as unknown as Array<Record<'held' | 'state' | 'reachable' | 'voters', number | boolean | string>>) {
+			await node.waitFor(isQuorum(true), 'the quorum');
+			const events = node.events.filter(({type}) => type === 'quorum');
+			for (const {held, state, reachable, voters} of events) {
 				expect(held).toBe(state === 'held');
 				expect(state === 'lost').toBe(Number(reachable) * 2 <= Number(voters));
 			}
 
-			expect(node.events.findLast(event => isQuorum(event))).toMatchObject({held: true});
+			expect(events.at(-1)).toMatchObject({held: true});
 		}
 	});
 
-	test('a member with another secret is degraded with that reason on both sides, and check says what to do (case 20)', async () => {
+	test('a member with another secret is degraded with that reason on both sides, and check gives the remedy', async () => {
 		const [one, , three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		await three.kill('SIGTERM');
-		await until(
+		await pollUntil(
 			() => peersOf(one),
 			members => members.some(({id, state}) => id === three.id && state === 'left'),
 			'a member that left',
 		);
-		const secret = `${cluster.folder}/other-secret`;
-		writeFileSync(secret, 'q7Jb2nZk9XwPz4Lr8TtVc1Hy5GfDs3Ae6Mu0Bi-Oj_Q\n', {mode: 0o600});
+		const secret = writeForeignSecret(cluster.folder);
 		const changed = new NodeProcess(
 			three.port,
 			[
@@ -344,27 +280,26 @@ describe('three nodes that stop and start', () => {
 				`${cluster.folder}/${three.port}`,
 			],
 			false,
+			process.execPath,
+			cluster.env,
 		);
 		try {
-			await changed.waitFor(({type}) => type === 'ready', 'ready');
-			const members = await until(
+			await changed.waitFor(isReady, 'ready');
+			const members = await pollUntil(
 				() => peersOf(one),
 				all => all.some(({id, state}) => id === three.id && state === 'degraded'),
 				'a degraded member',
 			);
 			expect(members.find(({id}) => id === three.id)!.why).toBe('has another secret than this node');
-			const checked = await run(['check', ...server(one)]);
+			const checked = await runAt(cluster, one, 'check');
 			expect(checked.code).toBe(10);
 			expect(checked.stdout.toString()).toMatch(
 				/has another secret than this node.*\n.*Give all nodes the same secret file/,
 			);
-			const reported = await changed.waitFor(
-				event => event.type === 'member' && event['id'] === one.id && event['state'] === 'degraded',
-				'the mismatch, on the other side',
-			);
+			const reported = await changed.waitFor(isMember(one, 'degraded'), 'the mismatch, on the other side');
 			expect(reported['why']).toBe('has another secret than this node');
-			// The nodes run, so the advice is not to restart or remove a node, nor to give the quorum up.
-			const lost = await until(
+			// All nodes run, so no advice is to restart or remove a node, or to recover from a lost quorum.
+			const lost = await pollUntil(
 				() =>
 					run([
 						'check',
@@ -391,37 +326,37 @@ describe('three nodes that stop and start', () => {
 		}
 
 		const back = cluster.start(three.port);
-		await back.waitFor(event => isQuorum(event) && event['held'] === true, 'the quorum');
-		await until(
+		await back.waitFor(isQuorum(true), 'the quorum');
+		await pollUntil(
 			() => peersOf(one),
 			all => all.every(({state}) => state === 'alive'),
 			'all alive',
 		);
 	}, 60_000);
 
-	test('the last node reports the loss of the quorum, also when it starts without a quorum', async () => {
+	test('the only running node reports the loss of the quorum, also after its restart', async () => {
 		const [one, two, three] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
 		const start = one.events.length;
 		await Promise.all([two.kill('SIGKILL'), three.kill('SIGKILL')]);
 		expect(
 			await one.waitFor(
-				event => isQuorum(event) && event['held'] === false && event['state'] === 'lost',
-				'the loss',
+				event => isQuorum(false)(event) && event['state'] === 'lost',
+				'the loss of the quorum',
 				start,
 			),
 		).toMatchObject({reachable: 1, voters: 3});
-		const checked = await run(['check', ...server(one)]);
+		const checked = await runAt(cluster, one, 'check');
 		expect([checked.code, checked.stdout.toString()]).toEqual([
 			11,
 			expect.stringContaining('No quorum: 1 of 3 voters reachable, 2 needed'),
 		]);
 		await one.kill('SIGKILL');
 		const again = cluster.startAlone(one.port);
-		const lost = await again.waitFor(event => isQuorum(event), 'a quorum event');
+		const lost = await again.waitFor(({type}) => type === 'quorum', 'a quorum event');
 		expect(lost).toMatchObject({held: false, state: 'lost', reachable: 1, voters: 3});
-		const status = await run(['status', ...server(again)]);
+		const status = await runAt(cluster, again, 'status');
 		expect(status.stdout.toString()).toContain('LOST: 1 of 3 voters reachable, 2 needed');
-		const subscribed = await run(['subscribe', 'news', '--count', '1', ...server(again)]);
+		const subscribed = await runAt(cluster, again, 'subscribe', 'news', '--count', '1');
 		expect([subscribed.code, subscribed.stderr]).toEqual([
 			11,
 			expect.stringContaining('no quorum: 1 of 3 voters reachable'),

@@ -1,56 +1,60 @@
 /**
-Nodes that leave, as processes: they give up leadership and vote first, the others keep a quorum to the last one, and
-the same data folder joins again under a new id.
+Node processes that leave their cluster: a node first hands over its leadership and its vote, the remaining nodes keep a
+quorum down to the last one, and the same data folder joins again under a new id.
 */
 import {describe, expect, test} from 'vitest';
 import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Topic} from '../../core/index.ts';
 import {levelOf} from '../../core/observe/levels.ts';
-import {cli, run, type Finished} from './support/command.ts';
+import {cli, jsonAt, run, runAt, type Finished} from './support/command.ts';
+import {
+	eventCounts,
+	hasLeader,
+	hasVoters,
+	isLeader,
+	isMember,
+	isMessage,
+	isQuorum,
+	isSubscribed,
+	waitForAll,
+} from './support/events.ts';
 
 const topic = 'kept' as Topic;
 
-function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> {
-	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
-}
-
-/** Warnings of the others about one that left on purpose. */
+/** Warnings and errors of the nodes about a node that left on purpose. */
 const warningsAbout = (
-	gone: NodeProcess,
+	left: NodeProcess,
 	nodes: readonly NodeProcess[],
-	marks: readonly number[],
+	starts: readonly number[],
 ): readonly JsonEvent[] =>
 	nodes.flatMap((node, index) =>
 		node.events
-			.slice(marks[index])
+			.slice(starts[index])
 			.filter(
 				event =>
 					levelOf(event as unknown as RecordedEvent) !== 'info' &&
 					event.type !== 'leader' &&
-					JSON.stringify(event).includes(gone.id),
+					JSON.stringify(event).includes(left.id),
 			),
 	);
 
-/** What others say to one that was removed: no news to a node that left. */
-const calledRemoved = (node: NodeProcess): readonly JsonEvent[] =>
+/** Refusals by peers because the node is removed: a node that left must not get one. */
+const removalRefusals = (node: NodeProcess): readonly JsonEvent[] =>
 	node.events.filter(({type, code, by}) => type === 'refused' && code === 'removed' && by === 'peer');
 
-const votersAre =
+const isVoters =
 	(...nodes: readonly NodeProcess[]) =>
 	(event: JsonEvent): boolean =>
 		event.type === 'voters' &&
 		JSON.stringify(event['voters']) === JSON.stringify(nodes.map(({id}) => id).toSorted());
 
 async function expectHealthy(cluster: Cluster, node: NodeProcess): Promise<void> {
-	expect(await command(cluster, node, 'check')).toMatchObject({
-		code: 0,
-		stdout: expect.objectContaining({}) as Buffer,
-		stderr: '',
-	});
+	const {code, stdout, stderr} = await runAt(cluster, node, 'check');
+	expect([code, stdout.toString(), stderr]).toEqual([0, expect.stringMatching(/^healthy: cluster /), '']);
 }
 
-test('leave chooses none of several nodes that run here, and names them', async () => {
+test('leave needs --server when several nodes run on this machine, and names these nodes', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(2);
 	const nodes = await Promise.all(
@@ -62,50 +66,42 @@ test('leave chooses none of several nodes that run here, and names them', async 
 		})),
 	);
 	const refused = (): Promise<Finished> => run(['leave', ...cluster.clientFlags], {env: cluster.env});
-	// The list of nodes is written after the event.
+	// A node writes itself into the list of running nodes after the event.
 	await expect.poll(async () => (await refused()).stderr, {timeout: 20_000}).toContain(`(${nodes[1]!.name})`);
 	const {code, stderr} = await refused();
 	expect(code).toBe(2);
 	for (const {node, name} of nodes) expect(stderr).toContain(`127.0.0.1:${node.port} (${name})`);
 }, 60_000);
 
-describe('two of three nodes leave one after the other, and the last one still has a quorum', () => {
-	test('the leader leaves, then the next leader', async () => {
+describe('two of three nodes leave in turn, and the last node has a quorum', () => {
+	test('the leader leaves, then its successor', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const first = cluster.leader()!;
 		const rest = cluster.nodes.filter(node => node !== first);
-		const marks = rest.map(node => node.events.length);
-		const left = await command(cluster, first, 'leave', '-o', 'json');
+		const starts = eventCounts(rest);
+		const left = await runAt(cluster, first, 'leave', '-o', 'json');
 		expect(left).toMatchObject({code: 0, stderr: ''});
 		expect(JSON.parse(left.stdout.toString())).toMatchObject({left: first.id, address: `127.0.0.1:${first.port}`});
 		expect(await first.exited).toBe(0);
 		expect(first.events.at(-1)).toMatchObject({type: 'stopped', reason: 'left the cluster'});
-		expect(calledRemoved(first)).toEqual([]);
+		expect(removalRefusals(first)).toEqual([]);
 
-		// Two voters would be worse than one: the one that does not lead becomes a learner.
-		await Promise.all(
-			rest.map((node, index) =>
-				node.waitFor(
-					event => event.type === 'voters' && (event['voters'] as unknown[]).length === 1,
-					'one voter',
-					marks[index],
-				),
-			),
-		);
+		// Two voters tolerate no failure, as one voter, and fail more often: the follower becomes a learner.
+		await waitForAll(rest, hasVoters(1), 'one voter', starts);
 		const second = cluster.leader()!;
 		const [last] = rest.filter(node => node !== second) as [NodeProcess];
 		await expectHealthy(cluster, last);
-		expect(warningsAbout(first, rest, marks)).toEqual([]);
+		expect(warningsAbout(first, rest, starts)).toEqual([]);
 
 		// The only voter leaves: the learner takes over its vote.
-		const mark = last.events.length;
-		expect(await command(cluster, second, 'leave')).toMatchObject({code: 0, stderr: ''});
+		const start = last.events.length;
+		expect(await runAt(cluster, second, 'leave')).toMatchObject({code: 0, stderr: ''});
 		expect(await second.exited).toBe(0);
-		await last.waitFor(votersAre(last), 'the last voter', mark);
+		await last.waitFor(isVoters(last), 'the last voter', start);
 		await expectHealthy(cluster, last);
-		expect(warningsAbout(second, [last], [mark])).toEqual([]);
-		expect(await command(cluster, last, 'leave')).toMatchObject({
+		expect(warningsAbout(second, [last], [start])).toEqual([]);
+		expect(await runAt(cluster, last, 'leave')).toMatchObject({
 			code: 1,
 			stderr: expect.stringContaining(
 				'This node is the only member of its cluster: there is nothing to leave. Stop it instead',
@@ -114,37 +110,31 @@ describe('two of three nodes leave one after the other, and the last one still h
 		expect(last.isRunning).toBe(true);
 	}, 60_000);
 
-	test('followers leave on SIGTERM, started with --leave; one joins again under a new id with its old topics', async () => {
+	test('followers started with --leave leave on SIGTERM; one joins again under a new id with its former topics', async () => {
 		await using cluster = new Cluster({cli, flags: ['--leave'], topics: [topic], messages: true});
 		await cluster.startAll(3);
 		const leader = cluster.leader()!;
 		const [one, two] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
 		const formerId = one.id;
-		const mark = leader.events.length;
+		const start = leader.events.length;
 		await one.kill('SIGTERM');
 		expect([await one.exited, one.stderr]).toEqual([0, '']);
-		await leader.waitFor(votersAre(leader), 'one voter', mark);
+		await leader.waitFor(isVoters(leader), 'one voter', start);
 		await two.kill('SIGTERM');
 		expect([await two.exited, two.stderr]).toEqual([0, '']);
-		expect([one, two].flatMap(node => calledRemoved(node))).toEqual([]);
-		await leader.waitFor(
-			event => event.type === 'member' && event['id'] === two.id && event['state'] === 'left',
-			'its removal',
-		);
+		expect([one, two].flatMap(node => removalRefusals(node))).toEqual([]);
+		await leader.waitFor(isMember(two, 'left'), 'its removal');
 		await expectHealthy(cluster, leader);
 
 		const client = await cluster.client(leader);
 		await client.publish(topic, [Buffer.from('while it was away')]);
-		// It finds the others by what it kept, without --bootstrap and without --topics.
+		// Its data folder has the addresses of the members, and its topics: it needs neither --bootstrap nor --topics.
 		const again = cluster.startAlone(one.port);
-		await again.waitFor(event => event.type === 'leader' && event['leader'] === leader.id, 'the leader');
+		await again.waitFor(isLeader(leader), 'the leader');
 		expect(again.id).not.toBe(formerId);
-		await leader.waitFor(
-			event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === again.id,
-			'its old topic',
-		);
+		await leader.waitFor(isSubscribed(again, topic), 'its former topic');
 		await client.publish(topic, [Buffer.from('hello again')]);
-		await again.waitFor(event => event['payload'] === 'hello again', 'a message of its old topic');
+		await again.waitFor(isMessage('hello again'), 'a message of its former topic');
 		expect(again.events.filter(({type}) => type === 'quarantined')).toEqual([]);
 		const {members} = await client.snapshot();
 		expect(members.map(({id}) => id)).toEqual([leader.id, again.id].toSorted());
@@ -152,11 +142,11 @@ describe('two of three nodes leave one after the other, and the last one still h
 	}, 60_000);
 });
 
-test('a learner that leaves is removed from the members of every node, and the cluster is healthy without it', async () => {
+test('when a learner leaves, every node removes it from the members, and the cluster is healthy', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(4);
-	const peers = async (node: NodeProcess): Promise<ReadonlyArray<{readonly id: string; readonly voter: boolean}>> =>
-		JSON.parse((await command(cluster, node, 'peers', '-o', 'json')).stdout.toString()) as [];
+	const peers = (node: NodeProcess): Promise<ReadonlyArray<{readonly id: string; readonly voter: boolean}>> =>
+		jsonAt(cluster, node, 'peers');
 	const learners = async (): Promise<readonly string[]> =>
 		(await peers(cluster.nodes[0]!)).filter(({voter}) => !voter).map(({id}) => id);
 	await expect
@@ -165,7 +155,7 @@ test('a learner that leaves is removed from the members of every node, and the c
 	const [learner] = await learners();
 	const leaving = cluster.nodes.find(({id}) => id === learner)!;
 	const rest = cluster.nodes.filter(node => node !== leaving);
-	expect(await command(cluster, leaving, 'leave')).toMatchObject({code: 0, stderr: ''});
+	expect(await runAt(cluster, leaving, 'leave')).toMatchObject({code: 0, stderr: ''});
 	expect(await leaving.exited).toBe(0);
 	await Promise.all(
 		rest.map(async node => {
@@ -177,38 +167,35 @@ test('a learner that leaves is removed from the members of every node, and the c
 	);
 }, 60_000);
 
-test('a node does not leave without a quorum, or if the others would have none; it reports that, stops and stays a member', async () => {
+test('leave is refused without a quorum, or if the remaining nodes would have none; SIGTERM then stops the node, which stays a member', async () => {
 	await using cluster = new Cluster({cli, flags: ['--leave']});
 	await cluster.startAll(3);
 	const leader = cluster.leader()!;
-	const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
-	await dead.kill('SIGKILL');
-	await leader.waitFor(
-		event => event.type === 'member' && event['id'] === dead.id && event['state'] === 'down',
-		'the crash',
-	);
-	expect(await command(cluster, alive, 'leave')).toMatchObject({
+	const [crashed, follower] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+	await crashed.kill('SIGKILL');
+	await leader.waitFor(isMember(crashed, 'down'), 'the crash');
+	expect(await runAt(cluster, follower, 'leave')).toMatchObject({
 		code: 1,
 		stderr: expect.stringContaining('would have no quorum') as string,
 	});
-	await alive.kill('SIGTERM');
-	expect([await alive.exited, alive.stderr]).toEqual([
+	await follower.kill('SIGTERM');
+	expect([await follower.exited, follower.stderr]).toEqual([
 		0,
 		expect.stringMatching(/^The node could not leave; it stops and stays a member: .*would have no quorum/),
 	]);
-	await leader.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
-	expect(await command(cluster, leader, 'leave')).toMatchObject({
+	await leader.waitFor(isQuorum(false), 'the loss of the quorum');
+	expect(await runAt(cluster, leader, 'leave')).toMatchObject({
 		code: 11,
 		stderr: expect.stringContaining(
 			'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters',
 		) as string,
 	});
-	const back = cluster.start(alive.port, []);
-	await back.waitFor(event => event.type === 'leader' && typeof event['leader'] === 'string', 'the leader');
-	expect(back.id).toBe(alive.id);
+	const back = cluster.start(follower.port, []);
+	await back.waitFor(hasLeader, 'the leader');
+	expect(back.id).toBe(follower.id);
 }, 60_000);
 
-test('a headless node prints the cost of its stop on stderr', async () => {
+test('a headless node that stops prints the effect on the quorum on stderr', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const leader = cluster.leader()!;
@@ -218,10 +205,7 @@ test('a headless node prints the cost of its stop on stderr', async () => {
 		0,
 		'Stopping this node leaves 2 of 3 voters: no other voter may fail until it is back\n',
 	]);
-	await two.waitFor(
-		event => event.type === 'member' && event['id'] === one.id && event['state'] === 'left',
-		'its stop',
-	);
+	await two.waitFor(isMember(one, 'left'), 'its stop');
 	await two.kill('SIGTERM');
 	expect([await two.exited, two.stderr]).toEqual([
 		0,
@@ -229,29 +213,27 @@ test('a headless node prints the cost of its stop on stderr', async () => {
 	]);
 });
 
-describe('replacement of nodes by empty ones', () => {
-	test('one after the other: the new nodes have all earlier messages, also those of the replaced nodes', async () => {
+describe('replacement of nodes', () => {
+	test('empty nodes that replace all nodes in turn get all earlier messages, also those of the replaced nodes', async () => {
 		await using cluster = new Cluster({cli, topics: [topic], messages: true});
 		await cluster.startAll(3);
 		const bodies = cluster.nodes.map(({port}) => `from ${port}`);
 		for (const [index, node] of cluster.nodes.entries())
-			expect(await command(cluster, node, 'publish', topic, bodies[index]!)).toMatchObject({code: 0});
-		const has = (node: NodeProcess): Promise<unknown> =>
-			Promise.all(
-				bodies.map(body => node.waitFor(event => event.type === 'message' && event['payload'] === body, body)),
-			);
-		await Promise.all(cluster.nodes.map(node => has(node)));
+			expect(await runAt(cluster, node, 'publish', topic, bodies[index]!)).toMatchObject({code: 0});
+		const receivesAll = (node: NodeProcess): Promise<unknown> =>
+			Promise.all(bodies.map(body => node.waitFor(isMessage(body), body)));
+		await Promise.all(cluster.nodes.map(node => receivesAll(node)));
 		let nodes = [...cluster.nodes];
 		for (const old of nodes) {
 			const [seed, other] = nodes.filter(node => node !== old) as [NodeProcess, NodeProcess];
-			expect(await command(cluster, old, 'leave')).toMatchObject({code: 0});
-			await old.exited;
+			expect(await runAt(cluster, old, 'leave')).toMatchObject({code: 0});
+			expect(await old.exited).toBe(0);
 			const fresh = cluster.startAlone(
 				old.port,
 				['--bootstrap', `${seed.port},${other.port}`],
 				`fresh${old.port}`,
 			);
-			await has(fresh);
+			await receivesAll(fresh);
 			nodes = [seed, other, fresh];
 		}
 	}, 90_000);

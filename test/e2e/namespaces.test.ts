@@ -1,6 +1,4 @@
-/**
-The networks of the other tests work: cut connections hang, blocked packets are dropped, and nothing is left afterwards.
-*/
+/** The test networks work: cut connections hang, blocked packets vanish, and a disposed network leaves nothing. */
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync} from 'node:fs';
@@ -9,13 +7,10 @@ import {canFilter, canMakeNetworks, Network, sayNotRun, type Host} from './suppo
 
 sayNotRun('test/e2e/namespaces.test.ts', true);
 
-/** Without an answer for this long, the result is `silence`. */
+/** The timeout of a request that must get no answer. */
 const silentMs = 400;
 
-/**
-The answer that a program in one host gets from another over TCP or UDP: a word, `refused`, or `silence` after the
-timeout.
-*/
+/** The answer to a request from a host over TCP or UDP: `word`, `refused`, or `silence` after the timeout. */
 function ask(from: Host, protocol: 'tcp' | 'udp', host: string, port: number, limitMs = 5000): Promise<string> {
 	const script =
 		protocol === 'tcp'
@@ -30,7 +25,8 @@ function ask(from: Host, protocol: 'tcp' | 'udp', host: string, port: number, li
 	});
 }
 
-async function answer(host: Host): Promise<void> {
+/** Answers `word` on port 7000 of the host, over TCP and UDP. */
+async function startServer(host: Host): Promise<void> {
 	const child = host.spawn(process.execPath, [
 		'-e',
 		`
@@ -50,36 +46,36 @@ describe.runIf(canFilter)('a network of namespaces', () => {
 	});
 	afterAll(() => network[Symbol.dispose]());
 
-	test('carries both protocols and both families, until they are blocked or cut', async () => {
+	test('carries TCP and UDP over IPv4 and IPv6 unless they are blocked or cut', async () => {
 		const [a, b, c] = [network.host(), network.host(), network.host()];
-		await answer(b);
-		const all = (from: Host, protocol: 'tcp' | 'udp', limitMs?: number): Promise<string[]> =>
+		await startServer(b);
+		const askBoth = (from: Host, protocol: 'tcp' | 'udp', limitMs?: number): Promise<string[]> =>
 			Promise.all([ask(from, protocol, b.v4, 7000, limitMs), ask(from, protocol, b.v6, 7000, limitMs)]);
-		expect([await all(a, 'tcp'), await all(a, 'udp')]).toEqual([
+		expect([await askBoth(a, 'tcp'), await askBoth(a, 'udp')]).toEqual([
 			['word', 'word'],
 			['word', 'word'],
 		]);
 		const unblock = network.block({protocol: 'udp', from: a});
-		expect(await Promise.all([all(a, 'tcp'), all(a, 'udp', silentMs), all(c, 'udp')])).toEqual([
+		expect(await Promise.all([askBoth(a, 'tcp'), askBoth(a, 'udp', silentMs), askBoth(c, 'udp')])).toEqual([
 			['word', 'word'],
 			['silence', 'silence'],
 			['word', 'word'],
 		]);
 		const unblockToo = network.block({protocol: 'tcp', from: a, to: b, oneWay: true});
-		expect(await Promise.all([all(a, 'tcp', silentMs), all(c, 'tcp')])).toEqual([
+		expect(await Promise.all([askBoth(a, 'tcp', silentMs), askBoth(c, 'tcp')])).toEqual([
 			['silence', 'silence'],
 			['word', 'word'],
 		]);
 		unblock();
 		unblockToo();
-		expect(await Promise.all([all(a, 'tcp'), all(a, 'udp')])).toEqual([
+		expect(await Promise.all([askBoth(a, 'tcp'), askBoth(a, 'udp')])).toEqual([
 			['word', 'word'],
 			['word', 'word'],
 		]);
 		network.cut(b);
-		expect(await all(a, 'tcp', silentMs)).toEqual(['silence', 'silence']);
+		expect(await askBoth(a, 'tcp', silentMs)).toEqual(['silence', 'silence']);
 		network.heal(b);
-		expect(await all(a, 'tcp')).toEqual(['word', 'word']);
+		expect(await askBoth(a, 'tcp')).toEqual(['word', 'word']);
 		b.setAddresses(['10.77.0.99/24']);
 		expect(await Promise.all([ask(a, 'tcp', b.v4, 7000, silentMs), ask(a, 'tcp', '10.77.0.99', 7000)])).toEqual([
 			'silence',
@@ -87,9 +83,9 @@ describe.runIf(canFilter)('a network of namespaces', () => {
 		]);
 	});
 
-	test('has hosts with mapped ports, and its own names', async () => {
+	test('has hosts with mapped ports and with their own names', async () => {
 		const {gateway, host} = network.mapped({ports: [[17_000, 7000]]});
-		await answer(host);
+		await startServer(host);
 		const other = network.host();
 		other.setNames({both: [gateway.v4]});
 		expect(
@@ -111,6 +107,9 @@ test.runIf(canMakeNetworks)('a disposed network leaves no namespace, process or 
 	const ended = once(child, 'exit');
 	network[Symbol.dispose]();
 	expect([existsSync(`/run/netns/${host.space}`), existsSync(`/etc/netns/${host.space}`)]).toEqual([false, false]);
-	expect(spawnSync('ip', ['netns', 'pids', host.space]).status).not.toBe(0);
+	expect(spawnSync('ip', ['netns', 'pids', host.space], {encoding: 'utf8'})).toMatchObject({
+		status: 1,
+		stderr: expect.stringContaining('Cannot open network namespace') as string,
+	});
 	expect(await ended).toEqual([null, 'SIGKILL']);
 });

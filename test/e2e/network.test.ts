@@ -1,12 +1,14 @@
 /**
-A network partition outside of the program: three nodes in network namespaces, joined by a bridge whose port goes down.
-TCP connections hang, datagrams are lost, nothing is refused. Needs Linux, root and `ip`; elsewhere a line says that it
-did not run.
+A network partition outside of the program: three nodes in network namespaces on a bridge, of which one port goes down.
+TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and `ip`; elsewhere a message says that the
+test did not run.
 */
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {Cluster, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import {cli} from './support/command.ts';
+import {eventCounts, expectPartition, isMessage, isPartition, isSubscribed, waitForAll} from './support/events.ts';
 import {canMakeNetworks, Network, sayNotRun, type Host} from './support/namespaces.ts';
+import {removeNetwork, startVoters} from './support/network-cluster.ts';
 
 sayNotRun('test/e2e/network.test.ts');
 
@@ -19,51 +21,16 @@ describe.runIf(canMakeNetworks)('a partitioned network', () => {
 		cluster = new Cluster({cli});
 		network = new Network();
 		hosts = [network.host(), network.host(), network.host()];
-		nodes = [];
-		for (const host of hosts) {
-			const node = host.start(cluster, [
-				'--host',
-				host.v4,
-				'--topics',
-				'news',
-				...(host === hosts[0] ? [] : ['--bootstrap', `${hosts[0]!.v4}:5000`]),
-			]);
-			nodes.push(node);
-			await node.waitFor(({type}) => type === 'ready', 'ready');
-		}
-
-		await Promise.all(
-			nodes.map(node =>
-				node.waitFor(
-					event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3,
-					'three voters',
-				),
-			),
-		);
-		await Promise.all(
-			nodes.map(node =>
-				node.waitFor(event => event.type === 'subscribed' && event['node'] === node.id, 'its own subscription'),
-			),
-		);
+		nodes = await startVoters(cluster, hosts, ['--topics', 'news']);
+		await Promise.all(nodes.map(node => node.waitFor(isSubscribed(node), 'its own subscription')));
 	}, 60_000);
-	afterAll(async () => {
-		await Promise.all(nodes.filter(node => node.isRunning).map(node => node.kill('SIGKILL')));
-		network[Symbol.dispose]();
-		await cluster[Symbol.asyncDispose]();
-	});
+	afterAll(() => removeNetwork(network, cluster, nodes));
 
-	test('is detected by all nodes, refuses agreement on the smaller side, carries messages within each side, and loses nothing after the heal', async () => {
+	test('every node detects it, the minority refuses agreement, each side carries messages, and none is lost after the heal', async () => {
 		const flags = (index: number): string[] => [...cluster.clientFlags, '--server', `${hosts[index]!.v4}:5000`];
-		const start = nodes.map(node => node.events.length);
-		const partition =
-			(state: string) =>
-			(event: JsonEvent): boolean =>
-				event.type === 'partition' && event['state'] === state;
+		const starts = eventCounts(nodes);
 		network.cut(hosts[2]!);
-		const [seen] = await Promise.all(
-			nodes.map((node, index) => node.waitFor(partition('detected'), 'detection', start[index])),
-		);
-		expect(seen).toMatchObject({sides: [[nodes[0]!.id, nodes[1]!.id].toSorted(), [nodes[2]!.id]], quorum: 0});
+		await expectPartition(nodes.slice(0, 2), nodes.slice(2), starts);
 		const refused = await hosts[2]!.run(['subscribe', 'minority', '--count', '1', ...flags(2)]);
 		expect(refused.code).toBe(11);
 		expect(refused.stderr).toContain('no quorum: 1 of 3 voters reachable');
@@ -72,16 +39,12 @@ describe.runIf(canMakeNetworks)('a partitioned network', () => {
 			[2, 'far'],
 		] as const)
 			expect((await hosts[index]!.run(['publish', 'news', text, ...flags(index)])).code).toBe(0);
-		const printed =
-			(text: string) =>
-			(event: JsonEvent): boolean =>
-				event.type === 'message' && event['payload'] === text;
-		await nodes[1]!.waitFor(printed('near'), 'a message within the larger side', start[1]);
-		await nodes[2]!.waitFor(printed('far'), 'a message within the smaller side', start[2]);
+		await nodes[1]!.waitFor(isMessage('near'), 'a message within the larger side', starts[1]);
+		await nodes[2]!.waitFor(isMessage('far'), 'a message within the smaller side', starts[2]);
 		network.heal(hosts[2]!);
-		await Promise.all(nodes.map((node, index) => node.waitFor(partition('repaired'), 'repair', start[index])));
+		await waitForAll(nodes, isPartition('repaired'), 'repair', starts);
 		for (const [index, node] of nodes.entries()) {
-			for (const text of ['near', 'far']) await node.waitFor(printed(text), text, start[index]);
+			for (const text of ['near', 'far']) await node.waitFor(isMessage(text), text, starts[index]);
 			expect(node.events.filter(({type}) => type === 'message')).toHaveLength(2);
 		}
 

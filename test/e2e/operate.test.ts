@@ -1,46 +1,44 @@
 /**
-Operation of a cluster of real processes: transfer leadership, remove members, continue with one survivor when the
-quorum is lost permanently.
+Operation of a cluster: transfer leadership, remove members, and continue with one survivor after the permanent loss of
+the quorum.
 */
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
-import type {Broker, NodeId, Snapshot, Topic} from '../../core/index.ts';
-import {cli, run, type Finished} from './support/command.ts';
+import {Cluster, freePorts, untilSeen, type NodeProcess} from '../../bench/cluster.ts';
+import type {NodeId, Topic} from '../../core/index.ts';
+import {publishTexts, readTexts, withClient} from './support/brokers.ts';
+import {cli, jsonAt, run, runAt, type Finished} from './support/command.ts';
+import {
+	eventCounts,
+	hasVoters,
+	isLeader,
+	isMember,
+	isMessage,
+	isNewLeader,
+	isQuorum,
+	isRefused,
+	waitForAll,
+} from './support/events.ts';
 
-const leads =
-	(id: string | undefined) =>
-	(event: JsonEvent): boolean =>
-		event.type === 'leader' && event['leader'] === id;
-const isRefused =
+const removedText =
 	/The node stopped: this node was removed from the cluster: to join again, start it with an empty data folder/;
 
-function command(cluster: Cluster, node: NodeProcess, ...words: readonly string[]): Promise<Finished> {
-	return run([...words, ...cluster.clientFlags, '--server', `127.0.0.1:${node.port}`]);
-}
-
-/** Resolves when the snapshot of the node satisfies the condition. */
-async function sees(broker: Broker, isSo: (snapshot: Snapshot) => boolean): Promise<void> {
-	const {promise, resolve} = Promise.withResolvers<void>();
-	using _watching = broker.watch(snapshot => {
-		if (isSo(snapshot)) resolve();
-	});
-	await promise;
-}
-
-describe('leadership is transferred', () => {
-	test('to the given node or the best one, and the asking node sees it at once', async () => {
+describe('a transfer of the leadership', () => {
+	test('goes to the given node or to the best one, and the requesting node knows the result at once', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const former = cluster.leader()!;
-		const [next, asked] = cluster.nodes.filter(node => node !== former) as [NodeProcess, NodeProcess];
-		const named = await command(cluster, asked, 'leader', 'transfer', String(next.port), '-o', 'json');
-		expect(named).toMatchObject({code: 0, stderr: ''});
-		expect(JSON.parse(named.stdout.toString())).toMatchObject({leader: next.id, address: `127.0.0.1:${next.port}`});
-		const again = await command(cluster, former, 'leader', 'transfer', next.id.slice(0, 8));
+		const [next, third] = cluster.nodes.filter(node => node !== former) as [NodeProcess, NodeProcess];
+		const transfer = await runAt(cluster, third, 'leader', 'transfer', String(next.port), '-o', 'json');
+		expect(transfer).toMatchObject({code: 0, stderr: ''});
+		expect(JSON.parse(transfer.stdout.toString())).toMatchObject({
+			leader: next.id,
+			address: `127.0.0.1:${next.port}`,
+		});
+		const again = await runAt(cluster, former, 'leader', 'transfer', next.id.slice(0, 8));
 		expect(again).toMatchObject({code: 1, stderr: expect.stringMatching(/Node \S+ leads already/)});
-		expect(await command(cluster, asked, 'leader', 'transfer')).toMatchObject({code: 0});
-		expect(await command(cluster, asked, 'leader', 'transfer', '1')).toMatchObject({
+		expect(await runAt(cluster, third, 'leader', 'transfer')).toMatchObject({code: 0});
+		expect(await runAt(cluster, third, 'leader', 'transfer', '1')).toMatchObject({
 			code: 2,
 			stderr: expect.stringContaining('Expected "1" to be a member'),
 		});
@@ -65,26 +63,26 @@ describe('leadership is transferred', () => {
 		await Promise.all(brokers.map(broker => broker[Symbol.asyncDispose]()));
 	});
 
-	test('not to a node that cannot lead', async () => {
+	test('is refused when the node cannot lead', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(2);
 		const [leader, learner] = cluster.nodes as [NodeProcess, NodeProcess];
-		expect(await command(cluster, learner, 'leader', 'transfer', String(learner.port))).toMatchObject({
+		expect(await runAt(cluster, learner, 'leader', 'transfer', String(learner.port))).toMatchObject({
 			code: 1,
 			stderr: expect.stringContaining('is a learner: only a voter can lead'),
 		});
-		expect(await command(cluster, leader, 'leader', 'transfer')).toMatchObject({
+		expect(await runAt(cluster, leader, 'leader', 'transfer')).toMatchObject({
 			code: 1,
 			stderr: expect.stringContaining('Expected another voter that can be reached, there is none'),
 		});
 		await leader.kill('SIGKILL');
-		await learner.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
-		expect(await command(cluster, learner, 'leader', 'transfer')).toMatchObject({code: 11});
+		await learner.waitFor(isQuorum(false), 'the loss of the quorum');
+		expect(await runAt(cluster, learner, 'leader', 'transfer')).toMatchObject({code: 11});
 	});
 });
 
-describe('a member is removed', () => {
-	test('and stops: a follower, the leader, a node that was down', async () => {
+describe('removal of a member', () => {
+	test('a removed node stops: a follower, the leader, and a node that was down', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(5);
 		const leader = cluster.leader()!;
@@ -94,81 +92,67 @@ describe('a member is removed', () => {
 			NodeProcess,
 			NodeProcess,
 		];
-		// Requested through the node that is removed.
-		const removed = await command(cluster, follower, 'peer', 'remove', String(follower.port), '-o', 'json');
+		// The removed node itself handles the request.
+		const removed = await runAt(cluster, follower, 'peer', 'remove', String(follower.port), '-o', 'json');
 		expect(removed).toMatchObject({code: 0, stderr: ''});
 		expect(JSON.parse(removed.stdout.toString())).toMatchObject({
 			removed: follower.id,
 			address: `127.0.0.1:${follower.port}`,
 		});
 		expect(await follower.exited).toBe(1);
-		expect(follower.stderr).toMatch(isRefused);
+		expect(follower.stderr).toMatch(removedText);
 
 		await away.kill('SIGKILL');
-		expect(await command(cluster, last, 'peer', 'remove', away.id.slice(0, 8))).toMatchObject({code: 0});
-		const peers = JSON.parse((await command(cluster, last, 'peers', '-o', 'json')).stdout.toString()) as Array<{
-			id: string;
-		}>;
+		expect(await runAt(cluster, last, 'peer', 'remove', away.id.slice(0, 8))).toMatchObject({code: 0});
+		const peers = await jsonAt<ReadonlyArray<{readonly id: string}>>(cluster, last, 'peers');
 		expect(peers.map(({id}) => id).toSorted()).toEqual([leader.id, last.id, other.id].toSorted());
 		const back = cluster.start(away.port);
 		expect(await back.exited).toBe(1);
-		expect(back.stderr).toMatch(isRefused);
+		expect(back.stderr).toMatch(removedText);
 
-		const marks = [last, other].map(node => node.events.length);
-		expect(await command(cluster, last, 'peer', 'remove', String(leader.port))).toMatchObject({
+		const starts = eventCounts([last, other]);
+		expect(await runAt(cluster, last, 'peer', 'remove', String(leader.port))).toMatchObject({
 			code: 0,
 			stderr: '',
 		});
 		expect(await leader.exited).toBe(1);
-		expect(leader.stderr).toMatch(isRefused);
-		await Promise.all(
-			[last, other].map((node, index) =>
-				node.waitFor(event => leads(last.id)(event) || leads(other.id)(event), 'the next leader', marks[index]),
-			),
-		);
+		expect(leader.stderr).toMatch(removedText);
+		await waitForAll([last, other], isNewLeader(leader), 'the next leader', starts);
 	}, 60_000);
 
-	test('but not if the others would have no quorum, and never the last voter', async () => {
+	test('is refused if the remaining nodes would have no quorum, and for the last voter', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(3);
 		const leader = cluster.leader()!;
-		const [dead, alive] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
-		await dead.kill('SIGKILL');
-		await leader.waitFor(
-			event => event.type === 'member' && event['id'] === dead.id && event['state'] === 'down',
-			'the death',
-		);
-		const refused = await command(cluster, alive, 'peer', 'remove', String(alive.port));
+		const [crashed, follower] = cluster.nodes.filter(node => node !== leader) as [NodeProcess, NodeProcess];
+		await crashed.kill('SIGKILL');
+		await leader.waitFor(isMember(crashed, 'down'), 'the crash');
+		const refused = await runAt(cluster, follower, 'peer', 'remove', String(follower.port));
 		expect(refused).toMatchObject({
 			code: 1,
 			stderr: expect.stringMatching(
 				/Without \S+ the cluster would have no quorum: of the 2 other voters \S+ cannot be reached/,
 			),
 		});
-		expect(await command(cluster, alive, 'peer', 'remove', String(dead.port))).toMatchObject({code: 0});
-		expect(await command(cluster, leader, 'peer', 'remove', String(alive.port))).toMatchObject({code: 0});
-		expect(await command(cluster, leader, 'peer', 'remove', String(leader.port))).toMatchObject({
+		expect(await runAt(cluster, follower, 'peer', 'remove', String(crashed.port))).toMatchObject({code: 0});
+		expect(await runAt(cluster, leader, 'peer', 'remove', String(follower.port))).toMatchObject({code: 0});
+		expect(await runAt(cluster, leader, 'peer', 'remove', String(leader.port))).toMatchObject({
 			code: 1,
 			stderr: expect.stringContaining('is the only voter: without it there is no cluster'),
 		});
 	});
 });
 
-test('one survivor continues when the quorum is lost permanently, and nodes of the old cluster are refused', async () => {
+test('one survivor continues after the permanent loss of the quorum, and refuses nodes of the old cluster', async () => {
 	const topic = 'kept' as Topic;
 	await using cluster = new Cluster({cli, topics: [topic], messages: true});
 	await cluster.startAll(3);
 	const [one, two, survivor] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-	const publisher = await cluster.client(one);
-	await publisher.publish(
-		topic,
-		['before 1', 'before 2'].map(text => Buffer.from(text)),
-	);
-	await survivor.waitFor(event => event['payload'] === 'before 2', 'what was published');
-	await publisher[Symbol.asyncDispose]();
+	await withClient(cluster, one, publisher => publishTexts(publisher, topic, ['before 1', 'before 2']));
+	await survivor.waitFor(isMessage('before 2'), 'the messages');
 	await Promise.all([one.kill('SIGKILL'), two.kill('SIGKILL')]);
-	await survivor.waitFor(event => event.type === 'quorum' && event['held'] === false, 'the loss of the quorum');
-	expect(await command(cluster, survivor, 'check')).toMatchObject({code: 11});
+	await survivor.waitFor(isQuorum(false), 'the loss of the quorum');
+	expect(await runAt(cluster, survivor, 'check')).toMatchObject({code: 11});
 
 	const data = join(cluster.folder, String(survivor.port));
 	const recover = (...flags: readonly string[]): Promise<Finished> =>
@@ -196,59 +180,40 @@ test('one survivor continues when the quorum is lost permanently, and nodes of t
 		lost: [one.id, two.id].toSorted(),
 	});
 
-	// Not through the first node, as the cluster's own starts do.
-	const started = (port: number, ...flags: readonly string[]): NodeProcess => cluster.start(port, flags);
-	const alone = started(survivor.port);
-	await alone.waitFor(leads(survivor.id), 'the survivor to lead alone');
-	const broker = await cluster.client(alone);
+	const recovered = cluster.start(survivor.port);
+	await recovered.waitFor(isLeader(survivor), 'the leadership of the survivor');
+	const broker = await cluster.client(recovered);
 	const snapshot = await broker.snapshot();
 	expect(snapshot.raft.voters).toEqual([survivor.id]);
 	expect(snapshot.members.map(({id}) => id)).toEqual([survivor.id]);
-	const texts: string[] = [];
-	for await (const deliveries of broker.subscribe([topic], {from: 'beginning'})) {
-		texts.push(...deliveries.map(({body}) => Buffer.from(body).toString()));
-		if (texts.length >= 2) break;
-	}
+	expect(await readTexts(broker, topic, 2)).toEqual(['before 1', 'before 2']);
 
-	expect(texts).toEqual(['before 1', 'before 2']);
-
-	const fresh = (await freePorts(2)).map(port => started(port, '--bootstrap', String(survivor.port)));
-	await Promise.all(
-		[alone, ...fresh].map(node =>
-			node.waitFor(
-				event => event.type === 'voters' && (event['voters'] as unknown[]).length === 3,
-				'three voters',
-			),
-		),
-	);
+	const fresh = (await freePorts(2)).map(port => cluster.start(port, ['--bootstrap', String(survivor.port)]));
+	await waitForAll([recovered, ...fresh], hasVoters(3), 'three voters');
 	const joined = await Promise.all(fresh.map(node => cluster.client(node)));
-	// A message that is published with knowledge of a subscription arrives.
-	await sees(joined[0]!, ({topics}) => topics.find(({name}) => name === topic)?.subscribers.length === 3);
-	await joined[0]!.publish(topic, [Buffer.from('after')]);
-	await Promise.all(
-		[alone, ...fresh].map(node =>
-			node.waitFor(event => event['payload'] === 'after', 'what was published afterwards'),
-		),
+	// A subscriber receives a message if the publishing node knows its subscription.
+	await untilSeen(
+		joined[0]!,
+		({topics}) => topics.find(({name}) => name === topic)?.subscribers.length === 3,
+		'three subscribers',
 	);
-	expect(await command(cluster, fresh[1]!, 'check')).toMatchObject({code: 0});
+	await publishTexts(joined[0]!, topic, ['after']);
+	await waitForAll([recovered, ...fresh], isMessage('after'), 'the later message');
+	expect(await runAt(cluster, fresh[1]!, 'check')).toMatchObject({code: 0});
 
 	const former = cluster.start(two.port);
-	const refusal = await former.waitFor(
-		event =>
-			event.type === 'refused' && String(event['reason']).includes('belongs to another cluster of this name'),
-		'the refusal',
-	);
+	const refusal = await former.waitFor(isRefused(/belongs to another cluster of this name/), 'the refusal');
 	expect(refusal['reason']).toContain(two.id);
-	const after = await (await cluster.client(former)).snapshot();
-	expect(after.raft).toMatchObject({leader: undefined, hasQuorum: false});
-	expect((await command(cluster, former, 'check')).stdout.toString()).toContain(
+	const formerSnapshot = await withClient(cluster, former, client => client.snapshot());
+	expect(formerSnapshot.raft).toMatchObject({leader: undefined, hasQuorum: false});
+	expect((await runAt(cluster, former, 'check')).stdout.toString()).toContain(
 		'If the cluster was recovered without this node, stop it and start it with an empty data folder',
 	);
 	expect((await broker.snapshot()).members.map(({id}) => id)).not.toContain(two.id as NodeId);
-	// The two nodes of the old cluster have its quorum without the survivor.
+	// The two other nodes of the old cluster are a quorum of it without the survivor.
 	const other = cluster.start(one.port);
 	for (const node of [former, other]) {
-		await node.waitFor(event => event.type === 'quorum' && event['held'] === true, 'the quorum of the old cluster');
+		await node.waitFor(isQuorum(true), 'the quorum of the old cluster');
 		expect(node.events.filter(event => event.type === 'quorum' && event['reachable'] === 3)).toEqual([]);
 	}
 

@@ -1,7 +1,7 @@
 /**
-The tarball of `npm pack`, installed in other programs: TypeScript with all checks, TypeScript as `tsc --init` sets
-it up, and JavaScript. They run the programs of docs/library.md. Nothing is downloaded: the tarball is unpacked, and the
-packages that it depends on are links.
+The tarball of `npm pack`, installed in other projects: TypeScript with all checks, TypeScript with the settings of
+`tsc --init`, and JavaScript. They run the programs of docs/library.md. The test downloads nothing: it unpacks the
+tarball, and links the packages on which it depends.
 */
 import {execFileSync, spawnSync, type SpawnSyncReturns} from 'node:child_process';
 import {cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
@@ -10,7 +10,9 @@ import {dirname, join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {root} from '../support/imports.ts';
-import {run} from './support/command.ts';
+import {nodeFlags, run} from './support/command.ts';
+import {isReady} from './support/events.ts';
+import {userFolders} from './support/folders.ts';
 import {Terminal} from './support/terminal.ts';
 
 type Manifest = {readonly dependencies: Readonly<Record<string, string>>; readonly exports: {readonly '.': unknown}};
@@ -19,7 +21,7 @@ const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string};
 const tarball = `dapss-tui-${version}.tgz`;
 const page = readFileSync(join(root, 'docs/library.md'), 'utf8');
-/** The programs of the page: a block that names its file. */
+/** The programs of the page are the blocks that name a file. */
 const programs = new Map(
 	[...page.matchAll(/^```(?:ts|js) (\S+)\n(.*?)^```$/gmsu)].map(match => [match[1]!, match[2]!]),
 );
@@ -35,18 +37,12 @@ beforeAll(() => {
 	mkdirSync(unpacked);
 	execFileSync('tar', ['-xzf', tarball, '-C', 'unpacked'], {cwd: folder});
 	installed = join(unpacked, 'package');
-	env = {
-		XDG_CONFIG_HOME: join(folder, 'config'),
-		XDG_DATA_HOME: join(folder, 'data'),
-		XDG_STATE_HOME: join(folder, 'state'),
-		XDG_CACHE_HOME: join(folder, 'cache'),
-		XDG_RUNTIME_DIR: '',
-	};
+	env = userFolders(folder);
 }, 120_000);
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
 
-/** A project with the package, and with these packages of the repository. */
-function project(name: string, ...others: readonly string[]): string {
+/** Creates a project with the package, and with other packages of the repository. */
+function createProject(name: string, ...others: readonly string[]): string {
 	const at = join(folder, name);
 	mkdirSync(join(at, 'node_modules'), {recursive: true});
 	writeFileSync(join(at, 'package.json'), '{"type": "module"}\n');
@@ -60,8 +56,8 @@ function project(name: string, ...others: readonly string[]): string {
 	return at;
 }
 
-function node(cwd: string, ...words: readonly string[]): SpawnSyncReturns<string> {
-	return spawnSync(process.execPath, words, {
+function node(cwd: string, ...args: readonly string[]): SpawnSyncReturns<string> {
+	return spawnSync(process.execPath, args, {
 		cwd,
 		encoding: 'utf8',
 		env: {...process.env, ...env, NO_COLOR: '1'},
@@ -71,7 +67,7 @@ function node(cwd: string, ...words: readonly string[]): SpawnSyncReturns<string
 
 const passed = {status: 0, stdout: '', stderr: ''};
 
-test('has the files that an installed package needs, and no TypeScript source', () => {
+test('the package has the files that its users need, and no TypeScript source', () => {
 	const files = execFileSync('tar', ['-tzf', tarball], {cwd: folder, encoding: 'utf8'}).trim().split('\n');
 	expect(files.filter(file => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))).toEqual([]);
 	expect(files.filter(file => file.startsWith('package/core/'))).toEqual([]);
@@ -82,13 +78,13 @@ test('has the files that an installed package needs, and no TypeScript source', 
 		types: './dist/types/library.d.ts',
 		default: './source/library.mjs',
 	});
-	// Everything else is in the bundle.
+	// The bundle contains all other dependencies.
 	expect(Object.keys(manifest.dependencies)).toEqual(['@node-rs/crc32']);
 });
 
 describe('in TypeScript', () => {
-	test('with all checks, and the types of Node', () => {
-		const at = project('strict', '@types/node', 'undici-types');
+	test('the programs of the page compile with all checks and the types of Node', () => {
+		const at = createProject('strict', '@types/node', 'undici-types');
 		for (const [name, text] of programs) if (name.endsWith('.ts')) writeFileSync(join(at, name), text);
 		const compilerOptions = {
 			module: 'nodenext',
@@ -105,8 +101,8 @@ describe('in TypeScript', () => {
 		expect(node(at, tsc, '-p', '.')).toMatchObject(passed);
 	}, 60_000);
 
-	test('as `tsc --init` sets it up, without the types of Node', () => {
-		const at = project('init');
+	test('the programs of the page compile with the settings of `tsc --init`, without the types of Node', () => {
+		const at = createProject('init');
 		for (const [name, text] of programs) if (name.endsWith('.ts')) writeFileSync(join(at, name), text);
 		expect(node(at, tsc, '--init').status).toBe(0);
 		expect(node(at, tsc)).toMatchObject(passed);
@@ -114,29 +110,29 @@ describe('in TypeScript', () => {
 		expect(node(at, tsc, '--noEmit', '--skipLibCheck', 'false')).toMatchObject(passed);
 	}, 60_000);
 
-	test('the declarations reject a mistake', () => {
-		const at = project('wrong');
+	test('the declarations reject an unknown option', () => {
+		const at = createProject('wrong');
 		writeFileSync(
 			join(at, 'wrong.ts'),
 			"import {connect} from 'dapss-tui';\nawait connect({server: 'host:5000'});\n",
 		);
 		writeFileSync(join(at, 'tsconfig.json'), '{"compilerOptions": {"module": "nodenext", "target": "esnext"}}');
 		const {status, stdout} = node(at, tsc, '--noEmit');
-		expect(status).not.toBe(0);
+		expect(status).toBe(1);
 		expect(stdout).toMatch(/^wrong\.ts\(2,16\): error TS\d+: .*'server' does not exist in type 'ConnectOptions'/);
 	}, 60_000);
 });
 
 describe('in JavaScript', () => {
-	/** A program of the page, on a free port. */
+	/** Runs a program of the page with this port. */
 	function runPage(at: string, name: string, port: number): SpawnSyncReturns<string> {
 		const program = programs.get(name)!.replaceAll('5000', String(port)).replaceAll('5001', String(port));
 		writeFileSync(join(at, name), program);
 		return node(at, '--disable-warning=ExperimentalWarning', name);
 	}
 
-	test('the programs of the page run, against each other', async () => {
-		const at = project('javascript');
+	test('the programs of the page run together', async () => {
+		const at = createProject('javascript');
 		// The programs use no type annotations, so that Node runs them as JavaScript under this name.
 		expect([...programs.keys()]).toEqual(['node.ts', 'client.ts', 'follow.ts', 'errors.ts', 'client.cjs']);
 		const [port] = await freePorts(1);
@@ -153,9 +149,9 @@ describe('in JavaScript', () => {
 
 		// The same node started in another terminal has the messages.
 		const bin = join(at, 'node_modules/dapss-tui/source/bin.mjs');
-		const words = [bin, '--headless', '-o', 'jsonl', '--port', String(port), '--no-discovery'];
-		const headless = new NodeProcess(port!, words, false, process.execPath, env);
-		await headless.waitFor(({type}) => type === 'ready', 'ready');
+		const args = [bin, '--headless', '-o', 'jsonl', '--port', String(port), '--no-discovery'];
+		const headless = new NodeProcess(port!, args, false, process.execPath, env);
+		await headless.waitFor(isReady, 'ready');
 		expect(runPage(at, 'client.ts', port!)).toMatchObject({
 			status: 0,
 			stdout: expect.stringMatching(new RegExp(`^connected to localhost:${port}\n0: rain\n`, 'u')) as string,
@@ -181,42 +177,36 @@ describe('in JavaScript', () => {
 		});
 	}, 120_000);
 
-	test('an error quotes a readable line, and its stack names the source', () => {
-		const at = project('error');
+	test('an error shows a readable line, and its stack names the source', () => {
+		const at = createProject('error');
 		writeFileSync(join(at, 'error.js'), "import {openBroker} from 'dapss-tui';\nawait openBroker({port: 0});\n");
 		const {status, stderr} = node(at, '--enable-source-maps', 'error.js');
 		expect(status).toBe(1);
 		expect(stderr).toContain('DapssError: port: Expected a whole number from 1 to 65535, got 0');
 		expect(stderr).toMatch(/core\/config-schema\.ts:\d+/u);
 		expect(stderr.length).toBeLessThan(3000);
-		expect(node(at, 'error.js').stderr.length).toBeLessThan(3000);
+		const plain = node(at, 'error.js');
+		expect(plain.stderr).toContain('DapssError: port: Expected a whole number from 1 to 65535, got 0');
+		expect(plain.stderr.length).toBeLessThan(3000);
 	});
 });
 
-test('the installed command line runs, with its console', async () => {
-	const at = project('commands');
+test('the installed command line runs, and so does its console', async () => {
+	const at = createProject('commands');
 	const bin = join(at, 'node_modules/dapss-tui/source/bin.mjs');
-	expect(node(at, bin, 'version')).toMatchObject({status: 0, stderr: ''});
+	expect(node(at, bin, 'version')).toMatchObject({
+		status: 0,
+		stdout: expect.stringContaining(version) as string,
+		stderr: '',
+	});
 	await using cluster = new Cluster({cli: bin});
 	await cluster.startAll(1);
 	const [port] = await freePorts(1);
 	await using terminal = new Terminal(
 		process.execPath,
-		[
-			bin,
-			'--port',
-			String(port),
-			'--bootstrap',
-			String(cluster.nodes[0]!.port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, 'console'),
-		],
+		[bin, '--bootstrap', String(cluster.nodes[0]!.port), ...nodeFlags(cluster, port!, 'console')],
 		{columns: 120, rows: 36, env: {...cluster.env, ...env}},
 	);
 	await terminal.waitFor(/alive/u, 'the members');
-	terminal.press('q');
-	await terminal.waitFor(/Quit\?/u);
-	terminal.press('y');
-	expect((await terminal.exited).exitCode).toBe(0);
+	expect(await terminal.quit()).toBe(0);
 }, 60_000);

@@ -1,29 +1,25 @@
-/** Readers get everything, however slow they are: many topics at once, the output of a node, and its events. */
+/** Slow readers get every message: of many topics at once, on the standard output of a node, and among its events. */
 import {spawn, type ChildProcess} from 'node:child_process';
 import {closeSync, openSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker} from '../../core/index.ts';
-import {cli, run} from './support/command.ts';
+import {cli, jsonLines, nodeFlags, runAt, stop} from './support/command.ts';
 
 const waitMs = 60_000;
 const linesOf = (count: number): string[] => Array.from({length: count}, (_, index) => `line ${index}`.padEnd(20, '.'));
-/** So many at once that a node hands them on in few, large steps. */
-const linesAtOnce = 25_000;
-const eventsIn = (text: string): JsonEvent[] =>
-	text
-		.split('\n')
-		.slice(0, -1)
-		.map(line => JSON.parse(line) as JsonEvent);
+/** Large batches, so that a node delivers them in few steps. */
+const linesPerPublish = 25_000;
+const eventsIn = (text: string): JsonEvent[] => jsonLines(text);
 const payloads = (events: readonly JsonEvent[]): unknown[] =>
 	events.filter(({type}) => type === 'message').map(({payload}) => payload);
 
 async function publishAll(client: Broker, lines: readonly string[]): Promise<void> {
-	for (let at = 0; at < lines.length; at += linesAtOnce)
+	for (let at = 0; at < lines.length; at += linesPerPublish)
 		await client.publish(
 			'lines',
-			lines.slice(at, at + linesAtOnce).map(line => Buffer.from(line)),
+			lines.slice(at, at + linesPerPublish).map(line => Buffer.from(line)),
 		);
 }
 
@@ -34,31 +30,19 @@ function startHeadless(
 	flags: readonly string[],
 	stdout: number | 'pipe',
 ): ChildProcess {
-	return spawn(
-		process.execPath,
-		[
-			cli,
-			'--headless',
-			'-o',
-			'jsonl',
-			'--port',
-			String(port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, String(port)),
-			...flags,
-		],
-		{stdio: ['ignore', stdout, 'ignore'], env: {...process.env, ...cluster.env}},
-	);
+	return spawn(process.execPath, [cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port), ...flags], {
+		stdio: ['ignore', stdout, 'ignore'],
+		env: {...process.env, ...cluster.env},
+	});
 }
 
-/** A client of the node, once it is up and `nodes` nodes are subscribed to the topic. */
-async function clientOf(cluster: Cluster, port: number, topic: string, nodes: number): Promise<Broker> {
+/** A client of the node, once the node runs and `subscribers` nodes are subscribed to the topic. */
+async function clientOf(cluster: Cluster, port: number, topic: string, subscribers: number): Promise<Broker> {
 	let client: Broker | undefined;
 	await expect
 		.poll(
 			async () => {
-				client ??= await cluster.clientOf(port).catch(() => undefined);
+				client ??= await cluster.clientOf(port).catch(() => undefined); // Refused until the node listens.
 				return client !== undefined;
 			},
 			{timeout: waitMs},
@@ -68,17 +52,11 @@ async function clientOf(cluster: Cluster, port: number, topic: string, nodes: nu
 		.poll(async () => (await client!.snapshot()).topics.find(({name}) => name === topic)?.subscribers.length, {
 			timeout: waitMs,
 		})
-		.toBe(nodes);
+		.toBe(subscribers);
 	return client!;
 }
 
-const stopped = (child: ChildProcess): Promise<number | null> =>
-	new Promise(resolve => {
-		child.once('close', resolve);
-		child.kill('SIGTERM');
-	});
-
-test('one subscription reads 120 topics of 500 KB from the beginning, completely (finding 1)', async () => {
+test('one subscription reads all messages of 120 topics of 500 KB from the beginning', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(1);
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
@@ -90,19 +68,8 @@ test('one subscription reads 120 topics of 500 KB from the beginning, completely
 		}),
 	);
 	await client[Symbol.asyncDispose]();
-	const {code, stdout, stderr} = await run([
-		'subscribe',
-		...topics,
-		'--from',
-		'beginning',
-		'--count',
-		'1200',
-		'-o',
-		'jsonl',
-		...cluster.clientFlags,
-		'--server',
-		`127.0.0.1:${cluster.nodes[0]!.port}`,
-	]);
+	const args = [...topics, '--from', 'beginning', '--count', '1200', '-o', 'jsonl'];
+	const {code, stdout, stderr} = await runAt(cluster, cluster.nodes[0]!, 'subscribe', ...args);
 	expect(code, stderr).toBe(0);
 	const events = eventsIn(stdout.toString());
 	expect(events.filter(({type}) => type !== 'message')).toEqual([]);
@@ -114,7 +81,7 @@ test('one subscription reads 120 topics of 500 KB from the beginning, completely
 		);
 }, 120_000);
 
-test('three headless nodes print all of 100,000 lines into a file (case 31)', async () => {
+test('three headless nodes each print all of 100,000 messages into a file', async () => {
 	await using cluster = new Cluster({cli});
 	const ports = await freePorts(3);
 	const children: ChildProcess[] = [];
@@ -145,11 +112,11 @@ test('three headless nodes print all of 100,000 lines into a file (case 31)', as
 			expect(payloads(events)).toEqual(lines);
 		}
 	} finally {
-		await Promise.all(children.map(child => stopped(child)));
+		await Promise.all(children.map(child => stop(child)));
 	}
 }, 120_000);
 
-test('a headless node with a stalled reader prints everything later, and then stops (case 31)', async () => {
+test('a headless node prints all messages after its reader stalled, and then stops', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = startHeadless(cluster, port!, ['--topics', 'lines'], 'pipe');
@@ -165,14 +132,14 @@ test('a headless node with a stalled reader prints everything later, and then st
 		});
 	});
 	await all;
-	expect(await stopped(child)).toBe(0);
+	expect(await stop(child)).toBe(0);
 	const events = eventsIn(text);
 	expect(payloads(events)).toEqual(lines);
 	expect(events.filter(({type}) => type === 'lagged')).toEqual([]);
 	expect(events.at(-1)).toMatchObject({type: 'stopped'});
 }, 120_000);
 
-test('a node that stops prints all messages first (case 31)', async () => {
+test('a headless node prints all messages before it stops', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const file = join(cluster.folder, 'out.jsonl');
@@ -182,11 +149,11 @@ test('a node that stops prints all messages first (case 31)', async () => {
 	const client = await clientOf(cluster, port!, 'lines', 1);
 	const lines = linesOf(50_000);
 	await publishAll(client, lines);
-	expect(await stopped(child)).toBe(0);
+	expect(await stop(child)).toBe(0);
 	expect(payloads(eventsIn(readFileSync(file, 'utf8')))).toEqual(lines);
 }, 120_000);
 
-test('a node with a reader that never reads stops nevertheless', async () => {
+test('a headless node stops although its reader never reads', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = startHeadless(cluster, port!, ['--topics', 'lines'], 'pipe');
@@ -198,7 +165,7 @@ test('a node with a reader that never reads stops nevertheless', async () => {
 	expect(await client.closed).toContain('stopped');
 }, 60_000);
 
-test("a slow follower of a node's events and messages gets all of them (case 31)", async () => {
+test("a slow follower of a node's events gets all messages", async () => {
 	await using cluster = new Cluster({cli, topics: ['lines']});
 	await cluster.startAll(1);
 	const client = await cluster.client();
@@ -207,13 +174,13 @@ test("a slow follower of a node's events and messages gets all of them (case 31)
 	await follower.snapshot(); // Requested after the events, so their stream has begun.
 	const lines = linesOf(50_000);
 	await publishAll(client, lines);
-	const got: string[] = [];
-	while (got.length < lines.length) {
+	const received: string[] = [];
+	while (received.length < lines.length) {
 		const {value} = await events.next();
-		if (value.type === 'message') got.push(Buffer.from(value.message.body).toString());
+		if (value.type === 'message') received.push(Buffer.from(value.message.body).toString());
 		expect(value.type).not.toBe('lagged');
 	}
 
-	expect(got).toEqual(lines);
+	expect(received).toEqual(lines);
 	await Promise.all([client[Symbol.asyncDispose](), follower[Symbol.asyncDispose]()]);
 }, 120_000);

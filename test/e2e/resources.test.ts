@@ -1,60 +1,41 @@
-/**
-A lack of resources (descriptors, topics, disk, time) limits a node but does not end it. Real processes.
-*/
+/** Limits of descriptors, topics and disk space, and a wrong clock: a node reports them and continues to work. */
 import {execFileSync, spawn} from 'node:child_process';
-import {existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, utimesSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
-import type {Topic} from '../../core/index.ts';
-import {cli, run} from './support/command.ts';
+import {Cluster, freePorts, type NodeProcess} from '../../bench/cluster.ts';
+import type {DapssError, Topic} from '../../core/index.ts';
+import {publishTexts, withClient} from './support/brokers.ts';
+import {cli, jsonAt, nodeFlags, run, runAt, serverFlags} from './support/command.ts';
+import {isReady, isWarning} from './support/events.ts';
+import {mountSmallDisk} from './support/folders.ts';
+import {limitedData, startLimited} from './support/limited-node.ts';
 
-/** A node of the cluster in a shell that runs `limit` first. */
-async function start(cluster: Cluster, port: number, limit: string): Promise<NodeProcess> {
-	const command = [
-		cli,
-		'--headless',
-		'-o',
-		'jsonl',
-		'--port',
-		String(port),
-		...cluster.clientFlags,
-		'--data',
-		join(cluster.folder, 'data'),
-	];
-	const node = new NodeProcess(port, ['-c', `${limit}; exec "$0" "$@"`, process.execPath, ...command], false, 'bash');
-	cluster.nodes.splice(0, 1, node);
-	await node.waitFor(({type, leader}) => type === 'leader' && typeof leader === 'string', 'a leader');
-	return node;
-}
-
-test('with 256 descriptors a node stores messages of 228 topics, and restarts (case 13)', async () => {
+test('a node with 256 descriptors stores messages of 228 topics, and has them after a restart', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	const names = Array.from({length: 228}, (_, index) => `topic-${index}` as Topic);
-	const node = await start(cluster, port, 'ulimit -n 256');
+	const node = await startLimited(cluster, port, 'ulimit -n 256');
 	const broker = await cluster.client(node);
-	// The second round writes again to every log that lost its descriptor.
-	for (const text of ['one', 'two']) await Promise.all(names.map(name => broker.publish(name, [Buffer.from(text)])));
+	// The second round writes again to every log whose file was closed.
+	for (const text of ['one', 'two']) await Promise.all(names.map(name => publishTexts(broker, name, [text])));
 	await broker[Symbol.asyncDispose]();
 	expect(readdirSync(`/proc/${node.pid}/fd`).length).toBeLessThan(128);
-	expect(node.events.find(({type, text}) => type === 'warning' && String(text).includes('ulimit -n'))).toMatchObject({
-		text: expect.stringContaining('limits.open_files') as string,
-	});
+	expect(node.events.filter(isWarning(/ulimit -n.*limits\.open_files|limits\.open_files.*ulimit -n/))).toHaveLength(
+		1,
+	);
 	await node.kill('SIGTERM');
-	const again = await start(cluster, port, 'ulimit -n 256');
-	const reader = await cluster.client(again);
-	const {topics} = await reader.snapshot();
+	const again = await startLimited(cluster, port, 'ulimit -n 256');
+	const {topics} = await withClient(cluster, again, reader => reader.snapshot());
 	expect(
 		topics
 			.filter(({messages}) => messages === 2)
 			.map(({name}) => name)
 			.toSorted(),
 	).toEqual(names.toSorted());
-	await reader[Symbol.asyncDispose]();
 });
 
-test('with too few descriptors a start is refused with the needed number; check reports connections that were refused for that reason (case 13)', async () => {
+test('a start with too few descriptors is refused, with the number that is needed; check reports refused connections', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
 	const [port] = (await freePorts(1)) as [number];
 	const short = spawn(
@@ -65,11 +46,7 @@ test('with too few descriptors a start is refused with the needed number; check 
 			process.execPath,
 			cli,
 			'--headless',
-			'--port',
-			String(port),
-			...cluster.clientFlags,
-			'--data',
-			join(cluster.folder, 'short'),
+			...nodeFlags(cluster, port, 'short'),
 		],
 		{stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, ...cluster.env}},
 	);
@@ -80,10 +57,9 @@ test('with too few descriptors a start is refused with the needed number; check 
 	expect(await new Promise(resolve => short.once('close', resolve))).toBe(2);
 	expect(stderr).toMatch(/may open 24 files \(ulimit -n\), a node needs 88 at least/);
 
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const clients = await Promise.all(Array.from({length: 16}, () => cluster.client(node)));
-	const check = (): ReturnType<typeof run> =>
-		run(['check', '--timeout', '2s', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
+	const check = (): ReturnType<typeof run> => runAt(cluster, node, 'check', '--timeout', '2s');
 	expect((await check()).code).toBe(14);
 	for (const client of clients) await client[Symbol.asyncDispose]();
 	await expect
@@ -92,10 +68,10 @@ test('with too few descriptors a start is refused with the needed number; check 
 	await node.kill('SIGTERM');
 }, 90_000);
 
-test('many new topics at once do not exceed the limit; they are deleted with their last messages (case 14)', async () => {
+test('200 new topics at once do not exceed the limit of topics; a topic is deleted with its last message', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
 	const [port] = (await freePorts(1)) as [number];
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const broker = await cluster.client(node);
 	const attempts = await Promise.allSettled(
 		Array.from({length: 200}, (_, index) => broker.publish(`topic-${index}` as Topic, [new Uint8Array(0)])),
@@ -114,57 +90,55 @@ test('many new topics at once do not exceed the limit; they are deleted with the
 		code: 'refused',
 		message: expect.stringContaining('limits.topics') as string,
 	});
-	const checked = await run(['check', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags]);
+	const checked = await runAt(cluster, node, 'check');
 	expect(checked.stdout.toString()).toContain('The limit of topics is reached: 16 of 16 (limits.topics)');
 	await node.kill('SIGKILL');
-	// After a restart they still count, and are still deleted.
-	const again = await start(cluster, port, 'true');
+	// After a restart the topics still count, and are still deleted.
+	const again = await startLimited(cluster, port);
 	const reader = await cluster.client(again);
 	await expect.poll(async () => (await reader.snapshot()).topicSlots?.used, {timeout: 40_000}).toBe(0);
-	expect(existsSync(join(cluster.folder, 'data', 'topics'))).toBe(true);
+	expect(existsSync(join(limitedData(cluster), 'topics'))).toBe(true);
 	expect((await reader.snapshot()).topics).toEqual([]);
-	await reader.publish('fresh', [Buffer.from('a')]);
+	await publishTexts(reader, 'fresh', ['a']);
 	await reader[Symbol.asyncDispose]();
 	await again.kill('SIGKILL');
-	// Offsets of topics that had messages stay on the disk. They occupy no slot, also after a restart.
-	const third = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_AGE_S=3600');
-	const writer = await cluster.client(third);
-	await Promise.all(
-		Array.from({length: 15}, (_, index) => writer.publish(`other-${index}` as Topic, [Buffer.from('a')])),
+	// The offsets of deleted topics stay on the disk. They occupy no slot, also after a restart.
+	const third = await startLimited(cluster, port, 'export DAPSS_STORAGE_RETAIN_AGE_S=3600');
+	await withClient(cluster, third, writer =>
+		Promise.all(Array.from({length: 15}, (_, index) => publishTexts(writer, `other-${index}`, ['a']))),
 	);
-	await writer[Symbol.asyncDispose]();
 	await broker[Symbol.asyncDispose]();
 }, 90_000);
 
-/** Segments of the topics in the node's data folder. */
+/** The segments of all topics in the node's data folder. */
 const segmentsOf = (cluster: Cluster): string[] =>
-	readdirSync(join(cluster.folder, 'data', 'topics'), {recursive: true, withFileTypes: true})
+	readdirSync(join(limitedData(cluster), 'topics'), {recursive: true, withFileTypes: true})
 		.filter(({name}) => name.endsWith('.log'))
 		.map(({parentPath, name}) => join(parentPath, name));
 
+/** The number of messages in all topics. */
 async function messagesOf(cluster: Cluster, node: NodeProcess): Promise<number> {
-	const broker = await cluster.client(node);
-	const {topics} = await broker.snapshot();
-	await broker[Symbol.asyncDispose]();
+	const {topics} = await withClient(cluster, node, broker => broker.snapshot());
 	return topics.reduce((sum, {messages}) => sum + messages, 0);
 }
 
+/** Publishes three messages, and stops the node. */
 async function publishThree(cluster: Cluster, node: NodeProcess): Promise<void> {
-	const broker = await cluster.client(node);
-	for (const text of ['one', 'two', 'three']) await broker.publish('news', [Buffer.from(text)]);
-	await broker[Symbol.asyncDispose]();
+	await withClient(cluster, node, async broker => {
+		for (const text of ['one', 'two', 'three']) await publishTexts(broker, 'news', [text]);
+	});
 	await node.kill('SIGTERM');
 }
 
-test('a clock that is 9 days ahead deletes nothing, and is reported (case 16)', async () => {
+test('a node whose clock is 9 days ahead deletes no message, and warns', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
-	await publishThree(cluster, await start(cluster, port, 'true'));
+	await publishThree(cluster, await startLimited(cluster, port));
 	const ahead = (days: number): string =>
 		`export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
-	// Retention runs first at a start. The next start with that clock gives the same result.
+	// Retention runs at each start. Later starts with the same clock have the same result.
 	for (const days of [9, 9, 9]) {
-		const node = await start(cluster, port, ahead(days));
+		const node = await startLimited(cluster, port, ahead(days));
 		expect(await messagesOf(cluster, node)).toBe(3);
 		expect(node.events.find(({type}) => type === 'warning')).toMatchObject({
 			text: expect.stringContaining('The clock of this machine is ahead') as string,
@@ -174,57 +148,43 @@ test('a clock that is 9 days ahead deletes nothing, and is reported (case 16)', 
 	}
 });
 
-test('a segment dated 2099 is deleted when its messages are old, and unread messages are reported (case 16)', async () => {
+test('retention deletes a segment with a file time in 2099 when its messages are old, and reports unread messages', async () => {
 	await using cluster = new Cluster({cli, settings: {storage: {retain_age_s: 3}}});
 	const [port] = (await freePorts(1)) as [number];
-	await publishThree(cluster, await start(cluster, port, 'true'));
+	await publishThree(cluster, await startLimited(cluster, port));
 	for (const path of segmentsOf(cluster)) utimesSync(path, 4_070_908_800, 4_070_908_800);
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const deleted = await node.waitFor(({type}) => type === 'deleted', 'a deletion');
 	expect(deleted).toMatchObject({topic: 'news', reason: 'age', messages: 3, unread: 3});
 	expect(await messagesOf(cluster, node)).toBe(0);
-	const status = JSON.parse(
-		(
-			await run(['status', '-o', 'json', '--server', `127.0.0.1:${port}`, ...cluster.clientFlags])
-		).stdout.toString(),
-	) as {readonly deleted: unknown};
+	const status = await jsonAt<{readonly deleted: unknown}>(cluster, node, 'status');
 	expect(status.deleted).toEqual({age: 3, size: 0, disk: 0, topic: 0, unread: 3});
 });
 
-/** A disk of a few MiB under a folder, where one can be mounted. */
-function smallDisk(folder: string, size: string): Disposable | undefined {
-	mkdirSync(folder, {mode: 0o700});
-	try {
-		execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', folder], {stdio: 'ignore'});
-	} catch {
-		return undefined;
-	}
-
-	return {[Symbol.dispose]: () => void execFileSync('umount', ['-l', folder], {stdio: 'ignore'})};
-}
-
-test('a node on a full disk starts, serves reads, refuses messages, and accepts them again when retention has made room (case 15)', async ({
+test('a node on a full disk starts, serves readers and refuses messages; it accepts messages after retention has freed space', async ({
 	skip,
 }) => {
 	await using cluster = new Cluster({cli});
-	using disk = smallDisk(join(cluster.folder, 'data'), '40m');
-	skip(!disk, 'needs root, to mount a small disk');
+	using disk = mountSmallDisk(limitedData(cluster), '40m');
+	skip(!disk, 'needs root to mount a small disk');
 	const [port] = (await freePorts(1)) as [number];
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const broker = await cluster.client(node);
 	let stored = 0;
-	try {
-		for (;;) {
+	let failure: DapssError | undefined;
+	while (failure === undefined) {
+		try {
 			await broker.publish('news', [Buffer.alloc(500_000)]);
 			stored++;
+		} catch (error) {
+			failure = error as DapssError;
 		}
-	} catch (error) {
-		// The write that failed succeeded in the space of the reserve.
-		expect(error).toMatchObject({code: 'refused', message: expect.stringContaining('is full') as string});
 	}
 
 	await broker[Symbol.asyncDispose]();
 	expect(stored).toBeGreaterThan(10);
+	// The write that found the disk full succeeded in the space of the reserve.
+	expect(failure).toMatchObject({code: 'refused', message: expect.stringContaining('is full') as string});
 	const warning = await node.waitFor(
 		({type, text}) => type === 'warning' && /is full/.test(String(text)),
 		'a full disk',
@@ -232,7 +192,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 	expect(warning['text']).toMatch(/storage\.retain_bytes.*A reserve of 8 MiB was released/);
 	await node.kill('SIGTERM');
 	for (let round = 0; round < 2; round++) {
-		const again = await start(cluster, port, 'true');
+		const again = await startLimited(cluster, port);
 		const reader = await cluster.client(again);
 		let read = 0;
 		for await (const deliveries of reader.subscribe(['news'], {from: 'beginning'})) {
@@ -240,7 +200,7 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 			if (read >= stored) break;
 		}
 
-		await expect(reader.publish('news', [Buffer.from('no')])).rejects.toMatchObject({
+		await expect(publishTexts(reader, 'news', ['no'])).rejects.toMatchObject({
 			code: 'refused',
 			message: expect.stringContaining('limits.disk_bytes') as string,
 		});
@@ -248,25 +208,23 @@ test('a node on a full disk starts, serves reads, refuses messages, and accepts 
 		await again.kill('SIGTERM');
 	}
 
-	// With a lower limit, the start itself makes room.
-	const less = await start(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
-	const writer = await cluster.client(less);
-	await writer.publish('news', [Buffer.from('yes')]);
-	await writer[Symbol.asyncDispose]();
+	// With a lower limit, retention frees space at the start.
+	const less = await startLimited(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
+	await withClient(cluster, less, writer => publishTexts(writer, 'news', ['yes']));
 }, 120_000);
 
-test('on a full disk the messages of other nodes are not stored, so it starts again and again, and they follow when there is room (case 15)', async ({
+test('a node on a full disk stores no messages of other nodes, so it can restart repeatedly; it gets them when there is space', async ({
 	skip,
 }) => {
 	await using cluster = new Cluster({cli});
-	const folder = join(cluster.folder, 'data');
-	using disk = smallDisk(folder, '40m');
-	skip(!disk, 'needs root, to mount a small disk');
+	const folder = limitedData(cluster);
+	using disk = mountSmallDisk(folder, '40m');
+	skip(!disk, 'needs root to mount a small disk');
 	const [first, second] = (await freePorts(2)) as [number, number];
 	const subscribe = 'export DAPSS_TOPICS=news';
-	const full = await start(cluster, first, subscribe);
+	const full = await startLimited(cluster, first, subscribe);
 	const other = cluster.start(second);
-	await other.waitFor(({type}) => type === 'ready', 'ready');
+	await other.waitFor(isReady, 'ready');
 	const writer = await cluster.client(other);
 	const publish = async (): Promise<void> => void (await writer.publish('news', [Buffer.alloc(500_000)]));
 	let published = 0;
@@ -277,16 +235,15 @@ test('on a full disk the messages of other nodes are not stored, so it starts ag
 	);
 	await full.kill('SIGKILL');
 	for (let round = 0; round < 2; round++) {
-		const again = await start(cluster, first, subscribe);
+		const again = await startLimited(cluster, first, subscribe);
 		const reader = await cluster.client(again);
-		// More than the reserve, and more than the disk had left.
+		// More than the reserve plus the free space of the disk.
 		for (let index = 0; index < 20; index++) await publish();
 		published += 20;
 		await expect
 			.poll(async () => (await reader.snapshot()).counters.bounds['disk'], {timeout: 10_000})
 			.toBeGreaterThan(0);
-		const check = await run(['check', '-o', 'json', '--server', `127.0.0.1:${first}`, ...cluster.clientFlags]);
-		expect(JSON.parse(check.stdout.toString())).toMatchObject({
+		expect(await jsonAt(cluster, again, 'check')).toMatchObject({
 			findings: expect.arrayContaining([
 				expect.objectContaining({reason: 'disk-full', code: 'unhealthy'}),
 			]) as unknown,
@@ -296,7 +253,7 @@ test('on a full disk the messages of other nodes are not stored, so it starts ag
 	}
 
 	execFileSync('mount', ['-o', 'remount,size=200m', folder]);
-	const again = await start(cluster, first, subscribe);
+	const again = await startLimited(cluster, first, subscribe);
 	const reader = await cluster.client(again);
 	await expect
 		.poll(async () => (await reader.snapshot()).topics.find(({name}) => name === 'news')?.messages, {
@@ -306,13 +263,13 @@ test('on a full disk the messages of other nodes are not stored, so it starts ag
 	await Promise.all([reader, writer].map(client => client[Symbol.asyncDispose]()));
 }, 120_000);
 
-test('all topics together keep to limits.disk_bytes: the largest topic is reduced first, and that is reported (case 15)', async () => {
+test('all topics together use at most limits.disk_bytes: the largest topic loses messages first, and an event reports it', async () => {
 	await using cluster = new Cluster({
 		cli,
 		settings: {storage: {segment_bytes: 65_536}, limits: {disk_bytes: 1_000_000}},
 	});
 	const [port] = (await freePorts(1)) as [number];
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const broker = await cluster.client(node);
 	await broker.publish('small', [Buffer.alloc(1000)]);
 	for (let index = 0; index < 40; index++) await broker.publish('large', [Buffer.alloc(50_000)]);
@@ -324,15 +281,14 @@ test('all topics together keep to limits.disk_bytes: the largest topic is reduce
 	await broker[Symbol.asyncDispose]();
 });
 
-test('topics shows the rate of a topic without subscribers, the same in text, JSON and status (case 17)', async () => {
+test('topics and status show the rates of a topic without subscribers', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
-	const node = await start(cluster, port, 'true');
+	const node = await startLimited(cluster, port);
 	const broker = await cluster.client(node);
-	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
 	const done = new AbortController();
 	const publishing = (async () => {
-		// One after the other, at the speed of the disk.
+		// One message at a time, at the speed of the disk.
 		while (!done.signal.aborted) await broker.publish('news', [Buffer.alloc(100)]);
 	})();
 	type Rated = {
@@ -344,13 +300,13 @@ test('topics shows the rate of a topic without subscribers, the same in text, JS
 			readonly bytes: number;
 		};
 	};
-	// Longer than the window: from then on the rate is steady.
+	// The rate is known after its first window.
 	await expect
 		.poll(async () => (await broker.snapshot()).counters.rates?.published, {timeout: 30_000})
 		.toBeGreaterThan(0);
 	const [topics, status, text] = await Promise.all(
-		[['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async words =>
-			(await run([...words, ...flags])).stdout.toString(),
+		[['topics', '-o', 'json'], ['status', '-o', 'json'], ['topics']].map(async args =>
+			(await runAt(cluster, node, ...args)).stdout.toString(),
 		),
 	);
 	done.abort();
@@ -365,10 +321,10 @@ test('topics shows the rate of a topic without subscribers, the same in text, JS
 	await broker[Symbol.asyncDispose]();
 });
 
-test('commands wait for a starting node for the time of --timeout (case 18)', async () => {
+test('commands wait up to --timeout for a node that is starting', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
-	await publishThree(cluster, await start(cluster, port, 'true'));
+	await publishThree(cluster, await startLimited(cluster, port));
 	// The node reads its logs only after this file exists.
 	const go = join(cluster.folder, 'go');
 	const hook = join(cluster.folder, 'slow.mjs');
@@ -386,8 +342,8 @@ test('commands wait for a starting node for the time of --timeout (case 18)', as
 		syncBuiltinESMExports();
 	`,
 	);
-	const starting = start(cluster, port, `export NODE_OPTIONS="--import file://${hook}"`);
-	const flags = ['--server', `127.0.0.1:${port}`, ...cluster.clientFlags];
+	const starting = startLimited(cluster, port, `export NODE_OPTIONS="--import file://${hook}"`);
+	const flags = serverFlags(cluster, {port});
 	// Until the node listens, the connection is refused at once.
 	await expect
 		.poll(() => run(['status', '--timeout', '1s', ...flags]), {timeout: 30_000})
@@ -405,10 +361,11 @@ test('commands wait for a starting node for the time of --timeout (case 18)', as
 	expect(await messagesOf(cluster, await starting)).toBe(4);
 }, 120_000);
 
-test('a used UDP port is reported with its own process, not with the process of the TCP port (case 19)', async () => {
+test('the error about a used UDP port names the process of that port, not the process of the TCP port', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
-	const hold = (code: string) => {
+	/** A process that listens as the expression says. */
+	const listenWith = (code: string) => {
 		const child = spawn(process.execPath, ['-e', `${code}.on('listening', () => console.log('listening'))`], {
 			stdio: ['ignore', 'pipe', 'inherit'],
 		});
@@ -419,19 +376,12 @@ test('a used UDP port is reported with its own process, not with the process of 
 		};
 	};
 
-	using udp = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.1'})`);
-	// The same port at another address conflicts with nothing.
-	using tcp = hold(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
-	using other = hold(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
+	using udp = listenWith(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.1'})`);
+	// The same port at another address does not conflict.
+	using tcp = listenWith(`require('net').createServer().listen({port: ${port}, host: '127.0.0.2'})`);
+	using other = listenWith(`require('dgram').createSocket('udp4').bind({port: ${port}, address: '127.0.0.2'})`);
 	await Promise.all([udp.listening, tcp.listening, other.listening]);
-	const {code, stderr} = await run([
-		'--headless',
-		'--port',
-		String(port),
-		...cluster.clientFlags,
-		'--data',
-		join(cluster.folder, 'data'),
-	]);
+	const {code, stderr} = await run(['--headless', ...nodeFlags(cluster, port, 'data')]);
 	expect(code).toBe(1);
 	expect(stderr).toMatch(new RegExp(`UDP port ${port} is in use \\(\\S+ \\(pid ${udp.pid}\\)\\): try --port \\d+`));
 	expect(stderr).not.toMatch(new RegExp(`pid (?:${tcp.pid}|${other.pid})\\b`));

@@ -1,13 +1,15 @@
 /**
-Two clusters of one name and one secret, founded separately, that meet: both are unhealthy, and both give a remedy.
-Nothing is merged automatically.
+Two clusters with one name and one secret, founded separately, that meet: both are unhealthy, and both give a remedy.
+Clusters never merge automatically.
 */
 import {rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/cluster.ts';
+import {Cluster, freePorts, NodeProcess, type JsonEvent} from '../../bench/cluster.ts';
 import type {Broker} from '../../core/index.ts';
-import {cli, run} from './support/command.ts';
+import {separateDiscovery} from './support/clusters.ts';
+import {cli, jsonAt, nodeFlags, runAt} from './support/command.ts';
+import {isLeader, isReady} from './support/events.ts';
 
 type Status = {
 	readonly clusterId: string;
@@ -18,7 +20,7 @@ type Status = {
 	}>;
 	readonly members: ReadonlyArray<{readonly id: string}>;
 };
-type Checked = {
+type CheckResult = {
 	readonly code: number | null;
 	readonly findings: ReadonlyArray<{readonly code: string; readonly problem: string; readonly advice: string}>;
 };
@@ -28,31 +30,39 @@ const settle = {timeout: 25_000, interval: 100};
 let cluster: Cluster;
 let ports: number[];
 beforeEach(async () => {
-	const [beaconPort, ...rest] = (await freePorts(3)) as [number, number, number];
-	ports = rest;
-	cluster = new Cluster({cli, settings: {discovery: {enabled: false, port: beaconPort, interval_ms: 200}}});
+	ports = await freePorts(2);
+	cluster = new Cluster({cli, settings: await separateDiscovery(200, false)});
 });
 afterEach(() => cluster[Symbol.asyncDispose]());
 
 const at = (node: NodeProcess): string => `127.0.0.1:${node.port}`;
-const flagsOf = (node: NodeProcess): string[] => ['-o', 'json', '--server', at(node), ...cluster.clientFlags];
-const statusOf = async (node: NodeProcess): Promise<Status> =>
-	JSON.parse((await run(['status', ...flagsOf(node)])).stdout.toString()) as Status;
-const check = async (node: NodeProcess): Promise<Checked> => {
-	const {code, stdout} = await run(['check', ...flagsOf(node)]);
+const statusOf = (node: NodeProcess): Promise<Status> => jsonAt(cluster, node, 'status');
+const check = async (node: NodeProcess): Promise<CheckResult> => {
+	const {code, stdout} = await runAt(cluster, node, 'check', '-o', 'json');
 	return {code, ...(JSON.parse(stdout.toString()) as {findings: []})};
 };
 
 const isForeign = ({type, foreign}: JsonEvent): boolean => type === 'discovered' && foreign === true;
 
-/** Two nodes that know nothing of each other: each is a cluster. */
-async function foundApart(): Promise<{readonly nodes: readonly NodeProcess[]; readonly ids: readonly string[]}> {
-	const nodes = ports.map(port => cluster.startAlone(port));
-	await Promise.all(
-		nodes.map(node =>
-			node.waitFor(event => event.type === 'leader' && event['leader'] === node.id, 'to lead alone'),
-		),
-	);
+const waitUntilAlone = (nodes: readonly NodeProcess[]): Promise<unknown> =>
+	Promise.all(nodes.map(node => node.waitFor(isLeader(node), 'its own leadership')));
+
+/**
+Starts a node with a list of running nodes of its own. A node without a leader connects to the nodes in this list, so a
+shared list would make the clusters meet.
+*/
+function startSeparately(port: number, flags: readonly string[] = []): NodeProcess {
+	const env = {...cluster.env, XDG_STATE_HOME: join(cluster.folder, `state-${port}`)};
+	const command = [cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, port), ...flags];
+	const node = new NodeProcess(port, command, false, process.execPath, env);
+	cluster.nodes.push(node);
+	return node;
+}
+
+/** Two nodes that do not know each other: each founds a cluster. */
+async function foundSeparately(): Promise<{readonly nodes: readonly NodeProcess[]; readonly ids: readonly string[]}> {
+	const nodes = ports.map(port => startSeparately(port));
+	await waitUntilAlone(nodes);
 	const all = await Promise.all(nodes.map(node => statusOf(node)));
 	expect(all.map(({foreign}) => foreign)).toEqual([[], []]);
 	for (const node of nodes) expect(await check(node)).toMatchObject({code: 0, findings: []});
@@ -62,15 +72,15 @@ async function foundApart(): Promise<{readonly nodes: readonly NodeProcess[]; re
 }
 
 /**
-On both sides: check is unhealthy and names both clusters and addresses, status has the other one, an event reports it.
-Neither took the other in.
+On both sides check is unhealthy and names both clusters with their addresses, status lists the other cluster, and an
+event reports it. Neither cluster has admitted the node of the other.
 */
-async function expectMet(nodes: readonly NodeProcess[], ids: readonly string[]): Promise<void> {
+async function expectConflict(nodes: readonly NodeProcess[], ids: readonly string[]): Promise<void> {
 	await Promise.all(
 		nodes.map(async (node, index) => {
 			const other = nodes[1 - index]!;
 			const [ownId, otherId] = [ids[index]!, ids[1 - index]!];
-			expect(await node.waitFor(isForeign, 'the event that another cluster was met')).toMatchObject({
+			expect(await node.waitFor(isForeign, 'the event about the other cluster')).toMatchObject({
 				cluster: cluster.name,
 				clusterId: otherId,
 				address: at(other),
@@ -95,7 +105,7 @@ async function expectMet(nodes: readonly NodeProcess[], ids: readonly string[]):
 				{clusterId: otherId, address: at(other), heardMsAgo: expect.any(Number) as number},
 			]);
 			expect(members.map(({id}) => id)).toEqual([node.id]);
-			const text = await run(['status', '--server', at(node), ...cluster.clientFlags]);
+			const text = await runAt(cluster, node, 'status');
 			expect(text.stdout.toString()).toContain(
 				`another cluster of the name ${cluster.name}: ${otherId.slice(0, 8)} at ${at(other)}`,
 			);
@@ -103,48 +113,44 @@ async function expectMet(nodes: readonly NodeProcess[], ids: readonly string[]):
 	);
 }
 
-test("two clusters of one name that hear each other's beacons are both unhealthy and name each other", async () => {
-	const {nodes, ids} = await foundApart();
+test("two clusters with one name are unhealthy when they hear each other's beacons, and each names the other", async () => {
+	const {nodes, ids} = await foundSeparately();
 	await Promise.all(nodes.map(node => node.kill('SIGTERM')));
-	const back = ports.map(port => cluster.startAlone(port, ['--discovery']));
-	await Promise.all(
-		back.map(node =>
-			node.waitFor(event => event.type === 'leader' && event['leader'] === node.id, 'to lead alone'),
-		),
-	);
-	await expectMet(back, ids);
+	const back = ports.map(port => startSeparately(port, ['--discovery']));
+	await waitUntilAlone(back);
+	await expectConflict(back, ids);
 }, 60_000);
 
-test('two clusters of one name that meet by a seed list, without discovery, are both unhealthy as long as the list connects them, and the advice of check solves it', async () => {
+test('two clusters with one name are unhealthy while a seed list connects them, also without discovery, and the advice of check solves it', async () => {
 	const {
 		nodes: [first, second],
 		ids,
-	} = await foundApart();
+	} = await foundSeparately();
 	await second!.kill('SIGTERM');
 	const bootstrap = ['--bootstrap', String(first!.port)];
-	const back = cluster.startAlone(second!.port, bootstrap);
-	await back.waitFor(event => event.type === 'leader' && event['leader'] === back.id, 'to lead alone');
-	await expectMet([first!, back], ids);
-	// It is no matter of the first moment: each hears of the other again and again.
+	const back = startSeparately(second!.port, bootstrap);
+	await waitUntilAlone([back]);
+	await expectConflict([first!, back], ids);
+	// The conflict continues: each node hears from the other repeatedly, so `heardMsAgo` falls again.
 	await Promise.all(
 		[first!, back].map(async node => {
 			let oldest = 0;
 			await expect
 				.poll(async () => {
-					const [met] = (await statusOf(node)).foreign;
-					const isAgain = met !== undefined && met.heardMsAgo < oldest;
-					oldest = Math.max(oldest, met?.heardMsAgo ?? 0);
-					return isAgain;
+					const [other] = (await statusOf(node)).foreign;
+					const hasFallen = other !== undefined && other.heardMsAgo < oldest;
+					oldest = Math.max(oldest, other?.heardMsAgo ?? 0);
+					return hasFallen;
 				}, settle)
 				.toBe(true);
 		}),
 	);
-	await expectMet([first!, back], ids);
+	await expectConflict([first!, back], ids);
 
 	await back.kill('SIGTERM');
 	rmSync(join(cluster.folder, String(back.port)), {recursive: true});
-	const fresh = cluster.startAlone(back.port, bootstrap);
-	await fresh.waitFor(({type}) => type === 'ready', 'ready');
+	const fresh = startSeparately(back.port, bootstrap);
+	await fresh.waitFor(isReady, 'ready');
 	await Promise.all(
 		[first!, fresh].map(async node => {
 			await expect
@@ -156,17 +162,12 @@ test('two clusters of one name that meet by a seed list, without discovery, are 
 	);
 }, 90_000);
 
-test('beacons of a cluster with another name are counted as ignored, without a refusal, warning or event', async () => {
-	const [beaconPort, ...both] = (await freePorts(3)) as [number, number, number];
-	const settings = {discovery: {enabled: true, port: beaconPort, interval_ms: 100}};
+test('beacons of a cluster with another name count as ignored, without a refusal, warning or event', async () => {
+	const settings = await separateDiscovery(100);
 	await using one = new Cluster({cli, settings});
 	await using other = new Cluster({cli, settings});
-	const nodes = [one.startAlone(both[0]), other.startAlone(both[1])];
-	await Promise.all(
-		nodes.map(node =>
-			node.waitFor(event => event.type === 'leader' && event['leader'] === node.id, 'to lead alone'),
-		),
-	);
+	const nodes = [one.startAlone(ports[0]!), other.startAlone(ports[1]!)];
+	await waitUntilAlone(nodes);
 	const ignored = async (broker: Broker): Promise<number> =>
 		(await broker.snapshot()).counters.ignored['beacon-foreign'] ?? 0;
 	for (const [index, where] of [one, other].entries()) {

@@ -1,20 +1,18 @@
-/** `check --wait-healthy`, the built command: a node that does not run yet is called again. */
+/** `check --wait-healthy` tries again to reach a node that does not run yet. */
 import {spawn} from 'node:child_process';
 import {expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli} from './support/command.ts';
+import {cli, exitCodeOf, serverFlags} from './support/command.ts';
 
-test('waits for a node that starts later', async () => {
+test('check --wait-healthy waits for a node that starts later', async () => {
 	await using cluster = new Cluster({cli});
 	const [port] = await freePorts(1);
 	const child = spawn(
 		process.execPath,
-		[cli, 'check', '--wait-healthy', '--wait', '25s', '--server', String(port), ...cluster.clientFlags],
+		[cli, 'check', '--wait-healthy', '--wait', '25s', ...serverFlags(cluster, {port: port!})],
 		{stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, ...cluster.env, NO_COLOR: '1'}},
 	);
-	const ended = new Promise<number | null>(resolve => {
-		child.once('close', resolve);
-	});
+	const exitCode = exitCodeOf(child);
 	let stdout = '';
 	child.stdout.on('data', (chunk: Buffer) => {
 		stdout += chunk.toString();
@@ -24,6 +22,6 @@ test('waits for a node that starts later', async () => {
 	});
 	expect(waiting).toContain('nothing listens there');
 	cluster.start(port!);
-	expect(await ended).toBe(0);
+	expect(await exitCode).toBe(0);
 	expect(stdout).toMatch(/^healthy: .* 1 of 1 members alive/u);
 }, 60_000);

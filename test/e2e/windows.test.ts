@@ -1,6 +1,6 @@
 /**
-Nodes on Windows, by Wine and a `node.exe` from npm (case 45): two form a cluster, take messages, are killed, and find
-their data. Node 24 and newer do not start under Wine 8. Says so where either is not to be had.
+Nodes on Windows, by Wine and a `node.exe` from npm. Node 24 and newer do not start under Wine 8. Without Wine or the
+download a message says that the tests did not run.
 */
 import {chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -11,6 +11,7 @@ import {freePorts, NodeProcess} from '../../bench/cluster.ts';
 import {connect, type Topic} from '../../core/index.ts';
 import {portConflict} from '../../source/nodes/port.ts';
 import {cli, run} from './support/command.ts';
+import {hasLeader, isMessage} from './support/events.ts';
 import {fetchNode, type NodeBinary} from './support/node-binaries.ts';
 import {Wine, wineProblem, type WineProcess, type WineResult} from './support/wine.ts';
 
@@ -20,7 +21,7 @@ const noWine = process.platform === 'linux' && process.arch === 'x64' ? wineProb
 const fetched = noWine === undefined ? await fetchNode(version, 'win32') : {problem: noWine};
 if ('problem' in fetched) process.stderr.write(`The tests of Windows did not run: ${fetched.problem}\n`);
 
-describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
+describe.skipIf('problem' in fetched)('Windows', () => {
 	let windows: Wine;
 	beforeAll(async () => {
 		windows = await Wine.boot((fetched as NodeBinary).path);
@@ -30,16 +31,16 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		if (!('problem' in fetched)) fetched[Symbol.dispose]();
 	}, 60_000);
 
-	const command = (...words: string[]): Promise<WineResult> => windows.run('node', [cli, ...words], root);
+	const command = (...args: string[]): Promise<WineResult> => windows.run('node', [cli, ...args], root);
 	const profile = (...names: string[]): string => {
 		const users = join(windows.drive, 'users');
 		const user = readdirSync(users).find(name => name !== 'Public')!;
 		return join(users, user, ...names);
 	};
 
-	test('two nodes form a cluster, publish and subscribe, and find their data after a kill', async () => {
+	test('two nodes form a cluster that publishes and subscribes, and a killed node continues with its data', async () => {
 		const [portA, portB] = (await freePorts(2)) as [number, number];
-		const start = (port: number, ...words: string[]): WineProcess =>
+		const start = (port: number, ...args: string[]): WineProcess =>
 			windows.node(
 				[
 					cli,
@@ -51,13 +52,13 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 					String(port),
 					'--topics',
 					'news,nul.stats',
-					...words,
+					...args,
 				],
 				root,
 			);
 		const a = start(portA);
 		await a.waitFor(/"type":"admitted"/);
-		// In a profile nobody needs to be warned of other users.
+		// Other users cannot read a profile, so there is no warning about them.
 		expect(a.err).toMatch(
 			/^Created the secret of cluster dapss: C:\\users\\[^\\]+\\AppData\\Roaming\\dapss\\Config\\dapss\.secret \(nodes on other machines need a copy\)\r?\n$/,
 		);
@@ -73,7 +74,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 
 		await b.kill('SIGKILL');
 		expect(await command('publish', 'news', 'meanwhile', '--server', String(portA))).toMatchObject({code: 0});
-		// Wine's server closes the sockets of a process that was killed when it notices that.
+		// Wine's server closes the sockets of a killed process with a delay.
 		await expect.poll(() => portConflict('127.0.0.1', portB), {timeout: 60_000}).toBeUndefined();
 		const again = start(portB);
 		await again.waitFor(/"type":"message".*"meanwhile"/);
@@ -93,13 +94,13 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 				String(portB),
 			),
 		).toMatchObject({code: 0, out: 'before\nmeanwhile\n'});
-		// Found without an address: the nodes of this user are listed in the profile.
+		// Without --server: the list of this user's running nodes is in the profile.
 		const status = await command('status', '-o', 'json');
 		expect(JSON.parse(status.out)).toMatchObject({
 			members: [expect.objectContaining({state: 'alive'}), expect.objectContaining({state: 'alive'})],
 		});
 
-		// A client on Linux speaks to a node on Windows.
+		// A client on Linux connects to a node on Windows.
 		const secret = readFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'dapss.secret'), 'utf8').trim();
 		await using client = await connect({
 			servers: [`127.0.0.1:${portB}`],
@@ -115,19 +116,19 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 			'nul.stats',
 		] as Topic[]);
 
-		// `nul.stats` would be a device.
+		// Windows takes the name `nul.stats` for a device, so the folder has an escaped name.
 		const topics = profile('AppData', 'Local', 'dapss', 'Data', 'dapss', String(portB), 'topics');
 		expect(readdirSync(topics).toSorted()).toEqual([
 			expect.stringMatching(/^%6Eul\.stats-[0-9a-f]{16}$/),
 			expect.stringMatching(/^news-[0-9a-f]{16}$/),
 		]);
 
-		// Ctrl-C: a clean end, with what it costs.
+		// Ctrl-C ends the node cleanly.
 		expect(await again.kill('SIGINT')).toBe(130);
 		expect(again.out).toMatch(/"type":"stopped"/);
 	}, 180_000);
 
-	test('a node on Linux finds one on Windows by discovery, and both get all messages', async () => {
+	test('a node on Linux finds a node on Windows by discovery, and each receives the messages of the other', async () => {
 		const [port, linuxPort] = (await freePorts(2)) as [number, number];
 		const common = ['--headless', '-o', 'jsonl', '--cluster', 'mixed', '--topics', 'news'];
 		const node = windows.node([cli, ...common, '--port', String(port)], root);
@@ -144,14 +145,11 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 			{XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: ''},
 		);
 		try {
-			await onLinux.waitFor(({type}) => type === 'leader', 'the leader, which runs on Windows');
+			await onLinux.waitFor(hasLeader, 'the leader, which runs on Windows');
 			expect(
 				await command('publish', 'news', 'from Windows', '--cluster', 'mixed', '--server', String(port)),
 			).toMatchObject({code: 0});
-			await onLinux.waitFor(
-				event => event.type === 'message' && event['payload'] === 'from Windows',
-				'the message',
-			);
+			await onLinux.waitFor(isMessage('from Windows'), 'the message');
 			expect(
 				await run([
 					'publish',
@@ -173,7 +171,7 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 		}
 	}, 120_000);
 
-	test('a secret outside of the profile works, with a warning that names icacls', async () => {
+	test('a node accepts a secret outside of the profile, with a warning that names icacls', async () => {
 		const [port] = (await freePorts(1)) as [number];
 		const made = await windows.run(
 			'node',
@@ -205,23 +203,25 @@ describe.skipIf('problem' in fetched)('Windows (case 45)', () => {
 			/^Warning: the secret C:\\lan\.secret is outside of your profile\. .* icacls "C:\\lan\.secret" \/inheritance:r/m,
 		);
 		expect(node.err).not.toMatch(/the data folder/);
-		// The cluster's name is that of a device.
+		// Windows takes the cluster's name for a device, so the folder has an escaped name.
 		expect(readdirSync(profile('AppData', 'Local', 'dapss', 'Data'))).toContain('%63on');
 		await node.kill('SIGKILL');
 	}, 120_000);
 
-	test('the scripts of package.json run in cmd.exe, and pass the exit code on', async () => {
+	test('the scripts of package.json run in cmd.exe, and return the exit code', async () => {
 		const {scripts} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 			scripts: Readonly<Record<string, string>>;
 		};
-		const line = (name: string, words: string): Promise<WineResult> =>
-			windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${words}`], root);
+		const line = (name: string, args: string): Promise<WineResult> =>
+			windows.run('cmd', ['/d', '/s', '/c', `${scripts[name]} ${args}`], root);
 		expect(await line('start', 'version -o json')).toMatchObject({
 			code: 0,
 			out: expect.stringContaining('"platform":"win32"') as string,
 		});
 		expect(await line('start', 'status --no-such-flag')).toMatchObject({code: 2});
-		for (const [name, script] of Object.entries(scripts))
-			if (script.startsWith('exec')) expect(script, name).toBe(`exec node source/launch.mjs ${name}`);
+		// `exec` is a command of sh; cmd.exe runs the file exec.cmd instead.
+		const executed = Object.entries(scripts).filter(([, script]) => script.startsWith('exec'));
+		expect(executed.map(([name]) => name)).toEqual(expect.arrayContaining(['start', 'test', 'sim']));
+		for (const [name, script] of executed) expect(script, name).toBe(`exec node source/launch.mjs ${name}`);
 	}, 120_000);
 });

@@ -1,34 +1,34 @@
 /**
-Networks for end-to-end tests: hosts in network namespaces of their own on a bridge, which also has one (the hub).
-The program gets no notice of a cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux,
-root and `ip`; filters and mapped ports need `nft` as well.
+Networks for end-to-end tests. Each host is a network namespace; a bridge in another namespace (the hub) connects them.
+The program does not notice a cut: TCP connections hang, datagrams vanish, nothing is refused. Needs Linux, root and
+`ip`; filters and mapped ports also need `nft`.
 
 ```ts
-// then a suite that runs if canMakeNetworks; canFilter where block() or mapped() is used
+// then describe.runIf(canMakeNetworks), or canFilter for block() and mapped()
 sayNotRun('test/e2e/x.test.ts');
-// in beforeAll; names hold the process id and a count, so files run side by side
+// in beforeAll; names contain the process id and a count, so test files can run at the same time
 network = new Network();
 const [a, b, c] = [network.host(), network.host(), network.host()];
-// a NodeProcess (bench/cluster.ts) of the built command line, data kept over restarts
+// a NodeProcess (bench/cluster.ts) of the built command line, with the same data after each start
 const node = a.start(cluster, ['--host', a.v4]);
 const {code, stdout, stderr} = await b.run(['status', '--server', `${a.v4}:5000`, ...cluster.clientFlags]);
-// in afterAll; ends what runs in the hosts, removes namespaces and hosts files
+// in afterAll; ends the processes in the hosts, removes the namespaces and their files
 network[Symbol.dispose]();
 ```
-- `network.host({v4, v6, more})`: a host with `eth` on the bridge: 10.77.0.N/24 and fd77::N/64 unless `false`; `more`
-  are further interfaces `x0`, `x1`… with the given addresses, joined to nothing.
-- `network.mapped({ports})`: a host in a private network: it has 172.30.0.2, the gateway maps `[outer, inner]` ports of TCP
-  and UDP to it, `gateway.v4` is where others reach them.
-- `network.cut(host)`, `network.heal(host)`: the host's port on the bridge goes down and up.
-- `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: frames between two hosts vanish;
-  without `to`, between `from` and all others. `unblock()` ends it.
-- `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` names the pairs of hosts between
-  which no datagram has gone by now.
-- `host.setAddresses(['10.77.0.9/24'])`: other addresses on `eth` from now on. `host.ip(...)`, `host.sysctl(name,
-  value)`: whatever else.
-- `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start from now on.
+- `network.host({v4, v6, more})`: a host whose interface `eth` is on the bridge, with 10.77.0.N/24 and fd77::N/64, each
+  unless `false`. `more` are addresses of further interfaces `x0`, `x1`…, which are connected to nothing.
+- `network.mapped({ports})`: a host (172.30.0.2) in a private network. Its gateway maps each `[outer, inner]` port of TCP
+  and UDP to it; others reach it at `gateway.v4`.
+- `network.cut(host)`, `network.heal(host)`: set the host's port of the bridge down and up.
+- `const unblock = network.block({protocol: 'tcp' | 'udp' | 'all', from, to, oneWay})`: drop frames between two hosts, or
+  between `from` and all others without `to`. `unblock()` ends it.
+- `const missing = network.countDatagrams(new Map([[host, port], …]))`: `missing()` lists the pairs of hosts without a
+  datagram so far.
+- `host.setAddresses(['10.77.0.9/24'])`: replace the addresses of `eth`. `host.ip(...)`, `host.sysctl(name, value)`: any
+  other change.
+- `host.setNames({name: [addresses]})`: an /etc/hosts of its own, for commands that start later.
 - `host.spawn(program, arguments)`: any process in the host. `host.inside(program, arguments)`: the arguments of `ip`
-  for it, for a terminal.
+  that start it, for a terminal.
 */
 import {execFileSync, spawn, spawnSync, type ChildProcess} from 'node:child_process';
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
@@ -43,16 +43,16 @@ const prefix = `${family}${process.pid}`;
 const namespaceFolder = '/run/netns';
 const nodePort = 5000;
 
-/** @throws what the program wrote to stderr */
-const command = (program: string, words: readonly string[], input = ''): void =>
-	void execFileSync(program, [...words], {input, stdio: ['pipe', 'ignore', 'pipe']});
-const ip = (...words: string[]): void => command('ip', words);
+/** @throws with the stderr of the program */
+const runCommand = (program: string, args: readonly string[], input = ''): void =>
+	void execFileSync(program, [...args], {input, stdio: ['pipe', 'ignore', 'pipe']});
+const ip = (...args: string[]): void => runCommand('ip', args);
 
 export const canMakeNetworks =
-	process.platform === 'linux' && process.getuid?.() === 0 && isDone('ip', 'netns', 'add', `${prefix}-try`);
+	process.platform === 'linux' && process.getuid?.() === 0 && succeeds('ip', 'netns', 'add', `${prefix}-try`);
 export const canFilter =
 	canMakeNetworks &&
-	isDone(
+	succeeds(
 		'ip',
 		'netns',
 		'exec',
@@ -65,18 +65,18 @@ if (canMakeNetworks) {
 	removeLeftovers();
 }
 
-/** For the head of a test file: tells why it does not run. */
+/** Prints the reason if the test file does not run. */
 export function sayNotRun(file: string, needsFilters = false): void {
 	if (!canMakeNetworks) console.warn(`Not run: ${file} needs Linux, root and iproute2`);
 	else if (needsFilters && !canFilter) console.warn(`Not run: ${file} needs nftables (nft)`);
 }
 
 export type HostOptions = {
-	/** Its address on the bridge; `false`: none. @default 10.77.0.N */
+	/** `false`: no IPv4 address on the bridge. @default 10.77.0.N */
 	readonly v4?: boolean;
-	/** @default fd77::N */
+	/** `false`: no IPv6 address on the bridge. @default fd77::N */
 	readonly v6?: boolean;
-	/** Addresses with their length (`192.168.7.1/24`), each on an interface of its own that leads nowhere. */
+	/** Addresses with their length (`192.168.7.1/24`), each on an interface that is connected to nothing. */
 	readonly more?: readonly string[];
 };
 export type Block = {
@@ -84,7 +84,7 @@ export type Block = {
 	readonly from: Host;
 	/** @default every other host */
 	readonly to?: Host;
-	/** Only what `from` sends. @default false */
+	/** Drop only frames of `from`. @default false */
 	readonly oneWay?: boolean;
 };
 export type Ran = {readonly code: number | null; readonly stdout: string; readonly stderr: string};
@@ -97,7 +97,7 @@ export class Network implements Disposable {
 	readonly #hosts: Host[] = [];
 	readonly #blocks = new Set<Block>();
 	readonly #onExit = (): void => this[Symbol.dispose]();
-	#isGone = false;
+	#isDisposed = false;
 
 	constructor() {
 		process.once('exit', this.#onExit); // A test run that ends early leaves no namespaces.
@@ -113,9 +113,7 @@ export class Network implements Disposable {
 		return host;
 	}
 
-	/**
-	A host that others reach through mapped ports of a gateway only: `ports` are pairs of the gateway's and the host's.
-	*/
+	/** A host that others reach only through mapped ports of a gateway. */
 	mapped({ports}: {readonly ports: ReadonlyArray<readonly [outer: number, inner: number]>}): {
 		readonly gateway: Host;
 		readonly host: Host;
@@ -153,7 +151,7 @@ export class Network implements Disposable {
 		ip('-n', this.#hub, 'link', 'set', host.port, 'up');
 	}
 
-	/** By the ports of the bridge, so the addresses of a host do not matter. */
+	/** Matches the ports of the bridge, not the addresses of the hosts. */
 	block(block: Block): () => void {
 		this.#blocks.add(block);
 		this.#filter();
@@ -164,8 +162,8 @@ export class Network implements Disposable {
 	}
 
 	/**
-	Datagrams to the given port of each host from each other one, counted from now on: a function that tells those who
-	have none yet.
+	Counts the datagrams from each host to the given port of each other one, from now on. The result lists the pairs
+	without a datagram.
 	*/
 	countDatagrams(ports: ReadonlyMap<Host, number>): () => readonly string[] {
 		const pairs = [...ports.keys()].flatMap(from =>
@@ -194,8 +192,8 @@ export class Network implements Disposable {
 	}
 
 	[Symbol.dispose](): void {
-		if (this.#isGone) return;
-		this.#isGone = true;
+		if (this.#isDisposed) return;
+		this.#isDisposed = true;
 		process.off('exit', this.#onExit);
 		for (const host of this.#hosts) host[Symbol.dispose]();
 		removeNamespace(this.#hub);
@@ -224,13 +222,13 @@ export class Network implements Disposable {
 }
 
 export class Host implements Disposable {
-	/** Its namespace. */
+	/** The name of its namespace. */
 	readonly space: string;
 	readonly v4: string;
 	readonly v6: string;
-	/** The hub's end of its cable. */
+	/** Its port of the bridge. */
 	readonly port: string;
-	/** What programs keep for their user and machine: a host shares none of it. */
+	/** The folder of the files that programs store for their user and machine. Hosts share none of them. */
 	readonly #home = mkdtempSync(join(tmpdir(), 'dapssnet-'));
 	readonly #children = new Set<ChildProcess>();
 
@@ -240,7 +238,7 @@ export class Host implements Disposable {
 		this.v6 = `fd77::${index.toString(16)}`;
 		this.port = `port${index}`;
 		ip('netns', 'add', space);
-		// Else a v6 address can be bound a second later only.
+		// Without this a program can bind an IPv6 address only after a second.
 		for (const name of ['all', 'default']) this.sysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
 		this.ip('link', 'set', 'lo', 'up');
 		if (hub !== undefined) {
@@ -258,17 +256,17 @@ export class Host implements Disposable {
 		}
 	}
 
-	/** `ip` within this host. */
-	ip(...words: string[]): void {
-		ip('-n', this.space, ...words);
+	/** Runs `ip` in this host. */
+	ip(...args: string[]): void {
+		ip('-n', this.space, ...args);
 	}
 
-	/** A setting under /proc/sys, `net/ipv4/ip_forward`. */
+	/** Sets a file under /proc/sys, such as `net/ipv4/ip_forward`. */
 	sysctl(name: string, value: string): void {
 		ip('netns', 'exec', this.space, 'sh', '-c', `echo ${value} > /proc/sys/${name}`);
 	}
 
-	/** With their length: `10.77.0.9/24`. Those that it had are gone. */
+	/** Replaces the addresses on the bridge. @param addresses with their length: `10.77.0.9/24` */
 	setAddresses(addresses: readonly string[]): void {
 		this.ip('-4', 'addr', 'flush', 'dev', 'eth');
 		this.ip('-6', 'addr', 'flush', 'dev', 'eth', 'scope', 'global');
@@ -276,7 +274,7 @@ export class Host implements Disposable {
 			this.ip('addr', 'add', address, 'dev', 'eth', ...(isIPv6(address.split('/')[0]!) ? ['nodad'] : []));
 	}
 
-	/** Its own /etc/hosts, besides localhost. */
+	/** Sets the names in its own /etc/hosts, besides localhost. */
 	setNames(names: Readonly<Record<string, readonly string[]>>): void {
 		mkdirSync(`/etc/netns/${this.space}`, {recursive: true});
 		const lines = Object.entries(names).flatMap(([name, addresses]) =>
@@ -286,12 +284,12 @@ export class Host implements Disposable {
 	}
 
 	/** The arguments of `ip` that run a program in this host. */
-	inside(program: string, words: readonly string[]): readonly string[] {
-		return ['netns', 'exec', this.space, ...this.#env, program, ...words];
+	inside(program: string, args: readonly string[]): readonly string[] {
+		return ['netns', 'exec', this.space, ...this.#env, program, ...args];
 	}
 
-	spawn(program: string, words: readonly string[]): ChildProcess {
-		const child = spawn('ip', [...this.inside(program, words)], {
+	spawn(program: string, args: readonly string[]): ChildProcess {
+		const child = spawn('ip', [...this.inside(program, args)], {
 			stdio: ['ignore', 'pipe', 'pipe'],
 			env: {...process.env, NO_COLOR: '1'},
 		});
@@ -300,10 +298,10 @@ export class Host implements Disposable {
 		return child;
 	}
 
-	/** A command of the command line, to its end. */
-	run(words: readonly string[]): Promise<Ran> {
+	/** Runs a command of the command line until it ends. */
+	run(args: readonly string[]): Promise<Ran> {
 		return new Promise((resolve, reject) => {
-			const child = this.spawn(process.execPath, [cli, ...words]);
+			const child = this.spawn(process.execPath, [cli, ...args]);
 			let [stdout, stderr] = ['', ''];
 			child.stdout!.setEncoding('utf8').on('data', (text: string) => {
 				stdout += text;
@@ -316,10 +314,7 @@ export class Host implements Disposable {
 		});
 	}
 
-	/**
-	A node of the cluster on port 5000 (unless `flags` say otherwise), with a data folder that it finds again when it is
-	started again.
-	*/
+	/** Starts a node of the cluster, by default on port 5000. Each start on this host has the same data folder. */
 	start(cluster: Cluster, flags: readonly string[]): NodeProcess {
 		return new NodeProcess(
 			nodePort,
@@ -355,22 +350,22 @@ export class Host implements Disposable {
 	}
 }
 
-function isDone(program: string, ...words: readonly string[]): boolean {
-	return spawnSync(program, [...words]).status === 0;
+function succeeds(program: string, ...args: readonly string[]): boolean {
+	return spawnSync(program, [...args]).status === 0;
 }
 
 function nft(space: string, rules: readonly string[]): void {
-	command('ip', ['netns', 'exec', space, 'nft', '-f', '-'], `${rules.join('\n')}\n`);
+	runCommand('ip', ['netns', 'exec', space, 'nft', '-f', '-'], `${rules.join('\n')}\n`);
 }
 
-/** A namespace exists as long as a process in it. */
+/** Ends the processes in the namespace first, because they keep it. */
 function removeNamespace(space: string): void {
 	const pids = spawnSync('ip', ['netns', 'pids', space], {encoding: 'utf8'}).stdout ?? '';
 	for (const pid of pids.split('\n').filter(line => line !== '')) {
 		try {
 			process.kill(Number(pid), 'SIGKILL');
 		} catch {
-			// It has just ended.
+			// The process has ended in the meantime.
 		}
 	}
 
@@ -379,11 +374,11 @@ function removeNamespace(space: string): void {
 	try {
 		rmdirSync('/etc/netns');
 	} catch {
-		// Other hosts have files there, or there is none.
+		// The folder has files of other hosts, or does not exist.
 	}
 }
 
-/** Of test runs that were killed. */
+/** Removes the namespaces of killed test runs. */
 function removeLeftovers(): void {
 	for (const folder of [namespaceFolder, '/etc/netns']) {
 		for (const name of existsSync(folder) ? readdirSync(folder) : []) {

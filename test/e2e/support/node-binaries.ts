@@ -1,6 +1,6 @@
 /**
-Node in other versions, as npm has them: the package `node` keeps the program of each platform in a package of its own.
-They are unpacked into a temporary folder and installed nowhere.
+Other versions of Node from npm, which has a package with the program for each platform. They are unpacked into a
+temporary folder, and not installed.
 */
 import {execFile} from 'node:child_process';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
@@ -22,10 +22,9 @@ export function lowestVersion(): string {
 }
 
 /**
-@param wanted a version, or `latest`. Resolves with the reason where it cannot be had: no registry is reached, or it has
-none for the platform.
-@param platform what it is to run on
-@default this one
+Downloads a version of Node. Resolves with the problem if no registry answers, or if it has no package for the platform.
+@param wanted a version, or `latest`
+@param platform by default the current one
 */
 export async function fetchNode(
 	wanted: string,
@@ -40,7 +39,7 @@ export async function fetchNode(
 		const program = `package/bin/${platform === 'win32' ? 'node.exe' : 'node'}`;
 		await execute('tar', ['-xzf', stdout.trim().split('\n').at(-1)!, program, 'package/package.json'], options);
 		const path = join(folder, program);
-		// That of another platform cannot be asked.
+		// This machine cannot run the program of another platform.
 		const {version} = JSON.parse(readFileSync(join(folder, 'package', 'package.json'), 'utf8')) as {
 			version: string;
 		};

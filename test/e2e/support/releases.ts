@@ -1,6 +1,6 @@
 /**
-Programs of other releases, built from their own sources into temporary folders: the previous one from the history, a
-later one that is this one with another protocol.
+Programs of other releases, built in temporary folders: the previous release from the history, and a later release,
+which is the current source with other protocol versions.
 */
 import {execFileSync} from 'node:child_process';
 import {cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
@@ -15,7 +15,7 @@ const parts = ['core', 'source', 'tui', 'bench', 'package.json', 'package-lock.j
 
 export type Release = Disposable & {readonly cli: string};
 
-/** `undefined` when the history here does not go back to it (a shallow clone). */
+/** Builds the previous release; `undefined` if this clone does not contain its commit (a shallow clone). */
 export function previousRelease(): Release | undefined {
 	try {
 		execFileSync('git', ['cat-file', '-e', `${previousCommit}^{commit}`], {cwd: root, stdio: 'ignore'});
@@ -23,26 +23,27 @@ export function previousRelease(): Release | undefined {
 		return undefined;
 	}
 
-	return built(folder => {
+	return build(folder => {
 		const archive = execFileSync('git', ['archive', previousCommit, ...parts], {cwd: root, maxBuffer: 1e9});
 		execFileSync('tar', ['-x', '-C', folder], {input: archive});
 	});
 }
 
-/** This program, but for the versions of the protocol that it speaks. */
+/** Builds this program with other protocol versions. @param protocols the lowest and the highest */
 export function releaseOf(protocols: readonly [number, number], version: string): Release {
-	return built(folder => {
+	return build(folder => {
 		for (const part of parts) cpSync(join(root, part), join(folder, part), {recursive: true});
 		edit(join(folder, 'core/version.ts'), '= [1, 3];', `= [${protocols.join(', ')}];`);
 		edit(join(folder, 'package.json'), /"version": "[^"]+"/, `"version": "${version}"`);
 	});
 }
 
-function built(fill: (folder: string) => void): Release {
+/** @param addSources puts the source of the release into the folder */
+function build(addSources: (folder: string) => void): Release {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-release-'));
 	const dispose = (): void => rmSync(folder, {recursive: true, force: true});
 	try {
-		fill(folder);
+		addSources(folder);
 		symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 		execFileSync(
 			process.execPath,

@@ -1,18 +1,15 @@
-/**
-A real pseudo-terminal with a terminal emulator: the screen that a person sees, and keys as a person presses
-them.
-*/
+/** A pseudo-terminal with a terminal emulator: the screen as a person sees it, and keys as a person presses them. */
 import {spawn, type IPty} from '@lydell/node-pty';
 import headless from '@xterm/headless';
 
 export class Terminal implements AsyncDisposable {
 	readonly exited: Promise<{readonly exitCode: number; readonly signal?: number | undefined}>;
-	/** Everything that was written, escape sequences and all. */
+	/** The whole output, with its escape sequences. */
 	raw = '';
 	readonly #pty: IPty;
 	readonly #screen: InstanceType<typeof headless.Terminal>;
-	readonly #looking = new Set<() => void>();
-	#isEnded = false;
+	readonly #listeners = new Set<() => void>();
+	#hasExited = false;
 
 	constructor(
 		command: string,
@@ -32,15 +29,15 @@ export class Terminal implements AsyncDisposable {
 		});
 		this.#pty.onData(data => {
 			this.raw += data;
-			this.#screen.write(data, () => this.#look());
+			this.#screen.write(data, () => this.#notify());
 		});
 		this.exited = new Promise(resolve => {
 			this.#pty.onExit(exit => {
-				this.#isEnded = true;
-				// The emulator takes what it is given a little later: the last words first.
+				this.#hasExited = true;
+				// The emulator handles its input later, so wait until it has handled the last output.
 				this.#screen.write('', () => {
 					resolve(exit);
-					this.#look();
+					this.#notify();
 				});
 			});
 		});
@@ -54,7 +51,7 @@ export class Terminal implements AsyncDisposable {
 		return this.#screen.buffer.active.type === 'alternate';
 	}
 
-	/** The lines as they stand on the screen. */
+	/** The lines of the screen, without trailing spaces. */
 	lines(): string[] {
 		const {active} = this.#screen.buffer;
 		return Array.from(
@@ -71,14 +68,33 @@ export class Terminal implements AsyncDisposable {
 		this.#pty.write(keys);
 	}
 
-	/** Presses the keys in turn, each after the screen has handled the one before. */
+	/** Types into the open prompt, above the line of hints: each key after the prompt shows the keys before it. */
 	async type(text: string): Promise<void> {
-		for (const key of text) {
-			this.press(key);
-			await new Promise(resolve => {
-				setTimeout(resolve, 15);
-			});
+		for (let length = 1; length <= text.length; length++) {
+			this.press(text[length - 1]!);
+			const draft = text.slice(0, length).trimEnd();
+			await this.waitFor(
+				() =>
+					this.lines()
+						.slice(-2)
+						.some(line => line.endsWith(draft)),
+				`the prompt with ${draft}`,
+			);
 		}
+	}
+
+	/** Types a line into the open prompt, and ends it with Enter. */
+	async enter(text: string): Promise<void> {
+		await this.type(text);
+		this.press('\r');
+	}
+
+	/** Ends the console by its keys. Resolves with the exit code. @param question that the console asks before */
+	async quit(question: RegExp = /Quit\?/): Promise<number> {
+		this.press('q');
+		await this.waitFor(question);
+		this.press('y');
+		return (await this.exited).exitCode;
 	}
 
 	resize(columns: number, rows: number): void {
@@ -86,28 +102,29 @@ export class Terminal implements AsyncDisposable {
 		this.#pty.resize(columns, rows);
 	}
 
-	/** Until the screen shows it. Fails after the limit, with the screen. */
+	/** Resolves with the screen when it matches. @throws when the program ends before, or after the limit */
 	async waitFor(
-		shows: RegExp | ((text: string) => boolean),
-		what = String(shows),
+		expected: RegExp | ((text: string) => boolean),
+		what = String(expected),
 		limitMs = 20_000,
 	): Promise<string> {
-		const matches = (): boolean => (shows instanceof RegExp ? shows.test(this.text()) : shows(this.text()));
+		const matches = (): boolean =>
+			expected instanceof RegExp ? expected.test(this.text()) : expected(this.text());
 		const untilMs = performance.now() + limitMs;
 		while (!matches()) {
-			if (this.#isEnded) throw new Error(`The program ended while waiting for ${what}:\n${this.text()}`);
+			if (this.#hasExited) throw new Error(`The program ended while waiting for ${what}:\n${this.text()}`);
 			const leftMs = untilMs - performance.now();
 			if (leftMs <= 0) throw new Error(`The screen did not show ${what} within ${limitMs} ms:\n${this.text()}`);
 			await new Promise<void>(resolve => {
 				const timer = setTimeout(done, leftMs);
-				const looking = this.#looking;
+				const listeners = this.#listeners;
 				function done(): void {
 					clearTimeout(timer);
-					looking.delete(done);
+					listeners.delete(done);
 					resolve();
 				}
 
-				looking.add(done);
+				listeners.add(done);
 			});
 		}
 
@@ -115,12 +132,12 @@ export class Terminal implements AsyncDisposable {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		if (!this.#isEnded) this.#pty.kill('SIGKILL');
+		if (!this.#hasExited) this.#pty.kill('SIGKILL');
 		await this.exited;
 		this.#screen.dispose();
 	}
 
-	#look(): void {
-		for (const look of this.#looking) look();
+	#notify(): void {
+		for (const listener of this.#listeners) listener();
 	}
 }

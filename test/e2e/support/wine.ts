@@ -1,7 +1,6 @@
 /**
-Windows, as far as Wine has it: programs for Windows on this machine, with a profile, a registry and a server of their
-own, which go with it. Wine gives Node no pipes, so standard streams are files; who waits for output looks when the file
-changes.
+Windows programs under Wine, with a profile, a registry and a server of their own, which are removed at the end. Wine
+has no pipes for Node, so standard streams are files, and a wait for output watches the file.
 */
 import {execFile, execFileSync, spawn, type ChildProcess} from 'node:child_process';
 import {closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, watch} from 'node:fs';
@@ -12,7 +11,7 @@ import {promisify} from 'node:util';
 const execute = promisify(execFile);
 const waitMs = 60_000;
 
-/** Why Windows programs cannot run here; `undefined` when they can. */
+/** The reason why this machine cannot run Windows programs; `undefined` if it can. */
 export function wineProblem(): string | undefined {
 	try {
 		execFileSync('wine', ['--version'], {stdio: 'ignore'});
@@ -51,23 +50,24 @@ export class WineProcess {
 		return this.#child.exitCode === null && this.#child.signalCode === null;
 	}
 
-	/** Resolves when the output matches. @throws when the process ends first, or after a minute */
+	/** Resolves when the output matches. @throws when the process ends before, or after a minute */
 	async waitFor(pattern: RegExp): Promise<void> {
 		const {promise, resolve, reject} = Promise.withResolvers<void>();
-		const look = (): void => {
+		const check = (): void => {
 			if (pattern.test(this.out)) resolve();
 			else if (!this.isRunning)
-				reject(new Error(`It ended before it said ${pattern}: ${this.out.slice(-2000)} ${this.err}`));
+				reject(
+					new Error(`The program ended before the output ${pattern}: ${this.out.slice(-2000)} ${this.err}`),
+				);
 		};
 
-		const watcher = watch(this.#outPath, look);
+		const watcher = watch(this.#outPath, check);
 		const timer = setTimeout(
-			() =>
-				reject(new Error(`Nothing like ${pattern} within ${waitMs} ms: ${this.out.slice(-2000)} ${this.err}`)),
+			() => reject(new Error(`No output ${pattern} within ${waitMs} ms: ${this.out.slice(-2000)} ${this.err}`)),
 			waitMs,
 		);
-		void this.exited.then(look);
-		look();
+		void this.exited.then(check);
+		check();
 		await promise.finally(() => {
 			clearTimeout(timer);
 			watcher.close();
@@ -82,7 +82,7 @@ export class WineProcess {
 }
 
 export class Wine implements AsyncDisposable {
-	/** Drive C of this Windows. */
+	/** The folder of drive C. */
 	readonly drive: string;
 	readonly #folder = mkdtempSync(join(tmpdir(), 'dapss-wine-'));
 	readonly #env: NodeJS.ProcessEnv;
@@ -94,9 +94,9 @@ export class Wine implements AsyncDisposable {
 		this.#node = node;
 		const prefix = join(this.#folder, 'prefix');
 		this.drive = join(prefix, 'drive_c');
-		const kept = Object.entries(process.env).filter(([name]) => !/^(?:DAPSS|XDG)_/.test(name));
+		const inherited = Object.entries(process.env).filter(([name]) => !/^(?:DAPSS|XDG)_/.test(name));
 		this.#env = {
-			...Object.fromEntries(kept),
+			...Object.fromEntries(inherited),
 			HOME: this.#folder,
 			WINEPREFIX: prefix,
 			WINEDEBUG: '-all',
@@ -107,7 +107,7 @@ export class Wine implements AsyncDisposable {
 		};
 	}
 
-	/** A new Windows. @param node path of a `node.exe` */
+	/** Creates an installation of Windows. @param node path of a `node.exe` */
 	static async boot(node: string): Promise<Wine> {
 		const wine = new Wine(node);
 		try {
@@ -119,8 +119,8 @@ export class Wine implements AsyncDisposable {
 		}
 	}
 
-	/** Start a program of Windows. @param cwd a folder of this machine */
-	start(program: string, words: readonly string[], cwd: string): WineProcess {
+	/** Starts a Windows program. @param cwd a folder of this machine */
+	start(program: string, args: readonly string[], cwd: string): WineProcess {
 		this.#started++;
 		mkdirSync(join(this.#folder, 'streams'), {recursive: true});
 		const [outPath, errPath] = ['out', 'err'].map(name =>
@@ -129,7 +129,7 @@ export class Wine implements AsyncDisposable {
 		const files = [openSync('/dev/null', 'r'), openSync(outPath, 'w'), openSync(errPath, 'w')];
 		try {
 			const process = new WineProcess(
-				spawn('wine', [program, ...words], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}),
+				spawn('wine', [program, ...args], {cwd, env: this.#env, stdio: [files[0], files[1], files[2]]}),
 				outPath,
 				errPath,
 			);
@@ -140,21 +140,21 @@ export class Wine implements AsyncDisposable {
 		}
 	}
 
-	/** Start Node. */
-	node(words: readonly string[], cwd: string): WineProcess {
-		return this.start(this.#node, words, cwd);
+	/** Starts Node. */
+	node(args: readonly string[], cwd: string): WineProcess {
+		return this.start(this.#node, args, cwd);
 	}
 
-	/** Run a program to its end. */
-	async run(program: string, words: readonly string[], cwd: string): Promise<WineResult> {
-		const process = this.start(program, words, cwd);
+	/** Runs a program until it ends. */
+	async run(program: string, args: readonly string[], cwd: string): Promise<WineResult> {
+		const process = this.start(program, args, cwd);
 		const code = await process.exited;
 		return {code, out: process.out, err: process.err};
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		await Promise.all(this.#running.filter(({isRunning}) => isRunning).map(process => process.kill('SIGKILL')));
-		// The server of this prefix alone.
+		// This ends only the server of this prefix.
 		await execute('wineserver', ['-k'], {env: this.#env}).catch(() => undefined);
 		await execute('wineserver', ['-w'], {env: this.#env}).catch(() => undefined);
 		rmSync(this.#folder, {recursive: true, force: true});

@@ -1,28 +1,32 @@
 /**
-Commands on a host without a node find one on the network (case 46): hosts in network namespaces, joined by a bridge,
-connected only by multicast.
+A command on a host without a node finds a node on the network by multicast. The hosts are network namespaces on a
+bridge.
 */
-import {randomBytes} from 'node:crypto';
-import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, type NodeProcess} from '../../bench/cluster.ts';
 import {cli} from './support/command.ts';
+import {isAdmitted, isSubscribed, killAll} from './support/events.ts';
+import {writeForeignSecret} from './support/folders.ts';
 import {canFilter, canMakeNetworks, Network, sayNotRun, type Host, type Ran} from './support/namespaces.ts';
+import {pollUntil} from './support/poll.ts';
 import {Terminal} from './support/terminal.ts';
 
-sayNotRun('test/e2e/search.test.ts', true);
+sayNotRun('test/e2e/node-search.test.ts', true);
 
-describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', () => {
+describe.runIf(canMakeNetworks)('a command on a host without a node', () => {
 	let cluster: Cluster;
 	let network: Network;
 	let hosts: [Host, Host, Host];
 	let nodes: [NodeProcess, NodeProcess];
 	const at = (index: number): string => `${hosts[index]!.v4}:5000`;
-	/** On the third host, which has no node. */
-	const run = (...words: string[]): Promise<Ran> => hosts[2].run([...words, ...cluster.clientFlags]);
-	const named = (index: number, name: string): string =>
+	/** Runs a command on the third host, which has no node. */
+	const run = (...args: string[]): Promise<Ran> => hosts[2].run([...args, ...cluster.clientFlags]);
+	/** The first line on standard error. */
+	const foundText = (index: number, name: string): string =>
 		`No node of cluster ${cluster.name} runs here: using ${at(index)} (${name}), found on the network`;
+	const anyFound =
+		/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n/;
 	beforeAll(async () => {
 		cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
 		network = new Network();
@@ -30,29 +34,22 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		const start = (host: Host, name: string, topic: string): NodeProcess =>
 			host.start(cluster, ['--host', host.v4, '--name', name, '--topics', topic]);
 		const first = start(hosts[0], 'alpha', 'news');
-		await first.waitFor(({type}) => type === 'admitted', 'its cluster');
+		await first.waitFor(isAdmitted, 'its cluster');
 		nodes = [first, start(hosts[1], 'beta', 'weather')];
 		for (const [index, topic] of ['news', 'weather'].entries())
-			await nodes[index]!.waitFor(
-				event => event.type === 'subscribed' && event['topic'] === topic && event['node'] === nodes[index]!.id,
-				topic,
-			);
-		await vi.waitUntil(
+			await nodes[index]!.waitFor(isSubscribed(nodes[index]!, topic), topic);
+		await pollUntil(
 			async () => {
 				const {stdout} = await hosts[0].run(['status', '-o', 'json', ...cluster.clientFlags]);
 				const {members} = JSON.parse(stdout) as {readonly members: ReadonlyArray<{readonly name: string}>};
-				return (
-					members
-						.map(({name}) => name)
-						.toSorted()
-						.join(' ') === 'alpha beta'
-				);
+				return members.map(({name}) => name).toSorted();
 			},
-			{timeout: 20_000},
+			names => names.join(' ') === 'alpha beta',
+			'the names of both members',
 		);
 	}, 60_000);
 	afterAll(async () => {
-		await Promise.all(nodes?.filter(node => node.isRunning).map(node => node.kill('SIGKILL')) ?? []);
+		await killAll(nodes ?? []);
 		network?.[Symbol.dispose]();
 		await cluster?.[Symbol.asyncDispose]();
 	});
@@ -66,59 +63,57 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 			expect(published).toMatchObject({
 				code: 0,
 				stdout: expect.stringContaining(`1 message stored in ${topic} (${name}`) as string,
-				stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string,
+				stderr: expect.stringContaining(`${foundText(index, name)}; it subscribes to ${topic}\n`) as string,
 			});
 			const subscribed = await run('subscribe', topic, '--from', 'beginning', '--count', '1');
 			expect(subscribed).toMatchObject({
 				code: 0,
 				stdout: `to ${topic}\n`,
-				stderr: expect.stringContaining(`${named(index, name)}; it subscribes to ${topic}\n`) as string,
+				stderr: expect.stringContaining(`${foundText(index, name)}; it subscribes to ${topic}\n`) as string,
 			});
 		}
 	}, 60_000);
 
-	test('uses any node without a topic, or if no node subscribes to it', async () => {
+	test('uses any node if it has no topic, or if no node subscribes to its topic', async () => {
 		const status = await run('status', '-o', 'json');
 		expect(status.code).toBe(0);
 		expect(JSON.parse(status.stdout)).toMatchObject({cluster: cluster.name});
-		expect(status.stderr).toMatch(
-			/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n$/,
-		);
-		const published = await run('publish', 'sport', 'to nobody yet');
+		expect(status.stderr).toMatch(new RegExp(`${anyFound.source}$`));
+		const published = await run('publish', 'sport', 'without a subscriber');
 		expect(published).toMatchObject({
 			code: 0,
 			stderr: expect.stringContaining('found on the network; it advertises no subscription to sport\n') as string,
 		});
 	}, 60_000);
 
-	test.each(['peers', 'topics', 'leader', 'check', 'events', 'events --watch --wait 1s'])(
-		'%s finds one',
-		async words => {
-			const {code, stdout, stderr} = await run(...words.split(' '));
-			expect({code, stderr}).toMatchObject({
-				code: words.includes('--wait') ? 16 : 0,
-				stderr: expect.stringMatching(
-					/^No node of cluster \S+ runs here: using 10\.77\.0\.[12]:5000 \((?:alpha|beta)\), found on the network\n/,
-				) as string,
-			});
-			expect(stdout).not.toBe('');
+	test.each([
+		['peers', 0, /^(?=[^]*alpha)(?=[^]*beta)/],
+		['topics', 0, /news[^]*weather/],
+		['leader', 0, /alpha/],
+		['check', 0, /^healthy: cluster /],
+		['events', 0, /INFO {2}Ready: node \S+ listens on port 5000/],
+		['events --watch --wait 1s', 16, /INFO {2}Ready: node \S+ listens on port 5000/],
+	] as const)(
+		'%s finds a node',
+		async (args, expectedCode, output) => {
+			const {code, stdout, stderr} = await run(...args.split(' '));
+			expect([code, stderr]).toEqual([expectedCode, expect.stringMatching(anyFound)]);
+			expect(stdout).toMatch(output);
 		},
 		60_000,
 	);
 
-	test('attach opens the console on one', async () => {
+	test('attach opens the console of a found node', async () => {
 		await using terminal = new Terminal(
 			'ip',
 			hosts[2].inside(process.execPath, [cli, 'attach', ...cluster.clientFlags]),
 			{columns: 120, rows: 30},
 		);
-		await terminal.waitFor(/alpha[^]*beta/, 'the members');
+		await terminal.waitFor(/^(?=[^]*alpha)(?=[^]*beta)/, 'the members');
 		expect(terminal.raw).toContain(`No node of cluster ${cluster.name} runs here: using 10.77.0.`);
 	}, 60_000);
 
-	test('finds no node with another secret, and gives the attempts and a remedy', async () => {
-		const file = join(cluster.folder, 'other-secret');
-		writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, {mode: 0o600});
+	test('with another secret it finds no node, and the error lists the attempts and a remedy', async () => {
 		const {code, stdout, stderr} = await hosts[2].run([
 			'status',
 			'--cluster',
@@ -126,7 +121,7 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 			'--config',
 			join(cluster.folder, 'config.json'),
 			'--secret-file',
-			file,
+			writeForeignSecret(cluster.folder),
 		]);
 		expect({code, stdout}).toEqual({code: 14, stdout: ''});
 		expect(stderr).toContain(
@@ -140,30 +135,30 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 		);
 	}, 60_000);
 
-	test('does not search with --no-discovery, nor for a command that changes the node', async () => {
+	test('does not search with --no-discovery, or for a command that changes the node', async () => {
 		const stderr = `dapss-tui: No node of cluster ${cluster.name} runs here: start one with dapss-tui, or give one with --server host:port\n`;
-		for (const words of [
+		for (const args of [
 			['status', '--no-discovery'],
 			['publish', 'news', 'x', '--no-discovery'],
 			['leave'],
 			['fault', 'drop', '10'],
 			['fault', 'heal'],
 		])
-			expect(await run(...words)).toEqual({code: 14, stdout: '', stderr});
+			expect(await run(...args)).toEqual({code: 14, stdout: '', stderr});
 		expect(nodes.every(node => node.isRunning)).toBe(true);
 	}, 60_000);
 
 	test.runIf(canFilter)(
-		'skips a node that was heard and is unreachable',
+		'skips an unreachable node whose beacons arrive',
 		async () => {
 			const unblock = network.block({protocol: 'tcp', from: hosts[0], to: hosts[2]});
 			try {
-				const {code, stderr} = await run('publish', 'news', 'by the other', '--timeout', '3s');
+				const {code, stderr} = await run('publish', 'news', 'through beta', '--timeout', '3s');
 				expect({code, stderr}).toMatchObject({code: 0});
 				expect(stderr).toContain(
 					`${at(0)} was heard on the network and cannot be used: peer ${at(0)} does not answer`,
 				);
-				expect(stderr).toContain(`${named(1, 'beta')}; it advertises no subscription to news\n`);
+				expect(stderr).toContain(`${foundText(1, 'beta')}; it advertises no subscription to news\n`);
 			} finally {
 				unblock();
 			}
@@ -173,23 +168,23 @@ describe.runIf(canMakeNetworks)('a command on a host without a node (case 46)', 
 });
 
 test.runIf(canMakeNetworks)(
-	'hosts without IPv4 are found, too, and a host without a network gets an error (case 46)',
+	'a command finds a node on hosts without IPv4; on a host without a network the error names the reason',
 	async () => {
 		await using cluster = new Cluster({cli, settings: {discovery: {enabled: true}}});
 		using network = new Network();
-		const [host, other, alone] = [
+		const [host, other, isolated] = [
 			network.host({v4: false}),
 			network.host({v4: false}),
 			network.host({v4: false, v6: false}),
 		];
 		const node = host.start(cluster, ['--host', host.v6, '--name', 'alpha']);
-		await node.waitFor(({type}) => type === 'admitted', 'its cluster');
+		await node.waitFor(isAdmitted, 'its cluster');
 		expect(await other.run(['status', ...cluster.clientFlags])).toMatchObject({
 			code: 0,
 			stderr: `No node of cluster ${cluster.name} runs here: using [${host.v6}]:5000 (alpha), found on the network\n`,
 		});
-		alone.ip('link', 'set', 'eth', 'down');
-		expect(await alone.run(['status', ...cluster.clientFlags])).toMatchObject({
+		isolated.ip('link', 'set', 'eth', 'down');
+		expect(await isolated.run(['status', ...cluster.clientFlags])).toMatchObject({
 			code: 14,
 			stderr: expect.stringContaining(
 				'(multicast to 239.255.80.83:45454, which no interface but loopback takes here)',

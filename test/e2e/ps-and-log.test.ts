@@ -1,17 +1,17 @@
-/** Names for an operator without the console: in `ps`, and in the log of a headless node. */
+/** Output for an operator without the console: the titles of processes in `ps`, and the log of a headless node. */
 import {spawn} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {createServer, type AddressInfo} from 'node:net';
-import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {Cluster, freePorts} from '../../bench/cluster.ts';
-import {cli, run} from './support/command.ts';
+import {cli, jsonAt, nodeFlags, runAt, serverFlags, stop} from './support/command.ts';
+import {isReady} from './support/events.ts';
 
-/** The command lines in `ps`. The zeros are the rest of the arguments after the title. */
+/** The command line in `ps`. Zeros fill the space of the original arguments after the title. */
 const titleOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 
-describe.skipIf(process.platform !== 'linux')('ps distinguishes processes', () => {
-	test('by their arguments, nodes also by name, port and cluster; a message is not shown (case 30)', async () => {
+describe.skipIf(process.platform !== 'linux')('ps', () => {
+	test('shows the arguments of a command, and the name, port and cluster of a node, but no message', async () => {
 		await using cluster = new Cluster({cli, flags: ['--name', 'berlin.1']});
 		await cluster.startAll(1);
 		const [node] = cluster.nodes;
@@ -19,100 +19,78 @@ describe.skipIf(process.platform !== 'linux')('ps distinguishes processes', () =
 			.poll(() => titleOf(node!.pid))
 			.toMatch(new RegExp(`^dapss-tui .*--port ${node!.port} .* \\(berlin\\.1 port`));
 
-		const client = spawn(
-			process.execPath,
-			[cli, 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', String(node!.port)],
-			{stdio: ['ignore', 'ignore', 'pipe']},
-		);
+		const client = spawn(process.execPath, [cli, 'subscribe', 'some-topic', ...serverFlags(cluster, node!)], {
+			stdio: ['ignore', 'ignore', 'pipe'],
+		});
 		await new Promise(resolve => client.stderr.once('data', resolve));
 		expect(titleOf(client.pid!)).toBe(
-			['dapss-tui', 'subscribe', 'some-topic', ...cluster.clientFlags, '--server', node!.port].join(' '),
+			['dapss-tui', 'subscribe', 'some-topic', ...serverFlags(cluster, node!)].join(' '),
 		);
 		client.kill();
 
-		// It waits for a node that does not answer.
+		// The command runs as long as it waits for a node that does not answer.
 		const silent = createServer(() => undefined);
 		await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
-		const called = new Promise(resolve => silent.once('connection', resolve));
-		const words = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
-		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...words], {
+		const connected = new Promise(resolve => silent.once('connection', resolve));
+		const args = ['--server', String((silent.address() as AddressInfo).port), ...cluster.clientFlags];
+		const publisher = spawn(process.execPath, [cli, 'publish', 'some-topic', 'my diary', ...args], {
 			stdio: 'ignore',
 		});
-		await called;
-		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...words].join(' '));
-		publisher.kill();
-		await new Promise(resolve => publisher.once('close', resolve));
+		await connected;
+		expect(titleOf(publisher.pid!)).toBe(['dapss-tui', 'publish', 'some-topic', '...', ...args].join(' '));
+		await stop(publisher);
 		silent.close();
 	});
 });
 
 describe('the log of a headless node', () => {
-	/** Starts a node with text output; its lines so far. */
-	function logged(
+	/** A node with text output, and its lines so far. */
+	function startWithLog(
 		cluster: Cluster,
 		port: number,
 		flags: readonly string[],
 	): {readonly lines: () => readonly string[]; readonly stop: () => Promise<number | null>} {
-		const child = spawn(
-			process.execPath,
-			[
-				cli,
-				'--headless',
-				'--port',
-				String(port),
-				...cluster.clientFlags,
-				'--data',
-				join(cluster.folder, String(port)),
-				...flags,
-			],
-			{stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}},
-		);
+		const child = spawn(process.execPath, [cli, '--headless', ...nodeFlags(cluster, port), ...flags], {
+			stdio: ['ignore', 'pipe', 'ignore'],
+			env: {...process.env, ...cluster.env, NO_COLOR: '1'},
+		});
 		let text = '';
 		child.stdout.on('data', (chunk: Buffer) => {
 			text += chunk.toString();
 		});
 		return {
 			lines: () => text.split('\n').slice(0, -1),
-			stop: () =>
-				new Promise(resolve => {
-					child.once('close', resolve);
-					child.kill('SIGTERM');
-				}),
+			stop: () => stop(child),
 		};
 	}
 
-	const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
+	const logLine = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:INFO |WARN |ERROR) \S/;
 
-	test('has date and level in every line, like `events`', async () => {
+	test('has a date and a level in every line, as `events` has', async () => {
 		await using cluster = new Cluster({cli});
 		await cluster.startAll(1);
 		const [port] = (await freePorts(1)) as [number];
-		const node = logged(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
+		const node = startWithLog(cluster, port, ['--bootstrap', String(cluster.nodes[0]!.port)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
 			.toMatch(/ INFO {2}Running: node \S+ is a member of the cluster [0-9a-f]{8}/);
-		const events = await run(['events', ...cluster.clientFlags, '--server', String(port)]);
+		const events = await runAt(cluster, {port}, 'events');
 		for (const text of [...node.lines(), ...events.stdout.toString().trimEnd().split('\n')])
-			expect(text).toMatch(line);
+			expect(text).toMatch(logLine);
 		expect(await node.stop()).toBe(0);
 	});
 
-	test('a node that waits to join gives each reason once, and says that it runs only when it is admitted', async () => {
+	test('has each reason of a node that waits to join once, and reports that the node runs only after its admission', async () => {
 		await using cluster = new Cluster({cli});
 		const [seed, port] = (await freePorts(2)) as [number, number];
-		const node = logged(cluster, port, ['--bootstrap', String(seed)]);
+		const node = startWithLog(cluster, port, ['--bootstrap', String(seed)]);
 		await expect
 			.poll(() => node.lines().join('\n'), {timeout: 10_000})
 			.toContain(`INFO  Waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`);
 		expect(node.lines().filter(text => text.includes('Ready: node'))).toEqual([
 			expect.stringMatching(`listens on port ${port} for the cluster ${cluster.name}$`),
 		]);
-		const status = async (): Promise<Record<string, unknown>> =>
-			JSON.parse(
-				(
-					await run(['status', '-o', 'json', ...cluster.clientFlags, '--server', String(port)])
-				).stdout.toString(),
-			) as Record<string, unknown>;
+		const status = (): Promise<unknown> => jsonAt(cluster, {port}, 'status');
 		expect(await status()).toMatchObject({
 			phase: 'joining',
 			detail: `waiting for 127.0.0.1:${seed} to answer (ECONNREFUSED)`,
@@ -120,7 +98,7 @@ describe('the log of a headless node', () => {
 		expect(node.lines().join('\n')).not.toMatch(/running|is a member/);
 
 		const first = cluster.startAlone(seed);
-		await first.waitFor(({type}) => type === 'ready', 'the first node');
+		await first.waitFor(isReady, 'the first node');
 		await expect.poll(() => node.lines().join('\n'), {timeout: 10_000}).toContain(' INFO  Running: node ');
 		expect(await status()).toMatchObject({phase: 'running', detail: ''});
 		expect(node.lines().filter(text => text.includes(`${seed} to answer (ECONNREFUSED)`))).toHaveLength(1);
