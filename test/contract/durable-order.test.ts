@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
-/** For each act: all events from its start until its message is sent. */
+/** For each act: its events from the start of the act until its message is sent. */
 const expected = {
 	'a vote': ['write raft', 'synced raft', 'says vote-reply'],
 	'an append': ['write raft', 'synced raft', 'says append-reply'],
@@ -58,7 +58,7 @@ function traced(trace: string[]): Files {
 	};
 }
 
-test('what a node says is on its disk when it says it', async () => {
+test('each act is synced before the node acknowledges it, at the `Files` port', async () => {
 	const trace: string[] = [];
 	await using opened = await openActs(folder, traced(trace), text => void trace.push(`says ${text}`));
 	for (const {name, says, run} of opened.acts) {
@@ -71,7 +71,7 @@ test('what a node says is on its disk when it says it', async () => {
 	}
 });
 
-test('so does the kernel see it', ({skip}) => {
+test('each act is synced before the node acknowledges it, in the system calls', ({skip}) => {
 	const output = join(folder, 'strace');
 	const data = join(folder, 'data');
 	if (spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status !== 0)
@@ -110,7 +110,7 @@ test('so does the kernel see it', ({skip}) => {
 	}
 });
 
-/** The same lines from what strace wrote: a write where it begins, an fdatasync where it has ended well. */
+/** The same lines from the output of strace: a write where it begins, an fdatasync where it has succeeded. */
 function linesOf(text: string, data: string): string[] {
 	const lines: string[] = [];
 	/** By thread: the file whose fdatasync has not returned. */

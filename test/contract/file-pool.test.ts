@@ -1,6 +1,6 @@
 /**
-The bound on open files: users of a file do not notice that its descriptor was released, and errors of the disk in
-between are not lost.
+The bound on open files: a released descriptor is reopened without the user of the file, and disk errors that occur
+meanwhile are not lost.
 */
 import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -142,7 +142,7 @@ test('a deleted file is not made again when it is reopened (case 13)', async () 
 });
 
 test.each(['EMFILE', 'ENFILE'])(
-	'%s is waited for, and no fault of the disk: a log outlives it (case 13)',
+	'an open that fails with %s is repeated, and does not count as a fault of the disk (case 13)',
 	async code => {
 		let isOut = false;
 		let shortages = 0;
@@ -204,7 +204,7 @@ test('without descriptors, an idle file is closed at once (case 13)', async () =
 	expect(seen.open).toBe(0);
 });
 
-test('a waiting call misses no released descriptor, whatever the step (case 13)', async () => {
+test('a call that starts to wait at any step of a release gets the descriptor (case 13)', async () => {
 	// Steps of the event loop between the end of the other use and the start of the wait.
 	for (let steps = 0; steps < 12; steps++) {
 		const {promise, resolve} = Promise.withResolvers<number>();
@@ -220,7 +220,8 @@ test('a waiting call misses no released descriptor, whatever the step (case 13)'
 		const one = await pool.open('one', 'read');
 		const reading = one.read(Buffer.alloc(1), 0);
 		resolve(1);
-		for (let step = 0; step < steps; step++) await undefined; // oxlint-disable-line typescript/await-thenable -- one step of the event loop
+		// oxlint-disable-next-line typescript/await-thenable -- one step of the event loop
+		for (let step = 0; step < steps; step++) await undefined;
 		expect(await pool.open('other', 'read')).toBeDefined();
 		await reading;
 	}

@@ -21,7 +21,7 @@ afterEach(() => rmSync(parent, {recursive: true, force: true}));
 
 const opener = new URL('support/folder-opener.ts', import.meta.url);
 
-describe('one node at a time', () => {
+describe('one node at a time uses the folder', () => {
 	test('in one process', async () => {
 		const first = await Folder.open(path);
 		await expect(Folder.open(path)).rejects.toMatchObject({
@@ -118,13 +118,13 @@ describe('the folder is private', () => {
 					`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`,
 				) as string,
 			});
-			(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
+			(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // The remedy of the message works.
 			expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
 		},
 	);
 
 	test.runIf(process.platform === 'linux')(
-		'a place where the system makes no folder is refused at once, and not tried for ever (case 21)',
+		'a place where the system makes no folder is refused at once, without endless retries (case 21)',
 		async () => {
 			await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({
 				code: 'storage',
@@ -161,7 +161,7 @@ async function openFiles(): Promise<NodeFiles> {
 }
 
 describe('files', () => {
-	test('are replaced atomically, whatever a crash left', async () => {
+	test('are replaced atomically, also when a crash left a partial file', async () => {
 		const folder = await openFiles();
 		expect(await folder.readJson('state.json')).toBeUndefined();
 		await folder.writeJson('state.json', {a: 'x'.repeat(1000)});
@@ -177,7 +177,7 @@ describe('files', () => {
 		});
 	});
 
-	test('of bytes are verified when read', async () => {
+	test('of bytes have a checksum, which a read verifies', async () => {
 		const folder = await openFiles();
 		const {blobs} = folder;
 		expect(await blobs.read('snapshot-1')).toBeUndefined();

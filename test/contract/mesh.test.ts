@@ -1,6 +1,6 @@
 /**
-Links between nodes, over TLS and over the network within a process: kept, restored, one at a time, and only with
-members.
+Links between nodes, over TLS and over a network within the process: one link per pair, restored when it breaks, and
+only between members.
 */
 import {afterEach, describe, expect, test} from 'vitest';
 import type {Channel, Transport, TransportOptions} from '../../core/io/net/channel.ts';
@@ -120,7 +120,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		return made;
 	}
 
-	test('the side that did not open the link tests whether the peer can be called, and the link continues (case B)', async () => {
+	test('a node that was called tests whether it can call the peer, and the link stays (case B)', async () => {
 		const one = await member();
 		const other = await member();
 		other.mesh.setPeers(new Map([[one.id, '127.0.0.1:1']]));
@@ -164,7 +164,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect([...one.mesh.states()]).toEqual([[other.id, {state: 'up', why: ''}]]);
 	});
 
-	test('the version of a peer is known from its first link on, and forgotten with the peer', async () => {
+	test('the version of a peer is known after its first link, and is removed with the peer', async () => {
 		const one = await member();
 		const other = await member({mesh: {}, protocols: [1, 1]});
 		expect(one.mesh.speaks(other.id)).toBeUndefined();
@@ -221,7 +221,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect([isUp(one, other), isUp(other, one)]).toEqual([false, false]);
 	});
 
-	test('when all call at once, each pair settles on one link and keeps it', async () => {
+	test('when all nodes call at once, each pair keeps the same single link', async () => {
 		const all = await Promise.all(Array.from({length: 6}, () => member()));
 		for (const each of all) each.mesh.setPeers(peersOf(...all));
 		const pairs = all.flatMap(one => all.filter(other => other !== one).map(other => [one, other] as const));
@@ -235,7 +235,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(all.reduce((sum, {mesh}) => sum + mesh.listener.connections, 0)).toBe(15);
 	});
 
-	test('a link that breaks comes back', async () => {
+	test('a broken link is opened again', async () => {
 		const one = await member();
 		const other = await member();
 		await link(one, other);
@@ -251,7 +251,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		}
 	});
 
-	test('a link that its peer closes is called again at once, and a refusal is reported', async () => {
+	test('a node calls at once when its peer closes the link, and reports a refusal', async () => {
 		const one = await member({mesh: {backoffMs: [60_000, 60_000]}});
 		const other = await member();
 		await link(one, other);
@@ -278,7 +278,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		});
 		again.mesh.setPeers(peersOf(one));
 		await until(() => isUp(one, again) && isUp(again, one), 'the link again');
-		// A copy of its data, started with the earlier incarnation.
+		// A copy of its data folder, started with the earlier incarnation.
 		await expect(
 			other.transport.dial(one.address, {hello: {...hello, incarnation: 1}, timeoutMs: 1000}),
 		).rejects.toMatchObject({refusal: {code: 'older-incarnation'}});
@@ -288,7 +288,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 	test('a new incarnation replaces a connection that was never closed', async () => {
 		const one = await member();
 		const other = await member();
-		one.mesh.setPeers(peersOf(other)); // One calls, and keeps believing in its call.
+		one.mesh.setPeers(peersOf(other)); // `one` opens the link, and keeps it.
 		await new Promise(resolve => setTimeout(resolve, 0));
 		other.mesh.setPeers(peersOf(one));
 		await until(() => isUp(one, other), 'the link');
@@ -307,7 +307,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, leaver);
 		one.mesh.setRemoved([leaver.id]);
 		await until(() => leaver.log.includes(`removed ${one.id}`), 'the refusal of the removed node');
-		one.mesh.setRemoved([leaver.id]); // Something else was agreed.
+		one.mesh.setRemoved([leaver.id]); // A later change was agreed.
 		await until(() => leaver.log.filter(line => line === `removed ${one.id}`).length > 1, 'another call');
 		expect(removal()).toEqual([]);
 		await leaver.mesh[Symbol.asyncDispose]();
@@ -372,7 +372,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(await Promise.all(ends)).toEqual(['the node is stopping', 'the node is stopping']);
 	});
 
-	test('a change of address is followed', async () => {
+	test('a peer with a new address is called there', async () => {
 		const one = await member();
 		const other = await member();
 		one.mesh.setPeers(new Map([[other.id, '127.0.0.1:1']]));
@@ -380,7 +380,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, other);
 	});
 
-	test('a cut is silence: nothing arrives, the link stays, calls time out; after the heal there is a new link', async () => {
+	test('during a cut nothing arrives, the link stays and calls time out; after the heal a new link opens', async () => {
 		const one = await member({mesh: {dialTimeoutMs: 60}});
 		const other = await member();
 		await link(one, other);
@@ -427,7 +427,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await until(() => isUp(one, other) && isUp(other, one), 'a link');
 	});
 
-	test('a stream that lost frames in a cut does not continue', async () => {
+	test('a link that lost frames in a cut is replaced after the heal', async () => {
 		const one = await member();
 		const other = await member();
 		await link(one, other);

@@ -74,7 +74,7 @@ test('nodes answer at once, with the requested topic among many (case 46)', asyn
 	await Promise.all([one, two].map(at => at[Symbol.asyncDispose]()));
 });
 
-test('beacons under another secret are ignored, but their sources are listed; questions under it are not answered (case 46)', async () => {
+test('a beacon under another secret is ignored, and its source listed; a question under it gets no answer (case 46)', async () => {
 	const other = await beaconOf('3', {under: deriveKeys({secret: Buffer.alloc(32, 8), cluster}), intervalMs: 100});
 	await using found = await search([], 1000);
 	expect(await found.next()).toBeUndefined();
@@ -98,7 +98,7 @@ test('an aborted search ends at once', async () => {
 	expect(await next).toBeUndefined();
 });
 
-test('the library finds a node on the network, and skips one that is gone (case 46)', async () => {
+test('the library finds a node on the network, and skips a node that has stopped (case 46)', async () => {
 	const [port, gonePort] = (await freePorts(2)) as [number, number];
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'its-user'));
 	const common = {cluster, secret};

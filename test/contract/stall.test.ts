@@ -1,6 +1,6 @@
 /**
-A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall. And a
-call whose connection was closed by the other side.
+A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall.
+And a call whose connection was closed by the other side.
 */
 import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';

@@ -1,6 +1,6 @@
 /**
-Crash images of the whole store of a node: a hundred of them, and those that once failed. `npm run sim:crash`
-makes more.
+Crash images of the whole store of a node: a hundred seeds, and the seeds of former failures. `npm run sim:crash` runs
+more.
 */
 import {expect, test} from 'vitest';
 import {openLog} from '../../core/io/log/log.ts';
@@ -35,7 +35,7 @@ function batch(origin: NodeId, seq: number): Batch {
 
 const item = (one: Batch) => ({batch: one, hops: 0, repaired: false});
 
-/** Runs in a turn of its own, because promise callbacks cannot be run from within one. */
+/** Runs in a turn of its own: a promise callback cannot run other promise callbacks. */
 function run(seed: number): Promise<Outcome> {
 	return new Promise((resolve, reject) => {
 		setImmediate(() => {
@@ -64,7 +64,7 @@ test('a store that crashes repeatedly keeps all acknowledged data, and returns n
 	expect(checked).toBeGreaterThan(1000);
 });
 
-test('a seed determines the run', async () => {
+test('the same seed gives the same run', async () => {
 	expect(await run(3)).toEqual(await run(3));
 	expect(await run(3)).not.toEqual(await run(4));
 });

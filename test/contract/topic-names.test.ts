@@ -1,7 +1,7 @@
 /**
 A topic's folder whose `topic.json` is damaged, missing or unreadable. The file is written again from another source of
-the name, the damaged one is set aside, and no message is changed. Without a source, that one topic is left out and
-reported. Uses real files, and a disk that dies.
+the name, the damaged file is set aside, and no message is changed. Without a source, that topic alone is skipped and
+reported. Uses real files, and a disk that fails.
 */
 import {
 	existsSync,
@@ -73,7 +73,7 @@ const damages: ReadonlyArray<readonly [string, string, (file: string) => void]> 
 		'is damaged',
 		file => {
 			const bytes = readFileSync(file);
-			bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another name, and a good one.
+			bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another valid name.
 			writeFileSync(file, bytes);
 		},
 	],
@@ -123,12 +123,12 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(existsSync(`${file}.corrupt`)).toBe(problem !== 'is missing');
 		if (damaged) expect(readFileSync(`${file}.corrupt`)).toEqual(damaged);
 		expect([await messagesIn(folder), await messagesIn(other)]).toEqual([messages, 3]);
-		// The next start finds the same.
+		// The next start has the same result.
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
 		expect(said).toHaveLength(1);
 	});
 
-	test('is reported if nothing names the topic, without effect on other topics; using the topic restores it', async () => {
+	test('is reported if no file names the topic; other topics open, and a use of the topic restores the file', async () => {
 		await topicOf(plain);
 		const folder = await topicOf(long);
 		const file = join(folder, 'topic.json');
@@ -178,7 +178,7 @@ test('a topic without messages may lose its name, and is made again when it is u
 	expect(readdirSync(folder).toSorted()).toEqual(['topic.json', 'topic.json.corrupt']);
 });
 
-test('anything that is no folder of a topic is left unchanged, and reported', async () => {
+test('an entry that is no folder of a topic is left unchanged, and reported', async () => {
 	const folder = await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'notes'), 'mine');
@@ -194,7 +194,7 @@ test('anything that is no folder of a topic is left unchanged, and reported', as
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
 });
 
-test('also on Windows, which reports a file below a file as missing (case 45)', async () => {
+test('it is reported on Windows, too, which reports a file below a file as missing (case 45)', async () => {
 	await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'desktop.ini'), 'mine');
@@ -236,7 +236,7 @@ test('a repair that is interrupted at any call is completed at the next start', 
 describe('the other small files', () => {
 	const taken = async (): Promise<void> => (await Folder.open(path))[Symbol.dispose]();
 
-	test('an unreadable pid file does not refuse the start; a pid that is no number is not shown', async () => {
+	test('the start succeeds with an unreadable pid file; a pid that is no number is not shown', async () => {
 		using _folder = await Folder.open(path);
 		for (const text of ['\u001B[31mred', '', '12 34\n']) {
 			writeFileSync(join(path, 'pid'), text);
@@ -253,7 +253,7 @@ describe('the other small files', () => {
 		await taken();
 	});
 
-	test('a file that is no lock is named, with advice', async () => {
+	test('the error of a file that is no lock has its path and a remedy', async () => {
 		await taken();
 		for (const damage of [
 			(file: string) => writeFileSync(file, 'x'.repeat(5000)),
@@ -276,7 +276,7 @@ describe('the other small files', () => {
 	});
 
 	test.each(['node.json', 'snapshot-0000000000000016'])(
-		'a %s that cannot be read is named, with what helps',
+		'the error of an unreadable %s has its path and a remedy',
 		async name => {
 			mkdirSync(join(path, name));
 			const reading = name === 'node.json' ? open().readJson(name) : open().blobs.read(name);
@@ -289,7 +289,7 @@ describe('the other small files', () => {
 		},
 	);
 
-	test('an unreadable note of a log is named', async () => {
+	test('the error of an unreadable note of a log has its path', async () => {
 		const folder = await topicOf(plain);
 		rmSync(join(folder, 'synced'));
 		mkdirSync(join(folder, 'synced'));

@@ -40,7 +40,7 @@ async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDi
 	return disk;
 }
 
-test('nothing remains, and the topic can be used again (case 14)', async () => {
+test('the folder is removed, and the topic can be used again (case 14)', async () => {
 	const disk = await expired(createRandom(1));
 	await filesOn(disk).removeTopic(topic);
 	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([]);
@@ -77,7 +77,7 @@ test('a power cut at any call leaves an empty topic, and no damage (case 14)', a
 	expect(lefts).toEqual(new Set([0, 1]));
 });
 
-test('files of others stay, with the folder (case 14)', async () => {
+test('the folder stays if it holds foreign files, which stay too (case 14)', async () => {
 	const disk = await expired(createRandom(1));
 	const folder = await filesOn(disk).topicFolder(topic);
 	await (await disk.open(`${folder}/notes.txt`, 'write')).close();

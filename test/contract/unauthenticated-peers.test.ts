@@ -266,7 +266,7 @@ test('the number of connections is bounded', async () => {
 	(await caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).close('done');
 });
 
-test('a session ticket is useless', async () => {
+test('a listener accepts no session ticket: each connection runs the whole handshake', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const keys = deriveKeys({secret, cluster: 'dapss'});
@@ -288,7 +288,7 @@ test('a session ticket is useless', async () => {
 	expect(error.code).toContain('ALERT_HANDSHAKE_FAILURE');
 });
 
-test('unauthenticated peers cannot flood the log', async () => {
+test('the lines that unauthenticated peers cause in the log are bounded', async () => {
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	for (let round = 0; round < 20; round++) {
@@ -330,7 +330,7 @@ test('older TLS and other ciphers are refused', async () => {
 	expect(listener.connections).toBe(0);
 });
 
-test('a server without the secret is not mistaken for a node', async () => {
+test('a call to a server without the secret fails as not authenticated', async () => {
 	// One server refuses the key and offers nothing; another has another key.
 	const unauthenticated = [
 		tls.createServer({minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256', pskCallback: () => null}),
@@ -350,7 +350,7 @@ test('a server without the secret is not mistaken for a node', async () => {
 	}
 });
 
-test('a call to a silent listener ends in time, with that reason', async () => {
+test('a call to a silent listener ends at its deadline, with that reason', async () => {
 	const silent = net.createServer(() => {});
 	await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
 	const {port} = silent.address() as net.AddressInfo;
@@ -362,7 +362,7 @@ test('a call to a silent listener ends in time, with that reason', async () => {
 	silent.close();
 });
 
-test('frames before the handshake has finished are small', async () => {
+test('a frame before the end of the handshake has a small bound', async () => {
 	const server = side(createTransport, {enableEncryption: false});
 	await using listener = await listening(server);
 	const socket = net.connect(listener.port, '127.0.0.1');
@@ -373,7 +373,7 @@ test('frames before the handshake has finished are small', async () => {
 
 test('a peer that accepts no data is dropped', async () => {
 	const {options} = side(createTransport, {});
-	const socket = new Duplex({read() {}, write() {}}); // Never done with the first write.
+	const socket = new Duplex({read() {}, write() {}}); // The first write never ends.
 	const channel = new SocketChannel({
 		socket,
 		remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello},

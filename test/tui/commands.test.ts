@@ -154,7 +154,7 @@ test.each([
 	expect(parseLine(line, context)).toEqual({type: 'problem', text});
 });
 
-test('no line throws', () => {
+test('any line is parsed without an exception', () => {
 	fc.assert(
 		fc.property(
 			fc.oneof(
@@ -187,7 +187,7 @@ test('completion stops where it is ambiguous', () => {
 	expect(complete('leader transfer zz', [], context.members)).toBe('leader transfer zz');
 });
 
-test('durations', () => {
+test('durations are parsed with their units', () => {
 	expect([
 		parseDuration('250ms'),
 		parseDuration('10s'),

@@ -52,7 +52,7 @@ function expectWhole(screen: Screen): void {
 }
 
 describe.each(sizes)('at %i×%i', (columns, rows) => {
-	test.each(Object.keys(pictures))('%s fits, and nothing leaks', async name => {
+	test.each(Object.keys(pictures))('%s fits the screen, and no escape sequence leaks', async name => {
 		await using running = await openConsole(pictures[name], columns, rows);
 		const {screen} = running;
 		expectWhole(screen);
@@ -65,7 +65,7 @@ describe.each(sizes)('at %i×%i', (columns, rows) => {
 	});
 });
 
-test('failures are visible first: the second row of a lone node at 80×24', async () => {
+test('the second row of a lone node at 80×24 shows the failures', async () => {
 	await using running = await openConsole(leaderless, 80, 24);
 	const [header = '', alert = ''] = running.screen.lines();
 	expect(header).toContain('INSECURE');
@@ -108,7 +108,7 @@ test.each([
 	},
 );
 
-test('below 60×15 it says so, and comes back when there is room', async () => {
+test('below 60×15 the console reports the size, and draws again when there is room', async () => {
 	await using running = await openConsole(healthy, 59, 14);
 	await running.screen.until('at least 60×15');
 	running.screen.resize(80, 24);
@@ -142,7 +142,7 @@ test('every pane gets the focus by its number and by Tab', async () => {
 	await screen.until('┏━ 4 Messages');
 });
 
-test('a whole command that arrives in one piece is run', async () => {
+test('a command that arrives in one piece is run', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	running.screen.type(':publish weather hello from the keys\r');
 	await running.screen.until('done');
@@ -156,7 +156,7 @@ test('a whole command that arrives in one piece is run', async () => {
 		]);
 });
 
-test('a command typed key by key, with a correction, a recall and a cancel', async () => {
+test('a prompt supports correction, recall and cancel, key by key', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
 	for (const [key, line] of [
@@ -204,7 +204,7 @@ test('p asks for the topic, then for the text; the result is in the status line'
 	expect(source.commands).toEqual([{type: 'publish', topic: 'deploy', body: 'two words'}]);
 });
 
-test('pasted text is text: a prompt inserts it, elsewhere it has no effect', async () => {
+test('a prompt inserts pasted text; elsewhere pasted text has no effect', async () => {
 	await using running = await openConsole(healthy, 100, 30);
 	const {screen, source} = running;
 	screen.type('\u001B[200~q\ry:publish weather evil\r\u001B[201~');
@@ -237,7 +237,7 @@ test('Space pauses the feed and counts new messages', async () => {
 	await screen.until('the newest of all');
 });
 
-test('/ filters the focused list while one types', async () => {
+test('/ filters the focused list during typing', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	const {screen} = running;
 	screen.type('/');
@@ -251,7 +251,7 @@ test('/ filters the focused list while one types', async () => {
 	await screen.until('job 8812');
 });
 
-test('a lost node: an alert with the age, and the last snapshot in grey', async () => {
+test('a lost node is shown by an alert with the age, and its last snapshot in grey', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
 	await running.screen.until('NODE LOST: worker exited with 1 · this snapshot is');
@@ -260,7 +260,7 @@ test('a lost node: an alert with the age, and the last snapshot in grey', async 
 	await running.screen.until(/^(?![^]*NODE LOST)/);
 });
 
-test('read-only: publish is refused in one line and not offered', async () => {
+test('a read-only console refuses publish in one line, and does not offer it', async () => {
 	await using running = await openConsole(healthy, 120, 36, {readonly: true});
 	const {screen, source} = running;
 	expect(screen.text()).toContain('read-only');
@@ -274,7 +274,7 @@ test('read-only: publish is refused in one line and not offered', async () => {
 	expect(source.commands).toEqual([]);
 });
 
-test('NO_COLOR: no colour is sent, and the state is still readable', async () => {
+test('with NO_COLOR no colour is sent, and the state is still readable', async () => {
 	process.env['NO_COLOR'] = '1';
 	process.env['FORCE_COLOR'] = '1';
 	try {
@@ -376,7 +376,7 @@ test('during an examination for :doctor the console continues, and one examinati
 	await screen.until('check-39');
 });
 
-test('the retention of topics is in their pane at 160 columns, at 120 columns with the whole width, and in the window of a topic', async () => {
+test('the retention is in the pane of topics at 160 columns or zoomed at 120, and in the window of a topic', async () => {
 	const snapshot = {
 		...healthy,
 		topics: [

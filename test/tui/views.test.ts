@@ -86,11 +86,11 @@ describe('columns', () => {
 });
 
 describe('alerts', () => {
-	test('a healthy cluster has none', () => {
+	test('a healthy cluster has no alert', () => {
 		expect(alertsOf(connected(healthy), 0)).toEqual([]);
 	});
 
-	test('worst first, with the consequence', () => {
+	test('are sorted by severity, each with its consequence', () => {
 		const alerts = alertsOf(connected(leaderless), 0);
 		expect(alerts.map(alert => alert.text)).toEqual([
 			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
@@ -120,13 +120,13 @@ describe('alerts', () => {
 		});
 	});
 
-	test('a joining node says what it waits for, and raises no alert about the quorum', () => {
+	test('a joining node shows the condition that it waits for, and raises no alert about the quorum', () => {
 		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual([
 			'JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again',
 		]);
 	});
 
-	test('an election with a reachable majority is no lost quorum', () => {
+	test('an election with a reachable majority does not count as a lost quorum', () => {
 		const electing = {
 			...healthy,
 			raft: {
@@ -152,7 +152,7 @@ describe('partition', () => {
 		expect(oneWays(partitioned.partition)).toEqual([[b, c]]);
 	});
 
-	test('has sentences', () => {
+	test('is described in sentences', () => {
 		expect(partitionSentences(partitioned).map(span => span.text)).toEqual([
 			'CUT into 2 for 20 s: this side has the quorum',
 			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}`,
@@ -185,7 +185,7 @@ describe('partition', () => {
 	});
 });
 
-test('raft lines have role, leader, quorum, log and late followers', () => {
+test('raft lines have role, leader, quorum, log and lagging followers', () => {
 	const lines = raftLines(healthy, 60).map(line => text(line));
 	expect(lines.slice(0, 4)).toEqual([
 		'role     leader  term 4',
@@ -221,7 +221,7 @@ test('the header keeps the most important facts at every width', () => {
 	}
 });
 
-test('check lists problems and what to do', () => {
+test('check lists problems and remedies', () => {
 	const ill = checkLines(leaderless).map(line => text(line));
 	expect(
 		ill.some(
@@ -311,7 +311,7 @@ test('every type of event has a text', () => {
 	expect(eventSpan({at: 0, type: 'from-the-future'} as unknown as RecordedEvent).text).toBe('from-the-future');
 });
 
-test('quantities in words', () => {
+test('quantities are shown in words', () => {
 	expect([0, 640, 4200, 59_600, 200_000, 7_500_000, 270_000_000].map(ms => duration(ms))).toEqual([
 		'0 ms',
 		'640 ms',
@@ -341,7 +341,7 @@ describe('theme', () => {
 		).toBe(5);
 	});
 
-	test('preferences choose and change', () => {
+	test('preferences choose a theme and change its colours', () => {
 		expect(chooseTheme({name: 'light'}, {NO_COLOR: ''})).toEqual(themes['light']);
 		expect(chooseTheme({name: '__proto__'}, {})).toEqual(themes['dark']);
 		expect(chooseTheme({tones: {good: {bold: true}}}, {}).good).toEqual({bold: true});
@@ -378,7 +378,7 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 	);
 });
 
-test('a second cluster and a doubled identity are alerts', () => {
+test('a second cluster and a duplicate identity are alerts', () => {
 	const met = {
 		...healthy,
 		foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}],
@@ -409,7 +409,7 @@ describe('the result of :doctor', () => {
 		},
 	] as const;
 
-	test('problems first, each with a remedy, wrapped and made printable', () => {
+	test('lists problems first, each with a remedy, wrapped and made printable', () => {
 		const lines = examinationLines({summary: 'Cluster dapss, port 5000', checks, left: ['disk-speed']}, 60).map(
 			line => text(line),
 		);
@@ -429,7 +429,7 @@ describe('the result of :doctor', () => {
 		expect(at.toSorted((one, other) => one - other)).toEqual(at);
 	});
 
-	test('during the examination, and after a failure', () => {
+	test('is shown during the examination, and after a failure', () => {
 		expect(text(examinationLines(undefined, 80)[0]!)).toContain('is examined');
 		expect(text(examinationLines({problem: 'spawn EAGAIN'}, 80)[0]!)).toBe(
 			'BAD  The machine could not be examined: spawn EAGAIN',

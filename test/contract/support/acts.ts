@@ -1,7 +1,7 @@
 /**
-The acts that a node must not acknowledge before they are on its disk, done once each with real parts: a vote, an append
-from the leader, a published message, a snapshot. The `Files` port or strace then shows the order of the calls and of
-the acknowledgements. Run by itself (`node acts.ts FOLDER`), it prints the acknowledgements on standard output.
+The acts that a node may acknowledge only when they are durable: a vote, an append from the leader, a published message,
+a snapshot. Each runs once with the real modules. The `Files` port or strace then shows the order of the writes, the
+syncs and the acknowledgements. As a program (`node acts.ts FOLDER`) it prints the acknowledgements.
 */
 import {writeSync} from 'node:fs';
 import {join} from 'node:path';

@@ -122,7 +122,7 @@ export class Screen {
 		this.#input.write(keys);
 	}
 
-	/** Until the emulator shows everything that was written. */
+	/** Resolves when the emulator shows everything that was written. */
 	drained(): Promise<void> {
 		return this.#written;
 	}
@@ -133,7 +133,7 @@ export class Screen {
 		await this.drained();
 	}
 
-	/** Until the quiet screen shows this. Fails with the screen. */
+	/** Resolves when the idle screen shows this text. A failure has the screen in its message. */
 	async until(wanted: string | RegExp, timeoutMs = 10_000): Promise<void> {
 		const deadlineMs = performance.now() + timeoutMs;
 		const isShown = (text: string): boolean =>
