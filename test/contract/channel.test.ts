@@ -111,7 +111,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('the queue has a bound, counts refused frames, and accepts frames again after it drained', async () => {
+	test('the queue has a bound, counts a refused frame, and reports that it drained', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);

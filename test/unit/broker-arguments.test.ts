@@ -1,4 +1,4 @@
-/** What a program in JavaScript may pass to a `Broker` by mistake. */
+/** Wrong arguments that a JavaScript program may pass to a `Broker`. */
 import {expect, test} from 'vitest';
 import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../../core/broker-arguments.ts';
 import {parseTopicName} from '../../core/message.ts';

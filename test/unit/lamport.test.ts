@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest';
 import {Lamport, lamportMax} from '../../core/lamport.ts';
 
-test('a stamp is later than everything that was seen', () => {
+test('a stamp is later than every stamp that was witnessed', () => {
 	const clock = new Lamport(0, 1000);
 	expect(clock.stamp()).toBe(1);
 	expect(clock.witness(50)).toBe(true);
@@ -18,7 +18,7 @@ test('a stamp from the far future is refused without effect', () => {
 	expect(clock.witness(1010)).toBe(true);
 });
 
-test('a stamp far ahead is passed only when a ceiling beyond it is stored', () => {
+test('the clock passes a stamp far ahead only when a higher ceiling is stored', () => {
 	const clock = new Lamport(0, 2 ** 40);
 	clock.persisted(clock.nextCeiling()!);
 	expect(clock.isPersisted).toBe(true);

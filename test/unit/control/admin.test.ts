@@ -109,7 +109,7 @@ beforeEach(() => {
 });
 
 describe('the leader', () => {
-	test('transfers leadership to the voter with the longest matching log, and answers when that voter leads', async () => {
+	test('transfers leadership to the voter with the longest matching log, and answers once that voter leads', async () => {
 		const answer = world.admin.run({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
@@ -237,7 +237,7 @@ describe('a follower', () => {
 		await expect(odd).rejects.toMatchObject({code: 'failure', message: 'x'.repeat(1000)});
 	});
 
-	test('that was removed learns this from nodes that refuse it', async () => {
+	test('that was removed reports this when other nodes refuse it', async () => {
 		const answer = world.admin.run({type: 'remove', node: a});
 		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: b});

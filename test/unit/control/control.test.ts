@@ -75,7 +75,7 @@ test('a node that joins by a snapshot stamps its messages later than every subsc
 	expect(lamport.stamp()).toBeGreaterThan(900);
 });
 
-test('a node that asks to join again, after its entry was committed and before it is applied, is asked to wait', async () => {
+test('a node that asks again to join waits while its committed entry is not applied', async () => {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
 		{
@@ -141,7 +141,7 @@ test('a node that asks to join again, after its entry was committed and before i
 	});
 });
 
-/** The founder of a cluster, leading, on a disk that is quick. */
+/** The founder and leader of a cluster, on a fast disk. */
 async function founder(
 	context: MemberContext,
 	more: Partial<ControlOptions> = {},
@@ -205,7 +205,7 @@ test('a leader without other members raises the protocol to its own newest versi
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
-test('a leader raises the protocol once every member speaks the next version; an unknown version does not count', async () => {
+test('a leader raises the protocol once every member speaks the next version; it waits for unknown versions', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
@@ -242,7 +242,7 @@ test('a node with an older protocol than the agreed one cannot join, and the ref
 	expect(control.raft.status().configuration.learners).toEqual([]);
 });
 
-test('the entry that adds a node gives it its name and its identity; a default name that is taken gets a number', async () => {
+test('the entry that adds a node sets its name and its identity; a taken default name gets a number', async () => {
 	const {control} = await founder({protocol: 2, name: 'db1'});
 	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
 	await expect(
@@ -298,7 +298,7 @@ test('a snapshot of a newer version from the leader does not replace the own sta
 	expect(saved).toBe(0);
 });
 
-/** A control whose log was read back, or is empty; a leader that sends it appends. */
+/** A control whose log was read from the disk, or is empty; and a leader that sends it appends. */
 async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
@@ -378,7 +378,7 @@ const subscribed = (index: number, topic: string): Entry => ({
 const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] =>
 	events.filter(({type}) => type !== 'leader');
 
-test('entries of the own log cause no events after a start; the voters are reported once a leader was heard (case 27)', async () => {
+test('entries of the own log cause no events after a start; the voters are reported with a leader (case 27)', async () => {
 	const {control, events, announced, append, applied} = await withLog(
 		[
 			member(1, [leader], [], leader),
@@ -397,7 +397,7 @@ test('entries of the own log cause no events after a start; the voters are repor
 	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
 });
 
-test('a node that joins reports no entries from before it heard the leader, and all later ones (case 27)', async () => {
+test('a node that joins reports the entries after it heard the leader, and no earlier ones (case 27)', async () => {
 	const {control, events, announced, append} = await withLog([], 0);
 	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
 	expect([control.state.applied, withoutLeader(events)]).toEqual([2, []]);
@@ -418,7 +418,7 @@ test('a node that joins reports no entries from before it heard the leader, and 
 	]);
 });
 
-test('a leader counts a voter without a link once that voter has answered, not while the leader waits for it', async () => {
+test('a leader counts a voter without a link once that voter has answered, and not before', async () => {
 	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
 	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
 	control.schedulePump();

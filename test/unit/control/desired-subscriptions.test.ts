@@ -44,7 +44,7 @@ describe('where a subscription starts', () => {
 		expect(since()).toBe(nowLamport);
 	});
 
-	test("the node's own topic is wanted from the beginning, whatever a reader wants", async () => {
+	test("the node's own topic is wanted from the beginning, for any start of a reader", async () => {
 		const {desired, since} = setUp();
 		desired.own.add(news);
 		await desired.acquire(news, 50);
@@ -70,7 +70,7 @@ describe('a subscription that ends while a reader is open', () => {
 		expect(since()).toBe(46);
 	});
 
-	test('starts again for all readers, also when the next reader wants later messages only', async () => {
+	test('starts again for all readers, also if the next reader wants only later messages', async () => {
 		const {desired, agree, since} = setUp();
 		await desired.acquire(news, 46);
 		agree({type: 'unsubscribe', topic: news, node: self});
@@ -78,7 +78,7 @@ describe('a subscription that ends while a reader is open', () => {
 		expect(since()).toBe(46);
 	});
 
-	test('is forgotten with its last reader', async () => {
+	test('is removed with its last reader', async () => {
 		const {desired, since} = setUp();
 		await desired.acquire(news, 46);
 		desired.release(news);

@@ -1,4 +1,4 @@
-/** Topics that an operator creates and deletes: the questions to other members, and the answers that are awaited. */
+/** Topics that an operator creates and deletes: the questions to other members, and the wait for their answers. */
 import {describe, expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
@@ -15,7 +15,7 @@ const b = 'bbbbbbbbbbbbbbbb' as NodeId;
 const c = 'cccccccccccccccc' as NodeId;
 const news = 'news' as Topic;
 
-/** Node `a` of three, and what it sends. */
+/** Node `a` of three, and the packets that it sends. */
 function setUp(protocol = 3) {
 	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
 	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
@@ -150,7 +150,7 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toEqual([]);
 	});
 
-	test('of a topic that only unreachable members may have is refused with their names, and works with force', async () => {
+	test('is refused with their names if only unreachable members may have the topic, and works with force', async () => {
 		const {answer, admin, passes, reachable, proposed} = setUp();
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
@@ -187,7 +187,7 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
 
-	test('ends own subscriptions of before it, and neither later ones nor those in the settings', () => {
+	test('ends own earlier subscriptions, but neither later ones nor those in the settings', () => {
 		const {apply, admin, desired} = setUp();
 		desired.own.add(news);
 		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
@@ -202,7 +202,7 @@ describe('a deletion (case 14)', () => {
 	});
 });
 
-test('nothing is proposed while a member may not support it; questions of members are answered (case 11)', async () => {
+test('no command is proposed while a member may not support it; questions are answered (case 11)', async () => {
 	const {admin, sent, proposed} = setUp(2);
 	for (const work of [admin.create(news, {}, false), admin.delete(news, true)])
 		await expect(work).rejects.toMatchObject({
@@ -276,7 +276,7 @@ test('a topic with other settings does not change without --update, and settings
 });
 
 describe('the Lamport time at which a subscription from now on starts', () => {
-	test('is the latest of all members; callers at the same time share the next round', async () => {
+	test('is the latest of all members; concurrent callers share the next round', async () => {
 		const {admin, answer, lamport, sent} = setUp();
 		const first = admin.latest(news);
 		await turn();
@@ -293,7 +293,7 @@ describe('the Lamport time at which a subscription from now on starts', () => {
 		await expect(second).resolves.toBe(80_000);
 	});
 
-	test('does not wait for an unreachable member, or forever', async () => {
+	test('does not wait for an unreachable member, and has a deadline for others', async () => {
 		const {admin, answer, passes, reachable} = setUp();
 		reachable.delete(c);
 		const asked = admin.latest(news);

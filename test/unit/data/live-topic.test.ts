@@ -4,7 +4,7 @@ import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
 
-test('a disk error is reported even when no append waits for the disk', async () => {
+test('a disk error is reported also when no append waits for the disk', async () => {
 	const topic = 't' as Topic;
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const failed = Promise.withResolvers<unknown>();

@@ -62,7 +62,7 @@ const turn = (): Promise<void> =>
 	});
 
 describe('a reader', () => {
-	test('that keeps up gets each batch as it is written', () => {
+	test('that keeps up gets each batch when it is written', () => {
 		const {log, sink, taken} = setUp({stored: 0});
 		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
 		reader.resume();
@@ -85,7 +85,7 @@ describe('a reader', () => {
 	test('that read a batch from the log does not get it again when it is reported as written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
 		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
-		// The log is ahead of what was reported.
+		// The log is ahead of the reported writes.
 		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4});
 		reader.resume();
 		await turn();
@@ -162,7 +162,7 @@ describe('a reader', () => {
 });
 
 describe('a delivery queue', () => {
-	test('returns messages in order, leaves out those before the offset, and reports taken bytes', async () => {
+	test('returns messages in order, skips those before the offset, and reports taken bytes', async () => {
 		const room: number[] = [];
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),
@@ -182,7 +182,7 @@ describe('a delivery queue', () => {
 		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
 	});
 
-	test('leaves nothing out of a log that ends before the offset', async () => {
+	test('skips no message of a log that ends before the offset', async () => {
 		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 9, onRoom() {}, onClose() {}});
 		const deliveries = queue[Symbol.asyncIterator]();
 		const seen = async (): Promise<number[]> => (await deliveries.next()).value.map(({offset}: Delivery) => offset);
@@ -192,7 +192,7 @@ describe('a delivery queue', () => {
 		expect(await seen()).toEqual([6, 7, 8, 9]);
 	});
 
-	test('cuts the first batch at the reported start, which is the end of a log that ends before the offset', async () => {
+	test('cuts the first batch at the reported start, which may be the end of a log before the offset', async () => {
 		const agreed = Promise.withResolvers<readonly TopicPosition[] | undefined>();
 		const queue = new DeliveryQueue({agreed: agreed.promise, fromOffset: 5, onRoom() {}, onClose() {}});
 		const next = queue[Symbol.asyncIterator]().next();

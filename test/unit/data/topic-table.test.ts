@@ -55,7 +55,7 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 	return {table, agreed, calls, put, full: () => full};
 }
 
-test('concurrent callers do not get more slots than there are (case 14)', () => {
+test('concurrent callers get no more slots than the limit (case 14)', () => {
 	const {table, full} = create(4);
 	const held: Disposable[] = [];
 	const refused: unknown[] = [];
@@ -74,7 +74,7 @@ test('concurrent callers do not get more slots than there are (case 14)', () => 
 		message: expect.stringMatching(/at most 4 topics \(limits\.topics\), got 5/) as string,
 	});
 	expect(full()).toBe(6);
-	// The admitted callers stored nothing: an empty publish, a message that was too large.
+	// The admitted callers stored no message: an empty publish, a message that was too large.
 	for (const slot of held) slot[Symbol.dispose]();
 	expect(table.slots).toEqual({used: 0, max: 4});
 });
@@ -91,7 +91,7 @@ test('a topic counts once: agreed, open, or reserved (case 14)', () => {
 	expect(() => table.reserve([named('a')])).not.toThrow();
 });
 
-test('of several topics none gets a slot when one is over the limit (case 14)', () => {
+test('a request for several topics gets no slot when one of them exceeds the limit (case 14)', () => {
 	const {table} = create(2);
 	expect(() => table.reserve([named('a'), named('b'), named('c')])).toThrow('limits.topics');
 	expect(table.slots.used).toBe(0);
@@ -115,7 +115,7 @@ test('an empty topic without subscribers and users is closed, and its folder is 
 	await table.close();
 });
 
-test('an empty topic uses no slot: it is closed when another one needs it (case 14)', async () => {
+test('an empty topic is closed when another topic needs its slot (case 14)', async () => {
 	const {table, agreed, calls, put, full} = create(3, topic => topic !== named('wanted'));
 	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes();
 	agreed.set(named('wanted'), {});

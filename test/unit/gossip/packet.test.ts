@@ -56,7 +56,7 @@ const packets: ControlPacket[] = [
 ];
 
 describe('control packets', () => {
-	test.each(packets)('$type survives encoding and decoding', packet => {
+	test.each(packets)('$type is unchanged by encoding and decoding', packet => {
 		expect(parseGossipPacket(decode(encode(packet)))).toEqual(packet);
 	});
 
@@ -82,7 +82,7 @@ describe('control packets', () => {
 		}
 	});
 
-	test('each row is checked', () => {
+	test('every row of a packet is validated', () => {
 		const mark = (...row: unknown[]): unknown => ({type: 'ihave', topics: [[topic, [row]]]});
 		expect(parseGossipPacket(mark(node, 1, 1, 9, 90))).toBeDefined();
 		for (const row of [
@@ -164,7 +164,7 @@ describe('control packets', () => {
 		).toBeUndefined();
 	});
 
-	test('any input is a packet or refused, and an accepted packet does no harm', () => {
+	test('any input is a packet or refused, and a machine processes any accepted packet without an exception', () => {
 		const gossip = createGossip({
 			self: node,
 			incarnation: 1,

@@ -60,7 +60,7 @@ test('the down time of a member runs from its detection until it is heard again'
 	const isSuspected = (): boolean => events.some(event => event.type === 'member' && event.state === 'suspect');
 	for (let ticks = 0; ticks < 2000 && !isSuspected(); ticks++) pass(tickMs);
 	const foundMs = state.nowMs;
-	pass(40_000); // It is dead meanwhile: the count continues.
+	pass(40_000); // It becomes dead meanwhile: the count continues.
 	expect(events.some(event => event.type === 'member' && event.state === 'unreachable')).toBe(true);
 	expect(downMs()).toBe(state.nowMs - foundMs);
 	presence.step(peer, {type: 'gossip', incarnation: 2, updates: [], rows: []});
@@ -95,13 +95,13 @@ test('the down time of a degraded member starts anew when it becomes unreachable
 	expect(downMs()).toBeLessThanOrEqual(state.nowMs - killedMs);
 });
 
-test('a far side that is not heard is not reported to have the quorum, and its waiting messages count from when it was last heard', () => {
+test('a silent far side is not reported as quorum; its waiting messages count from its last answer', () => {
 	const [one, other] = [peer, 'cccccccccccccccc' as NodeId];
 	const {presence, state, events, pass} = setUp({voters: () => [self, one, other]});
 	presence.setMembers([self, one, other]);
 	for (const id of [one, other]) presence.heard(id);
 	pass(tickMs);
-	state.published = 1000; // Nobody has noticed the silence yet.
+	state.published = 1000; // No member has detected the silence yet.
 	for (let ticks = 0; ticks < 400 && presence.view().state === 'whole'; ticks++) pass(tickMs);
 	expect(presence.view()).toMatchObject({
 		state: 'partitioned',

@@ -18,7 +18,7 @@ const agreedOn = (names: Readonly<Record<string, NodeId>>, protocol = 2) => ({
 const settled = (): Promise<void> => new Promise(resolve => void setImmediate(resolve));
 
 describe('the protocol that a leader proposes', () => {
-	test('is the newest that every member speaks, and none before all are known', () => {
+	test('is the newest that every member speaks, and none while one is unknown', () => {
 		expect(protocolToPropose(1, 2, [2, 2])).toBe(2);
 		expect(protocolToPropose(1, 2, [])).toBe(2);
 		expect(protocolToPropose(1, 3, [2, 3])).toBe(2);
@@ -70,7 +70,7 @@ describe('the name of a node', () => {
 		);
 	});
 
-	test('is proposed once at a time; a conflict is reported once, with advice', async () => {
+	test('is proposed by one proposal at a time; a conflict is reported once, with advice', async () => {
 		const proposed: string[] = [];
 		const warnings: string[] = [];
 		const names: Record<string, NodeId> = {};
@@ -162,7 +162,7 @@ describe('the claim of a process', () => {
 		expect(proposals()).toBe(0);
 	});
 
-	test('is held when the agreed instance is its own, whatever the proposal was answered', async () => {
+	test('is held when the agreed instance is its own, for any answer to the proposal', async () => {
 		const world: World = {...ready};
 		const {claim, proposals} = make(world);
 		claim.housekeep();
@@ -186,7 +186,7 @@ describe('the claim of a process', () => {
 		expect(claim.isHeld).toBe(true);
 	});
 
-	test('that failed is proposed again, but not at every tick', async () => {
+	test('is proposed again after a failure, but not at every tick', async () => {
 		const world: World = {...ready};
 		const {claim, proposals, fail} = make(world);
 		claim.housekeep();

@@ -26,7 +26,7 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 			},
 		},
 	});
-	/** Looks three times, further apart than the retry interval; the addresses that were asked each time. */
+	/** Looks three times, at more than the retry interval. Returns the addresses that were asked each time. */
 	const look = async (members: readonly string[] = []): Promise<readonly string[][]> => {
 		const rounds: string[][] = [];
 		for (let round = 0; round < 3; round++) {
@@ -77,7 +77,7 @@ describe('the seeds of a member that has a leader', () => {
 		expect(await setUp(['own', 'member'], {}).look(['member'])).toEqual([[], [], []]);
 	});
 
-	test('none is asked more often than the interval allows, nor after close', () => {
+	test('no seed is asked more often than the interval allows, nor after close', () => {
 		const {state, watch} = setUp(['silent'], {silent: new DapssError('unreachable', 'no answer')});
 		watch.check(new Set());
 		watch.check(new Set());

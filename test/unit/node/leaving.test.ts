@@ -37,7 +37,7 @@ function leaving(hasAsked = false): Leaving {
 }
 
 describe('a node that leaves', () => {
-	test('writes that it asks, gives up its vote, writes that it left, then stops', async () => {
+	test('writes its request, gives up its vote, writes that it left, then stops', async () => {
 		await leaving().leave();
 		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes true', 'stops: left the cluster']);
 	});
@@ -58,7 +58,7 @@ describe('a node that leaves', () => {
 		expect(said.at(-1)).toBe('stops: left the cluster');
 	});
 
-	test('knows after a timeout, at its next start, that it asked', async () => {
+	test('has its request on the disk at its next start after a timeout', async () => {
 		giveUp = () => Promise.reject(new DapssError('timeout', 'it may still happen'));
 		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
 		expect(said.at(-1)).toBe('gives up its vote');

@@ -72,7 +72,7 @@ const said = (event: BrokerEvent): string =>
 const numbers = (topic: Topic, from: number, to: number): string[] =>
 	Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
 
-/** What there is to take, until there is nothing for a while. */
+/** Takes items until none arrives for a while. */
 async function takeAll(feed: OwnFeed): Promise<string[]> {
 	const got: string[] = [];
 	for (let idle = 0; idle < 10; idle++) {
@@ -104,7 +104,7 @@ test('a late and slow follower gets all messages since the node subscribed, with
 	await turn();
 	logs.write(t, 500); // 10 MB in all.
 	for (let wait = 0; wait < 100; wait++) await turn();
-	expect(all.unread).toBeLessThan(200); // Messages that it holds; the rest is in the log.
+	expect(all.unread).toBeLessThan(200); // Messages in memory; the other messages are in the log.
 	expect(await takeAll(all)).toEqual(numbers(t, 0, 1000));
 	expect(await takeAll(fresh)).toEqual(numbers(t, 500, 1000));
 	logs.write(t, 2);
@@ -145,7 +145,7 @@ test('messages that retention deleted are reported as lagged, with their exact n
 	expect(got).toEqual([...numbers(t, 0, at), `lagged ${250 - at}`, ...numbers(t, 250, 300)]);
 });
 
-test('a stopping node waits until the written messages are read, or for a deadline', async () => {
+test('a stopping node waits until the written messages are read, or until a deadline', async () => {
 	const {logs, messages} = setUp();
 	const feed = messages.open('now');
 	await turn();
@@ -176,7 +176,7 @@ test('a stopping node waits until the written messages are read, or for a deadli
 	expect(other.take()).toBeDefined();
 });
 
-test('events and messages are one stream; remaining messages come before the end, and omitted events are counted', async () => {
+test('events and messages share one stream; remaining messages precede the end, omitted events are counted', async () => {
 	const {logs, messages} = setUp();
 	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
 	const stream = new EventStream(journal.watch(), messages.open('now'), () => 7);

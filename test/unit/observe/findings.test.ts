@@ -29,7 +29,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('in which two nodes do not reach each other is not healthy: the finding has the pair, its relay and the repair', () => {
+	test('with a pair of nodes that is cut is not healthy: the finding has the pair, its relay and the remedy', () => {
 		const members = healthy.members.map(one =>
 			one.id === b || one.id === c
 				? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'}
@@ -97,7 +97,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('seen by a node that receives no datagram: UDP or its own address is the cause (case B)', () => {
+	test('seen by a node that receives no datagram has UDP or that address as its cause (case B)', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? {
@@ -131,7 +131,7 @@ describe('a cluster of three', () => {
 		expect(findings.find(({problem}) => problem.includes('joining'))!.advice).toMatch(advice);
 	});
 
-	test('that has met another cluster of its name is not healthy: the finding has both clusters, addresses and the procedure', () => {
+	test('that has met another cluster of its name is not healthy: the finding has both addresses and a remedy', () => {
 		const [finding] = find({
 			...healthy,
 			foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}],
@@ -156,7 +156,7 @@ describe('a cluster of three', () => {
 		expect(finding!.advice).toContain('Stop the process at 127.0.0.1:5009');
 	});
 
-	test('a voter that was stopped on purpose is reported for its vote, not as missing; a stopped learner is not reported', () => {
+	test('with a voter that was stopped on purpose reports its vote; a stopped learner is not reported', () => {
 		const findings = find({
 			...withMember({state: 'left', why: 'stopped on purpose', reached: false, downMs: 5800}),
 			raft: {...healthy.raft, reachableVoters: 2},
@@ -173,7 +173,7 @@ describe('a cluster of three', () => {
 		).toEqual([]);
 	});
 
-	test('in which two nodes are not heard: neither a quorum of their side nor a cut network is reported', () => {
+	test('in which two nodes are silent reports neither a quorum of their side nor a cut network', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? one
@@ -211,7 +211,7 @@ describe('a cluster of three', () => {
 		).toMatch(/^Partitioned for 1 s: .*\(quorum\); at least 7 own messages/);
 	});
 
-	test('whose quorum did not confirm, although the snapshot shows one, is not healthy, without a contradiction', () => {
+	test('whose quorum did not confirm is not healthy, although the snapshot shows a quorum', () => {
 		const [finding] = find(healthy, 'no-quorum');
 		expect(finding).toMatchObject({
 			code: 'no-quorum',
@@ -220,7 +220,7 @@ describe('a cluster of three', () => {
 	});
 });
 
-test('for any state of any member: healthy only if every voter is alive, and no text contradicts its numbers', () => {
+test('with members in any state is healthy only if every voter is alive, and no text contradicts its numbers', () => {
 	const states = fc.constantFrom('alive', 'degraded', 'suspect', 'unreachable', 'down', 'left');
 	fc.assert(
 		fc.property(

@@ -11,7 +11,7 @@ describe('evidence of a crash', () => {
 	const tell = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] =>
 		changes.map(change => evidence.link(a, change));
 
-	test('is a link that was up, closed, and then refused; reported once', () => {
+	test('is a link that was up, closed, and then refused, and is reported once', () => {
 		expect(tell(new CrashEvidence(), 'up', 'down', 'refused', 'refused')).toEqual([false, false, true, false]);
 	});
 

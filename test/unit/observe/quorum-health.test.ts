@@ -40,7 +40,7 @@ test('the longest missing voter is listed first; learners and former voters are 
 	]);
 });
 
-test('for voters that run and are refused the advice is to share the secret, not to restart or remove them (case 20)', () => {
+test('for refused voters the advice is to share the secret, not to restart or remove them (case 20)', () => {
 	const refused = (voters: number, gone: number): QuorumHealth => {
 		const {raft, members} = {
 			raft: healthy.raft,
@@ -67,7 +67,7 @@ test('for voters that run and are refused the advice is to share the secret, not
 	const mend = 'give all nodes the same secret file (--secret-file), and start the one that has another again';
 	expect(refused(3, 0).missing.map(({isLost}) => isLost)).toEqual([false, false]);
 	expect(remedyOf(refused(3, 0), ':')).toBe(mend);
-	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two that run make a quorum with this one.
+	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two running voters and this node are a quorum.
 	expect(remedyOf(refused(5, 3), ':')).toMatch(
 		/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/,
 	);

@@ -102,7 +102,7 @@ describe('packets', () => {
 				const wire = Uint8Array.from(encode(packet));
 				wire[at % wire.length] = byte;
 				const parsed = parseRaftPacket(decode(wire));
-				// A value that still parses is a packet that the machine can process.
+				// The machine can process every packet that still parses.
 				if (parsed) expect(parseRaftPacket(decode(encode(parsed)))).toBeDefined();
 			}),
 			{numRuns: 500},

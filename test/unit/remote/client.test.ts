@@ -60,7 +60,7 @@ test('an invalid snapshot as an answer ends the connection too', async () => {
 	});
 });
 
-test('for any frames of a node, nothing is thrown', async () => {
+test('any frames of a node are processed without an exception', async () => {
 	const any = fc.oneof(
 		fc
 			.tuple(fc.constantFrom(...kinds), fc.uint8Array({maxLength: 300}))
@@ -148,7 +148,7 @@ test('read bytes are granted again, in one window for all streams of a connectio
 	expect(streams.reduce((sum, {credit}) => sum + credit.outstanding, 0)).toBeLessThanOrEqual(
 		16 * MiB + 200 * 64 * 1024,
 	);
-	// The first streams give up their excess as it is used, and every stream can always continue.
+	// The first streams shrink to their share as they use it, and every stream can always continue.
 	for (const {credit, first} of streams) {
 		expect(credit.receive(first)).toBe(true);
 		expect(credit.receive(1)).toBe(false);
@@ -199,7 +199,7 @@ test('unanswered publishes wait in order, and are bounded', () => {
 		);
 	publish(1, 60);
 	publish(2, 60);
-	publish(3, 10); // There is room, but an earlier publish comes first.
+	publish(3, 10); // The window has room, but an earlier publish comes first.
 	expect(gone).toEqual([1]);
 	window.leave(60);
 	expect(gone).toEqual([1, 2, 3]);

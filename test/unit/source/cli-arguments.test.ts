@@ -84,18 +84,18 @@ describe('arguments', () => {
 		});
 	});
 
-	test('a word after -- is no flag, and a switch accepts true and false', async () => {
+	test('a word after -- is an argument, and a switch accepts true and false', async () => {
 		expect(await dapss('publish news -- --wait')).toMatchObject({code: 0});
 		expect(await dapss('events --watch=false')).toMatchObject({code: 0});
 		expect(await dapss('config --bootstrap 5000 --bootstrap 5001')).toMatchObject({code: 0});
 	});
 
-	test('a list of servers may end with a comma, and an empty DAPSS_SERVER names none', async () => {
+	test('a list of servers may end with a comma, and an empty DAPSS_SERVER counts as unset', async () => {
 		expect(await dapss('leader --server 5000,')).toMatchObject({code: 0});
 		expect(await dapss('leader', {env: {DAPSS_SERVER: ''}})).toMatchObject({code: 0});
 	});
 
-	test('every command has its flag for the version', async () => {
+	test('every command accepts --version', async () => {
 		for (const {name} of commands) {
 			expect(await dapss(`${name} --version`)).toMatchObject({
 				code: 0,
@@ -128,7 +128,7 @@ describe('arguments', () => {
 		}
 	});
 
-	test('flags stand anywhere, texts stay texts', () => {
+	test('flags may stand at any place, and numeric texts stay texts', () => {
 		const parsed = parseArguments(['--server', '5001', 'publish', '-o', 'json', 'news', '007', '--count=3'], '0');
 		expect(parsed).toMatchObject({
 			input: ['news', '007'],
@@ -149,7 +149,7 @@ describe('arguments', () => {
 		});
 	});
 
-	test('no argv makes the parser throw anything but a usage error', () => {
+	test('for any argv the parser returns or throws a usage error', () => {
 		const word = fc.oneof(
 			fc.string(),
 			fc.constantFrom(

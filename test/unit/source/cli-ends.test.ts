@@ -1,5 +1,5 @@
 /**
-How commands end: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
+The end of commands: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
 */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -28,7 +28,7 @@ const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
 const errorOf = (out: string): unknown => JSON.parse(out.trimEnd().split('\n').at(-1)!);
 
-/** Aborts as soon as something is printed. */
+/** Aborts at the first output. */
 function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readonly text: () => string} {
 	const stop = new AbortController();
 	let text = '';
@@ -43,7 +43,7 @@ function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readon
 }
 
 describe('--wait bounds waiting for messages (case 24)', () => {
-	test('fewer messages than --count when the time is over: 16, with both numbers', async () => {
+	test('subscribe ends with 16 and both numbers if fewer messages than --count arrive in time', async () => {
 		const {code, out, err} = await dapss('subscribe news --count 3 --wait 20ms', {
 			broker: healthy({deliveries: two}),
 		});
@@ -51,14 +51,14 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages received\n');
 	});
 
-	test('enough messages in time: 0', async () => {
+	test('subscribe ends with 0 if --count messages arrive in time', async () => {
 		expect(await dapss('subscribe news --count 2 --wait 1h', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 0,
 			out: 'a\nb\n',
 		});
 	});
 
-	test('without --count: the messages received in that time, and 16', async () => {
+	test('subscribe without --count ends with 16, and reports the received messages', async () => {
 		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 16,
 			out: 'a\nb\n',
@@ -66,7 +66,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('it also bounds the wait for the agreement', async () => {
+	test('--wait also bounds the wait for the agreement', async () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
@@ -74,7 +74,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('events --watch; a command that does not wait refuses it', async () => {
+	test('events --watch accepts --wait, and a command that does not wait refuses it', async () => {
 		expect(await dapss('events --watch --wait 20ms')).toMatchObject({code: 16});
 		expect(await dapss('events --wait 20ms')).toMatchObject({
 			code: 2,
@@ -153,7 +153,7 @@ describe('errors are JSON too (case 25)', () => {
 		expect((await dapss('status', failing(code))).out).toBe('');
 	});
 
-	test('usage errors, before the format is known', async () => {
+	test('usage errors are JSON before the format is parsed', async () => {
 		for (const line of [
 			'stauts -o json',
 			'-o jsonl status',
@@ -229,7 +229,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		expect(errorOf(out)).toMatchObject({code: 'interrupted', exitCode, stored: 3});
 	});
 
-	test('it waits for messages in flight', async () => {
+	test('an interrupted publish waits for messages in flight', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -244,7 +244,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		});
 	});
 
-	test('unacknowledged messages are not reported as stored', async () => {
+	test('an interrupted publish does not report unacknowledged messages as stored', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -289,7 +289,7 @@ describe('check --wait-healthy', () => {
 		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
 	};
 
-	test('waits for a healthy snapshot, and prints once what is missing', async () => {
+	test('waits for a healthy snapshot, and prints the missing conditions once', async () => {
 		const broker = new FakeBroker(sick);
 		const done = dapss('check --wait-healthy', {broker});
 		for (let wait = 0; wait < 5; wait++)
@@ -300,7 +300,7 @@ describe('check --wait-healthy', () => {
 		expect(err.split('waiting: no-leader: ')).toHaveLength(2);
 	});
 
-	test('a quorum has to confirm it', async () => {
+	test('requires the confirmation of a quorum', async () => {
 		const broker = healthy();
 		let asked = 0;
 		broker.readIndexAnswer = async () => {
@@ -315,7 +315,7 @@ describe('check --wait-healthy', () => {
 		expect(asked).toBe(2);
 	});
 
-	test('it retries an unreachable node, but not with a wrong secret', async () => {
+	test('retries an unreachable node, but not with a wrong secret', async () => {
 		let calls = 0;
 		const reached = (address: string): FakeBroker => {
 			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);
@@ -331,7 +331,7 @@ describe('check --wait-healthy', () => {
 		expect(await dapss('check --wait-healthy', {broker: refusing})).toMatchObject({code: 13});
 	});
 
-	test('the time of --wait bounds it: 16, and 14 when no node was reached', async () => {
+	test('ends after --wait with 16, or with 14 if no node was reached', async () => {
 		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({
 			code: 16,
 			out: expect.stringContaining('"code":"wait-over"') as string,

@@ -8,7 +8,7 @@ import {commandLine, healthy} from './support/command-line.ts';
 const {dapss} = commandLine();
 
 describe('events', () => {
-	test('past events, and new events without duplicates', async () => {
+	test('prints past events, and new events without duplicates', async () => {
 		const last = pictures.events.at(-1)!;
 		const next: RecordedEvent = {at: pictures.atMs, type: 'leader', term: 5, leader: undefined};
 		const broker = Object.assign(healthy(), {

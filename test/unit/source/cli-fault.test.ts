@@ -19,7 +19,7 @@ describe('fault', () => {
 		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
 	});
 
-	test('a name without a node, a node in both groups', async () => {
+	test('an unknown name and a node in both groups are refused', async () => {
 		expect(await dapss('fault cut 5000 5009')).toMatchObject({
 			code: 2,
 			err: expect.stringContaining('"5009" to be a member') as string,

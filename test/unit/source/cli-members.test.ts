@@ -11,7 +11,7 @@ import {commandLine} from './support/command-line.ts';
 
 const {dapss, home} = commandLine();
 
-test('leave: the node leaves, or the reason why it cannot', async () => {
+test('leave stops the node after it left, or prints the reason of the refusal', async () => {
 	const broker = new FakeBroker(pictures.healthy);
 	const {code, out} = await dapss('leave -o json', {broker});
 	expect([code, broker.hasLeft]).toEqual([0, true]);
@@ -37,7 +37,7 @@ test('leave: the node leaves, or the reason why it cannot', async () => {
 });
 
 describe('leader transfer, peer remove, recover', () => {
-	test('transfers leadership to the given node, or to any', async () => {
+	test('transfers leadership to the given node, or to any voter', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('leader transfer 5001', {broker})).toMatchObject({
 			code: 0,
@@ -57,7 +57,7 @@ describe('leader transfer, peer remove, recover', () => {
 		});
 	});
 
-	test('removes a member, or gives the reason of a refusal', async () => {
+	test('removes a member, or prints the reason of the refusal', async () => {
 		const broker = new FakeBroker(pictures.healthy);
 		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({
 			code: 0,
@@ -132,7 +132,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(0);
 		});
 
-		test('then prints the next steps', async () => {
+		test('prints the next steps after the recovery', async () => {
 			const {code, out} = await dapss('recover --data /d --confirm dapss', {backend});
 			expect([code, carried]).toEqual([0, 1]);
 			expect(out).toContain('is the only voter of the new cluster new-clus now');
@@ -151,7 +151,7 @@ describe('leader transfer, peer remove, recover', () => {
 			});
 		});
 
-		test('asks on a terminal', async () => {
+		test('asks for the name of the cluster on a terminal', async () => {
 			const asked = (answer: string): Promise<Outcome> =>
 				dapss('recover --data /d', {
 					backend,

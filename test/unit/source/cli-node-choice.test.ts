@@ -6,7 +6,7 @@ import {commandLine, healthy} from './support/command-line.ts';
 const {dapss} = commandLine();
 
 describe('finding a node', () => {
-	test('none: 14, and what to do', async () => {
+	test('a command without a node ends with 14 and a remedy', async () => {
 		const here = 'dapss-tui: No node of cluster dapss runs here';
 		const remedy = ': start one with dapss-tui, or give one with --server host:port';
 		expect(await dapss('status --no-discovery', {nodes: []})).toEqual({
@@ -21,7 +21,7 @@ describe('finding a node', () => {
 		});
 	});
 
-	test('--server before DAPSS_SERVER before those that run here', async () => {
+	test('--server precedes DAPSS_SERVER, which precedes the nodes of this machine', async () => {
 		const seen: string[] = [];
 		const broker = (address: string): FakeBroker => {
 			seen.push(address);
@@ -49,7 +49,7 @@ describe('finding a node', () => {
 		});
 	});
 
-	test('the node is left, whatever happens', async () => {
+	test('the connection to the node is closed after success and failure', async () => {
 		const broker = healthy();
 		await dapss('status', {broker});
 		expect(broker.isDisposed).toBe(true);
@@ -66,7 +66,7 @@ describe('finding a node', () => {
 });
 
 test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
-	'%s changes the node that it reaches: of several it takes none',
+	'%s changes the node that it reaches, so it refuses to choose one of several',
 	async words => {
 		const broker = healthy();
 		const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];

@@ -32,14 +32,14 @@ const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise
 	});
 
 describe('times (case 27)', () => {
-	test("lines of JSON have the publisher's time and the time of printing, both named", async () => {
+	test("lines of JSON have the publisher's time as sentAt and the time of printing as at", async () => {
 		const before = Date.now();
 		const {at, sentAt} = JSON.parse((await subscribed(['-o', 'jsonl'])).out) as Record<string, number>;
 		expect(sentAt).toBe(sentAtMs);
 		expect(at).toBeGreaterThanOrEqual(before);
 	});
 
-	test("--time puts the publisher's time in front of the text", async () => {
+	test("--time prints the publisher's time before the text", async () => {
 		expect((await subscribed(['--time'])).out).toBe(`${sent}  r␛[2Jain␤\n`);
 		expect(await subscribed(['--time', '-o', 'raw'])).toMatchObject({
 			code: 2,
@@ -49,7 +49,7 @@ describe('times (case 27)', () => {
 });
 
 describe('templates', () => {
-	test('every field', async () => {
+	test('print every field', async () => {
 		const {out} = await subscribed([
 			'-f',
 			'{topic}|{time}|{node}|{origin}|{incarnation}|{seq}|{lamport}|{offset}|{size}',
@@ -61,14 +61,14 @@ describe('templates', () => {
 			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});
 
-	test('the bytes of the message without a terminal, printable text on one', async () => {
+	test('print the bytes of the message without a terminal, and printable text on a terminal', async () => {
 		expect((await subscribed(['-f', '<{body}>'])).out).toBe('<r\u001B[2Jain\n>\n');
 		const stdout = new Sink();
 		await subscribed(['-f', '<{body}>\\t{seq}'], {stdout, isTerminal: true});
 		expect(stdout.text).toBe('<r␛[2Jain␤>\t7\n');
 	});
 
-	test('an origin that has no name, or is no member, is called by the first digits of its id', async () => {
+	test('print the first digits of the id for an origin without a name, or that is no member', async () => {
 		expect(
 			(
 				await subscribed(['-f', '{node}'], {
@@ -92,12 +92,12 @@ describe('templates', () => {
 		});
 	});
 
-	test('it is for text, and needs no --time', async () => {
+	test('are refused with other formats than text, and with --time', async () => {
 		expect(await subscribed(['-f', '{body}', '-o', 'jsonl'])).toMatchObject({code: 2});
 		expect(await subscribed(['-f', '{body}', '--time'])).toMatchObject({code: 2});
 	});
 
-	test('braces and backslashes stand for themselves where they are doubled', () => {
+	test('print a doubled brace or backslash as one', () => {
 		const text = (template: string): string =>
 			Buffer.from(parseTemplate(template).render(message, {at: 0, nodeOf: id => id}, false)).toString();
 		expect(text('{{"seq":{seq}}}')).toBe('{"seq":7}\n');

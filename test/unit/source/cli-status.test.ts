@@ -22,7 +22,7 @@ describe('views', () => {
 		expect(differs).toMatch(/0\.0\.9 +1/);
 	});
 
-	test('status -o json is the contract', async () => {
+	test('status -o json has exactly the documented fields', async () => {
 		const {code, out} = await dapss('status -o json');
 		const status = JSON.parse(out) as Record<string, unknown>;
 		expect(code).toBe(0);
@@ -71,7 +71,7 @@ describe('views', () => {
 		).toMatchObject({leader: null});
 	});
 
-	test('status names the voters that are away, what that means and what helps', async () => {
+	test('status has the missing voters, the consequence and a remedy', async () => {
 		const broker = new FakeBroker(pictures.lost);
 		const {out} = await dapss('status', {broker});
 		expect(out).toContain(
@@ -106,7 +106,7 @@ describe('views', () => {
 				isTerminal: true,
 				env: {FORCE_COLOR: '0'},
 			});
-			// oxlint-disable-next-line no-control-regex -- they are what must not be there
+			// oxlint-disable-next-line no-control-regex -- the test excludes these characters
 			expect(out).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/u);
 		}
 	});
@@ -119,13 +119,13 @@ describe('views', () => {
 });
 
 describe('check', () => {
-	test('healthy', async () =>
+	test('a healthy cluster ends with 0', async () =>
 		expect(await dapss('check')).toMatchObject({
 			code: 0,
 			out: expect.stringMatching(/^healthy: cluster dapss, 3 of 3 members/) as string,
 		}));
 
-	test('a lost quorum names the voters that are missing and what to do', async () => {
+	test('a lost quorum is reported with the missing voters and a remedy', async () => {
 		const {members, raft} = pictures.healthy;
 		const snapshot = {
 			...pictures.healthy,
@@ -145,7 +145,7 @@ describe('check', () => {
 		expect(JSON.parse((await dapss('check -o json', {broker})).out)).toMatchObject({verdict: 'no-quorum'});
 	});
 
-	test('a node that believes all is well is not believed: the quorum answers', async () => {
+	test('a healthy snapshot counts only if a quorum confirms it', async () => {
 		const broker = healthy();
 		broker.readIndexAnswer = async () => {
 			throw new DapssError('no-quorum', 'no quorum');

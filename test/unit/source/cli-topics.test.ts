@@ -8,7 +8,7 @@ import {commandLine, healthy} from './support/command-line.ts';
 const {dapss} = commandLine();
 
 describe('topic create, delete, list (case 14)', () => {
-	test('create passes the settings on; names are composed, times are whole seconds', async () => {
+	test('create passes the settings to the node; names are normalized, times are whole seconds', async () => {
 		const broker = healthy();
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({
 			code: 0,
@@ -49,7 +49,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('delete asks, needs --yes without a terminal, and reports failures', async () => {
+	test('delete asks for confirmation, needs --yes without a terminal, and reports failures', async () => {
 		const broker = healthy();
 		expect(await dapss('topic delete orders', {broker})).toEqual({
 			code: 2,
@@ -90,7 +90,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test("list is the same as topics, and shows which retention is the topic's own", async () => {
+	test("list prints the same as topics, and marks a topic's own retention", async () => {
 		const [first, ...rest] = pictures.healthy.topics;
 		const broker = new FakeBroker({
 			...pictures.healthy,

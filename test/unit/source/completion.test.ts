@@ -1,4 +1,4 @@
-/** Completion follows from the tables of commands and flags. */
+/** Completion of the shells is derived from the tables of commands and flags. */
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from 'vitest';
 import {everywhere, flagTable, written, type FlagName} from '../../../source/arguments/flags.ts';
@@ -66,7 +66,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		expect(offered('topic', '--server', '5000', 'delete', 'create', '--y')).toEqual(['--yes']);
 	});
 
-	test('does not confuse the value of a flag with a command or a word', () => {
+	test('does not take the value of a flag for a command or a word', () => {
 		expect(offered('--cluster', 'topic', 'st')).toEqual(['status']);
 		expect(offered('topic', '--cluster', 'list', 'cr')).toEqual(['create']);
 	});
@@ -196,7 +196,7 @@ test('every shell gets every command, word and flag of the tables', () => {
 	}
 });
 
-test('the words of a command are those that its usage names', () => {
+test('the words of a command equal those in its usage', () => {
 	for (const {name, usage, words = []} of commands)
 		for (const word of words) expect(usage.join(' '), name).toMatch(new RegExp(`\\b${word}\\b`, 'u'));
 });

@@ -149,7 +149,7 @@ function expectInOrder(got: readonly string[]): void {
 
 describe('reading from several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
-	test('gives everything once, in the order of each stream, however the logs are interleaved and wherever the connection is lost', async () => {
+	test('returns each message once, in the order of its stream, for any order of logs and losses of connections', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				streams,
@@ -225,7 +225,7 @@ describe('reading from several nodes (case 26)', () => {
 				const ids = got.map(one => idOf(one));
 				expect(new Set(ids).size).toBe(ids.length);
 				expectInOrder(ids);
-				// For an unknown stream it cannot know the number of missing messages.
+				// The number of missing messages of an unknown stream is unknown.
 				let missed = 0;
 				for (const list of Map.groupBy(ids, id => streamOf(id)).values())
 					for (const [index, id] of list.entries())
@@ -236,7 +236,7 @@ describe('reading from several nodes (case 26)', () => {
 		);
 	});
 
-	test('begins shortly before the new messages, not at the beginning', async () => {
+	test('begins at the next node shortly before the new messages, not at the beginning of its log', async () => {
 		const log = await openTopicLog(new MemoryLog({segmentBytes: 1e7}), () => undefined);
 		for (let index = 0; index < 40; index++)
 			await log.append([
@@ -268,7 +268,7 @@ describe('reading from several nodes (case 26)', () => {
 		expect(log.freshFrom(new Seen({since: 40, streams: []}))).toBe(40);
 	});
 
-	test('is bounded in memory: dropped incarnations and origins are counted, or count as seen', () => {
+	test('uses bounded memory: dropped incarnations and origins are counted, or count as seen', () => {
 		const positions = new Positions(10);
 		const from = (origin: number, incarnation: number): Delivery => ({
 			...delivery(1, 'x'),
@@ -287,7 +287,7 @@ describe('reading from several nodes (case 26)', () => {
 	});
 });
 
-test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', () => {
+test('the back-off doubles from 100 ms to 10 s, with a random share', () => {
 	const random = createRandom(7);
 	for (let attempt = 0; attempt < 40; attempt++) {
 		const wholeMs = Math.min(10_000, 100 * 2 ** attempt);
@@ -298,7 +298,7 @@ test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', ()
 	}
 });
 
-/** A server with a list of deliveries, which ends on command. */
+/** A server with a list of deliveries. The test ends it. */
 class FakeServer {
 	readonly server: string;
 	readonly asked: SubscribeOptions[] = [];
@@ -463,7 +463,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that refuses the first time refuses', async () => {
+	test('that refuses at the first attempt ends with that refusal', async () => {
 		const one = new FakeServer('one');
 		one.agreed = async () => {
 			throw new DapssError('no-quorum', 'no quorum here');
@@ -533,7 +533,7 @@ describe('a followed node (case 26)', () => {
 	});
 });
 
-test('a loss and a return are one line each, attempts are not printed (case 26)', () => {
+test('a loss and a return print one line each, an attempt prints none (case 26)', () => {
 	const words = new LinkWords();
 	const lost = (why: string, retryMs: number): string | undefined =>
 		words.of({state: 'lost', server: 'a:1', why, retryMs});

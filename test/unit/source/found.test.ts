@@ -34,7 +34,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('a node on the network: standard error names it, standard output has only data (case 46)', async () => {
+test('a command reports a found node on standard error, and prints only data on standard output (case 46)', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -100,7 +100,7 @@ test.each([
 	});
 });
 
-test('without a secret the network is not searched: 14, and the missing file', async () => {
+test('without a secret a command ends with 14 and the missing file, without a search', async () => {
 	const {code, err} = await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'none')}});
 	expect(code).toBe(14);
 	expect(err).toContain(

@@ -14,7 +14,7 @@ test('the check at the start agrees with package.json (case 44)', () => {
 		expect(isNewEnough(version), version).toBe(false);
 });
 
-test('a program that imports the library in an older Node gets the needed version, without code of the bundle', () => {
+test('an import of the library in an older Node fails with the needed version, without code of the bundle', () => {
 	const library = new URL('../../../source/library.mjs', import.meta.url).href;
 	const script = `Object.defineProperty(process, 'versions', {value: {...process.versions, node: '20.19.5'}}); await import(${JSON.stringify(library)});`;
 	const {status, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script], {encoding: 'utf8'});

@@ -123,7 +123,7 @@ describe('probing', () => {
 		expect(state('n2').rttMs).toBe(3.5);
 	});
 
-	test('without an answer it asks three relays and pings over the link, then suspects', () => {
+	test('without an ack the node asks three relays and pings over the link, then suspects the member', () => {
 		const {sent, ticks, deliver, changes, pings, state} = setUp(6);
 		const living = ['n3', 'n4', 'n5', 'n6'];
 		const alive = (): void => {
@@ -159,7 +159,7 @@ describe('probing', () => {
 		expect(changes).toEqual([]);
 	});
 
-	test('any other packet proves that a member is alive, but is no answer', () => {
+	test('any other packet proves that a member is alive, but does not end the probe', () => {
 		const {swim, ticks, changes, state} = setUp(3);
 		ticks(100, () => {
 			swim.heard(idOf('n2'));
@@ -334,7 +334,7 @@ describe('claims about members', () => {
 		]);
 	});
 
-	test('an accusation against a member that is heard is not believed: the member is pinged', () => {
+	test('an accusation against a member that is heard is not accepted: the member is pinged', () => {
 		const {deliver, changes, sent, ticks, pings} = setUp(4);
 		deliver('n3', {type: 'gossip'});
 		sent.length = 0;
@@ -346,7 +346,7 @@ describe('claims about members', () => {
 		expect(changes.filter(text => text.startsWith('n3'))).toEqual([]);
 	});
 
-	test('if the member then stays silent, the accusation is believed', () => {
+	test('if the member then stays silent, the accusation is accepted', () => {
 		const {deliver, changes, ticks} = setUp(4);
 		deliver('n3', {type: 'gossip'});
 		deliver('n2', {type: 'gossip', updates: [accuse('n3', 'dead', 1, 'n4')]});
@@ -354,7 +354,7 @@ describe('claims about members', () => {
 		expect(changes).toContain('n3 dead (silent)');
 	});
 
-	test('in a large cluster, where its next ping is far away, a suspect is pinged once more before it is dead', () => {
+	test('a suspect is pinged once more before it is dead, also in a large cluster with a distant next turn', () => {
 		const {deliver, changes, ticks, pings, sent} = setUp(1000);
 		const same = setUp(1000);
 		same.ticks(500);
@@ -440,7 +440,7 @@ describe('evidence of links', () => {
 });
 
 describe('rows', () => {
-	test('a row is read, and goes stale', () => {
+	test('a received row is read, and becomes stale', () => {
 		const {swim, deliver, ticks, row} = setUp(3);
 		deliver('n2', {type: 'gossip', rows: [row('n2', 'n1')]});
 		expect(swim.status().matrix).toEqual({
@@ -514,7 +514,7 @@ test('output that is not taken is bounded and counted', () => {
 	expect(swim.ready(0)).toBeUndefined();
 });
 
-test('a node alone has nothing to do', () => {
+test('a node without other members sends no packet', () => {
 	const {sent, ticks, swim, partitions} = setUp(1);
 	ticks(100);
 	expect(sent).toEqual([]);
@@ -538,7 +538,7 @@ describe('Lifeguard', () => {
 		expect(suspicion.isOver(121)).toBe(true);
 		expect(suspicion.confirm(idOf('n4'))).toBe(true);
 		expect(suspicion.ticks).toBe(10);
-		expect(suspicion.confirm(idOf('n5'))).toBe(false); // Enough.
+		expect(suspicion.confirm(idOf('n5'))).toBe(false); // The maximum number is reached.
 	});
 
 	test('without possible confirmations a suspicion has its minimum length', () => {
@@ -586,7 +586,7 @@ test('the timing keeps the load constant, and grows with the cluster', () => {
 	}
 });
 
-test('the least sent rumours go first, each a bounded number of times; a newer claim replaces an older one', () => {
+test('the least sent rumours go first, each a bounded number of times; a newer claim replaces an older claim', () => {
 	const updates = new Updates();
 	for (const name of ['n2', 'n3', 'n4']) updates.put(accuse(name, 'suspect', 1, 'n1'));
 	const sends = (to: string, count: number): string[] =>

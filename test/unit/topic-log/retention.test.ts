@@ -60,7 +60,7 @@ function create() {
 }
 
 describe('the age of a message', () => {
-	test('messages of a publisher with a clock of 2099 grow old by their arrival (case 16)', async () => {
+	test('the age of messages with a clock of 2099 counts from their arrival (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		for (const seq of [1, 2, 3]) await log.append([item(seq, year2099)]).written;
@@ -85,7 +85,7 @@ describe('the age of a message', () => {
 		});
 	});
 
-	test('messages of a publisher with a clock of 1970 are not deleted early, after a restart too (case 16)', async () => {
+	test('messages with a clock of 1970 are not deleted early, also after a restart (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, 1000)]).written;
@@ -94,7 +94,7 @@ describe('the age of a message', () => {
 		expect(await (await reopen()).retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
 	});
 
-	test('messages that arrive late by repair count from their arrival, for any publisher clock (case 16)', async () => {
+	test('the age of repaired messages counts from their arrival, for any publisher clock (case 16)', async () => {
 		const {open} = create();
 		const log = await open();
 		await log.append([item(1, start - 6 * dayMs, true)]).written;
@@ -137,7 +137,7 @@ describe('the age of a message', () => {
 		const log = await open();
 		await log.append([item(1, start)]).written;
 		time.nowMs = start + 8 * dayMs;
-		expect(await log.retain({...age, nowMs: time.nowMs})).toMatchObject({to: 1}); // Leaves a mark.
+		expect(await log.retain({...age, nowMs: time.nowMs})).toMatchObject({to: 1}); // It leaves a mark.
 		const again = await reopen();
 		await again.append([item(2, start)]).written;
 		time.nowMs += 4 * dayMs;

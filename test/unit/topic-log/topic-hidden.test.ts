@@ -138,7 +138,7 @@ test('only later messages are served, at their offsets; each deletion is reporte
 	);
 });
 
-test('hidden messages among later ones go with their segment, and are not reported again', async () => {
+test('hidden messages among later messages are deleted with their segment, and not reported again', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 10_000}));
 	await append(log, batches([1, 9, 2]));
 	log.hide(5);
@@ -152,7 +152,7 @@ test('hidden messages among later ones go with their segment, and are not report
 	expect(log.messages).toBe(0);
 });
 
-test('hidden messages after later ones go when the later ones are gone', async () => {
+test('hidden messages after later messages are deleted once the later messages are deleted', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 100}));
 	await append(log, batches([9, 2]));
 	log.hide(5);
@@ -162,7 +162,7 @@ test('hidden messages after later ones go when the later ones are gone', async (
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
 
-test('messages of before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
+test('messages from before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const [one, two, three, later] = batches([1, 2, 3, 50]);
 	await append(await open(memory), [one!, two!, three!]);

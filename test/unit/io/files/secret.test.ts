@@ -85,7 +85,7 @@ test('a file that a group may read and only its owner may write is accepted, of 
 		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
-test('the advice works: chmod for an own file, chown for a file of another user, who keeps it before root (case 21)', () => {
+test('the advice works: chmod for an own file, chown for a file of another user (case 21)', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);

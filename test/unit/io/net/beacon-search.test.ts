@@ -125,7 +125,7 @@ test('at most four answers a second; questions in between share an answer (case 
 	expect(given).toHaveLength(1);
 	pass();
 	expect(given).toEqual([['a'], ['b0', 'c', 'b1', 'b2']]);
-	pass(); // Nobody has asked since.
+	pass(); // No question has arrived since.
 	expect(given).toHaveLength(2);
 	answers.onSearch([]);
 	expect(given).toEqual([['a'], ['b0', 'c', 'b1', 'b2'], []]);

@@ -33,7 +33,7 @@ test('a beacon is decoded by nodes of its cluster only', () => {
 	expect(decodeBeacon(datagram, deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'other'}))).toBe('foreign');
 });
 
-test('topics are left out until it fits', () => {
+test('a beacon omits topics until it fits into a datagram', () => {
 	for (const count of [1, 10, 100, 1000]) {
 		const topics = Array.from({length: count}, (_, index) => `topic-${index}-${'x'.repeat(40)}`);
 		const datagram = encodeBeacon({...beacon, topics}, 1, keys);
@@ -57,7 +57,7 @@ test('20,000 damaged or random beacons: none verifies, none throws', () => {
 	}
 });
 
-test('nodes hear one another over multicast on loopback; replays are skipped and foreign datagrams counted', async () => {
+test('nodes hear one another over multicast on loopback; replays are skipped, foreign datagrams counted', async () => {
 	const config = {
 		enabled: true,
 		group: '239.255.80.83',
@@ -184,7 +184,7 @@ test('a member answers the beacon of a node that seeks a cluster', async () => {
 	await expect(answered).resolves.toMatchObject({id: 'aaaaaaaaaaaaaaaa', phase: 'member'});
 });
 
-test('an address that cannot be dialled makes a beacon malformed', () => {
+test('a beacon with an address that cannot be called is malformed', () => {
 	for (const address of [
 		'0.0.0.0:5000',
 		'[::]:5000',

@@ -75,7 +75,7 @@ test('two nodes of one cluster open a channel', () => {
 	expect(listener).toMatchObject({type: 'open', remote: {id: one.id}});
 });
 
-test('different bindings, as with a man in the middle, are refused', () => {
+test('different channel bindings, as with a man in the middle, are refused', () => {
 	const {dialer, listener} = run(
 		end('dialer', {binding: Buffer.alloc(32, 1)}),
 		end('listener', {binding: Buffer.alloc(32, 2)}),
@@ -84,7 +84,7 @@ test('different bindings, as with a man in the middle, are refused', () => {
 	expect(listener?.type).not.toBe('open');
 });
 
-test('a change of any byte on the way is detected', () => {
+test('a change of any byte in transit is detected', () => {
 	const identity = createIdentity();
 	const sizes: number[] = [];
 	run(end('dialer'), end('listener', {identity, local: says(identity)}), payload => {
@@ -126,7 +126,7 @@ test('payloads of another connection are refused', () => {
 	expect(other.step(proof!)).toMatchObject({type: 'refused'});
 });
 
-test('order matters: no proof before a hello, no second hello', () => {
+test('a proof before a hello and a second hello are refused', () => {
 	const [hello] = end('dialer').start();
 	expect(end('listener').step(Buffer.from([0, 2, ...Buffer.alloc(96)]))).toMatchObject({type: 'refused', send: []});
 	const listener = end('listener');
@@ -177,7 +177,7 @@ test('another handshake version is reported on both sides, with both numbers', (
 	});
 });
 
-test('two programs without a common protocol version refuse each other, and both report both ranges and programs', () => {
+test('two programs without a common protocol refuse each other, and both report both ranges and versions', () => {
 	const newer = createIdentity();
 	const options = {
 		identity: newer,
@@ -258,7 +258,7 @@ test('a cluster with an agreed protocol refuses older nodes on either side of a 
 	});
 });
 
-test('a refusal gives the required version to a node of the previous release, which reads one number only', () => {
+test('a refusal has the required version for a node of the previous release, which reads one number only', () => {
 	const {send} = end('listener', {protocolMin: 2}).step(end('dialer', {protocols: [1, 1]}).start()[0]!);
 	expect(decode(send[0]!.subarray(2))).toMatchObject({
 		code: 'protocol',
@@ -322,5 +322,5 @@ test('20,000 damaged or random hellos: none opens, none throws, unauthenticated 
 		if (outcome.send.length > 0) answered++;
 	}
 
-	expect(answered).toBeLessThan(500); // Those whose fields can be read get the difference as an answer.
+	expect(answered).toBeLessThan(500); // Hellos with readable fields get the difference as an answer.
 });
