@@ -170,8 +170,9 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	const rows = await Promise.all(
 		cluster.nodes.map(async (node, index) => {
 			const {seen, twice, disordered} = await readLog(cluster, node, published.count);
+			const wasKilled = index === cluster.nodes.length - 1 && cluster.nodes.length > 1;
 			return {
-				node: `${node.port}${index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? ' (killed, back)' : ''}`,
+				node: `${node.port}${wasKilled ? ' (killed, back)' : ''}`,
 				messages: seen,
 				lost: published.count - seen,
 				duplicates: twice,

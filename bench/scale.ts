@@ -153,7 +153,8 @@ function missedByGossip(rows: readonly Gossip[]): string[] {
 			const [least, most] = [Math.min(...figures), Math.max(...figures)];
 			if ((most - least) / (most + least) > flatShare)
 				missed.push(
-					`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, got ${least} to ${most}`,
+					`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, ` +
+						`got ${least} to ${most}`,
 				);
 		}
 	}
@@ -165,7 +166,9 @@ function missedBySwim(rows: readonly Swim[]): string[] {
 	return rows.flatMap(row =>
 		row.missed + row.falseDeaths > 0
 			? [
-					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected every failure to be detected by all nodes, and no false deaths, got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
+					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: ` +
+						'expected every failure to be detected by all nodes, and no false deaths, ' +
+						`got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
 				]
 			: [],
 	);

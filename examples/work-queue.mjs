@@ -4,8 +4,8 @@ A work queue: several workers share the jobs of the topic `jobs`, and publish to
 	node examples/work-queue.mjs work 0/2 --server HOST:PORT        one process each for 0/2 and 1/2
 	node examples/work-queue.mjs submit "a job" "another" --server HOST:PORT
 
-Options: --server (also several times), --secret-file FILE, --cluster NAME. Start the nodes with `--topics jobs,results`,
-so that each of them keeps both topics.
+Options: --server (also several times), --secret-file FILE, --cluster NAME. Start the nodes with
+`--topics jobs,results`, so that each of them keeps both topics.
 
 Each worker has a fixed share: the jobs whose sequence number leaves its index as the remainder. Workers do not claim
 jobs, because nodes store messages in different orders: the first claim at one node may be the second at another.

@@ -44,7 +44,7 @@ test('the console imports only types and texts of the core, no code that runs', 
 
 test('the command line imports only the entry points of the core', () => {
 	// Values that settings need before a broker is loaded, the secret and its place, and how folders are made.
-	const doors = new Set([
+	const entryPoints = new Set([
 		'core/index.ts',
 		'core/address.ts',
 		'core/broker.ts',
@@ -63,7 +63,11 @@ test('the command line imports only the entry points of the core', () => {
 		show(
 			imports.filter(
 				({from, to, isType}) =>
-					isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to),
+					isIn(from, 'source') &&
+					isIn(to, 'core') &&
+					!isType &&
+					!isIn(to, 'core/observe') &&
+					!entryPoints.has(to),
 			),
 		),
 	).toEqual([]);
@@ -185,7 +189,22 @@ test('no loop declares a `using`: in the bundle a failure of one turn would fail
 	expect(wrong).toEqual([]);
 });
 
-// Prettier wraps code at 120 columns and leaves comments as they are.
+// Prettier leaves comments and long texts as they are.
+test('lines of the sources have at most 120 columns', () => {
+	expect(
+		files
+			.filter(file => isIn(file, 'core', 'tui', 'source'))
+			.flatMap(file =>
+				text
+					.get(file)!
+					.split('\n')
+					.flatMap((line, index) =>
+						line.replaceAll('\t', '    ').length > 120 ? [`${file}:${index + 1}`] : [],
+					),
+			),
+	).toEqual([]);
+});
+
 test('comments have at most 120 columns', () => {
 	const isProse = (line: string): boolean => /^\s*(?:\/\/|\/?\*)/u.test(line) || !/^\s*\/|[(){};'"`]/u.test(line);
 	expect(

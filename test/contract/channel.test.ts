@@ -145,7 +145,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(client.options.budget.usedBytes).toBe(0);
 	});
 
-	test('a long stream leaves a quarter of the queue to others, and is notified when the queue has room again', async () => {
+	test('a long stream leaves a quarter of the queue to others, and is notified when there is room', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -242,10 +242,10 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 			refusal: {code: 'same-node'},
 		});
 		// The id of one node with the key of another.
-		const thief = side(make, settings);
+		const attacker = side(make, settings);
 		const posing: TransportOptions = {
-			...thief.options,
-			identity: {...thief.identity, id: '00000000000000ff' as NodeId},
+			...attacker.options,
+			identity: {...attacker.identity, id: '00000000000000ff' as NodeId},
 		};
 		await expect(make(posing).dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({
 			code: 'refused',
@@ -254,8 +254,8 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		// The id and the key of another node, without its private key.
 		const victim = createIdentity();
 		const forging: TransportOptions = {
-			...thief.options,
-			identity: {...victim, sign: bytes => thief.identity.sign(bytes)},
+			...attacker.options,
+			identity: {...victim, sign: bytes => attacker.identity.sign(bytes)},
 		};
 		const forger = await make(forging).dial(listener.address, {hello, timeoutMs: 2000});
 		const closed = closing(forger);

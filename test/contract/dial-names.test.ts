@@ -49,7 +49,9 @@ test('the error has the failure of each address if only one of them refused the 
 	const refused = await caller(['127.0.0.1', '127.0.0.2']).call(port);
 	expect(refused).toMatchObject({
 		code: 'unreachable',
-		message: `peer peer:${port} refuses connections: nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)`,
+		message:
+			`peer peer:${port} refuses connections: ` +
+			'nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)',
 		cause: {code: 'ECONNREFUSED'},
 	});
 	const doubtful = (await caller(['127.0.0.1', dead]).call(port, 700)) as DapssError;

@@ -139,7 +139,8 @@ describe('the folder is private', () => {
 		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);
 		const missing = join(path, 'none');
 		expect(placeRemedy(missing, 'EACCES')).toBe(
-			`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; or choose another --data`,
+			`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; ` +
+				'or choose another --data',
 		);
 		expect(placeRemedy(missing, 'EROFS')).toBe(
 			'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)',

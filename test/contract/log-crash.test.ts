@@ -88,7 +88,7 @@ describe('after a crash', () => {
 				shortWrites: random.chance(1, 3),
 			};
 			const disk = new CrashDisk(faults, contents);
-			const living = (async () => {
+			const run = (async () => {
 				const log = await open(disk);
 				await check(log, model);
 				// Records that were cut off count as never written; their positions are used again.
@@ -98,7 +98,7 @@ describe('after a crash', () => {
 				await work(log, model, random.child(`work ${life}`), 60);
 				await log[Symbol.asyncDispose]();
 			})();
-			await Promise.race([living, disk.died]);
+			await Promise.race([run, disk.died]);
 			const loss = random.pick<Loss | 'kill'>(['all', 'writes', 'sectors', 'sectors', 'none', 'kill', 'kill']);
 			contents = loss === 'kill' ? disk.killed(random) : disk.image(random, loss);
 		}
@@ -307,10 +307,10 @@ describe('damage', () => {
 		const found = await readAll(log);
 		const wrong = [...found].filter(([position, bytes]) => !records.get(position)?.equals(bytes));
 		const missing = [...records.keys()].filter(position => !found.has(position));
-		const untold = missing.filter(
+		const unreported = missing.filter(
 			position => !log.damaged.some(hole => position >= hole.position && position < hole.position + hole.bytes),
 		);
-		expect({wrong, untold}).toEqual({wrong: [], untold: []});
+		expect({wrong, unreported}).toEqual({wrong: [], unreported: []});
 		return missing.length;
 	}
 

@@ -202,10 +202,10 @@ describe('a log on a disk', () => {
 
 	test('writes appends that need no sync during an fsync', async () => {
 		const gate = Promise.withResolvers<void>();
-		let isShut = false;
-		await using log = await openHere({files: watched(() => (isShut ? gate.promise : undefined))});
+		let isBlocked = false;
+		await using log = await openHere({files: watched(() => (isBlocked ? gate.promise : undefined))});
 		await log.append([payload('first')]).synced;
-		isShut = true;
+		isBlocked = true;
 		const waiting = log.append([payload('a')]);
 		await waiting.written;
 		const sharing = log.append([payload('b')]);

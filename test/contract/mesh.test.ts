@@ -380,7 +380,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		await link(one, other);
 	});
 
-	test('during a cut nothing arrives, the link stays and calls time out; after the heal a new link opens', async () => {
+	test('during a cut no frame arrives, the link stays and calls time out; a heal opens a new link', async () => {
 		const one = await member({mesh: {dialTimeoutMs: 60}});
 		const other = await member();
 		await link(one, other);

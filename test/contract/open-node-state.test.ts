@@ -153,7 +153,7 @@ test('intact state is opened unchanged, at each start', async () => {
 	}
 });
 
-test('a damaged Raft log is set aside unchanged; the node gets a new id, and keeps cluster, topics and peers', async () => {
+test('a damaged Raft log is set aside; the node gets a new id, and keeps cluster, topics and peers', async () => {
 	const id = await member();
 	flip(raftLog, 150);
 	const damaged = readFileSync(join(path, raftLog));

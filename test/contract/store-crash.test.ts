@@ -77,9 +77,9 @@ test('retention keeps the position of a stream whose later messages are not on t
 	await log.append([item(batch(a, 2))], {sync: false}).written;
 	await log.retain({bytes: 500, ageMs: Number.MAX_SAFE_INTEGER, nowMs: 0});
 	expect(log.firstOffset).toBeGreaterThan(0);
-	const nexts = new Map<NodeId, number>();
+	const nextSeqs = new Map<NodeId, number>();
 	await openTopic(new CrashDisk({random}, disk.image(random, 'all')), ({origin, firstSeq, count}) =>
-		nexts.set(origin, firstSeq + count),
+		nextSeqs.set(origin, firstSeq + count),
 	);
-	expect(nexts.get(a)).toBe(3);
+	expect(nextSeqs.get(a)).toBe(3);
 });

@@ -115,7 +115,8 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(said).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages are kept$`,
+					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages ` +
+						'are kept$',
 				),
 			),
 		]);
@@ -128,7 +129,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(said).toHaveLength(1);
 	});
 
-	test('is reported if no file names the topic; other topics open, and a use of the topic restores the file', async () => {
+	test('is reported if no file names the topic; other topics open, and a use of the topic restores it', async () => {
 		await topicOf(plain);
 		const folder = await topicOf(long);
 		const file = join(folder, 'topic.json');
@@ -138,7 +139,8 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(said).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The topic of the folder ${folder} is unknown: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
+					`^The topic of the folder ${folder} is unknown: ` +
+						`its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
 				),
 			),
 		]);
@@ -171,7 +173,8 @@ test('a topic without messages may lose its name, and is made again when it is u
 	truncateSync(file, 0);
 	expect(await open().topics(aids)).toEqual([]);
 	expect(said).toEqual([
-		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
+		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: ` +
+			'the file is written again when the topic is used again',
 	]);
 	expect(await open().topicFolder(long)).toBe(folder);
 	expect(await open().topics(aids)).toEqual([long]);
@@ -188,7 +191,8 @@ test('an entry that is no folder of a topic is left unchanged, and reported', as
 	expect(said.toSorted()).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
 		expect.stringContaining(
-			`The topic of the folder ${join(topics, 'copy')} is unknown: its topic.json names "news", whose folder is ${basename(folder)}`,
+			`The topic of the folder ${join(topics, 'copy')} is unknown: ` +
+				`its topic.json names "news", whose folder is ${basename(folder)}`,
 		),
 	]);
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
@@ -266,7 +270,8 @@ describe('the other small files', () => {
 				code: 'storage',
 				message: expect.stringMatching(
 					new RegExp(
-						`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, nothing is lost with it: rm -r ${file}$`,
+						`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, ` +
+							`nothing is lost with it: rm -r ${file}$`,
 					),
 				) as string,
 			});

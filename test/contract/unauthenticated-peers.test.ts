@@ -23,14 +23,14 @@ async function mismatch(
 		() => undefined,
 		(reason: unknown) => reason as DapssError,
 	);
-	await gone(() => listener.unauthenticated === 0);
+	await until(() => listener.unauthenticated === 0);
 	if (!error) throw new Error('Expected the call to fail');
 	return {error, server};
 }
 
 /** Waits until the condition holds. */
-async function gone(isSo: () => boolean): Promise<void> {
-	while (!isSo()) await new Promise(resolve => setImmediate(resolve));
+async function until(isMet: () => boolean): Promise<void> {
+	while (!isMet()) await new Promise(resolve => setImmediate(resolve));
 }
 
 /** Everything that the listener sends until it closes. */
@@ -139,7 +139,8 @@ test.each([
 		'everything',
 		{},
 		{enableEncryption: false, enableNodeAuth: false, enableMessageSigning: false},
-		'has enable_node_auth=true, this node has false; enable_message_signing=true, this node has false; enable_encryption=true, this node has false',
+		'has enable_node_auth=true, this node has false; enable_message_signing=true, this node has false; ' +
+			'enable_encryption=true, this node has false',
 		'has enable_node_auth=false, this node has true',
 	],
 ])(
@@ -256,13 +257,13 @@ test('the number of connections is bounded', async () => {
 	const open = await Promise.all(
 		[1, 2, 3].map(() => caller().transport.dial(listener.address, {hello, timeoutMs: 3000})),
 	);
-	await gone(() => listener.connections === 3);
+	await until(() => listener.connections === 3);
 	await expect(caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).rejects.toMatchObject({
 		code: 'unreachable',
 	});
 	expect(server.options.refusals.of('connections')).toBe(1);
 	for (const channel of open) channel.close('done');
-	await gone(() => listener.connections === 0);
+	await until(() => listener.connections === 0);
 	(await caller().transport.dial(listener.address, {hello, timeoutMs: 3000})).close('done');
 });
 
@@ -326,7 +327,7 @@ test('older TLS and other ciphers are refused', async () => {
 		});
 	}
 
-	await gone(() => listener.unauthenticated === 0);
+	await until(() => listener.unauthenticated === 0);
 	expect(listener.connections).toBe(0);
 });
 

@@ -187,12 +187,12 @@ test('transfer and removal return one line with the result or the reason of the 
 
 test('while a broker reconnects, the loss is shown with its reason, then the new node for a while (case 26)', () => {
 	const broker = new FakeBroker();
-	let tell: (news: LinkNews) => void = () => undefined;
+	let reportLink: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;
 	using source = createSource(
 		Object.assign(broker, {
 			onLink(listener: (news: LinkNews) => void) {
-				tell = listener;
+				reportLink = listener;
 				return {[Symbol.dispose]: () => undefined};
 			},
 		}) as unknown as Broker,
@@ -202,7 +202,7 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 	nowMs = 10;
 	broker.show({...healthy, lamport: 900}); // A snapshot that React had not drawn when the node was lost is outdated.
-	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
+	reportLink({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
@@ -211,7 +211,7 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 	});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);
 	nowMs = 2000;
-	tell({state: 'connected', server: '10.0.0.2:5000'});
+	reportLink({state: 'connected', server: '10.0.0.2:5000'});
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
 		detail: 'connected to 10.0.0.2:5000, waiting for its snapshot',

@@ -90,7 +90,8 @@ test.each([
 	['subscribe', 'Expected a topic: `:subscribe weather`'],
 	[
 		'subscribe js --from beginning',
-		'The console subscribes the node from now on; to read stored messages, use `dapss-tui subscribe js --from beginning`',
+		'The console subscribes the node from now on; ' +
+			'to read stored messages, use `dapss-tui subscribe js --from beginning`',
 	],
 	[
 		'subscribe js --form now',
@@ -110,7 +111,8 @@ test.each([
 	],
 	[
 		'topic',
-		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`',
+		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
+			'`:topic delete NAME yes [--force]` or `:topic list`',
 	],
 	['topic create orders --retain-age soon', 'Expected a time such as `--retain-age 12h`, got `soon`'],
 	['topic create orders --retain-bytes 1x', 'Expected a size such as `--retain-bytes 64m`, got `1x`'],
@@ -118,7 +120,8 @@ test.each([
 	['topic create orders --retain-bytes 1k', 'Expected `--retain-bytes` to be 4 KiB to 1 PiB, got `1k`'],
 	[
 		'topic create orders --force',
-		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`',
+		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
+			'`:topic delete NAME yes [--force]` or `:topic list`',
 	],
 	[
 		'topic delete "my orders"',

@@ -84,8 +84,8 @@ describe('layout', () => {
 				fc.nat(5),
 				(columns, rows, focus, zoom, alerts) => {
 					const layout = layOut({columns, rows, focus, zoom, alerts});
-					const picture = draw(layout, columns, rows, 1, 1);
-					expect(picture).not.toMatch(/[.#]/);
+					const drawing = draw(layout, columns, rows, 1, 1);
+					expect(drawing).not.toMatch(/[.#]/);
 					if (layout.type === 'too-small') throw new Error('unreachable');
 					const places = layout.rows.flat();
 					if (!zoom) expect(places.map(place => place.pane).toSorted()).toEqual(paneIds.toSorted());

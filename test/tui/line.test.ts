@@ -24,7 +24,8 @@ test.each([
 	['--from', 'Expected a value after `--from`'],
 	[
 		'--__proto__ x',
-		'There is no flag `--__proto__` here; there is `--from`, `--loud`. Put a word that begins with dashes in quotes',
+		'There is no flag `--__proto__` here; there is `--from`, `--loud`. ' +
+			'Put a word that begins with dashes in quotes',
 	],
 	['a "b c', 'The quote at "\\"b c" is not closed'],
 	['', [[], {}]],

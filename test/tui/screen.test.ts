@@ -5,7 +5,7 @@ import type {Examination} from '../../tui/source/source.ts';
 import {
 	atMs,
 	b,
-	crowd,
+	largeCluster,
 	d,
 	FakeSource,
 	feed,
@@ -27,7 +27,15 @@ const sizes = [
 	[120, 36],
 	[160, 45],
 ] as const;
-const pictures: Readonly<Record<string, Snapshot>> = {healthy, leaderless, partitioned, named, crowd, joining, hostile};
+const snapshots: Readonly<Record<string, Snapshot>> = {
+	healthy,
+	leaderless,
+	partitioned,
+	named,
+	largeCluster,
+	joining,
+	hostile,
+};
 
 /** Every row of a grid or accordion ends at the edge of the screen: nothing was moved, wrapped or cut. */
 function expectWhole(screen: Screen): void {
@@ -52,8 +60,8 @@ function expectWhole(screen: Screen): void {
 }
 
 describe.each(sizes)('at %i×%i', (columns, rows) => {
-	test.each(Object.keys(pictures))('%s fits the screen, and no escape sequence leaks', async name => {
-		await using running = await openConsole(pictures[name], columns, rows);
+	test.each(Object.keys(snapshots))('%s fits the screen, and no escape sequence leaks', async name => {
+		await using running = await openConsole(snapshots[name], columns, rows);
 		const {screen} = running;
 		expectWhole(screen);
 		const text = screen.text();
@@ -313,10 +321,11 @@ describe('long and hostile feeds', () => {
 	let running: Running | undefined;
 	afterEach(async () => running?.[Symbol.asyncDispose]());
 
-	test('60 pictures of hostile text at 160×45 keep every frame in its place', async () => {
+	test('60 snapshots of hostile text at 160×45 keep every frame in its place', async () => {
 		running = await openConsole(hostile, 160, 45);
 		for (let round = 0; round < 60; round++) {
-			const text = `\u001B]52;c;${round}\u0007\u202E${String.fromCodePoint(0x300 + round, 0x1_f4_00 + round)}\u200D語ﾟ`;
+			const characters = String.fromCodePoint(0x300 + round, 0x1_f4_00 + round);
+			const text = `\u001B]52;c;${round}\u0007\u202E${characters}\u200D語ﾟ`;
 			running.source.show({
 				snapshot: {
 					...hostile,
@@ -376,7 +385,7 @@ test('during an examination for :doctor the console continues, and one examinati
 	await screen.until('check-39');
 });
 
-test('the retention is in the pane of topics at 160 columns or zoomed at 120, and in the window of a topic', async () => {
+test('the retention is in the pane of topics at 160 columns or zoomed, and in the window of a topic', async () => {
 	const snapshot = {
 		...healthy,
 		topics: [

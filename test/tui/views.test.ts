@@ -19,7 +19,7 @@ import {
 	atMs,
 	b,
 	c,
-	crowd,
+	largeCluster,
 	events,
 	feed,
 	healthy,
@@ -93,8 +93,10 @@ describe('alerts', () => {
 	test('are sorted by severity, each with its consequence', () => {
 		const alerts = alertsOf(connected(leaderless), 0);
 		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
-			`PARTITION for 12 s: no side has the quorum; cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
+			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ` +
+				`${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
+			'PARTITION for 12 s: no side has the quorum; ' +
+				`cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
 			'INSECURE: encryption switched off',
 		]);
 	});
@@ -103,7 +105,9 @@ describe('alerts', () => {
 		expect(alertsOf(connected(lost), 0)).toEqual([
 			{
 				tone: 'bad',
-				text: `VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``,
+				text:
+					`VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: ` +
+					`no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``,
 			},
 		]);
 		const restarting = {
@@ -175,12 +179,12 @@ describe('partition', () => {
 	});
 
 	test('a large matrix shows the nodes with problems that fit', () => {
-		const sees = crowd.partition.sees.map((row, at) =>
+		const sees = largeCluster.partition.sees.map((row, at) =>
 			row.map((value, column) => (at === 44 && column !== 44 ? false : value)),
 		);
-		const lines = matrixLines({...crowd.partition, sees}, a, 40, 12);
+		const lines = matrixLines({...largeCluster.partition, sees}, a, 40, 12);
 		expect(lines).toHaveLength(12);
-		expect(text(lines[1]!)).toContain(crowd.partition.order[44]!.slice(0, 8));
+		expect(text(lines[1]!)).toContain(largeCluster.partition.order[44]!.slice(0, 8));
 		for (const line of lines) expect(widthOf(text(line))).toBeLessThanOrEqual(48);
 	});
 });
@@ -205,7 +209,7 @@ test('raft lines have role, leader, quorum, log and lagging followers', () => {
 
 test('the header keeps the most important facts at every width', () => {
 	for (const width of [60, 80, 120, 160]) {
-		for (const snapshot of [healthy, leaderless, partitioned, crowd, joining]) {
+		for (const snapshot of [healthy, leaderless, partitioned, largeCluster, joining]) {
 			const line = text(
 				headerSpans(
 					{snapshot, title: 'dapss-tui', connection: 'connected', isReadonly: true, isRemote: true},
@@ -222,9 +226,9 @@ test('the header keeps the most important facts at every width', () => {
 });
 
 test('check lists problems and remedies', () => {
-	const ill = checkLines(leaderless).map(line => text(line));
+	const lines = checkLines(leaderless).map(line => text(line));
 	expect(
-		ill.some(
+		lines.some(
 			line =>
 				line.startsWith('BAD  No quorum: 1 of 3 voters reachable, 2 needed; missing: ') &&
 				line.includes(b.slice(0, 8)) &&
@@ -232,7 +236,7 @@ test('check lists problems and remedies', () => {
 		),
 	).toBe(true);
 	expect(
-		ill.some(line => line.includes('Start 1 of the missing nodes again') && line.includes('dapss-tui recover')),
+		lines.some(line => line.includes('Start 1 of the missing nodes again') && line.includes('dapss-tui recover')),
 	).toBe(true);
 	const gone = checkLines(lost).map(line => text(line));
 	expect(
@@ -379,12 +383,12 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 });
 
 test('a second cluster and a duplicate identity are alerts', () => {
-	const met = {
+	const withForeign = {
 		...healthy,
 		foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}],
 		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
 	};
-	expect(alertsOf(connected(met), 0).map(alert => alert.text)).toEqual([
+	expect(alertsOf(connected(withForeign), 0).map(alert => alert.text)).toEqual([
 		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what to do',
 		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
 	]);

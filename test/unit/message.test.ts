@@ -106,7 +106,9 @@ describe('a topic', () => {
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
 			expect(parseTopicName(name)).toEqual({
-				problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
+				problem:
+					`Expected a topic name without * > # +, got ${JSON.stringify(name)}: ` +
+					'there are no wildcards yet, name each topic',
 			});
 			expect(parseTopic(name)).toBe(name);
 		}

@@ -34,7 +34,8 @@ class World {
 	readonly admin: Admin;
 
 	constructor() {
-		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
+		// oxlint-disable-next-line typescript/no-this-alias -- getters of an object literal have their own
+		const world = this;
 		const control = {
 			raft: {
 				get role() {
@@ -109,7 +110,7 @@ beforeEach(() => {
 });
 
 describe('the leader', () => {
-	test('transfers leadership to the voter with the longest matching log, and answers once that voter leads', async () => {
+	test('transfers leadership to the voter with the longest matching log, and answers once it leads', async () => {
 		const answer = world.admin.run({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
@@ -156,7 +157,8 @@ describe('the leader', () => {
 	test('does not remove a voter that the others need for a quorum, and names the unreachable voters', async () => {
 		world.away.add(c);
 		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
-			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`,
+			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. ` +
+				'Start it again, or remove it first',
 		);
 		world.names.set(b, 'n2').set(c, 'n3');
 		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
@@ -272,7 +274,8 @@ describe('a follower', () => {
 		await expect(world.admin.leave()).rejects.toMatchObject({
 			code: 'no-quorum',
 			message:
-				'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving',
+				'This node cannot leave: no quorum: 1 of 3 voters reachable. ' +
+				'Start the missing voters, or stop this node without leaving',
 		});
 	});
 

@@ -205,7 +205,7 @@ test('a leader without other members raises the protocol to its own newest versi
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
-test('a leader raises the protocol once every member speaks the next version; it waits for unknown versions', async () => {
+test('a leader raises the protocol once the version of every member is known and allows it', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
@@ -237,7 +237,9 @@ test('a node with an older protocol than the agreed one cannot join, and the ref
 		control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}}),
 	).resolves.toEqual({
 		type: 'refused',
-		reason: `node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+		reason:
+			`node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: ` +
+			'start a newer version of dapss-tui there',
 	});
 	expect(control.raft.status().configuration.learners).toEqual([]);
 });
@@ -378,7 +380,7 @@ const subscribed = (index: number, topic: string): Entry => ({
 const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] =>
 	events.filter(({type}) => type !== 'leader');
 
-test('entries of the own log cause no events after a start; the voters are reported with a leader (case 27)', async () => {
+test('entries of the own log cause no events after a start; the voters come with a leader (case 27)', async () => {
 	const {control, events, announced, append, applied} = await withLog(
 		[
 			member(1, [leader], [], leader),

@@ -150,7 +150,7 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toEqual([]);
 	});
 
-	test('is refused with their names if only unreachable members may have the topic, and works with force', async () => {
+	test('is refused if only unreachable members may have the topic, with their names; force deletes it', async () => {
 		const {answer, admin, passes, reachable, proposed} = setUp();
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
@@ -158,7 +158,8 @@ describe('a deletion (case 14)', () => {
 		await expect(refused).rejects.toMatchObject({
 			code: 'usage',
 			message:
-				'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force',
+				'Expected a topic of this cluster, got "news": no member that can be reached has it. ' +
+				'Away is c, which may have it: to delete it there too, use --force',
 		});
 		// A member that does not answer counts as unreachable.
 		const silent = admin.delete(news, false);
@@ -232,7 +233,8 @@ test('--update creates no topic that no member has, and creates one that has sub
 	await expect(away).rejects.toMatchObject({
 		code: 'usage',
 		message:
-			'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created',
+			'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: ' +
+			'c). Without --update it is created',
 	});
 	expect(proposed).toEqual([]);
 	const stored = admin.create(news, {retainAgeS: 60}, true);
@@ -257,7 +259,8 @@ test('a topic with other settings does not change without --update, and settings
 	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({
 		code: 'refused',
 		message:
-			'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; settings that are not named (--retain-age) return to the configuration of each node',
+			'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; ' +
+			'settings that are not named (--retain-age) return to the configuration of each node',
 	});
 	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({
 		message: expect.stringMatching(/use --update$/) as string,

@@ -139,12 +139,14 @@ describe('docs/operating.md', () => {
 					: {...defaults, [group]: {...(defaults[group as keyof typeof defaults] as object), [key]: -1.5}};
 			const message = problemsOf(wrong).find(problem => problem.setting === setting)!.message;
 			const range = /from (?<min>\d+) to (?<max>\d+)/u.exec(message)?.groups;
-			const said =
+			const expected =
 				range === undefined
 					? '1, 3, 5, 7'
 					: `${Number(range['min']).toLocaleString('en')} to ${Number(range['max']).toLocaleString('en')}`;
 			const shown = rows.find(([one = '']) => unquoted(one) === name)![2]!;
-			expect(`${name}: ${shown}`).toBe(`${name}: ${name.endsWith('port') ? said.replaceAll(',', '') : said}`);
+			expect(`${name}: ${shown}`).toBe(
+				`${name}: ${name.endsWith('port') ? expected.replaceAll(',', '') : expected}`,
+			);
 		}
 	});
 });

@@ -31,7 +31,7 @@ describe('repair', () => {
 		}
 	});
 
-	test('a request is served up to the end of the log, and the answer has the continuation of the other ranges', () => {
+	test('a request is served up to the end of the log, and the answer continues the other ranges', () => {
 		const {gossip, push, step} = machine();
 		for (let seq = 1; seq <= 9; seq++) push(batchOf(seq));
 		gossip.retained(news, new Map([[streamKey(batchOf(1)), 4]]));

@@ -23,7 +23,7 @@ function setUp(
 	seeds: readonly string[] = Object.keys(answers),
 	isAddressGiven = false,
 ) {
-	const said = {waits: [] as string[], ended: undefined as string | undefined};
+	const reported = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
 	let turn = (): void => undefined;
 	const nothing = {[Symbol.dispose]: () => undefined};
@@ -53,22 +53,22 @@ function setUp(
 			},
 		},
 		request: () => ({id: self, address: 'own:1', clusterId: ''}),
-		onWaiting: waits => void said.waits.push(waits),
+		onWaiting: waits => void reported.waits.push(waits),
 		found: () => expect.unreachable(),
 		joined: () => expect.unreachable(),
 		refused: error => {
-			said.ended = error.message;
+			reported.ended = error.message;
 		},
 	});
 	bootstrapping.start();
-	const run = async (): Promise<typeof said> => {
+	const run = async (): Promise<typeof reported> => {
 		for (let round = 0; round < 20; round++) {
 			await new Promise(setImmediate);
 			nowMs += 100;
 			turn();
 		}
 
-		return said;
+		return reported;
 	};
 	return {run};
 }

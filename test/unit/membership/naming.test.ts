@@ -30,7 +30,8 @@ describe('the protocol that a leader proposes', () => {
 
 	test('a node that speaks only an older one is refused, with both numbers', () => {
 		expect(protocolRefusal(a, {protocol: 1, version: '0.1.0'}, 2)).toBe(
-			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: ` +
+				'start a newer version of dapss-tui there',
 		);
 		expect(protocolRefusal(a, {protocol: 2}, 2)).toBeUndefined();
 	});
@@ -96,7 +97,8 @@ describe('the name of a node', () => {
 		namer.housekeep();
 		expect(proposed).toHaveLength(2);
 		expect(warnings).toEqual([
-			`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`,
+			`The name db1 belongs to node ${b}, so this node keeps the name old: ` +
+				'choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1',
 		]);
 	});
 });

@@ -138,7 +138,7 @@ describe('a node keeps links to', () => {
 		expect(directory.address(one)).toBe('10.0.0.7:5000');
 	});
 
-	test('a missing member at the address where it proves its id; with a leader other reports have no effect', async () => {
+	test('a missing member at the address where it proves its id; with a leader reports have no effect', async () => {
 		const {state, topics, directory} = setUp(new Map([['10.0.0.4:1', other]]));
 		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
 		state.leader = other; // Its frames come over the other member.

@@ -63,7 +63,7 @@ class Logs implements TopicReading {
 	}
 }
 
-const said = (event: BrokerEvent): string =>
+const textOf = (event: BrokerEvent): string =>
 	event.type === 'message'
 		? `${event.message.topic}${event.message.seq - 1}`
 		: event.type === 'lagged'
@@ -77,7 +77,7 @@ async function takeAll(feed: OwnFeed): Promise<string[]> {
 	const got: string[] = [];
 	for (let idle = 0; idle < 10; idle++) {
 		for (let events = feed.take(); events; events = feed.take()) {
-			got.push(...[...events].map(event => said(event)));
+			got.push(...[...events].map(event => textOf(event)));
 			idle = 0;
 		}
 
@@ -95,7 +95,7 @@ function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messa
 	return {logs, own, messages};
 }
 
-test('a late and slow follower gets all messages since the node subscribed, with few bytes held (case 31)', async () => {
+test('a late and slow follower gets all messages since the node subscribed, in little memory (case 31)', async () => {
 	const {logs, messages} = setUp();
 	await turn();
 	logs.write(t, 500);
@@ -176,7 +176,7 @@ test('a stopping node waits until the written messages are read, or until a dead
 	expect(other.take()).toBeDefined();
 });
 
-test('events and messages share one stream; remaining messages precede the end, omitted events are counted', async () => {
+test('events and messages share one stream; messages precede its end, omitted events are counted', async () => {
 	const {logs, messages} = setUp();
 	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
 	const stream = new EventStream(journal.watch(), messages.open('now'), () => 7);
@@ -197,6 +197,6 @@ test('events and messages share one stream; remaining messages precede the end, 
 	journal.record({type: 'stopped', reason: 'asked'});
 	journal.close();
 	await reading;
-	expect(got.slice(10_002).map(event => said(event))).toEqual([...numbers(t, 0, 200), 'stopped']);
+	expect(got.slice(10_002).map(event => textOf(event))).toEqual([...numbers(t, 0, 200), 'stopped']);
 	expect(logs.readers.size).toBe(0);
 });

@@ -39,7 +39,9 @@ describe('a cluster of three', () => {
 			{
 				code: 'unhealthy',
 				reason: 'cut-off',
-				problem: `${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
+				problem:
+					`${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) ` +
+					`do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
 				advice: 'Repair the network between them: TCP and UDP ports 5001 and 5002, in both directions.',
 			},
 		]);
@@ -56,7 +58,8 @@ describe('a cluster of three', () => {
 		});
 		expect(rest).toEqual([]);
 		expect(finding!.problem).toBe(
-			`TCP is blocked between ${c.slice(0, 8)} (127.0.0.1:5002) and each of ${a.slice(0, 8)} (127.0.0.1:5000) and ${b.slice(0, 8)} (127.0.0.1:5001) for 4 s (ETIMEDOUT)`,
+			`TCP is blocked between ${c.slice(0, 8)} (127.0.0.1:5002) and each of ${a.slice(0, 8)} ` +
+				`(127.0.0.1:5000) and ${b.slice(0, 8)} (127.0.0.1:5001) for 4 s (ETIMEDOUT)`,
 		);
 		expect(finding!.advice).toContain('Open TCP ports 5002, 5000 and 5001');
 	});
@@ -75,7 +78,9 @@ describe('a cluster of three', () => {
 		const [finding] = find(withMember({state: 'degraded', cause, why, downMs: 5000}));
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
-			problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded for 5 s, and votes: 3 of 3 voters left: 1 more may fail`,
+			problem:
+				`${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded for 5 s, and votes: 3 of 3 voters left: ` +
+				'1 more may fail',
 		});
 		expect(finding!.advice).toMatch(advice);
 	});
@@ -92,7 +97,9 @@ describe('a cluster of three', () => {
 				code: 'unhealthy',
 				reason: 'degraded',
 				problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded`,
-				advice: `Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP port 5002 to it. Until then it gets no vote.`,
+				advice:
+					`Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, ` +
+					'or open TCP and UDP port 5002 to it. Until then it gets no vote.',
 			},
 		]);
 	});
@@ -104,13 +111,16 @@ describe('a cluster of three', () => {
 						...one,
 						state: 'degraded' as const,
 						cause: 'udp',
-						why: 'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: is --advertise right?',
+						why:
+							'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: ' +
+							'is --advertise right?',
 					}
 				: one,
 		);
 		const [finding] = find({...healthy, members, cuts: [cut([a, b], 'udp', [a]), cut([a, c], 'udp', [a])]});
 		expect(finding!.advice).toBe(
-			'Open UDP ports 5000, 5001 and 5002 between them, in both directions. Or no other node can call 127.0.0.1:5000: is --advertise right?',
+			'Open UDP ports 5000, 5001 and 5002 between them, in both directions. ' +
+				'Or no other node can call 127.0.0.1:5000: is --advertise right?',
 		);
 	});
 
@@ -151,7 +161,9 @@ describe('a cluster of three', () => {
 		});
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
-			problem: `Two processes use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
+			problem:
+				`Two processes use the identity of ${b.slice(0, 8)}: ` +
+				'127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused',
 		});
 		expect(finding!.advice).toContain('Stop the process at 127.0.0.1:5009');
 	});
@@ -199,7 +211,8 @@ describe('a cluster of three', () => {
 			problem.includes('not answered for'),
 		)!;
 		expect(silent.problem).toBe(
-			`2 members have not answered for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; whether they run is unknown; at least 7 own messages wait for them`,
+			`2 members have not answered for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; ` +
+				'whether they run is unknown; at least 7 own messages wait for them',
 		);
 		expect(
 			find({...healthy, members, partition})

@@ -51,16 +51,16 @@ function lead(): Raft {
 describe('pre-votes', () => {
 	it('count only for the term of their request', () => {
 		const raft = create(one, [one, two, three]);
-		const stand = (): void => {
+		const campaign = (): void => {
 			for (let tick = 0; tick < 20 && raft.status().role !== 'pre-candidate'; tick++) raft.tick();
 			settle(raft);
 		};
 
-		stand();
+		campaign();
 		raft.step(two, {group, term: 1, type: 'pre-vote-reply', granted: true});
 		settle(raft);
 		raft.step(three, {group, term: 1, type: 'vote-reply', granted: false});
-		stand();
+		campaign();
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
 		// A late reply to the previous campaign.
 		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true});

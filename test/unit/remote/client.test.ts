@@ -189,28 +189,28 @@ test('credit is not lost when the queue is full (finding 1)', async () => {
 
 test('unanswered publishes wait in order, and are bounded', () => {
 	const window = new SendWindow(100);
-	const gone: number[] = [];
+	const acknowledged: number[] = [];
 	const problems: string[] = [];
 	const publish = (number: number, bytes: number): void =>
 		window.enter(
 			bytes,
-			() => gone.push(number),
+			() => acknowledged.push(number),
 			error => problems.push(error.message),
 		);
 	publish(1, 60);
 	publish(2, 60);
 	publish(3, 10); // The window has room, but an earlier publish comes first.
-	expect(gone).toEqual([1]);
+	expect(acknowledged).toEqual([1]);
 	window.leave(60);
-	expect(gone).toEqual([1, 2, 3]);
+	expect(acknowledged).toEqual([1, 2, 3]);
 	publish(4, 1000); // Larger than the window: sent alone.
 	window.leave(60);
 	window.leave(10);
-	expect(gone).toEqual([1, 2, 3, 4]);
+	expect(acknowledged).toEqual([1, 2, 3, 4]);
 	publish(5, 64 * 1024 * 1024);
 	publish(6, 1);
 	expect(problems).toEqual([expect.stringContaining('wait for earlier ones first')]);
 	window.close(new Error('lost'));
 	expect(problems.at(-1)).toBe('lost');
-	expect(gone).toEqual([1, 2, 3, 4]);
+	expect(acknowledged).toEqual([1, 2, 3, 4]);
 });

@@ -10,7 +10,7 @@ import {DapssError} from '../../../core/errors.ts';
 import {asksForJson} from '../../../source/output/failure.ts';
 import {ignoresHangup} from '../../../source/process/hangup.ts';
 import {delivery, FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 let home: string;
 let env: Record<string, string>;
@@ -22,7 +22,7 @@ beforeAll(() => {
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
 const healthy = (changes: Partial<FakeBroker> = {}): FakeBroker =>
-	Object.assign(new FakeBroker(pictures.healthy), changes);
+	Object.assign(new FakeBroker(snapshots.healthy), changes);
 const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
 	run(line.split(' '), {broker: healthy(), cwd: home, ...options, env: {...env, ...options.env}});
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
@@ -284,17 +284,17 @@ test('an ignored SIGHUP is detected by its traces (case 29)', () => {
 });
 
 describe('check --wait-healthy', () => {
-	const sick = {
-		...pictures.healthy,
-		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
+	const unhealthy = {
+		...snapshots.healthy,
+		raft: {...snapshots.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
 	};
 
 	test('waits for a healthy snapshot, and prints the missing conditions once', async () => {
-		const broker = new FakeBroker(sick);
+		const broker = new FakeBroker(unhealthy);
 		const done = dapss('check --wait-healthy', {broker});
 		for (let wait = 0; wait < 5; wait++)
-			await new Promise(resolve => setImmediate(() => resolve(broker.show(sick))));
-		await expect.poll(() => (broker.show(pictures.healthy), broker.isDisposed)).toBe(true);
+			await new Promise(resolve => setImmediate(() => resolve(broker.show(unhealthy))));
+		await expect.poll(() => (broker.show(snapshots.healthy), broker.isDisposed)).toBe(true);
 		const {code, out, err} = await done;
 		expect({code, out}).toEqual({code: 0, out: expect.stringMatching(/^healthy: cluster dapss/) as string});
 		expect(err.split('waiting: no-leader: ')).toHaveLength(2);
@@ -305,7 +305,7 @@ describe('check --wait-healthy', () => {
 		let asked = 0;
 		broker.readIndexAnswer = async () => {
 			if (++asked > 1) return 318;
-			setImmediate(() => broker.show(pictures.healthy));
+			setImmediate(() => broker.show(snapshots.healthy));
 			throw new DapssError('no-quorum', '1 of 3 voters reachable');
 		};
 		expect(await dapss('check --wait-healthy', {broker})).toMatchObject({
@@ -332,7 +332,9 @@ describe('check --wait-healthy', () => {
 	});
 
 	test('ends after --wait with 16, or with 14 if no node was reached', async () => {
-		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({
+		expect(
+			await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(unhealthy)}),
+		).toMatchObject({
 			code: 16,
 			out: expect.stringContaining('"code":"wait-over"') as string,
 			err: expect.stringContaining('The time of --wait is over: no-leader: ') as string,
@@ -349,6 +351,8 @@ describe('check --wait-healthy', () => {
 		expect(await dapss('check --wait 20ms')).toMatchObject({code: 2});
 		const stop = new AbortController();
 		setImmediate(() => stop.abort('SIGTERM'));
-		expect(await dapss('check --wait-healthy', {broker: new FakeBroker(sick), stop})).toMatchObject({code: 143});
+		expect(await dapss('check --wait-healthy', {broker: new FakeBroker(unhealthy), stop})).toMatchObject({
+			code: 143,
+		});
 	});
 });

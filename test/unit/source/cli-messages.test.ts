@@ -3,7 +3,7 @@ import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import type {FakeBroker} from '../../support/fakes.ts';
 import {delivery} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
@@ -16,7 +16,7 @@ describe('publish', () => {
 		const broker = healthy();
 		expect(await dapss(['publish', 'news', 'Grüezi  mitenand'], {broker})).toEqual({
 			code: 0,
-			out: `1 message stored in news (${pictures.a.slice(0, 8)} #1)\n`,
+			out: `1 message stored in news (${snapshots.a.slice(0, 8)} #1)\n`,
 			err: '',
 		});
 		expect(bodies(broker)).toEqual(['Grüezi  mitenand']);
@@ -27,7 +27,7 @@ describe('publish', () => {
 		const {out} = await dapss('publish news --count 1000 --size 100 -o json', {broker});
 		expect(JSON.parse(out)).toMatchObject({
 			topic: 'news',
-			origin: pictures.a,
+			origin: snapshots.a,
 			firstSeq: 1,
 			lastSeq: 1000,
 			count: 1000,
@@ -109,7 +109,7 @@ describe('subscribe', () => {
 				type: 'message',
 				sentAt: 0,
 				topic: 'news',
-				origin: pictures.a,
+				origin: snapshots.a,
 				incarnation: 1,
 				seq: 1,
 				lamport: 11,
@@ -121,7 +121,7 @@ describe('subscribe', () => {
 				type: 'message',
 				sentAt: 0,
 				topic: 'news',
-				origin: pictures.a,
+				origin: snapshots.a,
 				incarnation: 1,
 				seq: 2,
 				lamport: 12,
@@ -133,7 +133,7 @@ describe('subscribe', () => {
 				type: 'message',
 				sentAt: 0,
 				topic: 'news',
-				origin: pictures.a,
+				origin: snapshots.a,
 				incarnation: 1,
 				seq: 3,
 				lamport: 13,

@@ -17,7 +17,9 @@ describe('finding a node', () => {
 		expect(await dapss('status', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
-			err: `${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) and the network passes multicast\n`,
+			err:
+				`${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) ` +
+				'and the network passes multicast\n',
 		});
 	});
 
@@ -73,7 +75,9 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 		expect(await dapss(words, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: choose one with --server\n',
+			err:
+				'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. ' +
+				'This command changes the node that it reaches: choose one with --server\n',
 		});
 		const named = [
 			{address: '127.0.0.1:5000', name: 'west'},
@@ -85,7 +89,9 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 		expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n',
+			err:
+				'dapss-tui: Expected --server to name one node, got 2: ' +
+				'this command changes the node that it reaches\n',
 		});
 		expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({
 			code: 2,

@@ -8,7 +8,7 @@ import type {RecordedEvent} from '../../../core/events.ts';
 import {leaveOrSay} from '../../../source/nodes/leaving.ts';
 import type {FakeBroker} from '../../support/fakes.ts';
 import {delivery, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
@@ -30,14 +30,14 @@ describe('the node', () => {
 		backend: {
 			async openBroker(config) {
 				configs.push(config);
-				return Object.assign(broker, {id: pictures.a, port: config.port});
+				return Object.assign(broker, {id: snapshots.a, port: config.port});
 			},
 		},
 	});
 
 	test('a headless node prints past events and new events, and stops cleanly', async () => {
 		const broker = Object.assign(healthy(), {
-			snapshotValue: {...pictures.healthy, events: pictures.events},
+			snapshotValue: {...snapshots.healthy, events: snapshots.events},
 			stream: [{at: 5, type: 'message', message: delivery(1, 'hi')}] as readonly RecordedEvent[],
 		});
 		const stop = new AbortController();
@@ -56,7 +56,7 @@ describe('the node', () => {
 			.trimEnd()
 			.split('\n')
 			.map(line => JSON.parse(line) as {type: string; at: number});
-		expect(lines.map(({type}) => type)).toEqual([...pictures.events.map(({type}) => type), 'message', 'stopped']);
+		expect(lines.map(({type}) => type)).toEqual([...snapshots.events.map(({type}) => type), 'message', 'stopped']);
 		for (const {at} of lines) expect(at).toEqual(expect.any(Number));
 		expect(broker.isDisposed).toBe(true);
 	});
@@ -92,9 +92,9 @@ describe('the node', () => {
 	});
 
 	test('a node that leaves stops after a bounded time', async () => {
-		const said: string[] = [];
-		await leaveOrSay({leave: () => new Promise(() => undefined)}, {say: text => void said.push(text)}, 10);
-		expect(said).toEqual(['The node could not leave; it stops and stays a member: it took longer than 0.01 s']);
+		const lines: string[] = [];
+		await leaveOrSay({leave: () => new Promise(() => undefined)}, {say: text => void lines.push(text)}, 10);
+		expect(lines).toEqual(['The node could not leave; it stops and stays a member: it took longer than 0.01 s']);
 	});
 
 	test('the error of a port in use has the user of the port, and a free port', async () =>
@@ -107,7 +107,7 @@ describe('the node', () => {
 			).toContain('of cluster dapss');
 		}));
 
-	test('the error of a UDP port in use has the protocol, its user, and a port that is free in both protocols', async () => {
+	test('the error of a UDP port in use has the protocol, its user, and a port that is free in both', async () => {
 		const socket = createSocket('udp4');
 		await new Promise<void>(resolve => socket.bind(0, '127.0.0.1', resolve));
 		const {port} = socket.address();
@@ -126,7 +126,7 @@ describe('the node', () => {
 			backend: {
 				async openBroker(config) {
 					void broker[Symbol.asyncDispose]();
-					return Object.assign(broker, {id: pictures.a, port: config.port});
+					return Object.assign(broker, {id: snapshots.a, port: config.port});
 				},
 			},
 		});

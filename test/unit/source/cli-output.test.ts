@@ -7,7 +7,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {commands} from '../../../source/commands/command-table.ts';
 import {fields, parseTemplate} from '../../../source/output/template.ts';
 import {delivery, FakeBroker, run, Sink, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 let home: string;
 beforeAll(() => {
@@ -20,8 +20,8 @@ const sentAtMs = Date.UTC(2026, 1, 3, 4, 5, 6, 7);
 const sent = '2026-02-03T04:05:06.007Z';
 const message = {...delivery(7, 'r\u001B[2Jain\n'), sentAtMs};
 const named = {
-	...pictures.healthy,
-	members: pictures.healthy.members.map(member => ({...member, name: member.id === pictures.a ? 'oslo-1' : ''})),
+	...snapshots.healthy,
+	members: snapshots.healthy.members.map(member => ({...member, name: member.id === snapshots.a ? 'oslo-1' : ''})),
 };
 const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
 	run(['subscribe', 'news', '--count', '1', ...flags], {
@@ -54,7 +54,7 @@ describe('templates', () => {
 			'-f',
 			'{topic}|{time}|{node}|{origin}|{incarnation}|{seq}|{lamport}|{offset}|{size}',
 		]);
-		expect(out).toBe(`news|${sent}|oslo-1|${pictures.a}|1|7|17|6|9\n`);
+		expect(out).toBe(`news|${sent}|oslo-1|${snapshots.a}|1|7|17|6|9\n`);
 		expect((await subscribed(['-f', '{at}'])).out).toMatch(/^\d{4}-.*Z\n$/);
 		// The help lists all fields.
 		for (const field of Object.keys(fields))
@@ -72,10 +72,10 @@ describe('templates', () => {
 		expect(
 			(
 				await subscribed(['-f', '{node}'], {
-					broker: Object.assign(new FakeBroker(pictures.healthy), {deliveries: [[message]]}),
+					broker: Object.assign(new FakeBroker(snapshots.healthy), {deliveries: [[message]]}),
 				})
 			).out,
-		).toBe(`${pictures.a.slice(0, 8)}\n`);
+		).toBe(`${snapshots.a.slice(0, 8)}\n`);
 	});
 
 	test.each([

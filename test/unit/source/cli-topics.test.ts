@@ -2,7 +2,7 @@ import {Readable} from 'node:stream';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import {FakeBroker} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
@@ -29,7 +29,8 @@ describe('topic create, delete, list (case 14)', () => {
 			expect(await dapss(`topic create orders --retain-age ${given}`, {broker})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining(
-					`Expected --retain-age to be whole seconds, 1s to 3650d, such as 90s, 30m, 12h or 7d, got "${given}"`,
+					'Expected --retain-age to be whole seconds, 1s to 3650d, such as 90s, 30m, 12h or 7d, ' +
+						`got "${given}"`,
 				) as string,
 			});
 		for (const given of ['1k', '2p', '64x'])
@@ -91,9 +92,9 @@ describe('topic create, delete, list (case 14)', () => {
 	});
 
 	test("list prints the same as topics, and marks a topic's own retention", async () => {
-		const [first, ...rest] = pictures.healthy.topics;
+		const [first, ...rest] = snapshots.healthy.topics;
 		const broker = new FakeBroker({
-			...pictures.healthy,
+			...snapshots.healthy,
 			topics: [
 				{
 					...first!,

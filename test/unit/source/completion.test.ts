@@ -135,7 +135,8 @@ describe.runIf(isThere('fish'))('fish', () => {
 			[
 				'--no-config',
 				'-c',
-				`${completionFor('fish', start, commands)}\ncomplete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`,
+				`${completionFor('fish', start, commands)}\n` +
+					`complete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`,
 			],
 			{encoding: 'utf8'},
 		);

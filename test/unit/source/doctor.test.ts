@@ -28,7 +28,7 @@ import {compareClocks, judgeOffsets, offsetOf, type ComparedClock} from '../../.
 import {levelOf, outcomes, type Check} from '../../../source/doctor/outcome.ts';
 import {loadSettings} from '../../../source/settings/settings.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
-import {isSaid, rowsOf} from '../docs/troubleshooting-page.ts';
+import {isMatch, rowsOf} from '../docs/troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
 const reached = new Set<string>();
@@ -41,9 +41,9 @@ function outcome(check: Check): string {
 	// The troubleshooting page has the same text.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
 	if (reason !== null)
-		expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({
+		expect({level: row?.cells[0], isMatch: isMatch(row?.cells[1] ?? '', found), found}).toEqual({
 			level,
-			isSaid: true,
+			isMatch: true,
 			found,
 		});
 	reached.add(`${code} ${reason ?? 'ok'}`);
@@ -381,7 +381,8 @@ describe('the network', () => {
 		const alone = judged();
 		expect([outcome(alone), alone.found]).toEqual([
 			'ok',
-			'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: aaaaaaaa at 127.0.0.1:5000',
+			'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: ' +
+				'aaaaaaaa at 127.0.0.1:5000',
 		]);
 		expect(
 			judged(beacon(running.id, '127.0.0.1:5000'), beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000')).found,
@@ -424,7 +425,8 @@ describe('clocks of other nodes', () => {
 		const behind = judged({}, {id: 'cccccccccccccccc', name: '', offsetMs: 60_000});
 		expect([outcome(behind), behind.found]).toEqual([
 			'warning apart',
-			'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); of 2 compared, 1 is more than 5.0 s away',
+			'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); ' +
+				'of 2 compared, 1 is more than 5.0 s away',
 		]);
 		expect(judged({offsetMs: -7200_000}).found).toContain('is 2.0 h (± 1 ms) ahead of that of west');
 		expect(judged({offsetMs: 9000}, {offsetMs: 9001}).remedy).toMatch(/NTP.*this one first/u);

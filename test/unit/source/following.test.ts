@@ -57,7 +57,7 @@ function batchOf(
 	)!;
 }
 
-type Lived = {
+type PublishedIncarnation = {
 	readonly origin: number;
 	readonly incarnation: number;
 	readonly counts: readonly number[];
@@ -65,8 +65,8 @@ type Lived = {
 };
 
 /** All published messages, by stream. */
-function published(lives: readonly Lived[]): Batch[][] {
-	return lives.map(({origin, incarnation, counts, gaps}) => {
+function published(incarnations: readonly PublishedIncarnation[]): Batch[][] {
+	return incarnations.map(({origin, incarnation, counts, gaps}) => {
 		let seq = 1;
 		let lamport = 0;
 		return counts.map((count, index) => {
@@ -111,7 +111,7 @@ class Node {
 
 	/** Number of further batches that it receives; `Infinity` for all. */
 	async grow(batches: number): Promise<void> {
-		for (let grown = 0; grown < batches; grown++) {
+		for (let batch = 0; batch < batches; batch++) {
 			const open = this.#left.filter(({length}) => length > 0);
 			if (open.length === 0) return;
 			await this.log.append([{batch: this.#random.pick(open).shift()!, hops: 1, repaired: false}]).written;
@@ -149,7 +149,7 @@ function expectInOrder(got: readonly string[]): void {
 
 describe('reading from several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
-	test('returns each message once, in the order of its stream, for any order of logs and losses of connections', async () => {
+	test('returns each message once, in the order of its stream, for any logs and any lost connections', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				streams,
@@ -347,7 +347,7 @@ class FakeServer {
 type Setup = {
 	readonly followed: Followed;
 	readonly pauses: number[];
-	readonly told: LinkNews[];
+	readonly linkNews: LinkNews[];
 	readonly attempts: string[];
 	readonly probed: Map<string, (why: string) => void>;
 };
@@ -378,9 +378,9 @@ function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 		wallMs: () => 0,
 		random: {below: limit => limit - 1},
 	});
-	const told: LinkNews[] = [];
-	followed.onLink(news => told.push(news));
-	return {followed, pauses, told, attempts, probed};
+	const linkNews: LinkNews[] = [];
+	followed.onLink(news => linkNews.push(news));
+	return {followed, pauses, linkNews, attempts, probed};
 }
 
 const bodies = async (subscription: Subscription, count: number): Promise<string[]> => {
@@ -398,7 +398,7 @@ describe('a followed node (case 26)', () => {
 		const one = new FakeServer('one', [delivery(1, 'a'), delivery(2, 'b')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')], [delivery(6, 'f')]);
 		one.lost.resolve('it was killed');
-		const {followed, told, pauses, attempts} = following(one, new Error('refused'), two);
+		const {followed, linkNews, pauses, attempts} = following(one, new Error('refused'), two);
 		const subscription = followed.subscribe([topic]);
 		await subscription.agreed;
 		expect(await bodies(subscription, 4)).toEqual(['a', 'b', 'c', 'f']);
@@ -406,7 +406,7 @@ describe('a followed node (case 26)', () => {
 		expect(two.asked).toEqual([
 			{from: 'beginning', isTracked: true, after: [{topic, since: 0, streams: [[delivery(1, '').origin, 1, 2]]}]},
 		]);
-		expect(told).toEqual([
+		expect(linkNews).toEqual([
 			{state: 'lost', server: 'one', why: 'it was killed', retryMs: 50},
 			{state: 'lost', server: 'one', why: 'refused', retryMs: 100},
 			{state: 'connected', server: 'two'},
@@ -446,7 +446,7 @@ describe('a followed node (case 26)', () => {
 			throw new DapssError('too-large', 'a batch is larger than a frame');
 		};
 		for (const server of [one, three]) server.lost.resolve('it was killed');
-		const {followed, told} = following(one, two, three, four);
+		const {followed, linkNews} = following(one, two, three, four);
 		const got: string[] = [];
 		await expect(
 			(async () => {
@@ -455,7 +455,7 @@ describe('a followed node (case 26)', () => {
 			})(),
 		).rejects.toMatchObject({code: 'too-large'});
 		expect(got).toEqual(['a', 'b']);
-		expect(told.filter(({state}) => state === 'lost')).toMatchObject([
+		expect(linkNews.filter(({state}) => state === 'lost')).toMatchObject([
 			{server: 'one'},
 			{server: 'two', why: 'no quorum here'},
 			{server: 'three'},
@@ -478,11 +478,11 @@ describe('a followed node (case 26)', () => {
 	test('that does not answer on an open link is abandoned', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b')]);
-		const {followed, told, probed} = following(one, two);
+		const {followed, linkNews, probed} = following(one, two);
 		const reading = bodies(followed.subscribe([topic]), 2);
 		probed.get('one')!('it has not answered for 10 s');
 		expect(await reading).toEqual(['a', 'b']);
-		expect(told[0]).toMatchObject({state: 'lost', why: 'it has not answered for 10 s'});
+		expect(linkNews[0]).toMatchObject({state: 'lost', why: 'it has not answered for 10 s'});
 		expect([...probed.keys()]).toEqual(['two']);
 		await followed[Symbol.asyncDispose]();
 		expect(probed.size).toBe(0);
@@ -516,13 +516,13 @@ describe('a followed node (case 26)', () => {
 
 	test('that is lost refuses calls, and its readers end at once when they stop', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
-		const {followed, told} = following(one);
+		const {followed, linkNews} = following(one);
 		const subscription = followed.subscribe([topic]);
 		const iterator = subscription[Symbol.asyncIterator]();
 		expect((await iterator.next()).done).toBe(false);
 		const waiting = iterator.next();
 		one.lost.resolve('it was killed');
-		await expect.poll(() => told.length).toBe(1);
+		await expect.poll(() => linkNews.length).toBe(1);
 		await expect(followed.publish(topic, [])).rejects.toMatchObject({
 			code: 'unreachable',
 			message: 'No node is reachable: lost one (it was killed), trying again',

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Chosen, FindOptions} from '../../../core/find.ts';
 import {FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 let home: string;
 beforeAll(() => {
@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
-const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
+const healthy = (): FakeBroker => new FakeBroker(snapshots.healthy);
 /** Commands on a machine without a node. */
 const dapss = (line: string, options: RunOptions): Promise<Outcome> =>
 	run(line.split(' '), {
@@ -34,7 +34,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('a command reports a found node on standard error, and prints only data on standard output (case 46)', async () => {
+test('a command reports a found node on standard error, and only data on standard output (case 46)', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -104,7 +104,8 @@ test('without a secret a command ends with 14 and the missing file, without a se
 	const {code, err} = await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'none')}});
 	expect(code).toBe(14);
 	expect(err).toContain(
-		`No node of cluster dapss runs here; the network is not searched without the secret (Expected a private secret file, ${join(home, 'none')} does not exist`,
+		'No node of cluster dapss runs here; the network is not searched without the secret (Expected a private ' +
+			`secret file, ${join(home, 'none')} does not exist`,
 	);
 });
 

@@ -208,13 +208,17 @@ test('an invalid address is refused with the setting, the value and a remedy', (
 		load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}),
 	);
 	expect(message).toContain(
-		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)',
+		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": ' +
+			'the port is a setting of its own (port)',
 	);
 	expect(message).toContain(
-		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which is an address to listen on, not to connect to; name one address or host name of this machine',
+		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), ' +
+			'got "0.0.0.0": it is a wildcard, which is an address to listen on, not to connect to; ' +
+			'name one address or host name of this machine',
 	);
 	expect(message).toContain(
-		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which is an address to listen on, not to connect to; name the address or host name of a member',
+		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, ' +
+			'which is an address to listen on, not to connect to; name the address or host name of a member',
 	);
 	expect(message).toContain(
 		'bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"',

@@ -83,7 +83,9 @@ describe('the verdict', () => {
 		expect(exitCode).toBe(0); // The counter covers the time since the start, so the problem may be over.
 		expect(findings).toEqual([
 			expect.objectContaining({
-				advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.',
+				advice:
+					'If the cluster was recovered without this node, stop it and start it with an empty data folder: ' +
+					'it joins under a new id.',
 			}),
 		]);
 	});

@@ -10,8 +10,8 @@ import {PartitionTracker, quorumSide, sidesOf, type Sides} from '../../../core/s
 const ids = (text: string): NodeId[] => [...text] as NodeId[];
 
 /** Sides as text: `ab|c`. */
-function sides(self: string, picture: string, down = ''): string {
-	const rows = picture
+function sides(self: string, matrix: string, down = ''): string {
+	const rows = matrix
 		.trim()
 		.split('\n')
 		.map(line => line.trim());

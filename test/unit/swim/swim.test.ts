@@ -125,9 +125,9 @@ describe('probing', () => {
 
 	test('without an ack the node asks three relays and pings over the link, then suspects the member', () => {
 		const {sent, ticks, deliver, changes, pings, state} = setUp(6);
-		const living = ['n3', 'n4', 'n5', 'n6'];
+		const aliveMembers = ['n3', 'n4', 'n5', 'n6'];
 		const alive = (): void => {
-			for (const name of living) deliver(name, {type: 'gossip'});
+			for (const name of aliveMembers) deliver(name, {type: 'gossip'});
 		};
 
 		for (let spent = 0; pings('n2').length === 0 && spent < 20; spent++) ticks(1, alive);
@@ -173,14 +173,14 @@ describe('probing', () => {
 
 	test('a member that datagrams do not reach is also pinged over a working link, with the accusation', () => {
 		const {swim, ticks, deliver, deaf, pings, drain} = setUp(3);
-		const tells = (): string[] =>
+		const accusationPaths = (): string[] =>
 			pings('n2')
 				.filter(({packet}) => packet.updates.some(([id, standing]) => id === idOf('n3') && standing === 'left'))
 				.map(({via}) => via);
 		deliver('n3', {type: 'gossip', updates: [accuse('n3', 'left', 1, 'n3')]});
 		deliver('n2', deaf('n2'));
 		ticks(12);
-		expect(tells()).toEqual(expect.arrayContaining(['datagram', 'link']));
+		expect(accusationPaths()).toEqual(expect.arrayContaining(['datagram', 'link']));
 		// Without a link datagrams are the only way.
 		const unlinked = (): void => {
 			deliver('n2', deaf('n2'));
@@ -488,14 +488,14 @@ describe('rows', () => {
 
 	test('a change of the own row goes at once to every member that is heard', () => {
 		const {deliver, ticks, sent} = setUp(4);
-		const living = (): void => {
+		const hearAll = (): void => {
 			deliver('n2', {type: 'gossip'});
 			deliver('n3', {type: 'gossip'});
 		};
 
-		ticks(silentTicks - 1, living);
+		ticks(silentTicks - 1, hearAll);
 		sent.length = 0;
-		ticks(1, living);
+		ticks(1, hearAll);
 		expect(
 			sent
 				.filter(({packet}) => packet.type === 'gossip')

@@ -270,7 +270,8 @@ describe('the retention clock', () => {
 
 test('deletions and their reasons as text (case 16)', () => {
 	expect(deletedText({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
-		"news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic's own)",
+		'news: 3 messages (400 bytes) deleted, 2 of them unread here: ' +
+			"older than is kept (storage.retain_age_s, or the topic's own)",
 	);
 	expect(deletedText({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe(
 		'news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics',

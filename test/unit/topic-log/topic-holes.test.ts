@@ -195,7 +195,7 @@ describe('holes', () => {
 		]);
 	});
 
-	test('in a segment that damage emptied keep backfilled messages as long as others, also after a restart', async () => {
+	test('in an emptied segment keep backfilled messages as long as others, also after a restart', async () => {
 		let nowMs = 1000;
 		const at = (log: MemoryLog): Promise<TopicLog> =>
 			openTopicLog(
@@ -380,7 +380,7 @@ function mixture(random: SeededRandom, count: number): Batch[] {
 	});
 }
 
-test('for any loss, each returned batch exists once, in stream order, and other batches keep their offsets', async () => {
+test('for any loss, each returned batch exists once, in stream order, and others keep their offsets', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
 			const random = createRandom(`holes/${seed}`);
