@@ -76,7 +76,7 @@ test('retention keeps the position of a stream whose later messages are not on t
 	await log.append([item(batch(a, 1)), item(batch(b, 1)), item(batch(b, 2))]).synced;
 	await log.append([item(batch(a, 2))], {sync: false}).written;
 	await log.retain({bytes: 500, ageMs: Number.MAX_SAFE_INTEGER, nowMs: 0});
-	expect(log.firstOffset).toBeGreaterThan(0);
+	expect(log.firstOffset).toBe(2);
 	const nextSeqs = new Map<NodeId, number>();
 	await openTopic(new CrashDisk({random}, disk.image(random, 'all')), ({origin, firstSeq, count}) =>
 		nextSeqs.set(origin, firstSeq + count),

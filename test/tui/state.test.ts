@@ -117,13 +117,13 @@ describe('prompt', () => {
 			{type: 'draft', text: `c${index}`},
 			{type: 'prompt-done'},
 		]).flat();
-		expect(after(...lines).history).toHaveLength(100);
+		expect(after(...lines).history).toEqual(Array.from({length: 100}, (_, index) => `c${50 + index}`));
 	});
 
 	test('typed text is one printable line', () => {
 		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
 		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
-		expect(typed('x'.repeat(50_000)).length).toBeLessThan(20_000);
+		expect(typed('x'.repeat(50_000)).length).toBe(16_384);
 	});
 
 	test('half a character, left by the editor, disappears and moves the cursor to the end', () => {

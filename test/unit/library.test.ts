@@ -1,5 +1,5 @@
 /** The short forms of `openBroker`, `connect` and `follow`: defaults of omitted options, and errors of wrong ones. */
-import {mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -93,6 +93,7 @@ describe('a client', () => {
 		await expect(connect({servers: ['host:5000'], cluster: 'other'})).rejects.toThrow(
 			/^Expected a private secret file, .*other\.secret does not exist: copy it from another node/,
 		);
+		expect(existsSync(join(folder, 'config/dapss/other.secret'))).toBe(false);
 	});
 
 	test.each([connect, follow])('reports wrong options (%o)', async open => {

@@ -100,7 +100,7 @@ describe('anti-entropy', () => {
 		const {gossip, take, ticks} = machine({reachable: []});
 		gossip.setReachable([other]);
 		expect(sent(take(), 'digest')).toHaveLength(1);
-		expect(sent(ticks(25), 'digest').length).toBeGreaterThanOrEqual(1);
+		expect(sent(ticks(25), 'digest')).toHaveLength(1);
 	});
 
 	test('rounds run about every repairMs, with one peer that shares a topic', () => {
@@ -192,12 +192,11 @@ describe('anti-entropy', () => {
 	test('a publisher that does not subscribe offers its batches, also after a restart', () => {
 		const {gossip, ticks} = machine({since: 'none', subscribers: [other]});
 		gossip.recover(batchOf(1, {from: self}));
-		expect(sent(ticks(60), 'ihave')[0]).toEqual({
-			to: other,
-			packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]},
-		});
+		const offer = {to: other, packet: {type: 'ihave', topics: [[news, [[self, 1, 1, 1, 10]]]]}};
+		expect(sent(ticks(60), 'ihave')[0]).toEqual(offer);
 		ticks(400);
-		expect(sent(ticks(60), 'ihave').length).toBeGreaterThan(0); // It offers repeatedly, because no peer asks it.
+		// It offers repeatedly, because no peer asks it.
+		expect(sent(ticks(60), 'ihave')).toEqual([offer]);
 	});
 
 	test('an origin that subscribes itself advertises a stream for two rounds after it published', () => {

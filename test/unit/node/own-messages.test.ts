@@ -173,7 +173,7 @@ test('a stopping node waits until the written messages are read, or until a dead
 	await turn();
 	late!(); // No follower reads.
 	expect(await waiting).toBe(300);
-	expect(other.take()).toBeDefined();
+	expect(await takeAll(other)).toEqual(numbers(t, 350, 650));
 });
 
 test('events and messages share one stream; messages precede its end, omitted events are counted', async () => {

@@ -93,6 +93,7 @@ test('an unread subscription does not block another one', async () => {
 		}
 	})();
 	for (let round = 0; read.count < 300 && round < 1000; round++) await settle(ends);
+	expect(read.count).toBe(300);
 	await reading;
 	await left[Symbol.asyncDispose]();
 });

@@ -11,6 +11,7 @@ import {asksForJson} from '../../../source/output/failure.ts';
 import {ignoresHangup} from '../../../source/process/hangup.ts';
 import {delivery, FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
 import * as snapshots from '../../tui/support/fixtures.ts';
+import {expectSince} from './support/command-line.ts';
 
 let home: string;
 let env: Record<string, string>;
@@ -138,12 +139,14 @@ describe('errors are JSON too (case 25)', () => {
 			'subscribe news -o jsonl',
 			'events --watch -o=jsonl',
 		]) {
+			const startedMs = Date.now();
 			const {code: got, out, err} = await dapss(line, failing(code));
 			expect([got, err]).toEqual([exitCode, 'dapss-tui: be␛cause\n']);
 			expect(out.split('\n')).toHaveLength(2);
-			expect(JSON.parse(out)).toEqual({
+			const {at, ...error} = JSON.parse(out) as Record<string, unknown>;
+			expectSince(startedMs, at);
+			expect(error).toEqual({
 				type: 'error',
-				at: expect.any(Number) as number,
 				code,
 				message: 'be\u001Bcause',
 				exitCode,

@@ -281,7 +281,7 @@ describe('claims about members', () => {
 			({to, packet}) =>
 				to === idOf('n2') && packet.updates.some(update => update[0] === idOf('n2') && update[1] === 'dead'),
 		);
-		expect(sends.length).toBeGreaterThan(0);
+		expect(sends).toHaveLength(1);
 		deliver('n2', {type: 'ack', seq: 999, incarnation: 2});
 		expect(changes.at(-1)).toBe('n2 alive');
 	});
@@ -561,7 +561,7 @@ describe('Lifeguard', () => {
 		silent.ticks(40, () => {
 			for (const name of ['n3', 'n4']) silent.swim.heard(idOf(name));
 		});
-		expect(silent.swim.status().health).toBeGreaterThan(0);
+		expect(silent.swim.status().health).toBe(2);
 		const honest = setUp(4);
 		honest.ticks(40, () => {
 			for (const {to, packet} of honest.sent.splice(0)) {
@@ -570,7 +570,7 @@ describe('Lifeguard', () => {
 				if (packet.type === 'ping-req') honest.deliver(nameOf(to), {type: 'nack', seq: packet.seq});
 			}
 		});
-		expect(honest.state('n2').state).not.toBe('alive');
+		expect(honest.state('n2').state).toBe('suspect');
 		expect(honest.swim.status().health).toBe(0);
 	});
 });

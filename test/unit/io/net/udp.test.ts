@@ -280,6 +280,7 @@ test('before a datagram has arrived, the address of the link is used', async () 
 	const b = await opened(other, {host: '127.0.0.2'});
 	for (const word of ['x', 'y', 'z']) a.at.send(`peer:${b.at.port}`, Buffer.from(word), other);
 	await b.next(3);
+	expect(b.got.toSorted()).toEqual(['x', 'y', 'z'].map(word => `${one} ${word}`));
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
 });
 

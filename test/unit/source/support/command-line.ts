@@ -2,7 +2,7 @@
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterAll} from 'vitest';
+import {afterAll, expect} from 'vitest';
 import {FakeBroker, run, type Outcome, type RunOptions} from '../../../support/fakes.ts';
 import * as snapshots from '../../../tui/support/fixtures.ts';
 
@@ -31,4 +31,11 @@ export function commandLine(): CommandLine {
 				env: {HOME: home, DAPSS_SECRET_FILE: secret, ...options.env},
 			}),
 	};
+}
+
+/** Expects a wall time from `startedMs` to now, both in milliseconds since 1970. */
+export function expectSince(startedMs: number, at: unknown): void {
+	expect(at).toBeTypeOf('number');
+	expect(at).toBeGreaterThanOrEqual(startedMs);
+	expect(at).toBeLessThanOrEqual(Date.now());
 }
