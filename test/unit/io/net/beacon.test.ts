@@ -79,7 +79,7 @@ test('nodes hear one another over multicast on loopback; replays are skipped, fo
 		readonly at: OpenBeacon;
 		readonly heard: Beacon[];
 		readonly refusals: Counters;
-		until(isSo: (heard: readonly Beacon[]) => boolean): Promise<void>;
+		until(isMet: (heard: readonly Beacon[]) => boolean): Promise<void>;
 	}> => {
 		const heard: Beacon[] = [];
 		const refusals = new Counters();
@@ -107,8 +107,8 @@ test('nodes hear one another over multicast on loopback; replays are skipped, fo
 			at,
 			heard,
 			refusals,
-			async until(isSo) {
-				while (!isSo(heard)) {
+			async until(isMet) {
+				while (!isMet(heard)) {
 					await new Promise<void>(resolve => {
 						wake = resolve;
 					});
