@@ -4,12 +4,13 @@ more.
 */
 import {expect, test} from 'vitest';
 import {openLog} from '../../core/io/log/log.ts';
-import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../core/message.ts';
+import type {Batch, NodeId, Topic} from '../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../core/topic-log/topic-log.ts';
 import {createRandom} from '../sim/random.ts';
 import {withoutGlobals} from '../sim/without-globals.ts';
 import {runSeed, type Outcome} from '../sim/store/campaign.ts';
 import {CrashDisk} from './support/crash-disk.ts';
+import {batchOf, zeros} from '../support/batches.ts';
 
 const imagesMin = 100;
 const topic = 'news' as Topic;
@@ -23,15 +24,7 @@ async function openTopic(disk: CrashDisk, onHeader: OnHeader = () => undefined):
 	);
 }
 
-function batch(origin: NodeId, seq: number): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{origin, incarnation: 1, topic, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 0},
-			[Buffer.alloc(200)],
-			false,
-		),
-	)!;
-}
+const batch = (origin: NodeId, firstSeq: number): Batch => batchOf({origin, topic, firstSeq}, zeros(1, 200));
 
 const item = (one: Batch) => ({batch: one, hops: 0, repaired: false});
 

@@ -20,11 +20,12 @@ import {isNoFolder, realFiles, type Files} from '../../core/io/file-system.ts';
 import {Folder} from '../../core/io/files/data-folder.ts';
 import {NodeFiles, type TopicAids} from '../../core/io/files/node-files.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
 import {openTopicLog} from '../../core/topic-log/topic-log.ts';
 import {encodeMark, encodeStored} from '../../core/topic-log/topic-record.ts';
 import {createRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
+import {batchOf} from '../support/batches.ts';
 
 /** The name of its folder contains the whole name. */
 const plain = 'news' as Topic;
@@ -52,13 +53,7 @@ async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic
 }
 
 function stored(topic: Topic, seq: number): Buffer {
-	const batch = decodeBatch(
-		encodeBatch(
-			{topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1},
-			[Buffer.from(`message ${seq}`)],
-			false,
-		),
-	)!;
+	const batch = batchOf({topic, origin, firstSeq: seq, sentAtMs: 1}, [Buffer.from(`message ${seq}`)]);
 	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, arrivedMs: 0});
 }
 

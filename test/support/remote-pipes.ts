@@ -4,30 +4,19 @@ import {defaults} from '../../core/config.ts';
 import {ReadSlots} from '../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';
 import type {RecordedEvent} from '../../core/events.ts';
-import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
+import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, TopicPosition} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
 import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
 import {healthy} from '../tui/support/fixtures.ts';
+import {batchOf} from './batches.ts';
 
 export const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 /** One message a batch, so that an offset is a number of batches. */
 export function batchAt(topic: string, offset: number, bytes: number): StoredBatch {
-	const encoded = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic: topic as Topic,
-			firstSeq: offset + 1,
-			lamport: offset + 1,
-			previousLamport: offset,
-			sentAtMs: 0,
-		},
-		[Buffer.alloc(bytes, offset)],
-		false,
-	);
-	return {offset, batch: decodeBatch(encoded)!, hops: 0, repaired: false};
+	const header = {origin, topic: topic as Topic, firstSeq: offset + 1};
+	return {offset, batch: batchOf(header, [Buffer.alloc(bytes, offset)]), hops: 0, repaired: false};
 }
 
 /** One end. Sent bytes wait in a queue of `queueBytes` until `carry` moves them. */

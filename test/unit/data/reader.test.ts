@@ -3,27 +3,16 @@ import type {Delivery} from '../../../core/broker.ts';
 import {DeliveryQueue} from '../../../core/data/delivery.ts';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../../core/data/reader.ts';
-import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
+import type {NodeId, StoredBatch, Topic} from '../../../core/message.ts';
 import type {TopicPosition} from '../../../core/position.ts';
+import {batchOf} from '../../support/batches.ts';
 
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 function batchAt(offset: number, count: number): StoredBatch {
 	const bodies = Array.from({length: count}, (_, index) => Buffer.from(`m${offset + index}`));
-	const bytes = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic: 't' as Topic,
-			firstSeq: offset + 1,
-			lamport: offset + 1,
-			previousLamport: offset,
-			sentAtMs: 0,
-		},
-		bodies,
-		false,
-	);
-	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
+	const batch = batchOf({origin, topic: 't' as Topic, firstSeq: offset + 1}, bodies);
+	return {offset, batch, hops: 0, repaired: false};
 }
 
 /** A log of batches of two messages; a read returns one batch. */

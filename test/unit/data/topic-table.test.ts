@@ -2,9 +2,10 @@ import {expect, test} from 'vitest';
 import type {LiveTopic} from '../../../core/data/live-topic.ts';
 import {TopicTable} from '../../../core/data/topic-table.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Topic} from '../../../core/message.ts';
 import {limitFindings} from '../../../core/observe/limits.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf} from '../../support/batches.ts';
 
 const named = (name: string): Topic => name as Topic;
 
@@ -28,30 +29,7 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 		},
 	});
 	const put = (live: LiveTopic): Promise<void> =>
-		live.append(
-			[
-				{
-					batch: decodeBatch(
-						encodeBatch(
-							{
-								origin: 'aaaaaaaaaaaaaaaa' as NodeId,
-								incarnation: 1,
-								topic: live.name,
-								firstSeq: 1,
-								lamport: 1,
-								previousLamport: 0,
-								sentAtMs: 0,
-							},
-							[Buffer.from('x')],
-							false,
-						),
-					)!,
-					hops: 0,
-					repaired: false,
-				},
-			],
-			true,
-		);
+		live.append([{batch: batchOf({topic: live.name}), hops: 0, repaired: false}], true);
 	return {table, agreed, calls, put, full: () => full};
 }
 

@@ -7,15 +7,7 @@ import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '.
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	type Batch,
-	type NodeId,
-	type StoredBatch,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
 import {Seen, type TopicPosition} from '../../../core/position.ts';
 import {backOffMs} from '../../../core/remote/back-off.ts';
 import {Followed} from '../../../core/remote/followed.ts';
@@ -26,6 +18,7 @@ import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts'
 import {LinkWords} from '../../../source/nodes/following.ts';
 import {createRandom} from '../../sim/random.ts';
 import {delivery} from '../../support/fakes.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 'news' as Topic;
 const origins = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as readonly string[] as readonly NodeId[];
@@ -39,23 +32,6 @@ const idOf = ({
 	readonly seq: number;
 }): string => `${origin.slice(0, 1)}${incarnation}/${seq}`;
 const streamOf = (id: string): string => id.slice(0, id.indexOf('/'));
-
-function batchOf(
-	origin: NodeId,
-	incarnation: number,
-	firstSeq: number,
-	count: number,
-	lamport: number,
-	previousLamport: number,
-): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(40)),
-			false,
-		),
-	)!;
-}
 
 type PublishedIncarnation = {
 	readonly origin: number;
@@ -72,7 +48,15 @@ function published(incarnations: readonly PublishedIncarnation[]): Batch[][] {
 		return counts.map((count, index) => {
 			const previous = lamport;
 			lamport += gaps[index % gaps.length]!;
-			const batch = batchOf(origins[origin]!, incarnation, seq, count, lamport, previous);
+			const header = {
+				origin: origins[origin]!,
+				incarnation,
+				topic,
+				firstSeq: seq,
+				lamport,
+				previousLamport: previous,
+			};
+			const batch = batchOf(header, zeros(count, 40));
 			seq += count;
 			return batch;
 		});
@@ -241,21 +225,7 @@ describe('reading from several nodes (case 26)', () => {
 		for (let index = 0; index < 40; index++)
 			await log.append([
 				{
-					batch: decodeBatch(
-						encodeBatch(
-							{
-								origin: origins[0]!,
-								incarnation: 1,
-								topic,
-								firstSeq: index + 1,
-								lamport: index + 1,
-								previousLamport: index,
-								sentAtMs: 0,
-							},
-							[Buffer.alloc(64_000)],
-							false,
-						),
-					)!,
+					batch: batchOf({origin: origins[0]!, topic, firstSeq: index + 1}, zeros(1, 64_000)),
 					hops: 0,
 					repaired: false,
 				},

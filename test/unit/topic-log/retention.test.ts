@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Topic} from '../../../core/message.ts';
 import {deletedText} from '../../../core/observe/deleted-text.ts';
 import {
 	parseKeptTime,
@@ -11,6 +11,7 @@ import {
 	type KeptTime,
 } from '../../../core/topic-log/retention.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 'news' as Topic;
 const dayMs = 86_400_000;
@@ -19,21 +20,7 @@ const start = Date.UTC(2026, 0, 1);
 const age = {bytes: 1e12, ageMs: 7 * dayMs};
 
 const item = (seq: number, sentAtMs: number, repaired = false) => ({
-	batch: decodeBatch(
-		encodeBatch(
-			{
-				origin: 'aaaaaaaaaaaaaaaa' as NodeId,
-				incarnation: 1,
-				topic,
-				firstSeq: seq,
-				lamport: seq,
-				previousLamport: seq - 1,
-				sentAtMs,
-			},
-			[Buffer.alloc(100)],
-			false,
-		),
-	)!,
+	batch: batchOf({topic, firstSeq: seq, sentAtMs}, zeros(1, 100)),
 	hops: 1,
 	repaired,
 });

@@ -8,17 +8,10 @@ import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	type Batch,
-	type NodeId,
-	type StoredBatch,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
 import type {Log} from '../../../core/ports.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -29,13 +22,9 @@ function batches(stamps: readonly number[]): Batch[] {
 	let firstSeq = 1;
 	return stamps.map((lamport, index) => {
 		const count = (index % 3) + 1;
-		const bytes = encodeBatch(
-			{origin: a, incarnation: 1, topic, firstSeq, lamport, previousLamport: 0, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(20)),
-			false,
-		);
+		const batch = batchOf({origin: a, topic, firstSeq, lamport, previousLamport: 0}, zeros(count, 20));
 		firstSeq += count;
-		return decodeBatch(bytes)!;
+		return batch;
 	});
 }
 

@@ -1,18 +1,10 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	streamKey,
-	type Batch,
-	type NodeId,
-	type StreamKey,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, streamKey, type Batch, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom, type SeededRandom} from '../../sim/random.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const origins: readonly NodeId[] = [
@@ -22,15 +14,8 @@ const origins: readonly NodeId[] = [
 ];
 const [a, b] = origins as [NodeId, NodeId];
 
-function batch(origin: NodeId, firstSeq: number, count: number, lamport = firstSeq * 10): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{origin, incarnation: 1, topic, firstSeq, lamport, previousLamport: lamport - 1, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(40)),
-			false,
-		),
-	)!;
-}
+const batch = (origin: NodeId, firstSeq: number, count: number, lamport = firstSeq * 10): Batch =>
+	batchOf({origin, topic, firstSeq, lamport}, zeros(count, 40));
 
 /** The same log on a disk that lost the records at these indexes; their positions are empty. */
 function damaged(memory: MemoryLog, isLost: (index: number) => boolean): MemoryLog {

@@ -7,18 +7,10 @@ import {defaults} from '../../../core/config.ts';
 import {createGossip} from '../../../core/gossip/gossip.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	streamKey,
-	type Batch,
-	type BatchHeader,
-	type NodeId,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type Topic} from '../../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom} from '../../sim/random.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -39,22 +31,8 @@ async function open(
 	return {memory, log: await openTopicLog(memory, options.onHeader ?? (() => undefined), undefined, options.nowMs)};
 }
 
-function batch(origin: NodeId, firstSeq: number, count: number, size = 100): Batch {
-	const bytes = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic,
-			firstSeq,
-			lamport: firstSeq + count,
-			previousLamport: firstSeq - 1,
-			sentAtMs: 0,
-		},
-		Array.from({length: count}, () => Buffer.alloc(size)),
-		false,
-	);
-	return decodeBatch(bytes)!;
-}
+const batch = (origin: NodeId, firstSeq: number, count: number, size = 100): Batch =>
+	batchOf({origin, topic, firstSeq, lamport: firstSeq + count, previousLamport: firstSeq - 1}, zeros(count, size));
 
 const item = (one: Batch) => ({batch: one, hops: 1, repaired: true});
 
