@@ -3,8 +3,8 @@ import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type MemberContext} from '../../../core/cluster-state/command.ts';
 import {encode} from '../../../core/codec.ts';
 import {defaults} from '../../../core/config.ts';
-import {Control, type ControlOptions} from '../../../core/control/control.ts';
-import {RaftStore, type Blobs} from '../../../core/control/raft-store.ts';
+import type {Control, ControlOptions} from '../../../core/control/control.ts';
+import {RaftStore} from '../../../core/control/raft-store.ts';
 import {NewerVersionError} from '../../../core/errors.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
@@ -12,18 +12,16 @@ import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import type {Entry} from '../../../core/raft/raft.ts';
-
-const [leader, self] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
-
-function blobs(): Blobs {
-	const files = new Map<string, Uint8Array>();
-	return {
-		write: async (name, bytes) => void files.set(name, bytes),
-		read: async name => files.get(name),
-		list: async () => [...files.keys()],
-		unlink: async name => void files.delete(name),
-	};
-}
+import {
+	blobs,
+	createControl,
+	emptyStore,
+	foundedStore,
+	leader,
+	memoryLog,
+	self,
+	snapshotPacket,
+} from './support/control-node.ts';
 
 test('a node that joins by a snapshot stamps its messages later than every subscription in the snapshot', async () => {
 	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
@@ -42,53 +40,21 @@ test('a node that joins by a snapshot stamps its messages later than every subsc
 	const data = topics.save();
 	const lamport = new Lamport(0, defaults.gossip.lamportJumpMax);
 	const agreed = Promise.withResolvers<void>();
-	const control = new Control({
+	const control = createControl({
 		self,
+		store: await emptyStore(),
 		lamport,
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
-	control.step(leader, {
-		group: 0,
-		term: 1,
-		type: 'snapshot',
-		index: 2,
-		snapshotTerm: 1,
-		configuration: {voters: [leader], learners: [self]},
-		offset: 0,
-		size: data.length,
-		data,
-	});
+	control.step(leader, snapshotPacket(data));
 	await agreed.promise;
 	expect(control.state.applied).toBe(2);
 	expect(lamport.stamp()).toBe(901);
 });
 
 test('a node that asks again to join waits while its committed entry is not applied', async () => {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	await store.found(
-		{
-			term: 1,
-			index: 1,
-			kind: 'configuration',
-			data: encodeConfigurationData(
-				{voters: [leader], learners: []},
-				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}),
-			),
-		},
-		leader,
-	);
+	const store = await foundedStore();
 	const append = store.append.bind(store);
 	let disk: Promise<void> = Promise.resolve();
 	Object.assign(store, {
@@ -97,23 +63,7 @@ test('a node that asks again to join waits while its committed entry is not appl
 			return append(...given);
 		},
 	});
-	const control = new Control({
-		self: leader,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
-		onAgreed: () => undefined,
-		failed: error => expect.unreachable(String(error)),
-	});
+	const control = createControl({self: leader, store});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {
 		control.tick();
@@ -150,37 +100,13 @@ async function founder(
 	readonly events: BrokerEvent[];
 	readonly care: (isDone: () => boolean) => Promise<void>;
 }> {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	await store.found(
-		{
-			term: 1,
-			index: 1,
-			kind: 'configuration',
-			data: encodeConfigurationData(
-				{voters: [leader], learners: []},
-				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}),
-			),
-		},
-		leader,
-	);
 	const events: BrokerEvent[] = [];
 	let nowMs = 0;
-	const control = new Control({
+	const control = createControl({
 		self: leader,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
+		store: await foundedStore(context),
 		nowMs: () => nowMs,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
 		emit: event => events.push(event),
-		onAgreed: () => undefined,
-		failed: error => expect.unreachable(String(error)),
 		protocolMax: 2,
 		...more,
 	});
@@ -263,71 +189,36 @@ test('the entry that adds a node sets its name and its identity; a taken default
 });
 
 test('a snapshot of a newer version from the leader does not replace the own state on disk', async () => {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	const store = await emptyStore();
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
 	const failed = Promise.withResolvers<unknown>();
 	const data = encode({version: 4});
-	const control = new Control({
-		self,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
-		onAgreed: () => undefined,
-		failed: error => failed.resolve(error),
-	});
-	control.step(leader, {
-		group: 0,
-		term: 1,
-		type: 'snapshot',
-		index: 2,
-		snapshotTerm: 1,
-		configuration: {voters: [leader], learners: [self]},
-		offset: 0,
-		size: data.length,
-		data,
-	});
+	const control = createControl({self, store, failed: error => failed.resolve(error)});
+	control.step(leader, snapshotPacket(data));
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
 	expect(saved).toBe(0);
 });
 
 /** A control whose log was read from the disk, or is empty; and a leader that sends it appends. */
 async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	const store = await emptyStore();
 	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
 	const events: BrokerEvent[] = [];
 	const announced: NodeId[] = [];
 	let agreed = Promise.withResolvers<void>();
-	const control = new Control({
+	const control = createControl({
 		self,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
 		store:
 			recovered.length > 0
 				? new RaftStore(
-						new MemoryLog({segmentBytes: 4096}),
+						memoryLog(),
 						blobs(),
 						{hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered},
 						[],
 					)
 				: store,
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
 		isReached,
-		addressOf: () => undefined,
 		emit: event => events.push(event),
 		announce: node => announced.push(node),
 		onAgreed: () => agreed.resolve(),

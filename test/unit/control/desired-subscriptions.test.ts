@@ -2,10 +2,10 @@
 Subscriptions that a node wants: from which Lamport time they are proposed, also after one that ended unexpectedly.
 */
 import {describe, expect, test} from 'vitest';
-import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import type {Command} from '../../../core/cluster-state/command.ts';
 import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
+import {agreedState} from './support/agreed-state.ts';
 
 const self = 'aaaaaaaaaaaaaaaa' as NodeId;
 const news = 'news' as Topic;
@@ -13,15 +13,9 @@ const nowLamport = 100;
 
 /** One node whose proposals are agreed at once. */
 function setUp({former = []}: {readonly former?: ReadonlyArray<readonly [Topic, number]>} = {}) {
-	const state = new ClusterState({topicsMax: 10, membersMax: 10});
-	state.applyConfiguration(1, [self], encodeContext({clusterId: 'c1', node: self, address: 'h:1', protocol: 3}));
-	let index = 1;
+	const {state, agree: apply} = agreedState([self]);
 	const agree = (command: Command): void => {
-		index++;
-		state.apply(
-			index,
-			encodeEnvelope({node: self, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
-		);
+		apply(command);
 		desired.agreed();
 	};
 

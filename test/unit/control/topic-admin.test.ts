@@ -1,7 +1,6 @@
 /** Topics that an operator creates and deletes: the questions to other members, and the wait for their answers. */
 import {describe, expect, test} from 'vitest';
-import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import type {Command} from '../../../core/cluster-state/command.ts';
 import type {Control} from '../../../core/control/control.ts';
 import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
 import {TopicAdmin} from '../../../core/control/topic-admin.ts';
@@ -9,6 +8,7 @@ import type {Data} from '../../../core/data/data.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeControl} from '../../../core/wire/wire.ts';
+import {agreedState} from './support/agreed-state.ts';
 
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
 const b = 'bbbbbbbbbbbbbbbb' as NodeId;
@@ -17,16 +17,7 @@ const news = 'news' as Topic;
 
 /** Node `a` of three, and the packets that it sends. */
 function setUp(protocol = 3) {
-	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
-	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
-	let index = 1;
-	const apply = (command: Command): void => {
-		const {result} = topics.apply(
-			++index,
-			encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
-		);
-		if (!result.ok) throw new Error(result.reason);
-	};
+	const {state: topics, agree: apply} = agreedState([a, b, c], protocol);
 
 	const lamport = new Lamport(0, 2 ** 40);
 	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
