@@ -14,17 +14,7 @@ import {pathsOf} from '../../../../core/io/net/multicast.ts';
 import type {NodeId} from '../../../../core/message.ts';
 import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
-
-const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const beacon: Beacon = {
-	id: '1111111111111111' as NodeId,
-	incarnation: 3,
-	clusterId: 'c1',
-	address: '127.0.0.1:5000',
-	phase: 'member',
-	topics: ['news', 'täglich'],
-	name: 'alpha',
-};
+import {beacon, damagedOrRandom, keys} from './support/datagrams.ts';
 
 test('a beacon is decoded by nodes of its cluster only', () => {
 	const datagram = encodeBeacon(beacon, 7, keys);
@@ -53,14 +43,8 @@ test('a beacon halves its list of topics until it fits into a datagram', () => {
 test('20,000 damaged or random beacons: none verifies, none throws', () => {
 	const random = createRandom(23);
 	const good = encodeBeacon(beacon, 1, keys);
-	for (let round = 0; round < 20_000; round++) {
-		const datagram =
-			round % 2 === 0
-				? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
-				: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
-		if (round % 2 === 1) datagram[random.below(datagram.length)]! ^= 1 + random.below(255);
+	for (const datagram of damagedOrRandom(good, random).take(20_000))
 		expect(['malformed', 'foreign']).toContain(decodeBeacon(datagram, keys));
-	}
 });
 
 test('nodes hear one another over multicast on loopback; replays are skipped, foreign datagrams counted', async () => {
