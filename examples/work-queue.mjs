@@ -13,7 +13,7 @@ jobs, because nodes store messages in different orders: the first claim at one n
 - Two workers never do the same job, while every index runs once and all have the same count.
 - A job is done at least once. A worker that starts again reads the old results, and does the jobs that have none. So a
   job is done twice if its worker ends before the result is published, or if its node does not have the result yet.
-- No worker takes over for another. The jobs of a worker that is away wait until it runs again, on any machine.
+- No worker replaces another one. The jobs of a stopped worker wait until it runs again, on any machine.
 - Jobs have no order among workers. Retention deletes old jobs, done or not (7 days or 256 MiB by default).
 */
 import {randomUUID} from 'node:crypto';
@@ -37,7 +37,7 @@ async function publish(topic, message) {
 		await broker.publish(topic, [message]);
 	} catch (error) {
 		if (!['unreachable', 'closed', 'no-quorum'].some(code => isDapssError(error, code))) throw error;
-		await sleep(500);
+		await sleep(500); // A pause before the next attempt.
 		await publish(topic, message);
 	}
 }
@@ -55,7 +55,7 @@ async function work(index, count) {
 	const marker = `start-${randomUUID()}`; // In the log of the node, earlier results come before it.
 	await publish('results', marker);
 	const results = broker.subscribe(['results'], {from: 'beginning'});
-	// If the server is lost now, the marker may not come: then some jobs are done again.
+	// If the server is lost now, the marker may not arrive: then some jobs are done again.
 	await Promise.race([readResults(results, marker, done), sleep(5000, undefined, {ref: false})]);
 	await results[Symbol.asyncDispose]();
 	console.log(`worker ${index} of ${count} is ready`);

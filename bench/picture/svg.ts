@@ -1,5 +1,5 @@
 /**
-The screen of a terminal emulator as SVG: cells of one size, and each run of one style as one `<text>` that is stretched
+The screen of a terminal emulator as SVG: cells of one size, and one `<text>` per run of one style. A text is stretched
 to its cells, so that it looks the same in any monospaced font. Box drawing and block characters are drawn as shapes.
 */
 import type xterm from '@xterm/headless';
@@ -161,7 +161,7 @@ function colourOf(value: number, isRgb: boolean): string {
 function escape(text: string): string {
 	return (
 		text
-			// oxlint-disable-next-line no-control-regex -- they are what must not be in there
+			// oxlint-disable-next-line no-control-regex -- XML does not allow these characters
 			.replaceAll(/[\u0000-\u0008\u000B-\u001F]/g, ' ')
 			.replaceAll('&', '&amp;')
 			.replaceAll('<', '&lt;')
