@@ -22,7 +22,7 @@ afterEach(() => rmSync(parent, {recursive: true, force: true}));
 const opener = new URL('support/folder-opener.ts', import.meta.url);
 
 describe('one node at a time uses the folder', () => {
-	test('in one process', async () => {
+	test('within one process', async () => {
 		const first = await Folder.open(path);
 		await expect(Folder.open(path)).rejects.toMatchObject({
 			code: 'locked',

@@ -72,7 +72,7 @@ test.each([
 	['ENOSPC', true],
 	['EDQUOT', true],
 	['EFBIG', false],
-])('an incomplete reserve does not count; %s means a full disk: %s (case 15)', async (code, isFull) => {
+])('an incomplete reserve is removed; %s counts as a full disk: %s (case 15)', async (code, isFull) => {
 	const reserve = create({
 		...realFiles,
 		async open(path, mode) {

@@ -77,7 +77,7 @@ test.each([
 	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
 	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
-])('%s', (line, request) => {
+])('the line %s is a request', (line, request) => {
 	expect(parseLine(line, context)).toEqual(request);
 });
 
@@ -154,7 +154,7 @@ test.each([
 		'fault drop 200',
 		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
 	],
-])('%s: %s', (line, text) => {
+])('the line %s is refused: %s', (line, text) => {
 	expect(parseLine(line, context)).toEqual({type: 'problem', text});
 });
 

@@ -29,7 +29,7 @@ test.each([
 	],
 	['a "b c', 'The quote at "\\"b c" is not closed'],
 	['', [[], {}]],
-])('%s', (line, expected) => {
+])('the line %s is parsed into words and flags', (line, expected) => {
 	expect(texts(line, {from: 'value', loud: 'switch'})).toEqual(expected);
 });
 

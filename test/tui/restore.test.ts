@@ -42,7 +42,7 @@ test.each([
 	[60, 15],
 	[80, 24],
 	[160, 45],
-])('at %i×%i q says what it costs to stop and to leave', async (columns, rows) => {
+])('at %i×%i the question of q has the cost of stopping and of leaving', async (columns, rows) => {
 	const running = await openConsole(lost, columns, rows);
 	running.screen.type('q');
 	await running.screen.until('Quit');

@@ -21,7 +21,7 @@ test.each([
 	[[7], 'Expected each message as a Uint8Array or a text, got a value of type number'],
 	[[{}], 'Expected each message as a Uint8Array or a text, got a value of type object'],
 	[[null], 'Expected each message as a Uint8Array or a text, got nothing'],
-])('messages: %o', (bodies, message) => {
+])('the messages %o are refused with the expected type', (bodies, message) => {
 	expect(() => expectBodies(bodies as never)).toThrow(usage(message));
 });
 

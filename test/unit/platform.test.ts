@@ -86,7 +86,7 @@ describe('places', () => {
 		['linux', linux, '/x', '/x/dapss'],
 		['macOS', mac, '/x', '/x/dapss'],
 		['Windows', windows, String.raw`D:\x`, String.raw`D:\x\dapss`],
-	])('XDG variables decide on %s, unless they are relative', (_name, machine, given, expected) => {
+	])('absolute XDG variables determine the folders on %s', (_name, machine, given, expected) => {
 		const variables = ['XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR'];
 		const withAll = (value: string): Machine => ({
 			...machine,
@@ -124,7 +124,7 @@ describe('names of files', () => {
 		['com10', 'com10'],
 		['nul-stats', 'nul-stats'],
 		['news-0123456789abcdef', 'news-0123456789abcdef'],
-	])('stand for no device of Windows, and keep their dots: %s', (name, expected) => {
+	])('name no device of Windows, and keep their dots: %s', (name, expected) => {
 		expect(fileName(name, {platform: 'win32'})).toBe(expected);
 	});
 

@@ -124,7 +124,7 @@ describe('the leader', () => {
 		[d, 'is a learner: only a voter can lead'],
 		[b, 'cannot be reached: it could not take over'],
 		['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
-	])('does not hand over to %s', async (to, why) => {
+	])('refuses a transfer to %s', async (to, why) => {
 		world.away.add(b);
 		await expect(world.admin.run({type: 'transfer', to})).rejects.toThrow(why);
 		expect(world.transfers).toEqual([]);
@@ -296,7 +296,7 @@ test.each([
 	{seq: 1, type: 'promote', node: b},
 	[],
 	7,
-])('%o is no wish', packet => {
+])('%o is no valid request', packet => {
 	expect(world.admin.onCommand(b, encodeControl('manage', packet))).toBe(false);
 	expect(world.sent).toEqual([]);
 });

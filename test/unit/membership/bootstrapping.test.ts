@@ -85,7 +85,7 @@ describe('a node that the cluster refuses (case A)', () => {
 				'h:8': {type: 'seeking', address: 'h:8', word: {choice: undefined, isAble: false, seekers: []}},
 			},
 		],
-	])('by %s, ends with the reason', async (_name, answers) => {
+	])('ends with the reason if it is refused by %s', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBe('the name web is taken');
 	});
 

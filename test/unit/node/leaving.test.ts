@@ -90,7 +90,7 @@ describe('a node that leaves', () => {
 		['joining', 3, 'This node is joining and not a member yet: there is nothing to leave. Stop it instead'],
 		['running', 1, 'This node is the only member of its cluster: there is nothing to leave. Stop it instead'],
 		['stopping', 3, 'The node is stopping already'],
-	])('while it is %s, one of %i, is refused in plain words', async (now, count, text) => {
+	])('while it is %s, one of %i, is refused with a reason and a remedy', async (now, count, text) => {
 		phase = now;
 		members = count;
 		await expect(leaving().leave()).rejects.toThrow(text);

@@ -23,7 +23,7 @@ test.each([
 	[4, [5], '3 of 4 voters left: no further may fail'],
 	[5, [5], '4 of 5 voters left: 1 more may fail'],
 	[5, [5, 5, 5], '2 of 5 voters left, 3 needed: nothing can be agreed'],
-] as Array<[number, number[], string]>)('%i voters, away %j', (voters, away, meaning) => {
+] as Array<[number, number[], string]>)('the meaning of %i voters, away %j', (voters, away, meaning) => {
 	expect(meaningOf(healthWith(voters, ...away))).toBe(meaning);
 });
 

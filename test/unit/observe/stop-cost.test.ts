@@ -54,7 +54,7 @@ test.each([
 		'Stopping this node leaves 3 of 5 voters: no other voter may fail until it is back',
 	],
 	[{voters: 3, learners: 1, isLearner: true}, 'nothing', 'This node has no vote: no other node depends on it'],
-] as const)('stopping one of %j', (shape, costs, text) => {
+] as const)('the cost of stopping one of %j', (shape, costs, text) => {
 	expect(stopCost(snapshotOf(shape))).toEqual({costs, text});
 });
 
@@ -82,7 +82,7 @@ test.each([
 	[{voters: 3, away: 1}, false, 'Without this node 1 of 2 voters would be reachable: no quorum'],
 	[{voters: 3, away: 2}, false, 'Without a quorum nothing can be agreed, so no node can leave'],
 	[{voters: 1}, false, 'This node is the only member: there is nothing to leave'],
-] as const)('leaving as one of %j', (shape, isPossible, text) => {
+] as const)('the cost of leaving as one of %j', (shape, isPossible, text) => {
 	expect(leaveCost(snapshotOf(shape))).toEqual({isPossible, text});
 });
 

@@ -82,7 +82,7 @@ describe('packets', () => {
 		['a cause of a later version', {leader: '0000000000000001', cause: 'bored'}],
 		['a leader that is no id', {leader: 'one', cause: 'silent'}],
 		['text', 'silent'],
-	])('lose a reason that makes no sense, and count all the same: %s', (_name, former) => {
+	])('are accepted without their reason if it is invalid: %s', (_name, former) => {
 		const packet = {group: 0, term: 2, type: 'heartbeat', commit: 1, round: 1};
 		expect(parseRaftPacket({...packet, former})).toEqual(packet);
 	});

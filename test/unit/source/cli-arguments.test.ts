@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
@@ -72,7 +73,7 @@ describe('arguments', () => {
 		],
 		['status --server ,', /Expected --server to be host:port or a port, got ","/],
 		['--port 0', /port \(--port\): Expected a whole number from 1/],
-	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
+	])('dapss-tui %s ends with 2 and the expected words', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
 		// Under -o json, errors are also JSON on standard output.
@@ -181,12 +182,13 @@ describe('arguments', () => {
 		);
 	});
 
-	test('versions', async () => {
-		expect((await dapss('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
-		expect(JSON.parse((await dapss('version -o json')).out)).toMatchObject({node: process.versions.node});
+	test('the version is that of package.json', async () => {
+		const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string};
+		expect((await dapss('--version')).out).toBe(`${version}\n`);
+		expect(JSON.parse((await dapss('version -o json')).out)).toMatchObject({version, node: process.versions.node});
 	});
 
-	test('sizes and times', () => {
+	test('sizes and times are parsed with their units, and have bounds', () => {
 		expect([parseSize('64k', '', 1e9), parseSize('1MiB', '', 1e9), parseSize('7', '', 1e9)]).toEqual([
 			65_536, 1_048_576, 7,
 		]);
@@ -198,7 +200,7 @@ describe('arguments', () => {
 			expect(() => parseSize(text, 'it', 1e9)).toThrow(DapssError);
 	});
 
-	test('colour', () => {
+	test('the output has colour on a terminal, unless NO_COLOR, FORCE_COLOR or TERM decides', () => {
 		expect([
 			wantsColour(true, {}),
 			wantsColour(false, {}),

@@ -132,7 +132,7 @@ describe('errors are JSON too (case 25)', () => {
 		['unreachable', 14],
 		['not-authenticated', 13],
 		['refused', 1],
-	] as const)('%s', async (code, exitCode) => {
+	] as const)('the error %s is one JSON line with the exit code %i', async (code, exitCode) => {
 		for (const line of [
 			'status -o json',
 			'check --output=json',
@@ -197,8 +197,8 @@ describe('a long publish', () => {
 	afterEach(() => vi.useRealTimers());
 
 	test.each([
-		['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'],
-		['prints nothing for others', false, ''],
+		['reports its progress on a terminal', true, '256 of 300 messages are stored, after 5.0 s …\n'],
+		['reports no progress without a terminal', false, ''],
 	])('%s', async (_what, isTerminal, expected) => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();
@@ -218,7 +218,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		['SIGINT', 130],
 		['SIGTERM', 143],
 		['SIGHUP', 129],
-	] as const)('%s', async (signal, exitCode) => {
+	] as const)('%s ends the command with %i and the number of stored messages', async (signal, exitCode) => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();

@@ -166,7 +166,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(1);
 		});
 
-		test('needs the node', async () => {
+		test('requires --data or --port', async () => {
 			expect(await dapss('recover --confirm dapss', {backend})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining('Expected --data DIR or --port PORT') as string,

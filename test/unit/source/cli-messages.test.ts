@@ -180,7 +180,7 @@ describe('subscribe', () => {
 		['SIGINT', 130],
 		['SIGTERM', 143],
 		['SIGHUP', 129],
-	])('%s ends it with %i', async (signal, expected) => {
+	])('%s ends subscribe with %i', async (signal, expected) => {
 		const stop = new AbortController();
 		const stdout = new Writable({
 			write(_chunk, _encoding, done) {

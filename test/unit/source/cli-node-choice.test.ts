@@ -40,7 +40,7 @@ describe('finding a node', () => {
 		['not-authenticated', 13],
 		['refused', 1],
 		['no-quorum', 11],
-	] as const)('%s ends with %i', async (code, expected) => {
+	] as const)('the error %s of the connection ends the command with %i', async (code, expected) => {
 		const connect = async (): Promise<never> => {
 			throw new DapssError(code, 'because');
 		};

@@ -85,7 +85,7 @@ describe('templates', () => {
 		['{constructor}', 'got {constructor}. There are {'],
 		['{topic', 'Expected --format to close every brace, got "{topic"'],
 		['a}b', 'got "}b"'],
-	])('%s is refused, with what there is', async (template, problem) => {
+	])('%s is refused with the available fields', async (template, problem) => {
 		expect(await subscribed(['-f', template])).toMatchObject({
 			code: 2,
 			err: expect.stringContaining(problem) as string,

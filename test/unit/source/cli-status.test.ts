@@ -160,7 +160,7 @@ describe('check', () => {
 		expect((await dapss('check', {broker})).code).toBe(12);
 	});
 
-	test('no leader, a dead member, a partition, a joining node', async () => {
+	test('check reports a missing leader, a dead member, a partition and a joining node', async () => {
 		expect(
 			(
 				await dapss('check', {

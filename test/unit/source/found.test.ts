@@ -89,7 +89,7 @@ test.each([
 	'fault heal',
 	'status --no-discovery',
 	'status',
-])('%s does not take any node that is heard, where that would be wrong (case 46)', async words => {
+])('%s refuses to use a node that was only heard (case 46)', async words => {
 	const env: Readonly<Record<string, string>> = words === 'status' ? {DAPSS_ENABLE_NODE_AUTH: 'off'} : {};
 	const heard = (): Chosen => {
 		throw new Error('searched');

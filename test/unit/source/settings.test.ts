@@ -53,7 +53,7 @@ test('config.json has every setting with its default, and no secret', () => {
 	expect({data, secretFile}).toEqual({data: '', secretFile: ''});
 });
 
-test('the defaults are right', () => {
+test('the defaults are valid, and apply without a configuration', () => {
 	expect(problemsOf(defaults)).toEqual([]);
 	expect(load().tunables).toEqual(defaults);
 });
@@ -186,7 +186,7 @@ test.each([
 	[{bootstrap: ['127.0.0.1:0']}, 'bootstrap.0'],
 	[{port: 5000.5}, 'port'],
 	[{extra: 1}, 'extra'],
-] as const)('%j is refused for %s alone', (change, setting) => {
+] as const)('%j has one problem, in %s', (change, setting) => {
 	expect(problemsOf({...defaults, ...change}).map(problem => problem.setting)).toEqual([setting]);
 });
 
