@@ -18,10 +18,10 @@ afterEach(() => rmSync(folder, {recursive: true, force: true}));
 
 /** For each act: its events from the start of the act until its message is sent. */
 const expected = {
-	'a vote': ['write raft', 'synced raft', 'says vote-reply'],
-	'an append': ['write raft', 'synced raft', 'says append-reply'],
-	'a message': ['write topic', 'synced topic', 'says published'],
-	'a snapshot': ['write snapshot', 'synced snapshot', 'write raft', 'synced raft', 'says snapshot'],
+	'a vote': ['write raft', 'synced raft', 'ack vote-reply'],
+	'an append': ['write raft', 'synced raft', 'ack append-reply'],
+	'a message': ['write topic', 'synced topic', 'ack published'],
+	'a snapshot': ['write snapshot', 'synced snapshot', 'write raft', 'synced raft', 'ack snapshot'],
 };
 
 const kindOf = (name: string): string =>
@@ -60,11 +60,11 @@ function traced(trace: string[]): Files {
 
 test('each act is synced before the node acknowledges it, at the `Files` port', async () => {
 	const trace: string[] = [];
-	await using opened = await openActs(folder, traced(trace), text => void trace.push(`says ${text}`));
-	for (const {name, says, run} of opened.acts) {
+	await using opened = await openActs(folder, traced(trace), text => void trace.push(`ack ${text}`));
+	for (const {name, ack, run} of opened.acts) {
 		trace.length = 0;
 		await run();
-		expect([name, trace.slice(0, trace.indexOf(`says ${says}`) + 1)]).toEqual([
+		expect([name, trace.slice(0, trace.indexOf(`ack ${ack}`) + 1)]).toEqual([
 			name,
 			expected[name as keyof typeof expected],
 		]);
@@ -98,9 +98,9 @@ test('each act is synced before the node acknowledges it, in the system calls', 
 	const seen = new Map<string, string[]>();
 	let act: string[] = [];
 	for (const line of linesOf(readFileSync(output, 'utf8'), data)) {
-		if (line.startsWith('says begin ')) {
+		if (line.startsWith('ack begin ')) {
 			act = [];
-			seen.set(line.slice('says begin '.length), act);
+			seen.set(line.slice('ack begin '.length), act);
 		} else act.push(line);
 	}
 
@@ -117,10 +117,10 @@ function linesOf(text: string, data: string): string[] {
 	const waiting = new Map<string, string>();
 	for (const line of text.split('\n')) {
 		const {thread = '', call = ''} = /^(?<thread>\d+) +(?<call>.*)$/.exec(line)?.groups ?? {};
-		const said = /^write\(1<[^>]*>, "(?<text>says [^"\\]*)/.exec(call)?.groups?.['text'];
+		const acknowledged = /^write\(1<[^>]*>, "(?<text>ack [^"\\]*)/.exec(call)?.groups?.['text'];
 		const {name, path} = /^(?<name>pwritev|pwrite64|write|fdatasync)\(\d+<(?<path>[^>]*)>/.exec(call)?.groups ?? {};
 		const kind = path?.startsWith(`${data}/`) ? kindOf(relative(data, path)) : undefined;
-		if (said !== undefined) lines.push(said);
+		if (acknowledged !== undefined) lines.push(acknowledged);
 		else if (/^<\.\.\. fdatasync resumed>.*= 0$/.test(call)) lines.push(`synced ${waiting.get(thread)}`);
 		else if (kind !== undefined && name === 'fdatasync' && call.endsWith('<unfinished ...>'))
 			waiting.set(thread, kind);

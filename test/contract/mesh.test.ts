@@ -197,11 +197,11 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const other = await member({protocols: [1, 1]});
 		one.mesh.setPeers(peersOf(other));
 		other.mesh.setPeers(peersOf(one));
-		const says = (problems: readonly string[], pattern: RegExp): boolean =>
+		const hasProblem = (problems: readonly string[], pattern: RegExp): boolean =>
 			problems.some(line => pattern.test(line));
 		await until(
 			() =>
-				says(
+				hasProblem(
 					one.problems,
 					new RegExp(
 						`speaks protocol 1 \\(version 1\\.0\\.0\\), this node ${protocolMax} \\(version 1\\.0\\.0\\)`,
@@ -211,7 +211,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		);
 		await until(
 			() =>
-				says(
+				hasProblem(
 					other.problems,
 					new RegExp(
 						`speaks protocol ${protocolMax} \\(version 1\\.0\\.0\\), this node 1 \\(version 1\\.0\\.0\\)`,

@@ -33,14 +33,14 @@ const plain = 'news' as Topic;
 const long = `weather/${'long'.repeat(20)}` as Topic;
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 let path: string;
-let said: string[];
+let reports: string[];
 beforeEach(() => {
 	path = mkdtempSync(join(tmpdir(), 'dapss-topics-'));
-	said = [];
+	reports = [];
 });
 afterEach(() => rmSync(path, {recursive: true, force: true}));
 
-const open = (): NodeFiles => new NodeFiles(realFiles, path, text => said.push(text));
+const open = (): NodeFiles => new NodeFiles(realFiles, path, text => reports.push(text));
 const openAt = (folder: string): Promise<SegmentedLog> => openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000});
 const aids: TopicAids = {openLog: openAt};
 
@@ -107,7 +107,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		damage(file);
 		const damaged = existsSync(file) && problem !== 'cannot be read' ? readFileSync(file) : undefined;
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
-		expect(said).toEqual([
+		expect(reports).toEqual([
 			expect.stringMatching(
 				new RegExp(
 					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages ` +
@@ -121,7 +121,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect([await messagesIn(folder), await messagesIn(other)]).toEqual([messages, 3]);
 		// The next start has the same result.
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
-		expect(said).toHaveLength(1);
+		expect(reports).toHaveLength(1);
 	});
 
 	test('is reported if no file names the topic; other topics open, and a use of the topic restores it', async () => {
@@ -131,7 +131,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		damage(file);
 		const left = readdirSync(folder);
 		expect(await open().topics({known: () => [plain]})).toEqual([plain]);
-		expect(said).toEqual([
+		expect(reports).toEqual([
 			expect.stringMatching(
 				new RegExp(
 					`^The topic of the folder ${folder} is unknown: ` +
@@ -141,7 +141,7 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		]);
 		expect(readdirSync(folder)).toEqual(left);
 		expect(await open().topicFolder(long)).toBe(folder);
-		expect(said[1]).toContain(`It was written again for the topic ${JSON.stringify(long)}`);
+		expect(reports[1]).toContain(`It was written again for the topic ${JSON.stringify(long)}`);
 		expect(await open().topics()).toEqual([long, plain].toSorted());
 		expect(await messagesIn(folder)).toBe(3);
 	});
@@ -151,7 +151,7 @@ test('a log that cannot be opened gives no name, and has no effect on other topi
 	await topicOf(plain);
 	writeFileSync(join(await topicOf(long), 'topic.json'), '');
 	expect(await open().topics({openLog: () => Promise.reject(new Error('EIO'))})).toEqual([plain]);
-	expect(said).toHaveLength(1);
+	expect(reports).toHaveLength(1);
 });
 
 test('an empty folder is no topic, and is not reported', async () => {
@@ -159,7 +159,7 @@ test('an empty folder is no topic, and is not reported', async () => {
 	rmSync(join(folder, 'topic.json'));
 	expect(await open().topics(aids)).toEqual([]);
 	expect(await open().topicFolder(plain)).toBe(folder);
-	expect([await open().topics(aids), said]).toEqual([[plain], []]);
+	expect([await open().topics(aids), reports]).toEqual([[plain], []]);
 });
 
 test('a topic without messages may lose its name, and is made again when it is used', async () => {
@@ -167,7 +167,7 @@ test('a topic without messages may lose its name, and is made again when it is u
 	const file = join(folder, 'topic.json');
 	truncateSync(file, 0);
 	expect(await open().topics(aids)).toEqual([]);
-	expect(said).toEqual([
+	expect(reports).toEqual([
 		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: ` +
 			'the file is written again when the topic is used again',
 	]);
@@ -183,7 +183,7 @@ test('an entry that is no folder of a topic is left unchanged, and reported', as
 	mkdirSync(join(topics, 'copy'));
 	for (const name of readdirSync(folder)) writeFileSync(join(topics, 'copy', name), readFileSync(join(folder, name)));
 	expect(await open().topics(aids)).toEqual([plain]);
-	expect(said.toSorted()).toEqual([
+	expect(reports.toSorted()).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
 		expect.stringContaining(
 			`The topic of the folder ${join(topics, 'copy')} is unknown: ` +
@@ -204,8 +204,8 @@ test('it is reported on Windows, too, which reports a file below a file as missi
 				throw isNoFolder(error) ? Object.assign(new Error('ENOENT'), {code: 'ENOENT'}) : error;
 			}),
 	};
-	expect(await new NodeFiles(onWindows, path, text => said.push(text)).topics(aids)).toEqual([plain]);
-	expect(said).toEqual([
+	expect(await new NodeFiles(onWindows, path, text => reports.push(text)).topics(aids)).toEqual([plain]);
+	expect(reports).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "desktop.ini" is none, and is left as it is`,
 	]);
 });

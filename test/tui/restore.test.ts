@@ -107,7 +107,7 @@ test('an attached console has no node to stop or to leave: only the console ends
 	expect(await running.exit).toBe('quit');
 });
 
-test('q of an attached console leaves the node running, and the question says so', async () => {
+test('q of an attached console leaves the node running, and its question states that', async () => {
 	const running = await openConsole(healthy, 80, 24, {remote: true});
 	running.screen.type('q');
 	await running.screen.until('The node continues to run');

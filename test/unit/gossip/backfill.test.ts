@@ -252,7 +252,7 @@ test('a pause is bounded: batches that were not found are released as new', () =
 	expect(tick * 25).toBeLessThan(12_000);
 });
 
-test('a stream that ended before the hole resumes as soon as every holder says so', () => {
+test('a stream that ended before the hole resumes as soon as every holder has reported that', () => {
 	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
 	take();
 	expect(backfilled(step(origin, refusal(5, 0)))).toEqual([[]]);

@@ -91,7 +91,7 @@ describe('a node that the cluster refuses (case A)', () => {
 
 	test.each<[string, Readonly<Record<string, JoinAnswer | Error>>]>([
 		[
-			'while another member says that it may yet be admitted',
+			'while another member reports that it may yet be admitted',
 			{'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}},
 		],
 		[

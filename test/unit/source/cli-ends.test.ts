@@ -213,7 +213,7 @@ describe('a long publish', () => {
 	});
 });
 
-describe('an interrupted publish says how many messages are stored (case 30)', () => {
+describe('an interrupted publish reports the number of stored messages (case 30)', () => {
 	test.each([
 		['SIGINT', 130],
 		['SIGTERM', 143],
