@@ -152,6 +152,7 @@ describe('arguments', () => {
 	});
 
 	test('for any argv the parser returns or throws a usage error', () => {
+		const outcomes = new Set<string>();
 		const word = fc.oneof(
 			fc.string(),
 			fc.constantFrom(
@@ -174,12 +175,15 @@ describe('arguments', () => {
 			fc.property(fc.array(word, {maxLength: 8}), argv => {
 				try {
 					parseArguments(argv, '0');
+					outcomes.add('parsed');
 				} catch (error) {
 					expect(error).toMatchObject({name: 'DapssError', code: 'usage'});
+					outcomes.add('refused');
 				}
 			}),
 			{numRuns: 3000},
 		);
+		expect([...outcomes].toSorted()).toEqual(['parsed', 'refused']);
 	});
 
 	test('the version is that of package.json', async () => {

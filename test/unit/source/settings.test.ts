@@ -344,6 +344,7 @@ test('names from files do not change a prototype', () => {
 });
 
 test('for any configuration the settings load or throw a config error', () => {
+	const outcomes = new Set<string>();
 	const names = fc.constantFrom(...known.keys(), 'raft', 'swim', '__proto__', 'cluster_secret');
 	fc.assert(
 		fc.property(fc.oneof(fc.object({maxDepth: 4}), fc.dictionary(names, fc.jsonValue())), value => {
@@ -354,10 +355,13 @@ test('for any configuration the settings load or throw a config error', () => {
 					cwd: home,
 					preferences: {path: 'fuzz', settings: JSON.parse(JSON.stringify(value)) as object},
 				});
+				outcomes.add('loaded');
 			} catch (error) {
 				expect(error).toMatchObject({name: 'DapssError', code: 'config'});
+				outcomes.add('refused');
 			}
 		}),
 		{numRuns: 2000},
 	);
+	expect([...outcomes].toSorted()).toEqual(['loaded', 'refused']);
 });
