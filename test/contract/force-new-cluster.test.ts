@@ -185,10 +185,10 @@ test('refuses a node without cluster state, and a removed node', async () => {
 	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(
 		`Node ${c} holds nothing of its cluster yet: recover another survivor`,
 	);
-	const {store: young} = await reopened(await stopped(entries.slice(0, 2)));
-	expect(() => surveySurvivor(young.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
-	const {store: out} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
-	expect(() => surveySurvivor(out.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
+	const {store: withoutState} = await reopened(await stopped(entries.slice(0, 2)));
+	expect(() => surveySurvivor(withoutState.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
+	const {store: removed} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
+	expect(() => surveySurvivor(removed.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
 });
 
 describe('the folder', () => {

@@ -219,12 +219,12 @@ test('a repair that is interrupted at any call is completed at the next start', 
 		await using log = await openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000, files});
 		await log.append([stored(plain, 1)]).synced;
 		files.medium.file(join(folder, 'topic.json'))!.cut(3);
-		const dying = new CrashDisk({random, diesAt: calls}, files.medium);
+		const failing = new CrashDisk({random, diesAt: calls}, files.medium);
 		const isDone = await Promise.race([
-			new NodeFiles(dying, '/data').topics().then(() => true),
-			dying.died.then(() => false),
+			new NodeFiles(failing, '/data').topics().then(() => true),
+			failing.died.then(() => false),
 		]);
-		const image = new CrashDisk({random}, dying.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
+		const image = new CrashDisk({random}, failing.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
 		expect(await new NodeFiles(image, '/data').topics(), `died at call ${calls}`).toEqual([plain]);
 		if (!isDone) continue;
 		expect(calls).toBeGreaterThan(8);

@@ -157,9 +157,9 @@ test.each([
 test('plain text and random bytes get no answer from a node with encryption', async () => {
 	const server = side(createTransport, {limits: {handshakeMs: 300}});
 	await using listener = await listening(server);
-	const kin = side(createTransport, {secret: Buffer.alloc(32, 9), enableEncryption: false});
+	const plainPeer = side(createTransport, {secret: Buffer.alloc(32, 9), enableEncryption: false});
 	// A plain-text hello under another secret is unauthenticated, too.
-	const refused = await kin.transport
+	const refused = await plainPeer.transport
 		.dial(listener.address, {hello, timeoutMs: 3000})
 		.catch((error: unknown) => error as DapssError);
 	expect(refused).toMatchObject({code: 'unreachable'});
@@ -195,7 +195,7 @@ test('a thousand half-open connections use bounded resources, and an honest peer
 	const server = side(createTransport, {});
 	await using listener = await listening(server);
 	const sockets: Socket[] = [];
-	let most = 0;
+	let unauthenticatedMax = 0;
 	let answered = 0;
 	for (let round = 0; round < 10; round++) {
 		await Promise.all(
@@ -214,11 +214,11 @@ test('a thousand half-open connections use bounded resources, and an honest peer
 					}),
 			),
 		);
-		most = Math.max(most, listener.unauthenticated);
+		unauthenticatedMax = Math.max(unauthenticatedMax, listener.unauthenticated);
 	}
 
 	const channel = await side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 3000});
-	expect(most).toBe(16);
+	expect(unauthenticatedMax).toBe(16);
 	expect(answered).toBe(0);
 	expect(server.options.refusals.of('unauthenticated-per-address')).toBeGreaterThan(900);
 	channel.close('done');

@@ -96,7 +96,7 @@ class World {
 		});
 	}
 
-	leads(leader: NodeId): void {
+	setLeader(leader: NodeId): void {
 		this.role = leader === a ? 'leader' : 'follower';
 		this.leader = leader;
 		this.term++;
@@ -115,7 +115,7 @@ describe('the leader', () => {
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
 		world.admin.check();
-		world.leads(c);
+		world.setLeader(c);
 		await expect(answer).resolves.toEqual({leader: c});
 	});
 
@@ -173,7 +173,7 @@ describe('the leader', () => {
 	test('that is to be removed transfers leadership first: the next leader removes it', async () => {
 		const answer = world.admin.run({type: 'remove', node: a});
 		expect([world.transfers, world.proposals]).toEqual([[c], []]);
-		world.leads(c);
+		world.setLeader(c);
 		await expect.poll(() => world.sent).toEqual([[c, 'manage', {seq: 2, type: 'remove', node: a}]]);
 		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: c});
@@ -186,7 +186,7 @@ describe('the leader', () => {
 		world.voters = [a, d];
 		world.admin.check();
 		await expect.poll(() => world.transfers).toEqual([d]);
-		world.leads(d);
+		world.setLeader(d);
 		await expect.poll(() => world.sent).toEqual([[d, 'manage', {seq: 3, type: 'remove', node: a}]]);
 		world.removed.add(a);
 		world.admin.check();
@@ -222,7 +222,7 @@ describe('a follower', () => {
 		const transfer = world.admin.run({type: 'transfer', to: c});
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'transfer', to: c}]]);
 		expect(world.admin.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
-		world.leads(c);
+		world.setLeader(c);
 		await expect(transfer).resolves.toEqual({leader: c});
 		const removal = world.admin.run({type: 'remove', node: d});
 		world.removed.add(d); // The answer is lost.
@@ -263,7 +263,7 @@ describe('a follower', () => {
 			encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}),
 		);
 		await new Promise(setImmediate);
-		world.leads(c);
+		world.setLeader(c);
 		await expect.poll(() => world.sent.at(-1)).toEqual([c, 'manage', {seq: 3, type: 'remove', node: a}]);
 		world.admin.removed();
 		await expect(answer).resolves.toBeUndefined();

@@ -98,7 +98,7 @@ async function founder(
 ): Promise<{
 	readonly control: Control;
 	readonly events: BrokerEvent[];
-	readonly care: (isDone: () => boolean) => Promise<void>;
+	readonly tickUntil: (isDone: () => boolean) => Promise<void>;
 }> {
 	const events: BrokerEvent[] = [];
 	let nowMs = 0;
@@ -110,7 +110,7 @@ async function founder(
 		protocolMax: 2,
 		...more,
 	});
-	const care = async (isDone: () => boolean): Promise<void> => {
+	const tickUntil = async (isDone: () => boolean): Promise<void> => {
 		for (let tick = 0; !isDone(); tick++) {
 			if (tick > 2000) throw new Error('Expected it within 2000 ticks');
 			nowMs += 25;
@@ -119,15 +119,15 @@ async function founder(
 		}
 	};
 
-	await care(
+	await tickUntil(
 		() => control.raft.status().role === 'leader' && control.state.applied === control.raft.status().lastIndex,
 	);
-	return {control, events, care};
+	return {control, events, tickUntil};
 }
 
 test('a leader without other members raises the protocol to its own newest version', async () => {
-	const {control, events, care} = await founder({});
-	await care(() => control.state.protocol === 2);
+	const {control, events, tickUntil} = await founder({});
+	await tickUntil(() => control.state.protocol === 2);
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
@@ -146,15 +146,15 @@ test('a leader raises the protocol once the version of every member is known and
 		},
 		leader,
 	);
-	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
+	const {control, tickUntil} = await founder({}, {store, speaks: peer => spoken.get(peer)});
 	let beats = 0;
-	await care(() => ++beats > 100);
+	await tickUntil(() => ++beats > 100);
 	expect(control.state.protocol).toBe(1);
 	spoken.delete(self);
-	await care(() => ++beats > 200);
+	await tickUntil(() => ++beats > 200);
 	expect(control.state.protocol).toBe(1);
 	spoken.set(self, {protocol: 2, version: '0.2.0'});
-	await care(() => control.state.protocol === 2);
+	await tickUntil(() => control.state.protocol === 2);
 });
 
 test('a node with an older protocol than the agreed one cannot join, and the refusal has both numbers', async () => {

@@ -73,7 +73,7 @@ function setUp(protocol = 3) {
 		desired,
 		admin,
 		answer,
-		passes(ms: number) {
+		advance(ms: number) {
 			nowMs += ms;
 			admin.tick();
 		},
@@ -84,7 +84,7 @@ const turn = (): Promise<void> => new Promise(setImmediate);
 
 describe('a deletion (case 14)', () => {
 	test('is later than all stamps of the reachable members, and resolves when they have applied it', async () => {
-		const {apply, proposed, answer, admin, passes, lamport} = setUp();
+		const {apply, proposed, answer, admin, advance, lamport} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		let done: unknown;
 		const work = admin.delete(news, false).then(value => (done = value));
@@ -99,7 +99,7 @@ describe('a deletion (case 14)', () => {
 		answer(b, {lamport: until, messages: 0, until});
 		answer(c, {lamport: 91, messages: 3, until: 0});
 		await turn();
-		passes(25);
+		advance(25);
 		await turn();
 		expect(done).toBeUndefined();
 		answer(b, {lamport: until, messages: 0, until});
@@ -109,15 +109,15 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('does not wait for members that become unreachable or do not answer, and names them', async () => {
-		const {apply, reachable, answer, admin, passes, proposed} = setUp();
+		const {apply, reachable, answer, admin, advance, proposed} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		reachable.delete(c);
 		const work = admin.delete(news, false);
-		passes(2000);
+		advance(2000);
 		await turn();
 		expect(proposed.length).toBe(1);
 		reachable.delete(b);
-		passes(25);
+		advance(25);
 		await expect(work).resolves.toEqual({messages: 0, missing: [b, c]});
 		expect(answer(b, {lamport: 1, messages: 0, until: 0})).toBe(true);
 	});
@@ -142,7 +142,7 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('is refused if only unreachable members may have the topic, with their names; force deletes it', async () => {
-		const {answer, admin, passes, reachable, proposed} = setUp();
+		const {answer, admin, advance, reachable, proposed} = setUp();
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
 		answer(b, {lamport: 1, messages: 0, until: 0});
@@ -154,7 +154,7 @@ describe('a deletion (case 14)', () => {
 		});
 		// A member that does not answer counts as unreachable.
 		const silent = admin.delete(news, false);
-		passes(2000);
+		advance(2000);
 		await expect(silent).rejects.toMatchObject({
 			message: expect.stringContaining('Away are b, c, which may have it') as string,
 		});
@@ -165,7 +165,7 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('accepts a name that an earlier version accepted and this node has stored', async () => {
-		const {admin, passes, proposed, reachable, stored} = setUp();
+		const {admin, advance, proposed, reachable, stored} = setUp();
 		reachable.clear();
 		const former = '\u200B' as Topic;
 		await expect(admin.delete(former, true)).rejects.toMatchObject({
@@ -174,7 +174,7 @@ describe('a deletion (case 14)', () => {
 		});
 		stored.set(former, {messages: 2});
 		const work = admin.delete(former, false);
-		passes(25);
+		advance(25);
 		await expect(work).resolves.toEqual({messages: 2, missing: [b, c]});
 		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
@@ -210,7 +210,7 @@ test('no command is proposed while a member may not support it; questions are an
 });
 
 test('--update creates no topic that no member has, and creates one that has subscribers or messages', async () => {
-	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
+	const {admin, answer, apply, advance, proposed, reachable, topics} = setUp();
 	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
 	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
 	await expect(unknown).rejects.toMatchObject({
@@ -234,7 +234,7 @@ test('--update creates no topic that no member has, and creates one that has sub
 	const subscribed = 'subscribed' as Topic;
 	apply({type: 'subscribe', topic: subscribed, node: b, since: 0});
 	const wanted = admin.create(subscribed, {}, true);
-	passes(2000);
+	advance(2000);
 	await expect(wanted).resolves.toBe('created');
 	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
 });
@@ -288,7 +288,7 @@ describe('the Lamport time at which a subscription from now on starts', () => {
 	});
 
 	test('does not wait for an unreachable member, and has a deadline for others', async () => {
-		const {admin, answer, passes, reachable} = setUp();
+		const {admin, answer, advance, reachable} = setUp();
 		reachable.delete(c);
 		const asked = admin.latest(news);
 		await turn();
@@ -296,7 +296,7 @@ describe('the Lamport time at which a subscription from now on starts', () => {
 		await expect(asked).resolves.toBe(9);
 		const silent = admin.latest(news);
 		await turn();
-		passes(2000);
+		advance(2000);
 		await expect(silent).resolves.toBe(9);
 	});
 });

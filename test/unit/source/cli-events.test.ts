@@ -15,8 +15,8 @@ describe('events', () => {
 			snapshotValue: {...snapshots.healthy, events: snapshots.events},
 			stream: [last, next],
 		});
-		const lately = (await dapss('events -o jsonl', {broker})).out.trimEnd().split('\n');
-		expect(lately).toHaveLength(snapshots.events.length);
+		const past = (await dapss('events -o jsonl', {broker})).out.trimEnd().split('\n');
+		expect(past).toHaveLength(snapshots.events.length);
 		const stop = new AbortController();
 		const stdout = new PassThrough();
 		const lines: string[] = [];
@@ -34,7 +34,7 @@ describe('events', () => {
 			).code,
 		).toBe(143);
 		expect(lines.slice(0, -1)).toEqual([
-			...lately,
+			...past,
 			JSON.stringify({type: 'leader', at: snapshots.atMs, term: 5, leader: null}),
 		]);
 	});
