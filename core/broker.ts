@@ -119,8 +119,9 @@ export type Broker = AsyncDisposable & {
 	/**
 	Events from now on. With `messages`, also the messages of the node's own topics, read from its log at the pace of
 	the iterator. A `lagged` event counts those that retention deleted before they were read; no others are left out. A
-	broker that fails over continues with the new events of the next server, and reports that by a `warning`. `from:
-	'start'` begins where the node began to read after its start.
+	broker that fails over continues with the new events of the next server, and with the messages after those that were
+	read, in the topics to which that server subscribes. `from: 'start'` begins where the node began to read after its
+	start; such a stream does not continue its messages elsewhere.
 	@default without messages
 	*/
 	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;

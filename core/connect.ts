@@ -23,6 +23,7 @@ import {HungUpError, RefusedError} from './io/net/opening.ts';
 import {createTransport, transportOptions} from './io/net/transport.ts';
 import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
+import type {Connection} from './remote/reconnecting.ts';
 import {version} from './version.ts';
 
 /** What `connect` and `follow` take: whatever differs from the defaults. */
@@ -94,7 +95,7 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Br
 }
 
 /** As `connect`, with settings that were checked. @internal */
-export async function connectWith(options: ConnectSettings): Promise<Broker & Reached> {
+export async function connectWith(options: ConnectSettings): Promise<Connection & Reached> {
 	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
 	if (servers.length === 0)
 		return connectToFound({...options, ...options.find, timeoutMs}, found =>

@@ -3,6 +3,7 @@ The events of a node, as values. The console, `--headless -o jsonl`, `events`, r
 this one stream. `at` is the wall clock in milliseconds, added when an event is recorded.
 */
 import type {Message, NodeId, Topic} from './message.ts';
+import type {TopicPosition} from './position.ts';
 
 /**
 `alive`: usable. `degraded`: answers, but not everything works; the reason says what. `suspect`: missed the last answer.
@@ -165,3 +166,17 @@ export type BrokerEvent =
 
 /** `names`: names of the nodes in the event, where they have one. */
 export type RecordedEvent = BrokerEvent & {readonly at: number; readonly names?: Readonly<Record<NodeId, string>>};
+
+/**
+In a tracked stream of events: the messages of this own topic come next, and begin after the position. `isResumed`: it
+is the position that the reader asked for. If not, the reader may have missed messages before it.
+*/
+export type TopicStart = TopicPosition & {readonly at: number; readonly type: 'start'; readonly isResumed: boolean};
+export type TrackedEvent = RecordedEvent | TopicStart;
+export type TrackedEvents = {
+	/**
+	As `events` of a broker with messages, for readers that continue at another node.
+	@param after positions reached at another node: the messages of those topics begin after them
+	*/
+	trackedEvents(after?: readonly TopicPosition[]): AsyncIterable<TrackedEvent>;
+};

@@ -53,7 +53,8 @@ export type GossipReady = {
 
 type Mutable<Ready> = {-readonly [Name in keyof Ready]: Ready[Name] extends ReadonlyArray<infer Item> ? Item[] : never};
 
-const empty = (): Mutable<GossipReady> => ({
+/** Output without any work, to collect work in. */
+export const emptyReady = (): Mutable<GossipReady> => ({
 	packets: [],
 	released: [],
 	serve: [],
@@ -63,7 +64,7 @@ const empty = (): Mutable<GossipReady> => ({
 });
 
 export class Outbox {
-	#work = empty();
+	#work = emptyReady();
 
 	send(to: NodeId, packet: GossipPacket): void {
 		this.#work.packets.push({to, packet});
@@ -101,7 +102,7 @@ export class Outbox {
 			0
 		)
 			return undefined;
-		this.#work = empty();
+		this.#work = emptyReady();
 		return work;
 	}
 }

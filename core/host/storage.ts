@@ -7,6 +7,7 @@ import {realFiles, type Files} from '../io/file-system.ts';
 import {Folder} from '../io/files/data-folder.ts';
 import {NodeFiles} from '../io/files/node-files.ts';
 import {Reserve} from '../io/files/reserve.ts';
+import {reservingFiles} from '../io/files/reserving-files.ts';
 import {FilePool} from '../io/log/file-pool.ts';
 import type {AsyncStack} from '../stack.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -39,18 +40,21 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 				`${shares.openFiles} are for logs (limits.open_files ${openFiles}) ` +
 				`and ${shares.connections} for connections (limits.connections ${connections})`,
 		);
-	const files = new FilePool(realFiles, {
-		openMax: shares.openFiles,
-		onShort() {
-			slot.bound('open-files');
-			warn(
-				'No more files can be opened: operations that need a file wait. ' +
-					`Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`,
-			);
+	const files = new FilePool(
+		reservingFiles(realFiles, () => reserve),
+		{
+			openMax: shares.openFiles,
+			onShort() {
+				slot.bound('open-files');
+				warn(
+					'No more files can be opened: operations that need a file wait. ' +
+						`Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`,
+				);
+			},
 		},
-	});
+	);
 	const folder = new NodeFiles(files, path, warn);
-	const reserve = new Reserve({files, folder: path, report: warn});
+	const reserve: Reserve = new Reserve({files, folder: path, report: warn});
 	await reserve.maintain();
 	return {config, path, files, folder, reserve};
 }

@@ -171,6 +171,12 @@ export function isMissing(error: unknown): boolean {
 	return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
+/** The error means that the disk, or the quota of this user, is full. */
+export function isFullDisk(error: unknown): boolean {
+	const {code} = Object(error) as {readonly code?: unknown};
+	return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
 /** The error means that a path is no folder. */
 export function isNoFolder(error: unknown): boolean {
 	return (error as NodeJS.ErrnoException).code === 'ENOTDIR';

@@ -2,16 +2,16 @@
 The events of a node as one stream, with the messages of its own topics on request. The reader sets the pace: messages
 wait in the log, other events in a bounded queue.
 */
-import type {BrokerEvent, RecordedEvent} from '../events.ts';
+import type {RecordedEvent, TrackedEvent} from '../events.ts';
 import type {EventWatch} from '../observe/journal.ts';
-import type {OwnFeed} from './own-messages.ts';
+import type {FeedEvent, OwnFeed} from './own-messages.ts';
 
-export class EventStream implements AsyncIterableIterator<RecordedEvent> {
+export class EventStream implements AsyncIterableIterator<TrackedEvent> {
 	readonly #watch: EventWatch;
 	readonly #feed: OwnFeed | undefined;
 	readonly #wallMs: () => number;
 	#events: Iterator<RecordedEvent> = [].values();
-	#messages: Iterator<BrokerEvent> | undefined;
+	#messages: Iterator<FeedEvent> | undefined;
 	#wake: (() => void) | undefined;
 	#isOver = false;
 
@@ -29,7 +29,7 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 		return this;
 	}
 
-	async next(): Promise<IteratorResult<RecordedEvent, undefined>> {
+	async next(): Promise<IteratorResult<TrackedEvent, undefined>> {
 		for (;;) {
 			const value = this.#isOver ? undefined : this.#take();
 			if (value) return {value, done: false};
@@ -45,12 +45,12 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 		}
 	}
 
-	async return(): Promise<IteratorResult<RecordedEvent, undefined>> {
+	async return(): Promise<IteratorResult<TrackedEvent, undefined>> {
 		this.#end();
 		return {value: undefined, done: true};
 	}
 
-	#take(): RecordedEvent | undefined {
+	#take(): TrackedEvent | undefined {
 		// After the end, the remaining messages come before the last event.
 		return this.#watch.isClosed ? (this.#message() ?? this.#event()) : (this.#event() ?? this.#message());
 	}
@@ -63,7 +63,7 @@ export class EventStream implements AsyncIterableIterator<RecordedEvent> {
 		return next.done ? undefined : next.value;
 	}
 
-	#message(): RecordedEvent | undefined {
+	#message(): TrackedEvent | undefined {
 		for (;;) {
 			const next = this.#messages?.next();
 			if (next && !next.done) return {at: this.#wallMs(), ...next.value};

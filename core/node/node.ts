@@ -34,7 +34,7 @@ import type {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
 import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
-import type {RecordedEvent} from '../events.ts';
+import type {RecordedEvent, TrackedEvent} from '../events.ts';
 import {parseGossipPacket} from '../gossip/packet.ts';
 import type {Bootstrapping} from '../membership/bootstrapping.ts';
 import {CrashEvidence} from '../membership/crash-evidence.ts';
@@ -45,7 +45,7 @@ import type {Journal} from '../observe/journal.ts';
 import {PauseWatch} from '../observe/pause.ts';
 import type {Waiting} from '../observe/waiting.ts';
 import {Watchers} from '../observe/watchers.ts';
-import type {Place} from '../position.ts';
+import type {Place, TopicPosition} from '../position.ts';
 import {parseRaftPacket} from '../raft/packet.ts';
 import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -60,7 +60,7 @@ import {readBatches, subscribeHere} from './local-reading.ts';
 import type {NodeOptions} from './node-options.ts';
 import {NodeParts} from './node-parts.ts';
 import type {OwnIdentity} from './own-identity.ts';
-import type {FeedFrom, OwnMessages} from './own-messages.ts';
+import type {FeedFrom, OwnFeed, OwnMessages} from './own-messages.ts';
 import {subscribeNode, unsubscribeNode} from './own-subscriptions.ts';
 import {faultsOf, viewOf} from './snapshot-of.ts';
 
@@ -375,9 +375,16 @@ export class Node implements ServedBroker {
 		messages = false,
 		from = 'now',
 	}: {readonly messages?: boolean; readonly from?: FeedFrom} = {}): AsyncIterableIterator<RecordedEvent> {
-		return new EventStream(this.journal.watch(), messages ? this.own.open(from) : undefined, () =>
-			this.options.io.clock.wallMs(),
-		);
+		// An untracked feed gives no starts of topics.
+		return this.#stream(messages ? this.own.open({from}) : undefined) as AsyncIterableIterator<RecordedEvent>;
+	}
+
+	trackedEvents(after?: readonly TopicPosition[]): AsyncIterableIterator<TrackedEvent> {
+		return this.#stream(this.own.open({isTracked: true, after}));
+	}
+
+	#stream(feed: OwnFeed | undefined): EventStream {
+		return new EventStream(this.journal.watch(), feed, () => this.options.io.clock.wallMs());
 	}
 
 	readIndex(): Promise<number> {

@@ -5,19 +5,34 @@ written while the node is subscribed.
 */
 import {deliveriesOf} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
-import type {BrokerEvent} from '../events.ts';
+import type {BrokerEvent, TopicStart} from '../events.ts';
 import type {StoredBatch, Topic} from '../message.ts';
 import type {Clock} from '../ports.ts';
+import type {TopicPosition} from '../position.ts';
 
 /** The side of `Data` that is used. */
 export type TopicReading = {
 	end(topic: Topic): Promise<number>;
-	read(topic: Topic, from: 'now' | number, sink: BatchSink): Promise<Reader>;
+	read(topic: Topic, from: number, sink: BatchSink): Promise<Reader>;
+	follow(
+		topic: Topic,
+		from: number | TopicPosition,
+		sink: BatchSink,
+	): Promise<{readonly reader: Reader; readonly start: TopicPosition}>;
 	stopReading(topic: Topic, reader: Reader): void;
 	isSubscribed(topic: Topic): boolean;
 };
 /** `start`: since the node started or subscribed. */
 export type FeedFrom = 'now' | 'start';
+/** What a feed gives: messages, gaps, and, if it is tracked, the start of each topic before its messages. */
+export type FeedEvent = BrokerEvent | Omit<TopicStart, 'at'>;
+export type FeedOptions = {
+	readonly from?: FeedFrom;
+	/** Give the start of each topic. */
+	readonly isTracked?: boolean;
+	/** Positions that the follower has reached, maybe at another node: its topics begin after them. */
+	readonly after?: readonly TopicPosition[] | undefined;
+};
 
 /** Bytes that a follower holds and has not taken. */
 const unreadBytesMax = 256 * 1024;
@@ -55,8 +70,8 @@ export class OwnMessages {
 		}
 	}
 
-	open(from: FeedFrom): OwnFeed {
-		const feed: OwnFeed = new OwnFeed(this.#data, () => this.#feeds.delete(feed));
+	open({from = 'now', isTracked = false, after = []}: FeedOptions = {}): OwnFeed {
+		const feed: OwnFeed = new OwnFeed(this.#data, () => this.#feeds.delete(feed), isTracked, after);
 		this.#feeds.add(feed);
 		for (const [topic, since] of this.#since) feed.begin(topic, from === 'start' ? since : this.#data.end(topic));
 		return feed;
@@ -78,7 +93,7 @@ export class OwnMessages {
 }
 
 type Cursor = {readonly topic: Topic; next: number; until: number; reader: Reader | undefined; isOver: boolean};
-type Part = {readonly events: Iterable<BrokerEvent>; readonly messages: number; readonly bytes: number};
+type Part = {readonly events: Iterable<FeedEvent>; readonly messages: number; readonly bytes: number};
 
 /** One follower. `take` returns the messages of each topic in the order of its log. */
 export class OwnFeed implements Disposable {
@@ -86,6 +101,9 @@ export class OwnFeed implements Disposable {
 	onNews: () => void = () => {};
 	readonly #data: TopicReading;
 	readonly #onClose: () => void;
+	readonly #isTracked: boolean;
+	/** Positions of topics that were not begun yet. */
+	readonly #after: Map<Topic, TopicPosition>;
 	readonly #cursors = new Set<Cursor>();
 	readonly #drained = Promise.withResolvers<void>();
 	#isDraining = false;
@@ -94,13 +112,20 @@ export class OwnFeed implements Disposable {
 	#taken: Part | undefined;
 	#unreadBytes = 0;
 
-	constructor(data: TopicReading, onClose: () => void) {
+	constructor(
+		data: TopicReading,
+		onClose: () => void,
+		isTracked: boolean = false,
+		after: readonly TopicPosition[] = [],
+	) {
 		this.#data = data;
 		this.#onClose = onClose;
+		this.#isTracked = isTracked;
+		this.#after = new Map(after.map(position => [position.topic, position]));
 	}
 
 	/** The next messages as events. Frees the room of the messages that were taken before. */
-	take(): Iterable<BrokerEvent> | undefined {
+	take(): Iterable<FeedEvent> | undefined {
 		if (this.#taken) {
 			this.#unreadBytes -= this.#taken.bytes;
 			this.#taken = undefined;
@@ -153,18 +178,30 @@ export class OwnFeed implements Disposable {
 		cursor.next = await from;
 		if (cursor.next >= cursor.until) this.#end(cursor);
 		if (cursor.isOver) return;
-		const reader = await this.#data.read(topic, cursor.next, {
-			room: () => Math.max(0, unreadBytesMax - this.#unreadBytes),
+		const after = this.#after.get(topic);
+		this.#after.delete(topic);
+		const sink: BatchSink = {
+			// No message before the start of its topic.
+			room: () => (cursor.reader ? Math.max(0, unreadBytesMax - this.#unreadBytes) : 0),
 			take: items => this.#add(cursor, items),
 			dropped: messages => {
 				cursor.next += messages;
 				this.#push({events: [{type: 'lagged', dropped: messages}], messages: 0, bytes: 0});
 			},
 			failed: () => this.#end(cursor), // The node stops and reports the reason.
-		});
+		};
+		const {reader, start} = this.#isTracked
+			? await this.#data.follow(topic, after ?? cursor.next, sink)
+			: {reader: await this.#data.read(topic, cursor.next, sink), start: undefined};
 		if (cursor.isOver) return this.#data.stopReading(topic, reader);
+		if (start) {
+			cursor.next = reader.cursor;
+			const isResumed = after !== undefined;
+			this.#push({events: [{type: 'start', ...start, isResumed}], messages: 0, bytes: 0});
+		}
+
 		cursor.reader = reader;
-		reader.resume(); // The follower may have been full and emptied before the reader was known here.
+		reader.resume();
 	}
 
 	#add(cursor: Cursor, items: readonly StoredBatch[]): number {

@@ -19,7 +19,7 @@ import {
 import {DeliveryQueue} from '../data/delivery.ts';
 import {topicNamed} from '../data/topic-named.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
-import type {RecordedEvent} from '../events.ts';
+import type {RecordedEvent, TrackedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import {positionsMax, type TopicPosition} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -170,15 +170,24 @@ export class RemoteBroker implements Broker {
 		messages = false,
 		from = 'now',
 	}: {readonly messages?: boolean; readonly from?: 'now' | 'start'} = {}): AsyncIterableIterator<RecordedEvent> {
+		// A node reports starts of topics only when they are asked for.
+		return this.#openEvents({messages, from}) as AsyncIterableIterator<RecordedEvent>;
+	}
+
+	trackedEvents(after?: readonly TopicPosition[]): AsyncIterableIterator<TrackedEvent> {
+		return this.#openEvents({messages: true, isTracked: true, ...this.#sent(after)});
+	}
+
+	#openEvents(request: Omit<Extract<RequestBody, {op: 'events'}>, 'op' | 'credit'>): EventQueue {
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
-		const queue = new EventQueue(credit, () => {
+		const queue = new EventQueue(credit, request.isTracked === true, () => {
 			this.#events.delete(id);
 			this.#notify({op: 'end', stream: id});
 		});
 		if (this.#why !== undefined) queue.end();
 		this.#events.set(id, queue);
-		this.#notify({op: 'events', messages, from, credit: credit.grant()}, id);
+		this.#notify({op: 'events', ...request, credit: credit.grant()}, id);
 		return queue;
 	}
 
@@ -246,6 +255,8 @@ export class RemoteBroker implements Broker {
 				const received = receiveEvents(frame);
 				if (!received) return this.#violated('an event is malformed');
 				const queue = this.#events.get(received.id);
+				if (queue && !queue.isTracked && received.events.some(({type}) => type === 'start'))
+					return this.#violated('an event was not asked for');
 				if (queue && !queue.push(received.events, frame.length))
 					this.#violated('it sent more events than its credit allows');
 				return;

@@ -1,25 +1,30 @@
 /** The received events of a stream that are not read yet, bounded by the credit of the node. */
-import type {RecordedEvent} from '../events.ts';
+import type {TrackedEvent} from '../events.ts';
 import type {StreamCredit} from './credit.ts';
 
-export class EventQueue implements AsyncIterableIterator<RecordedEvent> {
+export class EventQueue implements AsyncIterableIterator<TrackedEvent> {
+	readonly isTracked: boolean;
 	readonly #credit: StreamCredit;
 	readonly #onClose: () => void;
-	#frames: Array<{readonly events: Iterator<RecordedEvent>; readonly bytes: number}> = [];
-	#reading: {readonly events: Iterator<RecordedEvent>; readonly bytes: number} | undefined;
+	#frames: Array<{readonly events: Iterator<TrackedEvent>; readonly bytes: number}> = [];
+	#reading: {readonly events: Iterator<TrackedEvent>; readonly bytes: number} | undefined;
 	#wake: (() => void) | undefined;
 	#isEnded = false;
 	#isClosed = false;
 	#error: Error | undefined;
 
-	/** @param onClose called when the reader has stopped or the stream has ended. */
-	constructor(credit: StreamCredit, onClose: () => void) {
+	/**
+	@param isTracked whether starts of topics are events of this stream
+	@param onClose called when the reader has stopped or the stream has ended
+	*/
+	constructor(credit: StreamCredit, isTracked: boolean, onClose: () => void) {
 		this.#credit = credit;
+		this.isTracked = isTracked;
 		this.#onClose = onClose;
 	}
 
 	/** Adds a received frame. False when there was no credit for it. */
-	push(events: readonly RecordedEvent[], bytes: number): boolean {
+	push(events: readonly TrackedEvent[], bytes: number): boolean {
 		if (this.#isEnded) return true;
 		if (!this.#credit.receive(bytes)) return false;
 		this.#frames.push({events: events.values(), bytes});
@@ -38,7 +43,7 @@ export class EventQueue implements AsyncIterableIterator<RecordedEvent> {
 		return this;
 	}
 
-	async next(): Promise<IteratorResult<RecordedEvent, undefined>> {
+	async next(): Promise<IteratorResult<TrackedEvent, undefined>> {
 		for (;;) {
 			const next = this.#reading?.events.next();
 			if (next && !next.done) return {value: next.value, done: false};
@@ -58,7 +63,7 @@ export class EventQueue implements AsyncIterableIterator<RecordedEvent> {
 		}
 	}
 
-	async return(): Promise<IteratorResult<RecordedEvent, undefined>> {
+	async return(): Promise<IteratorResult<TrackedEvent, undefined>> {
 		this.end();
 		this.#frames = [];
 		this.#close();

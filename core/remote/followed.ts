@@ -1,7 +1,7 @@
 /**
-A `Broker` that fails over between servers. When its server is lost, it continues at another one: subscriptions after
-the messages that they have read, snapshots and events with those of the present node. Requests while there is no server
-fail at once, because only the caller knows whether they may be repeated.
+A `Broker` that fails over between servers. When its server is lost, it continues at another one: subscriptions and
+streams of events after the messages that they have read, snapshots with those of the present node. Requests while there
+is no server fail at once, because only the caller knows whether they may be repeated.
 */
 import {expectTopics} from '../broker-arguments.ts';
 import type {
@@ -21,9 +21,8 @@ import type {RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {lostError, Reconnecting, type Connection, type ReconnectingOptions} from './reconnecting.ts';
+import {resumedEvents, type EventOptions} from './resumed-events.ts';
 import {Resumed} from './resumed.ts';
-
-type EventOptions = {readonly messages?: boolean; readonly from?: 'now' | 'start'};
 
 export class Followed implements FollowedBroker {
 	readonly closed: Promise<string>;
@@ -66,13 +65,8 @@ export class Followed implements FollowedBroker {
 		};
 	}
 
-	/**
-	Events of the connected node. After a failover, they continue with the events that the next node recorded meanwhile,
-	by its clock, as far as it still has them.
-	*/
 	events(options: EventOptions = {}): AsyncGenerator<RecordedEvent> {
-		const {current} = this.#link;
-		return this.#eventsFrom(options, current, current?.events(options)); // Subscribe now, not at the first `next`.
+		return resumedEvents(this.#link, options, this.#wallMs);
 	}
 
 	async publish(topic: string, bodies: readonly MessageBody[]): Promise<Published> {
@@ -132,52 +126,4 @@ export class Followed implements FollowedBroker {
 		if (!current) throw lostError(this.#link);
 		return current;
 	}
-
-	async *#eventsFrom(
-		options: EventOptions,
-		first: Connection | undefined,
-		firstEvents: AsyncIterable<RecordedEvent> | undefined,
-	): AsyncGenerator<RecordedEvent> {
-		let expected = new Set<string>();
-		let missed: readonly RecordedEvent[] = [];
-		for (let connection = first, events = firstEvents; ;) {
-			yield* missed;
-			for await (const event of events ?? []) {
-				if (expected.size > 0 && expected.delete(keyOf(event))) continue;
-				yield event;
-			}
-
-			const lostMs = this.#wallMs();
-			connection = await this.#link.connection(connection);
-			if (!connection) return;
-			// Subscribe before the snapshot: events between the two are in both, and the second copy is skipped.
-			events = connection.events({...options, from: 'now'});
-			missed = await since(connection, lostMs);
-			expected = new Set(missed.map(event => keyOf(event)));
-			// Offsets are local to a node, so the messages in between cannot be counted.
-			if (options.messages)
-				missed = [
-					...missed,
-					{
-						at: this.#wallMs(),
-						type: 'warning',
-						text: 'messages delivered while no node was reachable are not shown here',
-					},
-				];
-		}
-	}
-}
-
-/** Events that the node recorded since then; none when it is lost again. */
-async function since(connection: Connection, lostMs: number): Promise<readonly RecordedEvent[]> {
-	try {
-		const {events} = await connection.snapshot();
-		return events.filter(({at, type}) => at >= lostMs && type !== 'message');
-	} catch {
-		return []; // The event stream ends too, and is retried.
-	}
-}
-
-function keyOf(event: RecordedEvent): string {
-	return event.type === 'message' ? '' : JSON.stringify(event);
 }

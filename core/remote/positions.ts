@@ -3,9 +3,11 @@ The positions that a follower has reached in its topics, so that it can continue
 order of its origin. Messages that a new node sends a second time are skipped. Numbers that the new node skips were gone
 before they could be read, and are counted.
 */
-import type {Delivery} from '../broker.ts';
-import type {Topic} from '../message.ts';
+import type {Message, Topic} from '../message.ts';
 import {positionsMax, Seen, type TopicPosition} from '../position.ts';
+
+/** A message that was read. */
+type Read = Pick<Message, 'topic' | 'origin' | 'incarnation' | 'seq' | 'lamport'>;
 
 export class Positions {
 	/** Messages that the nodes after the first one no longer had. */
@@ -13,6 +15,8 @@ export class Positions {
 	/** Streams whose positions were dropped at the bound. */
 	forgotten = 0;
 	readonly #topics = new Map<Topic, Seen>();
+	/** Number of streams over all topics. */
+	#size = 0;
 	readonly #max: number;
 
 	/** @param max streams over all topics. */
@@ -25,18 +29,18 @@ export class Positions {
 		for (const {topic, since, streams} of starts) {
 			const seen = this.#of(topic);
 			seen.since = Math.max(seen.since, since);
-			for (const [origin, incarnation, seq] of streams) seen.note(origin, incarnation, seq);
+			for (const [origin, incarnation, seq] of streams) this.#note(seen, {origin, incarnation, seq});
 		}
 
 		this.#bound();
 	}
 
 	/** Notes messages of the first node, which are all new, as read. */
-	note(deliveries: readonly Delivery[]): void {
+	note(deliveries: readonly Read[]): void {
 		for (let at = 0; at < deliveries.length;) {
 			const end = runFrom(deliveries, at);
-			const {topic, origin, incarnation, seq} = deliveries[end - 1]!;
-			this.#of(topic).note(origin, incarnation, seq);
+			const last = deliveries[end - 1]!;
+			this.#note(this.#of(last.topic), last);
 			at = end;
 		}
 
@@ -46,8 +50,8 @@ export class Positions {
 	/**
 	The messages of a later node, or a later connection, that were not read before. They count as read from now on.
 	*/
-	filterUnread(deliveries: readonly Delivery[]): readonly Delivery[] {
-		let fresh: Delivery[] | undefined;
+	filterUnread<One extends Read>(deliveries: readonly One[]): readonly One[] {
+		let fresh: One[] | undefined;
 		for (let at = 0; at < deliveries.length;) {
 			const first = deliveries[at]!;
 			const end = runFrom(deliveries, at);
@@ -67,13 +71,13 @@ export class Positions {
 	}
 
 	/** How many of `count` consecutive messages were read before; then notes all as read. */
-	#skip({topic, origin, incarnation, seq, lamport}: Delivery, count: number): number {
+	#skip({topic, origin, incarnation, seq, lamport}: Read, count: number): number {
 		const seen = this.#of(topic);
 		const known = seen.of(origin, incarnation);
 		if (known === undefined && lamport <= seen.since) return count;
 		const skipped = known === undefined ? 0 : Math.min(count, Math.max(0, known - seq + 1));
 		if (known !== undefined && seq > known + 1) this.missed += seq - known - 1;
-		if (skipped < count) seen.note(origin, incarnation, seq + count - 1);
+		if (skipped < count) this.#note(seen, {origin, incarnation, seq: seq + count - 1});
 		return skipped;
 	}
 
@@ -87,27 +91,31 @@ export class Positions {
 		return seen;
 	}
 
+	#note(seen: Seen, {origin, incarnation, seq}: Omit<Read, 'topic' | 'lamport'>): void {
+		const before = seen.size;
+		seen.note(origin, incarnation, seq);
+		this.#size += seen.size - before;
+	}
+
 	#bound(): void {
-		let size = 0;
-		for (const seen of this.#topics.values()) size += seen.size;
-		while (size > this.#max) {
+		while (this.#size > this.#max) {
 			const largest = [...this.#topics.values()].reduce((most, seen) => (seen.size > most.size ? seen : most));
 			const streams = largest.dropOldest();
-			size -= streams;
+			this.#size -= streams;
 			this.forgotten += streams;
 		}
 	}
 }
 
 /** The index after the last of the consecutive messages of one batch that start at `at`. */
-function runFrom(deliveries: readonly Delivery[], at: number): number {
+function runFrom(deliveries: readonly Read[], at: number): number {
 	let end = at + 1;
 	while (end < deliveries.length && isNext(deliveries[end - 1]!, deliveries[end]!)) end++;
 	return end;
 }
 
 /** Messages of a batch share a stamp, which no other batch of their stream has. */
-function isNext(before: Delivery, next: Delivery): boolean {
+function isNext(before: Read, next: Read): boolean {
 	return (
 		next.seq === before.seq + 1 &&
 		next.origin === before.origin &&

@@ -71,6 +71,9 @@ const requestSchema = v.variant('op', [
 		op: v.literal('events'),
 		messages: v.boolean(),
 		from: v.optional(v.picklist(['now', 'start'])),
+		/** With messages: give the start of each topic, and begin topics after these positions. */
+		isTracked: v.optional(v.boolean()),
+		after: v.optional(v.pipe(v.array(positionSchema), v.maxLength(positionsMax))),
 		credit: v.optional(count),
 	}),
 	v.object({

@@ -3,11 +3,11 @@ Validation of the frames of a node, which may be faulty or malicious. `undefined
 protocol.
 */
 import * as v from 'valibot';
-import type {RecordedEvent} from '../events.ts';
+import type {TrackedEvent} from '../events.ts';
 import type {TopicPosition} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
-import {decodeFrame, positionsSchema, type Answer} from './protocol.ts';
+import {decodeFrame, positionSchema, positionsSchema, type Answer} from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -37,12 +37,16 @@ export function startsOf(value: unknown): readonly TopicPosition[] | undefined {
 
 export function receiveEvents(
 	frame: Uint8Array,
-): {readonly id: number; readonly events: readonly RecordedEvent[]} | undefined {
+): {readonly id: number; readonly events: readonly TrackedEvent[]} | undefined {
 	const body = decodeFrame(frame);
 	if (!Array.isArray(body)) return undefined;
 	const [id, events] = body as unknown[];
-	if (!isId(id) || !Array.isArray(events) || !events.every(event => isEvent(event))) return undefined;
-	return {id, events: (events as RecordedEvent[]).map(event => currentEvent(event))};
+	if (!isId(id) || !Array.isArray(events) || !events.every(event => isEvent(event) || isStart(event)))
+		return undefined;
+	return {
+		id,
+		events: (events as TrackedEvent[]).map(event => (event.type === 'start' ? event : currentEvent(event))),
+	};
 }
 
 export function receiveSnapshot(frame: Uint8Array): {readonly id: number; readonly snapshot: Snapshot} | undefined {
@@ -92,16 +96,29 @@ export function snapshotOf(value: unknown): Snapshot | undefined {
 	return currentSnapshot(value as unknown as Snapshot);
 }
 
+const startSchema = v.object({
+	...positionSchema.entries,
+	at: v.number(),
+	type: v.literal('start'),
+	isResumed: v.boolean(),
+});
+
+function isStart(value: unknown): boolean {
+	return v.is(startSchema, value);
+}
+
 /** A message must have a topic, an origin and bytes; other fields of an event are only shown to people. */
 function isEvent(value: unknown): boolean {
 	if (!isObject(value) || !isText(value['type']) || typeof value['at'] !== 'number') return false;
-	if (value['type'] !== 'message') return true;
+	if (value['type'] !== 'message') return value['type'] !== 'start';
 	const {message} = value;
 	return (
 		isObject(message) &&
 		isText(message['topic']) &&
 		isText(message['origin']) &&
 		isId(message['seq']) &&
+		isId(message['incarnation']) &&
+		typeof message['lamport'] === 'number' &&
 		message['body'] instanceof Uint8Array
 	);
 }

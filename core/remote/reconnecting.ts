@@ -4,10 +4,11 @@ back-off, until it is disposed. Its users get notifications, and ask for the pre
 */
 import type {Broker, LinkNews} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
+import type {TrackedEvents} from '../events.ts';
 import type {Random} from '../machine.ts';
 import {backOffMs} from './back-off.ts';
 
-export type Connection = Broker & {readonly server: string};
+export type Connection = Broker & TrackedEvents & {readonly server: string};
 
 export type ReconnectingOptions = {
 	/** One attempt at all servers. @param last the lost server; the others are tried first */

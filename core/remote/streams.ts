@@ -6,7 +6,7 @@ import type {Broker} from '../broker.ts';
 import {encode} from '../codec.ts';
 import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';
-import type {RecordedEvent} from '../events.ts';
+import type {TrackedEvent, TrackedEvents} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
 import {Seen, type Place, type TopicPosition} from '../position.ts';
 import type {Outbox} from './outbox.ts';
@@ -18,9 +18,10 @@ export type BatchReading = {
 	resume(): void;
 	close(): Promise<void>;
 };
-export type ReadableBroker = Broker & {
-	readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading;
-};
+export type ReadableBroker = Broker &
+	TrackedEvents & {
+		readBatches(topics: readonly Topic[], place: Place, sink: BatchSink): BatchReading;
+	};
 
 export type Stream = {
 	/** Number of topics that it reads. */
@@ -93,15 +94,19 @@ export function watch({broker, outbox, fail}: StreamContext, id: number): Stream
 
 /** Streams events in order; the next one is taken when the last was sent. */
 export function follow(
-	{broker, outbox, answer, fail}: StreamContext,
+	{broker, outbox, answer, fail, hasRoomFor}: StreamContext,
 	id: number,
 	request: Extract<Request, {op: 'events'}>,
 ): Stream {
-	const {messages, from = 'now', credit: granted = Infinity} = request;
-	const events = broker.events({messages, from})[Symbol.asyncIterator]();
+	const {messages, from = 'now', isTracked = false, after = [], credit: granted = Infinity} = request;
+	const wanted = after.reduce((sum, {streams}) => sum + streams.length + 1, 0);
+	const positions = hasRoomFor(wanted) ? wanted : 0;
+	const following =
+		messages && isTracked ? broker.trackedEvents(positions > 0 ? after : []) : broker.events({messages, from});
+	const events = following[Symbol.asyncIterator]();
 	const state = {credit: granted, isEnded: false};
 	let wake: (() => void) | undefined;
-	const send = async (event: RecordedEvent): Promise<void> => {
+	const send = async (event: TrackedEvent): Promise<void> => {
 		let pieces = [encodeFrame('event', [id, [event]])];
 		if (!outbox.fits(pieces))
 			pieces = [
@@ -139,6 +144,7 @@ export function follow(
 	void run().catch((error: unknown) => fail(id, error));
 	return {
 		topics: topicsOf(request),
+		positions,
 		grant(bytes) {
 			state.credit += bytes;
 			wake?.();

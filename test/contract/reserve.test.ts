@@ -1,10 +1,11 @@
 /** The reserve on the disk: released when the disk is full, made again when there is space. */
-import {existsSync, mkdtempSync, rmSync, statSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, test} from 'vitest';
-import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {realFiles, type Files, type OpenFile} from '../../core/io/file-system.ts';
 import {Reserve} from '../../core/io/files/reserve.ts';
+import {reservingFiles} from '../../core/io/files/reserving-files.ts';
 
 const MiB = 1024 * 1024;
 let folder: string;
@@ -105,4 +106,77 @@ test('a disk that does not report its free space counts as having space (case 15
 	});
 	await reserve.maintain();
 	expect([has(), reserve.isFull]).toEqual([true, false]);
+});
+
+describe('a write that finds the disk full', () => {
+	/** The file system with a disk that is full while the reserve exists, and again when `isFull`. */
+	class FullDisk {
+		isFull = false;
+		failures = 0;
+		synced = 0;
+
+		readonly files: Files = {
+			...realFiles,
+			open: async (path, mode) => {
+				const file = await realFiles.open(path, mode);
+				const write: OpenFile['write'] = async (buffers, position) => {
+					if (this.isFull && path.endsWith('log')) {
+						this.failures++;
+						throw Object.assign(new Error('ENOSPC: no space left on device, write'), {code: 'ENOSPC'});
+					}
+
+					return file.write(buffers, position);
+				};
+				const datasync = async (): Promise<void> => {
+					this.synced++;
+					if (this.isFull) throw Object.assign(new Error('ENOSPC: fsync'), {code: 'ENOSPC'});
+					await file.datasync();
+				};
+				const {size} = file;
+				return {
+					size,
+					write,
+					datasync,
+					read: (buffer, position) => file.read(buffer, position),
+					truncate: to => file.truncate(to),
+					close: () => file.close(),
+				};
+			},
+			unlink: async path => {
+				await realFiles.unlink(path);
+				this.isFull = false;
+			},
+		};
+	}
+
+	async function open(): Promise<{readonly disk: FullDisk; readonly reserve: Reserve; readonly file: OpenFile}> {
+		const disk = new FullDisk();
+		const files = reservingFiles(disk.files, () => reserve);
+		const reserve: Reserve = create(files);
+		await reserve.maintain();
+		return {disk, reserve, file: await files.open(join(folder, 'log'), 'write')};
+	}
+
+	test('releases the reserve and succeeds; no messages are stored from then on', async () => {
+		const {disk, reserve, file} = await open();
+		disk.isFull = true;
+		// All of them fail before the reserve is released.
+		const written = await Promise.all([0, 1, 2].map(at => file.write([Buffer.from([65 + at])], at)));
+		expect(written).toEqual([1, 1, 1]);
+		expect([has(), reserve.isFull, disk.failures, reserve.releases]).toEqual([false, true, 3, 1]);
+		expect(readFileSync(join(folder, 'log'), 'utf8')).toBe('ABC');
+		expect(reports).toEqual([expect.stringMatching(/is full.*A reserve of 8 MiB was released/)]);
+		await file.close();
+	});
+
+	test('fails when the reserve was released before, and an fsync is never repeated', async () => {
+		const {disk, file} = await open();
+		disk.isFull = true;
+		await expect(file.datasync()).rejects.toMatchObject({code: 'ENOSPC'});
+		expect([disk.synced, has()]).toEqual([2, true]); // One of them of the reserve.
+		await file.write([Buffer.from('A')], 0);
+		disk.isFull = true;
+		await expect(file.write([Buffer.from('B')], 1)).rejects.toMatchObject({code: 'ENOSPC'});
+		await file.close();
+	});
 });

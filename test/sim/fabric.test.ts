@@ -6,7 +6,7 @@ import {expect, test} from 'vitest';
 import type {Judgement} from '../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Links} from '../../core/ports.ts';
-import {Fabric, type Beacon, type Station} from './node/fabric.ts';
+import {Fabric, type Beacon, type Endpoint} from './node/fabric.ts';
 import type {Hello, Refusal} from './node/handshake.ts';
 import {planOf} from './node/plan.ts';
 import {createRandom} from './random.ts';
@@ -20,7 +20,7 @@ type Options = {
 };
 
 /** A machine whose process records what it learns. */
-class Machine implements Station {
+class Machine implements Endpoint {
 	readonly id: NodeId;
 	readonly key: string;
 	address: string;

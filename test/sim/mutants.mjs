@@ -1,12 +1,13 @@
 /**
 Tests the checks of the simulator. `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a
 bundle of its own, two at a time, and runs seeds until a rule breaks that the unchanged sources keep on that seed. A
-mutant that only crashes or never ends is not caught. The last line is `N of N caught`; the exit code is 1 if one is
-missed.
+mutant that only crashes or never ends is not caught. For a few mutants a test file runs instead of seeds. The
+last line is `N of N caught`; the exit code is 1 if one is missed.
 */
 import {spawn} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
@@ -51,6 +52,12 @@ process.exitCode = missed.length > 0 ? 1 : 0;
 
 async function judge(mutant) {
 	const startMs = performance.now();
+	if (mutant.tests !== undefined) {
+		const failure = await failingTest(mutant);
+		const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+		return {isCaught: failure !== undefined, seconds, world: 'tests', seed: '—', rule: failure, failure};
+	}
+
 	const path = await bundle([mutantPlugin(mutant, root)], entry);
 	const worlds = mutant.by ?? allWorlds;
 	let crash;
@@ -76,6 +83,32 @@ function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failu
 	console.log(
 		`| \`${name}\` | ${pitfall} | ${isCaught ? rule : `**missed**${rule === undefined ? '' : ` (${rule})`}`} | ${world} | ${seed ?? `> ${seeds}`} | ${seconds} |`,
 	);
+}
+
+/** The name of a test that fails with the mutant; `undefined` if all pass. */
+function failingTest({name, tests}) {
+	const report = join(mkdtempSync(join(tmpdir(), 'dapss-mutant-')), 'report.json');
+	const runner = join(root, 'node_modules/vitest/vitest.mjs');
+	const config = join(root, 'test/sim/mutants/vitest.config.ts');
+	const flags = ['run', '-c', config, '--reporter', 'json', '--outputFile', report, tests];
+	return new Promise((resolve, reject) => {
+		spawn(process.execPath, [runner, ...flags], {
+			cwd: root,
+			stdio: 'ignore',
+			env: {...process.env, MUTANT: name},
+		}).once('close', () => {
+			try {
+				const {testResults} = JSON.parse(readFileSync(report, 'utf8'));
+				const results = testResults.flatMap(({assertionResults}) => assertionResults);
+				if (results.length === 0) throw new Error(`Expected tests in ${tests}, got none`);
+				resolve(results.find(({status}) => status === 'failed')?.title);
+			} catch (error) {
+				reject(error);
+			} finally {
+				rmSync(dirname(report), {recursive: true});
+			}
+		});
+	});
 }
 
 /** Run seeds until one fails. Resolves to the failure, or to an empty object if all pass. */

@@ -86,7 +86,7 @@ describe('wrong', () => {
 	] as Array<[string, number | undefined, Read[], RegExp]>)('%s', (_name, from, list, problem) => {
 		const offsets = new Offsets();
 		expect(() => reads(offsets, list, from)).toThrow(problem);
-		expect(offsets.problem).toBeDefined();
+		expect(offsets.violations.first).toBeDefined();
 	});
 
 	test.each([

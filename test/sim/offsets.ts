@@ -4,6 +4,7 @@ order of their delivery, and an offset is the position of a reader. So offsets a
 message, hold each message once, and keep the order of each origin without gaps. The exceptions are retention, power
 cuts and messages that the node reported as missed; each must be declared here.
 */
+import {Violations} from './violations.ts';
 
 /** The log of a topic on a node. */
 export type Place = {readonly node: string; readonly topic: string};
@@ -33,8 +34,7 @@ export class Offsets {
 	reads = 0;
 	/** Messages that were read before a power cut or damage removed them from the log. */
 	takenBack = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 
 	/** @param from the requested offset; `undefined` if the log chooses it */
 	reader(place: Place, from?: number): OffsetReader {
@@ -151,8 +151,7 @@ export class Offsets {
 	}
 
 	#fail(rule: string, what: string): never {
-		this.problem ??= new Error(`${rule}: ${what}`);
-		throw this.problem;
+		throw this.violations.record(`${rule}: ${what}`);
 	}
 }
 

@@ -10,6 +10,7 @@ import {decodeConfigurationData, type Configuration} from '../../core/raft/confi
 import type {RaftPacket} from '../../core/raft/packet.ts';
 import type {Entry, HardState, RaftReady, RaftStatus} from '../../core/raft/raft.ts';
 import {hash32} from './random.ts';
+import {Violations} from './violations.ts';
 
 /** A log as reconstructed from its records. */
 export class ShadowLog {
@@ -101,8 +102,7 @@ export class RaftChecks {
 	readonly #withoutContact = new Map<string, number>();
 	/** The highest term of any node, leader or not. */
 	highestTermSeen = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 	readonly #bounds: LeaderBounds | undefined;
 
 	/** @param bounds checked if given */
@@ -497,8 +497,7 @@ export class RaftChecks {
 	}
 
 	#fail(rule: string, what: string): never {
-		this.problem ??= new Error(`${rule}: ${what}`);
-		throw this.problem;
+		throw this.violations.record(`${rule}: ${what}`);
 	}
 }
 

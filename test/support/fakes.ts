@@ -141,6 +141,10 @@ export class FakeBroker implements Broker {
 		yield {at: 9, type: 'stopped', reason: 'stopped'};
 	}
 
+	trackedEvents(): AsyncGenerator<RecordedEvent> {
+		return this.events();
+	}
+
 	readIndex(): Promise<number> {
 		return this.readIndexAnswer();
 	}

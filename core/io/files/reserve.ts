@@ -8,7 +8,8 @@ import {randomFillSync} from 'node:crypto';
 import {statfs} from 'node:fs/promises';
 import {join} from 'node:path';
 import {errorMessage} from '../../errors.ts';
-import {fullDiskRemedy, isMissing, writeAll, type Files} from '../file-system.ts';
+import {fullDiskRemedy, isFullDisk, isMissing, writeAll, type Files} from '../file-system.ts';
+import type {SpaceReserve} from './reserving-files.ts';
 
 export const reserveFile = 'reserve';
 const MiB = 1024 * 1024;
@@ -53,13 +54,15 @@ export function roomOf(
 	return hasReserve || freeBytes >= reserve + spare ? 'enough' : 'short';
 }
 
-export class Reserve {
+export class Reserve implements SpaceReserve {
+	releases = 0;
 	readonly #options: ReserveOptions;
 	readonly #path: string;
 	readonly #sizes: ReserveSizes;
 	#isFull = false;
 	#isShortOfFiles = false;
 	#hasComplained = false;
+	#releasing: Promise<boolean> | undefined;
 
 	constructor(options: ReserveOptions) {
 		this.#options = options;
@@ -83,6 +86,14 @@ export class Reserve {
 		return `The disk of ${this.#options.folder} ${full}: no new messages are stored, stored messages can be read`;
 	}
 
+	/** Releases the reserve at once: a write found the disk full. Resolves with false when there is none. */
+	release(): Promise<boolean> {
+		this.#releasing ??= this.#releaseAndReport().finally(() => {
+			this.#releasing = undefined;
+		});
+		return this.#releasing;
+	}
+
 	/**
 	Releases the reserve when the disk is full, and makes it when there is space. A disk that cannot report its free
 	space counts as having space.
@@ -101,12 +112,7 @@ export class Reserve {
 		const room = roomOf(free, hasReserve, files, this.#sizes);
 		this.#isShortOfFiles = files < lowFiles;
 		if (room === 'full') {
-			const hadReserve = await this.#release();
-			if (!this.#isFull)
-				report(
-					`${this.reason}${hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was released` : ''}`,
-				);
-			this.#isFull = true;
+			await this.release();
 			return;
 		}
 
@@ -130,8 +136,19 @@ export class Reserve {
 		return (await this.#options.files.list(this.#options.folder)).includes(reserveFile);
 	}
 
+	/** No messages are stored from now on; the space of the reserve is for what the node itself writes. */
+	async #releaseAndReport(): Promise<boolean> {
+		const wasFull = this.#isFull;
+		this.#isFull = true;
+		const hadReserve = await this.#unlink();
+		if (hadReserve) this.releases++;
+		const released = hadReserve ? `. A reserve of ${this.#sizes.reserve / MiB} MiB was released` : '';
+		if (!wasFull) this.#options.report(`${this.reason}${released}`);
+		return hadReserve;
+	}
+
 	/** Resolves with false when there was none. */
-	async #release(): Promise<boolean> {
+	async #unlink(): Promise<boolean> {
 		try {
 			await this.#options.files.unlink(this.#path);
 			return true;
@@ -171,11 +188,6 @@ export class Reserve {
 			return true;
 		}
 	}
-}
-
-function isFullDisk(error: unknown): boolean {
-	const {code} = Object(error) as {readonly code?: unknown};
-	return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** The bytes that this user may still write there. */

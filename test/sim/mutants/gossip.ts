@@ -81,7 +81,7 @@ export const gossipMutants: readonly Mutant[] = [
 	{
 		name: 'answer-of-before',
 		pitfall: 'a reply from before the heal decides that a repair is complete',
-		by: 'nodes',
+		tests: 'test/unit/gossip/anti-entropy.test.ts',
 		edits: [
 			exchange(
 				'if (comparison?.round !== undefined) this.#running--;',
@@ -92,7 +92,7 @@ export const gossipMutants: readonly Mutant[] = [
 	{
 		name: 'half-an-answer',
 		pitfall: 'a peer that lacks the first missing message counts as one that has none of them',
-		by: 'nodes',
+		tests: 'test/unit/gossip/repair.test.ts',
 		edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')],
 	},
 	{

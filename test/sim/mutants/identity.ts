@@ -53,7 +53,7 @@ export const identityMutants: readonly Mutant[] = [
 	{
 		name: 'pause-not-doubted',
 		pitfall: 'a process continues to publish after a pause, although another process may have replaced it',
-		by: 'nodes',
+		tests: 'test/unit/node/own-identity.test.ts',
 		edits: [identity('onPause: () => this.claim.doubt(),', 'onPause: () => undefined,')],
 	},
 	{

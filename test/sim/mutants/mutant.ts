@@ -17,6 +17,8 @@ export type Mutant = {
 	readonly pitfall: string;
 	/** The world that runs it. @default whole nodes and consensus */
 	readonly by?: World;
+	/** The test file that catches it: the simulator draws the situation too rarely. It runs instead of seeds. */
+	readonly tests?: string;
 	/**
 	The rule that must break. Without it a mutant that only changes the course of a run could count as caught because
 	another rule breaks.

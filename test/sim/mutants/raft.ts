@@ -190,7 +190,7 @@ export const raftMutants: readonly Mutant[] = [
 			{
 				file: 'core/raft/follower.ts',
 				find: 'const {index, term} = log.conflictHint(prevIndex, prevTerm);',
-				replace: 'const {index, term} = log.conflictHint(Math.max(log.commit, prevIndex - 4), prevTerm);',
+				replace: 'const {index, term} = log.conflictHint(log.commit, prevTerm);',
 			},
 		],
 	},
@@ -589,7 +589,7 @@ export const raftMutants: readonly Mutant[] = [
 			{
 				file: 'test/sim/node/faults.ts',
 				find: 'const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);',
-				replace: 'host.isGone = false;\n			const fresh = host;',
+				replace: 'host.isRetired = false;\n			const fresh = host;',
 			},
 		],
 	},

@@ -110,7 +110,10 @@ export const readerMutants: readonly Mutant[] = [
 		pitfall: 'a follower forgets what came before its start at the first node, and gets it at the next',
 		by: 'nodes',
 		edits: [
-			positions('			for (const [origin, incarnation, seq] of streams) seen.note(origin, incarnation, seq);\n', ''),
+			positions(
+				'			for (const [origin, incarnation, seq] of streams) this.#note(seen, {origin, incarnation, seq});\n',
+				'',
+			),
 		],
 	},
 	{

@@ -6,7 +6,7 @@ import type {Edit, Mutant} from './mutant.ts';
 const log = (find: string, replace: string): Edit => ({file: 'core/io/log/log.ts', find, replace});
 const recovery = (find: string, replace: string): Edit => ({file: 'core/io/log/recovery.ts', find, replace});
 const topicLog = (find: string, replace: string): Edit => ({file: 'core/topic-log/topic-log.ts', find, replace});
-const host = (find: string, replace: string): Edit => ({file: 'test/sim/node/host.ts', find, replace});
+const nodeStorage = (find: string, replace: string): Edit => ({file: 'test/sim/node/host/storage.ts', find, replace});
 
 export const storageMutants: readonly Mutant[] = [
 	{
@@ -118,7 +118,7 @@ export const storageMutants: readonly Mutant[] = [
 	{
 		name: 'age-by-the-wall-clock',
 		pitfall: 'the age of messages follows a wall clock that jumps',
-		edits: [host('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')],
+		edits: [nodeStorage('retentionMs: () => retentionClock.nowMs,', 'retentionMs: () => clock.wallMs(),')],
 	},
 	{
 		name: 'age-by-the-publisher',
@@ -162,7 +162,7 @@ export const storageMutants: readonly Mutant[] = [
 		name: 'reserve-given-late',
 		pitfall: 'a node writes at its start before it releases its reserve',
 		by: 'nodes',
-		edits: [host('		await room?.maintain();\n', '')],
+		edits: [nodeStorage('		await room?.maintain();\n', '')],
 	},
 	{
 		name: 'publishes-on-a-full-disk',
@@ -261,7 +261,7 @@ export const storageMutants: readonly Mutant[] = [
 		name: 'incarnation-not-durable',
 		pitfall: 'the incarnation is not durable before its first message',
 		edits: [
-			host(
+			nodeStorage(
 				'await save({...kept, lamport: lamport.ceiling});',
 				'void save({...kept, lamport: lamport.ceiling}).catch(() => undefined);',
 			),
@@ -271,14 +271,17 @@ export const storageMutants: readonly Mutant[] = [
 		name: 'incarnation-not-raised',
 		pitfall: 'a restart continues in the old incarnation',
 		edits: [
-			host('const incarnation = state.incarnation + 1;', 'const incarnation = Math.max(1, state.incarnation);'),
+			nodeStorage(
+				'const incarnation = state.incarnation + 1;',
+				'const incarnation = Math.max(1, state.incarnation);',
+			),
 		],
 	},
 	{
 		name: 'lamport-ceiling-forgotten',
 		pitfall: 'Lamport time goes back across a restart',
 		edits: [
-			host(
+			nodeStorage(
 				'const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);',
 				'const lamport = new Lamport(0, config.gossip.lamportJumpMax);',
 			),

@@ -12,23 +12,23 @@ import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
 import {Schedule} from '../schedule.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
-import {DuplicateProcessChecks} from './duplicate-process-checks.ts';
+import {DuplicateProcessChecks} from './checks/duplicate-process-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
-import {forgedRelayFrame} from './relay-checks.ts';
+import {forgedRelayFrame} from './checks/relay-checks.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
-import {checkHistory, type HistoryResult} from './history.ts';
-import {Host, simTickMs} from './host.ts';
-import {viewCheckMs, ViewChecks} from './view-checks.ts';
-import {MessageChecks} from './message-checks.ts';
+import {checkHistory, type HistoryResult} from './checks/subscription-history.ts';
+import {Host, simTickMs} from './host/host.ts';
+import {viewCheckMs, ViewChecks} from './checks/view-checks.ts';
+import {MessageChecks} from './checks/message-checks.ts';
 import {Incidents} from './incidents.ts';
 import {Operators} from './operators.ts';
 import {planOf, traitsOf, incidentKinds, type Event, type IncidentKind, type Kind} from './plan.ts';
 import {forgedStampFrame} from './forged-stamps.ts';
 import {Readers} from './readers.ts';
-import {protocolProblems} from './protocol-checks.ts';
-import {Witness} from './witness.ts';
+import {protocolProblems} from './checks/protocol-checks.ts';
+import {Observer} from './observer/observer.ts';
 
 export type Outcome = {
 	readonly seed: number;
@@ -75,7 +75,7 @@ class Run {
 	readonly #schedule = new Schedule();
 	readonly #random: SeededRandom;
 	readonly #hosts: Host[] = [];
-	readonly #witness: Witness;
+	readonly #observer: Observer;
 	readonly #readers: Readers;
 	readonly #followers: Followers;
 	readonly #fabric: Fabric;
@@ -151,7 +151,7 @@ class Run {
 			gossip: {...defaults.gossip, ...(random.chance(1, 4) ? {repairBytes: 20_000, heldBytes: 30_000} : {})},
 		};
 		const electionTicks = Math.ceil(this.#config.raft.electionMs / simTickMs);
-		this.#witness = new Witness(
+		this.#observer = new Observer(
 			new RaftChecks({
 				electionTicks,
 				uncommittedBytesMax: this.#raftLimits.uncommittedBytesMax + uncommittedSlack,
@@ -162,29 +162,29 @@ class Run {
 		this.#isMixed = this.#discovery === 'none' && createRandom(`${seed}/versions`).chance(1, 4);
 		this.#olderProtocol = createRandom(`${seed}/older`).between(1, protocolMax - 1);
 		this.#readers = new Readers(
-			this.#witness,
+			this.#observer,
 			createRandom(`${seed}/readers`),
 			createRandom(`${seed}/reading`).chance(1, 2),
 		);
 		this.#followers = new Followers({
-			witness: this.#witness,
+			observer: this.#observer,
 			schedule: this.#schedule,
 			random: createRandom(`${seed}/followers`),
 			hosts: this.#hosts,
 			topics,
 		});
-		this.#witness.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
+		this.#observer.readUpTo = (host, topic) => this.#readers.readUpTo(host, topic);
 		const voters = (): readonly NodeId[] =>
 			this.#members()?.leader.node!.control.raft.status().configuration.voters ?? [];
 		this.#duplicates = new DuplicateProcessChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
 			voters,
-			messages: this.#witness.messages,
+			messages: this.#observer.messages,
 		});
 		// The new node of a lost disk asks for the removal of the old id, whether or not a copy of the disk exists.
-		this.#witness.mayBeRemoved = node =>
-			this.#faults.removed.has(node) || this.#hosts.some(({id, isGone}) => id === node && isGone);
+		this.#observer.mayBeRemoved = node =>
+			this.#faults.removed.has(node) || this.#hosts.some(({id, isRetired}) => id === node && isRetired);
 		this.#views = new ViewChecks({
 			fabric: this.#fabric,
 			hosts: this.#hosts,
@@ -195,7 +195,7 @@ class Run {
 		this.#faults = new Faults({
 			schedule: this.#schedule,
 			fabric: this.#fabric,
-			witness: this.#witness,
+			observer: this.#observer,
 			hosts: this.#hosts,
 			up: () => this.#up,
 			hostOf: id => this.#hostOf(id),
@@ -227,18 +227,18 @@ class Run {
 			this.#work(createRandom(`${this.#seed}/clients`));
 			this.#actAsFaultyMember(createRandom(`${this.#seed}/poison`));
 			const chance = createRandom(`${this.#seed}/upkeep`);
-			this.#witness.onMaintenance = host => this.#interruptMaintenance(host, chance);
+			this.#observer.onMaintenance = host => this.#interruptMaintenance(host, chance);
 			this.#checkViews();
 			this.#run(this.#forMs);
 			this.#heal();
 			agreedMs = this.#agree();
 			convergedMs = this.#converge();
 			history = checkHistory(
-				this.#witness.history,
+				this.#observer.operations.history,
 				node =>
 					this.#faults.removed.has(node as NodeId) ||
-					this.#hosts.some(host => host.id === node && (host.isGone || host.why === 'removed')),
-				this.#witness.deletionCalls,
+					this.#hosts.some(host => host.id === node && (host.isRetired || host.exitCause === 'removed')),
+				this.#observer.operations.deletions,
 			);
 		} catch (error) {
 			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {
@@ -246,7 +246,7 @@ class Run {
 			});
 		}
 
-		const {witness, network} = {witness: this.#witness, network: this.#fabric};
+		const {observer, network} = {observer: this.#observer, network: this.#fabric};
 		const sum = (name: keyof NetworkCounts): number => network.frames.counts[name] + network.datagrams.counts[name];
 		return {
 			seed: this.#seed,
@@ -258,7 +258,7 @@ class Run {
 			faults: {
 				...Object.fromEntries(this.#faultCounts),
 				...prefixed('disk', this.#diskCounts),
-				...prefixed('end', witness.stops),
+				...prefixed('end', observer.exits),
 				halfOpen: network.halfOpen,
 				...Object.fromEntries(
 					(['lost', 'duplicated', 'cut', 'replayed', 'reordered', 'clogged', 'congested'] as const).map(
@@ -268,35 +268,35 @@ class Run {
 			},
 			work: {
 				published: this.#published,
-				acknowledged: witness.messages.acknowledged,
-				released: witness.messages.releases,
-				refilled: witness.messages.backfills,
-				commands: witness.commands,
+				acknowledged: observer.messages.acknowledged,
+				released: observer.messages.releases,
+				refilled: observer.messages.backfills,
+				commands: observer.state.commands,
 				readers: this.#readers.opened,
 				droppedByRetention: this.#readers.dropped,
-				deletedUnread: witness.unread.reportedMessages,
-				delivered: witness.messages.offsets.reads,
-				takenBack: witness.messages.offsets.takenBack,
+				deletedUnread: observer.topicLogs.unread.reportedMessages,
+				delivered: observer.messages.offsets.reads,
+				takenBack: observer.messages.offsets.takenBack,
 				operations: history.operations,
 				keys: history.keys,
 				undecided: history.undecided,
-				leaders: witness.checks.leadersElected,
-				terms: witness.checks.highestTermSeen,
-				reads: witness.checks.readsServed,
-				applied: witness.checks.highestApplied,
-				topicsDeleted: this.#witness.deletions.count,
+				leaders: observer.raft.checks.leadersElected,
+				terms: observer.raft.checks.highestTermSeen,
+				reads: observer.raft.checks.readsServed,
+				applied: observer.raft.checks.highestApplied,
+				topicsDeleted: this.#observer.topicLogs.deletions.count,
 				saidHealthy: this.#views.counts.healthy,
 				viewsCompared: this.#views.counts.compared,
 				copies: this.#duplicates.copies,
 				introductions: this.#incidents.introductions,
-				...prefixed('wrongly', witness.falseSuspicions.counts),
-				...prefixed('cause', witness.leaderCauses.counts),
-				repairs: witness.repairs.count,
-				aged: witness.retention.checked,
-				...prefixed('fullDisk', witness.fullDisks.counts),
+				...prefixed('wrongly', observer.events.falseSuspicions.counts),
+				...prefixed('cause', observer.leaderCauses.counts),
+				repairs: observer.repairs.count,
+				aged: observer.topicLogs.retention.checked,
+				...prefixed('fullDisk', observer.fullDisks.counts),
 				...prefixed('follower', this.#followers.counts),
-				snapshotsTaken: witness.snapshotsTaken,
-				snapshotsInstalled: witness.snapshotsInstalled,
+				snapshotsTaken: observer.raft.snapshotsTaken,
+				snapshotsInstalled: observer.raft.snapshotsInstalled,
 				packets: sum('delivered'),
 			},
 		};
@@ -329,7 +329,7 @@ class Run {
 			schedule: this.#schedule,
 			random,
 			fabric: this.#fabric,
-			witness: this.#witness,
+			observer: this.#observer,
 			config: this.#config,
 			raftLimits: this.#raftLimits,
 			disk,
@@ -350,7 +350,7 @@ class Run {
 		)
 			return [];
 		return this.#hosts
-			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isGone)
+			.filter(other => (other.id !== id || this.#discovery === 'list-with-self') && !other.isRetired)
 			.map(other => other.address);
 	}
 
@@ -382,7 +382,7 @@ class Run {
 			protocol: host.protocol,
 			driftPerMille: random.between(-50, 50),
 		});
-		this.#witness.copied(host, copy);
+		this.#observer.copied(host, copy);
 		this.#duplicates.copied(host);
 		this.#duplicates.adopt(host);
 		this.#hosts.push(copy);
@@ -391,20 +391,21 @@ class Run {
 
 	/** A second process of an id that ended by itself is never started again. */
 	#ended(host: Host): void {
-		const isByItself = host.why === 'storage' || (host.why === 'stopped' && host.reason !== 'restart');
+		const isByItself =
+			host.exitCause === 'storage' || (host.exitCause === 'stopped' && host.exitReason !== 'restart');
 		// A stop requested before the heal may end after it.
-		if (this.#isOver && host.why === 'stopped' && !isByItself)
+		if (this.#isOver && host.exitCause === 'stopped' && !isByItself)
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#duplicates.other(host);
-		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.reason)) return;
-		host.isGone = true;
+		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.exitReason)) return;
+		host.isRetired = true;
 		// It ended because the other process is the confirmed one. That one may be down, so it is started now.
 		if (this.#isOver) this.#schedule.after(500, () => this.#mayBoot(other) && !other.isUp && other.boot());
 	}
 
 	/** Whether a host may start: not if it was removed, or another machine runs under its id. */
 	#mayBoot(host: Host): boolean {
-		return host.why !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
+		return host.exitCause !== 'removed' && !(this.#duplicates.other(host)?.isUp ?? false);
 	}
 
 	#note(text: string): void {
@@ -418,20 +419,20 @@ class Run {
 			if (!this.#schedule.next(untilMs)) return false;
 			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
 			drainMicrotasks();
-			if (this.#problem) throw this.#problem;
-			this.#witness.observe(this.#hosts);
+			if (this.#violation) throw this.#violation;
+			this.#observer.observe(this.#hosts);
 		}
 
 		return true;
 	}
 
 	/** A violation found within a promise callback, where no caller would catch it. */
-	get #problem(): Error | undefined {
+	get #violation(): Error | undefined {
 		return (
-			this.#witness.checks.problem ??
-			this.#witness.messages.problem ??
-			this.#witness.messages.offsets.problem ??
-			this.#duplicates.problem
+			this.#observer.raft.checks.violations.first ??
+			this.#observer.messages.violations.first ??
+			this.#observer.messages.offsets.violations.first ??
+			this.#duplicates.violations.first
 		);
 	}
 
@@ -458,7 +459,7 @@ class Run {
 			if (what < 11) this.#publish(host, topic, size);
 			else if (what < 13) host.node.subscribeNode(topic).catch(() => undefined);
 			else if (what === 13) host.node.unsubscribeNode(topic).catch(() => undefined);
-			else void this.#witness.read(host, topic, up[of % up.length]!.id);
+			else void this.#observer.operations.read(host, topic, up[of % up.length]!.id);
 		});
 	}
 
@@ -505,12 +506,12 @@ class Run {
 		this.#published += count;
 		const bodies = Array.from({length: count}, (_, index) => Buffer.alloc(size, `${this.#published}.${index}`));
 		const node = host.node!;
-		this.#witness
+		this.#observer
 			.published(host, () => node.publish(topic, bodies))
 			.then(
 				published => {
-					this.#witness.messages.acknowledge(host, topic, published);
-					this.#duplicates.acknowledge(host, topic, published);
+					this.#observer.messages.acknowledge(host, published);
+					this.#duplicates.acknowledge(host, published);
 				},
 				() => undefined,
 			);
@@ -589,14 +590,14 @@ class Run {
 
 	/** The machine that a member runs on. Of two machines with its id, the one with a running process. */
 	#hostOf(id: NodeId): Host | undefined {
-		const found = this.#hosts.filter(host => host.id === id && !host.isGone);
+		const found = this.#hosts.filter(host => host.id === id && !host.isRetired);
 		return found.find(({node}) => node?.phase === 'running') ?? found[0];
 	}
 
 	/** Wait until something new is agreed at every live member. Returns the time it took. */
 	#agree(): number {
 		const startMs = this.#schedule.nowMs;
-		const floor = this.#witness.checks.highestApplied;
+		const floor = this.#observer.raft.checks.highestApplied;
 		let nudgedMs = 0;
 		const isDone = (): boolean => {
 			const members = this.#members();
@@ -668,9 +669,9 @@ class Run {
 					(this.#members()?.hosts ?? []).filter(({node}) => node?.phase === 'running'),
 				),
 				...this.#views.notHealthy(this.#members()?.hosts ?? []),
-				...this.#witness.messages.lacking(this.#members()?.hosts ?? []),
-				...this.#witness.deletions.remaining(this.#members()?.hosts ?? []),
-				...this.#witness.fullDisks.remaining(this.#up),
+				...this.#observer.messages.lacking(this.#members()?.hosts ?? []),
+				...this.#observer.topicLogs.deletions.remaining(this.#members()?.hosts ?? []),
+				...this.#observer.fullDisks.remaining(this.#up),
 				...this.#readers.behind(),
 				...this.#followers.behind(),
 			];
@@ -687,7 +688,7 @@ class Run {
 			.map(host => {
 				const status = host.node?.control.raft.status();
 				const waitsFor = host.node?.phase === 'joining' ? ` (${host.node.waiting.detail})` : '';
-				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isGone ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.why} ${host.reason}`}`;
+				return `${host.key.slice(0, 4)}${host.isCopy ? '+' : ''} at ${host.address} ${host.isRetired ? 'gone' : status ? `${host.node!.phase}${waitsFor} ${status.role} term ${status.term} leader ${status.leader?.slice(0, 4)} ${status.applied}/${status.commit}/${status.lastIndex} voters ${status.configuration.voters.map(id => id.slice(0, 4)).join(',')}` : `down: ${host.exitCause} ${host.exitReason}`}`;
 			})
 			.join('; ');
 	}

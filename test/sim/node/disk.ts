@@ -151,7 +151,7 @@ export class SimDisk implements Files {
 	/**
 	Damage one file that `isOf` accepts: flip a bit, or cut the file short. Returns false if there is no such file.
 	*/
-	rot(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
+	corrupt(kind: 'flip' | 'truncate', isOf: (path: string) => boolean): boolean {
 		const files = this.#contents
 			.files()
 			.filter(([path, {size}]) => isOf(path) && size > 0)

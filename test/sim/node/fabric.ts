@@ -26,7 +26,7 @@ export type Beacon = {
 };
 
 /** A machine, and the process that runs on it. */
-export type Station = {
+export type Endpoint = {
 	/** Names the machine. It is the node id unless the disk was copied. */
 	readonly key: string;
 	readonly id: NodeId;
@@ -52,7 +52,7 @@ export type Station = {
 
 /** A process as other processes see it. */
 type Process = Listening & {
-	readonly station: Station;
+	readonly endpoint: Endpoint;
 	/** By peer: the machine at the other end of the connection. */
 	readonly links: Map<NodeId, string>;
 	readonly hellos: Map<NodeId, Hello>;
@@ -81,7 +81,7 @@ export class Fabric {
 	readonly #random: SeededRandom;
 	/** A separate stream, so that an immediate redial leaves all other draws unchanged. */
 	readonly #redialRandom: SeededRandom;
-	readonly #stations = new Map<string, Station>();
+	readonly #endpoints = new Map<string, Endpoint>();
 	/** Address → the machine that has it now. */
 	readonly #holders = new Map<string, string>();
 	readonly #processes = new Map<string, Process>();
@@ -130,7 +130,7 @@ export class Fabric {
 				this.#sealed(
 					from,
 					to,
-					(station, id) => this.#isLinkedProcess(from, to) && station.onDatagram(id, Buffer.from(bytes)),
+					(endpoint, id) => this.#isLinkedProcess(from, to) && endpoint.onDatagram(id, Buffer.from(bytes)),
 				),
 		});
 		this.beacons = new Network({
@@ -138,28 +138,28 @@ export class Fabric {
 			schedule,
 			link: {...link, loss, ordered: false, bytesPerMs: 0},
 			deliver: (from, to, bytes) =>
-				this.#sealed(from, to, station =>
-					station.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon),
+				this.#sealed(from, to, endpoint =>
+					endpoint.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon),
 				),
 		});
 	}
 
 	/** Add a machine at its address. */
-	add(station: Station): void {
-		this.#stations.set(station.key, station);
-		this.settle(station);
+	add(endpoint: Endpoint): void {
+		this.#endpoints.set(endpoint.key, endpoint);
+		this.relocate(endpoint);
 	}
 
 	/** Move the machine to the address that it now has. A former holder of the address is no longer reachable there. */
-	settle(station: Station): void {
-		for (const [address, key] of this.#holders) if (key === station.key) this.#holders.delete(address);
-		this.#holders.set(station.address, station.key);
+	relocate(endpoint: Endpoint): void {
+		for (const [address, key] of this.#holders) if (key === endpoint.key) this.#holders.delete(address);
+		this.#holders.set(endpoint.address, endpoint.key);
 	}
 
 	/** The machine that has this address. */
-	at(address: string): Station | undefined {
+	at(address: string): Endpoint | undefined {
 		const key = this.#holders.get(address);
-		return key === undefined ? undefined : this.#stations.get(key);
+		return key === undefined ? undefined : this.#endpoints.get(key);
 	}
 
 	cut(from: string, to: string): void {
@@ -203,8 +203,8 @@ export class Fabric {
 		}
 
 		// An ended process leaves frames on a slow link. A new connection must not wait for them.
-		for (const from of this.#stations.keys())
-			for (const to of this.#stations.keys())
+		for (const from of this.#endpoints.keys())
+			for (const to of this.#endpoints.keys())
 				if (!this.#ends.has(`${from}>${to}`) && from !== to) this.frames.forget(from, to);
 	}
 
@@ -225,7 +225,7 @@ export class Fabric {
 	}
 
 	/** The time since a link of the machine was last cut or clogged. */
-	peaceMs(key: string): number {
+	undisturbedMs(key: string): number {
 		return Math.max(0, Math.min(this.uncutMs(key), this.#schedule.nowMs - (this.#flowsMs.get(key) ?? 0)));
 	}
 
@@ -243,40 +243,40 @@ export class Fabric {
 	/** Send a beacon to all machines within reach. */
 	announce(key: string, beacon: Beacon): void {
 		const bytes = Buffer.from(JSON.stringify(beacon));
-		for (const other of this.#stations.keys()) if (other !== key) this.beacons.send(key, other, bytes);
+		for (const other of this.#endpoints.keys()) if (other !== key) this.beacons.send(key, other, bytes);
 	}
 
 	/**
-	The station that answers a join request of this process at the address; a refusal; or `undefined` if nobody answers.
+	The endpoint that answers a join request of this process at the address; a refusal; or `undefined` if nobody answers.
 	*/
-	ask(station: Station, address: string): {readonly station: Station} | Refusal | undefined {
-		const called = this.#call(station, address);
-		const caller = this.#processes.get(station.key);
+	ask(endpoint: Endpoint, address: string): {readonly endpoint: Endpoint} | Refusal | undefined {
+		const called = this.#call(endpoint, address);
+		const caller = this.#processes.get(endpoint.key);
 		if (called.type !== 'there' || !caller) return undefined;
 		const wrong = mismatch(caller, called.process);
 		if (wrong) this.#count(wrong, caller, called.process);
-		return wrong ?? {station: this.#stations.get(called.process.station.key)!};
+		return wrong ?? {endpoint: this.#endpoints.get(called.process.endpoint.key)!};
 	}
 
 	/** The links and datagrams of one process. */
-	linksOf(station: Station): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
-		const {key} = station;
+	linksOf(endpoint: Endpoint): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
+		const {key} = endpoint;
 		let peers: ReadonlyMap<NodeId, string> = new Map();
 		let removed = new Set<NodeId>();
 		const stats = {sentBytes: 0, receivedBytes: 0};
 		const process: Process = {
-			station,
-			secret: station.secret,
+			endpoint,
+			secret: endpoint.secret,
 			links: new Map(),
 			hellos: new Map(),
 			problems: new Map(),
 			refusals: new Map(),
 			get hello() {
-				return station.hello();
+				return endpoint.hello();
 			},
 			standing: peer => (removed.has(peer) ? 'removed' : peers.has(peer) ? 'member' : 'unknown'),
 			linked: peer => (process.links.has(peer) ? process.hellos.get(peer) : undefined),
-			judge: (peer, caller, linked) => station.judge(peer, caller, linked),
+			judge: (peer, caller, linked) => endpoint.judge(peer, caller, linked),
 			redial: peer => {
 				if (peers.has(peer) && !removed.has(peer))
 					this.#dial(process, peers.get(peer)!, peer, this.#redialRandom);
@@ -289,7 +289,7 @@ export class Fabric {
 			if (other === undefined || !end) return;
 			this.#ends.delete(`${key}>${other}`);
 			process.links.delete(peer);
-			station.run(() => station.onLink(peer, 'down'));
+			endpoint.run(() => endpoint.onLink(peer, 'down'));
 			if (!this.isCut(key, other))
 				this.#later(() => this.#ends.get(`${other}>${key}`)?.number === end.number && this.#down(other, key));
 			process.redial(peer);
@@ -341,7 +341,7 @@ export class Fabric {
 				address: peer => process.hellos.get(peer)?.address,
 				speaks: peer => {
 					const hello = process.hellos.get(peer);
-					const protocol = hello && commonProtocol(hello.protocols, station.hello().protocols);
+					const protocol = hello && commonProtocol(hello.protocols, endpoint.hello().protocols);
 					return protocol === undefined ? undefined : {protocol, version: hello!.version};
 				},
 				stats,
@@ -362,19 +362,19 @@ export class Fabric {
 	}
 
 	/** What a call to an address finds. */
-	#call(station: Station, address: string): Called {
+	#call(endpoint: Endpoint, address: string): Called {
 		const other = this.at(address);
-		if (!other || !other.isOn || this.isCut(station.key, other.key)) return {type: 'silent'};
+		if (!other || !other.isOn || this.isCut(endpoint.key, other.key)) return {type: 'silent'};
 		const process = this.#processes.get(other.key);
 		if (!other.isUp) return {type: 'refused'};
 		return process ? {type: 'there', process} : {type: 'silent'}; // The process is starting and does not listen yet.
 	}
 
 	#dial(caller: Process, address: string, expected: NodeId, random: SeededRandom): void {
-		const {station} = caller;
+		const {endpoint} = caller;
 		this.#later(() => {
-			if (!station.isUp || caller.links.has(expected)) return;
-			const called = this.#call(station, address);
+			if (!endpoint.isUp || caller.links.has(expected)) return;
+			const called = this.#call(endpoint, address);
 			if (called.type === 'silent') {
 				caller.problems.set(expected, 'no answer');
 				return;
@@ -382,7 +382,7 @@ export class Fabric {
 
 			if (called.type === 'refused') {
 				caller.problems.set(expected, 'connection refused');
-				return station.run(() => station.onLink(expected, 'refused'));
+				return endpoint.run(() => endpoint.onLink(expected, 'refused'));
 			}
 
 			const wrong = refusal(caller, called.process, expected);
@@ -392,15 +392,15 @@ export class Fabric {
 	}
 
 	#onRefused(caller: Process, listener: Process, wrong: Refusal, expected: NodeId): void {
-		const {station} = caller;
+		const {endpoint} = caller;
 		this.#count(wrong, caller, listener);
 		caller.problems.set(expected, wrong.reason);
-		if (wrong.code === 'removed') return station.run(() => station.onLink(expected, 'removed'));
-		if (wrong.code === 'same-node') return station.run(() => station.onDuplicate(expected, wrong));
+		if (wrong.code === 'removed') return endpoint.run(() => endpoint.onLink(expected, 'removed'));
+		if (wrong.code === 'same-node') return endpoint.run(() => endpoint.onDuplicate(expected, wrong));
 		if (wrong.code !== 'not-a-member' || wrong.by !== 'listener') return;
 		const {id, address, clusterId} = caller.hello;
 		if (clusterId !== '' && clusterId === listener.hello.clusterId)
-			listener.station.run(() => listener.station.onUnknownPeer(id, address));
+			listener.endpoint.run(() => listener.endpoint.onUnknownPeer(id, address));
 	}
 
 	#open(caller: Process, listener: Process): void {
@@ -412,26 +412,26 @@ export class Fabric {
 		// An end may still hold an earlier connection with this machine, or with another machine of the same id. It
 		// learns now that this connection is gone.
 		for (const [one, other] of pairs) {
-			const before = one.links.get(other.station.id);
+			const before = one.links.get(other.endpoint.id);
 			if (before === undefined) continue;
-			const former = this.#ends.get(`${one.station.key}>${before}`)?.number;
-			this.#down(one.station.key, before, false);
-			if (before !== other.station.key && !this.isCut(one.station.key, before))
+			const former = this.#ends.get(`${one.endpoint.key}>${before}`)?.number;
+			this.#down(one.endpoint.key, before, false);
+			if (before !== other.endpoint.key && !this.isCut(one.endpoint.key, before))
 				this.#later(
 					() =>
-						this.#ends.get(`${before}>${one.station.key}`)?.number === former &&
-						this.#down(before, one.station.key),
+						this.#ends.get(`${before}>${one.endpoint.key}`)?.number === former &&
+						this.#down(before, one.endpoint.key),
 				);
 		}
 
 		for (const [one, other] of pairs) {
-			this.#ends.set(`${one.station.key}>${other.station.key}`, {number, peer: other.station.id});
-			one.links.set(other.station.id, other.station.key);
-			one.hellos.set(other.station.id, other.hello);
-			one.problems.delete(other.station.id);
+			this.#ends.set(`${one.endpoint.key}>${other.endpoint.key}`, {number, peer: other.endpoint.id});
+			one.links.set(other.endpoint.id, other.endpoint.key);
+			one.hellos.set(other.endpoint.id, other.hello);
+			one.problems.delete(other.endpoint.id);
 		}
 
-		for (const [one, other] of pairs) one.station.run(() => one.station.onLink(other.station.id, 'up'));
+		for (const [one, other] of pairs) one.endpoint.run(() => one.endpoint.onLink(other.endpoint.id, 'up'));
 	}
 
 	/** Count a refusal at both sides, because both log it. */
@@ -451,22 +451,22 @@ export class Fabric {
 			return;
 		}
 
-		const station = this.#stations.get(to);
-		station?.run(() => station.onFrame(end.peer, bytes.subarray(headBytes)));
+		const endpoint = this.#endpoints.get(to);
+		endpoint?.run(() => endpoint.onFrame(end.peer, bytes.subarray(headBytes)));
 	}
 
 	/** Deliver a message that is sealed under the cluster's secret. A process with another secret cannot open it. */
-	#sealed(from: string, to: string, take: (station: Station, id: NodeId) => void): void {
-		const [sender, station] = [this.#stations.get(from), this.#stations.get(to)];
-		if (!sender || !station) return;
-		if (sender.secret === station.secret) station.run(() => take(station, sender.id));
+	#sealed(from: string, to: string, take: (endpoint: Endpoint, id: NodeId) => void): void {
+		const [sender, endpoint] = [this.#endpoints.get(from), this.#endpoints.get(to)];
+		if (!sender || !endpoint) return;
+		if (sender.secret === endpoint.secret) endpoint.run(() => take(endpoint, sender.id));
 		else this.astray.foreign++;
 	}
 
 	/** Whether the receiver accepts this process: it is not linked to another process of the same id. */
 	#isLinkedProcess(from: string, to: string): boolean {
 		const [sender, receiver] = [this.#processes.get(from), this.#processes.get(to)];
-		const linked = sender && receiver?.linked(sender.station.id);
+		const linked = sender && receiver?.linked(sender.endpoint.id);
 		return (
 			!linked ||
 			linked.instance === '' ||
@@ -481,8 +481,8 @@ export class Fabric {
 		this.#ends.delete(`${key}>${other}`);
 		const process = this.#processes.get(key);
 		if (process?.links.get(end.peer) === other) process.links.delete(end.peer);
-		const station = this.#stations.get(key);
-		station?.run(() => station.onLink(end.peer, 'down'));
+		const endpoint = this.#endpoints.get(key);
+		endpoint?.run(() => endpoint.onLink(end.peer, 'down'));
 		if (redials) process?.redial(end.peer);
 	}
 

@@ -10,16 +10,16 @@ import type {MemberState} from '../../../core/events.ts';
 const whileMs = 3000;
 
 /** How long a node has run without a cut, and how long without any disturbance. */
-type Quiet = {readonly ranMs: number; readonly peaceMs: number};
+type Undisturbed = {readonly ranMs: number; readonly undisturbedMs: number};
 
 export class FalseSuspicions {
 	readonly counts = {suspected: 0, suspectedInPeace: 0, dead: 0, deadInPeace: 0};
 
-	add(state: MemberState, accuser: Quiet, accused: Quiet | undefined): void {
+	add(state: MemberState, accuser: Undisturbed, accused: Undisturbed | undefined): void {
 		if ((state !== 'suspect' && state !== 'unreachable' && state !== 'down') || !accused || accused.ranMs < whileMs)
 			return;
 		this.counts[state === 'suspect' ? 'suspected' : 'dead']++;
-		if (Math.min(accuser.peaceMs, accused.peaceMs) >= whileMs)
+		if (Math.min(accuser.undisturbedMs, accused.undisturbedMs) >= whileMs)
 			this.counts[state === 'suspect' ? 'suspectedInPeace' : 'deadInPeace']++;
 	}
 }

@@ -5,14 +5,14 @@ members that join and leave.
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event, FaultKind} from './plan.ts';
-import type {Witness} from './witness.ts';
+import type {Observer} from './observer/observer.ts';
 
 export type FaultOptions = {
 	readonly schedule: Schedule;
 	readonly fabric: Fabric;
-	readonly witness: Witness;
+	readonly observer: Observer;
 	readonly hosts: readonly Host[];
 	/** Hosts whose process runs. */
 	readonly up: () => readonly Host[];
@@ -42,7 +42,7 @@ export class Faults {
 		const {hosts, fabric, note} = this.#options;
 		const {kind, a, b, forMs} = event;
 		const up = this.#options.up();
-		const living = hosts.filter(({isGone}) => !isGone);
+		const living = hosts.filter(({isRetired}) => !isRetired);
 		const host = up[a % Math.max(1, up.length)];
 		note(`${kind} ${host?.id ?? '-'}`);
 		switch (kind) {
@@ -166,18 +166,18 @@ export class Faults {
 			(kind === 'rot-topic' || (kind === 'truncate' && b % 2 === 0)
 				? path.includes('/topics/')
 				: path.includes('/raft/')) && path.endsWith('.log');
-		const spoilsRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
-		if (spoilsRaft && !this.#canSpare(host)) return false;
+		const damagesRaft = kind === 'wipe' || kind === 'rot-raft' || (kind === 'truncate' && b % 2 === 1);
+		if (damagesRaft && !this.#canLoseDisk(host)) return false;
 		host.kill();
-		if (spoilsRaft) {
-			if (kind !== 'wipe' && !host.options.disk.rot(kind === 'rot-raft' ? 'flip' : 'truncate', isOf)) {
+		if (damagesRaft) {
+			if (kind !== 'wipe' && !host.options.disk.corrupt(kind === 'rot-raft' ? 'flip' : 'truncate', isOf)) {
 				this.#options.schedule.after(forMs, () => host.boot());
 				return false;
 			}
 
 			// Damage may have removed votes and entries, so the machine continues under a new id with an empty disk.
-			host.isGone = true;
-			this.#options.witness.wiped(host);
+			host.isRetired = true;
+			this.#options.observer.wiped(host);
 			host.options.disk.wipe();
 			const fresh = this.#options.add(host.address, [host.id, ...host.options.replaces]);
 			this.#options.schedule.after(forMs, () => fresh.boot());
@@ -185,14 +185,14 @@ export class Faults {
 		}
 
 		const rot = kind === 'rot-topic' ? 'flip' : 'truncate';
-		const isSpoiled = host.options.disk.rot(rot, isOf);
-		if (isSpoiled) this.#options.witness.messages.spoil(host, rot);
+		const isDamaged = host.options.disk.corrupt(rot, isOf);
+		if (isDamaged) this.#options.observer.messages.logsDamaged(host, rot);
 		this.#options.schedule.after(forMs, () => host.boot());
-		return isSpoiled;
+		return isDamaged;
 	}
 
 	/** Whether the voters keep a majority without this one, also counting lost disks. */
-	#canSpare(host: Host): boolean {
+	#canLoseDisk(host: Host): boolean {
 		const newest = this.#options
 			.up()
 			.map(({node}) => node!.control.raft.status())
@@ -232,7 +232,7 @@ export class Faults {
 			voters.filter(
 				voter =>
 					voter !== without.id &&
-					this.#options.hosts.filter(({id, isGone}) => id === voter && !isGone).length === 1,
+					this.#options.hosts.filter(({id, isRetired}) => id === voter && !isRetired).length === 1,
 			).length *
 				2 >
 			voters.length
@@ -243,7 +243,7 @@ export class Faults {
 		const leader = this.#options.up().find(({node}) => node!.control.raft.status().role === 'leader');
 		const victims = this.#options.up().filter(host => host !== leader);
 		const victim = victims[b % Math.max(1, victims.length)];
-		if (!leader || !victim || this.#options.hosts.filter(({isGone}) => !isGone).length < 4) return false;
+		if (!leader || !victim || this.#options.hosts.filter(({isRetired}) => !isRetired).length < 4) return false;
 		// The product would not let an operator do this: a majority of the remaining voters must live.
 		if (
 			!this.#isSound(

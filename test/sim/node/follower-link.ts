@@ -6,7 +6,7 @@ import type {Node} from '../../../core/node/node.ts';
 import type {Pipe} from '../../../core/remote/pipe.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 
 type Side = {readonly pipe: Pipe; queued: number; isPaused: boolean; backlog: Buffer[]};
 

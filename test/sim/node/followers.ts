@@ -15,9 +15,9 @@ import {serve} from '../../../core/remote/server.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
 import {FollowerLink} from './follower-link.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event} from './plan.ts';
-import type {Witness} from './witness.ts';
+import type {Observer} from './observer/observer.ts';
 
 type Follower = {
 	readonly name: string;
@@ -56,7 +56,7 @@ const refusals: ReadonlySet<string | undefined> = new Set([
 ]);
 
 export class Followers {
-	readonly #witness: Witness;
+	readonly #observer: Observer;
 	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #hosts: readonly Host[];
@@ -67,13 +67,13 @@ export class Followers {
 	readonly counts = {began: 0, hops: 0, messages: 0, missed: 0};
 
 	constructor(options: {
-		readonly witness: Witness;
+		readonly observer: Observer;
 		readonly schedule: Schedule;
 		readonly random: SeededRandom;
 		readonly hosts: readonly Host[];
 		readonly topics: readonly Topic[];
 	}) {
-		this.#witness = options.witness;
+		this.#observer = options.observer;
 		this.#schedule = options.schedule;
 		this.#random = options.random;
 		this.#hosts = options.hosts;
@@ -123,8 +123,8 @@ export class Followers {
 			if (isOver) return [];
 			if (!reading || reading !== link || !reading.isServed || !starts) return [`${name} reads through no node`];
 			const {host} = reading;
-			if (this.#witness.messages.isSpoilt(host)) return [];
-			const lacking = this.#witness.messages
+			if (this.#observer.messages.hasDamagedLogs(host)) return [];
+			const lacking = this.#observer.messages
 				.held(host)
 				.find(
 					([, header]) =>
@@ -162,7 +162,7 @@ export class Followers {
 		} catch (error) {
 			// The first node may refuse the subscription. Later refusals make the follower try the next node.
 			if (follower.starts || !refusals.has((error as Partial<DapssError>).code))
-				this.#problem(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
+				this.#violation(`a follower keeps running: ${follower.name} ended: ${(error as Error).message}`);
 		}
 
 		follower.isOver = true;
@@ -179,7 +179,7 @@ export class Followers {
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
 		host.run(() =>
 			serve(node, link.server, () =>
-				this.#problem(`a follower conforms to the protocol: ${follower.name} does not`),
+				this.#violation(`a follower conforms to the protocol: ${follower.name} does not`),
 			),
 		);
 		const broker = new RemoteBroker(link.client);
@@ -218,28 +218,29 @@ export class Followers {
 		const what = `${name} gets ${stream} ${seq} from ${host.id}`;
 		this.counts.messages++;
 		if (known !== undefined && seq <= known)
-			this.#problem(`a follower reads each message once, in order: ${what}, has ${known}`);
+			this.#violation(`a follower reads each message once, in order: ${what}, has ${known}`);
 		if (known === undefined && hasHopped && lamport <= this.#since(follower, topic))
-			this.#problem(
+			this.#violation(
 				`a follower gets nothing from before its start: ${what}, stamped ${lamport}, the follower started at ${this.#since(follower, topic)}`,
 			);
 		const missing = known === undefined ? 0 : seq - known - 1;
-		const isSpoilt = this.#witness.messages.isSpoilt(host);
-		const isGap = !hasHopped && (isSpoilt || this.#witness.messages.offsets.isGap({node: host.key, topic}, offset));
+		const hasDamagedLogs = this.#observer.messages.hasDamagedLogs(host);
+		const isGap =
+			!hasHopped && (hasDamagedLogs || this.#observer.messages.offsets.isGap({node: host.key, topic}, offset));
 		if (missing > 0 && !isGap) {
 			follower.unreported += missing;
 			this.counts.missed += missing;
 			if (follower.unreported > subscription!.dropped)
-				this.#problem(
+				this.#violation(
 					`missing messages are reported to a follower: ${what} after ${known}; ${subscription!.dropped} were reported as missing, and ${follower.unreported} are`,
 				);
 		}
 
 		// The log of a node holds each stream in order.
-		const isNext = !hasHopped || isSpoilt || seq === (known ?? 0) + 1;
+		const isNext = !hasHopped || hasDamagedLogs || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
-			: this.#witness.messages
+			: this.#observer.messages
 					.held(host)
 					.find(
 						([, header]) =>
@@ -250,7 +251,7 @@ export class Followers {
 							this.#isWanted(follower, host, header),
 					);
 		if (passed)
-			this.#problem(
+			this.#violation(
 				`a follower gets every message of its node: ${what} after ${known}, and the node has ${passed[0]}`,
 			);
 		last.set(stream, seq);
@@ -259,8 +260,8 @@ export class Followers {
 	/** Whether the follower must receive this message once its node has it. */
 	#isWanted(follower: Follower, host: Host, header: BatchHeader): boolean {
 		const {topic, origin, incarnation, lamport} = header;
-		const log = this.#witness.logs.get(host)?.get(topic);
-		if (!log || this.#witness.deletions.isHidden(log, header)) return false;
+		const log = this.#observer.topicLogs.logs.get(host)?.get(topic);
+		if (!log || this.#observer.topicLogs.deletions.isHidden(log, header)) return false;
 		// Older incarnations of an origin count as seen.
 		const incarnations = [...follower.last.keys()].filter(key => key.startsWith(`${topic} ${origin}:`));
 		if (incarnations.length >= incarnationsMax) return false;
@@ -296,8 +297,8 @@ export class Followers {
 		return new Promise(resolve => this.#schedule.after(ms, resolve));
 	}
 
-	#problem(what: string): void {
-		this.#witness.messages.offsets.problem ??= new Error(what);
+	#violation(what: string): void {
+		this.#observer.messages.offsets.violations.record(what);
 	}
 }
 

@@ -6,8 +6,8 @@ with another program or another key; a process may open no more files; a disk is
 import type {NodeId} from '../../../core/message.ts';
 import type {Schedule} from '../schedule.ts';
 import type {Fabric} from './fabric.ts';
-import {isFullDisk} from './full-disk-checks.ts';
-import type {Host} from './host.ts';
+import {isFullDisk} from './checks/full-disk-checks.ts';
+import type {Host} from './host/host.ts';
 import type {Event, IncidentKind} from './plan.ts';
 
 export type IncidentOptions = {
@@ -62,7 +62,7 @@ export class Incidents {
 		forMs,
 	}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
 		const {hosts, fabric} = this.#options;
-		const living = hosts.filter(({isGone, isCopy}) => !isGone && !isCopy);
+		const living = hosts.filter(({isRetired, isCopy}) => !isRetired && !isCopy);
 		const host = living[a % living.length];
 		const others = living.filter(other => other !== host);
 		const other = others[b % Math.max(1, others.length)];
@@ -135,7 +135,7 @@ export class Incidents {
 	Nodes that moved can only find one another if one of them has such a list, or is told.
 	*/
 	#list(host: Host, b: number): readonly string[] {
-		const all = this.#options.hosts.filter(({isGone}) => !isGone).map(({address}) => address);
+		const all = this.#options.hosts.filter(({isRetired}) => !isRetired).map(({address}) => address);
 		switch (b % 4) {
 			case 0:
 				return all.filter(address => address !== host.address);
@@ -159,8 +159,10 @@ export class Incidents {
 		const {hosts} = this.#options;
 		// A removed host, which may not know of its removal yet, introduces nobody: all members refuse it.
 		const living = hosts.filter(
-			({id, isGone, why}) =>
-				!isGone && why !== 'removed' && !hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
+			({id, isRetired, exitCause}) =>
+				!isRetired &&
+				exitCause !== 'removed' &&
+				!hosts.some(({node}) => node?.control.state.isRemoved(id) ?? false),
 		);
 		// Another host has the address by now, so this one restarts at a new address.
 		const displaced = living.filter(host => this.#options.fabric.at(host.address) !== host);
@@ -189,10 +191,10 @@ export class Incidents {
 		// A host linked to one of two processes of a node does not look for the other one.
 		const doubled = hosts.filter(
 			host =>
-				!host.isGone &&
-				host.why !== 'removed' &&
+				!host.isRetired &&
+				host.exitCause !== 'removed' &&
 				!isLed(host) &&
-				hosts.some(other => other !== host && other.id === host.id && !other.isGone),
+				hosts.some(other => other !== host && other.id === host.id && !other.isRetired),
 		);
 		for (const host of new Set([...lost, ...doubled, ...displaced])) {
 			this.introductions++;
@@ -251,9 +253,9 @@ export class Incidents {
 	#copy(host: Host, b: number, forMs: number): boolean {
 		const {hosts, add, freshAddress, voters} = this.#options;
 		// With two processes of two voters, each of two groups has a majority of the ids.
-		const isTwice = hosts.some(({isGone, isCopy}) => isCopy && !isGone);
+		const isTwice = hosts.some(({isRetired, isCopy}) => isCopy && !isRetired);
 		// A voter whose disk is lost is no vote for either process.
-		const isWhole = voters().every(voter => hosts.some(({id, isGone}) => id === voter && !isGone));
+		const isWhole = voters().every(voter => hosts.some(({id, isRetired}) => id === voter && !isRetired));
 		const isClaimed = host.node?.control.state.instance(host.id) !== undefined;
 		if (isTwice || !isWhole || !isClaimed || voters().length < copyVotersMin || host.node?.phase !== 'running')
 			return false;
@@ -279,7 +281,7 @@ export class Incidents {
 				if (!disk.isFilled) return;
 				const isOver = schedule.nowMs >= untilMs;
 				if (isOver) disk.free();
-				if (!host.isUp && isFullDisk(host.reason)) host.boot();
+				if (!host.isUp && isFullDisk(host.exitReason)) host.boot();
 				if (!isOver) look();
 			});
 		look();

@@ -3,7 +3,7 @@ Operators who create topics with their own retention and delete topics, through 
 */
 import type {Config} from '../../../core/config.ts';
 import type {Topic} from '../../../core/message.ts';
-import type {Host} from './host.ts';
+import type {Host} from './host/host.ts';
 import type {Event} from './plan.ts';
 
 export class Operators {

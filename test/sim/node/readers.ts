@@ -14,8 +14,8 @@ import type {BatchReading} from '../../../core/remote/server.ts';
 import type {TopicLog} from '../../../core/topic-log/topic-log.ts';
 import type {OffsetReader, Offsets} from '../offsets.ts';
 import {hash32, type SeededRandom} from '../random.ts';
-import type {Host} from './host.ts';
-import type {Witness} from './witness.ts';
+import type {Host} from './host/host.ts';
+import type {Observer} from './observer/observer.ts';
 
 type Program = {
 	readonly host: Host;
@@ -54,7 +54,7 @@ const roomBytes = 1024 * 1024;
 const claimAgeMax = 60;
 
 export class Readers {
-	readonly #witness: Witness;
+	readonly #observer: Observer;
 	readonly #offsets: Offsets;
 	readonly #random: SeededRandom;
 	readonly #subscribes: boolean;
@@ -69,10 +69,10 @@ export class Readers {
 	/**
 	@param subscribes whether a node is subscribed while a program reads; otherwise programs read the log as it is
 	*/
-	constructor(witness: Witness, random: SeededRandom, subscribes: boolean) {
+	constructor(observer: Observer, random: SeededRandom, subscribes: boolean) {
 		this.#subscribes = subscribes;
-		this.#witness = witness;
-		this.#offsets = witness.messages.offsets;
+		this.#observer = observer;
+		this.#offsets = observer.messages.offsets;
 		this.#random = random;
 	}
 
@@ -119,13 +119,13 @@ export class Readers {
 		this.goOn();
 		return this.#programs.flatMap(({host, seen, from, unattributed}) =>
 			[...seen].flatMap(([topic, {next}]) => {
-				const log = this.#witness.logs.get(host)?.get(topic);
+				const log = this.#observer.topicLogs.logs.get(host)?.get(topic);
 				const isEmpty =
 					log &&
 					(log.messages === 0 ||
-						this.#witness.deletions.isHidden(
+						this.#observer.topicLogs.deletions.isHidden(
 							log,
-							this.#witness.messages.endingAt(host, topic, log.nextOffset),
+							this.#observer.messages.endingAt(host, topic, log.nextOffset),
 						));
 				const isThere =
 					!log ||
@@ -191,7 +191,7 @@ export class Readers {
 			failed: error => {
 				// A failed disk stops its node. Readers hear of it first.
 				if (this.#isOn(program) && (error as Partial<DapssError>).code !== 'storage')
-					this.#offsets.problem ??= new Error(
+					this.#offsets.violations.record(
 						`a log can be read: ${host.id} ${wanted.join(' ')} from ${from}: ${error.message}`,
 					);
 			},
@@ -213,12 +213,12 @@ export class Readers {
 		let taken = 0;
 		for (const item of items) {
 			if (program.room <= 0) break;
-			const wrong = this.#witness.deletions.given(
+			const wrong = this.#observer.topicLogs.deletions.given(
 				program.host,
 				this.#logOf(program.host, item.batch.topic),
 				item.batch,
 			);
-			if (wrong !== undefined) this.#offsets.problem ??= new Error(wrong);
+			if (wrong !== undefined) this.#offsets.violations.record(wrong);
 			taken++;
 			this.#expectReported(program, item);
 			const {topic} = item.batch;
@@ -249,10 +249,10 @@ export class Readers {
 		if (offset < (ends.get(batch.topic) ?? Infinity)) return;
 		const before = last.get(key);
 		last.set(key, lastSeq(batch));
-		if (before === undefined || !this.#subscribes || this.#witness.messages.isSpoilt(host)) return;
+		if (before === undefined || !this.#subscribes || this.#observer.messages.hasDamagedLogs(host)) return;
 		program.skipped += batch.firstSeq - before - 1;
 		if (program.skipped > program.reported)
-			this.#offsets.problem ??= new Error(
+			this.#offsets.violations.record(
 				`missed messages are reported to the reader: ${host.id} gives ${key} ${batch.firstSeq} after ${before}; ${program.skipped} were skipped, ${program.reported} reported`,
 			);
 	}
@@ -262,7 +262,7 @@ export class Readers {
 		const seen = program.seen.get(topic)!;
 		program.unattributed -= messages;
 		if (program.unattributed < 0)
-			this.#offsets.problem ??= new Error(
+			this.#offsets.violations.record(
 				`messages that are gone are reported: ${program.host.id} ${topic} continues ${messages} after ${seen.next}, and ${-program.unattributed} of these were not reported`,
 			);
 		seen.dropped(messages);
@@ -282,17 +282,17 @@ export class Readers {
 				topic,
 				to,
 			} = claim;
-			if (!this.#isOn(claim.program) || this.#witness.messages.isSpoilt(host)) return false;
+			if (!this.#isOn(claim.program) || this.#observer.messages.hasDamagedLogs(host)) return false;
 			const log = this.#logOf(host, topic)!;
 			const {firstOffset} = log;
 			if (
 				firstOffset >= to ||
-				this.#witness.deletions.isHidden(log, this.#witness.messages.endingAt(host, topic, to))
+				this.#observer.topicLogs.deletions.isHidden(log, this.#observer.messages.endingAt(host, topic, to))
 			)
 				return false;
 			if (host.isPaused) claim.age = 0;
 			else if (++claim.age > claimAgeMax)
-				this.#offsets.problem ??= new Error(
+				this.#offsets.violations.record(
 					`only messages that are gone are reported as gone: ${host.id} ${topic} up to ${to}, the log begins at ${firstOffset}`,
 				);
 			return true;
@@ -300,7 +300,7 @@ export class Readers {
 	}
 
 	#logOf(host: Host, topic: Topic): TopicLog | undefined {
-		return this.#witness.logs.get(host)?.get(topic);
+		return this.#observer.topicLogs.logs.get(host)?.get(topic);
 	}
 
 	/** A program ends with the process of its node. */

@@ -1,11 +1,12 @@
 import {expect, test} from 'vitest';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader} from '../../../core/data/reader.ts';
-import type {BrokerEvent, RecordedEvent} from '../../../core/events.ts';
+import type {TrackedEvent} from '../../../core/events.ts';
 import type {StoredBatch, Topic} from '../../../core/message.ts';
 import {EventStream} from '../../../core/node/event-stream.ts';
-import {OwnMessages, type OwnFeed, type TopicReading} from '../../../core/node/own-messages.ts';
+import {OwnMessages, type FeedEvent, type OwnFeed, type TopicReading} from '../../../core/node/own-messages.ts';
 import {Journal} from '../../../core/observe/journal.ts';
+import {Seen, type TopicPosition} from '../../../core/position.ts';
 import {batchAt, turn} from '../../support/remote-pipes.ts';
 
 const t = 't' as Topic;
@@ -26,7 +27,7 @@ class Logs implements TopicReading {
 		return this.topics.get(topic)!.length;
 	}
 
-	async read(topic: Topic, from: 'now' | number, sink: ConstructorParameters<typeof Reader>[3]): Promise<Reader> {
+	async read(topic: Topic, from: number, sink: ConstructorParameters<typeof Reader>[3]): Promise<Reader> {
 		const batches = this.topics.get(topic)!;
 		const read = async (
 			offset: number,
@@ -38,10 +39,25 @@ class Logs implements TopicReading {
 			return {items, next: first + items.length};
 		};
 
-		const reader = new Reader({read}, from === 'now' ? batches.length : from, batches.length, sink, this.#slots);
+		const reader = new Reader({read}, from, batches.length, sink, this.#slots);
 		this.readers.set(reader, topic);
 		reader.resume();
 		return reader;
+	}
+
+	async follow(
+		topic: Topic,
+		from: number | TopicPosition,
+		sink: ConstructorParameters<typeof Reader>[3],
+	): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
+		const seen = typeof from === 'object' ? new Seen(from) : undefined;
+		const batches = this.topics.get(topic)!;
+		const fresh = batches.findIndex(({batch}) =>
+			seen?.isFresh(batch.origin, batch.incarnation, batch.firstSeq, batch.lamport),
+		);
+		const offset = typeof from === 'number' ? from : fresh < 0 ? batches.length : fresh;
+		const start = typeof from === 'object' ? from : {topic, since: offset, streams: []};
+		return {reader: await this.read(topic, offset, sink), start};
 	}
 
 	stopReading(_topic: Topic, reader: Reader): void {
@@ -63,12 +79,14 @@ class Logs implements TopicReading {
 	}
 }
 
-const textOf = (event: BrokerEvent): string =>
+const textOf = (event: FeedEvent): string =>
 	event.type === 'message'
 		? `${event.message.topic}${event.message.seq - 1}`
 		: event.type === 'lagged'
 			? `lagged ${event.dropped}`
-			: event.type;
+			: event.type === 'start'
+				? `start after ${event.since}${event.isResumed ? ', resumed' : ''}`
+				: event.type;
 const numbers = (topic: Topic, from: number, to: number): string[] =>
 	Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
 
@@ -99,8 +117,8 @@ test('a late and slow follower gets all messages since the node subscribed, in l
 	const {logs, messages} = setUp();
 	await turn();
 	logs.write(t, 500);
-	using all = messages.open('start');
-	using fresh = messages.open('now');
+	using all = messages.open({from: 'start'});
+	using fresh = messages.open();
 	await turn();
 	logs.write(t, 500); // 10 MB in all.
 	for (let wait = 0; wait < 100; wait++) await turn();
@@ -113,7 +131,7 @@ test('a late and slow follower gets all messages since the node subscribed, in l
 
 test('a topic is read from the agreed subscription to its end, and not beyond', async () => {
 	const {logs, own, messages} = setUp();
-	using feed = messages.open('now');
+	using feed = messages.open();
 	own.add(u);
 	messages.update(); // Wanted, not agreed.
 	logs.write(u, 3);
@@ -134,9 +152,41 @@ test('a topic is read from the agreed subscription to its end, and not beyond', 
 	expect(await takeAll(feed)).toEqual(['u408']);
 });
 
+test('a tracked follower gets the start of each topic before its messages, after the position that it gave', async () => {
+	const {logs, own, messages} = setUp();
+	logs.write(t, 100);
+	own.add(u);
+	logs.subscribed.add(u);
+	messages.update();
+	const {origin, incarnation} = batchAt(t, 0, 10).batch;
+	using feed = messages.open({
+		isTracked: true,
+		after: [{topic: t, since: 7, streams: [[origin, incarnation, 90]]}],
+	});
+	await turn();
+	logs.write(u, 1);
+	const got = await takeAll(feed);
+	const of = (topic: Topic): string[] => got.filter(text => text.startsWith(topic));
+	expect([of(t), of(u)]).toEqual([numbers(t, 90, 100), ['u0']]);
+	expect(got.filter(text => text.startsWith('start'))).toEqual(['start after 7, resumed', 'start after 0']);
+	expect(got.indexOf('start after 7, resumed')).toBeLessThan(got.indexOf('t90'));
+	expect(got.indexOf('start after 0')).toBeLessThan(got.indexOf('u0'));
+
+	// The node subscribes again: what it did not read meanwhile is no message of its own topics.
+	own.delete(t);
+	messages.update();
+	await turn();
+	logs.write(t, 5);
+	own.add(t);
+	messages.update();
+	await turn();
+	logs.write(t, 1);
+	expect(await takeAll(feed)).toEqual(['start after 105', 't105']);
+});
+
 test('messages that retention deleted are reported as lagged, with their exact number and in their place', async () => {
 	const {logs, messages} = setUp();
-	using feed = messages.open('now');
+	using feed = messages.open();
 	await turn();
 	logs.write(t, 300);
 	logs.firstOffset = 250;
@@ -147,7 +197,7 @@ test('messages that retention deleted are reported as lagged, with their exact n
 
 test('a stopping node waits until the written messages are read, or until a deadline', async () => {
 	const {logs, messages} = setUp();
-	const feed = messages.open('now');
+	const feed = messages.open();
 	await turn();
 	logs.write(t, 300);
 	let late: (() => void) | undefined;
@@ -166,7 +216,7 @@ test('a stopping node waits until the written messages are read, or until a dead
 	expect(behind).toBe(0);
 	feed[Symbol.dispose]();
 
-	using other = messages.open('now');
+	using other = messages.open();
 	await turn();
 	logs.write(t, 300);
 	const waiting = messages.readOut({after});
@@ -179,11 +229,11 @@ test('a stopping node waits until the written messages are read, or until a dead
 test('events and messages share one stream; messages precede its end, omitted events are counted', async () => {
 	const {logs, messages} = setUp();
 	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
-	const stream = new EventStream(journal.watch(), messages.open('now'), () => 7);
+	const stream = new EventStream(journal.watch(), messages.open(), () => 7);
 	await turn();
 	journal.record({type: 'fault', text: 'one'});
 	logs.write(t, 200);
-	const got: RecordedEvent[] = [(await stream.next()).value!];
+	const got: TrackedEvent[] = [(await stream.next()).value!];
 	for (let wait = 0; wait < 10; wait++) await turn();
 	for (let count = 0; count < 10_002; count++) journal.record({type: 'fault', text: 'more'});
 	for (let count = 0; count < 10_001; count++) got.push((await stream.next()).value!);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
+import type {Topic} from '../../../core/message.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
 import {CreditWindow} from '../../../core/remote/credit.ts';
 import {decodeFrame, encodeDelivery, encodeFrame, remoteKinds, type Request} from '../../../core/remote/protocol.ts';
@@ -19,6 +20,22 @@ function connected(options?: ConstructorParameters<typeof RemoteBroker>[1]): {
 	return {near, client: new RemoteBroker(near, options)};
 }
 
+const start = {at: 1, type: 'start', topic: 't', since: 3, streams: [['a'.repeat(16), 1, 2]], isResumed: true};
+const messageEvent = (changed: object): object => ({
+	at: 1,
+	type: 'message',
+	message: {
+		topic: 't',
+		origin: 'a'.repeat(16),
+		incarnation: 1,
+		seq: 3,
+		lamport: 9,
+		sentAtMs: 1,
+		body: Buffer.of(1),
+		...changed,
+	},
+});
+
 const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 	['an answer without a value', Buffer.of(remoteKinds.answer)],
 	['an answer that is a number', encodeFrame('answer', 5)],
@@ -29,6 +46,9 @@ const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 	['events that are no list', encodeFrame('event', {id: 1})],
 	['events of nothing', encodeFrame('event', [1, [null]])],
 	['a message without a body', encodeFrame('event', [1, [{at: 1, type: 'message', message: {topic: 't'}}]])],
+	['a message without an incarnation', encodeFrame('event', [1, [messageEvent({incarnation: undefined})]])],
+	['a start without streams', encodeFrame('event', [1, [{...start, streams: undefined}]])],
+	['a start at a node that is no id', encodeFrame('event', [1, [{...start, streams: [['x', 1, 2]]}]])],
 	['a snapshot of nothing', encodeFrame('snapshot', [1, null])],
 	['a snapshot without members', encodeFrame('snapshot', [1, {...healthy, members: undefined}])],
 	['a snapshot whose members are numbers', encodeFrame('snapshot', [1, {...healthy, members: [1]}])],
@@ -137,6 +157,23 @@ test('a node that sends more events than its credit is disconnected', async () =
 	for (let count = 0; count < 100 && near.why === undefined; count++) near.onFrame(frame);
 	expect(near.why).toContain('more events than its credit allows');
 	expect((await events.next()).value).toMatchObject({type: 'warning'});
+});
+
+test('starts of topics are events of a tracked stream only', async () => {
+	const {near, client} = connected();
+	const events = client.trackedEvents([{topic: 't' as Topic, since: 3, streams: []}]);
+	expect(requests(near)).toMatchObject([
+		{op: 'events', messages: true, isTracked: true, after: [{topic: 't', since: 3, streams: []}]},
+	]);
+	near.onFrame(encodeFrame('event', [1, [start, messageEvent({})]]));
+	expect((await events.next()).value).toEqual(start);
+	expect((await events.next()).value).toMatchObject({type: 'message', message: {seq: 3}});
+	expect(near.why).toBeUndefined();
+
+	const plain = connected();
+	plain.client.events({messages: true});
+	plain.near.onFrame(encodeFrame('event', [1, [start]]));
+	expect(plain.near.why).toContain('an event was not asked for');
 });
 
 test('read bytes are granted again, in one window for all streams of a connection', () => {

@@ -3,7 +3,7 @@ Subscriptions that outlive their node (case 26): reading from the logs of severa
 */
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
-import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../core/broker.ts';
+import type {Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../core/broker.ts';
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
@@ -310,7 +310,7 @@ class FakeServer {
 			subscribe,
 			snapshot: async () => ({lamport: 12, events: []}),
 			[Symbol.asyncDispose]: async () => resolve('closed here'),
-		} as unknown as Broker & {readonly server: string};
+		} as unknown as Connection;
 	}
 }
 

@@ -1,5 +1,6 @@
 /** A gossip machine whose pending output is taken after each input, and batches and packets as input. */
 import {defaults, type Config} from '../../../../core/config.ts';
+import {emptyReady} from '../../../../core/gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../../../core/gossip/gossip.ts';
 import type {PacketOf, Watermark} from '../../../../core/gossip/packet.ts';
 import {decodeBatch, encodeBatch, type Batch, type NodeId, type Topic} from '../../../../core/message.ts';
@@ -40,14 +41,7 @@ export function batchOf(
 
 /** Takes all pending output, and joins it. */
 export function takeAll(gossip: Gossip): GossipReady {
-	const all: {[Key in keyof GossipReady]: Array<GossipReady[Key][number]>} = {
-		packets: [],
-		released: [],
-		serve: [],
-		missed: [],
-		synced: [],
-		backfilled: [],
-	};
+	const all = emptyReady();
 	for (let ready = gossip.ready(); ready; ready = gossip.ready()) {
 		all.packets.push(...ready.packets);
 		all.released.push(...ready.released);

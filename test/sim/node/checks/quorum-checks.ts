@@ -2,7 +2,7 @@
 Rule: the quorum counts only links that work. A node that reports a reachable majority has had connections to one,
 through one relay at most, apart from the time that detection takes.
 */
-import type {Host} from './host.ts';
+import type {Host} from '../host/host.ts';
 
 const checkMs = 500;
 /** The longest time of detection, over the worst network of a run. */
@@ -13,7 +13,7 @@ export class QuorumChecks {
 	readonly #wrongMs = new Map<Host, number>();
 	#checkedMs = 0;
 
-	/** A report that cannot be true; `undefined` if there is none. */
+	/** The violation, if a node reports a quorum that it cannot have. */
 	check(hosts: readonly Host[]): string | undefined {
 		const nowMs = hosts[0]?.options.schedule.nowMs ?? 0;
 		if (nowMs - this.#checkedMs < checkMs) return undefined;
@@ -32,7 +32,7 @@ export class QuorumChecks {
 			const sinceMs = this.#wrongMs.get(host) ?? nowMs;
 			this.#wrongMs.set(host, sinceMs);
 			if (nowMs - sinceMs >= detectMs)
-				return `${host.id} reports ${view.state} with ${view.reachable} of ${view.voters} reachable; for ${nowMs - sinceMs} ms it could reach at most ${reached}`;
+				return `the quorum counts only working links: ${host.id} reports ${view.state} with ${view.reachable} of ${view.voters} reachable; for ${nowMs - sinceMs} ms it could reach at most ${reached}`;
 		}
 
 		return undefined;

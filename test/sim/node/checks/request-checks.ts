@@ -3,9 +3,9 @@ The messages that nodes request from each other. A reply may say that a stream i
 subscription of the requester. Then the requester must continue after that number. A node that repeats the request does
 not get the later messages, and wastes the work of its peers.
 */
-import type {GossipPacket, Want} from '../../../core/gossip/packet.ts';
-import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
-import type {Host} from './host.ts';
+import type {GossipPacket, Want} from '../../../../core/gossip/packet.ts';
+import {streamKey, type NodeId, type StreamKey, type Topic} from '../../../../core/message.ts';
+import type {Host} from '../host/host.ts';
 
 /** One incarnation of a node. */
 type Requester = {
@@ -25,7 +25,7 @@ export class RequestChecks {
 		this.#requesters.set(host, {requested: new Map(), tooEarly: new Map()});
 	}
 
-	/** A packet comes in. */
+	/** The node receives a packet. */
 	received(host: Host, from: NodeId, packet: GossipPacket): void {
 		if (packet.type !== 'served' && packet.type !== 'ihavenot') return;
 		const {requested, tooEarly} = this.#requesters.get(host)!;
@@ -45,7 +45,7 @@ export class RequestChecks {
 		}
 	}
 
-	/** A packet goes out. Returns what is wrong with it. */
+	/** The node sends a packet. Returns the violation. */
 	sent(host: Host, to: NodeId, packet: GossipPacket): string | undefined {
 		if (packet.type !== 'iwant') return undefined;
 		const {requested, tooEarly} = this.#requesters.get(host)!;
@@ -55,7 +55,7 @@ export class RequestChecks {
 			const stream = streamKey({origin, incarnation, topic});
 			const known = tooEarly.get(stream);
 			if (known?.since === sinceLamport && from < known.next && ++known.repeats > repeatsMax)
-				return `${host.id} requests ${stream} from ${from} again at ${to}, and had to continue at ${known.next}`;
+				return `messages reported as too early are not requested again: ${host.id} requests ${stream} from ${from} again at ${to}, and had to continue at ${known.next}`;
 		}
 
 		return undefined;

@@ -3,7 +3,7 @@ The members of the cluster, by the configurations applied on any node. There is 
 may permanently reject a joining node only if that node was removed. And no member may be removed while its data exist,
 unless an operator asks for it: a new host at its address says nothing about its disk.
 */
-import type {NodeId} from '../../../core/message.ts';
+import type {NodeId} from '../../../../core/message.ts';
 
 export class MembershipHistory {
 	readonly #ever = new Set<NodeId>();

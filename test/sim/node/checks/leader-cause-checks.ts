@@ -1,8 +1,8 @@
 /**
 Checks the causes that nodes report for a change of leader against what happened to the former leader.
 */
-import type {BrokerEvent, LeaderCause} from '../../../core/events.ts';
-import type {NodeId} from '../../../core/message.ts';
+import type {BrokerEvent, LeaderCause} from '../../../../core/events.ts';
+import type {NodeId} from '../../../../core/message.ts';
 
 type LeaderEvent = Extract<BrokerEvent, {readonly type: 'leader'}>;
 type Link = {wasUp: boolean; isClosed: boolean; isRefused: boolean};

@@ -3,10 +3,10 @@ Rules for deleted topics. A deletion covers all messages stamped up to its time.
 none of them, accepts none of them again, and deletes nothing that was published later. At the end no node holds any of
 them.
 */
-import type {BatchHeader, Topic} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/topic-log/retention.ts';
-import type {Retained, TopicLog} from '../../../core/topic-log/topic-log.ts';
-import type {Host} from './host.ts';
+import type {BatchHeader, Topic} from '../../../../core/message.ts';
+import type {Deletion} from '../../../../core/topic-log/retention.ts';
+import type {Retained, TopicLog} from '../../../../core/topic-log/topic-log.ts';
+import type {Host} from '../host/host.ts';
 
 type Open = {readonly topic: Topic; readonly until: number};
 
@@ -17,20 +17,20 @@ export class DeletionChecks {
 	count = 0;
 	readonly #held: (host: Host) => Iterable<readonly [string, BatchHeader]>;
 	readonly #logs: ReadonlyMap<Host, ReadonlyMap<Topic, TopicLog>>;
-	readonly #isSpoilt: (host: Host) => boolean;
+	readonly #hasDamagedLogs: (host: Host) => boolean;
 
 	/**
 	@param held the batches in the logs of a machine, by key
-	@param isSpoilt whether the disk of a machine was damaged, so that its counts are unknown
+	@param hasDamagedLogs whether the disk of a machine was damaged, so that its counts are unknown
 	*/
 	constructor(
 		held: (host: Host) => Iterable<readonly [string, BatchHeader]>,
 		logs: ReadonlyMap<Host, ReadonlyMap<Topic, TopicLog>>,
-		isSpoilt: (host: Host) => boolean,
+		hasDamagedLogs: (host: Host) => boolean,
 	) {
 		this.#held = held;
 		this.#logs = logs;
-		this.#isSpoilt = isSpoilt;
+		this.#hasDamagedLogs = hasDamagedLogs;
 	}
 
 	hides(log: TopicLog, topic: Topic, until: number): void {
@@ -93,7 +93,7 @@ export class DeletionChecks {
 	/** At the end: the nodes that still count deleted messages. */
 	remaining(hosts: readonly Host[]): string[] {
 		return hosts
-			.filter(host => host.node?.phase === 'running' && !this.#isSpoilt(host))
+			.filter(host => host.node?.phase === 'running' && !this.#hasDamagedLogs(host))
 			.flatMap(host => {
 				const batches = [...this.#held(host)].map(([, header]) => header);
 				return [...host.node!.control.state.deletions()].flatMap(([topic, until]) => {

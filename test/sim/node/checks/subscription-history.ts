@@ -2,9 +2,9 @@
 The history of operations on subscriptions, as clients saw them: each pair of topic and node must behave as one
 linearizable object.
 */
-import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../linearizable.ts';
-import {shrink} from '../shrink.ts';
-import type {DeletionCall, Operation} from './witness.ts';
+import {linearizable, subscriptionModel, type Call, type SubscriptionInput} from '../../linearizable.ts';
+import {shrink} from '../../shrink.ts';
+import type {DeletionCall, Operation} from '../observer/operations.ts';
 
 export type HistoryResult = {readonly keys: number; readonly operations: number; readonly undecided: number};
 

@@ -7,8 +7,17 @@ is missing, that is damage, and the node must report it.
 type Stream = {
 	acked: number;
 	proven: number;
+	/** The stamps of the messages up to `acked` and `proven`. */
+	ackedLamport: number;
+	provenLamport: number;
 	endOffset: number;
-	readonly written: Array<{readonly last: number; readonly endOffset: number; readonly acked: number}>;
+	readonly written: Array<{
+		readonly last: number;
+		readonly lamport: number;
+		readonly endOffset: number;
+		readonly acked: number;
+		readonly ackedLamport: number;
+	}>;
 };
 
 export class ProvenDurable {
@@ -16,9 +25,10 @@ export class ProvenDurable {
 	readonly #streams = new Map<string, Stream>();
 
 	/** A batch up to this number was given to the log, which continues at `endOffset`. */
-	written(key: string, last: number, endOffset: number): void {
+	written(key: string, {last, lamport}: {readonly last: number; readonly lamport: number}, endOffset: number): void {
 		const stream = this.#of(key);
-		stream.written.push({last, endOffset, acked: stream.acked});
+		const {acked, ackedLamport} = stream;
+		stream.written.push({last, lamport, endOffset, acked, ackedLamport});
 	}
 
 	/** Everything up to this number is durable. */
@@ -26,15 +36,21 @@ export class ProvenDurable {
 		const stream = this.#of(key);
 		stream.acked = Math.max(stream.acked, last);
 		while (stream.written[0] !== undefined && stream.written[0].last <= last) {
-			const {acked, endOffset} = stream.written.shift()!;
+			const {acked, ackedLamport, lamport, endOffset} = stream.written.shift()!;
 			stream.proven = Math.max(stream.proven, acked);
+			stream.provenLamport = Math.max(stream.provenLamport, ackedLamport);
+			stream.ackedLamport = Math.max(stream.ackedLamport, lamport);
 			stream.endOffset = endOffset;
 		}
 	}
 
-	/** The highest number that a torn tail cannot have removed; 0 if there is none. */
-	last(key: string): number {
-		return this.#streams.get(key)?.proven ?? 0;
+	/**
+	The highest number that a torn tail cannot have removed; 0 if there is none.
+	@param hiddenUntil the topic was deleted up to this Lamport time, with its messages
+	*/
+	last(key: string, hiddenUntil: number): number {
+		const stream = this.#streams.get(key);
+		return stream && stream.provenLamport > hiddenUntil ? stream.proven : 0;
 	}
 
 	/** Offsets before it belong to messages that are, or were, durable. */
@@ -54,7 +70,7 @@ export class ProvenDurable {
 	#of(key: string): Stream {
 		let stream = this.#streams.get(key);
 		if (!stream) {
-			stream = {acked: 0, proven: 0, endOffset: 0, written: []};
+			stream = {acked: 0, proven: 0, ackedLamport: 0, provenLamport: 0, endOffset: 0, written: []};
 			this.#streams.set(key, stream);
 		}
 

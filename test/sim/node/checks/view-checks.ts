@@ -4,11 +4,11 @@ only while every voter runs, is reachable (through one relay at most), follows t
 agreed, or catches up with it, apart from the time that detection takes. And connected nodes must report the same states
 of the members.
 */
-import type {NodeId} from '../../../core/message.ts';
-import {viewOf} from '../../../core/node/snapshot-of.ts';
-import {verdictOf, type Verdict} from '../../../source/output/verdict.ts';
-import type {Fabric} from './fabric.ts';
-import type {Host} from './host.ts';
+import type {NodeId} from '../../../../core/message.ts';
+import {viewOf} from '../../../../core/node/snapshot-of.ts';
+import {verdictOf, type Verdict} from '../../../../source/output/verdict.ts';
+import type {Fabric} from '../fabric.ts';
+import type {Host} from '../host/host.ts';
 
 export type ViewCheckOptions = {
 	readonly fabric: Fabric;

@@ -4,11 +4,20 @@ of its origin, only if the node subscribes to it, and after its stamp was witnes
 message forever. Messages acknowledged to a publisher are on its disk after any crash. At the end every running
 subscriber has all messages that any running node retains.
 */
-import {lastSeq, streamKey, type BatchHeader, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
-import {Offsets} from '../offsets.ts';
-import type {Host} from './host.ts';
-import {lamportSaneMax} from './forged-stamps.ts';
+import type {Published} from '../../../../core/broker.ts';
+import {
+	lastSeq,
+	streamKey,
+	type BatchHeader,
+	type NodeId,
+	type StreamKey,
+	type Topic,
+} from '../../../../core/message.ts';
+import {Offsets} from '../../offsets.ts';
+import type {Host} from '../host/host.ts';
+import {lamportSaneMax} from '../forged-stamps.ts';
 import {ProvenDurable} from './proven-durable.ts';
+import {Violations} from '../../violations.ts';
 
 type Kept = {readonly key: string; readonly header: BatchHeader};
 type TopicView = {
@@ -31,27 +40,32 @@ type TopicView = {
 /** As in `core/gossip`. */
 const incarnationsMax = 4;
 
+type Gap = {
+	readonly host: Host;
+	/** The batch after the gap. */
+	readonly batch: BatchHeader;
+	/** The subscription of the node begins after this Lamport time. */
+	readonly since: number;
+	/** The last number before the gap. */
+	readonly last: number;
+	readonly what: string;
+};
+
 export class MessageChecks {
 	readonly #topics = new Map<Host, Map<Topic, TopicView>>();
 	/** Batches acknowledged to publishers, by host and topic, without regard to offsets. */
-	readonly #acknowledged = new Map<
-		Host,
-		Map<
-			string,
-			{readonly topic: Topic; readonly incarnation: number; readonly firstSeq: number; readonly count: number}
-		>
-	>();
+	readonly #acknowledged = new Map<Host, Map<string, Published>>();
 	/** The last stamp of each host in each of its incarnations. */
 	readonly #stamps = new Map<Host, Map<number, number>>();
 	/** By host: origins whose messages were reported as missed. */
 	readonly missed = new Map<Host, Set<NodeId>>();
-	/** Gaps in what was released that no event has reported yet. */
-	readonly #gaps: Array<{readonly host: Host; readonly origin: NodeId; readonly what: string}> = [];
-	readonly #spoilt = new Set<Host>();
+	/** Gaps in what was released since the last check. */
+	readonly #gaps: Gap[] = [];
+	readonly #damaged = new Set<Host>();
 	/** Ids whose disk was copied. The stamps of the two processes are not comparable. */
 	readonly #sharedIds = new Set<NodeId>();
 	/** Topics that were deleted once, by node. */
-	readonly #hidden = new Set<string>();
+	readonly #hidden = new Map<string, number>();
 	readonly #proven = new ProvenDurable();
 	/** Hosts whose files were cut short, which leaves no evidence. */
 	readonly #cut = new Set<Host>();
@@ -61,8 +75,7 @@ export class MessageChecks {
 	/** Batches that were put back into holes. */
 	backfills = 0;
 	acknowledged = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 
 	observe(host: Host, lamport: number): void {
 		if (lamport > lamportSaneMax) this.#fail('Lamport time stays within its bound', `${host.id} is at ${lamport}`);
@@ -79,7 +92,11 @@ export class MessageChecks {
 					);
 			stamps.set(batch.incarnation, Math.max(stamps.get(batch.incarnation) ?? 0, batch.lamport));
 			this.#stamps.set(host, stamps);
-			this.#proven.written(ownKey(host, batch.topic, batch.incarnation), lastSeq(batch), offset + batch.count);
+			this.#proven.written(
+				ownKey(host, batch.topic, batch.incarnation),
+				{last: lastSeq(batch), lamport: batch.lamport},
+				offset + batch.count,
+			);
 		}
 
 		const view = this.#view(host, batch.topic);
@@ -92,22 +109,19 @@ export class MessageChecks {
 		// A node's own messages of this incarnation have no gap. Other streams may have gaps, which are checked here.
 		const isOwn = batch.origin === host.id && batch.incarnation === node?.options.incarnation;
 		if (!isOwn && batch.firstSeq !== last + 1) this.offsets.gap({node: host.key, topic: batch.topic}, offset);
-		if (batch.origin !== host.id && !this.#spoilt.has(host)) {
+		if (batch.origin !== host.id && !this.#damaged.has(host)) {
 			const since = node?.control.state.subscribers(batch.topic).get(host.id);
 			if (since !== undefined && batch.lamport <= since)
 				this.#fail(
 					'only messages of subscriptions are released',
 					`${host.id} releases ${stream} ${batch.firstSeq}`,
 				);
-			if (
-				since !== undefined &&
-				batch.firstSeq !== last + 1 &&
-				batch.previousLamport > since &&
-				!this.missed.get(host)?.has(batch.origin)
-			)
+			if (since !== undefined && batch.firstSeq !== last + 1 && batch.previousLamport > since)
 				this.#gaps.push({
 					host,
-					origin: batch.origin,
+					batch,
+					since,
+					last,
 					what: `${host.id} releases ${stream} ${batch.firstSeq} after ${last}`,
 				});
 		}
@@ -120,15 +134,8 @@ export class MessageChecks {
 		view.kept.set(offset, {key: keyOf(batch), header: batch});
 	}
 
-	acknowledge(
-		host: Host,
-		topic: Topic,
-		{
-			incarnation,
-			firstSeq,
-			count,
-		}: {readonly incarnation: number; readonly firstSeq: number; readonly count: number},
-	): void {
+	acknowledge(host: Host, published: Published): void {
+		const {topic, incarnation, firstSeq, count} = published;
 		let known = this.#acknowledged.get(host);
 		if (!known) {
 			known = new Map();
@@ -137,7 +144,7 @@ export class MessageChecks {
 
 		this.acknowledged += count;
 		this.#proven.acknowledged(ownKey(host, topic, incarnation), firstSeq + count - 1);
-		known.set(`${topic} ${incarnation} ${firstSeq}`, {topic, incarnation, firstSeq, count});
+		known.set(`${topic} ${incarnation} ${firstSeq}`, published);
 	}
 
 	reopening(host: Host, topic: Topic): void {
@@ -232,7 +239,7 @@ export class MessageChecks {
 		const view = this.#view(host, topic);
 		view.isReopening = false;
 		const place = {node: host.key, topic};
-		if (this.#spoilt.has(host)) {
+		if (this.#damaged.has(host)) {
 			const there = new Set(
 				[...view.kept].flatMap(
 					([
@@ -246,11 +253,11 @@ export class MessageChecks {
 			this.offsets.damaged(place, offset => there.has(offset));
 		}
 
-		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#spoilt.has(host));
+		this.offsets.reopened(place, nextOffset, view.powerCuts < host.powerCuts || this.#damaged.has(host));
 		view.powerCuts = host.powerCuts;
 		const first = Math.min(...view.kept.keys());
 		for (const [offset] of view.before) if (offset >= nextOffset) view.before.delete(offset);
-		if (isDamaged || this.#spoilt.has(host)) this.#acknowledged.delete(host);
+		if (isDamaged || this.#damaged.has(host)) this.#acknowledged.delete(host);
 		const own = new Map<string, number>();
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id)
@@ -259,7 +266,7 @@ export class MessageChecks {
 		for (const {header} of view.kept.values())
 			if (header.origin === host.id && !floors.has(`${header.incarnation}`))
 				floors.set(`${header.incarnation}`, header.firstSeq);
-		if (this.#spoilt.has(host)) this.#checkTold(host, topic, isDamaged, own, view.last);
+		if (this.#damaged.has(host)) this.#checkReported(host, topic, isDamaged, own, view.last);
 		else if (!isDamaged) {
 			const end = Math.max(
 				view.floor,
@@ -318,15 +325,42 @@ export class MessageChecks {
 		return gone;
 	}
 
-	/** After an event: every gap must have been reported by now. */
-	settle(): void {
-		for (const {host, origin, what} of this.#gaps.splice(0))
-			if (!this.missed.get(host)?.has(origin)) this.#fail('no gap', what);
+	/**
+	After an event: every gap must have been reported by now, and its messages must be lost. They are not if their origin
+	is linked and has them.
+	*/
+	checkGaps(): void {
+		for (const gap of this.#gaps.splice(0)) {
+			const {host, batch, what} = gap;
+			if (!this.missed.get(host)?.has(batch.origin)) this.#fail('no gap', what);
+			const there = this.#atOrigin(gap);
+			if (there) this.#fail('no gap', `${what}, although ${batch.origin} has ${there.firstSeq}+${there.count}`);
+		}
+	}
+
+	/** A wanted batch of the gap that its origin still serves to the node. */
+	#atOrigin({host, batch, since, last}: Gap): BatchHeader | undefined {
+		const {origin, topic, incarnation} = batch;
+		if (this.#sharedIds.has(origin)) return undefined;
+		const [at, ...others] = [...this.#topics.keys()].filter(({id, node}) => id === origin && node !== undefined);
+		if (!at || others.length > 0 || this.#damaged.has(at) || !host.options.fabric.isLinked(host.key, at.key))
+			return undefined;
+		const hiddenUntil = Math.max(...[host, at].map(one => this.#hidden.get(ownKey(one, topic, '')) ?? 0), since);
+		for (const {header} of this.#topics.get(at)!.get(topic)?.kept.values() ?? [])
+			if (
+				header.origin === origin &&
+				header.incarnation === incarnation &&
+				header.firstSeq > last &&
+				header.firstSeq < batch.firstSeq &&
+				header.lamport > hiddenUntil
+			)
+				return header;
+		return undefined;
 	}
 
 	/** The node reports messages of the origin as lost. */
 	reportMissed(host: Host, origin: NodeId): void {
-		if (this.#spoilt.has(host)) this.#allowGaps(host, origin);
+		if (this.#damaged.has(host)) this.#allowGaps(host, origin);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
 		else this.missed.set(host, new Set([origin]));
@@ -346,13 +380,13 @@ export class MessageChecks {
 	}
 
 	/** Topic logs were damaged while the node was down: messages may be missing, but none may be wrong. */
-	spoil(host: Host, kind: 'flip' | 'truncate'): void {
-		this.#spoilt.add(host);
+	logsDamaged(host: Host, kind: 'flip' | 'truncate'): void {
+		this.#damaged.add(host);
 		if (kind === 'truncate') this.#cut.add(host);
 	}
 
-	isSpoilt(host: Host): boolean {
-		return this.#spoilt.has(host);
+	hasDamagedLogs(host: Host): boolean {
+		return this.#damaged.has(host);
 	}
 
 	/** Another machine gets a copy of this one's disk. */
@@ -375,7 +409,7 @@ export class MessageChecks {
 		);
 		this.#topics.set(copy, new Map(views));
 		for (const [topic] of views) this.offsets.copied({node: host.key, topic}, {node: copy.key, topic});
-		if (this.#spoilt.has(host)) this.#spoilt.add(copy);
+		if (this.#damaged.has(host)) this.#damaged.add(copy);
 		if (this.#cut.has(host)) this.#cut.add(copy);
 		const missed = this.missed.get(host);
 		if (missed) this.missed.set(copy, new Set(missed));
@@ -385,7 +419,7 @@ export class MessageChecks {
 		this.#topics.delete(host);
 		this.#acknowledged.delete(host);
 		this.#stamps.delete(host);
-		this.#spoilt.delete(host);
+		this.#damaged.delete(host);
 		this.#cut.delete(host);
 		this.missed.delete(host);
 	}
@@ -417,7 +451,7 @@ export class MessageChecks {
 
 	/** Which of these messages the node subscribes to, lacks and never had. @param up all nodes that run */
 	lacks(host: Host, offered: Iterable<readonly [string, BatchHeader]>, up: readonly Host[]): string[] {
-		if (this.#spoilt.has(host)) return [];
+		if (this.#damaged.has(host)) return [];
 		const origins = new Map(up.map(({id, node}) => [id, node!.options.incarnation]));
 		const has = new Set(this.held(host).map(([key]) => key));
 		const problems: string[] = [];
@@ -466,13 +500,14 @@ export class MessageChecks {
 		);
 	}
 
-	/** A topic of the node was deleted. */
-	hidden(host: Host, topic: Topic): void {
-		this.#hidden.add(ownKey(host, topic, ''));
+	/** A topic of the node was deleted, with its messages up to this Lamport time. */
+	hidden(host: Host, topic: Topic, until: number): void {
+		const prefix = ownKey(host, topic, '');
+		this.#hidden.set(prefix, Math.max(this.#hidden.get(prefix) ?? 0, until));
 	}
 
 	/** Own messages that are proven durable are present, or their loss was reported. Deletions need no report. */
-	#checkTold(
+	#checkReported(
 		host: Host,
 		topic: Topic,
 		isDamaged: boolean,
@@ -480,10 +515,10 @@ export class MessageChecks {
 		last: ReadonlyMap<StreamKey, number>,
 	): void {
 		const prefix = ownKey(host, topic, '');
-		if (this.#hidden.has(prefix)) return;
+		const hiddenUntil = this.#hidden.get(prefix) ?? 0;
 		for (const key of this.#proven.keys().filter(name => name.startsWith(prefix))) {
 			const incarnation = key.slice(prefix.length);
-			const proven = this.#proven.last(key);
+			const proven = this.#proven.last(key, hiddenUntil);
 			const isGone =
 				!own.has(incarnation) &&
 				// Retention removed the whole stream.
@@ -523,8 +558,7 @@ export class MessageChecks {
 	}
 
 	#fail(rule: string, what: string): never {
-		this.problem ??= new Error(`${rule}: ${what}`);
-		throw this.problem;
+		throw this.violations.record(`${rule}: ${what}`);
 	}
 }
 

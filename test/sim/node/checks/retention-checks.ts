@@ -2,9 +2,9 @@
 Rule: retention deletes nothing early. A batch that is deleted by age arrived at the node about that long ago in virtual
 time, although the clocks of the machine and of the publisher are wrong, jump and drift.
 */
-import type {BatchHeader} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/topic-log/retention.ts';
-import type {Host} from './host.ts';
+import type {BatchHeader} from '../../../../core/message.ts';
+import type {Deletion} from '../../../../core/topic-log/retention.ts';
+import type {Host} from '../host/host.ts';
 
 /** Clocks drift, and each start may trust a clock that is ahead by an eighth of the retention time. */
 const leastShare = 0.5;

@@ -3,9 +3,9 @@ Rule: if retention deletes messages that were not read, the node reports it in a
 position of the slowest program that reads it through the node. Without such a program, it is read up to the highest
 position that any program reached; everything that arrived during a subscription of the node counts as read too.
 */
-import type {Topic} from '../../../core/message.ts';
-import type {Deletion} from '../../../core/topic-log/retention.ts';
-import type {Host} from './host.ts';
+import type {Topic} from '../../../../core/message.ts';
+import type {Deletion} from '../../../../core/topic-log/retention.ts';
+import type {Host} from '../host/host.ts';
 
 /** Offsets from `from` to before `to`. */
 type Removed = {readonly from: number; readonly to: number; readonly deletions: readonly Deletion[]};

@@ -2,9 +2,9 @@
 Rule for relays: a faulty member sends others relay frames that were relayed before, that are for no member, or whose
 content needs no relay. No node may forward them. A node's own frames through a relay go to a third node.
 */
-import type {NodeId} from '../../../core/message.ts';
-import {decodeRelay, encodeRelayHead, kinds} from '../../../core/wire/wire.ts';
-import type {SeededRandom} from '../random.ts';
+import type {NodeId} from '../../../../core/message.ts';
+import {decodeRelay, encodeRelayHead, kinds} from '../../../../core/wire/wire.ts';
+import type {SeededRandom} from '../../random.ts';
 
 /** The suffix of each forged frame. No packet of a node ends with it. */
 const mark = Buffer.from('a lie of a member gone bad');
@@ -35,8 +35,13 @@ export function forgedRelayFrame(
 	}
 }
 
-/** What is wrong with a frame that a node sends over a link; `undefined` if nothing is. */
-export function relayProblem(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
+/** The violation in a frame that a node sends over a link. */
+export function relayViolation(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
+	const wrong = wrongRelayFrame(sender, to, pieces);
+	return wrong && `a frame is relayed once, between members: ${wrong}`;
+}
+
+function wrongRelayFrame(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
 	if (pieces[0]?.[0] !== kinds.relay) return undefined;
 	const frame = Buffer.concat(pieces);
 	const carried = decodeRelay(frame);

@@ -3,8 +3,8 @@ What a cluster must have agreed on at the end. Once all its members speak the ne
 every member has a unique name, and every process holds the claim on its identity. While one member speaks an older
 protocol, the cluster must not use a newer one.
 */
-import {protocolMax} from '../../../core/version.ts';
-import type {Host} from './host.ts';
+import {protocolMax} from '../../../../core/version.ts';
+import type {Host} from '../host/host.ts';
 
 /** The problems, as text. @param members the hosts of the members that run @param configured the number of members */
 export function protocolProblems(leader: Host, members: readonly Host[], configured: number): readonly string[] {

@@ -2,8 +2,8 @@
 The check of subscription histories: what it leaves out, what it counts, and that it shows the part that matters.
 */
 import {describe, expect, test} from 'vitest';
-import {checkHistory} from './node/history.ts';
-import type {Operation} from './node/witness.ts';
+import {checkHistory} from './node/checks/subscription-history.ts';
+import type {Operation} from './node/observer/operations.ts';
 
 type Call = Operation['call'];
 

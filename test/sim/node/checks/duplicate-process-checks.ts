@@ -6,10 +6,12 @@ request what one of them acknowledged.
 The other process may rightly take over from a process that was cut off. Then both have acknowledged messages, under
 different incarnations.
 */
-import type {NodeId, Topic} from '../../../core/message.ts';
-import type {Fabric} from './fabric.ts';
-import type {Host} from './host.ts';
+import type {Published} from '../../../../core/broker.ts';
+import type {NodeId, Topic} from '../../../../core/message.ts';
+import type {Fabric} from '../fabric.ts';
+import type {Host} from '../host/host.ts';
 import type {MessageChecks} from './message-checks.ts';
+import {Violations} from '../../violations.ts';
 
 export type DuplicateProcessOptions = {
 	readonly fabric: Fabric;
@@ -39,8 +41,7 @@ export class DuplicateProcessChecks {
 	readonly #acknowledged = new Map<string, Acknowledged[]>();
 	readonly #ids = new Set<NodeId>();
 	copies = 0;
-	/** The first violation. An error thrown within a promise callback would be lost. */
-	problem: Error | undefined;
+	readonly violations = new Violations();
 
 	constructor(options: DuplicateProcessOptions) {
 		this.#options = options;
@@ -54,19 +55,11 @@ export class DuplicateProcessChecks {
 	/** The other machine that holds a disk with this id. */
 	other(host: Host): Host | undefined {
 		return this.#ids.has(host.id)
-			? this.#options.hosts.find(other => other !== host && other.id === host.id && !other.isGone)
+			? this.#options.hosts.find(other => other !== host && other.id === host.id && !other.isRetired)
 			: undefined;
 	}
 
-	acknowledge(
-		host: Host,
-		topic: Topic,
-		{
-			incarnation,
-			firstSeq,
-			count,
-		}: {readonly incarnation: number; readonly firstSeq: number; readonly count: number},
-	): void {
+	acknowledge(host: Host, {topic, incarnation, firstSeq, count}: Published): void {
 		const {id} = host;
 		const key = `${id} ${incarnation} ${topic}`;
 		const known = this.#acknowledged.get(key) ?? [];
@@ -116,20 +109,20 @@ export class DuplicateProcessChecks {
 			.filter(
 				({host}) =>
 					this.#ids.has(host.id) &&
-					host.isGone &&
-					!/\b(?:undelivered|not delivered|only here)\b/.test(host.reason),
+					host.isRetired &&
+					!/\b(?:undelivered|not delivered|only here)\b/.test(host.exitReason),
 			)
 			.flatMap(({host, topic, incarnation, last}) =>
 				this.#options.messages.isStranded(host, {topic, incarnation, seq: last}, running)
 					? [
-							`${host.key} acknowledged ${topic} ${incarnation}:${last}, and no other node has it; the process ended with ${host.reason}`,
+							`${host.key} acknowledged ${topic} ${incarnation}:${last}, and no other node has it; the process ended with ${host.exitReason}`,
 						]
 					: [],
 			);
 	}
 
 	#isSettled(host: Host): boolean {
-		return host.peaceMs >= settledMs && this.#isLinked(host);
+		return host.undisturbedMs >= settledMs && this.#isLinked(host);
 	}
 
 	/** Whether it has connections to a majority. A process without them continues with what was agreed before. */
@@ -148,6 +141,6 @@ export class DuplicateProcessChecks {
 	}
 
 	#fail(rule: string, what: string): void {
-		this.problem ??= new Error(`${rule}: ${what}`);
+		this.violations.record(`${rule}: ${what}`);
 	}
 }

@@ -2,9 +2,9 @@
 A node that reports a partition as repaired must hold everything that the far side held at the heal. A peer that goes
 away or restarts in between is ignored.
 */
-import type {PartitionEvent} from '../../../core/events.ts';
-import type {BatchHeader, NodeId} from '../../../core/message.ts';
-import type {Host} from './host.ts';
+import type {PartitionEvent} from '../../../../core/events.ts';
+import type {BatchHeader, NodeId} from '../../../../core/message.ts';
+import type {Host} from '../host/host.ts';
 import type {MessageChecks} from './message-checks.ts';
 
 type Far = {
@@ -52,7 +52,7 @@ export class RepairChecks {
 			);
 	}
 
-	/** What is wrong with the node's report; `undefined` if nothing is. */
+	/** The node reports a partition. Returns the violation. */
 	reported(host: Host, {state, sides}: PartitionEvent, all: readonly Host[]): string | undefined {
 		if (state === 'detected') {
 			this.#cutOff.set(host, new Set(sides.slice(1).flat()));
@@ -100,7 +100,8 @@ export class RepairChecks {
 				had.filter(([key]) => still.has(key)),
 				up,
 			);
-			if (lacked !== undefined) return `${lacked}, which ${other.id} had at the heal`;
+			if (lacked !== undefined)
+				return `a reported repair has happened: ${lacked}, which ${other.id} had at the heal`;
 		}
 
 		return undefined;

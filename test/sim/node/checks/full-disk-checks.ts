@@ -3,13 +3,13 @@ What a node promises for a full disk. With its reserve it starts there, also aga
 it refuses publishes with advice, stores no messages of others, and takes both again once there is room. Other checkers
 judge that nothing is lost, and that unread deletions are reported.
 */
-import type {DapssError} from '../../../core/errors.ts';
-import {fullDiskRemedy} from '../../../core/io/file-system.ts';
-import {reserveFile, type ReserveSizes} from '../../../core/io/files/reserve.ts';
-import type {Lamport} from '../../../core/lamport.ts';
-import type {BatchHeader} from '../../../core/message.ts';
-import type {Node} from '../../../core/node/node.ts';
-import type {Host} from './host.ts';
+import type {DapssError} from '../../../../core/errors.ts';
+import {fullDiskRemedy} from '../../../../core/io/file-system.ts';
+import {reserveFile, type ReserveSizes} from '../../../../core/io/files/reserve.ts';
+import type {Lamport} from '../../../../core/lamport.ts';
+import type {BatchHeader} from '../../../../core/message.ts';
+import type {Node} from '../../../../core/node/node.ts';
+import type {Host} from '../host/host.ts';
 
 /** As small as the simulated logs. */
 export const simReserve: ReserveSizes = {reserve: 64 * 1024, low: 16 * 1024, spare: 64 * 1024};
@@ -64,9 +64,9 @@ export class FullDiskChecks {
 		const isWithReserve = this.#starting.get(host);
 		this.#starting.delete(host);
 		this.#short.delete(host);
-		if (isWithReserve === undefined || !isFullDisk(host.reason)) return undefined;
+		if (isWithReserve === undefined || !isFullDisk(host.exitReason)) return undefined;
 		if (isWithReserve || this.#reserved.get(host) === host.options.disk.fills)
-			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.reason}`;
+			return `a node with a reserve starts on a full disk: ${host.id} ended: ${host.exitReason}`;
 		this.counts.failedStarts++; // Something else has taken the space of the reserve.
 		return undefined;
 	}
