@@ -153,7 +153,7 @@ export const storageMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/io/files/reserve.ts',
-				find: 'const hadReserve = await this.#release();',
+				find: 'const hadReserve = await this.#unlink();',
 				replace: 'const hadReserve = false;',
 			},
 		],
