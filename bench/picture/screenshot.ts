@@ -6,8 +6,8 @@ escape sequences.
 node bench/picture/screenshot.ts --size 120x36 --out shot.png --keys ':help\r' --wait 3000 -- npm start -- --port 5001
 node bench/picture/screenshot.ts --size 120x36 --out shot.svg --input frame.ansi --title 'dapss-tui'
 ```
-The program runs for `--wait` (2000 ms) before the first keys, and for `--pause` (1000 ms) after each `--keys`: a program
-does not report when it has drawn. PNG needs a monospaced font on this machine (Debian: fonts-dejavu-core), otherwise
+The program runs for `--wait` (2000 ms) before the first keys, and for `--pause` (1000 ms) after each `--keys`, because
+a program does not report when it has drawn. PNG needs a monospaced font on this machine (Debian: fonts-dejavu-core), otherwise
 only the SVG is written, with a warning.
 */
 import {readFile, writeFile} from 'node:fs/promises';

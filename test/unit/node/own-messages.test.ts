@@ -152,7 +152,7 @@ test('a topic is read from the agreed subscription to its end, and not beyond', 
 	expect(await takeAll(feed)).toEqual(['u408']);
 });
 
-test('a tracked follower gets the start of each topic before its messages, after the position that it gave', async () => {
+test('a tracked follower gets the start of each topic, after its given position and before the messages', async () => {
 	const {logs, own, messages} = setUp();
 	logs.write(t, 100);
 	own.add(u);
@@ -172,7 +172,7 @@ test('a tracked follower gets the start of each topic before its messages, after
 	expect(got.indexOf('start after 7, resumed')).toBeLessThan(got.indexOf('t90'));
 	expect(got.indexOf('start after 0')).toBeLessThan(got.indexOf('u0'));
 
-	// The node subscribes again: what it did not read meanwhile is no message of its own topics.
+	// The node subscribes again: the messages in between are not of its own topics.
 	own.delete(t);
 	messages.update();
 	await turn();
