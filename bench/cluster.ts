@@ -258,7 +258,7 @@ export class Cluster implements AsyncDisposable {
 	}
 
 	/**
-	Wait until every node knows that every node is subscribed. A node that joins after a subscription has no event of
+	Waits until every node knows that every node is subscribed. A node that joins after a subscription has no event for
 	it.
 	*/
 	async subscribed(topic: string): Promise<void> {

@@ -97,7 +97,7 @@ export async function latency(flags: BenchFlags): Promise<BenchResult> {
 }
 
 /**
-`delivered/s` is the rate of the slowest subscriber, as is usual; the sum over all subscribers has its own column.
+`delivered/s` is the rate of the slowest subscriber; the sum over all subscribers has its own column.
 */
 export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli});
@@ -170,8 +170,9 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 	const rows = await Promise.all(
 		cluster.nodes.map(async (node, index) => {
 			const {seen, twice, disordered} = await readLog(cluster, node, published.count);
+			const wasKilled = index === cluster.nodes.length - 1 && cluster.nodes.length > 1;
 			return {
-				node: `${node.port}${index === cluster.nodes.length - 1 && cluster.nodes.length > 1 ? ' (killed, back)' : ''}`,
+				node: `${node.port}${wasKilled ? ' (killed, back)' : ''}`,
 				messages: seen,
 				lost: published.count - seen,
 				duplicates: twice,
@@ -261,7 +262,7 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
 }
 
-/** @param round counts from 1; each round publishes 1000 messages on either side, and earlier ones stay */
+/** @param round counts from 1; each round publishes 1000 messages on either side, and earlier messages stay */
 async function partitionOnce(
 	cluster: Cluster,
 	brokers: readonly Broker[],

@@ -73,9 +73,9 @@ export function clientOptions(cluster: Cluster, node: NodeProcess, topic: string
 }
 
 /**
-Messages delivered a second. `slowest`: to the slowest subscriber, from the first delivery to any of them until the last
-one to it; `all`: to all subscribers together, until the last one to any. Without losses `all` is `slowest` times the
-number of subscribers.
+Messages delivered per second. `slowest`: to the slowest subscriber, from the first delivery to any subscriber until the
+last delivery to this one. `all`: to all subscribers together, until the last delivery to any. Without losses `all` is
+`slowest` times the number of subscribers.
 */
 export function deliveryRates(
 	received: ReadonlyArray<Pick<Extract<ClientReport, {type: 'received'}>, 'unique' | 'firstNs' | 'lastNs'>>,

@@ -1,5 +1,5 @@
 /**
-What a node pays in a small cluster and in a large one: the same (`npm run bench:scale [-- --nodes
+Checks that the cost of a node is the same in a small and in a large cluster (`npm run bench:scale [-- --nodes
 3,10,100,1000,5000]`). Whole clusters of the gossip and SWIM machines run in virtual time from a seed, so the figures
 are the same on every machine. Prints tables, writes `scale.json` and `scale.svg` beside this file, and exits with 1
 when a bound was missed. Frames are counted with their length, before TLS.
@@ -25,7 +25,7 @@ type Swim = Omit<SwimFigures, 'firstMs' | 'lastMs'> & {
 };
 
 const losses = [0, 20];
-/** Distance from the middle of the minimum and the maximum. */
+/** A cost counts as constant if its minimum and maximum differ from their midpoint by at most this share of it. */
 const flatShare = 0.2;
 /** With high loss, smaller clusters send no copies and pay less. */
 const lossyFrom = 10;
@@ -153,7 +153,8 @@ function missedByGossip(rows: readonly Gossip[]): string[] {
 			const [least, most] = [Math.min(...figures), Math.max(...figures)];
 			if ((most - least) / (most + least) > flatShare)
 				missed.push(
-					`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, got ${least} to ${most}`,
+					`${loss} % loss: expected ${what} a node and message within ± ${flatShare * 100} %, ` +
+						`got ${least} to ${most}`,
 				);
 		}
 	}
@@ -165,7 +166,9 @@ function missedBySwim(rows: readonly Swim[]): string[] {
 	return rows.flatMap(row =>
 		row.missed + row.falseDeaths > 0
 			? [
-					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: expected every failure to be detected by all nodes, and no false deaths, got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
+					`SWIM, ${row.nodes} nodes, ${row.loss} % loss: ` +
+						'expected every failure to be detected by all nodes, and no false deaths, ' +
+						`got ${row.missed} missed failures and ${row.falseDeaths} false deaths`,
 				]
 			: [],
 	);

@@ -121,7 +121,14 @@ export function joinProblem(address: string, members: readonly string[]): string
 	const [local, remote] = isLocal(address) ? [address, other] : [other, address];
 	const remedy = `the node of ${local} with --host and an address that all nodes reach`;
 	// The joining node is the exception: the members may be on one machine on purpose.
-	return `${local} is reachable only on its own machine, and ${remote} is advertised to nodes of other machines: start ${remote === address ? `the node of ${remote} with --advertise and a loopback address if all nodes run on one machine, else ` : ''}${remedy}`;
+	const alternative =
+		remote === address
+			? `the node of ${remote} with --advertise and a loopback address if all nodes run on one machine, else `
+			: '';
+	return (
+		`${local} is reachable only on its own machine, and ${remote} is advertised to nodes of other machines: ` +
+		`start ${alternative}${remedy}`
+	);
 }
 
 /** Whether the first byte of an IPv4 address is in this range. */

@@ -112,7 +112,8 @@ const shape = v.strictObject(
 		name: v.custom<string>(
 			input => typeof input === 'string' && (input === '' || problemOfName(input) === undefined),
 			issue =>
-				`Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, got ${show(issue.input)}`,
+				`Expected ${typeof issue.input === 'string' ? problemOfName(issue.input) : 'a name'}, ` +
+				`got ${show(issue.input)}`,
 		),
 		host: hostName,
 		port: whole(1, 65_535),
@@ -211,7 +212,8 @@ const atLeast = (
 	setting,
 	isRight: tunables => read(tunables)[0] >= factor * read(tunables)[1],
 	message: tunables =>
-		`Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), got ${read(tunables)[0]}`,
+		`Expected at least ${factor === 1 ? '' : `${factor} × `}${why} (${factor * read(tunables)[1]}), ` +
+		`got ${read(tunables)[0]}`,
 });
 
 /** Rules between settings that are valid one by one. */
@@ -273,9 +275,16 @@ const rules: readonly Rule[] = [
 			(isLoopback(tunables.host) &&
 				(tunables.advertise === '' || isLoopback(parseHostAndMaybePort(tunables.advertise)!.host))),
 		message: ({host, advertise}: Tunables) =>
-			`Expected true: it may be off for experiments on a loopback address only, and this node ${isWildcard(host) ? `listens on all addresses (${host})` : `is reached under ${isLoopback(host) ? advertise : host}`}`,
+			'Expected true: it may be off for experiments on a loopback address only, ' +
+			`and this node ${reachText(host, advertise)}`,
 	})),
 ];
+
+/** The addresses under which other machines reach a node, as a predicate. */
+function reachText(host: string, advertise: string): string {
+	if (isWildcard(host)) return `listens on all addresses (${host})`;
+	return `is reached under ${isLoopback(host) ? advertise : host}`;
+}
 
 /**
 All problems of a configuration, without those of `data` and `secret`.

@@ -46,8 +46,8 @@ export type Config = {
 	readonly data: string;
 	/**
 	The cluster secret: at least 32 bytes. Never printed.
-	@default that of the cluster's secret file (Linux: `~/.config/dapss/CLUSTER.secret`), which a node makes when it does
-	not exist
+	@default that of the cluster's secret file (Linux: `~/.config/dapss/CLUSTER.secret`), which a node makes when there
+	is none
 	*/
 	readonly secret: Uint8Array;
 	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */

@@ -69,7 +69,8 @@ export class NoneFoundError extends DapssError {
 	constructor(cluster: string, searched: string) {
 		super(
 			'unreachable',
-			`No node of cluster ${cluster} runs here${searched === '' ? '' : `, and ${searched}`}: start one, or name one by its address`,
+			`No node of cluster ${cluster} runs here${searched === '' ? '' : `, and ${searched}`}: ` +
+				'start one, or name one by its address',
 		);
 		this.name = 'NoneFoundError';
 		this.searched = searched;
@@ -90,7 +91,8 @@ export class NewerVersionError extends DapssError {
 	constructor(what: string, found: string) {
 		super(
 			'storage',
-			`${what} was written by a newer version of dapss-tui (${found}): start that version, or use another --data. Nothing was changed`,
+			`${what} was written by a newer version of dapss-tui (${found}): ` +
+				'start that version, or use another --data. Nothing was changed',
 		);
 		this.name = 'NewerVersionError';
 	}

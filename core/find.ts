@@ -56,8 +56,8 @@ export type Chosen = HeardNode & {readonly clusters: number};
 const triesMax = 8;
 
 /**
-This user's nodes that run on this machine, of one cluster or of all; members come first. When there is none, and cluster
-and secret are given: the nodes that are heard on the local network, the best first. That takes up to 2.5 seconds.
+This user's nodes that run on this machine, of one cluster or of all; members come first. When there is none, and
+cluster and secret are given: the nodes that are heard on the local network, the best first. That takes up to 2.5 s.
 */
 export async function findNodes(
 	options: {readonly cluster?: string} & Partial<Secrets> & FindOptions = {},
@@ -115,7 +115,8 @@ export async function connectToFound<Connection extends object>(
 	if (last instanceof DapssError)
 		throw new DapssError(
 			last.code,
-			`No node of cluster ${cluster} runs here, and of ${search.heard.size} heard on the network none can be used: ${last.message}`,
+			`No node of cluster ${cluster} runs here, ` +
+				`and of ${search.heard.size} heard on the network none can be used: ${last.message}`,
 			{cause: last},
 		);
 	throw new NoneFoundError(cluster, searchedText(search, {...defaults.discovery, ...options.discovery}));

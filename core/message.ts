@@ -116,7 +116,9 @@ stored names are read by `parseTopic`, unchanged.
 export function parseTopicName(name: string): Topic | {readonly problem: string} {
 	if (/[*>#+]/u.test(name))
 		return {
-			problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
+			problem:
+				`Expected a topic name without * > # +, got ${JSON.stringify(name)}: ` +
+				'there are no wildcards yet, name each topic',
 		};
 	const topic = parseTopic(typeof name === 'string' ? name.normalize('NFC') : name);
 	return typeof topic === 'string' && blank.test(topic)

@@ -229,7 +229,8 @@ export const advice = {
 	/** To add missing rights. */
 	rights: ({platform}: Pick<Machine, 'platform'> = thisMachine): string =>
 		platform === 'win32'
-			? 'Give the user that runs the node the right to read and write it (icacls), and close other programs that have it open'
+			? 'Give the user that runs the node the right to read and write it (icacls), ' +
+				'and close other programs that have it open'
 			: 'Give the user that runs the node the right to read and write it (chown, chmod)',
 
 	/** To close a file to other users. */
@@ -264,6 +265,7 @@ export const advice = {
 	/** To create a file with a strong secret. */
 	writeSecret: (path: string, {platform}: Pick<Machine, 'platform'> = thisMachine): string =>
 		platform === 'win32'
-			? `node -e "require('fs').writeFileSync(process.argv[1], require('crypto').randomBytes(32).toString('base64'))" "${path}"`
+			? "node -e \"require('fs').writeFileSync(process.argv[1], " +
+				`require('crypto').randomBytes(32).toString('base64'))" "${path}"`
 			: `(umask 077; openssl rand -base64 32 > ${path})`,
 };

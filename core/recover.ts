@@ -46,7 +46,8 @@ export async function openSurvivor({
 		if (log.damaged.length > 0)
 			throw new DapssError(
 				'storage',
-				`the Raft log has holes (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
+				'the Raft log has holes ' +
+					`(${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
 			);
 		const store = await RaftStore.open(log, folder.blobs);
 		const survey = surveySurvivor(store.recovered, identity.id, {
@@ -68,7 +69,8 @@ export async function openSurvivor({
 			throw error;
 		throw new DapssError(
 			'storage',
-			`The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. Recover another survivor`,
+			`The data folder ${folder.path} cannot be recovered from, it is damaged: ${errorMessage(error)}. ` +
+				'Recover another survivor',
 			{cause: error},
 		);
 	}

@@ -6,10 +6,11 @@ A chat between machines: it prints the messages of a room, and sends the lines o
 Options: --room NAME, --server HOST:PORT (also several times), --secret-file FILE, --cluster NAME. With several servers
 the chat continues at the next one when a server is lost.
 
-Between machines: start a node on one of them that listens on an address of the network (`dapss-tui --headless --host
-10.0.0.1`), and copy the cluster's secret file to the others. docs/operating.md, "Several hosts", has the steps.
+To chat between machines, start a node that listens on an address of the network (`dapss-tui --headless --host
+10.0.0.1`), and copy the cluster's secret file to the other machines. docs/operating.md, "Several hosts", has the
+steps.
 
-Everybody who has the secret may write under any name. Lines that are typed while no server answers are not sent.
+Any user with the secret may write under any name. Lines that are typed while no server answers are not sent.
 */
 import {userInfo} from 'node:os';
 import {createInterface} from 'node:readline';

@@ -1,6 +1,6 @@
 /**
-A program that uses a cluster which runs elsewhere. It publishes two messages, then reads the topic from its beginning
-and ends.
+A program that uses a cluster of other processes. It publishes two messages, reads the topic from its beginning, and
+ends.
 
 	node examples/client.mjs ADDRESS[,ADDRESS] [SECRET_FILE [CLUSTER]]
 */

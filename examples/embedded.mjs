@@ -1,10 +1,10 @@
 /**
-A node inside a program. It joins the nodes that are named, or founds a cluster of its own.
+A node inside a program. It joins the given nodes, or founds a cluster of its own.
 
 	node examples/embedded.mjs [PORT [BOOTSTRAP…]]
 
-Its data and the secret of the cluster are where the command line keeps them, so `dapss-tui attach PORT --cluster
-example` shows the node while it runs.
+It uses the data folder and the secret file of the command line, so `dapss-tui attach PORT --cluster example` shows the
+node while it runs.
 */
 import {openBroker, untilReady} from 'dapss-tui';
 
@@ -14,13 +14,13 @@ process.stdout.write(`node ${broker.id} listens on port ${broker.port}\n`);
 
 await untilReady(broker); // The nodes that it joins through may start later.
 const subscription = broker.subscribe(['weather']);
-await subscription.agreed; // From here on no message is missed.
+await subscription.agreed; // From now on no message is missed.
 
 const {count} = await broker.publish('weather', ['rain', 'sun']);
 process.stdout.write(`${count} messages stored\n`);
 
 let left = count;
-// Messages come in arrays of what was there at once.
+// Messages arrive in arrays.
 for await (const deliveries of subscription) {
 	for (const {topic, body} of deliveries) process.stdout.write(`${topic}: ${Buffer.from(body)}\n`);
 	left -= deliveries.length;

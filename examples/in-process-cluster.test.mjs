@@ -55,14 +55,14 @@ async function read(subscription, count) {
 	return texts;
 }
 
-test('every node delivers what one node publishes, in its order', async () => {
+test('every node delivers the messages of one node, in the order of publication', async () => {
 	const subscriptions = brokers.map(broker => broker.subscribe(['orders']));
 	await Promise.all(subscriptions.map(({agreed}) => agreed));
 	await brokers[0].publish('orders', ['first', 'second']);
 	for (const subscription of subscriptions) assert.deepEqual(await read(subscription, 2), ['first', 'second']);
 });
 
-test('a node that comes later reads from the beginning', async () => {
+test('a later subscriber reads the topic from the beginning', async () => {
 	await brokers[1].publish('prices', ['7']);
 	assert.deepEqual(await read(brokers[2].subscribe(['prices'], {from: 'beginning'}), 1), ['7']);
 });

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# A cluster of three nodes on this machine, without consoles. All that they keep lies in a temporary folder, and goes at the end.
+# A cluster of three nodes on this machine, without consoles. All files are in a temporary folder, which the script
+# removes at its end.
 #
 #     bash examples/three-nodes.sh [FIRST_PORT]
 #
-# DAPSS is the command to use: dapss-tui when it is installed, else the one of this repository.
+# DAPSS is the command to use. Without it: the command of this repository, or the installed dapss-tui.
 set -euo pipefail
 
 port=${1:-5000}
 here=$(cd "$(dirname "$0")/.." && pwd)
-if [ -n "${DAPSS:-}" ]; then dapss=$DAPSS; elif [ -f "$here/source/bin.mjs" ]; then dapss="node $here/source/bin.mjs"; else dapss=dapss-tui; fi
+if [ -n "${DAPSS:-}" ]; then dapss=$DAPSS
+elif [ -f "$here/source/bin.mjs" ]; then dapss="node $here/source/bin.mjs"
+else dapss=dapss-tui; fi
 
 folder=$(mktemp -d)
 pids=()
@@ -27,7 +30,7 @@ cluster=three-nodes-$port
 reach="--cluster $cluster --secret-file $folder/secret"
 flags="$reach --no-discovery"
 
-# Is the machine ready for them? With a problem it ends here, and says what helps.
+# Examines the machine. A problem ends the script with a remedy.
 $dapss doctor $flags --port "$port"
 
 # The first node founds the cluster; the others join through it.

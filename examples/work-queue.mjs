@@ -4,8 +4,8 @@ A work queue: several workers share the jobs of the topic `jobs`, and publish to
 	node examples/work-queue.mjs work 0/2 --server HOST:PORT        one process each for 0/2 and 1/2
 	node examples/work-queue.mjs submit "a job" "another" --server HOST:PORT
 
-Options: --server (also several times), --secret-file FILE, --cluster NAME. Start the nodes with `--topics jobs,results`,
-so that each of them keeps both topics.
+Options: --server (also several times), --secret-file FILE, --cluster NAME. Start the nodes with
+`--topics jobs,results`, so that each of them keeps both topics.
 
 Each worker has a fixed share: the jobs whose sequence number leaves its index as the remainder. Workers do not claim
 jobs, because nodes store messages in different orders: the first claim at one node may be the second at another.
@@ -13,7 +13,7 @@ jobs, because nodes store messages in different orders: the first claim at one n
 - Two workers never do the same job, while every index runs once and all have the same count.
 - A job is done at least once. A worker that starts again reads the old results, and does the jobs that have none. So a
   job is done twice if its worker ends before the result is published, or if its node does not have the result yet.
-- No worker takes over for another. The jobs of a worker that is away wait until it runs again, on any machine.
+- No worker replaces another one. The jobs of a stopped worker wait until it runs again, on any machine.
 - Jobs have no order among workers. Retention deletes old jobs, done or not (7 days or 256 MiB by default).
 */
 import {randomUUID} from 'node:crypto';
@@ -37,7 +37,7 @@ async function publish(topic, message) {
 		await broker.publish(topic, [message]);
 	} catch (error) {
 		if (!['unreachable', 'closed', 'no-quorum'].some(code => isDapssError(error, code))) throw error;
-		await sleep(500);
+		await sleep(500); // A pause before the next attempt.
 		await publish(topic, message);
 	}
 }
@@ -55,7 +55,7 @@ async function work(index, count) {
 	const marker = `start-${randomUUID()}`; // In the log of the node, earlier results come before it.
 	await publish('results', marker);
 	const results = broker.subscribe(['results'], {from: 'beginning'});
-	// If the server is lost now, the marker may not come: then some jobs are done again.
+	// If the server is lost now, the marker may not arrive: then some jobs are done again.
 	await Promise.race([readResults(results, marker, done), sleep(5000, undefined, {ref: false})]);
 	await results[Symbol.asyncDispose]();
 	console.log(`worker ${index} of ${count} is ready`);

@@ -26,7 +26,8 @@ if (isNewEnough(process.versions.node)) {
 	const node = ownNode(root);
 	if (!node) {
 		process.stderr.write(
-			`dapss-tui: needs ${neededNode}, this is ${process.versions.node}: install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n`,
+			`dapss-tui: needs ${neededNode}, this is ${process.versions.node}: ` +
+				'install one from https://nodejs.org, or npm i node@24 next to dapss-tui\n',
 		);
 		process.exit(1);
 	}

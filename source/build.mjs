@@ -1,7 +1,7 @@
 /**
-Bundles the sources into dist/ with esbuild. Two bundles: the command line, whose `cli.js` (commands), `worker.js` (a node
-in a thread) and `bench-client.js` share chunks, so that a command loads only what it needs; and `library.js`, one readable
-file with its source map. Plain JavaScript: it runs before anything is built.
+Bundles the sources into dist/ with esbuild. Two bundles: the command line, whose `cli.js` (commands), `worker.js` (a
+node in a thread) and `bench-client.js` share chunks, so that a command loads only what it needs; and `library.js`, one
+readable file with its source map. Plain JavaScript: it runs before anything is built.
 
 A build is stale when a source file, a dependency or the builder has changed: their sizes and times are compared with
 those of the last build. Chunks are named by content and kept for a day, because a running node may load one yet.

@@ -29,10 +29,13 @@ function commandLines(): string[] {
 function exitLines(): string[] {
 	const {failure, usage, unhealthy, unreachable} = exitCodes;
 	return [
-		`0 ok · ${failure} failure · ${usage} usage · ${unhealthy} unhealthy · ${exitCodes['no-quorum']} no quorum · ${exitCodes['no-leader']} no leader`,
-		`${exitCodes['not-authenticated']} not authenticated · ${unreachable} no node reached · ${exitCodes['missed-bound']} a benchmark missed its bound · ${exitCodes['wait-over']} the wait was over`,
+		`0 ok · ${failure} failure · ${usage} usage · ${unhealthy} unhealthy · ${exitCodes['no-quorum']} no quorum · ` +
+			`${exitCodes['no-leader']} no leader`,
+		`${exitCodes['not-authenticated']} not authenticated · ${unreachable} no node reached · ` +
+			`${exitCodes['missed-bound']} a benchmark missed its bound · ${exitCodes['wait-over']} the wait was over`,
 		'130 interrupted, 129 and 143 ended by SIGHUP and SIGTERM (a node: 0 by SIGTERM)',
-		'Under -o json and jsonl an error is also a line on standard output: {"type":"error","at","code","message","exitCode"}, and what was reached:',
-		'"stored" of publish, "received" and "wanted" of subscribe.',
+		'Under -o json and jsonl an error is also a line on standard output:',
+		'{"type":"error","at","code","message","exitCode"},',
+		'and what was reached: "stored" of publish, "received" and "wanted" of subscribe.',
 	];
 }

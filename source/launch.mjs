@@ -86,7 +86,8 @@ async function run(file, rest) {
 	const node = ownNode(root);
 	if (!node)
 		fail(
-			`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: run npm ci without --ignore-scripts`,
+			`Expected ${neededNode}, this is ${process.versions.node}, and node_modules has none: ` +
+				'run npm ci without --ignore-scripts',
 		);
 	handOver(node, [path, ...rest]);
 }

@@ -30,7 +30,8 @@ export function parseArguments(argv: readonly string[], version: string): Parsed
 		);
 		throw new DapssError(
 			'usage',
-			`Expected a command, got ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} dapss-tui --help lists them`,
+			`Expected a command, got ${JSON.stringify(name)}${near === undefined ? '.' : `; did you mean ${near}?`} ` +
+				'dapss-tui --help lists them',
 		);
 	}
 
@@ -62,7 +63,8 @@ function checkFlags(command: Command, given: Readonly<Record<string, unknown>>):
 			);
 			throw new DapssError(
 				'usage',
-				`Expected a flag of ${where}, got ${written(name)}${near === undefined ? '.' : `; did you mean ${near}?`} ${where} --help lists them`,
+				`Expected a flag of ${where}, got ${written(name)}` +
+					`${near === undefined ? '.' : `; did you mean ${near}?`} ${where} --help lists them`,
 			);
 		}
 

@@ -1,11 +1,11 @@
 /**
-Imports point one way, type imports included: from a folder to those that stand after it in its list, never back.
+Imports point one way, type imports included: from a folder to the folders after it in its list, never back.
 */
 import {dirname} from 'node:path';
 import {expect, test} from 'vitest';
 import {files, imports, isIn, type Import} from './support/imports.ts';
 
-/** Entry points stand at the root of their part, before its folders; its vocabulary stands there too, after them. */
+/** Entry points are at the root of their part, before its folders; its vocabulary is there too, after the folders. */
 const layers = {
 	core: [
 		'entry points',
@@ -113,7 +113,7 @@ test('every folder has its place in the order, and every place has files', () =>
 	expect(Object.keys(rootFiles).filter(file => !files.includes(file))).toEqual([]);
 });
 
-test('a violation is seen, also of a type', () => {
+test('the check detects a violation, also by a type import', () => {
 	const back: Import = {from: 'core/raft/raft.ts', to: 'core/control/control.ts', isType: true, isLazy: false};
 	expect(violations('core', [back])).toEqual([
 		'core/raft/raft.ts (core/raft) → core/control/control.ts (core/control)',
@@ -128,7 +128,7 @@ test('parts import one way: test and bench → source → tui → core', () => {
 	const height: Readonly<Record<string, number>> = {test: 3, bench: 3, source: 2, tui: 1, core: 0};
 	const heightOf = (file: string): number => height[file.split('/')[0]!] ?? 0;
 	const wrong = imports.filter(({from, to}) => heightOf(to) > heightOf(from));
-	// `dapss-tui bench` is a command whose code is loaded when it is asked for.
+	// `dapss-tui bench` is a command whose code is loaded on demand.
 	expect(
 		wrong
 			.filter(({from, isLazy}) => !(from === 'source/commands/bench.ts' && isLazy))
@@ -136,7 +136,7 @@ test('parts import one way: test and bench → source → tui → core', () => {
 	).toEqual([]);
 });
 
-test('no file imports itself over others, type imports included', () => {
+test('no file imports itself through other files, type imports included', () => {
 	const next = new Map(
 		files.map(file => [
 			file,

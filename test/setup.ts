@@ -1,4 +1,4 @@
-/** Chance in property tests comes from one seed, so that a red run is red again; `FC_SEED=n` looks elsewhere. */
+/** Property tests draw from one seed, so that a failure repeats; `FC_SEED=n` sets another seed. */
 import fc from 'fast-check';
 
 fc.configureGlobal({seed: Number(process.env['FC_SEED'] ?? 20_261_124)});

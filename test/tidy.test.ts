@@ -1,6 +1,6 @@
 /**
-Rules for the sources that no other tool checks: which parts may import the system, what a protocol machine may use, how
-comments are laid out. `layers.test.ts` checks the direction of imports. After the idea of TigerBeetle's `tidy.zig`.
+Rules for the sources that no other tool checks: imports of system modules, the globals that a protocol machine may use,
+the layout of comments. `layers.test.ts` checks the direction of imports. After the idea of TigerBeetle's `tidy.zig`.
 */
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
@@ -18,7 +18,7 @@ const codeOf = (file: string): string =>
 		.replaceAll(/(?<=^|\s)\/\/.*$/gmu, '')
 		.replaceAll(/'(?:[^'\\\n]|\\.)*'/gu, "''");
 
-test('there is something to look at', () => {
+test('the list of files and imports is not empty', () => {
 	expect(files.length).toBeGreaterThan(100);
 	expect(imports.length).toBeGreaterThan(300);
 	for (const machine of machines) expect(files.filter(file => machineOf(file) === machine).length).toBeGreaterThan(2);
@@ -30,7 +30,7 @@ test('imports name files that exist', () => {
 	).toEqual([]);
 });
 
-test('the console imports only types and texts of the core, nothing that runs', () => {
+test('the console imports only types and texts of the core, no code that runs', () => {
 	const values = new Set(['core/errors.ts', 'core/message.ts']);
 	expect(
 		show(
@@ -44,7 +44,7 @@ test('the console imports only types and texts of the core, nothing that runs', 
 
 test('the command line imports only the entry points of the core', () => {
 	// Values that settings need before a broker is loaded, the secret and its place, and how folders are made.
-	const doors = new Set([
+	const entryPoints = new Set([
 		'core/index.ts',
 		'core/address.ts',
 		'core/broker.ts',
@@ -63,7 +63,11 @@ test('the command line imports only the entry points of the core', () => {
 		show(
 			imports.filter(
 				({from, to, isType}) =>
-					isIn(from, 'source') && isIn(to, 'core') && !isType && !isIn(to, 'core/observe') && !doors.has(to),
+					isIn(from, 'source') &&
+					isIn(to, 'core') &&
+					!isType &&
+					!isIn(to, 'core/observe') &&
+					!entryPoints.has(to),
 			),
 		),
 	).toEqual([]);
@@ -107,7 +111,7 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 	).toEqual([]);
 });
 
-test('machines never import one another, nor anything that runs', () => {
+test('machines import neither one another nor modules with effects', () => {
 	const shared = new Set([
 		'core/message.ts',
 		'core/machine.ts',
@@ -122,7 +126,7 @@ test('machines never import one another, nor anything that runs', () => {
 	const wrong = imports.filter(({from, to, isType}) => {
 		const machine = machineOf(from);
 		if (machine === undefined || isIn(to, `core/${machine}`) || shared.has(to)) return false;
-		// Checking a packet is a pure function; its library too.
+		// The check of a packet is a pure function; so is its library.
 		return to !== 'valibot' && !(isType && to === 'core/events.ts');
 	});
 	expect(show(wrong)).toEqual([]);
@@ -143,7 +147,7 @@ test('machines use no clock, no randomness and no waiting', () => {
 });
 
 test('platforms differ in one module', () => {
-	// What runs before anything is built cannot import it; `version` only shows where it runs.
+	// Code that runs before the build cannot import it; `version` only shows the platform.
 	const others = files.filter(
 		file =>
 			isIn(file, 'core', 'tui', 'source') &&
@@ -160,7 +164,7 @@ test('platforms differ in one module', () => {
 	expect(text.get('core/platform.ts')).toMatch(/process\.platform/);
 });
 
-test('nothing is `using` within a loop: the bundler lets a failure of one turn fail all later ones', () => {
+test('no loop declares a `using`: in the bundle a failure of one turn would fail all later turns', () => {
 	// esbuild lowers it for Node 22 to variables of the whole function. A function of its own has its own variables.
 	const isLoop = /^(?:\} )?(?:for|while|do)\b/u;
 	const isFunction = /(?:=> \{|^(?:(?:export|async|static|get|set) )*(?:function\b.*|[#\w[][^=]*\(.*\)[^=]*) \{)$/u;
@@ -185,7 +189,22 @@ test('nothing is `using` within a loop: the bundler lets a failure of one turn f
 	expect(wrong).toEqual([]);
 });
 
-// Prettier wraps code at 120 columns and leaves comments as they are.
+// Prettier leaves comments and long texts as they are.
+test('lines of the sources have at most 120 columns', () => {
+	expect(
+		files
+			.filter(file => isIn(file, 'core', 'tui', 'source'))
+			.flatMap(file =>
+				text
+					.get(file)!
+					.split('\n')
+					.flatMap((line, index) =>
+						line.replaceAll('\t', '    ').length > 120 ? [`${file}:${index + 1}`] : [],
+					),
+			),
+	).toEqual([]);
+});
+
 test('comments have at most 120 columns', () => {
 	const isProse = (line: string): boolean => /^\s*(?:\/\/|\/?\*)/u.test(line) || !/^\s*\/|[(){};'"`]/u.test(line);
 	expect(
@@ -200,11 +219,11 @@ test('comments have at most 120 columns', () => {
 	).toEqual([]);
 });
 
-test('a file opens with what it is', () => {
+test('a file begins with a description of its content', () => {
 	expect(files.filter(file => !isIn(file, 'test') && !/^(?:#!.*\n)?\/\*\*/.test(text.get(file)!))).toEqual([]);
 });
 
-/** What is loaded with these files, packages too. */
+/** The files and packages that are loaded with these files. */
 function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 	const reached = new Set<string>();
 	const visit = (file: string): void => {
@@ -217,7 +236,7 @@ function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 	return reached;
 }
 
-test('Ink and React stay in the console; a headless node loads neither, nor conf, nor tables of Unicode', () => {
+test('only the console loads Ink and React; a headless node loads no conf and no tables of Unicode either', () => {
 	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
 	expect(
 		show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench'))),
@@ -233,7 +252,7 @@ test('Ink and React stay in the console; a headless node loads neither, nor conf
 	expect(heavy.filter(name => reached.has(name))).toEqual([]);
 });
 
-test('`doctor` starts without the native module, whose absence it tells', () => {
+test('`doctor` starts without the native module, whose absence it reports', () => {
 	const reached = reachedFrom('source/entry.ts', 'source/commands/doctor.ts');
 	expect(reached.has('core/io/files/data-folder.ts')).toBe(true);
 	expect([...reached].filter(name => name.startsWith('@node-rs/'))).toEqual([]);
@@ -268,7 +287,7 @@ test('package-lock.json is whole: for every platform, and with no address of a r
 		),
 	);
 	expect(missing).toEqual([]);
-	// An update of msgpackr brings it back, with an install script: remove its entries
+	// An update of msgpackr adds it again, with an install script: remove its entries
 	// (docs/decisions/0021-package.md).
 	expect(Object.keys(lock.packages).filter(path => path.includes('msgpackr-extract'))).toEqual([]);
 	expect(Object.keys(lock.packages).length).toBeGreaterThan(100);
@@ -279,7 +298,7 @@ test('tracked files name no machine, no registry and no secret', () => {
 		.split('\n')
 		.filter(file => file !== '' && existsSync(join(root, file)));
 	expect(tracked.length).toBeGreaterThan(100);
-	// Spelled in pieces, so that this file does not name them either.
+	// In pieces, so that this file does not contain them itself.
 	const forbidden = [
 		new RegExp(['(?<![\\w.])/(?:home|root|Users|', 'work)/\\w'].join(''), 'u'),
 		new RegExp(['"res', 'olved":|_auth', 'Token|registry\\.npm', 'js'].join(''), 'u'),

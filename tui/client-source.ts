@@ -160,7 +160,10 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 		case 'publish': {
 			const body = new TextEncoder().encode(command.body);
 			const published = await broker.publish(command.topic, [body]); // The node validates the name.
-			return `Published to ${topicText(command.topic)}: #${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`;
+			return (
+				`Published to ${topicText(command.topic)}: ` +
+				`#${published.firstSeq}, ${body.length} B, stored on ${label(published.origin)}`
+			);
 		}
 
 		case 'subscribe': {
@@ -175,12 +178,17 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 
 		case 'create-topic': {
 			const change = await broker.createTopic(command.topic, command.settings, {update: command.update});
-			return `The topic ${topicText(command.topic)} ${change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`}`;
+			return (
+				`The topic ${topicText(command.topic)} ` +
+				(change === 'unchanged' ? 'exists already, with these settings' : `is ${change}`)
+			);
 		}
 
 		case 'delete-topic': {
 			const {messages, missing} = await broker.deleteTopic(command.topic, {force: command.force});
-			return `The topic ${topicText(command.topic)} is deleted, with ${messagesText(messages)}${missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`}`;
+			const unconfirmed =
+				missing.length === 0 ? '' : `; not confirmed yet by ${missing.map(id => label(id)).join(', ')}`;
+			return `The topic ${topicText(command.topic)} is deleted, with ${messagesText(messages)}${unconfirmed}`;
 		}
 
 		case 'confirm': {

@@ -57,7 +57,8 @@ const say = async (from: number, count: number): Promise<void> => {
 	for (let index = 0; index < count; index++) {
 		await brokers[(from + index) % 2]!.publish('weather', [
 			Buffer.from(
-				`${towns[(from + index) % towns.length]!}: ${11 + ((from + index * 7) % 9)} °C, wind ${3 + ((index * 5) % 17)} km/h`,
+				`${towns[(from + index) % towns.length]!}: ` +
+					`${11 + ((from + index * 7) % 9)} °C, wind ${3 + ((index * 5) % 17)} km/h`,
 			),
 		]);
 	}

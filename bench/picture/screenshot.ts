@@ -6,8 +6,9 @@ escape sequences.
 node bench/picture/screenshot.ts --size 120x36 --out shot.png --keys ':help\r' --wait 3000 -- npm start -- --port 5001
 node bench/picture/screenshot.ts --size 120x36 --out shot.svg --input frame.ansi --title 'dapss-tui'
 ```
-`--keys` may be given several times, each typed after `--pause` (1000 ms). SVG always works; PNG needs a monospaced font
-on this machine (Debian: fonts-dejavu-core), otherwise only the SVG is written, and that is said.
+The program runs for `--wait` (2000 ms) before the first keys, and for `--pause` (1000 ms) after each `--keys`, because
+a program does not report when it has drawn. PNG needs a monospaced font on this machine (Debian: fonts-dejavu-core), otherwise
+only the SVG is written, with a warning.
 */
 import {readFile, writeFile} from 'node:fs/promises';
 import {parseArgs} from 'node:util';

@@ -1,5 +1,5 @@
 /**
-The screen of a terminal emulator as SVG: cells of one size, and each run of one style as one `<text>` that is stretched
+The screen of a terminal emulator as SVG: cells of one size, and one `<text>` per run of one style. A text is stretched
 to its cells, so that it looks the same in any monospaced font. Box drawing and block characters are drawn as shapes.
 */
 import type xterm from '@xterm/headless';
@@ -44,17 +44,20 @@ export function screenToSvg(terminal: Terminal, title?: string): string {
 	const width = cols * cellWidth + margin * 2;
 	const height = rows * cellHeight + top + margin;
 	const out = [
-		`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="${fontSize}">`,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ` +
+			`${height}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="${fontSize}">`,
 		`<rect width="${width}" height="${height}" rx="8" fill="${colours.background}"/>`,
 	];
 	if (title !== undefined) {
 		out.push(
-			`<path d="M0 8a8 8 0 0 1 8-8h${width - 16}a8 8 0 0 1 8 8v${barHeight - 8}h-${width}z" fill="${colours.bar}"/>`,
+			`<path d="M0 8a8 8 0 0 1 8-8h${width - 16}a8 8 0 0 1 8 8v${barHeight - 8}h-${width}z" ` +
+				`fill="${colours.bar}"/>`,
 		);
 		for (const [index, fill] of ['#ec5f67', '#f0c36a', '#8fc77b'].entries())
 			out.push(`<circle cx="${16 + index * 18}" cy="${barHeight / 2}" r="5.5" fill="${fill}"/>`);
 		out.push(
-			`<text x="${width / 2}" y="${barHeight / 2 + 5}" text-anchor="middle" fill="#9aa4b5" font-size="13">${escape(title)}</text>`,
+			`<text x="${width / 2}" y="${barHeight / 2 + 5}" text-anchor="middle" fill="#9aa4b5" ` +
+				`font-size="13">${escape(title)}</text>`,
 		);
 	}
 
@@ -67,12 +70,18 @@ export function screenToSvg(terminal: Terminal, title?: string): string {
 			const cells = run.cells * cellWidth;
 			if (run.background !== colours.background)
 				out.push(
-					`<rect x="${x.toFixed(1)}" y="${y}" width="${(cells + 0.3).toFixed(1)}" height="${cellHeight + 0.3}" fill="${run.background}"/>`,
+					`<rect x="${x.toFixed(1)}" y="${y}" width="${(cells + 0.3).toFixed(1)}" ` +
+						`height="${cellHeight + 0.3}" fill="${run.background}"/>`,
 				);
 			if (run.text.trim() === '') continue;
-			const style = `${run.bold ? ' font-weight="bold"' : ''}${run.dim ? ' opacity="0.6"' : ''}${run.underline ? ' text-decoration="underline"' : ''}`;
+			const style =
+				(run.bold ? ' font-weight="bold"' : '') +
+				(run.dim ? ' opacity="0.6"' : '') +
+				(run.underline ? ' text-decoration="underline"' : '');
 			out.push(
-				`<text x="${x.toFixed(1)}" y="${y + 13}" fill="${run.foreground}" textLength="${cells.toFixed(1)}" lengthAdjust="spacingAndGlyphs" xml:space="preserve"${style}>${escape(run.text)}</text>`,
+				`<text x="${x.toFixed(1)}" y="${y + 13}" fill="${run.foreground}" ` +
+					`textLength="${cells.toFixed(1)}" lengthAdjust="spacingAndGlyphs" ` +
+					`xml:space="preserve"${style}>${escape(run.text)}</text>`,
 			);
 		}
 	}
@@ -145,13 +154,14 @@ function colourOf(value: number, isRgb: boolean): string {
 	if (value >= 232) return `#${(8 + (value - 232) * 10).toString(16).padStart(2, '0').repeat(3)}`;
 	const cube = [0, 95, 135, 175, 215, 255];
 	const index = value - 16;
-	return `#${[Math.floor(index / 36), Math.floor(index / 6) % 6, index % 6].map(part => cube[part]!.toString(16).padStart(2, '0')).join('')}`;
+	const parts = [Math.floor(index / 36), Math.floor(index / 6) % 6, index % 6];
+	return `#${parts.map(part => cube[part]!.toString(16).padStart(2, '0')).join('')}`;
 }
 
 function escape(text: string): string {
 	return (
 		text
-			// oxlint-disable-next-line no-control-regex -- they are what must not be in there
+			// oxlint-disable-next-line no-control-regex -- XML does not allow these characters
 			.replaceAll(/[\u0000-\u0008\u000B-\u001F]/g, ' ')
 			.replaceAll('&', '&amp;')
 			.replaceAll('<', '&lt;')

@@ -52,7 +52,11 @@ export function plot(gossip: readonly GossipRow[], swim: readonly SwimRow[]): st
 		{title: 'ms until all nodes detect a failure', lines: byLoss(swim, row => row.lastMs)},
 	];
 	const all = panels.map((panel, at) => `<g transform="translate(${at * width} 0)">${draw(panel)}</g>`);
-	return `<svg xmlns="http://www.w3.org/2000/svg" width="${panels.length * width}" height="${height}" viewBox="0 0 ${panels.length * width} ${height}" font-family="sans-serif" font-size="11" fill="#333">\n<rect width="100%" height="100%" fill="#fff"/>\n${all.join('\n')}\n</svg>\n`;
+	return (
+		`<svg xmlns="http://www.w3.org/2000/svg" width="${panels.length * width}" height="${height}" viewBox="0 0 ` +
+		`${panels.length * width} ${height}" font-family="sans-serif" font-size="11" fill="#333">\n<rect ` +
+		`width="100%" height="100%" fill="#fff"/>\n${all.join('\n')}\n</svg>\n`
+	);
 }
 
 function byLoss<Row extends {readonly nodes: number; readonly loss: number}>(
@@ -79,7 +83,8 @@ function draw({title, lines}: Panel): string {
 	const out = [`<text x="${left}" y="18" font-size="13" font-weight="bold">${title}</text>`];
 	for (let value = 0; value <= ceiling; value += step)
 		out.push(
-			`<path d="M${left} ${y(value).toFixed(1)}H${width - 20}" stroke="#e3e6ea"/><text x="${left - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${value}</text>`,
+			`<path d="M${left} ${y(value).toFixed(1)}H${width - 20}" stroke="#e3e6ea"/><text x="${left - 6}" ` +
+				`y="${(y(value) + 4).toFixed(1)}" text-anchor="end">${value}</text>`,
 		);
 	for (const nodes of sizes)
 		out.push(`<text x="${x(nodes).toFixed(1)}" y="${height - bottom + 16}" text-anchor="middle">${nodes}</text>`);
@@ -88,7 +93,9 @@ function draw({title, lines}: Panel): string {
 	);
 	for (const [at, {name, colour, isDashed, points: own}] of lines.entries()) {
 		out.push(
-			`<path d="M${own.map(([nodes, value]) => `${x(nodes).toFixed(1)} ${y(value).toFixed(1)}`).join('L')}" fill="none" stroke="${colour}" stroke-width="2"${isDashed ? ' stroke-dasharray="5 4"' : ''}/>`,
+			'<path ' +
+				`d="M${own.map(([nodes, value]) => `${x(nodes).toFixed(1)} ${y(value).toFixed(1)}`).join('L')}" ` +
+				`fill="none" stroke="${colour}" stroke-width="2"${isDashed ? ' stroke-dasharray="5 4"' : ''}/>`,
 		);
 		if (!isDashed)
 			for (const [nodes, value] of own)

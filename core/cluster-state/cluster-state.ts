@@ -361,7 +361,9 @@ export class ClusterState {
 		if (current && current.instance !== instance && current.incarnation >= incarnation) {
 			return {
 				ok: false,
-				reason: `node ${node} is used by another instance (incarnation ${current.incarnation}, instance ${current.instance})`,
+				reason:
+					`node ${node} is used by another instance (incarnation ${current.incarnation}, ` +
+					`instance ${current.instance})`,
 			};
 		}
 

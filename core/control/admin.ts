@@ -103,7 +103,8 @@ export class Admin {
 				if (error.code === 'no-quorum')
 					throw new DapssError(
 						'no-quorum',
-						`This node cannot leave: ${error.message}. Start the missing voters, or stop this node without leaving`,
+						`This node cannot leave: ${error.message}. ` +
+							'Start the missing voters, or stop this node without leaving',
 						{cause: error},
 					);
 				if (error.code !== 'no-leader' || nowMs() >= untilMs) throw error;
@@ -174,7 +175,8 @@ export class Admin {
 					seq,
 					new DapssError(
 						'timeout',
-						`The cluster did not do this within ${deadlineMs / 1000} s. It may still happen: see \`dapss-tui peers\``,
+						`The cluster did not do this within ${deadlineMs / 1000} s. It may still happen: ` +
+							'see `dapss-tui peers`',
 					),
 				);
 		}
@@ -249,7 +251,10 @@ export class Admin {
 		if ((rest.length - away.length) * 2 <= rest.length)
 			throw new DapssError(
 				'refused',
-				`Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ${away.map(voter => label(voter)).join(', ')} cannot be reached. Start ${away.length > 1 ? 'them' : 'it'} again, or remove ${away.length > 1 ? 'one of them' : 'it'} first`,
+				`Without ${label(node)} the cluster would have no quorum: of the ${rest.length} other voters ` +
+					`${away.map(voter => label(voter)).join(', ')} cannot be reached. ` +
+					`Start ${away.length > 1 ? 'them' : 'it'} again, ` +
+					`or remove ${away.length > 1 ? 'one of them' : 'it'} first`,
 			);
 		// A removed leader steps down with the commit of its removal: without a transfer no node would lead until an
 		// election timeout.
@@ -282,7 +287,8 @@ export class Admin {
 		if (successor === undefined)
 			throw new DapssError(
 				'refused',
-				`Node ${label(only)} is the only voter: without it there is no cluster${learners.length === 0 ? '' : `, and ${learners.length === 1 ? `the other member ${label(learners[0]!)} cannot be reached to take over. Start it, or remove it` : `none of the ${learners.length} other members can be reached to take over. Start one of them`} first`}`,
+				`Node ${label(only)} is the only voter: without it there is no cluster` +
+					noSuccessorText(learners.map(node => label(node))),
 			);
 		let isAccepted = false;
 		const {answered} = this.#wait(
@@ -320,4 +326,12 @@ export class Admin {
 		if (answer instanceof Error) waiting.reject(answer);
 		else waiting.resolve(answer);
 	}
+}
+
+/** Why the other members of a cluster with one voter cannot replace it; empty without other members. */
+function noSuccessorText(others: readonly string[]): string {
+	if (others.length === 0) return '';
+	if (others.length === 1)
+		return `, and the other member ${others[0]} cannot be reached to take over. Start it, or remove it first`;
+	return `, and none of the ${others.length} other members can be reached to take over. Start one of them first`;
 }

@@ -110,7 +110,9 @@ export class Admission {
 			return {
 				type: 'refused',
 				clusterId: state.clusterId,
-				reason: `node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): start it with an empty data folder, or with another --cluster`,
+				reason:
+					`node ${node} belongs to another cluster of this name (${clusterId.slice(0, 8)}): ` +
+					'start it with an empty data folder, or with another --cluster',
 			};
 		const tooOld = facts && protocolRefusal(node, facts, state.protocol);
 		return tooOld === undefined ? undefined : {type: 'refused', reason: tooOld};
@@ -188,8 +190,14 @@ export class Admission {
 		const holder = name === '' || !isNameChosen ? undefined : state.nodeNamed(name);
 		if (holder === undefined || holder === node) return undefined;
 		if (isReachable(holder))
-			return `the name ${name} belongs to node ${holder.slice(0, 8)} at ${state.address(holder)}: choose another --name`;
-		return `the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`;
+			return (
+				`the name ${name} belongs to node ${holder.slice(0, 8)} at ${state.address(holder)}: ` +
+				'choose another --name'
+			);
+		return (
+			`the name ${name} belongs to node ${holder.slice(0, 8)}, which is unreachable: ` +
+			`choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${name}`
+		);
 	}
 
 	#admit(request: JoinRequest): JoinAnswer | Promise<JoinAnswer> {

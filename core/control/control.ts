@@ -493,7 +493,8 @@ export class Control {
 			? new DapssError('no-leader', 'no leader: an election is under way, try again')
 			: new DapssError(
 					'timeout',
-					`leader ${view.leader} did not confirm in time, although ${view.reachable} of ${view.voters} voters are reachable: try again`,
+					`leader ${view.leader} did not confirm in time, ` +
+						`although ${view.reachable} of ${view.voters} voters are reachable: try again`,
 				);
 	}
 

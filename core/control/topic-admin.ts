@@ -85,10 +85,13 @@ export class TopicAdmin {
 		this.#expectProtocol();
 		if (update && control.state.settings(topic) === undefined) {
 			const {isKnown, away} = await this.#find(topic);
+			const awayText = away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`;
 			if (!isKnown)
 				throw new DapssError(
 					'usage',
-					`Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ${noMemberText(away)}${away.length === 0 ? '' : ` (away: ${away.map(node => label(node)).join(', ')})`}. Without --update it is created`,
+					`Expected a topic that exists, for --update, got ${JSON.stringify(topic)}: ` +
+						`${noMemberText(away)}${awayText}. ` +
+						'Without --update it is created',
 				);
 		}
 
@@ -96,7 +99,8 @@ export class TopicAdmin {
 		if (before && !update && !isSame(before, settings))
 			throw new DapssError(
 				'refused',
-				`The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`,
+				`The topic ${topicText(topic)} exists and keeps ${keepingText(before)}: ` +
+					`to keep ${keepingText(settings)} instead, use --update${unnamedText(before, settings)}`,
 			);
 		using _slot = data.table.reserve([topic]);
 		await propose({type: 'create', topic, node: self, settings, update});
@@ -121,7 +125,9 @@ export class TopicAdmin {
 		if (subscribers.length > 0 && !force)
 			throw new DapssError(
 				'refused',
-				`The topic ${topicText(topic)} has subscribers: ${subscribers.map(node => label(node)).join(', ')}. Let them unsubscribe, or delete it nonetheless with --force`,
+				`The topic ${topicText(topic)} has subscribers: ` +
+					`${subscribers.map(node => label(node)).join(', ')}. ` +
+					'Let them unsubscribe, or delete it nonetheless with --force',
 			);
 		const {reports, messages, isKnown, away} = await this.#find(topic);
 		for (const report of reports.values()) lamport.witness(report.lamport);
@@ -129,7 +135,8 @@ export class TopicAdmin {
 			const remedy =
 				away.length === 0
 					? ''
-					: `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, which may have it: to delete it there too, use --force`;
+					: `. Away ${away.length === 1 ? 'is' : 'are'} ${away.map(node => label(node)).join(', ')}, ` +
+						'which may have it: to delete it there too, use --force';
 			throw new DapssError(
 				'usage',
 				`Expected a topic of this cluster, got ${JSON.stringify(topic)}: ${noMemberText(away)}${remedy}`,
@@ -291,7 +298,9 @@ export class TopicAdmin {
 		if (protocol < topicsProtocol)
 			throw new DapssError(
 				'refused',
-				`Topics can be created and deleted once all members run a version that supports it (protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. \`peers\` shows the version of each member: upgrade the older ones`,
+				'Topics can be created and deleted once all members run a version that supports it ' +
+					`(protocol ${topicsProtocol}); this cluster uses protocol ${protocol}. ` +
+					'`peers` shows the version of each member: upgrade the older ones',
 			);
 	}
 }

@@ -169,8 +169,8 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	Sets the agreed deletions, each with its Lamport time; called before `setSubscriptions` of the same state. Returns the
-	new ones.
+	Sets the agreed deletions, each with its Lamport time, and returns the new ones. Called before `setSubscriptions` of
+	the same state.
 	*/
 	setDeletions(deletions: ReadonlyMap<Topic, number>): ReadonlyArray<readonly [Topic, number]> {
 		// Batches that were released earlier go to the log first.

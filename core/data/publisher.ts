@@ -65,7 +65,8 @@ export class Publisher {
 		if (large !== -1)
 			throw new DapssError(
 				'too-large',
-				`Expected messages of at most ${bodyBytesMax} bytes (limits.frame_bytes less ${frameOverheadBytes}), got one of ${bodies[large]!.length}`,
+				`Expected messages of at most ${bodyBytesMax} bytes (limits.frame_bytes less ` +
+					`${frameOverheadBytes}), got one of ${bodies[large]!.length}`,
 			);
 		while (this.#inFlightBytes > inFlightBytesMax && !this.#closed) {
 			this.#room ??= Promise.withResolvers<void>();

@@ -65,7 +65,9 @@ export class TopicTable {
 			this.#options.onFull();
 			throw new DapssError(
 				'refused',
-				`Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: raise limits.topics, delete topics that are not needed, or unsubscribe from them; a topic without messages and subscribers goes by itself`,
+				`Expected at most ${max} topics (limits.topics), got ${used + fresh.size}: ` +
+					'raise limits.topics, delete topics that are not needed, or unsubscribe from them; ' +
+					'a topic without messages and subscribers goes by itself',
 			);
 		}
 

@@ -79,7 +79,8 @@ export async function registerNode(
 		phase: 'starting',
 	}).catch((error: unknown) => {
 		slot.warn(
-			`Commands on this machine find this node only with --server: it cannot be listed in ${registryFolder()} (${withRemedy(causeOf(error, registryFolder()))})`,
+			'Commands on this machine find this node only with --server: ' +
+				`it cannot be listed in ${registryFolder()} (${withRemedy(causeOf(error, registryFolder()))})`,
 		);
 		return undefined;
 	});

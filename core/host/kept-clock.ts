@@ -45,7 +45,8 @@ export async function openKeptClock(
 	await keep();
 	if (clock.isLagging)
 		warn(
-			`The clock of this machine is ahead of the time that it ran: ages of messages continue from ${new Date(clock.nowMs).toISOString()}, so that no message is deleted early`,
+			'The clock of this machine is ahead of the time that it ran: ages of messages continue from ' +
+				`${new Date(clock.nowMs).toISOString()}, so that no message is deleted early`,
 		);
 	resources.use(systemClock.every(keepTimeMs, () => void keep()));
 	return {nowMs: () => clock.nowMs, noteAge: ageMs => void (clock.note(ageMs) && keep()), keep};

@@ -36,7 +36,9 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 	const {openFiles, connections} = configured.limits;
 	if (shares.openFiles < openFiles || shares.connections < connections)
 		warn(
-			`This process may open ${processMax} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
+			`This process may open ${processMax} files (ulimit -n): ` +
+				`${shares.openFiles} are for logs (limits.open_files ${openFiles}) ` +
+				`and ${shares.connections} for connections (limits.connections ${connections})`,
 		);
 	const files = new FilePool(
 		reservingFiles(realFiles, () => reserve),
@@ -45,7 +47,8 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 			onShort() {
 				slot.bound('open-files');
 				warn(
-					`No more files can be opened: operations that need a file wait. Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`,
+					'No more files can be opened: operations that need a file wait. ' +
+						`Let the process open more than ${processMax} (ulimit -n), or lower limits.connections`,
 				);
 			},
 		},

@@ -49,7 +49,10 @@ function damageText(
 		missing > 0
 			? `${messagesText(missing)} ${missing === 1 ? 'is' : 'are'} missing`
 			: 'messages at its end may be missing';
-	return `The log of the topic ${topicText(topic)} is damaged: ${aside} are kept aside, ${lost} and ${missing === 1 ? 'is' : 'are'} requested from other nodes`;
+	return (
+		`The log of the topic ${topicText(topic)} is damaged: ` +
+		`${aside} are kept aside, ${lost} and ${missing === 1 ? 'is' : 'are'} requested from other nodes`
+	);
 }
 
 /** Options that all logs of a node share. */

@@ -43,7 +43,8 @@ export function expectDescriptors(processMax: number): void {
 	if (processMax < descriptorsMin)
 		throw new DapssError(
 			'config',
-			`This process may open ${processMax} files (ulimit -n), a node needs ${descriptorsMin} at least: let it open more, as \`dapss-tui doctor\` says`,
+			`This process may open ${processMax} files (ulimit -n), a node needs ${descriptorsMin} at least: ` +
+				'let it open more, as `dapss-tui doctor` says',
 		);
 }
 

@@ -189,7 +189,8 @@ export function withRemedy(error: unknown): string {
 }
 
 export const fullDiskRemedy =
-	'Free space on it, or retain less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) and start the node again: a start first deletes what exceeds the limits';
+	'Free space on it, or retain less (storage.retain_bytes, storage.retain_age_s, limits.disk_bytes) ' +
+	'and start the node again: a start first deletes what exceeds the limits';
 
 /** Advice for an error code of the system; `undefined` when there is none. */
 export function remedyFor(code: string | undefined): string | undefined {
@@ -201,7 +202,10 @@ export function remedyFor(code: string | undefined): string | undefined {
 		case 'EEXIST':
 		case 'EISDIR':
 		case 'ENOTDIR':
-			return 'Something else is in the place of a file or folder of the node: move it away, or restore the original';
+			return (
+				'Something else is in the place of a file or folder of the node: ' +
+				'move it away, or restore the original'
+			);
 		case 'ENOSPC':
 		case 'EDQUOT':
 			return fullDiskRemedy;

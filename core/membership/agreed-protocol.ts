@@ -26,5 +26,8 @@ export function protocolRefusal(
 	agreed: number,
 ): string | undefined {
 	if (protocol >= agreed) return undefined;
-	return `node ${node} speaks protocol ${protocol}${version ? ` (version ${version})` : ''}, this cluster has agreed on protocol ${agreed}: start a newer version of dapss-tui there`;
+	return (
+		`node ${node} speaks protocol ${protocol}${version ? ` (version ${version})` : ''}, ` +
+		`this cluster has agreed on protocol ${agreed}: start a newer version of dapss-tui there`
+	);
 }

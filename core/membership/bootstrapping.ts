@@ -38,7 +38,9 @@ belonged to a cluster before.
 */
 export const seekingAlone = 'a member of the cluster to be heard: none is known yet';
 export const returningAlone =
-	'a member of the cluster that this node left, or belonged to before its files were damaged: no other member is known. Name one with --bootstrap. If this node was the only one, nothing but a backup of its data folder brings the cluster back';
+	'a member of the cluster that this node left, or belonged to before its files were damaged: ' +
+	'no other member is known. Name one with --bootstrap. ' +
+	'If this node was the only one, nothing but a backup of its data folder brings the cluster back';
 
 const turnMs = 100;
 const againMs = 250;
@@ -153,7 +155,9 @@ export class Bootstrapping {
 		this.#report(
 			decision.type === 'found'
 				? this.#pendingText(addresses)
-				: `${decision.for}${decision.isAdmission ? this.#admissionReasons(addresses) : this.#failureReasons(decision.for, addresses)}`,
+				: decision.isAdmission
+					? `${decision.for}${this.#admissionReasons(addresses)}`
+					: `${decision.for}${this.#failureReasons(decision.for, addresses)}`,
 		);
 	}
 
@@ -232,7 +236,8 @@ export class Bootstrapping {
 		this.#options.refused(
 			new DapssError(
 				'config',
-				`Expected --advertise to be the address at which other nodes reach this node, got ${asked.address}, where node ${asked.id} answers`,
+				'Expected --advertise to be the address at which other nodes reach this node, ' +
+					`got ${asked.address}, where node ${asked.id} answers`,
 			),
 		);
 	}

@@ -56,7 +56,9 @@ export class DuplicateProcesses {
 			ask(peer, caller.address);
 			return {
 				type: 'wait',
-				reason: `another process of node ${peer} is linked from ${linked.address}: it is being asked whether it still runs`,
+				reason:
+					`another process of node ${peer} is linked from ${linked.address}: ` +
+					'it is being asked whether it still runs',
 			};
 		}
 
@@ -84,12 +86,16 @@ export class DuplicateProcesses {
 		return kept?.instance === linked.instance
 			? {
 					type: 'refuse',
-					reason: `node ${peer} runs at ${linked.address} already: this process, at ${caller.address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`,
+					reason:
+						`node ${peer} runs at ${linked.address} already: this process, at ${caller.address}, ` +
+						'uses a copy of its data folder. Stop it, and start it with an empty data folder',
 					incarnation: kept.incarnation,
 				}
 			: {
 					type: 'wait',
-					reason: `node ${peer} runs at ${linked.address} and at ${caller.address}: which of them is kept is not agreed yet`,
+					reason:
+						`node ${peer} runs at ${linked.address} and at ${caller.address}: ` +
+						'which of them is kept is not agreed yet',
 				};
 	}
 
@@ -101,7 +107,10 @@ export class DuplicateProcesses {
 		if (!kept || kept.instance === instance || incarnation > kept.incarnation) return {type: 'take'};
 		return {
 			type: 'refuse',
-			reason: `node ${peer} has been started in another data folder, which the cluster has agreed on (incarnation ${kept.incarnation}): this process, at ${address}, uses an older copy of it (incarnation ${incarnation}). Stop it, and start the newer folder, or this one emptied`,
+			reason:
+				`node ${peer} has been started in another data folder, which the cluster has agreed on (incarnation ` +
+				`${kept.incarnation}): this process, at ${address}, uses an older copy of it (incarnation ` +
+				`${incarnation}). Stop it, and start the newer folder, or this one emptied`,
 			incarnation: kept.incarnation,
 		};
 	}

@@ -200,7 +200,8 @@ export class Founding {
 			const here = this.#seekers.size + 1;
 			return here >= expect
 				? undefined
-				: `${expect - here} more ${expect - here === 1 ? 'node' : 'nodes'} to start (${here} of ${expect} expected nodes are here)`;
+				: `${expect - here} more ${expect - here === 1 ? 'node' : 'nodes'} to start (${here} of ${expect} ` +
+						'expected nodes are here)';
 		}
 
 		if (seeds.length > 0) {

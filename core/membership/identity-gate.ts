@@ -45,7 +45,8 @@ export class IdentityGate {
 			return Promise.reject(
 				new DapssError(
 					'refused',
-					`Expected at most ${waitingMax} publishers to wait until the identity of this node is confirmed, got one more. Nothing was stored`,
+					`Expected at most ${waitingMax} publishers to wait until the identity of this node is ` +
+						'confirmed, got one more. Nothing was stored',
 				),
 			);
 		const {promise, resolve, reject} = Promise.withResolvers<void>();

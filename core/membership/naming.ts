@@ -70,7 +70,9 @@ export class Namer {
 		if (step.type === 'taken' && !this.#hasWarned) {
 			this.#hasWarned = true;
 			warn(
-				`The name ${wanted.text} belongs to node ${step.holder}, so this node keeps the name ${agreed.name(self)}: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove ${wanted.text}`,
+				`The name ${wanted.text} belongs to node ${step.holder}, ` +
+					`so this node keeps the name ${agreed.name(self)}: choose another --name, ` +
+					`or remove that node if it is gone for good: dapss-tui peer remove ${wanted.text}`,
 			);
 		}
 

@@ -170,7 +170,7 @@ function uncalledReason({address, isUdpIsolated}: MemberFacts, code: string): Re
 		}[code] ?? codeText({code, reason: ''});
 	return {
 		cause: 'uncalled',
-		why: `${isUdpIsolated ? `no node can call ${address}` : `it cannot be called at ${address}`}${why}: ${advertiseQuestion}`,
+		why: `${isUdpIsolated ? 'no node can call' : 'it cannot be called at'} ${address}${why}: ${advertiseQuestion}`,
 	};
 }
 
@@ -213,7 +213,8 @@ function faultReason({
 	switch (cause) {
 		case 'cut':
 			return reason(
-				`not reached directly for ${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`,
+				'not reached directly for ' +
+					`${ageText(Math.max(unheardMs, Math.min(unlinkedMs, silentMs)))}${codeText(failure)}${also}`,
 			);
 		case 'tcp':
 			return reason(
@@ -221,7 +222,8 @@ function faultReason({
 			);
 		case 'udp':
 			return reason(
-				`UDP blocked: no datagram for ${ageText(silentMs)}, ${called.state === 'works' ? 'TCP works' : 'the link that it opened works'}${also}`,
+				`UDP blocked: no datagram for ${ageText(silentMs)}, ` +
+					`${called.state === 'works' ? 'TCP works' : 'the link that it opened works'}${also}`,
 			);
 		default:
 			return cause satisfies never;

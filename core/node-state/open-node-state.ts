@@ -60,7 +60,9 @@ export async function openNodeState(io: NodeStateIo, address: string): Promise<O
 	const opened =
 		log.damaged.length > 0
 			? {
-					problem: `the Raft log is damaged (${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
+					problem:
+						'the Raft log is damaged ' +
+						`(${log.damaged.map(({file, position}) => `${file} at ${position}`).join(', ')})`,
 				}
 			: await openStore(log, io.blobs);
 	const hasLeft = read !== undefined && !('problem' in read) && read.left === true;

@@ -27,7 +27,8 @@ export type LeavingOptions = {
 };
 
 const removedReason =
-	'this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: messages that were published here and had not reached other nodes are in no other place';
+	'this node was removed from the cluster: to join again, start it with an empty data folder. ' +
+	'Keep the old folder: messages that were published here and had not reached other nodes are in no other place';
 const hadAskedReason =
 	'this node had left the cluster before it stopped: start it once more, and it joins as a new member';
 

@@ -44,7 +44,9 @@ export async function publishHere(
 	} catch (error) {
 		throw new DapssError(
 			'timeout',
-			`${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored on this node, but may not reach the cluster: this process was paused, and the cluster has not confirmed its identity since`,
+			`${messagesText(bodies.length)} of ${topicText(topic)} ${bodies.length === 1 ? 'is' : 'are'} stored ` +
+				'on this node, but may not reach the cluster: ' +
+				'this process was paused, and the cluster has not confirmed its identity since',
 			{cause: error},
 		);
 	}

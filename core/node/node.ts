@@ -436,7 +436,9 @@ export class Node implements ServedBroker {
 		if (unread > 0)
 			this.journal.record({
 				type: 'warning',
-				text: `The node stops while a follower of its events has not read ${unread} messages: they are in its log`,
+				text:
+					`The node stops while a follower of its events has not read ${unread} messages: ` +
+					'they are in its log',
 			});
 		await this.data[Symbol.asyncDispose]();
 		await this.#parts.stateWriter.settled();

@@ -66,7 +66,8 @@ export class OwnIdentity {
 			why: () =>
 				topics.address(self) === undefined
 					? 'This node is not a member of a cluster yet'
-					: 'The identity of this node is not confirmed: the cluster must agree that no second process uses it, and for that this node must reach a leader',
+					: 'The identity of this node is not confirmed: the cluster must agree that no second process ' +
+						'uses it, and for that this node must reach a leader',
 		});
 		this.#namer = new Namer({
 			self,
@@ -151,7 +152,8 @@ export class OwnIdentity {
 		this.#isRefused = true;
 		// Said in every case: an earlier start of this node may have been the one that was cut off.
 		this.#options.refused(
-			`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are in no other place, and not delivered`,
+			`${reason}. Keep the old folder: messages that were acknowledged here while the node was cut off are ` +
+				'in no other place, and not delivered',
 		);
 	}
 
@@ -159,7 +161,9 @@ export class OwnIdentity {
 		const {self, address} = this.#options;
 		const other = this.conflicts.snapshot().duplicates.find(({id}) => id === self)?.other;
 		this.#stop(
-			`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, uses a copy of its data folder. Stop it, and start it with an empty data folder`,
+			`node ${self} runs in another process${other === undefined ? '' : ` at ${other}`}, ` +
+				`which the cluster has agreed on (incarnation ${incarnation}): this process, at ${address}, ` +
+				'uses a copy of its data folder. Stop it, and start it with an empty data folder',
 		);
 	}
 }

@@ -53,7 +53,9 @@ export class Upkeep {
 		journal.bound('topics');
 		journal.record({
 			type: 'warning',
-			text: `${topics.length} topics on disk exceed the limit of ${topicsMax} (limits.topics): they stay closed until other topics are freed. Their messages are kept`,
+			text:
+				`${topics.length} topics on disk exceed the limit of ${topicsMax} (limits.topics): ` +
+				'they stay closed until other topics are freed. Their messages are kept',
 		});
 	}
 

@@ -20,10 +20,16 @@ export function topicEventText(
 	label: (id: NodeId) => string,
 ): string {
 	const kept = keptText(settings);
-	return `Topic ${printable(topicText(topic))} ${state} through ${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`;
+	return (
+		`Topic ${printable(topicText(topic))} ${state} through ` +
+		`${label(node)}${kept === '' ? '' : `: it keeps ${kept}`}`
+	);
 }
 
 /** Such as `news: 12 messages (3400 bytes) deleted, all read: the topic was deleted`. */
 export function deletedText({topic, reason, messages, bytes, unread}: Deleted): string {
-	return `${printable(topicText(topic))}: ${messagesText(messages)} (${bytes} bytes) deleted, ${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`;
+	return (
+		`${printable(topicText(topic))}: ${messagesText(messages)} (${bytes} bytes) deleted, ` +
+		`${unread === 0 ? 'all read' : `${unread} of them unread here`}: ${reasons[reason]}`
+	);
 }

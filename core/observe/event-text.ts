@@ -92,19 +92,22 @@ const texts: Texts = {
 	discovered: ({cluster, clusterId, address, foreign}) =>
 		foreign
 			? warning(
-					`Another cluster named ${printable(cluster)} (${shortId(clusterId)}) is at ${printable(address)}; it is not merged`,
+					`Another cluster named ${printable(cluster)} (${shortId(clusterId)}) ` +
+						`is at ${printable(address)}; it is not merged`,
 				)
 			: accent(`Found the cluster ${printable(cluster)} at ${printable(address)}`),
 	lagged: ({dropped}, {count}) =>
 		warning(`A reader is too slow: ${count(dropped)} ${dropped === 1 ? 'event was' : 'events were'} dropped`),
 	missed: ({topic, origin, messages: missed}, {label, messages}) =>
 		bad(
-			`${messages(missed)} of ${label(origin)} in ${topicName(topic)} ${missed === 1 ? 'is' : 'are'} lost for good`,
+			`${messages(missed)} of ${label(origin)} in ${topicName(topic)} ${missed === 1 ? 'is' : 'are'} lost ` +
+				'for good',
 		),
 	fault: ({text}) => warning(`Injected faults: ${printable(text)}`),
 	quarantined: ({problem, folder, id, formerId}, {label}) =>
 		bad(
-			`Damaged: ${printable(problem)}. The files are kept in ${printable(folder)}; the node joins again as ${label(id)}${formerId === undefined ? '' : `, it was ${label(formerId)}`}`,
+			`Damaged: ${printable(problem)}. The files are kept in ${printable(folder)}; ` +
+				`the node joins again as ${label(id)}${formerId === undefined ? '' : `, it was ${label(formerId)}`}`,
 		),
 	refilled: ({topic, messages: repaired, missing}, {count, messages}) => {
 		const text = `${topicName(topic)}: ${messages(repaired, 'damaged')} restored from other nodes`;
@@ -119,7 +122,8 @@ const texts: Texts = {
 		),
 	duplicate: ({id, address, other}, {label}) =>
 		bad(
-			`Two processes use the identity ${label(id)}: ${printable(address)} is kept, ${printable(other)} is refused`,
+			`Two processes use the identity ${label(id)}: ` +
+				`${printable(address)} is kept, ${printable(other)} is refused`,
 		),
 	waiting: event => muted(`Waiting for ${printable(event.for)}`),
 	named: event => plain(namedText(event)),

@@ -96,7 +96,9 @@ function noQuorumFinding(context: Context): Finding | undefined {
 			code: 'no-quorum',
 			reason: 'no-quorum',
 			problem: `No quorum: ${votersText(context)}${missingVotersText(context)}`,
-			advice: `${quorumAdvice(context)} Until then nothing can be agreed; live messages still flow among the nodes that reach one another.`,
+			advice:
+				`${quorumAdvice(context)} Until then nothing can be agreed; ` +
+				'live messages still flow among the nodes that reach one another.',
 		};
 	if (raft.quorum === 'electing')
 		return {
@@ -133,7 +135,9 @@ function noSpareVoterFinding(context: Context): Finding | undefined {
 	return {
 		code: 'unhealthy',
 		reason: 'no-spare-voter',
-		problem: `No further voter may fail: ${present} of ${voters} are present, ${needed} needed${missingVotersText(context)}`,
+		problem:
+			`No further voter may fail: ${present} of ${voters} are present, ` +
+			`${needed} needed${missingVotersText(context)}`,
 		advice: quorumAdvice(context),
 	};
 }
@@ -167,14 +171,20 @@ function identityFindings({
 		...foreign.map((other): Finding => ({
 			code: 'unhealthy',
 			reason: 'two-clusters',
-			problem: `Two clusters have the name ${cluster}: ${clusterId.slice(0, 8)} (this node, ${address}) and ${other.clusterId.slice(0, 8)} (${other.address})`,
-			advice: `They are not merged. Stop one side and start its nodes with empty data folders and --bootstrap ${address} (or ${other.address}, to keep the other), or give it another --cluster.`,
+			problem:
+				`Two clusters have the name ${cluster}: ${clusterId.slice(0, 8)} (this node, ${address}) ` +
+				`and ${other.clusterId.slice(0, 8)} (${other.address})`,
+			advice:
+				'They are not merged. Stop one side and start its nodes with empty data folders and --bootstrap ' +
+				`${address} (or ${other.address}, to keep the other), or give it another --cluster.`,
 		})),
 		...duplicates.map(({id, address: kept, other}): Finding => ({
 			code: 'unhealthy',
 			reason: 'two-processes',
 			problem: `Two processes use the identity of ${label(id)}: ${kept} is kept, ${other} is refused`,
-			advice: `Stop the process at ${other} if it still runs. Its data folder is a copy: with an empty one it joins as a node of its own.`,
+			advice:
+				`Stop the process at ${other} if it still runs. Its data folder is a copy: ` +
+				'with an empty one it joins as a node of its own.',
 		})),
 	];
 }
@@ -234,7 +244,9 @@ function cutFinding(group: readonly CutSnapshot[], {snapshot: {members}, label}:
 				code: 'unhealthy',
 				reason: 'udp-blocked',
 				problem: `UDP is blocked between ${pair} for ${forText}: failure detection uses TCP`,
-				advice: `Open UDP ${ports} between them, in both directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`,
+				advice:
+					`Open UDP ${ports} between them, in both ` +
+					`directions.${isUnsure ? ` Or no other node can call ${own!.address}: ${advertiseQuestion}` : ''}`,
 			};
 		case 'all':
 			return {
@@ -313,7 +325,10 @@ function hasCutFinding({id, self, cause}: MemberSnapshot, {snapshot: {members, c
 function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Context): string {
 	switch (cause) {
 		case 'uncalled':
-			return `Start ${label(id)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP ${portsText([address])} to it.${voter ? '' : ' Until then it gets no vote.'}`;
+			return (
+				`Start ${label(id)} with --advertise and an address at which the other nodes reach it, ` +
+				`or open TCP and UDP ${portsText([address])} to it.${voter ? '' : ' Until then it gets no vote.'}`
+			);
 		case 'not-authenticated':
 		case 'flags':
 			return sentence(refusalRemedies.get(cause)!);
@@ -354,7 +369,9 @@ function partitionFindings(context: Context): readonly Finding[] {
 			{
 				code: 'unhealthy',
 				reason: 'repairing',
-				problem: `A partition has healed and is being repaired, for ${since}: ${messagesText(partition.backlog)} so far`,
+				problem:
+					`A partition has healed and is being repaired, for ${since}: ` +
+					`${messagesText(partition.backlog)} so far`,
 				advice: 'Wait.',
 			},
 		];
@@ -385,8 +402,15 @@ function silentFindings({snapshot: {partition, self, members}, label}: Context):
 		{
 			code: 'unhealthy',
 			reason: 'silent',
-			problem: `${far.length} ${isOne ? 'member has' : 'members have'} not answered for ${forText}: ${far.map(id => label(id)).join(', ')}; whether ${isOne ? 'it runs' : 'they run'} is unknown${waiting}`,
-			advice: `Check ${isOne ? 'its host: resume the process if it is stopped, or repair the network to it' : 'their hosts: resume the processes that are stopped, or repair the network to them'}. ${waitingAdvice}`,
+			problem:
+				`${far.length} ${isOne ? 'member has' : 'members have'} not answered for ${forText}: ` +
+				`${far.map(id => label(id)).join(', ')}; ` +
+				`whether ${isOne ? 'it runs' : 'they run'} is unknown${waiting}`,
+			advice:
+				(isOne
+					? 'Check its host: resume the process if it is stopped, or repair the network to it. '
+					: 'Check their hosts: resume the processes that are stopped, or repair the network to them. ') +
+				waitingAdvice,
 		},
 	];
 }
@@ -448,7 +472,9 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 					{
 						code: 'warning',
 						reason: 'messages-lost',
-						problem: `The disk lost messages that no other node has returned: ${holes.map(({name, missing}) => `${missing} of ${name}`).join(', ')}`,
+						problem:
+							'The disk lost messages that no other node has returned: ' +
+							holes.map(({name, missing}) => `${missing} of ${name}`).join(', '),
 						advice: 'Start the nodes that are down: they may have them. Check the disk.',
 					},
 				] as const)
@@ -478,7 +504,8 @@ function missingText({id, address, state, downMs}: MissingVoter, context: Contex
 		label,
 	} = context;
 	const why = members.find(member => member.id === id)?.why ?? '';
-	return `${label(id)} (${[address, why, `${state}${downMs === undefined ? '' : ` ${durationText(downMs, context)}`}`].filter(part => part !== '').join(', ')})`;
+	const stateText = downMs === undefined ? state : `${state} ${durationText(downMs, context)}`;
+	return `${label(id)} (${[address, why, stateText].filter(part => part !== '').join(', ')})`;
 }
 
 /** A node that has just started cannot know how long a member was down before. */

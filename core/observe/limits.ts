@@ -26,7 +26,9 @@ const known: Readonly<
 	connections: {
 		reason: 'bound-connections',
 		what: 'Connections were refused: the limit (limits.connections, or what ulimit -n leaves for them) was reached',
-		advice: 'Close clients, connect them to other nodes, or raise limits.connections and the limit of open files (ulimit -n).',
+		advice:
+			'Close clients, connect them to other nodes, ' +
+			'or raise limits.connections and the limit of open files (ulimit -n).',
 	},
 	disk: {
 		reason: 'bound-disk',
@@ -56,15 +58,20 @@ export function limitFindings({
 			!(name === 'disk' && fullDisk !== undefined),
 	);
 	const timesText = (name: string, count: number): string =>
-		`${count}× since the start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}`;
+		`${count}× since the ` +
+		`start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}`;
 	const others = hit.filter(([name]) => !Object.hasOwn(known, name));
 	return [
 		...(isFull
 			? [
 					{
 						reason: 'topics-full' as const,
-						problem: `The limit of topics is reached: ${topicSlots.used} of ${topicSlots.max} (limits.topics); new ones are refused`,
-						advice: `${known['topics']!.advice} A topic without messages and subscribers is removed automatically.`,
+						problem:
+							'The limit of topics is reached: ' +
+							`${topicSlots.used} of ${topicSlots.max} (limits.topics); new ones are refused`,
+						advice:
+							`${known['topics']!.advice} A topic without messages and subscribers is removed ` +
+							'automatically.',
 					},
 				]
 			: []),
@@ -83,7 +90,9 @@ export function limitFindings({
 			? [
 					{
 						reason: 'bounds' as const,
-						problem: `Bounds were reached: ${others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', ')}`,
+						problem:
+							'Bounds were reached: ' +
+							others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', '),
 						advice: 'A peer or a reader was too slow, or too many messages arrived at once.',
 					},
 				]

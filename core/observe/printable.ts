@@ -14,8 +14,11 @@ which both agree: no skin tone, a family becomes its members, a flag its letters
 import stringWidth from 'string-width';
 
 /** Text in which every code unit is harmless and one cell wide: the common case. */
-const plain =
-	/^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193\u2400-\u2424\u2500-\u257F\u25CF]*$/v;
+const plain = new RegExp(
+	String.raw`^[ -~\u00A1-\u00AC\u00AE-\u02FF\u0400-\u0481\u2018-\u201F\u2026\u2039\u203A\u2190-\u2193` +
+		String.raw`\u2400-\u2424\u2500-\u257F\u25CF]*$`,
+	'v',
+);
 /** Letters of Japanese, Chinese and Korean that are two cells wide in every terminal and do not combine. */
 const wide = /^[\u3041-\u3096\u30A1-\u30FA\u4E00-\u9FFF\uAC00-\uD7A3]$/v;
 /** Characters without a shape of their own, or with a shape that depends on the font. */

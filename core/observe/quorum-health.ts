@@ -68,14 +68,18 @@ export function quorumText({
 	voters,
 }: Pick<Snapshot['raft'], 'quorum' | 'reachableVoters' | 'voters'>): string {
 	if (voters.length === 0) return 'not a member of a cluster yet';
-	const count = `${reachableVoters} of ${voters.length} voter${voters.length === 1 ? '' : 's'} reachable, ${quorumSize(voters.length)} needed`;
+	const count =
+		`${reachableVoters} of ${voters.length} voter${voters.length === 1 ? '' : 's'} reachable, ` +
+		`${quorumSize(voters.length)} needed`;
 	return {held: `held: ${count}`, electing: `no leader: ${count}`, lost: `LOST: ${count}`}[quorum];
 }
 
 /** A node that answers refuses this one as a node of another cluster. */
 export const unauthenticatedReasons = {
 	problem: 'A node at the address of a member belongs to another cluster of this name, and refuses this one',
-	advice: 'if the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id',
+	advice:
+		'if the cluster was recovered without this node, stop it and start it with an empty data folder: ' +
+		'it joins under a new id',
 };
 
 /**
@@ -124,13 +128,21 @@ function goneRemedy(
 ): string {
 	if (spare >= 0) {
 		const lost = missing.find(({isLost}) => isLost);
-		const start = `start ${missing.length === 1 ? 'it' : 'them'} again, or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;
+		const start =
+			`start ${missing.length === 1 ? 'it' : 'them'} again, ` +
+			`or repair the network to ${missing.length === 1 ? 'it' : 'them'}`;
 		return lost
-			? `${start}; a node that is gone for good is taken out by \`${command}peer remove ${labelOf(lost.id, lost.name)}\`, and a new one takes its place`
+			? `${start}; a node that is gone for good is taken out by \`${command}peer remove ` +
+					`${labelOf(lost.id, lost.name)}\`, and a new one takes its place`
 			: start;
 	}
 
-	const start = `start ${missing.length === 1 ? 'it' : `${needed - present} of the missing nodes`} again, or repair the network: then nothing is lost`;
+	const start =
+		`start ${missing.length === 1 ? 'it' : `${needed - present} of the missing nodes`} again, ` +
+		'or repair the network: then nothing is lost';
 	// `recover` needs a stopped node, so it is no command of the console.
-	return `${start}. Only if ${missing.length === 1 ? 'its disk is' : 'their disks are'} gone for good: stop this node and run \`dapss-tui recover\` for it (unsafe; --help says what it costs)`;
+	return (
+		`${start}. Only if ${missing.length === 1 ? 'its disk is' : 'their disks are'} gone for good: ` +
+		'stop this node and run `dapss-tui recover` for it (unsafe; --help says what it costs)'
+	);
 }

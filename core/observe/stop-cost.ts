@@ -25,7 +25,7 @@ export function stopCost(snapshot: Picture): StopCost {
 	if (!voters.includes(self)) return {costs: 'nothing', text: 'This node has no vote: no other node depends on it'};
 	const {present, needed} = quorumHealthOf(snapshot);
 	const left = present - 1;
-	const leaves = `Stopping this node leaves ${left} of ${voters.length === 1 ? '1 voter' : `${voters.length} voters`}`;
+	const leaves = `Stopping this node leaves ${left} of ${plural(voters.length)}`;
 	if (present < needed)
 		return {
 			costs: 'quorum',
@@ -64,7 +64,9 @@ export function leaveCost(snapshot: Picture): LeaveCost {
 	const spare = voters - missing - quorumSize(voters);
 	return {
 		isPossible: true,
-		text: `${plural(voters)} ${voters === 1 ? 'remains' : 'remain'}: ${spare <= 0 ? 'none may fail' : `${spare} may fail`}; ${rejoins}`,
+		text:
+			`${plural(voters)} ${voters === 1 ? 'remains' : 'remain'}: ` +
+			`${spare <= 0 ? 'none may fail' : `${spare} may fail`}; ${rejoins}`,
 	};
 }
 

@@ -620,7 +620,8 @@ class RaftMachine implements Raft {
 	}
 
 	#withHeader(packet: Unsent): RaftPacket {
-		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket; // oxlint-disable-line typescript/no-unnecessary-type-assertion -- the union of what is unsent loses its tag in a spread
+		// oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- A spread of the union loses its tag.
+		return {group: this.#options.group, term: this.#term, ...packet} as RaftPacket;
 	}
 
 	#count(name: string): void {

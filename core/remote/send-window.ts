@@ -34,7 +34,8 @@ export class SendWindow {
 			fail(
 				new DapssError(
 					'refused',
-					`Expected at most ${waitingBytesMax} bytes of publishes that wait for the node, got ${bytes} more: wait for earlier ones first`,
+					`Expected at most ${waitingBytesMax} bytes of publishes that wait for the node, ` +
+						`got ${bytes} more: wait for earlier ones first`,
 				),
 			);
 		else {

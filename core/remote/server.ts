@@ -203,7 +203,8 @@ class Connection implements StreamContext {
 			journal.bound('readers-per-connection');
 			return new DapssError(
 				'refused',
-				`Expected at most ${limits.readersPerConnection} topics to be read by one connection (limits.readers_per_connection), got ${open + wanted}`,
+				`Expected at most ${limits.readersPerConnection} topics to be read by one connection ` +
+					`(limits.readers_per_connection), got ${open + wanted}`,
 			);
 		}
 
@@ -211,7 +212,8 @@ class Connection implements StreamContext {
 		journal.bound('readers');
 		return new DapssError(
 			'refused',
-			`Expected at most ${limits.readers} topics to be read through this node (limits.readers), got ${this.#shared.readers + wanted}: read them through another node`,
+			`Expected at most ${limits.readers} topics to be read through this node (limits.readers), ` +
+				`got ${this.#shared.readers + wanted}: read them through another node`,
 		);
 	}
 

@@ -116,7 +116,9 @@ export function follow(
 						{
 							at: event.at,
 							type: 'warning',
-							text: `An event of ${pieces[0]!.length} bytes is left out: it is larger than a frame (limits.frame_bytes); subscribe to read the message`,
+							text:
+								`An event of ${pieces[0]!.length} bytes is left out: ` +
+								'it is larger than a frame (limits.frame_bytes); subscribe to read the message',
 						},
 					],
 				]),
@@ -188,7 +190,8 @@ export function subscribe(
 						id,
 						new DapssError(
 							'too-large',
-							`A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ${item.batch.topic} is larger than a frame: raise limits.frame_bytes`,
+							`A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ` +
+								`${item.batch.topic} is larger than a frame: raise limits.frame_bytes`,
 						),
 					);
 					break;

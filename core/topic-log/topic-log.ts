@@ -204,7 +204,8 @@ class IndexedTopicLog implements TopicLog {
 				if (!record)
 					throw new DapssError(
 						'storage',
-						`Expected a stored batch at position ${position} of the topic's log, got a record that this version cannot read`,
+						`Expected a stored batch at position ${position} of the topic's log, ` +
+							'got a record that this version cannot read',
 					);
 				if (record.type === 'mark') {
 					finder.advanceTo(Math.max(record.offset, this.#nextOffset));
@@ -287,7 +288,8 @@ class IndexedTopicLog implements TopicLog {
 		});
 		const {end} = this.#log;
 		const {positions, written, synced} = this.#append(records, options);
-		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced}; // The log failed: both reject.
+		// The log failed: both promises reject.
+		if (items.length > 0 && this.#log.end === end) return {offsets, written, synced};
 		const segments = this.#log.segments();
 		let segment = segments.length - 1;
 		while (segment > 0 && segments[segment]!.first > positions[0]!) segment--;
@@ -587,7 +589,8 @@ class IndexedTopicLog implements TopicLog {
 		for (const gone of streams) {
 			const {origin, incarnation, next, lamport} = gone;
 			const key = streamKey({origin, incarnation, topic});
-			if (this.#index.has(key)) continue; // The power failed before the segments were deleted, or the stream continued.
+			// The power failed before the segments were deleted, or the stream continued.
+			if (this.#index.has(key)) continue;
 			this.#dropped.set(key, gone);
 			onHeader(
 				{origin, incarnation, topic, firstSeq: next, count: 0, lamport, previousLamport: 0, sentAtMs: 0},

@@ -39,7 +39,7 @@ export const flagTable = {
 	secretFile: {type: 'string', value: 'FILE', text: "file with the cluster's secret (mode 0600)"},
 	discovery: {
 		type: 'boolean',
-		text: 'find nodes on the network by multicast; --no-discovery switches it off, nodes of this machine are still found',
+		text: 'find nodes on the network by multicast; --no-discovery stops that, except for nodes of this machine',
 	},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
 	leave: {type: 'boolean', text: 'leave the cluster permanently when a signal stops the node'},
@@ -48,7 +48,7 @@ export const flagTable = {
 	server: {
 		type: 'string',
 		value: 'ADDRESS',
-		text: 'node to connect to, or several with commas (one of yours on this machine, else one on the network; also DAPSS_SERVER)',
+		text: 'node to connect to, or several with commas (else one of yours here, else of the network; DAPSS_SERVER)',
 	},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
 	wait: {
@@ -84,11 +84,11 @@ export const flagTable = {
 	},
 	update: {
 		type: 'boolean',
-		text: 'change the settings of an existing topic, also of one that was not created; other settings are as each node is configured',
+		text: 'change an existing topic, also one that was not created; the rest is as each node is configured',
 	},
 	force: {
 		type: 'boolean',
-		text: 'delete even while nodes are subscribed, which ends their subscriptions, and if only missing nodes may have the topic',
+		text: 'delete even while nodes are subscribed (this ends it), and if only missing nodes may have the topic',
 	},
 	yes: {type: 'boolean', text: 'do not ask for confirmation'},
 	watch: {type: 'boolean', text: 'continue with new events'},
@@ -152,7 +152,9 @@ export function flagLines(names: readonly FlagName[]): string[] {
 	const rows = names.map(name => {
 		const flag: FlagText = flagTable[name];
 		return [
-			`${written(name)}${flag.shortFlag === undefined ? '' : `, -${flag.shortFlag}`}${flag.value === undefined ? '' : ` ${flag.value}`}`,
+			written(name) +
+				(flag.shortFlag === undefined ? '' : `, -${flag.shortFlag}`) +
+				(flag.value === undefined ? '' : ` ${flag.value}`),
 			flag.text,
 		] as const;
 	});

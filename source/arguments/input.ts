@@ -15,6 +15,7 @@ export function expectInput(
 	if (length > max)
 		throw new DapssError(
 			'usage',
-			`Expected ${usage}, got ${JSON.stringify(context.input[max])} as an extra argument; put quotes around text with spaces`,
+			`Expected ${usage}, got ${JSON.stringify(context.input[max])} as an extra argument; ` +
+				'put quotes around text with spaces',
 		);
 }

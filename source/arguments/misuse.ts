@@ -54,7 +54,8 @@ function switched(word: string, inline: string | undefined): Use {
 	const name = word.replace(/^--no-/, '--');
 	throw new DapssError(
 		'usage',
-		`Expected no value after ${word}, got ${JSON.stringify(inline)}: write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
+		`Expected no value after ${word}, got ${JSON.stringify(inline)}: ` +
+			`write ${name}${name.startsWith('--') ? `, or --no-${name.slice(2)} for the opposite` : ''}`,
 	);
 }
 

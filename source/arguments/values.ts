@@ -42,7 +42,9 @@ export function parseDuration(text: string, what: string, maxMs = 86_400_000): n
 	if (!(ms >= 0 && ms <= maxMs))
 		throw new DapssError(
 			'usage',
-			`Expected ${what} to be a time such as 500ms, 10s or 1m, at most ${maxMs >= units['h']! ? `${maxMs / units['h']!}h` : `${maxMs / units['m']!}m`}, got ${JSON.stringify(text)}`,
+			`Expected ${what} to be a time such as 500ms, 10s or 1m, ` +
+				`at most ${maxMs >= units['h']! ? `${maxMs / units['h']!}h` : `${maxMs / units['m']!}m`}, ` +
+				`got ${JSON.stringify(text)}`,
 		);
 	return ms;
 }
@@ -53,7 +55,8 @@ export function parseSize(text: string, what: string, max: number): number {
 	if (!(bytes >= 0 && bytes <= max))
 		throw new DapssError(
 			'usage',
-			`Expected ${what} to be a number of bytes from 0 to ${max}, such as 128 or 64k, got ${JSON.stringify(text)}`,
+			`Expected ${what} to be a number of bytes from 0 to ${max}, such as 128 or 64k, ` +
+				`got ${JSON.stringify(text)}`,
 		);
 	return bytes;
 }

@@ -18,7 +18,8 @@ export async function run(context: Context): Promise<number> {
 	if (!terminal.isTerminal || !terminal.stdin.isTTY)
 		throw new DapssError(
 			'failure',
-			'Expected a terminal for the console; without one, dapss-tui status and dapss-tui events --watch show a node',
+			'Expected a terminal for the console; ' +
+				'without one, dapss-tui status and dapss-tui events --watch show a node',
 		);
 	await using broker = await reachAlways(context, {address, isSilent: true});
 	const [{showConsole}, {loadPreferences}] = await Promise.all([

@@ -59,7 +59,8 @@ function expectKind(kind: string, flags: Flags): number {
 	if (idle !== undefined)
 		throw new DapssError(
 			'usage',
-			`Expected bench ${kind} without ${written(idle)}, which it does not use; it takes ${known.flags.map(name => written(name)).join(', ')}`,
+			`Expected bench ${kind} without ${written(idle)}, which it does not use; ` +
+				`it takes ${known.flags.map(name => written(name)).join(', ')}`,
 		);
 	return known.nodesMin;
 }

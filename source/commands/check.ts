@@ -36,12 +36,13 @@ export async function run(context: Context): Promise<number> {
 
 	const tone = exitCode === 0 ? 'good' : 'bad';
 	await terminal.line(
-		`${paint(terminal.hasColour, tone, verdict)}: cluster ${printable(snapshot.cluster)}, ${membersText(snapshot)}; quorum ${quorumText(snapshot.raft)}`,
+		`${paint(terminal.hasColour, tone, verdict)}: ` +
+			`cluster ${printable(snapshot.cluster)}, ${membersText(snapshot)}; quorum ${quorumText(snapshot.raft)}`,
 	);
 	for (const {code, problem, advice} of findings) {
-		await terminal.line(
-			`${paint(terminal.hasColour, code === 'warning' ? 'warning' : 'bad', code === 'warning' ? '  !' : '  ✗')} ${printable(problem)}\n    ${printable(advice)}`,
-		);
+		const mark =
+			code === 'warning' ? paint(terminal.hasColour, 'warning', '  !') : paint(terminal.hasColour, 'bad', '  ✗');
+		await terminal.line(`${mark} ${printable(problem)}\n    ${printable(advice)}`);
 	}
 
 	return exitCode;
@@ -54,7 +55,10 @@ export function membersText({members}: Snapshot): string {
 	if (members.length === 0) return 'no members known yet';
 	// The asked node counts as alive: it answers, whatever the state of its links.
 	const degraded = expected.filter(({state, self}) => state === 'degraded' && !self).length;
-	return `${expected.filter(({state, self}) => self || state === 'alive').length} of ${expected.length} members alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`;
+	return (
+		`${expected.filter(({state, self}) => self || state === 'alive').length} of ${expected.length} members ` +
+		`alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`
+	);
 }
 
 async function confirm(broker: Broker): Promise<number | ErrorCode> {

@@ -59,8 +59,10 @@ function bash(start: Command, commands: readonly Command[]): string {
 			)
 			.flatMap(([name, flag]) => spellings(name, flag))
 			.join('|');
-	const line = (key: string, command: Command, offered: readonly string[], word?: string): string =>
-		`\t\t'${key}') words='${[...offered, ...flagsOf(command, word).flatMap(([name, flag]) => spellings(name, flag))].join(' ')}'; formats='${command.formats.join(' ')}' ;;`;
+	const line = (key: string, command: Command, offered: readonly string[], word?: string): string => {
+		const words = [...offered, ...flagsOf(command, word).flatMap(([name, flag]) => spellings(name, flag))];
+		return `\t\t'${key}') words='${words.join(' ')}'; formats='${command.formats.join(' ')}' ;;`;
+	};
 	const cases = [
 		...[start, ...commands].map(command =>
 			line(command.name, command, command === start ? commands.map(({name}) => name) : (command.words ?? [])),
@@ -69,7 +71,8 @@ function bash(start: Command, commands: readonly Command[]): string {
 	];
 	return `# bash completion of dapss-tui: eval "$(dapss-tui completion bash)"
 _dapss_tui() {
-	local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command='' word='' words='' formats='' index
+	local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
+	local command='' word='' words='' formats='' index
 	for ((index = 1; index < COMP_CWORD; index++)); do
 		case \${COMP_WORDS[index]} in
 			${valuedSpellings().join('|')}) ((index++)); continue ;;
@@ -91,7 +94,8 @@ ${cases.join('\n')}
 	esac
 	local IFS=$'\\n'
 	case $previous in
-		${spellings('output', flagTable.output).join('|')}) COMPREPLY=($(IFS=' '; compgen -W "$formats" -- "$current")); return ;;
+		${spellings('output', flagTable.output).join('|')})
+			COMPREPLY=($(IFS=' '; compgen -W "$formats" -- "$current")); return ;;
 		${spelled('FILE')}) COMPREPLY=($(compgen -f -- "$current")); return ;;
 		${spelled('DIR')}) COMPREPLY=($(compgen -d -- "$current")); return ;;
 		${spelled(undefined)}) COMPREPLY=(); return ;;
@@ -187,10 +191,8 @@ function fish(start: Command, commands: readonly Command[]): string {
 				.filter(word => flagsOf(command, word).some(([one]) => one === name))
 				.map(word => `${command.name} ${word}`),
 		];
-		return line(
-			keys,
-			`-l ${written(name).slice(2)}${shortFlag === undefined ? '' : ` -s ${shortFlag}`}${argument} -d ${quote(text)}`,
-		);
+		const short = shortFlag === undefined ? '' : ` -s ${shortFlag}`;
+		return line(keys, `-l ${written(name).slice(2)}${short}${argument} -d ${quote(text)}`);
 	};
 	const lines = [start, ...commands].flatMap(command => [
 		...(command.words ?? []).map(word => line([command.name], `-a ${quote(word)}`)),

@@ -85,7 +85,8 @@ export async function showConsole(
 			const {detail, why: lost = detail} = source.getState();
 			const why = remote ? lost : await broker.closed;
 			terminal.say(
-				`The ${remote ? 'link to the node' : 'node'} is gone: ${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`,
+				`The ${remote ? 'link to the node' : 'node'} is gone: ` +
+					`${printable(why)}${log === undefined ? '' : ` (log: ${log})`}`,
 			);
 			return remote ? exitCodes.unreachable : exitCodes.failure;
 		}

@@ -75,7 +75,8 @@ export async function run(context: Context): Promise<number> {
 	}
 
 	const what = node
-		? `cluster ${printable(node.cluster)}, port ${node.port}: ${node.isRunning ? 'its node runs' : 'no node of it runs'} here`
+		? `cluster ${printable(node.cluster)}, port ${node.port}: ` +
+			`${node.isRunning ? 'its node runs' : 'no node of it runs'} here`
 		: 'the settings are wrong';
 	await terminal.line(`${paint(terminal.hasColour, marks[level][0], level)}: ${what}; ${countText(checks)}`);
 	for (const check of checks) await terminal.line(linesOf(check, terminal.hasColour));
@@ -97,5 +98,8 @@ function linesOf({code, level, found, remedy, reason}: Check, hasColour: boolean
 		.split('\n')
 		.map(line => printable(line))
 		.join('\n    ');
-	return `  ${paint(hasColour, tone, mark)} ${code}${reason === null ? '' : ` (${reason})`}: ${shown}${remedy === null ? '' : `\n    ${printable(remedy)}`}`;
+	return (
+		`  ${paint(hasColour, tone, mark)} ${code}${reason === null ? '' : ` (${reason})`}: ` +
+		`${shown}${remedy === null ? '' : `\n    ${printable(remedy)}`}`
+	);
 }

@@ -31,7 +31,8 @@ export async function run(context: Context): Promise<void> {
 	if (messages && !flags.watch)
 		throw new DapssError(
 			'usage',
-			'Expected --watch with --messages: it prints new messages. dapss-tui subscribe TOPIC --from beginning reads stored messages',
+			'Expected --watch with --messages: it prints new messages. ' +
+				'dapss-tui subscribe TOPIC --from beginning reads stored messages',
 		);
 	if (flags.wait !== undefined && !flags.watch)
 		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
@@ -49,7 +50,8 @@ export async function run(context: Context): Promise<void> {
 	const unread = [...topics].filter(topic => !known.some(({name, subscribed}) => name === topic && subscribed));
 	if (unread.length > 0)
 		terminal.say(
-			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: their messages are not printed until it does. dapss-tui subscribe reads any topic`,
+			`The node does not subscribe to ${unread.map(topic => printable(topicText(topic))).join(', ')}: ` +
+				'their messages are not printed until it does. dapss-tui subscribe reads any topic',
 		);
 	const printed = new Set(events.map(event => eventLine(event)));
 	for (const event of events) void write(event);

@@ -1,6 +1,5 @@
 /**
-`fault cut | delay | drop | heal`: applyTo nodes that were started with `--faults` to lose or delay traffic, for drills and
-tests.
+`fault cut | delay | drop | heal`: nodes that were started with `--faults` lose or delay traffic, for drills and tests.
 */
 import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -112,7 +111,8 @@ async function heal(context: Context): Promise<void> {
 						} catch (error) {
 							if (member.id === self) throw error;
 							context.terminal.say(
-								`${labelOf(member.id, member.name)} (${printable(member.address)}): ${errorMessage(error)}`,
+								`${labelOf(member.id, member.name)} (${printable(member.address)}): ` +
+									errorMessage(error),
 							);
 						}
 					}),

@@ -37,6 +37,7 @@ export async function run(context: Context): Promise<number | void> {
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
-			: `${leader === undefined ? 'another node' : labelsOf(members)(leader)} (${printable(address ?? '?')}) leads now, in term ${term}, after ${tookMs} ms`,
+			: `${leader === undefined ? 'another node' : labelsOf(members)(leader)} (${printable(address ?? '?')}) ` +
+					`leads now, in term ${term}, after ${tookMs} ms`,
 	);
 }

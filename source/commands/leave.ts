@@ -26,6 +26,7 @@ export async function run(context: Context): Promise<void> {
 	await context.terminal.line(
 		context.output === 'json'
 			? JSON.stringify({left: self, name, address, cluster, tookMs})
-			: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ${tookMs} ms and stops. Started again with its data folder it joins as a new member`,
+			: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ` +
+					`${tookMs} ms and stops. Started again with its data folder it joins as a new member`,
 	);
 }

@@ -34,6 +34,7 @@ export async function run(context: Context): Promise<void> {
 	await context.terminal.line(
 		context.output === 'json'
 			? JSON.stringify({removed: id, name: called, address})
-			: `${labelOf(id, called)} (${printable(address)}) is no longer a member. To join again it needs an empty data folder${unsent}`,
+			: `${labelOf(id, called)} (${printable(address)}) is no longer a member. ` +
+					`To join again it needs an empty data folder${unsent}`,
 	);
 }

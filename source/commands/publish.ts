@@ -63,7 +63,8 @@ export async function run(context: Context): Promise<void> {
 		const {totals} = batches;
 		const {members} = await broker.snapshot();
 		const where = totals
-			? ` (${labelsOf(members)(totals.origin)} #${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})`
+			? ` (${labelsOf(members)(totals.origin)} ` +
+				`#${totals.firstSeq}${totals.lastSeq === totals.firstSeq ? '' : `–${totals.lastSeq}`})`
 			: '';
 		await terminal.line(`${messagesText(batches.stored)} stored in ${printable(topicText(topic))}${where}`);
 	}
@@ -138,7 +139,8 @@ function sourceOf(context: Context, bodyMax: number): AsyncIterable<readonly Uin
 		if (body.length > bodyMax)
 			throw new DapssError(
 				'too-large',
-				`Expected a message of at most ${bodyMax} bytes (limits.frame_bytes and room for a header), got ${body.length}`,
+				`Expected a message of at most ${bodyMax} bytes (limits.frame_bytes and room for a header), ` +
+					`got ${body.length}`,
 			);
 		return repeat(count, () => body);
 	}

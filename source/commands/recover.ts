@@ -47,8 +47,10 @@ export async function run(context: Context): Promise<void> {
 		[
 			`Node ${labelOf(node, name)} is the only voter of the new cluster ${clusterId.slice(0, 8)} now. Next:`,
 			`  1. Start it as before (its data are in ${printable(path)}): it leads alone.`,
-			`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: it joins under a new id. Keep the old folders until you are sure that nothing is missing.`,
-			`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) is refused and reports that.`,
+			`  2. Start each other node with an empty data folder and --bootstrap ${printable(address)}: ` +
+				'it joins under a new id. Keep the old folders until you are sure that nothing is missing.',
+			`  A node that still runs with data of the old cluster (${formerClusterId.slice(0, 8)}) ` +
+				'is refused and reports that.',
 		].join('\n'),
 	);
 }
@@ -59,6 +61,8 @@ function plan(
 	hasColour: boolean,
 ): string {
 	const rest = last.index - commit;
+	const lastText = rest === 1 ? 'of them was' : `${rest} of them were`;
+	const uncertain = rest > 0 ? `; this node does not know whether the last ${lastText} committed` : '';
 	const others = lost
 		.map(
 			({id, name: called, address: at, voter}) =>
@@ -66,12 +70,17 @@ function plan(
 		)
 		.join(', ');
 	return [
-		`Node ${labelOf(node, name)} (${printable(address)}) of the cluster ${printable(cluster)} (${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
-		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, the messages in this folder, and every entry of the log${rest > 0 ? `; this node does not know whether the last ${rest === 1 ? 'of them was' : `${rest} of them were`} committed` : ''}`,
+		`Node ${labelOf(node, name)} (${printable(address)}) of the cluster ${printable(cluster)} ` +
+			`(${clusterId.slice(0, 8)}): its log ends with entry ${last.index} of term ${last.term}.`,
+		`  kept      ${topics.length === 1 ? '1 topic' : `${topics.length} topics`}, ` +
+			`the messages in this folder, and every entry of the log${uncertain}`,
 		`  left out  ${others === '' ? 'none' : others}`,
-		`  ${paint(hasColour, 'bad', 'LOST')}      committed changes that are not in this log, and messages that only other nodes have`,
-		'If the missing voters can be started again, start them: then nothing is lost, and no recovery is needed. Else recover only one survivor, the one',
-		'whose log ends in the highest term and, within it, with the highest entry. Two recovered nodes are two clusters.',
+		`  ${paint(hasColour, 'bad', 'LOST')}      committed changes that are not in this log, ` +
+			'and messages that only other nodes have',
+		'If the missing voters can be started again, start them: ' +
+			'then nothing is lost, and no recovery is needed. Else recover only one survivor, the one',
+		'whose log ends in the highest term and, within it, with the highest entry. ' +
+			'Two recovered nodes are two clusters.',
 	].join('\n');
 }
 
@@ -88,6 +97,7 @@ async function confirm(context: Context, cluster: string): Promise<void> {
 	if (answer !== cluster)
 		throw new DapssError(
 			'usage',
-			`Nothing was changed: expected the name of the cluster, ${printable(cluster)}, got ${JSON.stringify(answer)}`,
+			`Nothing was changed: expected the name of the cluster, ${printable(cluster)}, ` +
+				`got ${JSON.stringify(answer)}`,
 		);
 }

@@ -56,7 +56,9 @@ export async function run(context: Context): Promise<void> {
 		dropped = subscription.dropped;
 		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
 		terminal.say(
-			`${messagesText(missing)} ${missing === 1 ? 'was' : 'were'} deleted before the command read ${missing === 1 ? 'it' : 'them'}`,
+			missing === 1
+				? '1 message was deleted before the command read it'
+				: `${messagesText(missing)} were deleted before the command read them`,
 		);
 	};
 
@@ -65,7 +67,8 @@ export async function run(context: Context): Promise<void> {
 		if ((subscription.forgotten ?? 0) > forgotten) {
 			if (forgotten === 0)
 				terminal.say(
-					'There are too many publishers to remember the position of each: after a change of the node, messages of some may be printed twice',
+					'There are too many publishers to remember the position of each: ' +
+						'after a change of the node, messages of some may be printed twice',
 				);
 			forgotten = subscription.forgotten!;
 		}
@@ -148,7 +151,9 @@ function formOf({flags, output, terminal}: Context, withTopic: boolean): Form {
 
 	return lines(
 		({topic, sentAtMs, body}) =>
-			`${flags.time ? `${timestamp(sentAtMs)}  ` : ''}${withTopic ? `${printable(topic)}  ` : ''}${printableBytes(body)}`,
+			(flags.time ? `${timestamp(sentAtMs)}  ` : '') +
+			(withTopic ? `${printable(topic)}  ` : '') +
+			printableBytes(body),
 	);
 }
 

@@ -24,7 +24,8 @@ export async function run(context: Context): Promise<number | void> {
 	if (action === undefined || !Object.hasOwn(actions, action))
 		throw new DapssError(
 			'usage',
-			`Expected topic create, topic delete or topic list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`,
+			'Expected topic create, topic delete or topic ' +
+				`list${action === undefined ? '' : `, got ${JSON.stringify(action)}`}`,
 		);
 	return actions[action as keyof typeof actions](context);
 }
@@ -51,7 +52,8 @@ async function createTopic(context: Context): Promise<void> {
 	await terminal.line(
 		output === 'json'
 			? JSON.stringify({topic, change, settings, retention: retention ?? null})
-			: `topic ${printable(topicText(topic))} ${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`,
+			: `topic ${printable(topicText(topic))} ` +
+					`${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`,
 	);
 }
 
@@ -60,7 +62,8 @@ function retainAgeOf(text: string): number {
 	if (!isRetainAge(seconds))
 		throw new DapssError(
 			'usage',
-			`Expected --retain-age to be whole seconds, ${retainAgeRange}, such as 90s, 30m, 12h or 7d, got ${JSON.stringify(text)}`,
+			`Expected --retain-age to be whole seconds, ${retainAgeRange}, such as 90s, 30m, 12h or 7d, ` +
+				`got ${JSON.stringify(text)}`,
 		);
 	return seconds;
 }
@@ -70,7 +73,8 @@ function retainBytesOf(text: string): number {
 	if (!isRetainBytes(bytes))
 		throw new DapssError(
 			'usage',
-			`Expected --retain-bytes to be a size, ${retainBytesRange}, such as 64k, 64m or 1g, got ${JSON.stringify(text)}`,
+			`Expected --retain-bytes to be a size, ${retainBytesRange}, such as 64k, 64m or 1g, ` +
+				`got ${JSON.stringify(text)}`,
 		);
 	return bytes;
 }
@@ -86,7 +90,9 @@ async function deleteTopic(context: Context): Promise<void> {
 		if (flags.yes !== true) {
 			const known = topics.find(({name}) => name === topic);
 			const answer = await answerTo(
-				`Delete the topic ${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all nodes, permanently? Type yes to continue:`,
+				'Delete the topic ' +
+					`${printable(topicText(topic))}${known ? ` with ${messagesText(known.messages)}` : ''} on all ` +
+					'nodes, permanently? Type yes to continue:',
 				context,
 			);
 			if (answer !== 'yes')

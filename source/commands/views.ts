@@ -79,11 +79,16 @@ function statusText(snapshot: Snapshot): string {
 		],
 		[
 			'node',
-			`${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ${printable(snapshot.address)}, ${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${timeText(snapshot.uptimeMs)}`,
+			`${snapshot.name ? `${printable(snapshot.name)} (${snapshot.self})` : snapshot.self} at ` +
+				`${printable(snapshot.address)}, ` +
+				`${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, ` +
+				`up ${timeText(snapshot.uptimeMs)}`,
 		],
 		[
 			'raft',
-			`${raft.role} in term ${raft.term}, leader ${raft.leader === undefined ? 'none' : label(raft.leader)}, commit ${raft.commit}, applied ${raft.applied}`,
+			`${raft.role} in term ${raft.term}, leader ` +
+				`${raft.leader === undefined ? 'none' : label(raft.leader)}, commit ${raft.commit}, ` +
+				`applied ${raft.applied}`,
 		],
 		['quorum', quorumText(raft)],
 		...missingRows(snapshot),
@@ -91,14 +96,17 @@ function statusText(snapshot: Snapshot): string {
 			({clusterId, address}) =>
 				[
 					'meets',
-					`another cluster of the name ${printable(snapshot.cluster)}: ${printable(clusterId.slice(0, 8))} at ${printable(address)}; dapss-tui check says what to do`,
+					`another cluster of the name ${printable(snapshot.cluster)}: ` +
+						`${printable(clusterId.slice(0, 8))} at ${printable(address)}; ` +
+						'dapss-tui check says what to do',
 				] as const,
 		),
 		['members', membersText(snapshot)],
 		...unusableRows(snapshot),
 		[
 			'topics',
-			`${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} messages kept`,
+			`${snapshot.topics.length}, ${snapshot.topics.reduce((sum, {messages}) => sum + messages, 0)} ` +
+				'messages kept',
 		],
 		[
 			'partition',
@@ -108,7 +116,8 @@ function statusText(snapshot: Snapshot): string {
 		],
 		[
 			'gossip',
-			`fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`,
+			`fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ` +
+				`${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`,
 		],
 		['lamport', String(snapshot.lamport)],
 		...(snapshot.faults.length > 0
@@ -137,7 +146,8 @@ function missingRows(snapshot: Snapshot): ReadonlyArray<readonly [string, string
 	if (health.missing.length === 0) return [];
 	const voters = health.missing.map(
 		({id, name, address, state, downMs}) =>
-			`${labelOf(id, name)} (${printable(address)}) ${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`,
+			`${labelOf(id, name)} (${printable(address)}) ` +
+			`${state}${downMs === undefined ? '' : ` for ${timeText(downMs)}`}`,
 	);
 	return [
 		['missing', `${voters.join(', ')}; ${meaningOf(health)}`],

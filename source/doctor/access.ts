@@ -32,7 +32,8 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 		);
 	return good(
 		'settings',
-		`${configPath === undefined ? 'No config.json' : configPath}; ${own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`}`,
+		`${configPath === undefined ? 'No config.json' : configPath}; ` +
+			(own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`),
 		values,
 	);
 }
@@ -75,7 +76,9 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 				'no-secret',
 				{
 					found: `${path} holds no secret: ${found.content}`,
-					remedy: `Copy the file of another node; or, for a new cluster, remove it, and a node creates one at its next start, or write one: ${advice.writeSecret(path)}`,
+					remedy:
+						'Copy the file of another node; or, for a new cluster, remove it, ' +
+						`and a node creates one at its next start, or write one: ${advice.writeSecret(path)}`,
 				},
 				values,
 			);
@@ -88,7 +91,9 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'missing',
 			{
 				found: `There is no file ${path}, which is named as the secret`,
-				remedy: `Copy it from another node (mode 0600); or, for a new cluster, write one: ${advice.writeSecret(path)}`,
+				remedy:
+					'Copy it from another node (mode 0600); or, for a new cluster, write one: ' +
+					advice.writeSecret(path),
 			},
 			values,
 		);
@@ -97,7 +102,9 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'secret',
 			'lost',
 			{
-				found: `There is no secret ${path}, and the data folder has a node that had one: with a new one no other node would know it`,
+				found:
+					`There is no secret ${path}, and the data folder has a node that had one: ` +
+					'with a new one no other node would know it',
 				remedy: 'Copy the file from another node of the cluster, or restore it from a backup (mode 0600)',
 			},
 			values,
@@ -108,7 +115,9 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 			'not-makable',
 			{
 				found: `${path} cannot be made: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make its folder writable'}; or use another file with --secret-file; for a new cluster, write it with: ${advice.writeSecret('FILE')}`,
+				remedy:
+					`${remedyFor(closed.code) ?? 'Make its folder writable'}; or use another file with ` +
+					`--secret-file; for a new cluster, write it with: ${advice.writeSecret('FILE')}`,
 			},
 			values,
 		);
@@ -127,7 +136,9 @@ export function judgeRegistry(folder: string, closed: Closed | undefined): Check
 			'closed',
 			{
 				found: `A node cannot be listed in ${folder}: ${closed.message}`,
-				remedy: `${remedyFor(closed.code) ?? 'Make the folder writable'}. Until then, commands find the node only with --server`,
+				remedy:
+					`${remedyFor(closed.code) ?? 'Make the folder writable'}. ` +
+					'Until then, commands find the node only with --server',
 			},
 			{folder},
 		);

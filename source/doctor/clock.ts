@@ -61,7 +61,9 @@ export function judgeClock(
 			'behind',
 			{
 				found: `The clock of this machine says ${timestamp(wallMs)}, but ${what} is of ${timestamp(pastMs)}`,
-				remedy: 'Set the clock (chrony, systemd-timesyncd) before you start the node: with a late clock it may delete messages too early',
+				remedy:
+					'Set the clock (chrony, systemd-timesyncd) before you start the node: ' +
+					'with a late clock it may delete messages too early',
 			},
 			values,
 		);
@@ -73,8 +75,12 @@ export function judgeClock(
 			'clock',
 			'ahead',
 			{
-				found: `The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since the node last kept it (${timestamp(nowMs)})`,
-				remedy: 'Nothing, if the machine was switched off meanwhile: messages are kept for that much longer. Otherwise set the clock (chrony, systemd-timesyncd)',
+				found:
+					`The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since ` +
+					`the node last kept it (${timestamp(nowMs)})`,
+				remedy:
+					'Nothing, if the machine was switched off meanwhile: messages are kept for that much longer. ' +
+					'Otherwise set the clock (chrony, systemd-timesyncd)',
 			},
 			values,
 		);

@@ -29,7 +29,9 @@ const kinds: ReadonlyMap<number, readonly [kind: ReasonOf<'file-system'>, name: 
 const unsuitable: Readonly<Record<ReasonOf<'file-system'>, {readonly place: string; readonly remedy: string}>> = {
 	memory: {
 		place: 'in memory',
-		remedy: 'Choose a --data on a disk, unless the node is temporary: a restart of the machine deletes its identity and its messages',
+		remedy:
+			'Choose a --data on a disk, unless the node is temporary: ' +
+			'a restart of the machine deletes its identity and its messages',
 	},
 	network: {
 		place: 'on a file system of the network',
@@ -137,7 +139,9 @@ function nodeFinding({path, node}: DiskFacts): FolderFinding | undefined {
 	return {
 		reason: 'damaged',
 		found: `node.json in ${path} is damaged: ${node.problem}`,
-		remedy: 'Restore it from a backup. Or start the node as it is: it sets its Raft log aside, keeps its messages, and joins its cluster under a new id',
+		remedy:
+			'Restore it from a backup. Or start the node as it is: ' +
+			'it sets its Raft log aside, keeps its messages, and joins its cluster under a new id',
 	};
 }
 
@@ -185,7 +189,9 @@ export function judgeSpace(
 				'disk-space',
 				'full',
 				{
-					found: `${free}: it is full${hasReserve ? '; a start gives its reserve back and can be read from' : ', and there is no reserve to start on'}`,
+					found: hasReserve
+						? `${free}: it is full; a start gives its reserve back and can be read from`
+						: `${free}: it is full, and there is no reserve to start on`,
 					remedy: makeRoom,
 				},
 				values,
@@ -205,8 +211,12 @@ export function judgeSpace(
 			'disk-space',
 			'less-than-limit',
 			{
-				found: `${free}, ${bytesText(usedBytes)} used by topics: less than limits.disk_bytes (${bytesText(diskBytes)}) lets them take`,
-				remedy: `Set limits.disk_bytes to ${Math.floor((freeBytes + usedBytes) * 0.9)} or less, so that old messages are deleted before the disk is full`,
+				found:
+					`${free}, ${bytesText(usedBytes)} used by topics: ` +
+					`less than limits.disk_bytes (${bytesText(diskBytes)}) lets them take`,
+				remedy:
+					`Set limits.disk_bytes to ${Math.floor((freeBytes + usedBytes) * 0.9)} or less, ` +
+					'so that old messages are deleted before the disk is full',
 			},
 			values,
 		);
@@ -226,14 +236,18 @@ export function judgeSpeed({sync, path}: DiskFacts, {electionMs}: Pick<Config['r
 			remedy: 'Solve the problem of the data folder, and run doctor again',
 		});
 	const values = {fsyncMs: sync.medianMs, longestMs: sync.longestMs};
-	const found = `An fsync of ${bytesText(syncBytes)} takes ${sync.medianMs} ms (longest of ${syncs}: ${sync.longestMs} ms)`;
+	const found =
+		`An fsync of ${bytesText(syncBytes)} takes ${sync.medianMs} ms (longest of ${syncs}: ` +
+		`${sync.longestMs} ms)`;
 	if (sync.medianMs >= electionMs)
 		return bad(
 			'disk-speed',
 			'too-slow',
 			{
 				found: `${found}: longer than raft.election_ms (${electionMs} ms), so that elections fail`,
-				remedy: `Choose a --data on a faster disk, or raise raft.election_ms to ${Math.ceil(sync.medianMs / 100) * 300} on all nodes`,
+				remedy:
+					'Choose a --data on a faster disk, or raise raft.election_ms to ' +
+					`${Math.ceil(sync.medianMs / 100) * 300} on all nodes`,
 			},
 			values,
 		);

@@ -182,7 +182,8 @@ async function askClocks(
 		return {
 			compared: [],
 			failures: [
-				`no node of cluster ${settings.tunables.cluster} is registered here, was heard, or is given with --server or --bootstrap`,
+				`no node of cluster ${settings.tunables.cluster} is registered here, was heard, ` +
+					'or is given with --server or --bootstrap',
 			],
 		};
 	let secret: Uint8Array;

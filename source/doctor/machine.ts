@@ -91,8 +91,12 @@ export function judgeSystem({platform, release: version, arch, processors, nativ
 			'system',
 			'no-binary',
 			{
-				found: `${found}; @node-rs/crc32 cannot be loaded, so checksums are computed in JavaScript: ${nativeProblem}`,
-				remedy: 'Install dapss-tui on this machine itself, with optional dependencies (npm i without --omit=optional): that is faster',
+				found:
+					`${found}; @node-rs/crc32 cannot be loaded, so checksums are computed in JavaScript: ` +
+					nativeProblem,
+				remedy:
+					'Install dapss-tui on this machine itself, ' +
+					'with optional dependencies (npm i without --omit=optional): that is faster',
 			},
 			values,
 		);
@@ -111,7 +115,9 @@ export function judgeMemory(
 	{outQueueTotalBytes}: Pick<Config['limits'], 'outQueueTotalBytes'>,
 ): Check {
 	const usable = memoryLimitBytes ?? memoryBytes;
-	const what = `${bytesText(memoryBytes)} of memory${memoryLimitBytes === undefined ? '' : `, of which this container may use ${bytesText(memoryLimitBytes)}`}, ${bytesText(memoryFreeBytes)} free`;
+	const limitText =
+		memoryLimitBytes === undefined ? '' : `, of which this container may use ${bytesText(memoryLimitBytes)}`;
+	const what = `${bytesText(memoryBytes)} of memory${limitText}, ${bytesText(memoryFreeBytes)} free`;
 	const raise =
 		memoryLimitBytes === undefined
 			? 'Use a machine with more memory'
@@ -130,8 +136,12 @@ export function judgeMemory(
 			'memory',
 			'little',
 			{
-				found: `${what}: with slow peers a node may use ${bytesText(programBytes)} and limits.out_queue_total_bytes, ${bytesText(outQueueTotalBytes)}`,
-				remedy: `${raise}, or lower limits.out_queue_total_bytes to ${Math.floor(fitting)} and limits.out_queue_bytes to no more than that`,
+				found:
+					`${what}: with slow peers a node may use ${bytesText(programBytes)} and ` +
+					`limits.out_queue_total_bytes, ${bytesText(outQueueTotalBytes)}`,
+				remedy:
+					`${raise}, or lower limits.out_queue_total_bytes to ${Math.floor(fitting)} and ` +
+					'limits.out_queue_bytes to no more than that',
 			},
 			values,
 		);
@@ -164,7 +174,8 @@ export function judgeOpenFiles(
 	};
 	const raise =
 		platform === 'linux'
-			? `ulimit -n ${wanted} before the start, LimitNOFILE=${wanted} in a service of systemd, --ulimit nofile=${wanted} for a container`
+			? `ulimit -n ${wanted} before the start, LimitNOFILE=${wanted} in a service of systemd, ` +
+				`--ulimit nofile=${wanted} for a container`
 			: `ulimit -n ${wanted} before the start`;
 	if (allowed < descriptorsMin)
 		return bad(
@@ -181,7 +192,10 @@ export function judgeOpenFiles(
 			'open-files',
 			'few',
 			{
-				found: `This process may open ${allowed} files (ulimit -n): ${shares.openFiles} are for logs (limits.open_files ${openFiles}) and ${shares.connections} for connections (limits.connections ${connections})`,
+				found:
+					`This process may open ${allowed} files (ulimit -n): ` +
+					`${shares.openFiles} are for logs (limits.open_files ${openFiles}) ` +
+					`and ${shares.connections} for connections (limits.connections ${connections})`,
 				remedy: `${raise}; or lower limits.connections`,
 			},
 			values,
@@ -190,7 +204,8 @@ export function judgeOpenFiles(
 
 	return good(
 		'open-files',
-		`This process may open ${Number.isFinite(allowed) ? allowed : 'any number of'} files: ${openFiles} are for logs, ${connections} for connections`,
+		`This process may open ${Number.isFinite(allowed) ? allowed : 'any number of'} files: ` +
+			`${openFiles} are for logs, ${connections} for connections`,
 		values,
 	);
 }

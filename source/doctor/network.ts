@@ -43,7 +43,8 @@ export function judgePort(protocol: Protocol, facts: PortFacts): Check {
 			return running
 				? good(
 						code,
-						`${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, which runs here (process ${running.pid})`,
+						`${protocol} port ${port} is that of node ${shortId(running.id)} of this cluster, ` +
+							`which runs here (process ${running.pid})`,
 						values,
 					)
 				: wrong(...portInUse(protocol, facts));
@@ -58,7 +59,8 @@ export function judgePort(protocol: Protocol, facts: PortFacts): Check {
 			return wrong(
 				'not-found',
 				`The host name ${host} is not found (${problem})`,
-				`Use --host with an address of this machine: ${addresses.join(', ')}; or repair the name (DNS, /etc/hosts)`,
+				`Use --host with an address of this machine: ${addresses.join(', ')}; ` +
+					'or repair the name (DNS, /etc/hosts)',
 			);
 		case 'EACCES':
 		case 'EPERM':
@@ -101,7 +103,8 @@ export function judgeAddress(
 	const isLocal = isLoopback(parseAddress(derived.address)?.host ?? '');
 	return good(
 		'address',
-		`Other nodes reach this one at ${derived.address}${isLocal ? ', from this machine only (--host listens for others)' : ''}`,
+		'Other nodes reach this one at ' +
+			`${derived.address}${isLocal ? ', from this machine only (--host listens for others)' : ''}`,
 		{address: derived.address, isLocal},
 	);
 }
@@ -121,7 +124,9 @@ export function judgeMulticast(
 		works: probed.paths.filter(path => path.problem === undefined).map(({at}) => at),
 		fails: failed.map(({at}) => at),
 	};
-	const remedy = `Let UDP port ${port} to ${group} pass on it (firewall, ip route), or join nodes with --bootstrap and switch discovery off (--no-discovery)`;
+	const remedy =
+		`Let UDP port ${port} to ${group} pass on it (firewall, ip route), ` +
+		'or join nodes with --bootstrap and switch discovery off (--no-discovery)';
 	const why = failed.map(({at, problem}) => `${at} (${problem})`).join(', ');
 	if (failed.length === 0)
 		return good(
@@ -163,7 +168,9 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 			'double',
 			{
 				found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`,
-				remedy: 'Start only one of them. The other data folder is a copy: with an empty one, that node joins under its own id',
+				remedy:
+					'Start only one of them. The other data folder is a copy: ' +
+					'with an empty one, that node joins under its own id',
 			},
 			values,
 		);
@@ -179,8 +186,12 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 			'neighbours',
 			'two-clusters',
 			{
-				found: `Nodes of ${clusters.length} clusters of this name are here: ${clusters.map(id => shortId(id)).join(', ')}; heard: ${list}`,
-				remedy: 'They are not merged. Give one of them another --cluster, or start the nodes of one with empty data folders',
+				found:
+					`Nodes of ${clusters.length} clusters of this name are here: ` +
+					`${clusters.map(id => shortId(id)).join(', ')}; heard: ${list}`,
+				remedy:
+					'They are not merged. Give one of them another --cluster, ' +
+					'or start the nodes of one with empty data folders',
 			},
 			values,
 		);

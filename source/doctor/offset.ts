@@ -70,18 +70,21 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 	// Only certain offsets: a slow answer has a large uncertainty.
 	const apart = furthestFirst.filter(({offsetMs, uncertaintyMs}) => Math.abs(offsetMs) - uncertaintyMs > offsetMsMax);
 	if (apart.length > 0) {
+		const named = apart
+			.slice(0, namedMax)
+			.map(clock => apartText(clock))
+			.join(', ');
+		const differsFromAll = apart.length === compared.length && compared.length > 1;
+		const order = differsFromAll ? '; this one first, since it differs from all others' : '';
 		const more = apart.length > namedMax ? ` and ${apart.length - namedMax} more` : '';
 		return bad(
 			'clock-offset',
 			'apart',
 			{
-				found: `The clock of this machine is ${apart
-					.slice(0, namedMax)
-					.map(clock => apartText(clock))
-					.join(
-						', ',
-					)}${more}; of ${compared.length} compared, ${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
-				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${apart.length === compared.length && compared.length > 1 ? '; this one first, since it differs from all others' : ''}`,
+				found:
+					`The clock of this machine is ${named}${more}; of ${compared.length} compared, ` +
+					`${apart.length} ${apart.length === 1 ? 'is' : 'are'} more than ${timeText(offsetMsMax)} away`,
+				remedy: `Let NTP set the clocks of all machines (chrony, systemd-timesyncd)${order}`,
 			},
 			values,
 		);
@@ -91,7 +94,9 @@ export function judgeOffsets({compared, failures}: OffsetFacts): Check {
 	const here = compared.every(({isHere}) => isHere) ? '; all of them run on this machine, with its clock' : '';
 	return good(
 		'clock-offset',
-		`${compared.length} ${compared.length === 1 ? 'clock' : 'clocks'} of nodes compared: at most ${timeText(Math.abs(furthest!.offsetMs))} away (± ${timeText(furthest!.uncertaintyMs)}), that of ${nodeText(furthest!)}${here}`,
+		`${compared.length} ${compared.length === 1 ? 'clock' : 'clocks'} of nodes compared: ` +
+			`at most ${timeText(Math.abs(furthest!.offsetMs))} away (± ${timeText(furthest!.uncertaintyMs)}), ` +
+			`that of ${nodeText(furthest!)}${here}`,
 		values,
 	);
 }
@@ -193,7 +198,10 @@ async function askTime(
 }
 
 function apartText({offsetMs, uncertaintyMs, ...node}: ComparedClock): string {
-	return `${timeText(Math.abs(offsetMs))} (± ${timeText(uncertaintyMs)}) ${offsetMs > 0 ? 'behind' : 'ahead of'} that of ${nodeText(node)}`;
+	return (
+		`${timeText(Math.abs(offsetMs))} (± ${timeText(uncertaintyMs)}) ` +
+		`${offsetMs > 0 ? 'behind' : 'ahead of'} that of ${nodeText(node)}`
+	);
 }
 
 function nodeText({id, name, address}: Pick<ComparedClock, 'id' | 'name' | 'address'>): string {

@@ -48,7 +48,8 @@ export async function connectFound(
 					waiting = setTimeout(
 						() =>
 							say(
-								`No node of cluster ${cluster} runs here: listening on the network for up to ${listenMs / 1000} s`,
+								`No node of cluster ${cluster} runs here: ` +
+									`listening on the network for up to ${listenMs / 1000} s`,
 							),
 						silentMs,
 					);
@@ -66,11 +67,13 @@ export async function connectFound(
 				: `subscribes to ${chosen.subscribes.map(topic => printable(topic)).join(', ')}`;
 		const names = topics.length === 0 ? '' : `; it ${subscribes}`;
 		say(
-			`No node of cluster ${cluster} runs here: using ${chosen.address}${chosen.name === '' ? '' : ` (${chosen.name})`}, found on the network${names}`,
+			`No node of cluster ${cluster} runs here: using ` +
+				`${chosen.address}${chosen.name === '' ? '' : ` (${chosen.name})`}, found on the network${names}`,
 		);
 		if (chosen.clusters > 1)
 			say(
-				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; choose a node of the right one with --server host:port`,
+				`Warning: ${chosen.clusters} clusters of the name ${cluster} were heard; ` +
+					'choose a node of the right one with --server host:port',
 			);
 		return broker;
 	} catch (error) {
@@ -90,7 +93,8 @@ export function nobodyHere(cluster: string, others: string, searched: string, ca
 			: '. A node is found if it has the same secret (--secret-file) and the network passes multicast';
 	return new DapssError(
 		'unreachable',
-		`No node of cluster ${cluster} runs here${others}${tried}: start one with dapss-tui, or give one with --server host:port${remedy}`,
+		`No node of cluster ${cluster} runs here${others}${tried}: ` +
+			`start one with dapss-tui, or give one with --server host:port${remedy}`,
 		{cause},
 	);
 }

@@ -18,6 +18,7 @@ export function memberOf(name: string, members: readonly MemberSnapshot[]): Memb
 		.join(', ');
 	throw new DapssError(
 		'usage',
-		`Expected ${JSON.stringify(name)} to be ${found.length === 0 ? 'a member' : 'one member, but it is several'}: ${candidates}`,
+		`Expected ${JSON.stringify(name)} to be ` +
+			`${found.length === 0 ? 'a member' : 'one member, but it is several'}: ${candidates}`,
 	);
 }

@@ -76,11 +76,9 @@ export async function reach(
 			// The name of the cluster chooses the file of the secret, so a default name may be the wrong one.
 			if (!(error instanceof DapssError) || flags.cluster !== undefined || flags.secretFile !== undefined)
 				throw error;
-			throw new DapssError(
-				error.code,
-				`${error.message}. This is the secret of cluster ${cluster}: choose another cluster with --cluster${await othersText(backend, cluster)}`,
-				{cause: error},
-			);
+			const remedy = `choose another cluster with --cluster${await othersText(backend, cluster)}`;
+			const message = `${error.message}. This is the secret of cluster ${cluster}: ${remedy}`;
+			throw new DapssError(error.code, message, {cause: error});
 		}
 	};
 
@@ -140,7 +138,9 @@ async function expectOne(
 		.join(', ');
 	throw new DapssError(
 		'usage',
-		`${size} nodes of cluster ${cluster} run here: ${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. This command changes the node that it reaches: choose one with --server`,
+		`${size} nodes of cluster ${cluster} run here: ` +
+			`${shown}${size > othersMax ? ` and ${size - othersMax} more` : ''}. ` +
+			'This command changes the node that it reaches: choose one with --server',
 	);
 }
 

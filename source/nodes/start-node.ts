@@ -31,7 +31,9 @@ export async function startNode(
 	);
 	if (insecure.length > 0)
 		terminal.say(
-			`WARNING: this node is not secure: ${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} is off`,
+			'WARNING: this node is not secure: ' +
+				`${insecure.map(name => name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)).join(', ')} ` +
+				'is off',
 		);
 
 	const startOn = async (port: number): Promise<StartedNode> => {
@@ -51,7 +53,8 @@ export async function startNode(
 			const node = await interruptible(open(config), context.signal);
 			if (port !== wanted)
 				terminal.say(
-					`${await usedText(context, wanted, (await portConflict(host, wanted)) ?? 'TCP')}: this node is on ${port}`,
+					`${await usedText(context, wanted, (await portConflict(host, wanted)) ?? 'TCP')}: ` +
+						`this node is on ${port}`,
 				);
 			for (const [what, path, remedy] of [
 				['secret', secretPath, advice.closeFile(secretPath)],
@@ -59,7 +62,8 @@ export async function startNode(
 			] as const) {
 				if (!isGuarded(resolve(path)))
 					terminal.say(
-						`Warning: the ${what} ${path} is outside of your profile. On Windows it is not checked whether other users can read it. Deny them access: ${remedy}`,
+						`Warning: the ${what} ${path} is outside of your profile. On Windows it is not checked ` +
+							`whether other users can read it. Deny them access: ${remedy}`,
 					);
 			}
 

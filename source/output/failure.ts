@@ -17,7 +17,8 @@ export function errorLine(error: unknown, exitCode: number, at: number): string 
 /** The error for people, on standard error. */
 export async function printFailure(terminal: Terminal, error: unknown): Promise<void> {
 	terminal.say(
-		`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ${await printableLines(error instanceof DapssError ? error.message : unexpected(error))}`,
+		`${paint(terminal.hasColour, 'bad', 'dapss-tui:')} ` +
+			(await printableLines(error instanceof DapssError ? error.message : unexpected(error))),
 	);
 }
 

@@ -23,7 +23,8 @@ export function messageLine(at: number, message: Message & Partial<Pick<Delivery
 		? `"payload":${JSON.stringify(textOf(body))}`
 		: `"payload64":"${bufferOf(body).toString('base64')}"`;
 	return (
-		`{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}` +
+		`{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},` +
+		`"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}` +
 		`,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`
 	);
 }

@@ -57,13 +57,11 @@ export function parseTemplate(text: string): Template {
 		const name = match[1];
 		if (name !== undefined && !Object.hasOwn(fields, name)) {
 			const near = nearest(name.toLowerCase(), Object.keys(fields));
+			const didYouMean = near === undefined ? '.' : `; did you mean {${near}}?`;
+			const known = Object.keys(fields).map(field => `{${field}}`);
 			throw new DapssError(
 				'usage',
-				`Expected a field in --format, got {${name}}${near === undefined ? '.' : `; did you mean {${near}}?`} There are ${Object.keys(
-					fields,
-				)
-					.map(field => `{${field}}`)
-					.join(' ')}`,
+				`Expected a field in --format, got {${name}}${didYouMean} There are ${known.join(' ')}`,
 			);
 		}
 
@@ -74,7 +72,8 @@ export function parseTemplate(text: string): Template {
 	if (end !== text.length)
 		throw new DapssError(
 			'usage',
-			`Expected --format to close every brace, got ${JSON.stringify(text.slice(end))}; {{ and }} are braces themselves`,
+			`Expected --format to close every brace, got ${JSON.stringify(text.slice(end))}; ` +
+				'{{ and }} are braces themselves',
 		);
 	return {
 		has: field => parts.some((part, index) => isField[index] && part === field),

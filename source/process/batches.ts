@@ -163,7 +163,8 @@ export async function* linesOf(
 		if (isTooLong || restBytes > lineBytesMax)
 			throw new DapssError(
 				'too-large',
-				`Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), line ${number} is longer`,
+				`Expected lines of at most ${lineBytesMax} bytes (limits.frame_bytes and room for a header), ` +
+					`line ${number} is longer`,
 			);
 	}
 

@@ -30,5 +30,7 @@ export function titleNode({
 	readonly cluster: string;
 }): void {
 	// Other programs print the title, so it has no characters from the network.
-	process.title = `${words} (${name.replaceAll(/[^\w.-]/g, '?') || shortId(id)} port ${port} cluster ${cluster.replaceAll(/[^\w.-]/g, '?')})`;
+	process.title =
+		`${words} (${name.replaceAll(/[^\w.-]/g, '?') || shortId(id)} port ${port} cluster ` +
+		`${cluster.replaceAll(/[^\w.-]/g, '?')})`;
 }

@@ -114,7 +114,8 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 			if (access === undefined) entries.set(name, {value: plain, from});
 			else if (plain !== '')
 				problems.push(
-					`${name} (${from}): the file holds a secret and ${access}: ${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`,
+					`${name} (${from}): the file holds a secret and ${access}: ` +
+						`${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`,
 				);
 		} else if (known.has(name)) {
 			entries.set(name, {
@@ -151,7 +152,8 @@ export function envLayer(env: Env): Layer {
 		if (name !== undefined) entries.set(name, {value: parseText(name, text), from: variable});
 		else if (variable === 'DAPSS_CLUSTER_SECRET' || variable === 'DAPSS_ENCRYPTION_KEY') {
 			problems.push(
-				`${variable}: a secret does not belong in the environment, which every child process and crash report gets: put it into a file (mode 0600) and set DAPSS_SECRET_FILE to its path`,
+				`${variable}: a secret does not belong in the environment, which every child process and crash ` +
+					'report gets: put it into a file (mode 0600) and set DAPSS_SECRET_FILE to its path',
 			);
 		} else if (!otherVariables.includes(variable))
 			problems.push(`${variable}: ${unknownText(variable, [...names.keys(), ...otherVariables])}`);

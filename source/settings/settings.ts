@@ -166,7 +166,8 @@ function secretProblems(secrets: Entries): string[] {
 		return problem === undefined
 			? []
 			: [
-					`${name} (${from}): this is not a secret: ${problem}. Remove the line: a node creates its own secret at its first start`,
+					`${name} (${from}): this is not a secret: ${problem}. Remove the line: ` +
+						'a node creates its own secret at its first start',
 				];
 	});
 }

@@ -21,7 +21,7 @@ const kinds: ReadonlyArray<readonly [string, Settings, (options: TransportOption
 ];
 
 describe.each(kinds)('%s', (_name, settings, make) => {
-	test('both ends know each other, and frames arrive complete and in order', async () => {
+	test('both ends have the identity of the other one, and frames arrive complete and in order', async () => {
 		const server = side(make, settings);
 		const client = side(make, settings);
 		await using listener = await listening(server);
@@ -58,7 +58,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('a close reaches the other side after the queue', async () => {
+	test('a close reaches the other side after the queued frames', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		const near = await side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000});
@@ -75,7 +75,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(got).toEqual(Array.from({length: 100}, (_, index) => index + 1));
 	});
 
-	test('a paused end gets nothing, and everything after resume', async () => {
+	test('a paused end receives nothing, and receives everything after resume', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		const near = await side(make, settings).transport.dial(listener.address, {hello, timeoutMs: 2000});
@@ -111,12 +111,12 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('the queue is bounded and counted, and resumes', async () => {
+	test('the queue has a bound, counts a refused frame, and reports that it drained', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);
 		const near = await client.transport.dial(listener.address, {hello, timeoutMs: 2000});
-		const far = await listener.next(); // Nobody listens: nothing is read.
+		const far = await listener.next(); // No listener on the far end: nothing is read.
 		const piece = Buffer.alloc(100_000, 1);
 		let sent = 0;
 		await new Promise<void>(resolve => {
@@ -145,7 +145,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		expect(client.options.budget.usedBytes).toBe(0);
 	});
 
-	test('a long stream leaves a quarter of the queue to others, and is notified when there is room again', async () => {
+	test('a long stream leaves a quarter of the queue to others, and is notified when there is room', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -159,7 +159,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		}
 
 		expect(near.queuedBytes).toBeGreaterThanOrEqual(750_000);
-		expect(near.send([piece])).toBe(true); // An answer, say.
+		expect(near.send([piece])).toBe(true); // For example an answer.
 		sent++;
 		expect(client.options.refusals.of('out-queue')).toBe(0);
 		const drained = new Promise<void>(resolve => {
@@ -172,7 +172,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('a channel that found the shared budget used up is notified when others have freed it', async () => {
+	test('a channel that was refused by the shared budget is notified when other channels free bytes', async () => {
 		const server = side(make, settings);
 		const client = side(make, {...settings, limits: {outQueueBytes: 1_000_000, outQueueTotalBytes: 1_000_000}});
 		await using listener = await listening(server);
@@ -184,7 +184,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 			two.onDrain = resolve;
 		});
 		for (let full = 0; full < 20; full++) {
-			while (one.send([Buffer.alloc(50_000, 1)])); // Until it is refused.
+			while (one.send([Buffer.alloc(50_000, 1)])); // Until a frame is refused.
 			await new Promise(setImmediate); // The system may take some more.
 		}
 
@@ -227,7 +227,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		});
 	});
 
-	test('a node cannot be mistaken for another one, nor for this one', async () => {
+	test('a call fails if another node or this node itself answers', async () => {
 		const server = side(make, settings);
 		await using listener = await listening(server);
 		await expect(
@@ -242,10 +242,10 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 			refusal: {code: 'same-node'},
 		});
 		// The id of one node with the key of another.
-		const thief = side(make, settings);
+		const attacker = side(make, settings);
 		const posing: TransportOptions = {
-			...thief.options,
-			identity: {...thief.identity, id: '00000000000000ff' as NodeId},
+			...attacker.options,
+			identity: {...attacker.identity, id: '00000000000000ff' as NodeId},
 		};
 		await expect(make(posing).dial(listener.address, {hello, timeoutMs: 2000})).rejects.toMatchObject({
 			code: 'refused',
@@ -254,8 +254,8 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		// The id and the key of another node, without its private key.
 		const victim = createIdentity();
 		const forging: TransportOptions = {
-			...thief.options,
-			identity: {...victim, sign: bytes => thief.identity.sign(bytes)},
+			...attacker.options,
+			identity: {...victim, sign: bytes => attacker.identity.sign(bytes)},
 		};
 		const forger = await make(forging).dial(listener.address, {hello, timeoutMs: 2000});
 		const closed = closing(forger);
@@ -277,7 +277,7 @@ describe.each(kinds)('%s', (_name, settings, make) => {
 		near.close('done');
 	});
 
-	test('an address where nothing listens is reported as such', async () => {
+	test('a call to a port without a listener fails with the refused connection', async () => {
 		const server = side(make, settings);
 		const listener = await listening(server);
 		await listener[Symbol.asyncDispose]();

@@ -32,7 +32,7 @@ function caller(addresses: readonly string[]): {
 	};
 }
 
-test('if the first address is dead, the second is used, and comes first from then on', async () => {
+test('if no node answers at the first address, the second is used, and comes first from then on', async () => {
 	await using listener = await listening(side(createTransport, {}));
 	const {names, call} = caller([dead, '127.0.0.1']);
 	expect(await call(listener.port)).toBe('up');
@@ -40,7 +40,7 @@ test('if the first address is dead, the second is used, and comes first from the
 	expect(await call(listener.port, 400)).toBe('up');
 });
 
-test('a refused connection is no proof that nothing listens if another address fails otherwise', async () => {
+test('the error has the failure of each address if only one of them refused the connection', async () => {
 	const port = await listening(side(createTransport, {})).then(async listener => {
 		const bound = listener.port;
 		await listener[Symbol.asyncDispose]();
@@ -49,12 +49,14 @@ test('a refused connection is no proof that nothing listens if another address f
 	const refused = await caller(['127.0.0.1', '127.0.0.2']).call(port);
 	expect(refused).toMatchObject({
 		code: 'unreachable',
-		message: `peer peer:${port} refuses connections: nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)`,
+		message:
+			`peer peer:${port} refuses connections: ` +
+			'nothing listens there (127.0.0.1 ECONNREFUSED, 127.0.0.2 ECONNREFUSED)',
 		cause: {code: 'ECONNREFUSED'},
 	});
-	const doubtful = (await caller(['127.0.0.1', dead]).call(port, 700)) as DapssError;
-	expect(doubtful.message).toContain(dead);
-	expect(doubtful).not.toMatchObject({cause: {code: 'ECONNREFUSED'}});
+	const error = (await caller(['127.0.0.1', dead]).call(port, 700)) as DapssError;
+	expect(error.message).toContain(dead);
+	expect(error).not.toMatchObject({cause: {code: 'ECONNREFUSED'}});
 });
 
 test('with a silent name server the call ends at its deadline', async () => {

@@ -21,8 +21,8 @@ afterEach(() => rmSync(parent, {recursive: true, force: true}));
 
 const opener = new URL('support/folder-opener.ts', import.meta.url);
 
-describe('one node at a time', () => {
-	test('in one process', async () => {
+describe('one node at a time uses the folder', () => {
+	test('within one process', async () => {
 		const first = await Folder.open(path);
 		await expect(Folder.open(path)).rejects.toMatchObject({
 			code: 'locked',
@@ -118,13 +118,13 @@ describe('the folder is private', () => {
 					`use a folder in it, which the node makes itself: --data ${join(path, 'dapss')}`,
 				) as string,
 			});
-			(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // What it says does help.
+			(await Folder.open(join(path, 'dapss')))[Symbol.dispose](); // The remedy of the message works.
 			expect((await stat(join(path, 'dapss'))).mode & 0o777).toBe(0o700);
 		},
 	);
 
 	test.runIf(process.platform === 'linux')(
-		'a place where the system makes no folder is refused at once, and not tried for ever (case 21)',
+		'a place where the system makes no folder is refused at once, without endless retries (case 21)',
 		async () => {
 			await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({
 				code: 'storage',
@@ -139,7 +139,8 @@ describe('the folder is private', () => {
 		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);
 		const missing = join(path, 'none');
 		expect(placeRemedy(missing, 'EACCES')).toBe(
-			`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; or choose another --data`,
+			`as root, mkdir -p ${missing} && chown ${self} ${missing} && chmod 700 ${missing}; ` +
+				'or choose another --data',
 		);
 		expect(placeRemedy(missing, 'EROFS')).toBe(
 			'The disk is mounted read-only: mount it for writing, or choose a place on another one (--data)',
@@ -161,7 +162,7 @@ async function openFiles(): Promise<NodeFiles> {
 }
 
 describe('files', () => {
-	test('are replaced atomically, whatever a crash left', async () => {
+	test('are replaced atomically, also when a crash left a partial file', async () => {
 		const folder = await openFiles();
 		expect(await folder.readJson('state.json')).toBeUndefined();
 		await folder.writeJson('state.json', {a: 'x'.repeat(1000)});
@@ -177,7 +178,7 @@ describe('files', () => {
 		});
 	});
 
-	test('of bytes are verified when read', async () => {
+	test('of bytes have a checksum, which a read verifies', async () => {
 		const folder = await openFiles();
 		const {blobs} = folder;
 		expect(await blobs.read('snapshot-1')).toBeUndefined();

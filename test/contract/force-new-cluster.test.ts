@@ -1,6 +1,6 @@
 /**
 Forcing a new cluster from a survivor's Raft log keeps the topics under a new cluster id with one voter. If the disk
-dies on the way, the old state remains.
+fails before that is durable, the old state remains.
 */
 import {existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -137,7 +137,7 @@ describe.each([
 	});
 
 	test.each(['all', 'writes', 'sectors', 'none'] as const)(
-		'is the old cluster or the new one after a crash anywhere (what was not synced: %s lost)',
+		'is the old cluster or the new one after a crash at any call (lost unsynced data: %s)',
 		async (loss: Loss) => {
 			const files = await stopped(entries, hasSnapshot);
 			const seen = {old: 0, new: 0};
@@ -185,10 +185,10 @@ test('refuses a node without cluster state, and a removed node', async () => {
 	expect(() => surveySurvivor(store.recovered, c, bounds)).toThrow(
 		`Node ${c} holds nothing of its cluster yet: recover another survivor`,
 	);
-	const {store: young} = await reopened(await stopped(entries.slice(0, 2)));
-	expect(() => surveySurvivor(young.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
-	const {store: out} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
-	expect(() => surveySurvivor(out.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
+	const {store: withoutState} = await reopened(await stopped(entries.slice(0, 2)));
+	expect(() => surveySurvivor(withoutState.recovered, c, bounds)).toThrow('holds nothing of its cluster yet');
+	const {store: removed} = await reopened(await stopped([...entries.slice(0, 5), config(6, [a, b], [])]));
+	expect(() => surveySurvivor(removed.recovered, c, bounds)).toThrow(`Node ${c} was removed from its cluster`);
 });
 
 describe('the folder', () => {
@@ -236,7 +236,7 @@ describe('the folder', () => {
 		await expect(survey()).rejects.toThrow(`is the only voter of its cluster (${clusterId.slice(0, 8)}) already`);
 	});
 
-	test('that is no data folder is refused, and not created', async () => {
+	test('is refused and not created if it is no data folder', async () => {
 		await expect(survey()).rejects.toMatchObject({
 			code: 'refused',
 			message: expect.stringContaining('is empty or not there') as string,
@@ -263,7 +263,7 @@ describe('the folder', () => {
 			(bytes: Buffer) => bytes.with(80, bytes[80]! ^ 4),
 		],
 	] as Array<[string, () => string, (bytes: Buffer) => string | Uint8Array]>)(
-		'that is damaged is refused: %s',
+		'is refused if it is damaged: %s',
 		async (_what, name, damage) => {
 			await make();
 			const file = join(path, name());

@@ -88,17 +88,17 @@ describe('after a crash', () => {
 				shortWrites: random.chance(1, 3),
 			};
 			const disk = new CrashDisk(faults, contents);
-			const living = (async () => {
+			const run = (async () => {
 				const log = await open(disk);
 				await check(log, model);
 				// Records that were cut off count as never written; their positions are used again.
 				for (const position of model.records.keys()) if (position >= log.end) model.records.delete(position);
 				model.end = log.end;
-				model.syncedEnd = log.end; // What a node has read back it acts on.
+				model.syncedEnd = log.end; // A node acts on the records that it has read back.
 				await work(log, model, random.child(`work ${life}`), 60);
 				await log[Symbol.asyncDispose]();
 			})();
-			await Promise.race([living, disk.died]);
+			await Promise.race([run, disk.died]);
 			const loss = random.pick<Loss | 'kill'>(['all', 'writes', 'sectors', 'sectors', 'none', 'kill', 'kill']);
 			contents = loss === 'kill' ? disk.killed(random) : disk.image(random, loss);
 		}
@@ -127,7 +127,7 @@ describe('after a crash', () => {
 		}
 	});
 
-	test('a segment whose name was not durable when the process was killed is made durable at the next start', async () => {
+	test('the next start syncs the name of a segment that was not durable when the process was killed', async () => {
 		for (let kills = 1; kills < 14; kills++) {
 			const random = createRandom(kills);
 			const disk = new CrashDisk({random});
@@ -137,7 +137,7 @@ describe('after a crash', () => {
 			const killed = new CrashDisk({random, diesAt: kills + 1}, disk.medium);
 			open(killed, 100)
 				.then(one => one.append([Buffer.alloc(90, 'k')]).synced)
-				.catch(() => undefined); // Its calls never end, and a deadline says so later.
+				.catch(() => undefined); // Its calls never end; a deadline reports that later.
 			await killed.died;
 			const nextDisk = new CrashDisk({random}, killed.killed(random));
 			const next = await open(nextDisk, 100);
@@ -151,7 +151,7 @@ describe('after a crash', () => {
 		}
 	});
 
-	test('a record after a lost one of the same unsynced write is cut off too', async () => {
+	test('a record after a lost record of the same unsynced write is cut off too', async () => {
 		const random = createRandom(1);
 		const disk = new CrashDisk({random});
 		const log = await open(disk);
@@ -208,7 +208,7 @@ describe('a call that fails', () => {
 		expect(disk.calls.slice(length)).toEqual(['close 0000000000000000.log']);
 	});
 
-	test('of fsync is final, also for a new segment that waits for it', async () => {
+	test('is final if it was an fsync, also for a new segment that waits for it', async () => {
 		const faults = {
 			random: createRandom(1),
 			failsAt: undefined as number | undefined,
@@ -225,7 +225,7 @@ describe('a call that fails', () => {
 		faults.failsAt = length + 2;
 		const {written, synced} = log.append([Buffer.alloc(20)]);
 		await written;
-		const next = log.append([Buffer.alloc(90)], {sync: false}); // In the next segment.
+		const next = log.append([Buffer.alloc(90)], {sync: false}); // It begins the next segment.
 		await expect(synced).rejects.toMatchObject({code: 'storage'});
 		await expect(next.written).rejects.toMatchObject({code: 'storage'});
 		await log[Symbol.asyncDispose]();
@@ -236,7 +236,7 @@ describe('a call that fails', () => {
 		]);
 	});
 
-	test('leaves data in memory that the disk never got; the next process writes them again before it relies on them', async () => {
+	test('leaves data in the page cache that are not on the disk; the next process writes them again', async () => {
 		for (let failsAt = 4; failsAt < 16; failsAt++) {
 			// From the first call after opening.
 			const random = createRandom(failsAt);
@@ -307,14 +307,14 @@ describe('damage', () => {
 		const found = await readAll(log);
 		const wrong = [...found].filter(([position, bytes]) => !records.get(position)?.equals(bytes));
 		const missing = [...records.keys()].filter(position => !found.has(position));
-		const untold = missing.filter(
+		const unreported = missing.filter(
 			position => !log.damaged.some(hole => position >= hole.position && position < hole.position + hole.bytes),
 		);
-		expect({wrong, untold}).toEqual({wrong: [], untold: []});
+		expect({wrong, unreported}).toEqual({wrong: [], unreported: []});
 		return missing.length;
 	}
 
-	test('of one bit loses one record at most, and is reported', async () => {
+	test('of one bit loses at most one record, and is reported', async () => {
 		const {files, records} = await closedLog();
 		const bits = [...files].flatMap(([path, bytes]) =>
 			Array.from({length: bytes.length * 8}, (_, bit) => ({path, bit})),
@@ -334,7 +334,7 @@ describe('damage', () => {
 	}, 120_000);
 
 	test.each(seeds(40))(
-		'of any kind never gives a wrong record, and stays reported after a restart (seed %i)',
+		'of any kind never returns a wrong record, and is reported again after a restart (seed %i)',
 		async seed => {
 			const {files, records} = await closedLog();
 			const random = createRandom(`damage/${seed}`);
@@ -399,7 +399,7 @@ describe('damage', () => {
 		const again = await open(damaged);
 		expect([...(await readAll(again)).values()].map(String)).toEqual(['first', 'third']);
 		expect(again.damaged).toEqual([{file: '0000000000000000.corrupt', position: 21, bytes: 22}]);
-		await again.dropBefore(again.end); // Retention takes it like any other.
+		await again.dropBefore(again.end); // Retention deletes it like any other segment.
 		await again[Symbol.asyncDispose]();
 		expect([...damaged.contents().keys()].some(name => name.endsWith('.corrupt'))).toBe(false);
 	});

@@ -79,7 +79,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await again[Symbol.asyncDispose]();
 	});
 
-	test('has segments without gaps, none above its size except for a larger record', async () => {
+	test('has segments without gaps; only a segment of one larger record exceeds the segment size', async () => {
 		const log = await open();
 		await log.append([
 			...texts(50).map(text => payload(text)),
@@ -96,7 +96,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('writes before it syncs, and a read returns only written records', async () => {
+	test('reports a write before its sync, and a read returns only written records', async () => {
 		const log = await open();
 		const order: string[] = [];
 		const {written, synced} = log.append([payload('a')]);
@@ -112,7 +112,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await log[Symbol.asyncDispose]();
 	});
 
-	test('drops whole segments, never the one being written', async () => {
+	test('drops whole segments, but never the segment that it writes', async () => {
 		const log = await open(200);
 		for (const text of texts(50)) await log.append([payload(text)]).synced;
 		const before = log.segments();
@@ -127,7 +127,7 @@ describe.each(sides)('a log $name', ({open, reopen}) => {
 		await again[Symbol.asyncDispose]();
 	});
 
-	test('rolls: then everything can be dropped, and positions continue after a restart', async () => {
+	test('can drop all records after a roll, and continues the positions after a restart', async () => {
 		const log = await open();
 		await log.roll();
 		expect(log.segments()).toEqual([]);
@@ -182,7 +182,7 @@ describe('a log on a disk', () => {
 		},
 	});
 
-	test('is private', async () => {
+	test('has files that only their owner can read', async () => {
 		await using log = await openLog({folder: join(folder, 'new'), segmentBytes: 1000, writeDeadlineMs: 5000});
 		await log.append([payload('a')]).synced;
 		const [name] = await readdir(join(folder, 'new'));
@@ -195,17 +195,17 @@ describe('a log on a disk', () => {
 		await using log = await openHere({segmentBytes: 1e6, files: watched(() => void syncs++)});
 		await log.append([payload('first')]).synced;
 		syncs = 0;
-		await log.append([payload('a')]).written; // From here on its fsync runs.
+		await log.append([payload('a')]).written; // Its fsync runs from now on.
 		await Promise.all(Array.from({length: 500}, (_, index) => log.append([payload(String(index))]).synced));
 		expect(syncs).toBeLessThanOrEqual(3);
 	});
 
 	test('writes appends that need no sync during an fsync', async () => {
 		const gate = Promise.withResolvers<void>();
-		let isShut = false;
-		await using log = await openHere({files: watched(() => (isShut ? gate.promise : undefined))});
+		let isBlocked = false;
+		await using log = await openHere({files: watched(() => (isBlocked ? gate.promise : undefined))});
 		await log.append([payload('first')]).synced;
-		isShut = true;
+		isBlocked = true;
 		const waiting = log.append([payload('a')]);
 		await waiting.written;
 		const sharing = log.append([payload('b')]);
@@ -223,7 +223,7 @@ describe('a log on a disk', () => {
 		expect(await everything(log)).toEqual(['first', 'a', 'b', 'c']);
 	});
 
-	test('is read while it is written, rolled and dropped', async () => {
+	test('returns correct records while it is written, rolled and dropped', async () => {
 		await using log = await openHere({segmentBytes: 500});
 		const state = {isDone: false};
 		const reading = (async () => {

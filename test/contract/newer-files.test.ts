@@ -262,7 +262,7 @@ describe.each(cases)('%s', (_name, message, plant) => {
 	});
 });
 
-describe('damaged data do not count as newer', () => {
+describe('damaged data do not count as data of a newer version', () => {
 	test('a folder of this version starts', async () => {
 		const id = await node();
 		const {state, quarantined} = await start();
@@ -298,7 +298,7 @@ describe('damaged data do not count as newer', () => {
 		});
 	});
 
-	test('a snapshot of a later format with a wrong checksum is no reason to refuse', async () => {
+	test('a snapshot of a later format with a wrong checksum does not refuse the start', async () => {
 		await node();
 		const bytes = sealed(
 			encode({
@@ -313,7 +313,7 @@ describe('damaged data do not count as newer', () => {
 		await expect(start()).resolves.toMatchObject({quarantined: undefined});
 	});
 
-	test('a newer record after damage is found', async () => {
+	test('a newer record after a damaged record refuses the start', async () => {
 		await node();
 		await append(join(path, 'raft'), [raftRecord(2), raftRecord(9)]);
 		const file = join(path, 'raft/0000000000000000.log');

@@ -1,4 +1,4 @@
-/** Whole files of a node, on a disk that dies between any two calls. */
+/** Whole files of a node, on a disk that fails between any two calls. */
 import {describe, expect, test} from 'vitest';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
 import type {Topic} from '../../core/message.ts';
@@ -18,7 +18,7 @@ function emptyDisk(faults: DiskFaults): CrashDisk {
 }
 
 describe('the folder of a topic', () => {
-	test('survives a power cut once it was returned, also when an earlier process was killed while making it', async () => {
+	test('survives a power cut once it was returned, also when an earlier process was killed in between', async () => {
 		const whole = emptyDisk({random: createRandom(0)});
 		await new NodeFiles(whole, path).topicFolder(news);
 		for (let calls = 1; calls <= whole.calls.length; calls++) {
@@ -34,7 +34,7 @@ describe('the folder of a topic', () => {
 		}
 	});
 
-	test('survives a power cut once it was returned, also when another one is made at the same time', async () => {
+	test('survives a power cut once it was returned, also when two folders are made at the same time', async () => {
 		for (let seed = 1; seed < 40; seed++) {
 			const random = createRandom(seed);
 			const disk = emptyDisk({

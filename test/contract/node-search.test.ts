@@ -74,7 +74,7 @@ test('nodes answer at once, with the requested topic among many (case 46)', asyn
 	await Promise.all([one, two].map(at => at[Symbol.asyncDispose]()));
 });
 
-test('beacons under another secret are ignored, but their sources are listed; questions under it are not answered (case 46)', async () => {
+test('a beacon of another secret is ignored, and its source listed; a question gets no answer (case 46)', async () => {
 	const other = await beaconOf('3', {under: deriveKeys({secret: Buffer.alloc(32, 8), cluster}), intervalMs: 100});
 	await using found = await search([], 1000);
 	expect(await found.next()).toBeUndefined();
@@ -98,8 +98,8 @@ test('an aborted search ends at once', async () => {
 	expect(await next).toBeUndefined();
 });
 
-test('the library finds a node on the network, and skips one that is gone (case 46)', async () => {
-	const [port, gonePort] = (await freePorts(2)) as [number, number];
+test('the library finds a node on the network, and skips a node that has stopped (case 46)', async () => {
+	const [port, stoppedPort] = (await freePorts(2)) as [number, number];
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'its-user'));
 	const common = {cluster, secret};
 	await using node = await openBroker({
@@ -110,14 +110,14 @@ test('the library finds a node on the network, and skips one that is gone (case 
 		topics: ['news'],
 		discovery,
 	});
-	const gone = await beaconOf('4', {address: `127.0.0.1:${gonePort}`, topics: ['news', 'sport']});
+	const stopped = await beaconOf('4', {address: `127.0.0.1:${stoppedPort}`, topics: ['news', 'sport']});
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'another-user'));
 	await vi.waitFor(
 		async () => {
 			const nodes = await findNodes({...common, discovery});
 			expect(nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
 				{address: `127.0.0.1:${port}`, cluster, id: node.id, phase: 'running', name: 'alpha'},
-				{address: `127.0.0.1:${gonePort}`, cluster, id: '4'.repeat(16), phase: 'running', name: 'node-4'},
+				{address: `127.0.0.1:${stoppedPort}`, cluster, id: '4'.repeat(16), phase: 'running', name: 'node-4'},
 			]);
 		},
 		{timeout: 20_000},
@@ -136,7 +136,7 @@ test('the library finds a node on the network, and skips one that is gone (case 
 		},
 	});
 	expect(unusable).toEqual([
-		expect.stringContaining(`127.0.0.1:${gonePort}: peer 127.0.0.1:${gonePort} refuses connections`),
+		expect.stringContaining(`127.0.0.1:${stoppedPort}: peer 127.0.0.1:${stoppedPort} refuses connections`),
 	]);
 	expect(broker).toMatchObject({
 		server: `127.0.0.1:${port}`,
@@ -157,5 +157,5 @@ test('the library finds a node on the network, and skips one that is gone (case 
 		message: 'No node of cluster searched runs here: start one, or name one by its address',
 	});
 	expect(await findNodes({cluster})).toEqual([]);
-	await gone.at[Symbol.asyncDispose]();
+	await stopped.at[Symbol.asyncDispose]();
 }, 60_000);

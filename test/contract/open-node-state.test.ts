@@ -1,5 +1,5 @@
 /**
-The state of a node is opened from a damaged disk, and from a disk that dies while damaged files are moved aside. The
+The state of a node is opened from a damaged disk, and from a disk that fails while damaged files are moved aside. The
 node never keeps its old id with an emptied Raft log, and never founds a new cluster.
 */
 import {chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
@@ -153,7 +153,7 @@ test('intact state is opened unchanged, at each start', async () => {
 	}
 });
 
-test('a damaged Raft log is set aside unchanged, and the node gets a new id and keeps its cluster, topics and peers', async () => {
+test('a damaged Raft log is set aside; the node gets a new id, and keeps cluster, topics and peers', async () => {
 	const id = await member();
 	flip(raftLog, 150);
 	const damaged = readFileSync(join(path, raftLog));
@@ -256,7 +256,7 @@ test('a node that left starts under a new id with its topics, as often as it lea
 	}
 });
 
-test('a node that only asked to leave is opened unchanged', async () => {
+test('a node that asked to leave, and has not left, is opened unchanged', async () => {
 	const id = await member();
 	const {state: before} = await openIt();
 	await new NodeFiles(realFiles, path).writeJson('node.json', stateToJson({...before, left: 'asked'}));

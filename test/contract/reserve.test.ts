@@ -52,7 +52,7 @@ test('is released on a full disk, which is reported once with advice, and refuse
 	expect(reports.at(-1)).toBe('The disk has free space again');
 });
 
-test('a disk without inodes is full, however many bytes are free (case 15)', async () => {
+test('a disk without free inodes counts as full, for any number of free bytes (case 15)', async () => {
 	let freeFiles = 63;
 	const reserve = new Reserve({
 		files: realFiles,
@@ -73,7 +73,7 @@ test.each([
 	['ENOSPC', true],
 	['EDQUOT', true],
 	['EFBIG', false],
-])('an incomplete reserve does not count; %s means a full disk: %s (case 15)', async (code, isFull) => {
+])('an incomplete reserve is removed; %s counts as a full disk: %s (case 15)', async (code, isFull) => {
 	const reserve = create({
 		...realFiles,
 		async open(path, mode) {

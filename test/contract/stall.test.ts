@@ -1,6 +1,6 @@
 /**
-A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall. And a
-call whose connection was closed by the other side.
+A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall.
+And a call whose connection was closed by the other side.
 */
 import {once} from 'node:events';
 import net, {type AddressInfo, type Socket} from 'node:net';
@@ -62,7 +62,7 @@ test('a listener that stalled reads the requests of its callers before it drops 
 /**
 A proxy before a listener that closes the first connections once they carried data. Returns its port and a counter.
 */
-async function hangingUp(
+async function closingProxy(
 	on: number,
 	port: number,
 ): Promise<AsyncDisposable & {readonly address: string; calls: number}> {
@@ -103,11 +103,11 @@ const clientOptions = {
 
 test('a client whose connection was closed calls again, a bounded number of times', async () => {
 	await using listener = await listening(side(createTransport, {}));
-	await using front = await hangingUp(2, listener.port);
+	await using front = await closingProxy(2, listener.port);
 	const broker = await connect({...clientOptions, servers: [front.address]});
 	expect([front.calls, broker.server]).toEqual([3, front.address]);
 	await broker[Symbol.asyncDispose]();
-	await using closed = await hangingUp(Infinity, listener.port);
+	await using closed = await closingProxy(Infinity, listener.port);
 	await expect(connect({...clientOptions, servers: [closed.address]})).rejects.toMatchObject({
 		code: 'unreachable',
 		message: expect.stringContaining('closed the connection during the handshake') as string,
@@ -117,7 +117,7 @@ test('a client whose connection was closed calls again, a bounded number of time
 
 test('a client with another secret is refused at once', async () => {
 	await using listener = await listening(side(createTransport, {}));
-	await using front = await hangingUp(0, listener.port);
+	await using front = await closingProxy(0, listener.port);
 	await expect(
 		connect({...clientOptions, secret: Buffer.alloc(32, 8), servers: [front.address]}),
 	).rejects.toMatchObject({code: 'not-authenticated'});

@@ -1,7 +1,7 @@
 /**
 A topic's folder whose `topic.json` is damaged, missing or unreadable. The file is written again from another source of
-the name, the damaged one is set aside, and no message is changed. Without a source, that one topic is left out and
-reported. Uses real files, and a disk that dies.
+the name, the damaged file is set aside, and no message is changed. Without a source, that topic alone is skipped and
+reported. Uses real files, and a disk that fails.
 */
 import {
 	existsSync,
@@ -20,11 +20,12 @@ import {isNoFolder, realFiles, type Files} from '../../core/io/file-system.ts';
 import {Folder} from '../../core/io/files/data-folder.ts';
 import {NodeFiles, type TopicAids} from '../../core/io/files/node-files.ts';
 import {openLog, type SegmentedLog} from '../../core/io/log/log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../core/message.ts';
+import type {NodeId, Topic} from '../../core/message.ts';
 import {openTopicLog} from '../../core/topic-log/topic-log.ts';
 import {encodeMark, encodeStored} from '../../core/topic-log/topic-record.ts';
 import {createRandom} from '../sim/random.ts';
 import {CrashDisk} from './support/crash-disk.ts';
+import {batchOf} from '../support/batches.ts';
 
 /** The name of its folder contains the whole name. */
 const plain = 'news' as Topic;
@@ -32,14 +33,14 @@ const plain = 'news' as Topic;
 const long = `weather/${'long'.repeat(20)}` as Topic;
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 let path: string;
-let said: string[];
+let reports: string[];
 beforeEach(() => {
 	path = mkdtempSync(join(tmpdir(), 'dapss-topics-'));
-	said = [];
+	reports = [];
 });
 afterEach(() => rmSync(path, {recursive: true, force: true}));
 
-const open = (): NodeFiles => new NodeFiles(realFiles, path, text => said.push(text));
+const open = (): NodeFiles => new NodeFiles(realFiles, path, text => reports.push(text));
 const openAt = (folder: string): Promise<SegmentedLog> => openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000});
 const aids: TopicAids = {openLog: openAt};
 
@@ -52,13 +53,7 @@ async function topicOf(topic: Topic, records = [1, 2, 3].map(seq => stored(topic
 }
 
 function stored(topic: Topic, seq: number): Buffer {
-	const batch = decodeBatch(
-		encodeBatch(
-			{topic, origin, incarnation: 1, firstSeq: seq, lamport: seq, previousLamport: seq - 1, sentAtMs: 1},
-			[Buffer.from(`message ${seq}`)],
-			false,
-		),
-	)!;
+	const batch = batchOf({topic, origin, firstSeq: seq, sentAtMs: 1}, [Buffer.from(`message ${seq}`)]);
 	return encodeStored(batch, {offset: seq - 1, hops: 0, repaired: false, arrivedMs: 0});
 }
 
@@ -73,7 +68,7 @@ const damages: ReadonlyArray<readonly [string, string, (file: string) => void]> 
 		'is damaged',
 		file => {
 			const bytes = readFileSync(file);
-			bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another name, and a good one.
+			bytes[bytes.indexOf('":"') + 3]! ^= 1; // Another valid name.
 			writeFileSync(file, bytes);
 		},
 	],
@@ -112,10 +107,11 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		damage(file);
 		const damaged = existsSync(file) && problem !== 'cannot be read' ? readFileSync(file) : undefined;
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
-		expect(said).toEqual([
+		expect(reports).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages are kept$`,
+					`^The file ${file} ${problem}.*It was written again for the topic "${topic}".*the messages ` +
+						'are kept$',
 				),
 			),
 		]);
@@ -123,28 +119,29 @@ describe.each(damages)('a topic.json that %s', (_name, problem, damage) => {
 		expect(existsSync(`${file}.corrupt`)).toBe(problem !== 'is missing');
 		if (damaged) expect(readFileSync(`${file}.corrupt`)).toEqual(damaged);
 		expect([await messagesIn(folder), await messagesIn(other)]).toEqual([messages, 3]);
-		// The next start finds the same.
+		// The next start has the same result.
 		expect(await open().topics(given)).toEqual([topic, 'other'].toSorted());
-		expect(said).toHaveLength(1);
+		expect(reports).toHaveLength(1);
 	});
 
-	test('is reported if nothing names the topic, without effect on other topics; using the topic restores it', async () => {
+	test('is reported if no file names the topic; other topics open, and a use of the topic restores it', async () => {
 		await topicOf(plain);
 		const folder = await topicOf(long);
 		const file = join(folder, 'topic.json');
 		damage(file);
 		const left = readdirSync(folder);
 		expect(await open().topics({known: () => [plain]})).toEqual([plain]);
-		expect(said).toEqual([
+		expect(reports).toEqual([
 			expect.stringMatching(
 				new RegExp(
-					`^The topic of the folder ${folder} is unknown: its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
+					`^The topic of the folder ${folder} is unknown: ` +
+						`its topic.json (?:${problem}|names ).*write \\{"topic": "its name"\\} into ${file}`,
 				),
 			),
 		]);
 		expect(readdirSync(folder)).toEqual(left);
 		expect(await open().topicFolder(long)).toBe(folder);
-		expect(said[1]).toContain(`It was written again for the topic ${JSON.stringify(long)}`);
+		expect(reports[1]).toContain(`It was written again for the topic ${JSON.stringify(long)}`);
 		expect(await open().topics()).toEqual([long, plain].toSorted());
 		expect(await messagesIn(folder)).toBe(3);
 	});
@@ -154,7 +151,7 @@ test('a log that cannot be opened gives no name, and has no effect on other topi
 	await topicOf(plain);
 	writeFileSync(join(await topicOf(long), 'topic.json'), '');
 	expect(await open().topics({openLog: () => Promise.reject(new Error('EIO'))})).toEqual([plain]);
-	expect(said).toHaveLength(1);
+	expect(reports).toHaveLength(1);
 });
 
 test('an empty folder is no topic, and is not reported', async () => {
@@ -162,7 +159,7 @@ test('an empty folder is no topic, and is not reported', async () => {
 	rmSync(join(folder, 'topic.json'));
 	expect(await open().topics(aids)).toEqual([]);
 	expect(await open().topicFolder(plain)).toBe(folder);
-	expect([await open().topics(aids), said]).toEqual([[plain], []]);
+	expect([await open().topics(aids), reports]).toEqual([[plain], []]);
 });
 
 test('a topic without messages may lose its name, and is made again when it is used', async () => {
@@ -170,31 +167,33 @@ test('a topic without messages may lose its name, and is made again when it is u
 	const file = join(folder, 'topic.json');
 	truncateSync(file, 0);
 	expect(await open().topics(aids)).toEqual([]);
-	expect(said).toEqual([
-		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
+	expect(reports).toEqual([
+		`The file ${file} is damaged. Nothing else names its topic, which has no messages there: ` +
+			'the file is written again when the topic is used again',
 	]);
 	expect(await open().topicFolder(long)).toBe(folder);
 	expect(await open().topics(aids)).toEqual([long]);
 	expect(readdirSync(folder).toSorted()).toEqual(['topic.json', 'topic.json.corrupt']);
 });
 
-test('anything that is no folder of a topic is left unchanged, and reported', async () => {
+test('an entry that is no folder of a topic is left unchanged, and reported', async () => {
 	const folder = await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'notes'), 'mine');
 	mkdirSync(join(topics, 'copy'));
 	for (const name of readdirSync(folder)) writeFileSync(join(topics, 'copy', name), readFileSync(join(folder, name)));
 	expect(await open().topics(aids)).toEqual([plain]);
-	expect(said.toSorted()).toEqual([
+	expect(reports.toSorted()).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "notes" is none, and is left as it is`,
 		expect.stringContaining(
-			`The topic of the folder ${join(topics, 'copy')} is unknown: its topic.json names "news", whose folder is ${basename(folder)}`,
+			`The topic of the folder ${join(topics, 'copy')} is unknown: ` +
+				`its topic.json names "news", whose folder is ${basename(folder)}`,
 		),
 	]);
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
 });
 
-test('also on Windows, which reports a file below a file as missing (case 45)', async () => {
+test('it is reported on Windows, too, which reports a file below a file as missing (case 45)', async () => {
 	await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'desktop.ini'), 'mine');
@@ -205,8 +204,8 @@ test('also on Windows, which reports a file below a file as missing (case 45)', 
 				throw isNoFolder(error) ? Object.assign(new Error('ENOENT'), {code: 'ENOENT'}) : error;
 			}),
 	};
-	expect(await new NodeFiles(onWindows, path, text => said.push(text)).topics(aids)).toEqual([plain]);
-	expect(said).toEqual([
+	expect(await new NodeFiles(onWindows, path, text => reports.push(text)).topics(aids)).toEqual([plain]);
+	expect(reports).toEqual([
 		`Expected nothing but folders of topics in ${topics}: "desktop.ini" is none, and is left as it is`,
 	]);
 });
@@ -220,12 +219,12 @@ test('a repair that is interrupted at any call is completed at the next start', 
 		await using log = await openLog({folder, segmentBytes: 1e6, writeDeadlineMs: 5000, files});
 		await log.append([stored(plain, 1)]).synced;
 		files.medium.file(join(folder, 'topic.json'))!.cut(3);
-		const dying = new CrashDisk({random, diesAt: calls}, files.medium);
+		const failing = new CrashDisk({random, diesAt: calls}, files.medium);
 		const isDone = await Promise.race([
-			new NodeFiles(dying, '/data').topics().then(() => true),
-			dying.died.then(() => false),
+			new NodeFiles(failing, '/data').topics().then(() => true),
+			failing.died.then(() => false),
 		]);
-		const image = new CrashDisk({random}, dying.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
+		const image = new CrashDisk({random}, failing.image(random, random.pick(['all', 'writes', 'sectors', 'none'])));
 		expect(await new NodeFiles(image, '/data').topics(), `died at call ${calls}`).toEqual([plain]);
 		if (!isDone) continue;
 		expect(calls).toBeGreaterThan(8);
@@ -236,7 +235,7 @@ test('a repair that is interrupted at any call is completed at the next start', 
 describe('the other small files', () => {
 	const taken = async (): Promise<void> => (await Folder.open(path))[Symbol.dispose]();
 
-	test('an unreadable pid file does not refuse the start; a pid that is no number is not shown', async () => {
+	test('the start succeeds with an unreadable pid file; a pid that is no number is not shown', async () => {
 		using _folder = await Folder.open(path);
 		for (const text of ['\u001B[31mred', '', '12 34\n']) {
 			writeFileSync(join(path, 'pid'), text);
@@ -253,7 +252,7 @@ describe('the other small files', () => {
 		await taken();
 	});
 
-	test('a file that is no lock is named, with advice', async () => {
+	test('the error of a file that is no lock has its path and a remedy', async () => {
 		await taken();
 		for (const damage of [
 			(file: string) => writeFileSync(file, 'x'.repeat(5000)),
@@ -266,7 +265,8 @@ describe('the other small files', () => {
 				code: 'storage',
 				message: expect.stringMatching(
 					new RegExp(
-						`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, nothing is lost with it: rm -r ${file}$`,
+						`^The lock ${file} cannot be taken: .*When no node uses the folder, remove it, ` +
+							`nothing is lost with it: rm -r ${file}$`,
 					),
 				) as string,
 			});
@@ -276,7 +276,7 @@ describe('the other small files', () => {
 	});
 
 	test.each(['node.json', 'snapshot-0000000000000016'])(
-		'a %s that cannot be read is named, with what helps',
+		'the error of an unreadable %s has its path and a remedy',
 		async name => {
 			mkdirSync(join(path, name));
 			const reading = name === 'node.json' ? open().readJson(name) : open().blobs.read(name);
@@ -289,7 +289,7 @@ describe('the other small files', () => {
 		},
 	);
 
-	test('an unreadable note of a log is named', async () => {
+	test('the error of an unreadable note of a log has its path', async () => {
 		const folder = await topicOf(plain);
 		rmSync(join(folder, 'synced'));
 		mkdirSync(join(folder, 'synced'));

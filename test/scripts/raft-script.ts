@@ -181,7 +181,9 @@ export class RaftScript {
 					},
 				} = this.#node(first);
 				this.#lines.push(
-					`${first} disk: term ${term}, vote ${vote ? nameOf(vote) : 'none'}, ${snapshot && snapshot.index > 0 ? `snapshot ${mark(snapshot)}, ` : ''}log ${entries.map(mark).join(' ') || 'empty'}`,
+					`${first} disk: term ${term}, vote ${vote ? nameOf(vote) : 'none'}, ` +
+						(snapshot && snapshot.index > 0 ? `snapshot ${mark(snapshot)}, ` : '') +
+						`log ${entries.map(mark).join(' ') || 'empty'}`,
 				);
 				break;
 			}
@@ -297,7 +299,8 @@ export class RaftScript {
 		this.#send(node, out.packets);
 		if (snapshot)
 			this.#lines.push(
-				`${node.name} restores snapshot ${mark(snapshot)}, ${snapshot.data.length} bytes, voters ${names(snapshot.configuration.voters)}`,
+				`${node.name} restores snapshot ${mark(snapshot)}, ${snapshot.data.length} bytes, ` +
+					`voters ${names(snapshot.configuration.voters)}`,
 			);
 		for (const entry of out.committed) this.#lines.push(`${node.name} applies ${describe(entry)}`);
 		for (const {context, index} of out.reads) this.#lines.push(`${node.name} serves ${context} at ${index}`);
@@ -345,7 +348,9 @@ export class RaftScript {
 			bounds,
 		} = node.raft!.status();
 		this.#lines.push(
-			`${node.name} ${this.#role(node)}: commit ${commit}, last ${lastIndex}, snapshot ${snapshotIndex}, voters ${names(voters)}, learners ${names(learners)}, vote ${vote ? nameOf(vote) : 'none'}, votes ${names(votes)}`,
+			`${node.name} ${this.#role(node)}: commit ${commit}, last ${lastIndex}, snapshot ${snapshotIndex}, ` +
+				`voters ${names(voters)}, learners ${names(learners)}, vote ${vote ? nameOf(vote) : 'none'}, ` +
+				`votes ${names(votes)}`,
 		);
 		for (const {id, match, next, state, recentlyActive} of progress)
 			this.#lines.push(
@@ -361,7 +366,9 @@ export class RaftScript {
 		} = this.#raft(name)!;
 		const former = previous === undefined ? 'without a former leader' : `after ${nameOf(previous)}`;
 		this.#lines.push(
-			`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ${withoutLeaderTicks} ticks without a leader`,
+			`${name}: ${leader === undefined ? 'no leader' : nameOf(leader)} ${former}, ` +
+				`${cause}${silentTicks === undefined ? '' : `, silent for ${silentTicks}`}, ` +
+				`${withoutLeaderTicks} ticks without a leader`,
 		);
 	}
 
@@ -386,13 +393,19 @@ function say(packet: RaftPacket): string {
 		case 'pre-vote':
 			return `pre-vote request for term ${term}, last ${packet.lastTerm}/${packet.lastIndex}`;
 		case 'vote':
-			return `vote request for term ${term}, last ${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', transfer' : ''}`;
+			return (
+				`vote request for term ${term}, last ` +
+				`${packet.lastTerm}/${packet.lastIndex}${packet.isTransfer ? ', transfer' : ''}`
+			);
 		case 'pre-vote-reply':
 			return packet.granted ? `grants pre-vote for term ${term}` : `rejects pre-vote, term ${term}`;
 		case 'vote-reply':
 			return packet.granted ? `grants vote in term ${term}` : `rejects vote in term ${term}`;
 		case 'append':
-			return `append after ${packet.prevTerm}/${packet.prevIndex}: ${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`;
+			return (
+				`append after ${packet.prevTerm}/${packet.prevIndex}: ` +
+				`${packet.entries.map(mark).join(' ') || 'nothing'}, commit ${packet.commit}`
+			);
 		case 'append-reply':
 			return packet.ok
 				? `matches up to ${packet.index}`
@@ -404,7 +417,10 @@ function say(packet: RaftPacket): string {
 		case 'heartbeat-reply':
 			return `heartbeat reply, round ${packet.round}`;
 		case 'snapshot':
-			return `snapshot ${packet.snapshotTerm}/${packet.index}, bytes from ${packet.offset}: ${packet.data.length} of ${packet.size}`;
+			return (
+				`snapshot ${packet.snapshotTerm}/${packet.index}, bytes from ${packet.offset}: ` +
+				`${packet.data.length} of ${packet.size}`
+			);
 		case 'snapshot-reply':
 			return `has ${packet.received} bytes of snapshot ${packet.index}`;
 		case 'timeout-now':

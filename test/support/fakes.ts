@@ -1,5 +1,5 @@
 /**
-A command line without a cluster: a broker that answers from a picture, streams that remember what was written.
+A command line without a cluster: a broker that answers from a given snapshot, and streams that record their input.
 */
 import {PassThrough, Writable, type Readable} from 'node:stream';
 import {
@@ -35,12 +35,12 @@ export class FakeBroker implements Broker {
 	hasLeft = false;
 	manageAnswer: () => Promise<void> = async () => undefined;
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
-	/** What `subscribe` gives, array by array. */
+	/** The deliveries of `subscribe`, array by array. */
 	deliveries: ReadonlyArray<readonly Delivery[]> = [];
 	agreed: Promise<void> = Promise.resolve();
 	readIndexAnswer: () => Promise<number> = async () => 318;
 	publishAnswer: (() => Promise<void>) | undefined;
-	/** What `events` gives; then it ends, unless it is to wait. */
+	/** The events of `events`; then the stream ends, unless it is to wait. */
 	stream: readonly RecordedEvent[] = [];
 	isDisposed = false;
 	readonly closed: Promise<string>;
@@ -129,7 +129,7 @@ export class FakeBroker implements Broker {
 		return {[Symbol.dispose]: () => void this.#watchers.delete(onSnapshot)};
 	}
 
-	/** Another picture, for all who watch. */
+	/** Sets the snapshot, for all watchers. */
 	show(snapshot: Snapshot): void {
 		this.snapshotValue = snapshot;
 		for (const watcher of this.#watchers) watcher(snapshot);
@@ -163,7 +163,7 @@ export type Outcome = {readonly code: number; readonly out: string; readonly err
 
 export class Sink extends Writable {
 	readonly chunks: Buffer[] = [];
-	/** Bytes that are taken at once; the rest waits for `release`. */
+	/** Bytes that are accepted at once; the others wait for `release`. */
 	override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
 		this.chunks.push(Buffer.from(chunk));
 		done();
@@ -177,7 +177,7 @@ export class Sink extends Writable {
 export type RunOptions = {
 	readonly broker?: FakeBroker | ((address: string) => FakeBroker);
 	readonly nodes?: ReadonlyArray<string | {readonly address: string; readonly name: string}>;
-	/** What comes of a search on the network. */
+	/** The result of a search on the network. */
 	readonly heard?: (find: FindOptions) => Chosen;
 	readonly stdin?: Readable;
 	readonly env?: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /**
-The files of the repository, and who imports whom.
+The files of the repository, and their imports.
 */
 import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative, resolve} from 'node:path';
@@ -36,7 +36,7 @@ function importsOf(file: string): Import[] {
 		specifier.startsWith('.') ? relative(root, resolve(root, dirname(file), specifier)) : specifier;
 	return [
 		...[...code.matchAll(/^(?:import|export)\s(?:[^;'"`]*?\sfrom\s)?'([^']+)'/gmu)].map(match => ({
-			// `import type …`, and `import {type A, type B} …`, are gone at run time.
+			// `import type …`, and `import {type A, type B} …`, do not exist at run time.
 			from: file,
 			to: name(match[1]!),
 			isLazy: false,

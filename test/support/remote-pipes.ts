@@ -4,30 +4,19 @@ import {defaults} from '../../core/config.ts';
 import {ReadSlots} from '../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';
 import type {RecordedEvent} from '../../core/events.ts';
-import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../core/message.ts';
+import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, TopicPosition} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
 import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
 import {healthy} from '../tui/support/fixtures.ts';
+import {batchOf} from './batches.ts';
 
 export const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 /** One message a batch, so that an offset is a number of batches. */
 export function batchAt(topic: string, offset: number, bytes: number): StoredBatch {
-	const encoded = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic: topic as Topic,
-			firstSeq: offset + 1,
-			lamport: offset + 1,
-			previousLamport: offset,
-			sentAtMs: 0,
-		},
-		[Buffer.alloc(bytes, offset)],
-		false,
-	);
-	return {offset, batch: decodeBatch(encoded)!, hops: 0, repaired: false};
+	const header = {origin, topic: topic as Topic, firstSeq: offset + 1};
+	return {offset, batch: batchOf(header, [Buffer.alloc(bytes, offset)]), hops: 0, repaired: false};
 }
 
 /** One end. Sent bytes wait in a queue of `queueBytes` until `carry` moves them. */
@@ -85,7 +74,7 @@ export class FakePipe implements Pipe {
 		this.other?.close(why);
 	}
 
-	/** The first frame that waits leaves. */
+	/** Removes the first frame of the queue. */
 	take(): Buffer | undefined {
 		const frame = this.sent.shift();
 		if (!frame) return undefined;
@@ -98,7 +87,7 @@ export class FakePipe implements Pipe {
 		return frame;
 	}
 
-	/** One frame goes over. False when there is none, or the other side is not read. */
+	/** Carries one frame to the other side. False when there is none, or the other side is paused. */
 	carry(): boolean {
 		if (this.other!.isPaused) return false;
 		const frame = this.take();
@@ -120,7 +109,7 @@ export const turn = (): Promise<void> =>
 		setImmediate(resolve);
 	});
 
-/** Carry frames both ways until nothing moves any more. */
+/** Carries frames both ways until no frame is left to carry. */
 export async function settle({near, far}: {readonly near: FakePipe; readonly far: FakePipe}): Promise<void> {
 	for (let idle = 0; idle < 5; idle++) {
 		await turn();
@@ -136,18 +125,18 @@ export class FakeNode {
 	snapshots = 0;
 	reads = 0;
 	mostReads = 0;
-	/** Where readers asked to begin. */
+	/** The positions at which readers asked to begin. */
 	readonly places: Place[] = [];
-	/** What tracked readers are answered. */
+	/** The answer to tracked readers. */
 	starts: readonly TopicPosition[] | undefined;
-	/** What `publish` waits for. */
+	/** `publish` waits for this promise. */
 	stored: Promise<void> = Promise.resolve();
 	/** Streams of events that are open. */
 	followers = 0;
 	options: ServedBroker['options'] = {config: {limits: defaults.limits}};
 	readonly #slots = new ReadSlots(8);
 
-	/** As the server sees it. */
+	/** The node, as the server uses it. */
 	get broker(): ServedBroker {
 		return this as unknown as ServedBroker;
 	}

@@ -72,7 +72,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-test('the first snapshot at once, then at most ten per second, with shared unchanged parts', () => {
+test('shows the first snapshot at once, then at most ten per second, and shares unchanged parts', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	let changes = 0;
@@ -95,7 +95,7 @@ test('the first snapshot at once, then at most ten per second, with shared uncha
 	expect(source.getState().snapshot?.topics).toBe(first.snapshot?.topics);
 });
 
-test('a silent node is lost until its next snapshot', () => {
+test('a silent node counts as lost until its next snapshot', () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
@@ -109,7 +109,7 @@ test('a silent node is lost until its next snapshot', () => {
 	expect(source.getState().connection).toBe('connected');
 });
 
-test('a closed broker is lost permanently, with its reason and its last snapshot', async () => {
+test('a closed broker counts as lost permanently, with its reason and its last snapshot', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	broker.show(healthy);
@@ -164,7 +164,7 @@ test('an error is one clear line, never a rejection', async () => {
 	);
 });
 
-test('transfer and removal: the result, or the reason of the failure', async () => {
+test('transfer and removal return one line with the result or the reason of the failure', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
 	expect(await source.run({type: 'transfer', to: undefined})).toEqual({ok: true, text: `${b.slice(0, 8)} leads now`});
@@ -185,14 +185,14 @@ test('transfer and removal: the result, or the reason of the failure', async () 
 	});
 });
 
-test('a broker that reconnects: the loss with its reason, then the new node, for a while (case 26)', () => {
+test('while a broker reconnects, the loss is shown with its reason, then the new node for a while (case 26)', () => {
 	const broker = new FakeBroker();
-	let tell: (news: LinkNews) => void = () => undefined;
+	let reportLink: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;
 	using source = createSource(
 		Object.assign(broker, {
 			onLink(listener: (news: LinkNews) => void) {
-				tell = listener;
+				reportLink = listener;
 				return {[Symbol.dispose]: () => undefined};
 			},
 		}) as unknown as Broker,
@@ -201,8 +201,8 @@ test('a broker that reconnects: the loss with its reason, then the new node, for
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
 	nowMs = 10;
-	broker.show({...healthy, lamport: 900}); // A snapshot that React had not got when the node was lost is outdated.
-	tell({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
+	broker.show({...healthy, lamport: 900}); // A snapshot that React had not drawn when the node was lost is outdated.
+	reportLink({state: 'lost', server: '10.0.0.1:5000', why: 'the connection was lost', retryMs: 1400});
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
@@ -211,7 +211,7 @@ test('a broker that reconnects: the loss with its reason, then the new node, for
 	});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);
 	nowMs = 2000;
-	tell({state: 'connected', server: '10.0.0.2:5000'});
+	reportLink({state: 'connected', server: '10.0.0.2:5000'});
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
 		detail: 'connected to 10.0.0.2:5000, waiting for its snapshot',

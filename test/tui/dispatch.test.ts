@@ -115,7 +115,7 @@ test('keys move over the paused feed', () => {
 	expect(press(paused, later, 'up', 'inspect').overlay).toMatchObject({type: 'message', message: {seq: 59}});
 });
 
-test('the machine is examined by the console of a node, not by one that is attached elsewhere', () => {
+test('only the console of a node examines the machine, not a console that is attached to a remote node', () => {
 	const open = press(at('peers'), situation(), 'command');
 	const effects = submit('doctor', open, situation());
 	expect(effects).toContainEqual({type: 'examine'});
@@ -142,7 +142,7 @@ test('an overlay scrolls to its last line', () => {
 	expect(press(open, situation({overlayLines: 2}), 'overlay-last').overlay?.scroll).toBe(0);
 });
 
-test('a mistyped command is answered, its line kept in the history', () => {
+test('a mistyped command gets an answer, and its line stays in the history', () => {
 	const open = typing(press(at('peers'), situation(), 'command'), 'pears');
 	const state = apply(open, submit('pears', open, situation()));
 	expect(state).toMatchObject({
@@ -167,7 +167,7 @@ describe('before the first snapshot', () => {
 		expect(press(at('messages'), where, 'help').overlay).toEqual({type: 'help', scroll: 0});
 	});
 
-	test('the node cannot leave: nothing is known of its cluster', () => {
+	test('the node cannot leave, because its cluster is unknown', () => {
 		expect(press(at('messages'), where, 'quit', 'confirm-leave').notice?.text).toContain('no snapshot yet');
 	});
 });

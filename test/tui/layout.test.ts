@@ -29,7 +29,7 @@ function draw(layout: Layout, columns: number, rows: number, scaleX = 4, scaleY 
 
 // Peers and Partition share a letter; they are never next to each other.
 describe('layout', () => {
-	test('80×24: the focused pane open, the others one line each', () => {
+	test('at 80×24 the focused pane is open, and the others have one line each', () => {
 		expect(draw(layOut({columns: 80, rows: 24, focus: 'messages', zoom: false, alerts: 1}), 80, 24)).toBe(
 			[
 				'====================',
@@ -45,7 +45,7 @@ describe('layout', () => {
 		);
 	});
 
-	test('120×30: all six, three rows of two', () => {
+	test('at 120×30 all six panes are open, in three rows of two', () => {
 		expect(draw(layOut({columns: 120, rows: 30, focus: 'peers', zoom: false, alerts: 0}), 120, 30, 10, 3)).toBe(
 			[
 				'============',
@@ -62,7 +62,7 @@ describe('layout', () => {
 		);
 	});
 
-	test('zoom: one pane, everything else gone', () => {
+	test('zoom shows one pane only', () => {
 		expect(draw(layOut({columns: 160, rows: 45, focus: 'events', zoom: true, alerts: 0}), 160, 45, 40, 9)).toBe(
 			'====\nEEEE\nEEEE\nEEEE\nEEEE',
 		);
@@ -84,8 +84,8 @@ describe('layout', () => {
 				fc.nat(5),
 				(columns, rows, focus, zoom, alerts) => {
 					const layout = layOut({columns, rows, focus, zoom, alerts});
-					const picture = draw(layout, columns, rows, 1, 1);
-					expect(picture).not.toMatch(/[.#]/);
+					const drawing = draw(layout, columns, rows, 1, 1);
+					expect(drawing).not.toMatch(/[.#]/);
 					if (layout.type === 'too-small') throw new Error('unreachable');
 					const places = layout.rows.flat();
 					if (!zoom) expect(places.map(place => place.pane).toSorted()).toEqual(paneIds.toSorted());

@@ -24,11 +24,12 @@ test.each([
 	['--from', 'Expected a value after `--from`'],
 	[
 		'--__proto__ x',
-		'There is no flag `--__proto__` here; there is `--from`, `--loud`. Put a word that begins with dashes in quotes',
+		'There is no flag `--__proto__` here; there is `--from`, `--loud`. ' +
+			'Put a word that begins with dashes in quotes',
 	],
 	['a "b c', 'The quote at "\\"b c" is not closed'],
 	['', [[], {}]],
-])('%s', (line, expected) => {
+])('the line %s is parsed into words and flags', (line, expected) => {
 	expect(texts(line, {from: 'value', loud: 'switch'})).toEqual(expected);
 });
 
@@ -42,7 +43,7 @@ test('any text in quotes is read back unchanged', () => {
 	);
 });
 
-test('no line throws; its last word begins in it', () => {
+test('any line is parsed without an exception, and its last word begins within it', () => {
 	fc.assert(
 		fc.property(fc.array(fc.constantFrom('a', ' ', '"', "'", '\\', '--', '=', ','), {maxLength: 20}), parts => {
 			const line = parts.join('');

@@ -7,7 +7,7 @@ import {c, healthy, member, partitioned, topic} from './support/fixtures.ts';
 
 afterEach(cleanup);
 
-test('topics: one line each, a mark for our own, hostile names made visible', () => {
+test('topics have one line each, a mark for subscribed ones, and printable names', () => {
 	const rows = [topic('weather', {subscribed: true, messages: 1200}), topic('\u001B[2Jnews\r\nrow')];
 	const {lastFrame} = render(<Topics rows={rows} selected={0} isFiltered={false} isFocused width={60} height={5} />);
 	const lines = lastFrame()!.split('\n');
@@ -17,14 +17,14 @@ test('topics: one line each, a mark for our own, hostile names made visible', ()
 	expect(lines.length).toBeLessThanOrEqual(5);
 });
 
-test('partition: names the side with the quorum first of all', () => {
+test('a partition names the side with the quorum first', () => {
 	const {lastFrame} = render(<Partition snapshot={partitioned} width={80} height={14} />);
 	expect(lastFrame()).toMatch(/^CUT into 2/);
 	expect(lastFrame()).toContain('QUORUM');
 	expect(lastFrame()).toContain('no quorum');
 });
 
-test('partition: a crash is not called a cut', () => {
+test('a crash is not shown as a cut', () => {
 	const snapshot = {
 		...healthy,
 		members: healthy.members.map(one =>

@@ -26,13 +26,13 @@ describe('printable', () => {
 		expect(printable(text)).toBe(shown);
 	});
 
-	test('is bounded, and marks the cut', () => {
+	test('has a bound, and marks a cut text', () => {
 		const long = printable('x'.repeat(1_000_000));
 		expect(long.length).toBeLessThan(20_000);
 		expect(long.endsWith('…')).toBe(true);
 	});
 
-	test('leaves no unprintable character, and a width on which all agree', () => {
+	test('leaves no unprintable character, and a width that terminals agree on', () => {
 		fc.assert(
 			fc.property(anyText(40), text => {
 				const shown = printable(text);
@@ -57,7 +57,7 @@ describe('printableBytes', () => {
 		expect(printableBytes(Uint8Array.from(bytes))).toBe(shown);
 	});
 
-	test('drops only the character that the cut splits', () => {
+	test('drops only the character that the bound splits', () => {
 		const bytes = new TextEncoder().encode('aa€€');
 		expect(printableBytes(bytes, 4)).toBe('aa');
 		expect(printableBytes(bytes, 5)).toBe('aa€');
@@ -90,7 +90,7 @@ test('fitCells fills exactly the cells that it is given', () => {
 	);
 });
 
-test('wrapCells loses nothing', () => {
+test('wrapCells keeps every character', () => {
 	fc.assert(
 		fc.property(anyText(60), fc.integer({min: 2, max: 20}), (raw, width) => {
 			const text = printable(raw);

@@ -4,8 +4,8 @@ import {FakeSource, healthy, lost} from './support/fixtures.ts';
 import {openConsole, Screen, type Running} from './support/terminal.ts';
 
 /**
-Alternate screen left, cursor shown, raw and paste mode off, line wrap on: in the written bytes, and in the state of the
-emulator.
+Alternate screen left, cursor shown, raw and paste mode off, line wrap on: in the written bytes, and in the state of
+the emulator.
 */
 async function expectRestored({screen}: Running): Promise<void> {
 	await screen.drained();
@@ -23,7 +23,7 @@ function listenersAdded(name: string, before: readonly unknown[]): ReadonlyArray
 		.filter(listener => !before.includes(listener)) as unknown as ReadonlyArray<(...values: unknown[]) => void>;
 }
 
-test('q asks, n stays, y leaves', async () => {
+test('q asks for confirmation; n stays, y quits', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	expect(running.screen.rawMode).toBe(true);
 	expect(running.screen.emulator.modes.wraparoundMode).toBe(false);
@@ -42,7 +42,7 @@ test.each([
 	[60, 15],
 	[80, 24],
 	[160, 45],
-])('at %i×%i q says what it costs to stop and to leave', async (columns, rows) => {
+])('at %i×%i the question of q has the cost of stopping and of leaving', async (columns, rows) => {
 	const running = await openConsole(lost, columns, rows);
 	running.screen.type('q');
 	await running.screen.until('Quit');
@@ -94,7 +94,7 @@ test('keys that were typed before the question appeared are no answer', async ()
 	expect(await running.exit).toBe('quit');
 });
 
-test('attached, there is nothing to stop or leave: only the console ends', async () => {
+test('an attached console has no node to stop or to leave: only the console ends', async () => {
 	const running = await openConsole(healthy, 100, 30, {remote: true});
 	running.screen.type(':leave\r');
 	await running.screen.until('dapss-tui leave --server');
@@ -107,7 +107,7 @@ test('attached, there is nothing to stop or leave: only the console ends', async
 	expect(await running.exit).toBe('quit');
 });
 
-test('attached, q leaves the node running, and the question says so', async () => {
+test('q of an attached console leaves the node running, and its question states that', async () => {
 	const running = await openConsole(healthy, 80, 24, {remote: true});
 	running.screen.type('q');
 	await running.screen.until('The node continues to run');
@@ -138,7 +138,7 @@ test.each([
 	expect(listenersAdded(signal, before).filter(listener => listener === first)).toEqual([]);
 });
 
-test('an error in another part of the process: first the terminal is restored, then the error is thrown', async () => {
+test('an error in another part of the process is thrown after the terminal is restored', async () => {
 	const before = process.listeners('uncaughtException');
 	const running = await openConsole(healthy, 80, 24);
 	for (const listener of listenersAdded('uncaughtException', before)) listener(new Error('somebody else failed'));
@@ -155,7 +155,7 @@ test('quitting after the node was lost is distinguished from a plain quit', asyn
 	await expectRestored(running);
 });
 
-test('the terminal goes away', async () => {
+test('a terminal that goes away ends the console', async () => {
 	const running = await openConsole(healthy, 80, 24);
 	running.screen.stdin.emit('end');
 	expect(await running.exit).toBe('interrupted');

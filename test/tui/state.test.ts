@@ -15,7 +15,7 @@ const after = (...actions: readonly ConsoleAction[]): ConsoleState =>
 	actions.reduce<ConsoleState>((state, action) => reduce(state, action), initialState);
 const keys = ['k1', 'k2', 'k3', 'k4'];
 
-test('focus goes round in both directions', () => {
+test('the focus cycles in both directions', () => {
 	expect(after({type: 'focus', pane: 'events'}, {type: 'focus-by', by: 1}).focus).toBe('peers');
 	expect(after({type: 'focus', pane: 'peers'}, {type: 'focus-by', by: -1}).focus).toBe('events');
 });
@@ -37,7 +37,7 @@ describe('selection', () => {
 		expect(reduce(down, {type: 'move', pane: 'events', by: -9, keys}).lists.events.selected).toBeUndefined();
 	});
 
-	test('stays on its row while others come', () => {
+	test('stays on its row while rows are added', () => {
 		const {lists} = after({type: 'move', pane: 'messages', by: -1, keys});
 		expect(indexOfSelected(['k2', 'k3', 'k4', 'k5', 'k6'], lists.messages.selected, 'messages')).toBe(1);
 	});
@@ -48,7 +48,7 @@ describe('selection', () => {
 		expect(indexOfSelected([], 'k1', 'peers')).toBe(0);
 	});
 
-	test('an empty list moves nowhere', () => {
+	test('of an empty list does not move', () => {
 		expect(after({type: 'move', pane: 'peers', by: 1, keys: []}).lists.peers.selected).toBeUndefined();
 	});
 
@@ -66,7 +66,7 @@ describe('selection', () => {
 	});
 });
 
-test('pause keeps the feed and the counter until it ends', () => {
+test('a pause keeps the feed and the counter until it ends', () => {
 	const paused = after({type: 'pause', feed, delivered: 100});
 	expect(paused.paused).toEqual({feed, delivered: 100});
 	expect(reduce(paused, {type: 'pause', feed: [], delivered: 300}).paused).toBeUndefined();
@@ -117,13 +117,13 @@ describe('prompt', () => {
 			{type: 'draft', text: `c${index}`},
 			{type: 'prompt-done'},
 		]).flat();
-		expect(after(...lines).history).toHaveLength(100);
+		expect(after(...lines).history).toEqual(Array.from({length: 100}, (_, index) => `c${50 + index}`));
 	});
 
 	test('typed text is one printable line', () => {
 		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
 		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
-		expect(typed('x'.repeat(50_000)).length).toBeLessThan(20_000);
+		expect(typed('x'.repeat(50_000)).length).toBe(16_384);
 	});
 
 	test('half a character, left by the editor, disappears and moves the cursor to the end', () => {

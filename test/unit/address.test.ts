@@ -224,7 +224,8 @@ test('members are all on one machine, or none of them advertises a loopback addr
 	expect(joinProblem('127.0.0.1:5001', ['127.0.0.1:5000', '[::1]:5002', 'localhost:5003'])).toBeUndefined();
 	expect(joinProblem('10.0.0.2:5000', ['10.0.0.1:5000', 'db:5000'])).toBeUndefined();
 	expect(joinProblem('127.0.0.1:5001', ['10.0.0.1:5000'])).toBe(
-		'127.0.0.1:5001 is reachable only on its own machine, and 10.0.0.1:5000 is advertised to nodes of other machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach',
+		'127.0.0.1:5001 is reachable only on its own machine, and 10.0.0.1:5000 is advertised to nodes of other ' +
+			'machines: start the node of 127.0.0.1:5001 with --host and an address that all nodes reach',
 	);
 	expect(joinProblem('10.0.0.2:5000', ['127.0.0.1:5000'])).toMatch(
 		/start the node of 10.0.0.2:5000 with --advertise and a loopback address if .*, else the node of 127.0.0.1:5000 with --host/,

@@ -1,4 +1,4 @@
-/** What a program in JavaScript may pass to a `Broker` by mistake. */
+/** Wrong arguments that a JavaScript program may pass to a `Broker`. */
 import {expect, test} from 'vitest';
 import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../../core/broker-arguments.ts';
 import {parseTopicName} from '../../core/message.ts';
@@ -21,7 +21,7 @@ test.each([
 	[[7], 'Expected each message as a Uint8Array or a text, got a value of type number'],
 	[[{}], 'Expected each message as a Uint8Array or a text, got a value of type object'],
 	[[null], 'Expected each message as a Uint8Array or a text, got nothing'],
-])('messages: %o', (bodies, message) => {
+])('the messages %o are refused with the expected type', (bodies, message) => {
 	expect(() => expectBodies(bodies as never)).toThrow(usage(message));
 });
 

@@ -17,7 +17,7 @@ describe('CRC32C (case 45)', () => {
 		}
 	});
 
-	test('in JavaScript gives the sums of the native implementation, whole and in parts', () => {
+	test('in JavaScript returns the sums of the native implementation, whole and in parts', () => {
 		fc.assert(
 			fc.property(
 				fc.uint8Array({maxLength: 3000, size: 'max'}),
@@ -39,11 +39,11 @@ describe('CRC32C (case 45)', () => {
 		);
 	});
 
-	test('uses the native implementation where that loads', () => {
+	test('uses the native implementation if it loads', () => {
 		expect(crc32c).toBe(native);
 	});
 
-	test('falls back to JavaScript where the native implementation does not load', async () => {
+	test('falls back to JavaScript if the native implementation does not load', async () => {
 		vi.resetModules();
 		vi.doMock('node:module', () => ({
 			createRequire: () => () => {

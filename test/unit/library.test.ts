@@ -1,5 +1,5 @@
 /** The short forms of `openBroker`, `connect` and `follow`: defaults of omitted options, and errors of wrong ones. */
-import {mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -33,13 +33,13 @@ describe('a node', () => {
 		expect(completeConfig({}, nodeFiles).secret).toEqual(config.secret);
 	});
 
-	test('makes no file that was named, and none for settings that are wrong', async () => {
+	test('makes no named secret file, and no file at all for wrong settings', async () => {
 		await expect(openBroker({secretFile: join(folder, 'none')})).rejects.toThrow(/none does not exist/);
 		await expect(openBroker({cluster: '../up'})).rejects.toThrow(/^cluster: Expected 1 to 63 characters/);
 		expect(() => statSync(join(folder, 'config'))).toThrow(/ENOENT/);
 	});
 
-	test('reports all wrong options, with the name that was meant', async () => {
+	test('reports all wrong options, with the nearest valid name', async () => {
 		// @ts-expect-error -- names that TypeScript would refuse
 		const opening = openBroker({prot: 5001, raft: {electionMS: 600}, port: 0, secret, secretFile: 'a'});
 		await expect(opening).rejects.toMatchObject({
@@ -78,7 +78,7 @@ describe('a client', () => {
 		expect(completeConnect({limits: {connections: 10}}).limits).toEqual({...defaults.limits, connections: 10});
 	});
 
-	test('takes a file that is named, and the configuration of a node', () => {
+	test('reads a named file, and accepts the configuration of a node', () => {
 		const file = join(folder, 'other.secret');
 		writeFileSync(file, 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M\n', {mode: 0o600});
 		expect(Buffer.from(completeConnect({secretFile: file}).secret).toString()).toMatch(/^q8Jw/);
@@ -89,10 +89,11 @@ describe('a client', () => {
 		});
 	});
 
-	test('makes no secret', async () => {
+	test('makes no secret file', async () => {
 		await expect(connect({servers: ['host:5000'], cluster: 'other'})).rejects.toThrow(
 			/^Expected a private secret file, .*other\.secret does not exist: copy it from another node/,
 		);
+		expect(existsSync(join(folder, 'config/dapss/other.secret'))).toBe(false);
 	});
 
 	test.each([connect, follow])('reports wrong options (%o)', async open => {

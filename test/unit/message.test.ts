@@ -101,12 +101,14 @@ describe('a topic', () => {
 			expect(parseTopic(name)).toHaveProperty('problem');
 	});
 
-	test('entered by a user is normalized and visible; an agreed one is read unchanged (case 28)', () => {
+	test('is normalized and visible if a user entered it; an agreed name is read unchanged (case 28)', () => {
 		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {
 			expect(parseTopicName(name)).toEqual({
-				problem: `Expected a topic name without * > # +, got ${JSON.stringify(name)}: there are no wildcards yet, name each topic`,
+				problem:
+					`Expected a topic name without * > # +, got ${JSON.stringify(name)}: ` +
+					'there are no wildcards yet, name each topic',
 			});
 			expect(parseTopic(name)).toBe(name);
 		}

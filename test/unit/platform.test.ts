@@ -86,7 +86,7 @@ describe('places', () => {
 		['linux', linux, '/x', '/x/dapss'],
 		['macOS', mac, '/x', '/x/dapss'],
 		['Windows', windows, String.raw`D:\x`, String.raw`D:\x\dapss`],
-	])('XDG variables decide on %s, unless they are relative', (_name, machine, given, expected) => {
+	])('absolute XDG variables determine the folders on %s', (_name, machine, given, expected) => {
 		const variables = ['XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR'];
 		const withAll = (value: string): Machine => ({
 			...machine,
@@ -124,7 +124,7 @@ describe('names of files', () => {
 		['com10', 'com10'],
 		['nul-stats', 'nul-stats'],
 		['news-0123456789abcdef', 'news-0123456789abcdef'],
-	])('stand for no device of Windows, and keep their dots: %s', (name, expected) => {
+	])('name no device of Windows, and keep their dots: %s', (name, expected) => {
 		expect(fileName(name, {platform: 'win32'})).toBe(expected);
 	});
 
@@ -140,7 +140,7 @@ describe('names of files', () => {
 	});
 });
 
-test('owners and modes of files count where the platform has them', () => {
+test('owners and modes of files are checked if the platform has them', () => {
 	expect(trustedOwners(linux)).toEqual([1000, 0]);
 	expect(trustedOwners(mac)).toEqual([501, 0]);
 	expect(trustedOwners(windows)).toBeUndefined();
@@ -167,7 +167,7 @@ test('on Windows a file in the profile is private, and one elsewhere may not be'
 	expect(isGuarded('/srv/x', linux)).toBe(true);
 });
 
-test('files and sockets', () => {
+test('each platform has its own rules for files and sockets', () => {
 	expect([linux, mac, windows].map(machine => syncsFolders(machine))).toEqual([true, true, false]);
 	expect([linux, mac, windows].map(machine => openFilesMax(machine))).toEqual([undefined, undefined, 8192]);
 	expect([linux, mac, windows].map(machine => bindsToGroups(machine))).toEqual([true, true, false]);
@@ -222,6 +222,6 @@ test('advice names commands that the platform has', () => {
 	expect(advice.closeFile('/x', mac)).toBe('chmod 600 /x');
 });
 
-test('the machine of this process', () => {
+test('the description of this machine has the values of the system', () => {
 	expect(here({A: '1'})).toMatchObject({platform: process.platform, env: {A: '1'}, uid: process.getuid?.()});
 });

@@ -17,7 +17,7 @@ test('resources are disposed of once, in reverse order', () => {
 	expect(done).toEqual(['c', 'b', 'a']);
 });
 
-test('an error does not keep the others from being disposed of, and the first error is thrown', () => {
+test('all resources are disposed of after an error, and the first error is thrown', () => {
 	const done: string[] = [];
 	const stack = new Stack();
 	for (const name of ['a', 'b', 'c']) stack.use(recorded(done, name, new Error(name)));

@@ -184,10 +184,8 @@ function normalKey(key: string): string {
 /** The names of the keys in one event of Ink: several when they were typed faster than read, one for a special key. */
 export function keyNames(input: string, key: Partial<Key>): readonly string[] {
 	const special = specialKey(key);
-	if (special)
-		return [
-			`${key.ctrl && special !== 'tab' ? 'ctrl+' : ''}${key.shift && special === 'tab' ? 'shift+' : ''}${special}`,
-		];
+	if (special === 'tab') return [key.shift ? 'shift+tab' : 'tab'];
+	if (special) return [key.ctrl ? `ctrl+${special}` : special];
 	if (key.ctrl && input) return [`ctrl+${input === ' ' ? 'space' : input.toLowerCase()}`];
 	if (key.meta && input) return [`alt+${input}`];
 	return [...input].map(character => characterKey(character));

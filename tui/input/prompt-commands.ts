@@ -164,7 +164,9 @@ function parseTopics(type: 'subscribe' | 'unsubscribe', rest: string): PromptReq
 	if (from !== undefined && from !== 'now')
 		return {
 			type: 'problem',
-			text: `The console subscribes the node from now on; to read stored messages, use \`dapss-tui subscribe ${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
+			text:
+				'The console subscribes the node from now on; to read stored messages, use `dapss-tui subscribe ' +
+				`${topics.map(topic => quoteWord(topic)).join(' ') || 'TOPIC'} --from ${quoteWord(from)}\``,
 		};
 	return topics.length === 0
 		? {type: 'problem', text: `Expected a topic: \`:${type} weather\``}
@@ -208,7 +210,9 @@ function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 		? {type: 'run', command: {type: 'remove', node}}
 		: {
 				type: 'problem',
-				text: `This is permanent. To remove ${labelsOf(members)(node)} from the cluster, type \`:peer remove ${start} yes\``,
+				text:
+					`This is permanent. To remove ${labelsOf(members)(node)} from the cluster, ` +
+					`type \`:peer remove ${start} yes\``,
 			};
 }
 

@@ -8,7 +8,8 @@ import type {PromptRequest} from './prompt-request.ts';
 
 const problem = (text: string): PromptRequest => ({type: 'problem', text});
 const usage =
-	'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, `:topic delete NAME yes [--force]` or `:topic list`';
+	'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
+	'`:topic delete NAME yes [--force]` or `:topic list`';
 const seconds: Readonly<Record<string, number>> = {s: 1, m: 60, h: 3600, d: 86_400};
 const sizes: Readonly<Record<string, number>> = {
 	'': 1,
@@ -30,7 +31,8 @@ export function parseTopic(rest: string): PromptRequest {
 		return sure === 'yes'
 			? {type: 'run', command: {type: 'delete-topic', topic, force: 'force' in flags}}
 			: problem(
-					`This deletes its messages on all nodes, permanently. To do it, type \`:topic delete ${quoteWord(topic)} yes\``,
+					'This deletes its messages on all nodes, permanently. ' +
+						`To do it, type \`:topic delete ${quoteWord(topic)} yes\``,
 				);
 	}
 

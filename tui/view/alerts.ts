@@ -51,13 +51,18 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 	if (partition.state === 'repairing')
 		alerts.push({
 			tone: 'warning',
-			text: `REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ${duration(partition.sinceMs)}`,
+			text:
+				`REPAIRING after the partition: ${plural(partition.backlog, 'message')} came in so far, ` +
+				duration(partition.sinceMs),
 		});
 	const degraded = snapshot.members.filter(({state}) => state === 'degraded');
 	if (degraded.length > 0)
 		alerts.push({
 			tone: 'warning',
-			text: `DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · \`:check\` says what to do`,
+			text:
+				`DEGRADED: ${labelsOf(snapshot.members)(degraded[0]!.id)}: ` +
+				`${printable(degraded[0]!.why)}${degraded.length > 1 ? ` · and ${degraded.length - 1} more` : ''} · ` +
+				'`:check` says what to do',
 		});
 	if (insecure.length > 0)
 		alerts.push({
@@ -75,11 +80,16 @@ function quorumAlert(snapshot: Snapshot): Alert {
 	if (raft.quorum === 'electing')
 		return {
 			tone: 'bad',
-			text: `NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, an election is running; changes wait, live messages flow`,
+			text:
+				`NO LEADER in term ${raft.term}: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ` +
+				'an election is running; changes wait, live messages flow',
 		};
+	const missing = health.missing.length > 0 ? `; missing ${missingWords(health, labelsOf(snapshot.members))}` : '';
 	return {
 		tone: 'alarm',
-		text: `NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ${health.needed} needed${health.missing.length > 0 ? `; missing ${missingWords(health, labelsOf(snapshot.members))}` : ''} · \`:check\` says what to do · changes wait, live messages flow here`,
+		text:
+			`NO QUORUM: ${raft.reachableVoters} of ${raft.voters.length} voters reachable, ` +
+			`${health.needed} needed${missing} · \`:check\` says what to do · changes wait, live messages flow here`,
 	};
 }
 
@@ -87,11 +97,15 @@ function identityAlerts({foreign, duplicates, cluster, members}: Snapshot): read
 	return [
 		...foreign.slice(0, 1).map(({clusterId, address}): Alert => ({
 			tone: 'bad',
-			text: `TWO CLUSTERS of the name ${printable(cluster)}: another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what to do`,
+			text:
+				`TWO CLUSTERS of the name ${printable(cluster)}: ` +
+				`another one (${shortId(clusterId)}) is at ${printable(address)} · \`:check\` says what to do`,
 		})),
 		...duplicates.slice(0, 1).map(({id, address, other}): Alert => ({
 			tone: 'bad',
-			text: `TWO PROCESSES use the identity of ${labelsOf(members)(id)}: ${printable(address)} is kept, ${printable(other)} is refused`,
+			text:
+				`TWO PROCESSES use the identity of ${labelsOf(members)(id)}: ` +
+				`${printable(address)} is kept, ${printable(other)} is refused`,
 		})),
 	];
 }
@@ -101,7 +115,9 @@ function lostAlert(health: QuorumHealth, label: Label): Alert {
 	const lost = health.missing.filter(({isLost}) => isLost);
 	return {
 		tone: health.spare > 0 ? 'warning' : 'bad',
-		text: `VOTER GONE: ${missingWords({...health, missing: lost}, label)}; ${meaningOf(health)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
+		text:
+			`VOTER GONE: ${missingWords({...health, missing: lost}, label)}; ` +
+			`${meaningOf(health)} · start it again, or \`:peer remove ${label(lost[0]!.id)}\``,
 	};
 }
 
@@ -126,8 +142,11 @@ function partitionAlert({partition, self, members}: Snapshot): Alert {
 			: partition.quorum === here
 				? 'the quorum is on this side'
 				: 'the quorum is on the OTHER side';
+	const cutOff = away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`;
+	const waiting =
+		partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : '';
 	return {
 		tone: partition.quorum === here ? 'warning' : 'bad',
-		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${away.length > 0 ? `cut off from ${names(away, label, 4)}` : `${label(self)} sees only some`}${partition.waiting > 0 ? ` · ${plural(partition.waiting, 'message waits', 'messages wait')} for the heal` : ''}`,
+		text: `PARTITION for ${duration(partition.sinceMs)}: ${where}; ${cutOff}${waiting}`,
 	};
 }

@@ -96,7 +96,9 @@ function raftSegments({raft, members}: Snapshot): readonly Segment[] {
 		segment(1, roleSpan, {text: ` term ${term}`, tone: 'muted'}),
 		...maybe(leader === undefined || role !== 'leader', () => segment(2, ...leaderSpans)),
 		segment(0, {
-			text: `${{held: 'quorum', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]} ${reachableVoters}/${voters.length}`,
+			text:
+				`${{held: 'quorum', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]} ` +
+				`${reachableVoters}/${voters.length}`,
 			tone: quorum !== 'held' ? 'bad' : reachableVoters < voters.length ? 'warning' : 'good',
 		}),
 	];

@@ -60,7 +60,9 @@ export function partitionSentences({partition, self, members, cuts: pairs}: Snap
 		via,
 	} of pairs.slice(0, 2))
 		spans.push({
-			text: `${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`,
+			text:
+				`${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ` +
+				`${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`,
 			tone: 'warning',
 		});
 	if (pairs.length > 2) spans.push({text: `and ${pairs.length - 2} more pairs`, tone: 'warning'});
@@ -70,8 +72,15 @@ export function partitionSentences({partition, self, members, cuts: pairs}: Snap
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
 		for (const [index, side] of partition.sides.entries()) {
 			const isQuorum = index === partition.quorum;
+			const isHere = side.includes(self);
+			const state = isQuorum
+				? 'QUORUM   '
+				: partition.isFarHeard === false && !isHere
+					? 'not heard'
+					: 'no quorum';
+			const letter = String.fromCodePoint(0x41 + (index % 26));
 			spans.push({
-				text: `${side.includes(self) ? '▸' : ' '} ${String.fromCodePoint(0x41 + (index % 26))}  ${isQuorum ? 'QUORUM   ' : partition.isFarHeard === false && !side.includes(self) ? 'not heard' : 'no quorum'}  ${names(side, label, 8)}`,
+				text: `${isHere ? '▸' : ' '} ${letter}  ${state}  ${names(side, label, 8)}`,
 				tone: isQuorum ? 'good' : 'bad',
 			});
 		}
@@ -124,7 +133,9 @@ function stateSentence(
 			};
 		if (pairs > 0)
 			return {
-				text: `Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not reach each other directly`,
+				text:
+					`Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not ` +
+					'reach each other directly',
 				tone: 'warning',
 			};
 		return cuts === 0
@@ -134,7 +145,9 @@ function stateSentence(
 
 	if (partition.state === 'repairing')
 		return {
-			text: `Healed; repairing for ${duration(partition.sinceMs)}: ${plural(partition.backlog, 'message')} came in`,
+			text:
+				`Healed; repairing for ${duration(partition.sinceMs)}: ` +
+				`${plural(partition.backlog, 'message')} came in`,
 			tone: 'warning',
 		};
 	const here = partition.sides.findIndex(side => side.includes(self));

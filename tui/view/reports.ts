@@ -72,19 +72,22 @@ function statusLines(snapshot: Snapshot): readonly Line[] {
 	return [
 		field(
 			'node',
-			`${named(snapshot.self, members)} at ${printable(snapshot.address)}, version ${printable(snapshot.version)}`,
+			`${named(snapshot.self, members)} at ${printable(snapshot.address)}, ` +
+				`version ${printable(snapshot.version)}`,
 		),
 		field('cluster', `${printable(snapshot.cluster)} (${printable(snapshot.clusterId)})`),
 		field(
 			'phase',
-			`${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, up ${duration(snapshot.uptimeMs)}`,
+			`${snapshot.phase}${snapshot.detail === '' ? '' : `: ${printable(snapshot.detail)}`}, ` +
+				`up ${duration(snapshot.uptimeMs)}`,
 			snapshot.phase === 'running' ? 'good' : 'warning',
 		),
 		field('leader', leaderWords(snapshot).text, leaderWords(snapshot).tone),
 		field('quorum', quorumWords(snapshot).text, quorumWords(snapshot).tone),
 		field(
 			'members',
-			`${plural(members.length, 'member')}, ${members.filter(member => member.state === 'alive').length} alive, ${snapshot.raft.voters.length} voting`,
+			`${plural(members.length, 'member')}, ${members.filter(member => member.state === 'alive').length} ` +
+				`alive, ${snapshot.raft.voters.length} voting`,
 		),
 		field('partition', partitionSentences(snapshot)[0]!.text, partitionSentences(snapshot)[0]!.tone),
 		...partitionTimes(snapshot).map(span => field('', span.text, span.tone)),
@@ -95,7 +98,8 @@ function statusLines(snapshot: Snapshot): readonly Line[] {
 		field('messages', `${count(counters.delivered)} delivered, ${count(counters.published)} published`),
 		field(
 			'gossip',
-			`fanout ${gossip.fanout}, ${(gossip.duplicates * 100).toFixed(1)} % duplicates, ${(gossip.misses * 100).toFixed(1)} % by repair, ${count(gossip.held)} held back`,
+			`fanout ${gossip.fanout}, ${(gossip.duplicates * 100).toFixed(1)} % duplicates, ` +
+				`${(gossip.misses * 100).toFixed(1)} % by repair, ${count(gossip.held)} held back`,
 		),
 		field('lamport', count(snapshot.lamport)),
 		field(
@@ -290,7 +294,10 @@ export function topicLines(
 		),
 		field(
 			'stored',
-			`${brief(topic.perSecond)}/s${topic.rates ? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s` : ''}`,
+			`${brief(topic.perSecond)}/s` +
+				(topic.rates
+					? `, of which published here ${brief(topic.rates.published)}/s; ${bytes(topic.rates.bytes)}/s`
+					: ''),
 		),
 		field('held', `${count(topic.held)} waiting for an earlier message`, topic.held > 0 ? 'warning' : 'plain'),
 		...(topic.missing > 0
@@ -318,7 +325,10 @@ export function messageLines(
 		field('lamport', count(message.lamport)),
 		field(
 			'sent',
-			`${clockTime(message.sentAtMs)} by its clock, ${message.sentAtMs > atMs ? 'ahead of ours' : `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`}`,
+			`${clockTime(message.sentAtMs)} by its clock, ` +
+				(message.sentAtMs > atMs
+					? 'ahead of ours'
+					: `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`),
 		),
 		field(
 			'came',
@@ -387,13 +397,17 @@ export function helpLines(keymap: Keymap): readonly Line[] {
 		heading('Marks'),
 		[
 			{
-				text: '  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ received by repair   ✓ subscribed here',
+				text:
+					'  ● alive  ◑ degraded  ◐ suspect  × unreachable or down  ○ left   ★ leader   ↻ received by ' +
+					'repair   ✓ subscribed here',
 				tone: 'plain',
 			},
 		],
 		[
 			{
-				text: '  ↛ does not hear that node, which hears it   … cut off   ‹U+202E› ‹ff› ␛ unprintable characters and bytes',
+				text:
+					'  ↛ does not hear that node, which hears it   … cut off   ‹U+202E› ‹ff› ␛ unprintable ' +
+					'characters and bytes',
 				tone: 'plain',
 			},
 		],

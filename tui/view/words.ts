@@ -67,7 +67,8 @@ export function clockTime(wallMs: number): string {
 	const date = new Date(wallMs);
 	if (Number.isNaN(date.getTime())) return '??:??:??.???';
 	const two = (value: number): string => String(value).padStart(2, '0');
-	return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+	const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
+	return `${time}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
 export function plural(value: number, one: string, many = `${one}s`): string {

@@ -158,7 +158,8 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		if (errcode !== sqliteBusy) {
 			// A damaged lock is not replaced: a new file beside one that another node holds would admit two nodes.
 			const remedy = sqliteNoLock.has(errcode & 0xff)
-				? `. It is damaged, or not yours. When no node uses the folder, remove it, nothing is lost with it: ${advice.remove(lockPath)}`
+				? '. It is damaged, or not yours. When no node uses the folder, remove it, ' +
+					`nothing is lost with it: ${advice.remove(lockPath)}`
 				: '';
 			throw new DapssError('storage', `The lock ${lockPath} cannot be taken: ${errorMessage(error)}${remedy}`, {
 				cause: error,
@@ -168,7 +169,8 @@ async function takeLock(path: string): Promise<DatabaseSync> {
 		const holder = await holderOf(path);
 		throw new DapssError(
 			'locked',
-			`The data folder ${path} is in use by another node${holder === undefined ? '' : ` (process ${holder})`}: stop it, or choose another --data`,
+			`The data folder ${path} is in use by another ` +
+				`node${holder === undefined ? '' : ` (process ${holder})`}: stop it, or choose another --data`,
 			{cause: error},
 		);
 	}

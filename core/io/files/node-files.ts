@@ -168,7 +168,8 @@ export class NodeFiles {
 		if ('topic' in found && matchesFolder(found.topic)) return found.topic;
 		if ('isStray' in found) {
 			this.#report(
-				`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ${JSON.stringify(name)} is none, and is left as it is`,
+				`Expected nothing but folders of topics in ${join(this.path, 'topics')}: ` +
+					`${JSON.stringify(name)} is none, and is left as it is`,
 			);
 			return undefined;
 		}
@@ -193,11 +194,15 @@ export class NodeFiles {
 				: found.problem;
 		if (!isEmpty)
 			this.#report(
-				`The topic of the folder ${folder} is unknown: its ${topicFile} ${problem}, and nothing else names it. Its messages stay there and are not read. If you know the topic, stop the node and write {"topic": "its name"} into ${path}; or move the folder away, then other nodes return the messages that they still retain`,
+				`The topic of the folder ${folder} is unknown: its ${topicFile} ${problem}, and nothing else ` +
+					'names it. Its messages stay there and are not read. ' +
+					`If you know the topic, stop the node and write {"topic": "its name"} into ${path}; ` +
+					'or move the folder away, then other nodes return the messages that they still retain',
 			);
 		else if (!('isMissing' in found))
 			this.#report(
-				`The file ${path} ${problem}. Nothing else names its topic, which has no messages there: the file is written again when the topic is used again`,
+				`The file ${path} ${problem}. Nothing else names its topic, which has no messages there: ` +
+					'the file is written again when the topic is used again',
 			);
 		return undefined;
 	}
@@ -237,8 +242,12 @@ export class NodeFiles {
 
 		await this.#replace(folder, topicFile, Buffer.from(`${JSON.stringify({topic})}\n`));
 		if (isNew) return;
+		const problem =
+			'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem;
+		const kept = 'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`;
 		this.#report(
-			`The file ${path} ${'topic' in found ? `is damaged: it named the topic ${JSON.stringify(found.topic)}` : found.problem}. It was written again for the topic ${JSON.stringify(topic)}${'isMissing' in found ? '' : `, the old one is kept as ${asideFile}`}; the messages are kept`,
+			`The file ${path} ${problem}. It was written again for the topic ${JSON.stringify(topic)}${kept}; ` +
+				'the messages are kept',
 		);
 	}
 

@@ -37,7 +37,8 @@ export async function reserveQuarantine(files: Files, folder: string, stateFile:
 
 	throw new DapssError(
 		'storage',
-		`Expected at most ${foldersMax} quarantines in ${folder}, all are in use: this disk damages its files. Put the data folder on another disk, or move the quarantine folders away`,
+		`Expected at most ${foldersMax} quarantines in ${folder}, all are in use: this disk damages its files. ` +
+			'Put the data folder on another disk, or move the quarantine folders away',
 	);
 }
 

@@ -59,7 +59,8 @@ export class Resignations {
 			await resignations.#write([...resignations.former, resignations.#own]);
 		} catch (error) {
 			warn(
-				`The file ${path} cannot be written (${errorMessage(causeOf(error, path))}): if the data folder ${data} is lost one day, an operator must remove this node by hand (peer remove)`,
+				`The file ${path} cannot be written (${errorMessage(causeOf(error, path))}): if the data folder ` +
+					`${data} is lost one day, an operator must remove this node by hand (peer remove)`,
 			);
 		}
 

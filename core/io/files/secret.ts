@@ -33,8 +33,10 @@ const secretFileBytesMax = 4096;
 
 /** Secrets in the public repository of the prototype. */
 const published = new Set(['DAPSS_CLUSTER_SECRET', 'default_secret', 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=']);
-const placeholder =
-	/^[\W_]*(?:put|insert|add|enter|replace|your|example|sample|placeholder|changeme|change[_-]?me|todo|secret|password|passwort|default|test|dapss)(?=$|[\W_]|\d)/i;
+const placeholderWords =
+	'put|insert|add|enter|replace|your|example|sample|placeholder|changeme|change[_-]?me|todo|secret|password|' +
+	'passwort|default|test|dapss';
+const placeholder = new RegExp(String.raw`^[\W_]*(?:${placeholderWords})(?=$|[\W_]|\d)`, 'i');
 
 /** Why a text is not acceptable as a secret; `undefined` when it is. Never quotes the text. */
 export function secretProblem(text: string): string | undefined {
@@ -59,7 +61,8 @@ export function readSecret(path: string): Uint8Array {
 	if (problem !== undefined)
 		throw new DapssError(
 			'config',
-			`Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its next start, or write one with: ${advice.writeSecret(path)}`,
+			`Expected a secret in ${path}, but ${problem}: remove the file and a node makes a good one at its ` +
+				`next start, or write one with: ${advice.writeSecret(path)}`,
 		);
 	return Buffer.from(text);
 }
@@ -90,7 +93,8 @@ export function readPrivate(path: string, what: string): string {
 	} catch (error) {
 		return refuse(
 			isMissing(error)
-				? `does not exist: copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}`
+				? 'does not exist: copy it from another node; or, for a new cluster, write one with: ' +
+						advice.writeSecret(path)
 				: unreadable(path, error),
 			error,
 		);
@@ -135,7 +139,10 @@ function unreadable(path: string, error: unknown): string {
 	const stats = (code === 'EACCES' || code === 'EPERM') && self !== undefined ? statOrNothing(path) : undefined;
 	if (!stats) return `cannot be read: ${withRemedy(error)}`;
 	const place = writeProblem(dirname(path))?.code === 'EROFS';
-	return `cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ${place ? mountedFor(self!) : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!)}`;
+	return (
+		`cannot be read by user ${self!} (owner ${stats.uid}, mode ${octal(stats.mode)}): ` +
+		(place ? mountedFor(self!) : stats.uid === self ? advice.closeFile(path) : advice.takeFile(path, self!))
+	);
 }
 
 function statOrNothing(path: string): Stats | undefined {
@@ -193,7 +200,8 @@ function createSecret(path: string): boolean {
 	} catch (error) {
 		throw new DapssError(
 			'config',
-			`Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}. Or name another file with --secret-file (for a new cluster, write one with: ${advice.writeSecret('FILE')})`,
+			`Could not make a secret file at ${path}: ${withRemedy(causeOf(error, path))}. Or name another file ` +
+				`with --secret-file (for a new cluster, write one with: ${advice.writeSecret('FILE')})`,
 			{cause: error},
 		);
 	}

@@ -110,7 +110,8 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	});
 	if (!isLoopback(advertised) && multicast.interfaces === 1)
 		onProblem(
-			'Discovery reaches this machine only: no network interface takes multicast; nodes on other machines join with --bootstrap',
+			'Discovery reaches this machine only: no network interface takes multicast; ' +
+				'nodes on other machines join with --bootstrap',
 		);
 	let counter = 0;
 	const announce = (searched: ReadonlySet<string> = new Set()): void => {

@@ -64,7 +64,10 @@ export class Faults {
 					: `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
 			switch (command.type) {
 				case 'cut':
-					return `cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ${command.peers.map(peer => label(peer)).join(',')} (${rest})`;
+					return (
+						`cut ${{both: 'from', in: 'what comes from', out: 'what goes to'}[command.direction]} ` +
+						`${command.peers.map(peer => label(peer)).join(',')} (${rest})`
+					);
 				case 'delay':
 					return `delay ${command.ms} ms (${rest})`;
 				case 'drop':

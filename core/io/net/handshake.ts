@@ -187,7 +187,8 @@ export class Handshake {
 				? this.#refuse('itself', `${peerName} is this node itself`)
 				: this.#refuse(
 						'same-node',
-						`${name} uses the identity ${hello.id} of this node (${local.address}): one of the two has a copy of the other's data folder`,
+						`${name} uses the identity ${hello.id} of this node (${local.address}): ` +
+							"one of the two has a copy of the other's data folder",
 					);
 		}
 
@@ -216,7 +217,9 @@ export class Handshake {
 			isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
 			(parsed.publicKey ? isSignedBy(parsed.publicKey, digest, signature) : signature.length === 0);
 		if (!isProved) {
-			const reason = `${parsed.address || this.#options.peerName} could not prove to be ${hello.id ?? 'a client with the secret'}`;
+			const reason =
+				`${parsed.address || this.#options.peerName} could not prove to be ` +
+				(hello.id ?? 'a client with the secret');
 			// At this point a dialer has an open channel and reads a bye; a listener reads a refusal.
 			return side === 'dialer'
 				? this.#refuse('identity', reason)
@@ -399,8 +402,10 @@ type Spoken = {readonly protocols: readonly [number, number]; readonly version?:
 
 /** The protocol versions of both sides, as one line. */
 function versionsText(name: string, theirs: Spoken, ours: Spoken): string {
-	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string =>
-		`${oldest === newest ? oldest : `${oldest} to ${newest}`}${version === '' ? '' : ` (version ${plainText(version)})`}`;
+	const text = ({protocols: [oldest, newest], version = ''}: Spoken): string => {
+		const range = oldest === newest ? String(oldest) : `${oldest} to ${newest}`;
+		return version === '' ? range : `${range} (version ${plainText(version)})`;
+	};
 	return `${name} speaks protocol ${text(theirs)}, this node ${text(ours)}`;
 }
 

@@ -329,10 +329,16 @@ function listenFailure(host: string, error: NodeJS.ErrnoException): string {
 	switch (error.code) {
 		// Often a port-mapped or virtual address was meant.
 		case 'EADDRNOTAVAIL':
-			return `host ${host} is no address of this machine: use --host to set an address to listen on, and --advertise to set the one that others call`;
+			return (
+				`host ${host} is no address of this machine: ` +
+				'use --host to set an address to listen on, and --advertise to set the one that others call'
+			);
 		case 'ENOTFOUND':
 		case 'EAI_AGAIN':
-			return `the host name ${host} is not found (${error.code}): name an address of this machine with --host, or repair DNS or /etc/hosts`;
+			return (
+				`the host name ${host} is not found (${error.code}): ` +
+				'name an address of this machine with --host, or repair DNS or /etc/hosts'
+			);
 		case 'EACCES':
 			return `this user may not (${error.code}): choose a --port from 1024 on`;
 		default:

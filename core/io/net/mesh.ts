@@ -285,7 +285,9 @@ class LinkMesh implements Mesh {
 		if (via !== 'join' && clusterId !== '' && remote.clusterId !== '' && clusterId !== remote.clusterId)
 			return {
 				code: 'cluster',
-				reason: `node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, not ${clusterId.slice(0, 8)})`,
+				reason:
+					`node ${id} belongs to another cluster of this name (${remote.clusterId.slice(0, 8)}, ` +
+					`not ${clusterId.slice(0, 8)})`,
 			};
 		// This refusal informs a node that left that it is no longer a member, so it is expected. If the node returns
 		// with a later incarnation, an operator should know.
@@ -306,7 +308,9 @@ class LinkMesh implements Mesh {
 		if (link.channel && incarnation < link.channel.remote.incarnation)
 			return {
 				code: 'older-incarnation',
-				reason: `node ${id} is linked with a later incarnation (${link.channel.remote.incarnation}): does a second process use a copy of its data?`,
+				reason:
+					`node ${id} is linked with a later incarnation (${link.channel.remote.incarnation}): ` +
+					'does a second process use a copy of its data?',
 			};
 		return link.isCrossing(incarnation)
 			? {code: 'duplicate', reason: 'both called at once, and the other call stays'}

@@ -94,7 +94,9 @@ export function describeUnknownKey(
 		};
 	return {
 		code: 'flags',
-		reason: `${name} has enable_node_auth=${theirs['open'] === undefined}, this node has ${ours['open'] === undefined}`,
+		reason:
+			`${name} has enable_node_auth=${theirs['open'] === undefined}, ` +
+			`this node has ${ours['open'] === undefined}`,
 	};
 }
 
@@ -114,7 +116,9 @@ export function explainClientError(error: NodeJS.ErrnoException, name: string, k
 		return new RefusedError(
 			{
 				code: 'cluster',
-				reason: `${name} is not of the cluster "${cluster}", or its enable_node_auth is not ${isAuth} as on this node`,
+				reason:
+					`${name} is not of the cluster "${cluster}", ` +
+					`or its enable_node_auth is not ${isAuth} as on this node`,
 			},
 			'peer',
 		);

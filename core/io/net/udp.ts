@@ -260,7 +260,8 @@ async function listeningAddress(host: string): Promise<string> {
 	} catch (error) {
 		throw new DapssError(
 			'failure',
-			`Cannot listen on UDP ${host}: the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`,
+			`Cannot listen on UDP ${host}: ` +
+				`the name is not found (${(error as NodeJS.ErrnoException).code ?? errorMessage(error)})`,
 			{cause: error},
 		);
 	}

@@ -1,7 +1,7 @@
 /**
-The acts that a node must not acknowledge before they are on its disk, done once each with real parts: a vote, an append
-from the leader, a published message, a snapshot. The `Files` port or strace then shows the order of the calls and of
-the acknowledgements. Run by itself (`node acts.ts FOLDER`), it prints the acknowledgements on standard output.
+The acts that a node may acknowledge only when they are durable: a vote, an append from the leader, a published message,
+a snapshot. Each runs once with the real modules. The `Files` port or strace then shows the order of the writes, the
+syncs and the acknowledgements. As a program (`node acts.ts FOLDER`) it prints the acknowledgements.
 */
 import {writeSync} from 'node:fs';
 import {join} from 'node:path';
@@ -19,17 +19,17 @@ import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
 
-export type Act = {readonly name: string; readonly says: string; readonly run: () => Promise<void>};
+export type Act = {readonly name: string; readonly ack: string; readonly run: () => Promise<void>};
 
 const leader = 'aaaaaaaaaaaaaaaa' as NodeId;
 const self = 'bbbbbbbbbbbbbbbb' as NodeId;
 const news = 'news' as Topic;
 
-/** @param say called with each message that the node sends */
+/** @param acknowledge called with each message that the node sends */
 export async function openActs(
 	folder: string,
 	files: Files,
-	say: (text: string) => void,
+	acknowledge: (text: string) => void,
 ): Promise<AsyncDisposable & {readonly acts: readonly Act[]}> {
 	const config = {...defaults, port: 1, data: folder, secret: new Uint8Array(32)};
 	const nodeFiles = new NodeFiles(files, folder);
@@ -48,8 +48,8 @@ export async function openActs(
 		leader,
 	);
 	const lamport = new Lamport(0, config.gossip.lamportJumpMax);
-	const failed = (error: unknown): void => say(`failed: ${String(error)}`);
-	let said: PromiseWithResolvers<void> | undefined;
+	const failed = (error: unknown): void => acknowledge(`failed: ${String(error)}`);
+	let acknowledged: PromiseWithResolvers<void> | undefined;
 	const control = new Control({
 		self,
 		lamport,
@@ -66,8 +66,8 @@ export async function openActs(
 		emit: () => undefined,
 		failed,
 		send(_to, packet) {
-			say(packet.type);
-			said?.resolve();
+			acknowledge(packet.type);
+			acknowledged?.resolve();
 		},
 	});
 	const data = new Data({
@@ -105,15 +105,15 @@ export async function openActs(
 	});
 	await data.publish(news, [Buffer.from('opens the log')]);
 	const answered = (step: () => void): Promise<void> => {
-		said = Promise.withResolvers<void>();
+		acknowledged = Promise.withResolvers<void>();
 		step();
-		return said.promise;
+		return acknowledged.promise;
 	};
 
 	const acts: readonly Act[] = [
 		{
 			name: 'a vote',
-			says: 'vote-reply',
+			ack: 'vote-reply',
 			run: () =>
 				answered(() =>
 					control.step(leader, {
@@ -128,7 +128,7 @@ export async function openActs(
 		},
 		{
 			name: 'an append',
-			says: 'append-reply',
+			ack: 'append-reply',
 			run: () =>
 				answered(() =>
 					control.step(leader, {
@@ -144,21 +144,21 @@ export async function openActs(
 		},
 		{
 			name: 'a message',
-			says: 'published',
+			ack: 'published',
 			async run() {
-				await data.publish(news, [Buffer.from('told')]);
-				say('published');
+				await data.publish(news, [Buffer.from('hello')]);
+				acknowledge('published');
 			},
 		},
 		{
 			name: 'a snapshot',
-			says: 'snapshot',
+			ack: 'snapshot',
 			async run() {
 				await founded.saveSnapshot(
 					{index: 1, term: 1, configuration: {voters: [leader, self], learners: []}, data: new Uint8Array(1)},
 					'taken',
 				);
-				say('snapshot');
+				acknowledge('snapshot');
 			},
 		},
 	];
@@ -173,10 +173,10 @@ export async function openActs(
 }
 
 if (import.meta.main) {
-	const say = (text: string): void => void writeSync(1, `says ${text}\n`);
-	await using opened = await openActs(process.argv[2]!, realFiles, say);
+	const acknowledge = (text: string): void => void writeSync(1, `ack ${text}\n`);
+	await using opened = await openActs(process.argv[2]!, realFiles, acknowledge);
 	for (const {name, run} of opened.acts) {
-		say(`begin ${name}`);
+		acknowledge(`begin ${name}`);
 		await run();
 	}
 }

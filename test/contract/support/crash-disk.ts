@@ -1,9 +1,8 @@
 /**
-A simulated disk under the `Files` port that can die at its nth call. The content after that is an **image**: of the
-data that were not synced it holds nothing, some writes, or some 512-byte sectors of some writes. When only the process
-was killed, the image holds all that the operating system had. The disk can also fail calls, accept only a part of a
-write, and be read and changed byte by byte. All choices come from the given random source; no time passes without
-`delay`.
+A simulated disk under the `Files` port that can stop at its nth call. Its content after that is an **image**. A power
+cut leaves no unsynced data, some unsynced writes, or some 512-byte sectors of some of them. A killed process leaves
+all of its writes. The disk can also fail calls, accept a part of a write only, and be read and changed byte by byte.
+All choices come from the given random source; no time passes without `delay`.
 */
 import {basename, dirname} from 'node:path';
 import type {Files, OpenFile} from '../../../core/io/file-system.ts';
@@ -26,7 +25,7 @@ type Call =
 
 export type DiskFaults = {
 	readonly random: SeededRandom;
-	/** The disk dies at this call: this call, all later ones and the pending ones never end. */
+	/** The disk stops at this call: this call, all later calls and the pending calls never end. */
 	diesAt?: number | undefined;
 	/** This call fails. */
 	failsAt?: number | undefined;
@@ -51,7 +50,7 @@ const mayFail: ReadonlySet<Call> = new Set([
 const never = new Promise<never>(() => undefined);
 
 export class CrashDisk implements Files {
-	/** Resolves when the disk has died. */
+	/** Resolves when the disk has stopped. */
 	readonly died: Promise<void>;
 	/** The calls so far, each with the name of its file. */
 	readonly calls: string[] = [];

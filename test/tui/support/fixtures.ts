@@ -86,7 +86,7 @@ export function message(
 	};
 }
 
-const talk = [
+const feedTexts = [
 	'Bern 18.4 °C, wind NW 12 km/h',
 	'Oslo 7.1 °C, rain',
 	'job 8812 done in 41 ms',
@@ -108,8 +108,8 @@ const feedTopics = [
 ] as readonly string[] as readonly Topic[];
 
 export const feed: readonly MessageSnapshot[] = Array.from({length: 60}, (_, index) =>
-	message(index + 1, talk[index % talk.length]!, {
-		topic: feedTopics[index % talk.length]!,
+	message(index + 1, feedTexts[index % feedTexts.length]!, {
+		topic: feedTopics[index % feedTexts.length]!,
 		origin: [a, b, c][index % 3]!,
 		hops: index % 3,
 		repaired: index % 17 === 9,
@@ -341,7 +341,7 @@ export const partitioned: Snapshot = {
 	).toSorted(byTime),
 };
 
-export const crowd: Snapshot = {
+export const largeCluster: Snapshot = {
 	...healthy,
 	raft: {
 		...healthy.raft,

@@ -122,37 +122,43 @@ export class Screen {
 		this.#input.write(keys);
 	}
 
-	/** Until the emulator shows everything that was written. */
+	/** Resolves when the emulator shows everything that was written. */
 	drained(): Promise<void> {
 		return this.#written;
 	}
 
-	/** Until the console has written nothing for two frames, and the emulator shows everything. */
+	/**
+	Resolves when the console has written nothing for two frames, and the emulator shows everything. This waits for the
+	absence of writes, which no event reports. Wait with `until` where a text is expected.
+	*/
 	async settle(): Promise<void> {
-		while (await this.#isWrittenWithin(quietMs));
+		while (await isResolvedWithin(this.#next.promise, quietMs));
 		await this.drained();
 	}
 
-	/** Until the quiet screen shows this. Fails with the screen. */
+	/** Resolves at the first write after which the screen shows this text. A failure has the screen in its message. */
 	async until(wanted: string | RegExp, timeoutMs = 10_000): Promise<void> {
 		const deadlineMs = performance.now() + timeoutMs;
 		const isShown = (text: string): boolean =>
 			typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text);
-		do {
-			await this.settle();
+		for (;;) {
+			const next = this.#next.promise; // A write during the wait for the emulator counts.
+			await this.drained();
 			if (isShown(this.text())) return;
-		} while (await this.#isWrittenWithin(deadlineMs - performance.now()));
+			if (!(await isResolvedWithin(next, deadlineMs - performance.now()))) break;
+		}
+
 		throw new Error(`Expected the screen to show ${String(wanted)}, got\n${this.text()}`);
 	}
+}
 
-	/** @returns false when the console writes nothing for so long */
-	async #isWrittenWithin(ms: number): Promise<boolean> {
-		const {promise: late, resolve} = Promise.withResolvers<false>();
-		const timer = setTimeout(resolve, ms, false);
-		const isWritten = await Promise.race([this.#next.promise.then(() => true), late]);
-		clearTimeout(timer);
-		return isWritten;
-	}
+/** Whether the promise resolves within this time. */
+async function isResolvedWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+	const {promise: late, resolve} = Promise.withResolvers<false>();
+	const timer = setTimeout(resolve, ms, false);
+	const isResolved = await Promise.race([promise.then(() => true), late]);
+	clearTimeout(timer);
+	return isResolved;
 }
 
 /** Two frames: the console draws at most 30 a second. */

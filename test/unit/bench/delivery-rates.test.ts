@@ -12,14 +12,14 @@ const received = (
 });
 
 test('delivered/s is the rate of the slowest subscriber, not the sum over all', () => {
-	// All began at second 1; one was done after one second, one after two, the slowest after four.
+	// All began at second 1; one finished after one second, one after two, the slowest after four.
 	const three = [received(1000, 1000, 2000), received(1000, 1000, 3000), received(1000, 1000, 5000)];
 	expect(deliveryRates(three)).toEqual({slowest: 250, all: 750});
-	// Who begins later is not faster for that.
+	// A later begin does not make a subscriber faster.
 	expect(deliveryRates([received(1000, 1000, 2000), received(1000, 4000, 5000)])).toEqual({slowest: 250, all: 500});
 });
 
-test('who has lost messages is slower by them, and who got none has no rate', () => {
+test('lost messages lower the rate of a subscriber, and a subscriber without messages has no rate', () => {
 	expect(deliveryRates([received(1000, 0, 1000), received(500, 0, 1000)])).toEqual({slowest: 500, all: 1500});
 	expect(deliveryRates([received(1000, 1000, 2000), received(0, 0, 0)])).toEqual({slowest: 0, all: 1000});
 	expect(deliveryRates([received(0, 0, 0)])).toEqual({slowest: 0, all: 0});

@@ -41,7 +41,7 @@ describe('the cluster state', () => {
 		expect(topics.subscribers(news)).toEqual(new Map([[a, 5]]));
 	});
 
-	test('applies a retried command once and gives the same result (thesis, 6.3)', () => {
+	test('applies a retried command once and returns the same result (thesis, 6.3)', () => {
 		const topics = founded();
 		const first = envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1);
 		topics.apply(3, first);
@@ -75,7 +75,7 @@ describe('the cluster state', () => {
 		).toBe(false);
 	});
 
-	test('drops everything of a removed member and remembers its id', () => {
+	test('drops the state of a removed member and remembers its id', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: b, since: 0}, 1));
 		expect(topics.applyConfiguration(4, [a], new Uint8Array(0))).toEqual([
@@ -106,7 +106,7 @@ describe('the cluster state', () => {
 		expect(topics.latestSince).toBe(9);
 	});
 
-	test('becomes a cluster of one after unsafe recovery: a new id, without the other members', () => {
+	test('becomes a cluster of one after unsafe recovery, with a new id and no other members', () => {
 		const topics = founded();
 		topics.apply(3, envelope({type: 'subscribe', topic: news, node: a, since: 5}, 1));
 		topics.apply(4, envelope({type: 'subscribe', topic: news, node: b, since: 5}, 2));

@@ -1,4 +1,4 @@
-/** What protocol 3 adds to the replicated state: created topics with their retention settings, and deleted topics. */
+/** Protocol 3 adds to the replicated state: created topics with their retention settings, and deleted topics. */
 import * as fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
@@ -117,7 +117,7 @@ describe('a deleted topic (case 14)', () => {
 		]);
 	});
 
-	test('is wanted again only from its deletion on, whatever a subscription requests', () => {
+	test('is wanted only from its deletion on, for any start of a subscription', () => {
 		const cluster = new Cluster();
 		cluster.delete(news, 100);
 		cluster.subscribe(news, a, 0);
@@ -140,7 +140,7 @@ describe('a deleted topic (case 14)', () => {
 		expect(cluster.topics.deletions().get(news)).toBe(100);
 	});
 
-	test('is remembered among the newest 4096', () => {
+	test('is remembered while it is among the newest 4096', () => {
 		const cluster = new Cluster();
 		for (let index = 0; index <= 4096; index++) cluster.delete(`t${index}` as Topic, index + 1);
 		expect(cluster.topics.deletions().size).toBe(4096);
@@ -152,7 +152,7 @@ describe('a deleted topic (case 14)', () => {
 });
 
 describe('before protocol 3 is agreed (case 11)', () => {
-	test('the state is byte for byte that of the previous version, whatever later versions put into the log', () => {
+	test('the state equals that of the previous version byte for byte, for any log of a later version', () => {
 		const [cluster, expected] = [new Cluster(2), new Cluster(2)];
 		expect(cluster.create(news, {retainAgeS: 60})).toMatchObject({
 			result: {ok: false, reason: 'Expected a command of protocol 2, got one of protocol 3'},
@@ -166,7 +166,7 @@ describe('before protocol 3 is agreed (case 11)', () => {
 		expect(Object.keys(decode(bytes) as object)).not.toContain('created');
 	});
 
-	test('a state of the previous version is read, without either', () => {
+	test('a state of the previous version is read, without settings and deletions', () => {
 		const cluster = new Cluster(3);
 		cluster.create(news);
 		cluster.topics.load(new Cluster(2).topics.save());

@@ -34,7 +34,8 @@ class World {
 	readonly admin: Admin;
 
 	constructor() {
-		const world = this; // oxlint-disable-line typescript/no-this-alias -- getters of an object literal have their own
+		// oxlint-disable-next-line typescript/no-this-alias -- getters of an object literal have their own
+		const world = this;
 		const control = {
 			raft: {
 				get role() {
@@ -95,7 +96,7 @@ class World {
 		});
 	}
 
-	leads(leader: NodeId): void {
+	setLeader(leader: NodeId): void {
 		this.role = leader === a ? 'leader' : 'follower';
 		this.leader = leader;
 		this.term++;
@@ -109,12 +110,12 @@ beforeEach(() => {
 });
 
 describe('the leader', () => {
-	test('transfers leadership to the voter with the longest matching log, and answers when that voter leads', async () => {
+	test('transfers leadership to the voter with the longest matching log, and answers once it leads', async () => {
 		const answer = world.admin.run({type: 'transfer', to: undefined});
 		expect(world.transfers).toEqual([c]);
 		expect(world.askedBy).toEqual([a]);
 		world.admin.check();
-		world.leads(c);
+		world.setLeader(c);
 		await expect(answer).resolves.toEqual({leader: c});
 	});
 
@@ -123,7 +124,7 @@ describe('the leader', () => {
 		[d, 'is a learner: only a voter can lead'],
 		[b, 'cannot be reached: it could not take over'],
 		['eeeeeeeeeeeeeeee' as NodeId, 'Expected a member'],
-	])('does not hand over to %s', async (to, why) => {
+	])('refuses a transfer to %s', async (to, why) => {
 		world.away.add(b);
 		await expect(world.admin.run({type: 'transfer', to})).rejects.toThrow(why);
 		expect(world.transfers).toEqual([]);
@@ -156,7 +157,8 @@ describe('the leader', () => {
 	test('does not remove a voter that the others need for a quorum, and names the unreachable voters', async () => {
 		world.away.add(c);
 		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
-			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. Start it again, or remove it first`,
+			`Without ${b} the cluster would have no quorum: of the 2 other voters ${c} cannot be reached. ` +
+				'Start it again, or remove it first',
 		);
 		world.names.set(b, 'n2').set(c, 'n3');
 		await expect(world.admin.run({type: 'remove', node: b})).rejects.toThrow(
@@ -171,7 +173,7 @@ describe('the leader', () => {
 	test('that is to be removed transfers leadership first: the next leader removes it', async () => {
 		const answer = world.admin.run({type: 'remove', node: a});
 		expect([world.transfers, world.proposals]).toEqual([[c], []]);
-		world.leads(c);
+		world.setLeader(c);
 		await expect.poll(() => world.sent).toEqual([[c, 'manage', {seq: 2, type: 'remove', node: a}]]);
 		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: c});
@@ -184,7 +186,7 @@ describe('the leader', () => {
 		world.voters = [a, d];
 		world.admin.check();
 		await expect.poll(() => world.transfers).toEqual([d]);
-		world.leads(d);
+		world.setLeader(d);
 		await expect.poll(() => world.sent).toEqual([[d, 'manage', {seq: 3, type: 'remove', node: a}]]);
 		world.removed.add(a);
 		world.admin.check();
@@ -220,7 +222,7 @@ describe('a follower', () => {
 		const transfer = world.admin.run({type: 'transfer', to: c});
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'transfer', to: c}]]);
 		expect(world.admin.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
-		world.leads(c);
+		world.setLeader(c);
 		await expect(transfer).resolves.toEqual({leader: c});
 		const removal = world.admin.run({type: 'remove', node: d});
 		world.removed.add(d); // The answer is lost.
@@ -237,7 +239,7 @@ describe('a follower', () => {
 		await expect(odd).rejects.toMatchObject({code: 'failure', message: 'x'.repeat(1000)});
 	});
 
-	test('that was removed learns this from nodes that refuse it', async () => {
+	test('that was removed reports this when other nodes refuse it', async () => {
 		const answer = world.admin.run({type: 'remove', node: a});
 		world.admin.removed();
 		await expect(answer).resolves.toEqual({leader: b});
@@ -261,7 +263,7 @@ describe('a follower', () => {
 			encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}),
 		);
 		await new Promise(setImmediate);
-		world.leads(c);
+		world.setLeader(c);
 		await expect.poll(() => world.sent.at(-1)).toEqual([c, 'manage', {seq: 3, type: 'remove', node: a}]);
 		world.admin.removed();
 		await expect(answer).resolves.toBeUndefined();
@@ -272,7 +274,8 @@ describe('a follower', () => {
 		await expect(world.admin.leave()).rejects.toMatchObject({
 			code: 'no-quorum',
 			message:
-				'This node cannot leave: no quorum: 1 of 3 voters reachable. Start the missing voters, or stop this node without leaving',
+				'This node cannot leave: no quorum: 1 of 3 voters reachable. ' +
+				'Start the missing voters, or stop this node without leaving',
 		});
 	});
 
@@ -293,7 +296,7 @@ test.each([
 	{seq: 1, type: 'promote', node: b},
 	[],
 	7,
-])('%o is no wish', packet => {
+])('%o is no valid request', packet => {
 	expect(world.admin.onCommand(b, encodeControl('manage', packet))).toBe(false);
 	expect(world.sent).toEqual([]);
 });

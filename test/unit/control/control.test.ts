@@ -3,8 +3,8 @@ import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
 import {encodeContext, encodeEnvelope, type MemberContext} from '../../../core/cluster-state/command.ts';
 import {encode} from '../../../core/codec.ts';
 import {defaults} from '../../../core/config.ts';
-import {Control, type ControlOptions} from '../../../core/control/control.ts';
-import {RaftStore, type Blobs} from '../../../core/control/raft-store.ts';
+import type {Control, ControlOptions} from '../../../core/control/control.ts';
+import {RaftStore} from '../../../core/control/raft-store.ts';
 import {NewerVersionError} from '../../../core/errors.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
@@ -12,18 +12,16 @@ import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import type {Entry} from '../../../core/raft/raft.ts';
-
-const [leader, self] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
-
-function blobs(): Blobs {
-	const files = new Map<string, Uint8Array>();
-	return {
-		write: async (name, bytes) => void files.set(name, bytes),
-		read: async name => files.get(name),
-		list: async () => [...files.keys()],
-		unlink: async name => void files.delete(name),
-	};
-}
+import {
+	blobs,
+	createControl,
+	emptyStore,
+	foundedStore,
+	leader,
+	memoryLog,
+	self,
+	snapshotPacket,
+} from './support/control-node.ts';
 
 test('a node that joins by a snapshot stamps its messages later than every subscription in the snapshot', async () => {
 	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
@@ -42,53 +40,21 @@ test('a node that joins by a snapshot stamps its messages later than every subsc
 	const data = topics.save();
 	const lamport = new Lamport(0, defaults.gossip.lamportJumpMax);
 	const agreed = Promise.withResolvers<void>();
-	const control = new Control({
+	const control = createControl({
 		self,
+		store: await emptyStore(),
 		lamport,
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		store: await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs()),
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
 	});
-	control.step(leader, {
-		group: 0,
-		term: 1,
-		type: 'snapshot',
-		index: 2,
-		snapshotTerm: 1,
-		configuration: {voters: [leader], learners: [self]},
-		offset: 0,
-		size: data.length,
-		data,
-	});
+	control.step(leader, snapshotPacket(data));
 	await agreed.promise;
 	expect(control.state.applied).toBe(2);
-	expect(lamport.stamp()).toBeGreaterThan(900);
+	expect(lamport.stamp()).toBe(901);
 });
 
-test('a node that asks to join again, after its entry was committed and before it is applied, is asked to wait', async () => {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	await store.found(
-		{
-			term: 1,
-			index: 1,
-			kind: 'configuration',
-			data: encodeConfigurationData(
-				{voters: [leader], learners: []},
-				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}),
-			),
-		},
-		leader,
-	);
+test('a node that asks again to join waits while its committed entry is not applied', async () => {
+	const store = await foundedStore();
 	const append = store.append.bind(store);
 	let disk: Promise<void> = Promise.resolve();
 	Object.assign(store, {
@@ -97,23 +63,7 @@ test('a node that asks to join again, after its entry was committed and before i
 			return append(...given);
 		},
 	});
-	const control = new Control({
-		self: leader,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
-		onAgreed: () => undefined,
-		failed: error => expect.unreachable(String(error)),
-	});
+	const control = createControl({self: leader, store});
 	const settled = (isDone: () => boolean): Promise<void> => expect.poll(isDone).toBe(true);
 	while (control.raft.status().role !== 'leader') {
 		control.tick();
@@ -141,50 +91,26 @@ test('a node that asks to join again, after its entry was committed and before i
 	});
 });
 
-/** The founder of a cluster, leading, on a disk that is quick. */
+/** The founder and leader of a cluster, on a fast disk. */
 async function founder(
 	context: MemberContext,
 	more: Partial<ControlOptions> = {},
 ): Promise<{
 	readonly control: Control;
 	readonly events: BrokerEvent[];
-	readonly care: (isDone: () => boolean) => Promise<void>;
+	readonly tickUntil: (isDone: () => boolean) => Promise<void>;
 }> {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
-	await store.found(
-		{
-			term: 1,
-			index: 1,
-			kind: 'configuration',
-			data: encodeConfigurationData(
-				{voters: [leader], learners: []},
-				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1', ...context}),
-			),
-		},
-		leader,
-	);
 	const events: BrokerEvent[] = [];
 	let nowMs = 0;
-	const control = new Control({
+	const control = createControl({
 		self: leader,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
+		store: await foundedStore(context),
 		nowMs: () => nowMs,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
 		emit: event => events.push(event),
-		onAgreed: () => undefined,
-		failed: error => expect.unreachable(String(error)),
 		protocolMax: 2,
 		...more,
 	});
-	const care = async (isDone: () => boolean): Promise<void> => {
+	const tickUntil = async (isDone: () => boolean): Promise<void> => {
 		for (let tick = 0; !isDone(); tick++) {
 			if (tick > 2000) throw new Error('Expected it within 2000 ticks');
 			nowMs += 25;
@@ -193,19 +119,19 @@ async function founder(
 		}
 	};
 
-	await care(
+	await tickUntil(
 		() => control.raft.status().role === 'leader' && control.state.applied === control.raft.status().lastIndex,
 	);
-	return {control, events, care};
+	return {control, events, tickUntil};
 }
 
 test('a leader without other members raises the protocol to its own newest version', async () => {
-	const {control, events, care} = await founder({});
-	await care(() => control.state.protocol === 2);
+	const {control, events, tickUntil} = await founder({});
+	await tickUntil(() => control.state.protocol === 2);
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
-test('a leader raises the protocol once every member speaks the next version; an unknown version does not count', async () => {
+test('a leader raises the protocol once the version of every member is known and allows it', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
 	await store.found(
@@ -220,15 +146,15 @@ test('a leader raises the protocol once every member speaks the next version; an
 		},
 		leader,
 	);
-	const {control, care} = await founder({}, {store, speaks: peer => spoken.get(peer)});
+	const {control, tickUntil} = await founder({}, {store, speaks: peer => spoken.get(peer)});
 	let beats = 0;
-	await care(() => ++beats > 100);
+	await tickUntil(() => ++beats > 100);
 	expect(control.state.protocol).toBe(1);
 	spoken.delete(self);
-	await care(() => ++beats > 200);
+	await tickUntil(() => ++beats > 200);
 	expect(control.state.protocol).toBe(1);
 	spoken.set(self, {protocol: 2, version: '0.2.0'});
-	await care(() => control.state.protocol === 2);
+	await tickUntil(() => control.state.protocol === 2);
 });
 
 test('a node with an older protocol than the agreed one cannot join, and the refusal has both numbers', async () => {
@@ -237,12 +163,14 @@ test('a node with an older protocol than the agreed one cannot join, and the ref
 		control.join({id: self, address: '127.0.0.1:2', clusterId: '', facts: {protocol: 1, version: '0.1.0'}}),
 	).resolves.toEqual({
 		type: 'refused',
-		reason: `node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+		reason:
+			`node ${self} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: ` +
+			'start a newer version of dapss-tui there',
 	});
 	expect(control.raft.status().configuration.learners).toEqual([]);
 });
 
-test('the entry that adds a node gives it its name and its identity; a default name that is taken gets a number', async () => {
+test('the entry that adds a node sets its name and its identity; a taken default name gets a number', async () => {
 	const {control} = await founder({protocol: 2, name: 'db1'});
 	const facts = {protocol: 2, version: '', incarnation: 3, instance: '00000000000000aa'};
 	await expect(
@@ -261,71 +189,36 @@ test('the entry that adds a node gives it its name and its identity; a default n
 });
 
 test('a snapshot of a newer version from the leader does not replace the own state on disk', async () => {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	const store = await emptyStore();
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
 	const failed = Promise.withResolvers<unknown>();
 	const data = encode({version: 4});
-	const control = new Control({
-		self,
-		store,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
-		isReached: () => true,
-		addressOf: () => undefined,
-		emit: () => undefined,
-		onAgreed: () => undefined,
-		failed: error => failed.resolve(error),
-	});
-	control.step(leader, {
-		group: 0,
-		term: 1,
-		type: 'snapshot',
-		index: 2,
-		snapshotTerm: 1,
-		configuration: {voters: [leader], learners: [self]},
-		offset: 0,
-		size: data.length,
-		data,
-	});
+	const control = createControl({self, store, failed: error => failed.resolve(error)});
+	control.step(leader, snapshotPacket(data));
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
 	expect(saved).toBe(0);
 });
 
-/** A control whose log was read back, or is empty; a leader that sends it appends. */
+/** A control whose log was read from the disk, or is empty; and a leader that sends it appends. */
 async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
-	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());
+	const store = await emptyStore();
 	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
 	const events: BrokerEvent[] = [];
 	const announced: NodeId[] = [];
 	let agreed = Promise.withResolvers<void>();
-	const control = new Control({
+	const control = createControl({
 		self,
-		lamport: new Lamport(0, defaults.gossip.lamportJumpMax),
-		incarnation: 1,
-		tickMs: 25,
-		config: {...defaults, port: 1, data: '', secret: new Uint8Array(0)},
-		random: {below: () => 0},
 		store:
 			recovered.length > 0
 				? new RaftStore(
-						new MemoryLog({segmentBytes: 4096}),
+						memoryLog(),
 						blobs(),
 						{hardState: {term: 1, vote: undefined, commit}, snapshot: undefined, entries: recovered},
 						[],
 					)
 				: store,
-		nowMs: () => 0,
-		send: () => undefined,
-		isReachable: () => true,
 		isReached,
-		addressOf: () => undefined,
 		emit: event => events.push(event),
 		announce: node => announced.push(node),
 		onAgreed: () => agreed.resolve(),
@@ -378,7 +271,7 @@ const subscribed = (index: number, topic: string): Entry => ({
 const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] =>
 	events.filter(({type}) => type !== 'leader');
 
-test('entries of the own log cause no events after a start; the voters are reported once a leader was heard (case 27)', async () => {
+test('entries of the own log cause no events after a start; the voters come with a leader (case 27)', async () => {
 	const {control, events, announced, append, applied} = await withLog(
 		[
 			member(1, [leader], [], leader),
@@ -397,7 +290,7 @@ test('entries of the own log cause no events after a start; the voters are repor
 	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
 });
 
-test('a node that joins reports no entries from before it heard the leader, and all later ones (case 27)', async () => {
+test('a node that joins reports the entries after it heard the leader, and no earlier ones (case 27)', async () => {
 	const {control, events, announced, append} = await withLog([], 0);
 	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
 	expect([control.state.applied, withoutLeader(events)]).toEqual([2, []]);
@@ -418,7 +311,7 @@ test('a node that joins reports no entries from before it heard the leader, and 
 	]);
 });
 
-test('a leader counts a voter without a link once that voter has answered, not while the leader waits for it', async () => {
+test('a leader counts a voter without a link once that voter has answered, and not before', async () => {
 	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
 	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
 	control.schedulePump();

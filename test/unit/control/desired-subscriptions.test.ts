@@ -2,10 +2,10 @@
 Subscriptions that a node wants: from which Lamport time they are proposed, also after one that ended unexpectedly.
 */
 import {describe, expect, test} from 'vitest';
-import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import type {Command} from '../../../core/cluster-state/command.ts';
 import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
+import {agreedState} from './support/agreed-state.ts';
 
 const self = 'aaaaaaaaaaaaaaaa' as NodeId;
 const news = 'news' as Topic;
@@ -13,15 +13,9 @@ const nowLamport = 100;
 
 /** One node whose proposals are agreed at once. */
 function setUp({former = []}: {readonly former?: ReadonlyArray<readonly [Topic, number]>} = {}) {
-	const state = new ClusterState({topicsMax: 10, membersMax: 10});
-	state.applyConfiguration(1, [self], encodeContext({clusterId: 'c1', node: self, address: 'h:1', protocol: 3}));
-	let index = 1;
+	const {state, agree: apply} = agreedState([self]);
 	const agree = (command: Command): void => {
-		index++;
-		state.apply(
-			index,
-			encodeEnvelope({node: self, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
-		);
+		apply(command);
 		desired.agreed();
 	};
 
@@ -44,7 +38,7 @@ describe('where a subscription starts', () => {
 		expect(since()).toBe(nowLamport);
 	});
 
-	test("the node's own topic is wanted from the beginning, whatever a reader wants", async () => {
+	test("the node's own topic is wanted from the beginning, for any start of a reader", async () => {
 		const {desired, since} = setUp();
 		desired.own.add(news);
 		await desired.acquire(news, 50);
@@ -70,7 +64,7 @@ describe('a subscription that ends while a reader is open', () => {
 		expect(since()).toBe(46);
 	});
 
-	test('starts again for all readers, also when the next reader wants later messages only', async () => {
+	test('starts again for all readers, also if the next reader wants only later messages', async () => {
 		const {desired, agree, since} = setUp();
 		await desired.acquire(news, 46);
 		agree({type: 'unsubscribe', topic: news, node: self});
@@ -78,7 +72,7 @@ describe('a subscription that ends while a reader is open', () => {
 		expect(since()).toBe(46);
 	});
 
-	test('is forgotten with its last reader', async () => {
+	test('is removed with its last reader', async () => {
 		const {desired, since} = setUp();
 		await desired.acquire(news, 46);
 		desired.release(news);

@@ -76,7 +76,7 @@ describe('a proposal', () => {
 		expect(sent.map(({seq}) => seq)).toEqual([1, 1, 1]);
 	});
 
-	test('has the number below which answers are no longer needed', async () => {
+	test('carries the number below which answers are no longer needed', async () => {
 		const {proposals, sent} = setUp(healthy);
 		const first = proposals.propose(command, 0);
 		proposals.propose(command, 0).catch(() => undefined);
@@ -90,7 +90,7 @@ describe('a proposal', () => {
 		]);
 	});
 
-	test('beyond the bound is refused', async () => {
+	test('is refused beyond the bound', async () => {
 		const {proposals} = setUp(healthy);
 		proposals.propose(command, 0).catch(() => undefined);
 		proposals.propose(command, 0).catch(() => undefined);
@@ -127,7 +127,7 @@ describe('demotion', () => {
 	const [a, b, c] = ['a', 'b', 'c'] as [NodeId, NodeId, NodeId];
 	const all = (): boolean => true;
 
-	test('demotes the voter that does not lead, of two voters without a learner', () => {
+	test('demotes the voter that does not lead, if there are two voters and no learner', () => {
 		expect(demotion({voters: [a, b], learners: []}, a, all)).toBe(b);
 		expect(demotion({voters: [a, b], learners: []}, b, all)).toBe(a);
 		expect(demotion({voters: [a, b], learners: [c]}, a, id => id !== c)).toBe(b);

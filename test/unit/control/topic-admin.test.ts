@@ -1,7 +1,6 @@
-/** Topics that an operator creates and deletes: the questions to other members, and the answers that are awaited. */
+/** Topics that an operator creates and deletes: the questions to other members, and the wait for their answers. */
 import {describe, expect, test} from 'vitest';
-import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type Command} from '../../../core/cluster-state/command.ts';
+import type {Command} from '../../../core/cluster-state/command.ts';
 import type {Control} from '../../../core/control/control.ts';
 import {DesiredSubscriptions} from '../../../core/control/desired-subscriptions.ts';
 import {TopicAdmin} from '../../../core/control/topic-admin.ts';
@@ -9,24 +8,16 @@ import type {Data} from '../../../core/data/data.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeControl} from '../../../core/wire/wire.ts';
+import {agreedState} from './support/agreed-state.ts';
 
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
 const b = 'bbbbbbbbbbbbbbbb' as NodeId;
 const c = 'cccccccccccccccc' as NodeId;
 const news = 'news' as Topic;
 
-/** Node `a` of three, and what it sends. */
+/** Node `a` of three, and the packets that it sends. */
 function setUp(protocol = 3) {
-	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
-	topics.applyConfiguration(1, [a, b, c], encodeContext({clusterId: 'c1', node: a, address: 'h:1', protocol}));
-	let index = 1;
-	const apply = (command: Command): void => {
-		const {result} = topics.apply(
-			++index,
-			encodeEnvelope({node: a, incarnation: 1, seq: index, answeredBelow: 1, lamport: 1, command}),
-		);
-		if (!result.ok) throw new Error(result.reason);
-	};
+	const {state: topics, agree: apply} = agreedState([a, b, c], protocol);
 
 	const lamport = new Lamport(0, 2 ** 40);
 	const sent: Array<{readonly to: NodeId; readonly kind: string; readonly packet: Record<string, unknown>}> = [];
@@ -82,7 +73,7 @@ function setUp(protocol = 3) {
 		desired,
 		admin,
 		answer,
-		passes(ms: number) {
+		advance(ms: number) {
 			nowMs += ms;
 			admin.tick();
 		},
@@ -93,7 +84,7 @@ const turn = (): Promise<void> => new Promise(setImmediate);
 
 describe('a deletion (case 14)', () => {
 	test('is later than all stamps of the reachable members, and resolves when they have applied it', async () => {
-		const {apply, proposed, answer, admin, passes, lamport} = setUp();
+		const {apply, proposed, answer, admin, advance, lamport} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		let done: unknown;
 		const work = admin.delete(news, false).then(value => (done = value));
@@ -108,7 +99,7 @@ describe('a deletion (case 14)', () => {
 		answer(b, {lamport: until, messages: 0, until});
 		answer(c, {lamport: 91, messages: 3, until: 0});
 		await turn();
-		passes(25);
+		advance(25);
 		await turn();
 		expect(done).toBeUndefined();
 		answer(b, {lamport: until, messages: 0, until});
@@ -118,15 +109,15 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('does not wait for members that become unreachable or do not answer, and names them', async () => {
-		const {apply, reachable, answer, admin, passes, proposed} = setUp();
+		const {apply, reachable, answer, admin, advance, proposed} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
 		reachable.delete(c);
 		const work = admin.delete(news, false);
-		passes(2000);
+		advance(2000);
 		await turn();
 		expect(proposed.length).toBe(1);
 		reachable.delete(b);
-		passes(25);
+		advance(25);
 		await expect(work).resolves.toEqual({messages: 0, missing: [b, c]});
 		expect(answer(b, {lamport: 1, messages: 0, until: 0})).toBe(true);
 	});
@@ -150,19 +141,20 @@ describe('a deletion (case 14)', () => {
 		expect(proposed).toEqual([]);
 	});
 
-	test('of a topic that only unreachable members may have is refused with their names, and works with force', async () => {
-		const {answer, admin, passes, reachable, proposed} = setUp();
+	test('is refused if only unreachable members may have the topic, with their names; force deletes it', async () => {
+		const {answer, admin, advance, reachable, proposed} = setUp();
 		reachable.delete(c);
 		const refused = admin.delete(news, false);
 		answer(b, {lamport: 1, messages: 0, until: 0});
 		await expect(refused).rejects.toMatchObject({
 			code: 'usage',
 			message:
-				'Expected a topic of this cluster, got "news": no member that can be reached has it. Away is c, which may have it: to delete it there too, use --force',
+				'Expected a topic of this cluster, got "news": no member that can be reached has it. ' +
+				'Away is c, which may have it: to delete it there too, use --force',
 		});
 		// A member that does not answer counts as unreachable.
 		const silent = admin.delete(news, false);
-		passes(2000);
+		advance(2000);
 		await expect(silent).rejects.toMatchObject({
 			message: expect.stringContaining('Away are b, c, which may have it') as string,
 		});
@@ -173,7 +165,7 @@ describe('a deletion (case 14)', () => {
 	});
 
 	test('accepts a name that an earlier version accepted and this node has stored', async () => {
-		const {admin, passes, proposed, reachable, stored} = setUp();
+		const {admin, advance, proposed, reachable, stored} = setUp();
 		reachable.clear();
 		const former = '\u200B' as Topic;
 		await expect(admin.delete(former, true)).rejects.toMatchObject({
@@ -182,12 +174,12 @@ describe('a deletion (case 14)', () => {
 		});
 		stored.set(former, {messages: 2});
 		const work = admin.delete(former, false);
-		passes(25);
+		advance(25);
 		await expect(work).resolves.toEqual({messages: 2, missing: [b, c]});
 		expect(proposed).toMatchObject([{type: 'delete', topic: former}]);
 	});
 
-	test('ends own subscriptions of before it, and neither later ones nor those in the settings', () => {
+	test('ends own earlier subscriptions, but neither later ones nor those in the settings', () => {
 		const {apply, admin, desired} = setUp();
 		desired.own.add(news);
 		apply({type: 'delete', topic: news, node: b, until: 100, force: true});
@@ -202,7 +194,7 @@ describe('a deletion (case 14)', () => {
 	});
 });
 
-test('nothing is proposed while a member may not support it; questions of members are answered (case 11)', async () => {
+test('no command is proposed while a member may not support it; questions are answered (case 11)', async () => {
 	const {admin, sent, proposed} = setUp(2);
 	for (const work of [admin.create(news, {}, false), admin.delete(news, true)])
 		await expect(work).rejects.toMatchObject({
@@ -218,7 +210,7 @@ test('nothing is proposed while a member may not support it; questions of member
 });
 
 test('--update creates no topic that no member has, and creates one that has subscribers or messages', async () => {
-	const {admin, answer, apply, passes, proposed, reachable, topics} = setUp();
+	const {admin, answer, apply, advance, proposed, reachable, topics} = setUp();
 	const unknown = admin.create('nwes' as Topic, {retainAgeS: 60}, true);
 	for (const node of [b, c]) answer(node, {lamport: 1, messages: 0, until: 0});
 	await expect(unknown).rejects.toMatchObject({
@@ -232,7 +224,8 @@ test('--update creates no topic that no member has, and creates one that has sub
 	await expect(away).rejects.toMatchObject({
 		code: 'usage',
 		message:
-			'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: c). Without --update it is created',
+			'Expected a topic that exists, for --update, got "news": no member that can be reached has it (away: ' +
+			'c). Without --update it is created',
 	});
 	expect(proposed).toEqual([]);
 	const stored = admin.create(news, {retainAgeS: 60}, true);
@@ -241,7 +234,7 @@ test('--update creates no topic that no member has, and creates one that has sub
 	const subscribed = 'subscribed' as Topic;
 	apply({type: 'subscribe', topic: subscribed, node: b, since: 0});
 	const wanted = admin.create(subscribed, {}, true);
-	passes(2000);
+	advance(2000);
 	await expect(wanted).resolves.toBe('created');
 	expect([topics.settings(news), topics.settings(subscribed)]).toEqual([{retainAgeS: 60}, {}]);
 });
@@ -257,7 +250,8 @@ test('a topic with other settings does not change without --update, and settings
 	await expect(admin.create(news, {retainBytes: 4096}, false)).rejects.toMatchObject({
 		code: 'refused',
 		message:
-			'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; settings that are not named (--retain-age) return to the configuration of each node',
+			'The topic news exists and keeps 1 min: to keep 4.0 KiB instead, use --update; ' +
+			'settings that are not named (--retain-age) return to the configuration of each node',
 	});
 	await expect(admin.create(news, {retainAgeS: 5, retainBytes: 4096}, false)).rejects.toMatchObject({
 		message: expect.stringMatching(/use --update$/) as string,
@@ -276,7 +270,7 @@ test('a topic with other settings does not change without --update, and settings
 });
 
 describe('the Lamport time at which a subscription from now on starts', () => {
-	test('is the latest of all members; callers at the same time share the next round', async () => {
+	test('is the latest of all members; concurrent callers share the next round', async () => {
 		const {admin, answer, lamport, sent} = setUp();
 		const first = admin.latest(news);
 		await turn();
@@ -293,8 +287,8 @@ describe('the Lamport time at which a subscription from now on starts', () => {
 		await expect(second).resolves.toBe(80_000);
 	});
 
-	test('does not wait for an unreachable member, or forever', async () => {
-		const {admin, answer, passes, reachable} = setUp();
+	test('does not wait for an unreachable member, and has a deadline for others', async () => {
+		const {admin, answer, advance, reachable} = setUp();
 		reachable.delete(c);
 		const asked = admin.latest(news);
 		await turn();
@@ -302,7 +296,7 @@ describe('the Lamport time at which a subscription from now on starts', () => {
 		await expect(asked).resolves.toBe(9);
 		const silent = admin.latest(news);
 		await turn();
-		passes(2000);
+		advance(2000);
 		await expect(silent).resolves.toBe(9);
 	});
 });

@@ -1,10 +1,11 @@
 import {expect, test} from 'vitest';
 import {LiveTopic} from '../../../core/data/live-topic.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Topic} from '../../../core/message.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf} from '../../support/batches.ts';
 
-test('a disk error is reported even when no append waits for the disk', async () => {
+test('a disk error is reported also when no append waits for the disk', async () => {
 	const topic = 't' as Topic;
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const failed = Promise.withResolvers<unknown>();
@@ -14,21 +15,7 @@ test('a disk error is reported even when no append waits for the disk', async ()
 		() => undefined,
 		error => failed.resolve(error),
 	);
-	const batch = decodeBatch(
-		encodeBatch(
-			{
-				origin: 'aaaaaaaaaaaaaaaa' as NodeId,
-				incarnation: 1,
-				topic,
-				firstSeq: 1,
-				lamport: 1,
-				previousLamport: 0,
-				sentAtMs: 0,
-			},
-			[Buffer.alloc(1)],
-			false,
-		),
-	)!;
+	const batch = batchOf({topic});
 	await live.append([{batch, hops: 1, repaired: false}], false);
 	memory.fail(new Error('EIO'));
 	expect(await failed.promise).toMatchObject({code: 'storage', message: expect.stringContaining('EIO')});

@@ -65,7 +65,7 @@ describe('publishing', () => {
 		expect([...stored, ...failing.stored]).toEqual([]);
 	});
 
-	test('in one turn of the event loop shares a batch; each caller gets its own numbers', async () => {
+	test('shares a batch within one turn of the event loop; each caller gets its own numbers', async () => {
 		const {publisher, stored, disk} = setUp();
 		const first = publisher.publish(news, [Buffer.from('a'), Buffer.from('b')]);
 		const second = publisher.publish(news, [Buffer.from('')]);
@@ -89,7 +89,7 @@ describe('publishing', () => {
 		await work;
 	});
 
-	test('gives dense numbers over batches, and each batch names the stamp of the one before', async () => {
+	test('assigns dense numbers over batches, and each batch has the stamp of the batch before', async () => {
 		const {publisher, stored} = setUp();
 		publisher
 			.publish(
@@ -120,7 +120,7 @@ describe('publishing', () => {
 		]);
 	});
 
-	test('of a million messages in one turn gives them a million numbers', async () => {
+	test('assigns a million numbers to a million messages in one turn', async () => {
 		const {publisher, stored} = setUp();
 		const body = Buffer.from('x');
 		publisher

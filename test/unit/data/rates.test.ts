@@ -34,7 +34,7 @@ test('a rate does not depend on when or how often it is read (case 17)', () => {
 	expect(new Set(seen)).toEqual(new Set([500]));
 });
 
-test('the first read after idle time shows the present rate, not that since the last read (case 17)', () => {
+test('the first read after idle time shows the present rate, not the average since the last read (case 17)', () => {
 	const sampler = run(10_000, atMs => counts(Math.min(atMs, 1000)));
 	expect(sampler.of('t').stored).toBe(0);
 	run(60_000, () => counts(1000), sampler, 10_025);
@@ -43,17 +43,17 @@ test('the first read after idle time shows the present rate, not that since the 
 	expect(sampler.of('t').stored).toBe(100);
 });
 
-test('a new or closed topic has a sound rate (case 17)', () => {
+test('a new, closed or reopened topic has the rate of its own counters (case 17)', () => {
 	const sampler = new RateSampler<string>();
 	expect(sampler.of('t')).toEqual(counts(0));
 	for (let atMs = 0; atMs <= 10_000; atMs += 500)
 		sampler.tick(atMs, counts(0), () => (atMs < 8000 ? [] : [['t', counts(atMs - 8000 + 500)]]));
-	expect(sampler.of('t').stored).toBeGreaterThan(0);
+	expect(sampler.of('t').stored).toBe(500);
 	for (let atMs = 10_500; atMs <= 20_000; atMs += 500) sampler.tick(atMs, counts(0), () => []);
 	expect(sampler.of('t')).toEqual(counts(0));
-	// Opened again, its counters start at 0.
+	// Opened again, its counters start at 0: 5 messages in the window of 5 s.
 	sampler.tick(20_500, counts(0), () => [['t', counts(5)]]);
-	expect(sampler.of('t').stored).toBeGreaterThanOrEqual(0);
+	expect(sampler.of('t').stored).toBe(1);
 });
 
 test('a rate is never negative, never above the count, and forgets samples older than its window (case 17)', () => {

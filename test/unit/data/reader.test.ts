@@ -3,27 +3,16 @@ import type {Delivery} from '../../../core/broker.ts';
 import {DeliveryQueue} from '../../../core/data/delivery.ts';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../../core/data/reader.ts';
-import {decodeBatch, encodeBatch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
+import type {NodeId, StoredBatch, Topic} from '../../../core/message.ts';
 import type {TopicPosition} from '../../../core/position.ts';
+import {batchOf} from '../../support/batches.ts';
 
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
 
 function batchAt(offset: number, count: number): StoredBatch {
 	const bodies = Array.from({length: count}, (_, index) => Buffer.from(`m${offset + index}`));
-	const bytes = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic: 't' as Topic,
-			firstSeq: offset + 1,
-			lamport: offset + 1,
-			previousLamport: offset,
-			sentAtMs: 0,
-		},
-		bodies,
-		false,
-	);
-	return {offset, batch: decodeBatch(bytes)!, hops: 0, repaired: false};
+	const batch = batchOf({origin, topic: 't' as Topic, firstSeq: offset + 1}, bodies);
+	return {offset, batch, hops: 0, repaired: false};
 }
 
 /** A log of batches of two messages; a read returns one batch. */
@@ -62,7 +51,7 @@ const turn = (): Promise<void> =>
 	});
 
 describe('a reader', () => {
-	test('that keeps up gets each batch as it is written', () => {
+	test('that keeps up gets each batch when it is written', () => {
 		const {log, sink, taken} = setUp({stored: 0});
 		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
 		reader.resume();
@@ -85,7 +74,7 @@ describe('a reader', () => {
 	test('that read a batch from the log does not get it again when it is reported as written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
 		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
-		// The log is ahead of what was reported.
+		// The log is ahead of the reported writes.
 		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4});
 		reader.resume();
 		await turn();
@@ -162,7 +151,7 @@ describe('a reader', () => {
 });
 
 describe('a delivery queue', () => {
-	test('returns messages in order, leaves out those before the offset, and reports taken bytes', async () => {
+	test('returns messages in order, skips those before the offset, and reports taken bytes', async () => {
 		const room: number[] = [];
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),
@@ -182,7 +171,7 @@ describe('a delivery queue', () => {
 		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
 	});
 
-	test('leaves nothing out of a log that ends before the offset', async () => {
+	test('skips no message of a log that ends before the offset', async () => {
 		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 9, onRoom() {}, onClose() {}});
 		const deliveries = queue[Symbol.asyncIterator]();
 		const seen = async (): Promise<number[]> => (await deliveries.next()).value.map(({offset}: Delivery) => offset);
@@ -192,7 +181,7 @@ describe('a delivery queue', () => {
 		expect(await seen()).toEqual([6, 7, 8, 9]);
 	});
 
-	test('cuts the first batch at the reported start, which is the end of a log that ends before the offset', async () => {
+	test('cuts the first batch at the reported start, which may be the end of a log before the offset', async () => {
 		const agreed = Promise.withResolvers<readonly TopicPosition[] | undefined>();
 		const queue = new DeliveryQueue({agreed: agreed.promise, fromOffset: 5, onRoom() {}, onClose() {}});
 		const next = queue[Symbol.asyncIterator]().next();

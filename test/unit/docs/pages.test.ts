@@ -1,6 +1,6 @@
 /**
-The documents keep up with the code: links and anchors lead somewhere, files and scripts that are named exist, examples
-parse, and tables of settings, exit codes, packets and mutants equal those of the code.
+The documents agree with the code: targets of links and anchors exist, named files and scripts exist, examples parse,
+and tables of settings, exit codes, packets and mutants equal those of the code.
 */
 import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
@@ -22,7 +22,7 @@ const hasBash = spawnSync('bash', ['--version']).status === 0;
 const source = (path: string): string => readFileSync(join(root, path), 'utf8');
 const unquoted = (cell: string): string => cell.replaceAll('`', '');
 
-test('there are pages to look at', () => {
+test('the list of pages is not empty', () => {
 	expect(pages.map(({path}) => path)).toEqual(
 		expect.arrayContaining(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/operating.md']),
 	);
@@ -31,7 +31,7 @@ test('there are pages to look at', () => {
 });
 
 describe.each(pages.map(page => [page.path, page] as const))('%s', (_path, page) => {
-	test('has links that lead somewhere', () => {
+	test('has links whose targets exist', () => {
 		const broken = linksOf(page.text).filter(({target, anchor}) => {
 			const path = resolved(page, target);
 			if (!exists(path)) return true;
@@ -48,7 +48,7 @@ describe.each(pages.map(page => [page.path, page] as const))('%s', (_path, page)
 		expect(named.filter(path => !exists(path))).toEqual([]);
 	});
 
-	test('names functions of the files that have them', () => {
+	test('names functions that their files have', () => {
 		// `core/data/data.ts` (`onPush`), or `onPush` in `core/data/data.ts`.
 		const paths = String.raw`\x60(?<path>(?:core|tui|source|test|bench)/[\w./-]+)\x60`;
 		const names = String.raw`(?<names>\x60#?\w+(?:\(\))?\x60(?:, \x60#?\w+(?:\(\))?\x60)*)`;
@@ -139,12 +139,14 @@ describe('docs/operating.md', () => {
 					: {...defaults, [group]: {...(defaults[group as keyof typeof defaults] as object), [key]: -1.5}};
 			const message = problemsOf(wrong).find(problem => problem.setting === setting)!.message;
 			const range = /from (?<min>\d+) to (?<max>\d+)/u.exec(message)?.groups;
-			const said =
+			const expected =
 				range === undefined
 					? '1, 3, 5, 7'
 					: `${Number(range['min']).toLocaleString('en')} to ${Number(range['max']).toLocaleString('en')}`;
 			const shown = rows.find(([one = '']) => unquoted(one) === name)![2]!;
-			expect(`${name}: ${shown}`).toBe(`${name}: ${name.endsWith('port') ? said.replaceAll(',', '') : said}`);
+			expect(`${name}: ${shown}`).toBe(
+				`${name}: ${name.endsWith('port') ? expected.replaceAll(',', '') : expected}`,
+			);
 		}
 	});
 });

@@ -1,4 +1,4 @@
-/** The Markdown pages of the repository, as tests read them. */
+/** The Markdown pages of the repository, for tests. */
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {root} from '../../support/imports.ts';

@@ -1,7 +1,7 @@
-/** The tables of docs/troubleshooting.md, as tests compare them with the code. */
+/** The tables of docs/troubleshooting.md, for a comparison with the code. */
 import {readFileSync} from 'node:fs';
 
-/** One row: its cells, without their backticks in the first. `…` in `says` stands for anything. */
+/** One row: its name without backticks, and its other cells. `…` in a cell stands for any text. */
 export type Row = {readonly section: string; readonly name: string; readonly cells: readonly string[]};
 
 const page = readFileSync(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8');
@@ -20,8 +20,8 @@ export const rows: readonly Row[] = page
 
 export const rowsOf = (section: string): readonly Row[] => rows.filter(row => row.section === section);
 
-/** A text is what the words of the page stand for. */
-export function isSaid(words: string, text: string): boolean {
+/** Whether a text matches the words of a cell, in which `…` stands for any text. */
+export function isMatch(words: string, text: string): boolean {
 	const parts = words.split('…').map(part => part.replaceAll(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`));
 	return new RegExp(`^${parts.join('[^]*')}$`, 'u').test(text);
 }

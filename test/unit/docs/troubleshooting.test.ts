@@ -1,6 +1,6 @@
 /**
-docs/troubleshooting.md has every message of `check`, with its words; a new message without an entry fails here. (Those
-of `doctor`: doctor.test.ts.)
+docs/troubleshooting.md has every message of `check`, with its words; a new message without an entry fails here. The
+messages of `doctor`: doctor.test.ts.
 */
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -10,7 +10,7 @@ import {findingReasons, type FindingReason} from '../../../core/observe/finding-
 import {findingsOf} from '../../../core/observe/findings.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
-import {isSaid, rowsOf} from './troubleshooting-page.ts';
+import {isMatch, rowsOf} from './troubleshooting-page.ts';
 
 const withMember = (changes: Partial<MemberSnapshot>): Snapshot => ({
 	...healthy,
@@ -82,7 +82,7 @@ describe('the page', () => {
 	});
 
 	test.each(Object.entries(samples) as Array<[FindingReason, Sample]>)(
-		'says of %s what check says',
+		'has for %s the text of check',
 		(reason, [snapshot, confirmed]) => {
 			const finding = findingsOf(snapshot, {
 				confirmed: confirmed ?? snapshot.raft.commit,
@@ -93,13 +93,13 @@ describe('the page', () => {
 			expect({
 				words: row.cells[1],
 				problem: finding!.problem,
-				isSaid: isSaid(row.cells[1]!, finding!.problem),
-			}).toMatchObject({isSaid: true});
+				isMatch: isMatch(row.cells[1]!, finding!.problem),
+			}).toMatchObject({isMatch: true});
 		},
 	);
 
 	test('has every cause of a degraded member', () => {
-		// The type checker holds this list to the causes; those that are states of their own are no degradation.
+		// The type checker compares this list with the causes. A cause that is a state of its own is no degradation.
 		const isDegraded: Readonly<Record<Exclude<Cause, ''>, boolean>> = {
 			uncalled: true,
 			tcp: true,
@@ -143,11 +143,11 @@ describe('the page', () => {
 	});
 });
 
-test('words stand for what they say, and for nothing else', () => {
+test('a cell matches its own words only, and `…` matches any text', () => {
 	expect([
-		isSaid('a … (…) is gone', 'a b (c) is gone'),
-		isSaid('a … gone', 'a bone'),
-		isSaid('a.c', 'abc'),
-		isSaid('', 'x'),
+		isMatch('a … (…) is gone', 'a b (c) is gone'),
+		isMatch('a … gone', 'a bone'),
+		isMatch('a.c', 'abc'),
+		isMatch('', 'x'),
 	]).toEqual([true, false, false, false]);
 });

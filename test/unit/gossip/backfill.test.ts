@@ -69,7 +69,7 @@ const refusal = (from: number, then: number): GossipPacket => ({
 	isEnd: true,
 });
 
-test('exactly the lost ranges are requested from one peer, and handed out together once all of them are here', () => {
+test('exactly the lost ranges are requested from one peer, and released together once all have arrived', () => {
 	const {gossip, take, push, step} = machine();
 	const first = take();
 	expect(wants(first)).toEqual([[origin, 5, 7]]);
@@ -91,7 +91,7 @@ test('exactly the lost ranges are requested from one peer, and handed out togeth
 	expect(step(other, ask).serve).toMatchObject([{to: other, wants: [{from: 5, to: 7}]}]);
 });
 
-test('a batch that came back but has no place in the hole is reported as missed', () => {
+test('a returned batch without room in the hole is reported as missed', () => {
 	const {push, step, gossip, take} = machine();
 	take();
 	push(origin, batchOf(5), batchOf(6, {count: 2}));
@@ -100,7 +100,7 @@ test('a batch that came back but has no place in the hole is reported as missed'
 	expect(take().missed).toEqual([{topic: news, origin, messages: 2, isAwaited: false}]);
 });
 
-test('an answer that the budget cut is continued at once', () => {
+test('an answer that the byte budget cut is continued at once', () => {
 	const {take, push, step} = machine();
 	take();
 	push(origin, batchOf(5));
@@ -110,13 +110,13 @@ test('an answer that the budget cut is continued at once', () => {
 test('a batch that was not requested changes nothing', () => {
 	const {take, push, step} = machine();
 	take();
-	expect(push(origin, batchOf(7)).released).toEqual([]); // Out of turn.
-	expect(push(other, batchOf(5)).released).toEqual([]); // From a peer that was not asked.
+	expect(push(origin, batchOf(7)).released).toEqual([]); // It was not requested next.
+	expect(push(other, batchOf(5)).released).toEqual([]); // From another peer than the asked one.
 	push(origin, batchOf(6, {count: 3})); // Extends beyond the end.
 	expect(wants(step(origin, served))).toEqual([]);
 });
 
-test('a peer that does not answer is skipped; a peer that has nothing is not asked again soon', () => {
+test('a silent peer is skipped, and a peer without the batches is asked again after a pause', () => {
 	const {take, ticks, step} = machine({reachable: [origin, other]});
 	const [[first]] = wants(take()) as [[NodeId]];
 	const second = first === origin ? other : origin;
@@ -126,7 +126,7 @@ test('a peer that does not answer is skipped; a peer that has nothing is not ask
 	expect(wants(ticks(30)).map(row => (row as [NodeId])[0])).not.toContain(second);
 });
 
-test('a gap is given up only when every possible holder has refused it three times', () => {
+test('a gap is abandoned only when every possible holder has refused it three times', () => {
 	const {take, step, ticks, push} = machine({reachable: [origin, other], subscribers: [self, origin, other]});
 	let ready = take();
 	let asked = 0;
@@ -150,7 +150,7 @@ test('a gap is given up only when every possible holder has refused it three tim
 	expect([backfilled(ready), asked]).toEqual([[[7]], 7]);
 });
 
-test('a backfill waits for unreachable holders, and for as long as no holder is known', () => {
+test('a backfill waits for unreachable holders, and while no holder is known', () => {
 	const waiting = machine({reachable: [origin], subscribers: [self, origin, other]});
 	let ready = waiting.take();
 	for (let tick = 0; tick < 2000; tick++) {
@@ -166,7 +166,7 @@ test('a backfill waits for unreachable holders, and for as long as no holder is 
 	expect(unknown.ticks(2000).backfilled).toEqual([]);
 });
 
-test('a stream without older batches in the log may start at the subscription time', () => {
+test('a stream without earlier batches in the log may start at the subscription time', () => {
 	const {take, push, step} = machine({isFirst: true, since: 50});
 	const ready = take();
 	expect(ready.packets.find(({packet}) => packet.type === 'iwant')!.packet).toMatchObject({
@@ -176,7 +176,7 @@ test('a stream without older batches in the log may start at the subscription ti
 	expect(backfilled(step(origin, {...served, passed: [[origin, 1, 1, 6, 50]]}))).toEqual([[6, 7]]);
 });
 
-test('batches stamped too early are skipped even where the earlier ones are lost', () => {
+test('batches with too early stamps are skipped, also where earlier batches are lost', () => {
 	const {take, step, ticks} = machine({isFirst: true, since: 50, subscribers: [self, origin]});
 	let ready = take();
 	const next = (): number => {
@@ -236,7 +236,7 @@ test('a batch of the hole that was unwanted and did not come back is released on
 test('a pause is bounded: batches that were not found are released as new', () => {
 	const {take, push, ticks} = machine({isLast: true});
 	take();
-	push(origin, batchOf(5)); // The end of the answer never comes.
+	push(origin, batchOf(5)); // The end of the answer never arrives.
 	let released: number[] = [];
 	let tick = 0;
 	for (; tick < 2000 && released.length === 0; tick++) {
@@ -252,7 +252,7 @@ test('a pause is bounded: batches that were not found are released as new', () =
 	expect(tick * 25).toBeLessThan(12_000);
 });
 
-test('a stream that ended before the hole resumes as soon as every holder says so', () => {
+test('a stream that ended before the hole resumes as soon as every holder has reported that', () => {
 	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
 	take();
 	expect(backfilled(step(origin, refusal(5, 0)))).toEqual([[]]);
@@ -262,7 +262,7 @@ test('a stream that ended before the hole resumes as soon as every holder says s
 	).toHaveLength(1);
 });
 
-test('a peer gets one request per topic at a time: repair waits for backfill, and the other way round', () => {
+test('a peer gets one request per topic at a time: repair and backfill wait for each other', () => {
 	const {take, step, ticks} = machine();
 	expect(wants(take())).toEqual([[origin, 5, 7]]);
 	const more: GossipPacket = {type: 'ihave', topics: [[news, [[origin, 1, 1, 12, 120]]]]};

@@ -46,7 +46,7 @@ describe('dissemination', () => {
 		}
 	});
 
-	test('a pulled batch is pushed on, unless it dates from before the peers met', () => {
+	test('a pulled batch is relayed, unless it is from before the peers met', () => {
 		const {push, step, ticks} = machine({subscribers: many, reachable: many.slice(1)});
 		const pull = (seq: number) => {
 			push(batchOf(seq + 1), {from: other, hops: 2, complete: false});
@@ -92,7 +92,7 @@ describe('dissemination', () => {
 		expect(sent(take(), 'push')).toHaveLength(3);
 	});
 
-	test('a gap that a relayed push shows is requested a little later, because the batch may be on its way', () => {
+	test('a gap before a relayed push is requested after a delay, because the batch may be in flight', () => {
 		const {push, ticks} = machine({subscribers: many, reachable: many.slice(1)});
 		push(batchOf(1), {from: other, hops: 2, complete: false});
 		expect(sent(push(batchOf(3), {from: other, hops: 2, complete: false}), 'iwant')).toEqual([]);

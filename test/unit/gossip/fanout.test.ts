@@ -43,7 +43,7 @@ describe('fanout', () => {
 		expect(seen).toEqual([4, 3, 3, 2, 2, 1, 1, 1]);
 		const careful = new Fanout(bounds);
 		turns(careful, 100, {fresh: 1000, duplicates: 3000, misses: 5});
-		expect(careful.of(many)).toBe(4); // Between the two marks it stays.
+		expect(careful.of(many)).toBe(4); // Between the two thresholds it stays.
 	});
 
 	test('grows with misses, one step per two measurements that agree, up to the bound', () => {
@@ -57,7 +57,7 @@ describe('fanout', () => {
 		expect(fanout.of(many)).toBe(12);
 	});
 
-	test('tries a number that was too low again after longer and longer pauses', () => {
+	test('tries a number that was too low again after increasing pauses', () => {
 		const fanout = new Fanout(bounds);
 		calm(fanout);
 		const waits: number[] = [];

@@ -43,7 +43,7 @@ describe('order', () => {
 		expect(seqs(push(batchOf(6, {previousLamport: 10})))).toEqual([6]);
 	});
 
-	test('every batch is released once, whichever peer brings it', () => {
+	test('every batch is released once, also if several peers send it', () => {
 		const {gossip, push} = machine();
 		push(batchOf(1));
 		push(batchOf(3));
@@ -94,7 +94,7 @@ describe('order', () => {
 		expect(seqs(push(batchOf(3)))).toEqual([3]);
 	});
 
-	test('an incarnation that the log holds continues without a question to the origin', () => {
+	test('an incarnation that is in the log continues without a question to the origin', () => {
 		const {gossip, push} = machine();
 		gossip.recover(batchOf(1, {incarnation: 3}));
 		const next = push(batchOf(2, {incarnation: 3}));
@@ -153,7 +153,7 @@ describe('a subscription with a start time', () => {
 });
 
 describe('a subscription whose start time changes', () => {
-	test('to an earlier time: skipped batches are wanted, unless the stream has begun here', () => {
+	test('to an earlier time: skipped batches are wanted, unless the stream has begun at this node', () => {
 		const {push, step, subscribe} = machine({since: 50});
 		step(other, ihave([origin, 1, 1, 5, 50], [third, 1, 1, 5, 50]));
 		push(batchOf(6));
@@ -237,7 +237,7 @@ describe('incarnations of an origin', () => {
 		expect(incarnationsOf(push(batchOf(3), {repair: true}))).toEqual(['1/3', '2/1']);
 	});
 
-	test('the same holds for an older incarnation that was unknown here', () => {
+	test('the same holds for an older incarnation that was unknown to this node', () => {
 		const {push, step} = machine();
 		const first = push(batchOf(1, {incarnation: 2, lamport: 100}));
 		expect([incarnationsOf(first), sent(first, 'ask').length]).toEqual([[], 1]);
@@ -253,14 +253,14 @@ describe('incarnations of an origin', () => {
 		expect(gossip.status()).toMatchObject({held: 0, waitingIncarnations: 0});
 	});
 
-	test('an answer that the origin gave in an earlier incarnation is not enough', () => {
+	test('an answer of an earlier incarnation of the origin does not confirm that', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		push(batchOf(1, {incarnation: 2, lamport: 100}));
 		expect(incarnationsOf(step(origin, answerOf(1, [origin, 1, 1, 1, 10])))).toEqual([]);
 	});
 
-	test('without the origin, answers of other peers and a bounded wait are enough', () => {
+	test('without the origin, answers of other peers after a bounded wait confirm that', () => {
 		const {gossip, push, step, ticks} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
 		const newer = push(batchOf(1, {incarnation: 2, lamport: 100}), {from: other});

@@ -56,7 +56,7 @@ const packets: ControlPacket[] = [
 ];
 
 describe('control packets', () => {
-	test.each(packets)('$type survives encoding and decoding', packet => {
+	test.each(packets)('$type is unchanged by encoding and decoding', packet => {
 		expect(parseGossipPacket(decode(encode(packet)))).toEqual(packet);
 	});
 
@@ -82,9 +82,9 @@ describe('control packets', () => {
 		}
 	});
 
-	test('each row is checked', () => {
+	test('every row of a packet is validated', () => {
 		const mark = (...row: unknown[]): unknown => ({type: 'ihave', topics: [[topic, [row]]]});
-		expect(parseGossipPacket(mark(node, 1, 1, 9, 90))).toBeDefined();
+		expect(parseGossipPacket(mark(node, 1, 1, 9, 90))).toEqual(mark(node, 1, 1, 9, 90));
 		for (const row of [
 			['x', 1, 1, 9, 90],
 			[node, 2 ** 32, 1, 9, 90],
@@ -119,7 +119,7 @@ describe('control packets', () => {
 		});
 		for (const parts of [8, 16, 256])
 			for (const packet of [digest(parts * 4), answer(parts / 8)])
-				expect(parseGossipPacket(packet), String(parts)).toBeDefined();
+				expect(parseGossipPacket(packet), String(parts)).toEqual(packet);
 		for (const bytes of [0, 4, 16, 33, 48, 96, 2048])
 			expect(parseGossipPacket(digest(bytes)), String(bytes)).toBeUndefined();
 		for (const bytes of [0, 3, 64]) expect(parseGossipPacket(answer(bytes)), String(bytes)).toBeUndefined();
@@ -129,15 +129,14 @@ describe('control packets', () => {
 
 	test('arrays are bounded, over all topics together', () => {
 		const rows = (count: number): unknown[] => Array.from({length: count}, () => [node, 1, 1, 9, 90]);
-		expect(
-			parseGossipPacket({
-				type: 'ihave',
-				topics: [
-					['a', rows(watermarksMax / 2)],
-					['b', rows(watermarksMax / 2)],
-				],
-			}),
-		).toBeDefined();
+		const largest = {
+			type: 'ihave',
+			topics: [
+				['a', rows(watermarksMax / 2)],
+				['b', rows(watermarksMax / 2)],
+			],
+		};
+		expect(parseGossipPacket(largest)).toEqual(largest);
 		expect(
 			parseGossipPacket({
 				type: 'ihave',
@@ -164,7 +163,7 @@ describe('control packets', () => {
 		).toBeUndefined();
 	});
 
-	test('any input is a packet or refused, and an accepted packet does no harm', () => {
+	test('any input is a packet or refused, and a machine processes any accepted packet without an exception', () => {
 		const gossip = createGossip({
 			self: node,
 			incarnation: 1,

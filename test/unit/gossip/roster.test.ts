@@ -1,4 +1,4 @@
-/** The tree of an origin, computed by each node separately: for any ids and any origin the parts fit together. */
+/** The tree of an origin, which each node computes by itself: for any ids and any origin the results form one tree. */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import {Context} from '../../../core/gossip/context.ts';
@@ -56,7 +56,7 @@ describe('roster', () => {
 		}
 	});
 
-	test('with more copies each member has about as many parents, where there are as many others', () => {
+	test('with several copies each member has about as many parents, if there are enough other members', () => {
 		const random = createRandom('copies');
 		const ids = hashed(random, 200);
 		const roster = new Roster(ids);
@@ -68,7 +68,7 @@ describe('roster', () => {
 		}
 	});
 
-	test('nodes that use different numbers of copies leave no member out', () => {
+	test('nodes that use different numbers of copies reach every member', () => {
 		for (const seed of seeds(20)) {
 			const random = createRandom(`${seed}/mixed`);
 			const ids = hashed(random, 100);
@@ -139,7 +139,7 @@ describe('view', () => {
 		return context;
 	};
 
-	test('parents of a few unreachable members take over their children, and owe offers to congested ones', () => {
+	test('parents of unreachable members push to their children, and later send offers to congested ones', () => {
 		const random = createRandom('adopted');
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);
@@ -163,7 +163,7 @@ describe('view', () => {
 		expect(owed.toSorted()).toEqual([...closed].toSorted());
 	});
 
-	test('a cut link costs only its two ends', () => {
+	test('a cut link changes only the pushes of its two ends', () => {
 		const random = createRandom('cut');
 		const ids = hashed(random, 100);
 		const topic = topicOf(ids);

@@ -16,7 +16,7 @@ const failing = (
 	};
 };
 
-test('on Windows a rename waits until a virus scanner is done with the file (case 45)', async () => {
+test('on Windows a rename is repeated until a virus scanner has closed the file (case 45)', async () => {
 	const paused: number[] = [];
 	const {change, calls} = failing(3, 'EPERM');
 	expect(await despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).toBe('done');
@@ -24,7 +24,7 @@ test('on Windows a rename waits until a virus scanner is done with the file (cas
 	expect(paused).toEqual([10, 20, 40]);
 });
 
-test('but only for a bounded time', async () => {
+test('the repetition ends after a bounded time', async () => {
 	const paused: number[] = [];
 	const {change} = failing(Infinity, 'EBUSY');
 	await expect(despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).rejects.toMatchObject({
@@ -33,7 +33,7 @@ test('but only for a bounded time', async () => {
 	expect(paused.reduce((sum, ms) => sum + ms)).toBe(1270);
 });
 
-test('not on other platforms, and not for other errors', async () => {
+test('a rename is not repeated on other platforms, and not for other errors', async () => {
 	for (const [platform, code] of [
 		['linux', 'EPERM'],
 		['darwin', 'EBUSY'],

@@ -23,7 +23,7 @@ function setUp(
 	seeds: readonly string[] = Object.keys(answers),
 	isAddressGiven = false,
 ) {
-	const said = {waits: [] as string[], ended: undefined as string | undefined};
+	const reported = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
 	let turn = (): void => undefined;
 	const nothing = {[Symbol.dispose]: () => undefined};
@@ -53,22 +53,22 @@ function setUp(
 			},
 		},
 		request: () => ({id: self, address: 'own:1', clusterId: ''}),
-		onWaiting: waits => void said.waits.push(waits),
-		found: () => expect.unreachable(),
-		joined: () => expect.unreachable(),
+		onWaiting: waits => void reported.waits.push(waits),
+		found: () => void (reported.ended = 'founded'),
+		joined: () => void (reported.ended = 'joined'),
 		refused: error => {
-			said.ended = error.message;
+			reported.ended = error.message;
 		},
 	});
 	bootstrapping.start();
-	const run = async (): Promise<typeof said> => {
+	const run = async (): Promise<typeof reported> => {
 		for (let round = 0; round < 20; round++) {
 			await new Promise(setImmediate);
 			nowMs += 100;
 			turn();
 		}
 
-		return said;
+		return reported;
 	};
 	return {run};
 }
@@ -85,13 +85,13 @@ describe('a node that the cluster refuses (case A)', () => {
 				'h:8': {type: 'seeking', address: 'h:8', word: {choice: undefined, isAble: false, seekers: []}},
 			},
 		],
-	])('by %s, ends with the reason', async (_name, answers) => {
+	])('ends with the reason if it is refused by %s', async (_name, answers) => {
 		expect((await setUp(answers).run()).ended).toBe('the name web is taken');
 	});
 
 	test.each<[string, Readonly<Record<string, JoinAnswer | Error>>]>([
 		[
-			'while another member says that it may yet be admitted',
+			'while another member reports that it may yet be admitted',
 			{'h:1': refused, 'h:2': {type: 'wait', reason: 'an election is under way'}},
 		],
 		[

@@ -59,7 +59,7 @@ describe('a process that calls under the id of a linked peer', () => {
 		expect(state.log.slice(1)).toEqual(['10.0.0.9:5000 is kept, 10.0.0.1:5000 is refused', 'drop']);
 	});
 
-	test('is judged by the answer of the process that is linked now, not of an earlier one', () => {
+	test('is judged by the answer of the process with the present link, not of an earlier one', () => {
 		const {state, duplicates} = setUp(original);
 		duplicates.judge(peer, copy, {...original, instance: '3333333333333333'});
 		duplicates.answered(peer);
@@ -71,7 +71,7 @@ describe('a process that calls under the id of a linked peer', () => {
 describe('a process that calls while no other one of its node is linked', () => {
 	const judged = (caller: Process, agreed: Process | undefined): unknown =>
 		setUp(agreed).duplicates.judge(peer, caller, undefined);
-	test('is refused when the cluster agreed on a process of the same or a later incarnation, which may have crashed', () => {
+	test('is refused when the cluster agreed on another process of the same or a later incarnation', () => {
 		for (const incarnation of [4, 3]) {
 			expect(judged({...copy, incarnation}, original)).toEqual({
 				type: 'refuse',

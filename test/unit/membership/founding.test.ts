@@ -21,7 +21,7 @@ type World = {
 	readonly seed: number;
 };
 
-/** Seekers that ask one another over a network with delay and loss, in virtual time; the founder and the time. */
+/** Runs seekers on a network with delay and loss, in virtual time. Returns the founder and the time. */
 function run({
 	nodes,
 	mode,

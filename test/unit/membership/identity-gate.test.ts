@@ -27,7 +27,7 @@ describe('the gate before publishing', () => {
 		expect(gate.wait()).toBeUndefined();
 	});
 
-	test('rejects a publisher when the wait is over, and says that nothing was stored', async () => {
+	test('rejects a publisher when the wait is over, and reports that no message was stored', async () => {
 		const {gate, world} = make();
 		world.isOpen = false;
 		const waiting = gate.wait();

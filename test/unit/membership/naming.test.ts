@@ -18,7 +18,7 @@ const agreedOn = (names: Readonly<Record<string, NodeId>>, protocol = 2) => ({
 const settled = (): Promise<void> => new Promise(resolve => void setImmediate(resolve));
 
 describe('the protocol that a leader proposes', () => {
-	test('is the newest that every member speaks, and none before all are known', () => {
+	test('is the newest that every member speaks, and none while one is unknown', () => {
 		expect(protocolToPropose(1, 2, [2, 2])).toBe(2);
 		expect(protocolToPropose(1, 2, [])).toBe(2);
 		expect(protocolToPropose(1, 3, [2, 3])).toBe(2);
@@ -30,7 +30,8 @@ describe('the protocol that a leader proposes', () => {
 
 	test('a node that speaks only an older one is refused, with both numbers', () => {
 		expect(protocolRefusal(a, {protocol: 1, version: '0.1.0'}, 2)).toBe(
-			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: start a newer version of dapss-tui there`,
+			`node ${a} speaks protocol 1 (version 0.1.0), this cluster has agreed on protocol 2: ` +
+				'start a newer version of dapss-tui there',
 		);
 		expect(protocolRefusal(a, {protocol: 2}, 2)).toBeUndefined();
 	});
@@ -70,7 +71,7 @@ describe('the name of a node', () => {
 		);
 	});
 
-	test('is proposed once at a time; a conflict is reported once, with advice', async () => {
+	test('is proposed by one proposal at a time; a conflict is reported once, with advice', async () => {
 		const proposed: string[] = [];
 		const warnings: string[] = [];
 		const names: Record<string, NodeId> = {};
@@ -96,7 +97,8 @@ describe('the name of a node', () => {
 		namer.housekeep();
 		expect(proposed).toHaveLength(2);
 		expect(warnings).toEqual([
-			`The name db1 belongs to node ${b}, so this node keeps the name old: choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1`,
+			`The name db1 belongs to node ${b}, so this node keeps the name old: ` +
+				'choose another --name, or remove that node if it is gone for good: dapss-tui peer remove db1',
 		]);
 	});
 });
@@ -162,7 +164,7 @@ describe('the claim of a process', () => {
 		expect(proposals()).toBe(0);
 	});
 
-	test('is held when the agreed instance is its own, whatever the proposal was answered', async () => {
+	test('is held when the agreed instance is its own, for any answer to the proposal', async () => {
 		const world: World = {...ready};
 		const {claim, proposals} = make(world);
 		claim.housekeep();
@@ -186,7 +188,7 @@ describe('the claim of a process', () => {
 		expect(claim.isHeld).toBe(true);
 	});
 
-	test('that failed is proposed again, but not at every tick', async () => {
+	test('is proposed again after a failure, but not at every tick', async () => {
 		const world: World = {...ready};
 		const {claim, proposals, fail} = make(world);
 		claim.housekeep();

@@ -102,7 +102,7 @@ describe('a node keeps links to', () => {
 		expect(directory.address(other)).toBe('a4');
 	});
 
-	test('members that a peer reported, and asks the next peer after that', () => {
+	test('members that a peer reported, and then asks the next peer', () => {
 		const {state, directory} = setUp();
 		state.up.add(one).add(other);
 		directory.ask();
@@ -130,15 +130,15 @@ describe('a node keeps links to', () => {
 		expect(state.called).toEqual([]);
 	});
 
-	test.each(['', 'nonsense', '0.0.0.0:5000', '224.0.0.1:5000'])('no peer at the invalid address %j', said => {
+	test.each(['', 'nonsense', '0.0.0.0:5000', '224.0.0.1:5000'])('no peer at the invalid address %j', address => {
 		const {directory} = setUp();
-		directory.observe(one, said);
+		directory.observe(one, address);
 		expect(directory.address(one)).toBe('a2');
 		directory.observe(one, '10.0.0.7:5000');
 		expect(directory.address(one)).toBe('10.0.0.7:5000');
 	});
 
-	test('a missing member at the address where it proves its id; other reports change nothing while there is a leader', async () => {
+	test('a missing member at the address where it proves its id; with a leader reports have no effect', async () => {
 		const {state, topics, directory} = setUp(new Map([['10.0.0.4:1', other]]));
 		topics.applyConfiguration(3, [self, one, other], encodeContext({node: other, address: 'a3'}));
 		state.leader = other; // Its frames come over the other member.

@@ -185,7 +185,7 @@ describe('the state of a member follows from the evidence', () => {
 		expect(assess({...well, ...facts})).toMatchObject({state, why});
 	});
 
-	test('a changed number is no change, a changed cause is', () => {
+	test('a changed cause counts as a change, a changed number does not', () => {
 		const at = (unlinkedMs: number, what: 'tcp' | 'all'): string =>
 			assess({...well, isLinked: false, unlinkedMs, faults: [fault(self, peer, what)]}).key;
 		expect(at(4000, 'tcp')).toBe(at(9000, 'tcp'));

@@ -9,14 +9,14 @@ const other = '000000000000000b' as NodeId;
 
 /** A watch over the given seeds, for a node of the cluster `c` at `own`; `answers` by address. */
 function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAnswer | Error>>) {
-	const state = {nowMs: 0, asked: [] as string[], met: [] as Array<readonly [string, string]>};
+	const state = {nowMs: 0, asked: [] as string[], foreign: [] as Array<readonly [string, string]>};
 	const watch = new SeedWatch({
 		seeds,
 		address: 'own',
 		clusterId: () => 'c',
 		nowMs: () => state.nowMs,
 		question: () => Buffer.of(0),
-		foreign: (...met) => void state.met.push(met),
+		foreign: (...foreign) => void state.foreign.push(foreign),
 		peers: {
 			async ask(address) {
 				state.asked.push(address);
@@ -26,7 +26,7 @@ function setUp(seeds: readonly string[], answers: Readonly<Record<string, JoinAn
 			},
 		},
 	});
-	/** Looks three times, further apart than the retry interval; the addresses that were asked each time. */
+	/** Looks three times, at more than the retry interval. Returns the addresses that were asked each time. */
 	const look = async (members: readonly string[] = []): Promise<readonly string[][]> => {
 		const rounds: string[][] = [];
 		for (let round = 0; round < 3; round++) {
@@ -56,11 +56,11 @@ describe('the seeds of a member that has a leader', () => {
 			['refuses', 'takes'],
 			['refuses', 'takes'],
 		]);
-		expect(state.met.slice(0, 2)).toEqual([
+		expect(state.foreign.slice(0, 2)).toEqual([
 			['d', 'refuses'],
 			['e', 'takes'],
 		]);
-		expect(state.met).toHaveLength(6);
+		expect(state.foreign).toHaveLength(6);
 	});
 
 	test('a seed of this cluster or of another secret is asked once, a silent seed repeatedly', async () => {
@@ -70,14 +70,14 @@ describe('the seeds of a member that has a leader', () => {
 			silent: new DapssError('unreachable', 'no answer'),
 		});
 		expect(await look()).toEqual([['ours', 'foreign', 'silent'], ['silent'], ['silent']]);
-		expect(state.met).toEqual([]);
+		expect(state.foreign).toEqual([]);
 	});
 
 	test('a member and this node itself are not asked', async () => {
 		expect(await setUp(['own', 'member'], {}).look(['member'])).toEqual([[], [], []]);
 	});
 
-	test('none is asked more often than the interval allows, nor after close', () => {
+	test('no seed is asked more often than the interval allows, nor after close', () => {
 		const {state, watch} = setUp(['silent'], {silent: new DapssError('unreachable', 'no answer')});
 		watch.check(new Set());
 		watch.check(new Set());

@@ -6,12 +6,12 @@ import type {Snapshot} from '../../../core/snapshot.ts';
 
 let phase: Snapshot['phase'];
 let members: number;
-let said: string[];
+let log: string[];
 let giveUp: () => Promise<void>;
 beforeEach(() => {
 	phase = 'running';
 	members = 3;
-	said = [];
+	log = [];
 	giveUp = async () => undefined;
 });
 
@@ -22,48 +22,48 @@ function leaving(hasAsked = false): Leaving {
 		state: {members: () => Array.from({length: members}, () => ({id: '' as NodeId, address: ''}))},
 		admin: {
 			async leave() {
-				said.push('gives up its vote');
+				log.push('gives up its vote');
 				await giveUp();
 			},
 		},
 		stateWriter: {
 			async left(left) {
-				said.push(`notes ${String(left)}`);
+				log.push(`notes ${String(left)}`);
 			},
 		},
-		stop: reason => said.push(`stops: ${reason}`),
-		failed: error => said.push(String(error)),
+		stop: reason => log.push(`stops: ${reason}`),
+		failed: error => log.push(String(error)),
 	});
 }
 
 describe('a node that leaves', () => {
-	test('writes that it asks, gives up its vote, writes that it left, then stops', async () => {
+	test('writes its request, gives up its vote, writes that it left, then stops', async () => {
 		await leaving().leave();
-		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes true', 'stops: left the cluster']);
+		expect(log).toEqual(['notes asked', 'gives up its vote', 'notes true', 'stops: left the cluster']);
 	});
 
 	test('leaves once when it is asked twice', async () => {
 		const node = leaving();
 		await Promise.all([node.leave(), node.leave()]);
-		expect(said).toHaveLength(4);
+		expect(log).toHaveLength(4);
 	});
 
 	test('stays after a refusal, and may try again', async () => {
 		const node = leaving();
 		giveUp = () => Promise.reject(new DapssError('refused', 'no quorum without it'));
 		await expect(node.leave()).rejects.toThrow('no quorum without it');
-		expect(said).toEqual(['notes asked', 'gives up its vote', 'notes undefined']);
+		expect(log).toEqual(['notes asked', 'gives up its vote', 'notes undefined']);
 		giveUp = async () => undefined;
 		await node.leave();
-		expect(said.at(-1)).toBe('stops: left the cluster');
+		expect(log.at(-1)).toBe('stops: left the cluster');
 	});
 
-	test('knows after a timeout, at its next start, that it asked', async () => {
+	test('has its request on the disk at its next start after a timeout', async () => {
 		giveUp = () => Promise.reject(new DapssError('timeout', 'it may still happen'));
 		await expect(leaving().leave()).rejects.toMatchObject({code: 'timeout'});
-		expect(said.at(-1)).toBe('gives up its vote');
+		expect(log.at(-1)).toBe('gives up its vote');
 		leaving(true).onRemoved();
-		expect(said.slice(-2)).toEqual([
+		expect(log.slice(-2)).toEqual([
 			'notes true',
 			'stops: this node had left the cluster before it stopped: start it once more, and it joins as a new member',
 		]);
@@ -90,17 +90,18 @@ describe('a node that leaves', () => {
 		['joining', 3, 'This node is joining and not a member yet: there is nothing to leave. Stop it instead'],
 		['running', 1, 'This node is the only member of its cluster: there is nothing to leave. Stop it instead'],
 		['stopping', 3, 'The node is stopping already'],
-	])('while it is %s, one of %i, is refused in plain words', async (now, count, text) => {
+	])('while it is %s, one of %i, is refused with a reason and a remedy', async (now, count, text) => {
 		phase = now;
 		members = count;
 		await expect(leaving().leave()).rejects.toThrow(text);
-		expect(said).toEqual([]);
+		expect(log).toEqual([]);
 	});
 });
 
 test('a node that is removed without its own request did not leave', () => {
 	leaving().onRemoved();
-	expect(said).toEqual([
-		'stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep the old folder: messages that were published here and had not reached other nodes are in no other place',
+	expect(log).toEqual([
+		'stops: this node was removed from the cluster: to join again, start it with an empty data folder. Keep ' +
+			'the old folder: messages that were published here and had not reached other nodes are in no other place',
 	]);
 });

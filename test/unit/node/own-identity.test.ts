@@ -8,7 +8,7 @@ import {turn} from '../../support/remote-pipes.ts';
 const self = 'a'.repeat(16) as NodeId;
 const own = {incarnation: 4, instance: '00000000000000aa'};
 
-test('after a pause, a publisher waits until this process knows that no other one took its place', async () => {
+test('after a pause, a publisher waits until the identity of this process is confirmed', async () => {
 	let nowMs = 10_000;
 	const caughtUp = Promise.withResolvers<number>();
 	const control = {

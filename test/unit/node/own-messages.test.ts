@@ -79,7 +79,7 @@ class Logs implements TopicReading {
 	}
 }
 
-const said = (event: FeedEvent): string =>
+const textOf = (event: FeedEvent): string =>
 	event.type === 'message'
 		? `${event.message.topic}${event.message.seq - 1}`
 		: event.type === 'lagged'
@@ -90,12 +90,12 @@ const said = (event: FeedEvent): string =>
 const numbers = (topic: Topic, from: number, to: number): string[] =>
 	Array.from({length: to - from}, (_, index) => `${topic}${from + index}`);
 
-/** What there is to take, until there is nothing for a while. */
+/** Takes items until none arrives for a while. */
 async function takeAll(feed: OwnFeed): Promise<string[]> {
 	const got: string[] = [];
 	for (let idle = 0; idle < 10; idle++) {
 		for (let events = feed.take(); events; events = feed.take()) {
-			got.push(...[...events].map(event => said(event)));
+			got.push(...[...events].map(event => textOf(event)));
 			idle = 0;
 		}
 
@@ -113,7 +113,7 @@ function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messa
 	return {logs, own, messages};
 }
 
-test('a late and slow follower gets all messages since the node subscribed, with few bytes held (case 31)', async () => {
+test('a late and slow follower gets all messages since the node subscribed, in little memory (case 31)', async () => {
 	const {logs, messages} = setUp();
 	await turn();
 	logs.write(t, 500);
@@ -122,7 +122,7 @@ test('a late and slow follower gets all messages since the node subscribed, with
 	await turn();
 	logs.write(t, 500); // 10 MB in all.
 	for (let wait = 0; wait < 100; wait++) await turn();
-	expect(all.unread).toBeLessThan(200); // Messages that it holds; the rest is in the log.
+	expect(all.unread).toBeLessThan(200); // Messages in memory; the other messages are in the log.
 	expect(await takeAll(all)).toEqual(numbers(t, 0, 1000));
 	expect(await takeAll(fresh)).toEqual(numbers(t, 500, 1000));
 	logs.write(t, 2);
@@ -152,7 +152,7 @@ test('a topic is read from the agreed subscription to its end, and not beyond', 
 	expect(await takeAll(feed)).toEqual(['u408']);
 });
 
-test('a tracked follower gets the start of each topic before its messages, after the position that it gave', async () => {
+test('a tracked follower gets the start of each topic, after its given position and before the messages', async () => {
 	const {logs, own, messages} = setUp();
 	logs.write(t, 100);
 	own.add(u);
@@ -172,7 +172,7 @@ test('a tracked follower gets the start of each topic before its messages, after
 	expect(got.indexOf('start after 7, resumed')).toBeLessThan(got.indexOf('t90'));
 	expect(got.indexOf('start after 0')).toBeLessThan(got.indexOf('u0'));
 
-	// The node subscribes again: what it did not read meanwhile is no message of its own topics.
+	// The node subscribes again: the messages in between are not of its own topics.
 	own.delete(t);
 	messages.update();
 	await turn();
@@ -195,7 +195,7 @@ test('messages that retention deleted are reported as lagged, with their exact n
 	expect(got).toEqual([...numbers(t, 0, at), `lagged ${250 - at}`, ...numbers(t, 250, 300)]);
 });
 
-test('a stopping node waits until the written messages are read, or for a deadline', async () => {
+test('a stopping node waits until the written messages are read, or until a deadline', async () => {
 	const {logs, messages} = setUp();
 	const feed = messages.open();
 	await turn();
@@ -223,10 +223,10 @@ test('a stopping node waits until the written messages are read, or for a deadli
 	await turn();
 	late!(); // No follower reads.
 	expect(await waiting).toBe(300);
-	expect(other.take()).toBeDefined();
+	expect(await takeAll(other)).toEqual(numbers(t, 350, 650));
 });
 
-test('events and messages are one stream; remaining messages come before the end, and omitted events are counted', async () => {
+test('events and messages share one stream; messages precede its end, omitted events are counted', async () => {
 	const {logs, messages} = setUp();
 	const journal = new Journal({wallMs: () => 7, feedMax: 10, eventsMax: 10, previewBytes: 10});
 	const stream = new EventStream(journal.watch(), messages.open(), () => 7);
@@ -247,6 +247,6 @@ test('events and messages are one stream; remaining messages come before the end
 	journal.record({type: 'stopped', reason: 'asked'});
 	journal.close();
 	await reading;
-	expect(got.slice(10_002).map(event => said(event))).toEqual([...numbers(t, 0, 200), 'stopped']);
+	expect(got.slice(10_002).map(event => textOf(event))).toEqual([...numbers(t, 0, 200), 'stopped']);
 	expect(logs.readers.size).toBe(0);
 });

@@ -58,7 +58,7 @@ test.each<[Record<string, unknown> & {type: RecordedEvent['type']}, string, stri
 		'Another cluster named x (01234567) is at z:1; it is not merged',
 	],
 	[{type: 'fault', text: 'cut\u001B[2J'}, 'Injected faults: cut␛[2J'],
-])('%j', (event, inLog, inPane = inLog) => {
+])('the event %j has its sentence', (event, inLog, inPane = inLog) => {
 	const recorded = {at: 0, ...event} as unknown as RecordedEvent;
 	expect(eventText(recorded, log).text).toBe(inLog);
 	expect(eventText(recorded, pane).text).toBe(inPane);

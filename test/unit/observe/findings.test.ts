@@ -29,7 +29,7 @@ describe('a cluster of three', () => {
 		]);
 	});
 
-	test('in which two nodes do not reach each other is not healthy: the finding has the pair, its relay and the repair', () => {
+	test('with a pair of nodes that is cut is not healthy: the finding has the pair, its relay and the remedy', () => {
 		const members = healthy.members.map(one =>
 			one.id === b || one.id === c
 				? {...one, state: 'degraded' as const, why: 'it and … do not reach each other', cause: 'cut'}
@@ -39,7 +39,9 @@ describe('a cluster of three', () => {
 			{
 				code: 'unhealthy',
 				reason: 'cut-off',
-				problem: `${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
+				problem:
+					`${b.slice(0, 8)} (127.0.0.1:5001) and ${c.slice(0, 8)} (127.0.0.1:5002) ` +
+					`do not reach each other for 4 s: served through ${a.slice(0, 8)}`,
 				advice: 'Repair the network between them: TCP and UDP ports 5001 and 5002, in both directions.',
 			},
 		]);
@@ -56,7 +58,8 @@ describe('a cluster of three', () => {
 		});
 		expect(rest).toEqual([]);
 		expect(finding!.problem).toBe(
-			`TCP is blocked between ${c.slice(0, 8)} (127.0.0.1:5002) and each of ${a.slice(0, 8)} (127.0.0.1:5000) and ${b.slice(0, 8)} (127.0.0.1:5001) for 4 s (ETIMEDOUT)`,
+			`TCP is blocked between ${c.slice(0, 8)} (127.0.0.1:5002) and each of ${a.slice(0, 8)} ` +
+				`(127.0.0.1:5000) and ${b.slice(0, 8)} (127.0.0.1:5001) for 4 s (ETIMEDOUT)`,
 		);
 		expect(finding!.advice).toContain('Open TCP ports 5002, 5000 and 5001');
 	});
@@ -75,7 +78,9 @@ describe('a cluster of three', () => {
 		const [finding] = find(withMember({state: 'degraded', cause, why, downMs: 5000}));
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
-			problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded for 5 s, and votes: 3 of 3 voters left: 1 more may fail`,
+			problem:
+				`${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded for 5 s, and votes: 3 of 3 voters left: ` +
+				'1 more may fail',
 		});
 		expect(finding!.advice).toMatch(advice);
 	});
@@ -92,25 +97,30 @@ describe('a cluster of three', () => {
 				code: 'unhealthy',
 				reason: 'degraded',
 				problem: `${c.slice(0, 8)} (127.0.0.1:5002, ${why}) is degraded`,
-				advice: `Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, or open TCP and UDP port 5002 to it. Until then it gets no vote.`,
+				advice:
+					`Start ${c.slice(0, 8)} with --advertise and an address at which the other nodes reach it, ` +
+					'or open TCP and UDP port 5002 to it. Until then it gets no vote.',
 			},
 		]);
 	});
 
-	test('seen by a node that receives no datagram: UDP or its own address is the cause (case B)', () => {
+	test('seen by a node that receives no datagram has UDP or that address as its cause (case B)', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? {
 						...one,
 						state: 'degraded' as const,
 						cause: 'udp',
-						why: 'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: is --advertise right?',
+						why:
+							'UDP blocked between it and b and c, or no node can call 127.0.0.1:5000: ' +
+							'is --advertise right?',
 					}
 				: one,
 		);
 		const [finding] = find({...healthy, members, cuts: [cut([a, b], 'udp', [a]), cut([a, c], 'udp', [a])]});
 		expect(finding!.advice).toBe(
-			'Open UDP ports 5000, 5001 and 5002 between them, in both directions. Or no other node can call 127.0.0.1:5000: is --advertise right?',
+			'Open UDP ports 5000, 5001 and 5002 between them, in both directions. ' +
+				'Or no other node can call 127.0.0.1:5000: is --advertise right?',
 		);
 	});
 
@@ -131,7 +141,7 @@ describe('a cluster of three', () => {
 		expect(findings.find(({problem}) => problem.includes('joining'))!.advice).toMatch(advice);
 	});
 
-	test('that has met another cluster of its name is not healthy: the finding has both clusters, addresses and the procedure', () => {
+	test('that has met another cluster of its name is not healthy: the finding has both addresses and a remedy', () => {
 		const [finding] = find({
 			...healthy,
 			foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 300}],
@@ -151,12 +161,14 @@ describe('a cluster of three', () => {
 		});
 		expect(finding).toMatchObject({
 			code: 'unhealthy',
-			problem: `Two processes use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
+			problem:
+				`Two processes use the identity of ${b.slice(0, 8)}: ` +
+				'127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused',
 		});
 		expect(finding!.advice).toContain('Stop the process at 127.0.0.1:5009');
 	});
 
-	test('a voter that was stopped on purpose is reported for its vote, not as missing; a stopped learner is not reported', () => {
+	test('with a voter that was stopped on purpose reports its vote; a stopped learner is not reported', () => {
 		const findings = find({
 			...withMember({state: 'left', why: 'stopped on purpose', reached: false, downMs: 5800}),
 			raft: {...healthy.raft, reachableVoters: 2},
@@ -173,7 +185,7 @@ describe('a cluster of three', () => {
 		).toEqual([]);
 	});
 
-	test('in which two nodes are not heard: neither a quorum of their side nor a cut network is reported', () => {
+	test('in which two nodes are silent reports neither a quorum of their side nor a cut network', () => {
 		const members = healthy.members.map(one =>
 			one.self
 				? one
@@ -199,7 +211,8 @@ describe('a cluster of three', () => {
 			problem.includes('not answered for'),
 		)!;
 		expect(silent.problem).toBe(
-			`2 members have not answered for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; whether they run is unknown; at least 7 own messages wait for them`,
+			`2 members have not answered for 1 s: ${b.slice(0, 8)}, ${c.slice(0, 8)}; ` +
+				'whether they run is unknown; at least 7 own messages wait for them',
 		);
 		expect(
 			find({...healthy, members, partition})
@@ -211,7 +224,7 @@ describe('a cluster of three', () => {
 		).toMatch(/^Partitioned for 1 s: .*\(quorum\); at least 7 own messages/);
 	});
 
-	test('whose quorum did not confirm, although the snapshot shows one, is not healthy, without a contradiction', () => {
+	test('whose quorum did not confirm is not healthy, although the snapshot shows a quorum', () => {
 		const [finding] = find(healthy, 'no-quorum');
 		expect(finding).toMatchObject({
 			code: 'no-quorum',
@@ -220,7 +233,7 @@ describe('a cluster of three', () => {
 	});
 });
 
-test('for any state of any member: healthy only if every voter is alive, and no text contradicts its numbers', () => {
+test('with members in any state is healthy only if every voter is alive, and no text contradicts its numbers', () => {
 	const states = fc.constantFrom('alive', 'degraded', 'suspect', 'unreachable', 'down', 'left');
 	fc.assert(
 		fc.property(

@@ -8,21 +8,21 @@ import {PauseWatch} from '../../../core/observe/pause.ts';
 const [a, b] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
 
 describe('evidence of a crash', () => {
-	const tell = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] =>
+	const observe = (evidence: CrashEvidence, ...changes: ReadonlyArray<'up' | 'down' | 'refused'>): boolean[] =>
 		changes.map(change => evidence.link(a, change));
 
-	test('is a link that was up, closed, and then refused; reported once', () => {
-		expect(tell(new CrashEvidence(), 'up', 'down', 'refused', 'refused')).toEqual([false, false, true, false]);
+	test('is a link that was up, closed, and then refused, and is reported once', () => {
+		expect(observe(new CrashEvidence(), 'up', 'down', 'refused', 'refused')).toEqual([false, false, true, false]);
 	});
 
 	test('is not a refused call to a peer that was never linked, nor a link that comes up again', () => {
-		expect(tell(new CrashEvidence(), 'refused', 'down', 'refused')).toEqual([false, false, false]);
-		expect(tell(new CrashEvidence(), 'up', 'down', 'up', 'refused')).toEqual([false, false, false, false]);
+		expect(observe(new CrashEvidence(), 'refused', 'down', 'refused')).toEqual([false, false, false]);
+		expect(observe(new CrashEvidence(), 'up', 'down', 'up', 'refused')).toEqual([false, false, false, false]);
 	});
 
 	test('concerns one peer, and is forgotten with it', () => {
 		const evidence = new CrashEvidence();
-		tell(evidence, 'up', 'down');
+		observe(evidence, 'up', 'down');
 		expect(evidence.link(b, 'refused')).toBe(false);
 		evidence.setMembers([b]);
 		expect(evidence.link(a, 'refused')).toBe(false);

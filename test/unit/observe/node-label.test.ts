@@ -19,7 +19,7 @@ describe('the label of a node', () => {
 		expect([labelsIn({names: {[a]: 'n1'}})('__proto__'), labelsIn({})(a)]).toEqual(['__proto_', '3f2a91c4']);
 	});
 
-	test('comes from one function as long as the names are the same', () => {
+	test('is the same function while the names are unchanged', () => {
 		const label = labelsOf([member(a, {name: 'n1', rttMs: 1}), member(b)]);
 		expect(labelsOf([member(a, {name: 'n1', rttMs: 2}), member(b)])).toBe(label);
 		expect(labelsOf([member(a, {name: 'n2'}), member(b)])).not.toBe(label);
@@ -40,8 +40,8 @@ describe('a member is found', () => {
 	const called = (name: string): readonly NodeId[] => membersCalled(name, members).map(({id}) => id);
 
 	test('by its exact name first, then its address, its port, the first digits of its id', () => {
-		expect(called('5001')).toEqual([a]); // Also the port of b.
-		expect(called(a.slice(0, 6))).toEqual([c]); // Also the digits of a.
+		expect(called('5001')).toEqual([a]); // It is the port of b, too.
+		expect(called(a.slice(0, 6))).toEqual([c]); // It is the begin of the id of a, too.
 		expect([called('n2'), called('N2')]).toEqual([[b], [b]]);
 		expect(called('127.0.0.1:5001')).toEqual([b]);
 		expect(called('localhost:5001')).toEqual([b]);
@@ -55,7 +55,7 @@ describe('a member is found', () => {
 	});
 });
 
-test('events carry the names of the nodes that they mention, also of one that has just left', () => {
+test('events carry the names of the nodes that they mention, also of a node that has just left', () => {
 	const names = new Map([
 		[a, 'n1'],
 		[b, 'n2'],

@@ -4,7 +4,7 @@ import {lostMs, meaningOf, quorumHealthOf, remedyOf, type QuorumHealth} from '..
 import {healthy, ids, lost, member} from '../../tui/support/fixtures.ts';
 
 /** `away`: for how long each of the last voters has been away, in milliseconds. */
-function outlook(voters: number, ...away: readonly number[]): QuorumHealth {
+function healthWith(voters: number, ...away: readonly number[]): QuorumHealth {
 	const members = ids.slice(0, voters).map((id, index) => {
 		const downMs = away[index - (voters - away.length)];
 		return member(id, {
@@ -23,12 +23,12 @@ test.each([
 	[4, [5], '3 of 4 voters left: no further may fail'],
 	[5, [5], '4 of 5 voters left: 1 more may fail'],
 	[5, [5, 5, 5], '2 of 5 voters left, 3 needed: nothing can be agreed'],
-] as Array<[number, number[], string]>)('%i voters, away %j', (voters, away, meaning) => {
-	expect(meaningOf(outlook(voters, ...away))).toBe(meaning);
+] as Array<[number, number[], string]>)('the meaning of %i voters, away %j', (voters, away, meaning) => {
+	expect(meaningOf(healthWith(voters, ...away))).toBe(meaning);
 });
 
 test('the longest missing voter is listed first; learners and former voters are not listed', () => {
-	const {missing} = outlook(5, 10, 2000);
+	const {missing} = healthWith(5, 10, 2000);
 	expect(missing.map(({id, downMs}) => [id, downMs])).toEqual([
 		[ids[4], 2000],
 		[ids[3], 10],
@@ -40,7 +40,7 @@ test('the longest missing voter is listed first; learners and former voters are 
 	]);
 });
 
-test('for voters that run and are refused the advice is to share the secret, not to restart or remove them (case 20)', () => {
+test('for refused voters the advice is to share the secret, not to restart or remove them (case 20)', () => {
 	const refused = (voters: number, gone: number): QuorumHealth => {
 		const {raft, members} = {
 			raft: healthy.raft,
@@ -67,7 +67,7 @@ test('for voters that run and are refused the advice is to share the secret, not
 	const mend = 'give all nodes the same secret file (--secret-file), and start the one that has another again';
 	expect(refused(3, 0).missing.map(({isLost}) => isLost)).toEqual([false, false]);
 	expect(remedyOf(refused(3, 0), ':')).toBe(mend);
-	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two that run make a quorum with this one.
+	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two running voters and this node are a quorum.
 	expect(remedyOf(refused(5, 3), ':')).toMatch(
 		/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/,
 	);
@@ -76,15 +76,17 @@ test('for voters that run and are refused the advice is to share the secret, not
 });
 
 test('removal is advised when a voter is away for longer than a restart takes, and only with a quorum', () => {
-	expect(remedyOf(outlook(3), ':')).toBe('');
-	expect(remedyOf(outlook(3, lostMs - 1), ':')).toBe('start it again, or repair the network to it');
-	expect(remedyOf(outlook(5, lostMs, 1), ':')).toBe(
-		`start them again, or repair the network to them; a node that is gone for good is taken out by \`:peer remove ${(ids[3] as NodeId).slice(0, 8)}\`, and a new one takes its place`,
+	expect(remedyOf(healthWith(3), ':')).toBe('');
+	expect(remedyOf(healthWith(3, lostMs - 1), ':')).toBe('start it again, or repair the network to it');
+	expect(remedyOf(healthWith(5, lostMs, 1), ':')).toBe(
+		'start them again, or repair the network to them; a node that is gone for good is taken out by `:peer ' +
+			`remove ${(ids[3] as NodeId).slice(0, 8)}\`, and a new one takes its place`,
 	);
-	expect(remedyOf(outlook(5, lostMs, lostMs, 1), ':')).toBe(
-		'start 1 of the missing nodes again, or repair the network: then nothing is lost. Only if their disks are gone for good: stop this node and run `dapss-tui recover` for it (unsafe; --help says what it costs)',
+	expect(remedyOf(healthWith(5, lostMs, lostMs, 1), ':')).toBe(
+		'start 1 of the missing nodes again, or repair the network: then nothing is lost. Only if their disks ' +
+			'are gone for good: stop this node and run `dapss-tui recover` for it (unsafe; --help says what it costs)',
 	);
-	expect(remedyOf(outlook(2, 1), ':')).toMatch(
+	expect(remedyOf(healthWith(2, 1), ':')).toMatch(
 		/^start it again, or repair the network: then nothing is lost\. Only if its disk is gone/,
 	);
 });

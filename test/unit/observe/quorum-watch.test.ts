@@ -41,7 +41,7 @@ test('a node that starts without a quorum reports it once its links had time to 
 	expect(watched([0, view(1, false)], [300, view(3, false)], [900, view(3, true)])).toEqual(['held true 3/3']);
 });
 
-test('an election is no event, unless it does not end', () => {
+test('an election causes an event only if it does not end', () => {
 	expect(watched([0, view(3, true)], [100, view(2, false)], [1000, view(2, true)])).toEqual(['held true 3/3']);
 	expect(watched([0, view(3, true)], [100, view(2, false)], [3100, view(2, false)], [3200, view(2, true)])).toEqual([
 		'held true 3/3',

@@ -4,7 +4,7 @@ import type {Snapshot} from '../../../core/snapshot.ts';
 import {healthy, ids, leaderless, member} from '../../tui/support/fixtures.ts';
 
 /** This node is the first voter or the last learner; `away` of the other voters do not answer. */
-function picture({
+function snapshotOf({
 	voters,
 	learners = 0,
 	away = 0,
@@ -54,8 +54,8 @@ test.each([
 		'Stopping this node leaves 3 of 5 voters: no other voter may fail until it is back',
 	],
 	[{voters: 3, learners: 1, isLearner: true}, 'nothing', 'This node has no vote: no other node depends on it'],
-] as const)('stopping one of %j', (shape, costs, text) => {
-	expect(stopCost(picture(shape))).toEqual({costs, text});
+] as const)('the cost of stopping one of %j', (shape, costs, text) => {
+	expect(stopCost(snapshotOf(shape))).toEqual({costs, text});
 });
 
 test.each([
@@ -82,8 +82,8 @@ test.each([
 	[{voters: 3, away: 1}, false, 'Without this node 1 of 2 voters would be reachable: no quorum'],
 	[{voters: 3, away: 2}, false, 'Without a quorum nothing can be agreed, so no node can leave'],
 	[{voters: 1}, false, 'This node is the only member: there is nothing to leave'],
-] as const)('leaving as one of %j', (shape, isPossible, text) => {
-	expect(leaveCost(picture(shape))).toEqual({isPossible, text});
+] as const)('the cost of leaving as one of %j', (shape, isPossible, text) => {
+	expect(leaveCost(snapshotOf(shape))).toEqual({isPossible, text});
 });
 
 test('a node that is no member yet has nothing to leave; one without a quorum cannot', () => {

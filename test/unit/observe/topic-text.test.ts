@@ -32,7 +32,7 @@ test('the bound of a topic is shown in its own unit', () => {
 	expect([bytesText(2 ** 50), bytesText(2 ** 49), bytesText(4096)]).toEqual(['1.0 PiB', '512 TiB', '4.0 KiB']);
 });
 
-test('the retention fits a narrow column, exact where that is short', () => {
+test('the retention fits a narrow column, and is exact if the exact text is short', () => {
 	const mebi = 2 ** 20;
 	const kept = (retainAgeS: number, retainBytes: number): string => keptBrief({retainAgeS, retainBytes});
 	expect([

@@ -1,6 +1,6 @@
 /**
-Cases of the Raft machine that a transcript cannot show: bounds of flow control, and work that is not advanced yet when
-the log changes.
+Cases of the Raft machine that a transcript cannot show: bounds of flow control, and changes of the log between ready
+and advance.
 */
 import {describe, expect, it} from 'vitest';
 import type {NodeId} from '../../../core/message.ts';
@@ -26,7 +26,7 @@ function create(id: NodeId, voters: readonly NodeId[]): Raft {
 	});
 }
 
-/** Carry out all that is ready; the packets that left. */
+/** Performs all ready work. Returns the sent packets. */
 function settle(raft: Raft): RaftPacket[] {
 	const packets: RaftPacket[] = [];
 	for (let ready = raft.ready(); ready; ready = raft.ready()) {
@@ -51,18 +51,18 @@ function lead(): Raft {
 describe('pre-votes', () => {
 	it('count only for the term of their request', () => {
 		const raft = create(one, [one, two, three]);
-		const stand = (): void => {
+		const campaign = (): void => {
 			for (let tick = 0; tick < 20 && raft.status().role !== 'pre-candidate'; tick++) raft.tick();
 			settle(raft);
 		};
 
-		stand();
+		campaign();
 		raft.step(two, {group, term: 1, type: 'pre-vote-reply', granted: true});
 		settle(raft);
 		raft.step(three, {group, term: 1, type: 'vote-reply', granted: false});
-		stand();
+		campaign();
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
-		// A late reply to the campaign before.
+		// A late reply to the previous campaign.
 		raft.step(three, {group, term: 1, type: 'pre-vote-reply', granted: true});
 		expect(raft.status()).toMatchObject({role: 'pre-candidate', term: 1});
 		raft.step(three, {group, term: 2, type: 'pre-vote-reply', granted: true});
@@ -71,7 +71,7 @@ describe('pre-votes', () => {
 });
 
 describe('a peer with a new link', () => {
-	it('may be a process with an older log: its former match is not committed there, and does not count', () => {
+	it('may be a process with an older log, so its former match does not count for a commit', () => {
 		const raft = lead();
 		raft.propose(Uint8Array.of(1));
 		settle(raft);
@@ -116,7 +116,7 @@ describe('flow control', () => {
 		expect(next.map(({prevIndex, entries}) => [prevIndex, entries.length])).toEqual([[65, 36]]);
 	});
 
-	it('sends the proposals between two calls of ready in one append', () => {
+	it('sends all proposals between two calls of ready in one append', () => {
 		const raft = lead();
 		for (let count = 0; count < 50; count++) raft.propose(Uint8Array.of(count));
 		// To `two`; `three` has not answered its first append.
@@ -149,7 +149,7 @@ describe('work between ready and advance', () => {
 		})),
 	});
 
-	it('is bounded to one piece', () => {
+	it('is one batch at a time', () => {
 		const raft = create(one, [one, two]);
 		raft.campaign();
 		const ready = raft.ready();
@@ -158,7 +158,7 @@ describe('work between ready and advance', () => {
 		expect(() => raft.advance({...ready!})).toThrow('Expected `advance`');
 	});
 
-	it('does not count as written where entries were replaced meanwhile', () => {
+	it('does not count replaced entries as written', () => {
 		const raft = create(one, [one, two, three]);
 		raft.step(two, append(1, 0, 0, 1, 1, 1));
 		const ready = raft.ready()!;
@@ -170,7 +170,7 @@ describe('work between ready and advance', () => {
 		]);
 	});
 
-	it('does not count as written in a log that a snapshot replaced, even where the entries are equal', () => {
+	it('does not count entries as written after a snapshot replaced the log, even if they are equal', () => {
 		const raft = create(one, [one, two, three]);
 		raft.step(two, append(1, 0, 0, 1, 1));
 		const ready = raft.ready()!;
@@ -208,7 +208,7 @@ describe('work between ready and advance', () => {
 });
 
 describe('time', () => {
-	it('since a leader heard a majority is in the status', () => {
+	it('since the last contact of a leader with a majority is in the status', () => {
 		const raft = lead();
 		for (let ticks = 0; ticks < 4; ticks++) raft.tick();
 		expect(raft.status().contactTicks).toBe(4);

@@ -52,7 +52,7 @@ describe('records', () => {
 });
 
 describe('recovery', () => {
-	it('lets an entry replace the entry with its index and all later ones', () => {
+	it('replaces the entry at the index of a later record, and all entries after it', () => {
 		const recovery = recover(...[1, 2, 3, 4].map(index => encodeEntry(entry(1, index))), encodeEntry(entry(2, 2)));
 		expect(logOf(recovery)).toBe('1/1 2/2');
 		expect(recovery.problem).toBeUndefined();

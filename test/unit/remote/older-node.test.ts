@@ -3,7 +3,7 @@ import {expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {currentEvent, currentSnapshot} from '../../../core/remote/older.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 /** A snapshot as release 0.1.0 sends it. */
 function older(snapshot: Snapshot): Snapshot {
@@ -20,7 +20,7 @@ function older(snapshot: Snapshot): Snapshot {
 }
 
 test('a snapshot of a node of protocol 1 gets all fields, and no member is `dead`', () => {
-	const {protocol, name, foreign, duplicates, raft, members} = currentSnapshot(older(pictures.healthy));
+	const {protocol, name, foreign, duplicates, raft, members} = currentSnapshot(older(snapshots.healthy));
 	expect({protocol, name, foreign, duplicates, quorum: raft.quorum}).toEqual({
 		protocol: 1,
 		name: '',
@@ -34,17 +34,17 @@ test('a snapshot of a node of protocol 1 gets all fields, and no member is `dead
 		'unreachable',
 		...members.slice(3).map(() => 'alive'),
 	]);
-	expect(members[0]).toMatchObject({name: '', version: pictures.healthy.version, protocol: 1});
+	expect(members[0]).toMatchObject({name: '', version: snapshots.healthy.version, protocol: 1});
 	expect(members[1]).toMatchObject({name: '', version: '', protocol: 0});
 	expect(
 		currentSnapshot(
-			older({...pictures.healthy, raft: {...pictures.healthy.raft, hasQuorum: false, reachableVoters: 1}}),
+			older({...snapshots.healthy, raft: {...snapshots.healthy.raft, hasQuorum: false, reachableVoters: 1}}),
 		).raft.quorum,
 	).toBe('lost');
 });
 
 test('a snapshot of this version passes unchanged', () =>
-	expect(currentSnapshot(pictures.healthy)).toBe(pictures.healthy));
+	expect(currentSnapshot(snapshots.healthy)).toBe(snapshots.healthy));
 
 test('an event of a dead member becomes unreachable', () => {
 	expect(

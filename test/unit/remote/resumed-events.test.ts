@@ -40,7 +40,7 @@ class Node {
 		this.log.push(...log);
 	}
 
-	/** Receives some of the next messages of each stream, in an order by chance. */
+	/** Receives some of the next messages of each stream, in a random order. */
 	grow(perStream: number, count: number, seed: number): void {
 		const random = createRandom(seed);
 		const next = origins.map(origin => this.log.filter(one => one.origin === origin).length + 1);
@@ -64,7 +64,7 @@ class Node {
 	}
 }
 
-/** A connection: what the node receives after its stream began, and the events that it gives until the loss. */
+/** A connection: the messages that the node receives after its stream began, and its events until the loss. */
 type Step = {
 	readonly node: Node;
 	readonly during?: (node: Node) => void;
@@ -93,7 +93,7 @@ function connectionOf({node, during, most = Infinity, events = []}: Step, server
 	} as unknown as Connection;
 }
 
-/** What a reader gets that uses these connections, one after the other. */
+/** The events of a reader that uses these connections, one after the other. */
 async function read(...steps: readonly Step[]): Promise<string[]> {
 	const [first, ...left] = steps;
 	const link = new Reconnecting(connectionOf(first!, 'node 0'), {
@@ -113,9 +113,9 @@ async function read(...steps: readonly Step[]): Promise<string[]> {
 	return got;
 }
 
-describe('events with messages, at one node after the other', () => {
+describe('events with messages, which continue at another node', () => {
 	const hop = fc.record({node: fc.nat(2), count: fc.nat(15), most: fc.nat(20), seed: fc.nat()});
-	test('give every message after the start once, in the order of its stream', async () => {
+	test('return every message after the start once, in the order of its stream', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.tuple(fc.nat(), fc.nat(), fc.nat()),
@@ -156,7 +156,7 @@ describe('events with messages, at one node after the other', () => {
 			void node.log.push(...list);
 	const fresh = (from: number, to: number): Step => ({node: new Node(), during: arrive(...messages(from, to))});
 
-	test('count the messages that the next node no longer has as lagged', async () => {
+	test('count messages that the next node has deleted as lagged', async () => {
 		expect(await read(fresh(1, 3), fresh(7, 8))).toEqual(['a1', 'a2', 'a3', 'lagged 3', 'a7', 'a8']);
 	});
 
@@ -199,7 +199,7 @@ describe('events with messages, at one node after the other', () => {
 		]);
 	});
 
-	test('follow a node of an earlier release, then one of this release, without repeating their messages', async () => {
+	test('follow a node of an earlier release, then one of this release, without repeated messages', async () => {
 		const older = new Node();
 		older.isCurrent = false;
 		const next = new Node(...messages(1, 3));

@@ -93,6 +93,7 @@ test('an unread subscription does not block another one', async () => {
 		}
 	})();
 	for (let round = 0; read.count < 300 && round < 1000; round++) await settle(ends);
+	expect(read.count).toBe(300);
 	await reading;
 	await left[Symbol.asyncDispose]();
 });
@@ -109,7 +110,7 @@ test('1,000 snapshot requests in one write are all answered, from few snapshots 
 	);
 });
 
-test('requests over the limit are refused, and a client that takes no answers is not read from', async () => {
+test('requests over the limit are refused, and a client that reads no answers is not read from', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 20_000);
 	for (let id = 1; id <= 3000; id++) far.onFrame(request({id, op: 'snapshot'}));
@@ -168,7 +169,7 @@ test('a client that publishes faster than the disk stores is not read from meanw
 	while (!far.isPaused && sent < 1000)
 		far.onFrame(Buffer.concat(encodePublish(++sent, 't' as Topic, [Buffer.alloc(100_000)])));
 	expect(sent).toBeGreaterThan(20);
-	expect(sent).toBeLessThan(60); // 4 MiB or so.
+	expect(sent).toBeLessThan(60); // About 4 MiB.
 	disk.resolve();
 	await settle({near, far});
 	expect(far.isPaused).toBe(false);
@@ -221,7 +222,7 @@ test('the topics read per connection and in total have limits, which the refusal
 	expect(refusals(three.got)).toEqual(['refused: limits.readers']);
 	expect([...new Set(node.bounds)].toSorted()).toEqual(['readers', 'readers-per-connection']);
 	expect(node.readers.size).toBe(480);
-	// The slots of a connection are free again when it ends.
+	// The end of a connection frees its slots.
 	one.near.close('done');
 	await settle(one);
 	three.far.onFrame(request({id: 1, op: 'subscribe', topics, from: 'beginning', credit: 1}));

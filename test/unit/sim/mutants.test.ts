@@ -1,6 +1,6 @@
 /**
-The mutants fit the sources: each text is found once, and what comes out is a program. Whether they are caught, `npm run
-sim:mutants` says.
+The mutants fit the sources: each text occurs once, and the result of an edit is a program. `npm run sim:mutants` runs
+them.
 */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
@@ -20,7 +20,7 @@ test.each(mutants.map(mutant => [mutant.name, mutant] as const))('%s can be plan
 	}
 });
 
-test('each has a name of its own and plants one of the pitfalls; none of those is without', () => {
+test('every mutant has its own name and one pitfall, and every pitfall has a mutant', () => {
 	const planted = pitfalls.flatMap(({mutants: names}) => names);
 	expect(planted.toSorted()).toEqual(mutants.map(({name}) => name).toSorted());
 	expect(new Set(planted).size).toBe(planted.length);

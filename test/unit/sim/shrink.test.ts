@@ -6,17 +6,17 @@ import {shrink} from '../../sim/shrink.ts';
 describe('shrinking a script', () => {
 	const range = Array.from({length: 100}, (_, index) => index);
 
-	test('leaves what it takes to fail, in order', () => {
+	test('keeps exactly the steps that a failure needs, in order', () => {
 		const fails = (items: readonly number[]): boolean => [7, 8, 93].every(item => items.includes(item));
 		expect(shrink(range, fails, 1000).items).toEqual([7, 8, 93]);
 	});
 
-	test('leaves nothing where nothing is needed, and everything where all is', () => {
+	test('keeps no step if none is needed, and every step if all are', () => {
 		expect(shrink(range, () => true, 1000).items).toEqual([]);
 		expect(shrink(range, items => items.length === 100, 1000).items).toEqual(range);
 	});
 
-	test('asks no more often than it may, and what it returns fails', () => {
+	test('stays within its bound of runs, and returns a failing script', () => {
 		fc.assert(
 			fc.property(fc.uniqueArray(fc.nat(99), {minLength: 1, maxLength: 8}), fc.nat(200), (needed, budget) => {
 				let asked = 0;

@@ -1,8 +1,9 @@
+import {readFileSync} from 'node:fs';
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import {parseDuration, parseSize} from '../../../source/arguments/values.ts';
-import {commands} from '../../../source/commands/command-table.ts';
+import {commands, start} from '../../../source/commands/command-table.ts';
 import {wantsColour} from '../../../source/output/terminal.ts';
 import {parseArguments} from '../../../source/parse.ts';
 import {commandLine} from './support/command-line.ts';
@@ -72,7 +73,7 @@ describe('arguments', () => {
 		],
 		['status --server ,', /Expected --server to be host:port or a port, got ","/],
 		['--port 0', /port \(--port\): Expected a whole number from 1/],
-	])('dapss-tui %s ends with 2 and says what was expected', async (line, expected) => {
+	])('dapss-tui %s ends with 2 and the expected words', async (line, expected) => {
 		const {code, out, err} = await dapss(line);
 		expect(err).toMatch(expected);
 		// Under -o json, errors are also JSON on standard output.
@@ -84,18 +85,18 @@ describe('arguments', () => {
 		});
 	});
 
-	test('a word after -- is no flag, and a switch accepts true and false', async () => {
+	test('a word after -- is an argument, and a switch accepts true and false', async () => {
 		expect(await dapss('publish news -- --wait')).toMatchObject({code: 0});
 		expect(await dapss('events --watch=false')).toMatchObject({code: 0});
 		expect(await dapss('config --bootstrap 5000 --bootstrap 5001')).toMatchObject({code: 0});
 	});
 
-	test('a list of servers may end with a comma, and an empty DAPSS_SERVER names none', async () => {
+	test('a list of servers may end with a comma, and an empty DAPSS_SERVER counts as unset', async () => {
 		expect(await dapss('leader --server 5000,')).toMatchObject({code: 0});
 		expect(await dapss('leader', {env: {DAPSS_SERVER: ''}})).toMatchObject({code: 0});
 	});
 
-	test('every command has its flag for the version', async () => {
+	test('every command accepts --version', async () => {
 		for (const {name} of commands) {
 			expect(await dapss(`${name} --version`)).toMatchObject({
 				code: 0,
@@ -119,16 +120,17 @@ describe('arguments', () => {
 	});
 
 	test('every example parses', () => {
-		for (const {examples} of commands) {
+		for (const {name, examples} of [start, ...commands]) {
 			for (const example of examples) {
-				const line = /dapss-tui ([^|;]+)/.exec(example)![1]!;
+				// The examples of `start` have an explanation after two spaces or more.
+				const line = /dapss-tui(?: (?! )([^|;]+))?/.exec(example)![1]?.split(/ {2,}/u)[0] ?? '';
 				const words = [...line.trim().matchAll(/"([^"]*)"|(\S+)/g)].map(match => match[1] ?? match[2]!);
-				expect(() => parseArguments(words, '0'), example).not.toThrow();
+				expect(parseArguments(words, '0').command.name, example).toBe(name);
 			}
 		}
 	});
 
-	test('flags stand anywhere, texts stay texts', () => {
+	test('flags may stand at any place, and numeric texts stay texts', () => {
 		const parsed = parseArguments(['--server', '5001', 'publish', '-o', 'json', 'news', '007', '--count=3'], '0');
 		expect(parsed).toMatchObject({
 			input: ['news', '007'],
@@ -149,7 +151,8 @@ describe('arguments', () => {
 		});
 	});
 
-	test('no argv makes the parser throw anything but a usage error', () => {
+	test('for any argv the parser returns or throws a usage error', () => {
+		const outcomes = new Set<string>();
 		const word = fc.oneof(
 			fc.string(),
 			fc.constantFrom(
@@ -172,20 +175,24 @@ describe('arguments', () => {
 			fc.property(fc.array(word, {maxLength: 8}), argv => {
 				try {
 					parseArguments(argv, '0');
+					outcomes.add('parsed');
 				} catch (error) {
 					expect(error).toMatchObject({name: 'DapssError', code: 'usage'});
+					outcomes.add('refused');
 				}
 			}),
 			{numRuns: 3000},
 		);
+		expect([...outcomes].toSorted()).toEqual(['parsed', 'refused']);
 	});
 
-	test('versions', async () => {
-		expect((await dapss('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
-		expect(JSON.parse((await dapss('version -o json')).out)).toMatchObject({node: process.versions.node});
+	test('the version is that of package.json', async () => {
+		const {version} = JSON.parse(readFileSync('package.json', 'utf8')) as {version: string};
+		expect((await dapss('--version')).out).toBe(`${version}\n`);
+		expect(JSON.parse((await dapss('version -o json')).out)).toMatchObject({version, node: process.versions.node});
 	});
 
-	test('sizes and times', () => {
+	test('sizes and times are parsed with their units, and have bounds', () => {
 		expect([parseSize('64k', '', 1e9), parseSize('1MiB', '', 1e9), parseSize('7', '', 1e9)]).toEqual([
 			65_536, 1_048_576, 7,
 		]);
@@ -197,7 +204,7 @@ describe('arguments', () => {
 			expect(() => parseSize(text, 'it', 1e9)).toThrow(DapssError);
 	});
 
-	test('colour', () => {
+	test('the output has colour on a terminal, unless NO_COLOR, FORCE_COLOR or TERM decides', () => {
 		expect([
 			wantsColour(true, {}),
 			wantsColour(false, {}),

@@ -1,5 +1,5 @@
 /**
-How commands end: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
+The end of commands: by signals, by `--wait`, by a closed reader; errors as JSON; and the counts in errors.
 */
 import {mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -10,7 +10,8 @@ import {DapssError} from '../../../core/errors.ts';
 import {asksForJson} from '../../../source/output/failure.ts';
 import {ignoresHangup} from '../../../source/process/hangup.ts';
 import {delivery, FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
+import {expectSince} from './support/command-line.ts';
 
 let home: string;
 let env: Record<string, string>;
@@ -22,13 +23,13 @@ beforeAll(() => {
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
 const healthy = (changes: Partial<FakeBroker> = {}): FakeBroker =>
-	Object.assign(new FakeBroker(pictures.healthy), changes);
+	Object.assign(new FakeBroker(snapshots.healthy), changes);
 const dapss = (line: string, options: RunOptions = {}): Promise<Outcome> =>
 	run(line.split(' '), {broker: healthy(), cwd: home, ...options, env: {...env, ...options.env}});
 const two = [[delivery(1, 'a'), delivery(2, 'b')]] as const;
 const errorOf = (out: string): unknown => JSON.parse(out.trimEnd().split('\n').at(-1)!);
 
-/** Aborts as soon as something is printed. */
+/** Aborts at the first output. */
 function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readonly text: () => string} {
 	const stop = new AbortController();
 	let text = '';
@@ -43,7 +44,7 @@ function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readon
 }
 
 describe('--wait bounds waiting for messages (case 24)', () => {
-	test('fewer messages than --count when the time is over: 16, with both numbers', async () => {
+	test('subscribe ends with 16 and both numbers if fewer messages than --count arrive in time', async () => {
 		const {code, out, err} = await dapss('subscribe news --count 3 --wait 20ms', {
 			broker: healthy({deliveries: two}),
 		});
@@ -51,14 +52,14 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		expect(err).toContain('dapss-tui: The time of --wait is over: 2 of 3 messages received\n');
 	});
 
-	test('enough messages in time: 0', async () => {
+	test('subscribe ends with 0 if --count messages arrive in time', async () => {
 		expect(await dapss('subscribe news --count 2 --wait 1h', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 0,
 			out: 'a\nb\n',
 		});
 	});
 
-	test('without --count: the messages received in that time, and 16', async () => {
+	test('subscribe without --count ends with 16, and reports the received messages', async () => {
 		expect(await dapss('subscribe news --wait 20ms', {broker: healthy({deliveries: two})})).toMatchObject({
 			code: 16,
 			out: 'a\nb\n',
@@ -66,7 +67,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('it also bounds the wait for the agreement', async () => {
+	test('--wait also bounds the wait for the agreement', async () => {
 		const broker = healthy({agreed: new Promise(() => undefined)});
 		expect(await dapss('subscribe news --count 1 --wait 20ms', {broker})).toMatchObject({
 			code: 16,
@@ -74,7 +75,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 		});
 	});
 
-	test('events --watch; a command that does not wait refuses it', async () => {
+	test('events --watch accepts --wait, and a command that does not wait refuses it', async () => {
 		expect(await dapss('events --watch --wait 20ms')).toMatchObject({code: 16});
 		expect(await dapss('events --wait 20ms')).toMatchObject({
 			code: 2,
@@ -131,19 +132,21 @@ describe('errors are JSON too (case 25)', () => {
 		['unreachable', 14],
 		['not-authenticated', 13],
 		['refused', 1],
-	] as const)('%s', async (code, exitCode) => {
+	] as const)('the error %s is one JSON line with the exit code %i', async (code, exitCode) => {
 		for (const line of [
 			'status -o json',
 			'check --output=json',
 			'subscribe news -o jsonl',
 			'events --watch -o=jsonl',
 		]) {
+			const startedMs = Date.now();
 			const {code: got, out, err} = await dapss(line, failing(code));
 			expect([got, err]).toEqual([exitCode, 'dapss-tui: be␛cause\n']);
 			expect(out.split('\n')).toHaveLength(2);
-			expect(JSON.parse(out)).toEqual({
+			const {at, ...error} = JSON.parse(out) as Record<string, unknown>;
+			expectSince(startedMs, at);
+			expect(error).toEqual({
 				type: 'error',
-				at: expect.any(Number) as number,
 				code,
 				message: 'be\u001Bcause',
 				exitCode,
@@ -153,7 +156,7 @@ describe('errors are JSON too (case 25)', () => {
 		expect((await dapss('status', failing(code))).out).toBe('');
 	});
 
-	test('usage errors, before the format is known', async () => {
+	test('usage errors are JSON before the format is parsed', async () => {
 		for (const line of [
 			'stauts -o json',
 			'-o jsonl status',
@@ -194,8 +197,8 @@ describe('a long publish', () => {
 	afterEach(() => vi.useRealTimers());
 
 	test.each([
-		['tells a person how far it is', true, '256 of 300 messages are stored, after 5.0 s …\n'],
-		['prints nothing for others', false, ''],
+		['reports its progress on a terminal', true, '256 of 300 messages are stored, after 5.0 s …\n'],
+		['reports no progress without a terminal', false, ''],
 	])('%s', async (_what, isTerminal, expected) => {
 		vi.useFakeTimers({toFake: ['setInterval', 'clearInterval']});
 		const broker = healthy();
@@ -210,12 +213,12 @@ describe('a long publish', () => {
 	});
 });
 
-describe('an interrupted publish says how many messages are stored (case 30)', () => {
+describe('an interrupted publish reports the number of stored messages (case 30)', () => {
 	test.each([
 		['SIGINT', 130],
 		['SIGTERM', 143],
 		['SIGHUP', 129],
-	] as const)('%s', async (signal, exitCode) => {
+	] as const)('%s ends the command with %i and the number of stored messages', async (signal, exitCode) => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -229,7 +232,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		expect(errorOf(out)).toMatchObject({code: 'interrupted', exitCode, stored: 3});
 	});
 
-	test('it waits for messages in flight', async () => {
+	test('an interrupted publish waits for messages in flight', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -244,7 +247,7 @@ describe('an interrupted publish says how many messages are stored (case 30)', (
 		});
 	});
 
-	test('unacknowledged messages are not reported as stored', async () => {
+	test('an interrupted publish does not report unacknowledged messages as stored', async () => {
 		const stop = new AbortController();
 		const stdin = new PassThrough();
 		const broker = healthy();
@@ -284,28 +287,28 @@ test('an ignored SIGHUP is detected by its traces (case 29)', () => {
 });
 
 describe('check --wait-healthy', () => {
-	const sick = {
-		...pictures.healthy,
-		raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
+	const unhealthy = {
+		...snapshots.healthy,
+		raft: {...snapshots.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing' as const},
 	};
 
-	test('waits for a healthy snapshot, and prints once what is missing', async () => {
-		const broker = new FakeBroker(sick);
+	test('waits for a healthy snapshot, and prints the missing conditions once', async () => {
+		const broker = new FakeBroker(unhealthy);
 		const done = dapss('check --wait-healthy', {broker});
 		for (let wait = 0; wait < 5; wait++)
-			await new Promise(resolve => setImmediate(() => resolve(broker.show(sick))));
-		await expect.poll(() => (broker.show(pictures.healthy), broker.isDisposed)).toBe(true);
+			await new Promise(resolve => setImmediate(() => resolve(broker.show(unhealthy))));
+		await expect.poll(() => (broker.show(snapshots.healthy), broker.isDisposed)).toBe(true);
 		const {code, out, err} = await done;
 		expect({code, out}).toEqual({code: 0, out: expect.stringMatching(/^healthy: cluster dapss/) as string});
 		expect(err.split('waiting: no-leader: ')).toHaveLength(2);
 	});
 
-	test('a quorum has to confirm it', async () => {
+	test('requires the confirmation of a quorum', async () => {
 		const broker = healthy();
 		let asked = 0;
 		broker.readIndexAnswer = async () => {
 			if (++asked > 1) return 318;
-			setImmediate(() => broker.show(pictures.healthy));
+			setImmediate(() => broker.show(snapshots.healthy));
 			throw new DapssError('no-quorum', '1 of 3 voters reachable');
 		};
 		expect(await dapss('check --wait-healthy', {broker})).toMatchObject({
@@ -315,7 +318,7 @@ describe('check --wait-healthy', () => {
 		expect(asked).toBe(2);
 	});
 
-	test('it retries an unreachable node, but not with a wrong secret', async () => {
+	test('retries an unreachable node, but not with a wrong secret', async () => {
 		let calls = 0;
 		const reached = (address: string): FakeBroker => {
 			if (++calls === 1) throw new DapssError('unreachable', `${address}: refused`);
@@ -331,8 +334,10 @@ describe('check --wait-healthy', () => {
 		expect(await dapss('check --wait-healthy', {broker: refusing})).toMatchObject({code: 13});
 	});
 
-	test('the time of --wait bounds it: 16, and 14 when no node was reached', async () => {
-		expect(await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(sick)})).toMatchObject({
+	test('ends after --wait with 16, or with 14 if no node was reached', async () => {
+		expect(
+			await dapss('check --wait-healthy --wait 20ms -o json', {broker: new FakeBroker(unhealthy)}),
+		).toMatchObject({
 			code: 16,
 			out: expect.stringContaining('"code":"wait-over"') as string,
 			err: expect.stringContaining('The time of --wait is over: no-leader: ') as string,
@@ -349,6 +354,8 @@ describe('check --wait-healthy', () => {
 		expect(await dapss('check --wait 20ms')).toMatchObject({code: 2});
 		const stop = new AbortController();
 		setImmediate(() => stop.abort('SIGTERM'));
-		expect(await dapss('check --wait-healthy', {broker: new FakeBroker(sick), stop})).toMatchObject({code: 143});
+		expect(await dapss('check --wait-healthy', {broker: new FakeBroker(unhealthy), stop})).toMatchObject({
+			code: 143,
+		});
 	});
 });

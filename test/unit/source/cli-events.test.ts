@@ -2,21 +2,21 @@ import {PassThrough} from 'node:stream';
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import {delivery} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
 
 describe('events', () => {
-	test('past events, and new events without duplicates', async () => {
-		const last = pictures.events.at(-1)!;
-		const next: RecordedEvent = {at: pictures.atMs, type: 'leader', term: 5, leader: undefined};
+	test('prints past events, and new events without duplicates', async () => {
+		const last = snapshots.events.at(-1)!;
+		const next: RecordedEvent = {at: snapshots.atMs, type: 'leader', term: 5, leader: undefined};
 		const broker = Object.assign(healthy(), {
-			snapshotValue: {...pictures.healthy, events: pictures.events},
+			snapshotValue: {...snapshots.healthy, events: snapshots.events},
 			stream: [last, next],
 		});
-		const lately = (await dapss('events -o jsonl', {broker})).out.trimEnd().split('\n');
-		expect(lately).toHaveLength(pictures.events.length);
+		const past = (await dapss('events -o jsonl', {broker})).out.trimEnd().split('\n');
+		expect(past).toHaveLength(snapshots.events.length);
 		const stop = new AbortController();
 		const stdout = new PassThrough();
 		const lines: string[] = [];
@@ -34,8 +34,8 @@ describe('events', () => {
 			).code,
 		).toBe(143);
 		expect(lines.slice(0, -1)).toEqual([
-			...lately,
-			JSON.stringify({type: 'leader', at: pictures.atMs, term: 5, leader: null}),
+			...past,
+			JSON.stringify({type: 'leader', at: snapshots.atMs, term: 5, leader: null}),
 		]);
 	});
 });
@@ -46,7 +46,7 @@ test('events --watch --messages prints messages of the given topics, and all oth
 		type: 'message',
 		message: delivery(index + 1, 'x', topic),
 	}));
-	const told = async (line: string): Promise<readonly string[]> => {
+	const printed = async (line: string): Promise<readonly string[]> => {
 		const stop = new AbortController();
 		const stdout = new PassThrough();
 		let text = '';
@@ -55,7 +55,7 @@ test('events --watch --messages prints messages of the given topics, and all oth
 			if (text.includes('"dropped":7')) stop.abort('SIGTERM');
 		});
 		const broker = Object.assign(healthy(), {
-			snapshotValue: {...pictures.healthy, events: []},
+			snapshotValue: {...snapshots.healthy, events: []},
 			stream: [...messages, {at: 6, type: 'lagged', dropped: 7}],
 		});
 		await dapss(line, {broker, stop, stdout});
@@ -67,8 +67,13 @@ test('events --watch --messages prints messages of the given topics, and all oth
 			.map(({type, seq}) => `${type} ${seq ?? ''}`.trim());
 	};
 
-	expect(await told('events --watch --messages -o jsonl')).toEqual(['message 1', 'message 2', 'message 3', 'lagged']);
-	expect(await told('events --watch --messages news -o jsonl')).toEqual(['message 1', 'message 3', 'lagged']);
+	expect(await printed('events --watch --messages -o jsonl')).toEqual([
+		'message 1',
+		'message 2',
+		'message 3',
+		'lagged',
+	]);
+	expect(await printed('events --watch --messages news -o jsonl')).toEqual(['message 1', 'message 3', 'lagged']);
 	expect((await dapss('events --watch --messages nowhere -o jsonl --wait 20ms', {broker: healthy()})).err).toContain(
 		'The node does not subscribe to nowhere',
 	);

@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import type {FakeBroker} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
@@ -10,16 +10,16 @@ describe('fault', () => {
 	test('a cut applies to every node of the first group, towards the second', async () => {
 		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
 		const {code, out} = await dapss(
-			`fault cut 5000,${pictures.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`,
+			`fault cut 5000,${snapshots.b.slice(0, 8)} 127.0.0.1:5002 --for 30s --one-way -o json`,
 			{broker: address => brokers.get(address)!},
 		);
 		expect(code).toBe(0);
 		for (const broker of brokers.values())
-			expect(broker.faults).toEqual([{type: 'cut', peers: [pictures.c], direction: 'out', forMs: 30_000}]);
-		expect(JSON.parse(out)).toMatchObject({nodes: [pictures.a, pictures.b]});
+			expect(broker.faults).toEqual([{type: 'cut', peers: [snapshots.c], direction: 'out', forMs: 30_000}]);
+		expect(JSON.parse(out)).toMatchObject({nodes: [snapshots.a, snapshots.b]});
 	});
 
-	test('a name without a node, a node in both groups', async () => {
+	test('an unknown name and a node in both groups are refused', async () => {
 		expect(await dapss('fault cut 5000 5009')).toMatchObject({
 			code: 2,
 			err: expect.stringContaining('"5009" to be a member') as string,

@@ -6,23 +6,23 @@ import type {Topic} from '../../../core/message.ts';
 import type {SurvivorReport} from '../../../core/recover.ts';
 import type {Backend} from '../../../source/context.ts';
 import {FakeBroker, type Outcome} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine} from './support/command-line.ts';
 
 const {dapss, home} = commandLine();
 
-test('leave: the node leaves, or the reason why it cannot', async () => {
-	const broker = new FakeBroker(pictures.healthy);
+test('leave stops the node after it left, or prints the reason of the refusal', async () => {
+	const broker = new FakeBroker(snapshots.healthy);
 	const {code, out} = await dapss('leave -o json', {broker});
 	expect([code, broker.hasLeft]).toEqual([0, true]);
 	expect(JSON.parse(out)).toEqual({
-		left: pictures.a,
+		left: snapshots.a,
 		name: '',
 		address: '127.0.0.1:5000',
 		cluster: 'dapss',
 		tookMs: expect.any(Number) as number,
 	});
-	expect((await dapss('leave', {broker: new FakeBroker(pictures.healthy)})).out).toMatch(
+	expect((await dapss('leave', {broker: new FakeBroker(snapshots.healthy)})).out).toMatch(
 		/^3f2a91c4 \(127\.0\.0\.1:5000\) left the cluster dapss after \d+ ms and stops\. Started again with its data folder it joins as a new member\n$/,
 	);
 	broker.manageAnswer = async () => {
@@ -37,19 +37,19 @@ test('leave: the node leaves, or the reason why it cannot', async () => {
 });
 
 describe('leader transfer, peer remove, recover', () => {
-	test('transfers leadership to the given node, or to any', async () => {
-		const broker = new FakeBroker(pictures.healthy);
+	test('transfers leadership to the given node, or to any voter', async () => {
+		const broker = new FakeBroker(snapshots.healthy);
 		expect(await dapss('leader transfer 5001', {broker})).toMatchObject({
 			code: 0,
 			out: expect.stringContaining('(127.0.0.1:5001) leads now') as string,
 		});
 		const {out} = await dapss('leader transfer -o json', {broker});
 		expect(JSON.parse(out)).toMatchObject({
-			leader: pictures.b,
+			leader: snapshots.b,
 			address: '127.0.0.1:5001',
 			tookMs: expect.any(Number) as number,
 		});
-		expect(broker.transfers).toEqual([pictures.b, undefined]);
+		expect(broker.transfers).toEqual([snapshots.b, undefined]);
 		expect(await dapss('leader depose', {broker})).toMatchObject({code: 2});
 		expect(await dapss('leader transfer 5009', {broker})).toMatchObject({
 			code: 2,
@@ -57,14 +57,14 @@ describe('leader transfer, peer remove, recover', () => {
 		});
 	});
 
-	test('removes a member, or gives the reason of a refusal', async () => {
-		const broker = new FakeBroker(pictures.healthy);
+	test('removes a member, or prints the reason of the refusal', async () => {
+		const broker = new FakeBroker(snapshots.healthy);
 		expect(await dapss('peer remove 5002 -o json', {broker})).toEqual({
 			code: 0,
-			out: `${JSON.stringify({removed: pictures.c, name: '', address: '127.0.0.1:5002'})}\n`,
+			out: `${JSON.stringify({removed: snapshots.c, name: '', address: '127.0.0.1:5002'})}\n`,
 			err: '',
 		});
-		expect(broker.removed).toEqual([pictures.c]);
+		expect(broker.removed).toEqual([snapshots.c]);
 		broker.manageAnswer = async () => {
 			throw new DapssError('refused', 'Without it there is no quorum');
 		};
@@ -78,17 +78,17 @@ describe('leader transfer, peer remove, recover', () => {
 
 	describe('recover', () => {
 		const remains: SurvivorReport = {
-			node: pictures.a,
+			node: snapshots.a,
 			name: '',
 			address: '127.0.0.1:5000',
 			clusterId: 'old-cluster',
-			voters: [pictures.a, pictures.b, pictures.c],
+			voters: [snapshots.a, snapshots.b, snapshots.c],
 			last: {term: 7, index: 40},
 			commit: 38,
 			topics: ['news' as Topic],
 			lost: [
-				{id: pictures.b, name: 'oslo-2', address: '127.0.0.1:5001', voter: true},
-				{id: pictures.d, name: '', address: '127.0.0.1:5003', voter: false},
+				{id: snapshots.b, name: 'oslo-2', address: '127.0.0.1:5001', voter: true},
+				{id: snapshots.d, name: '', address: '127.0.0.1:5003', voter: false},
 			],
 		};
 		let carried: number;
@@ -119,7 +119,7 @@ describe('leader transfer, peer remove, recover', () => {
 				'entry 40 of term 7',
 				'1 topic,',
 				'this node does not know whether the last 2 of them were committed',
-				`oslo-2 (127.0.0.1:5001, voter), ${pictures.d.slice(0, 8)} (127.0.0.1:5003)`,
+				`oslo-2 (127.0.0.1:5001, voter), ${snapshots.d.slice(0, 8)} (127.0.0.1:5003)`,
 				'LOST',
 			])
 				expect(err).toContain(text);
@@ -132,7 +132,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(0);
 		});
 
-		test('then prints the next steps', async () => {
+		test('prints the next steps after the recovery', async () => {
 			const {code, out} = await dapss('recover --data /d --confirm dapss', {backend});
 			expect([code, carried]).toEqual([0, 1]);
 			expect(out).toContain('is the only voter of the new cluster new-clus now');
@@ -142,16 +142,16 @@ describe('leader transfer, peer remove, recover', () => {
 				cluster: 'plant',
 				clusterId: 'new-cluster',
 				formerClusterId: 'old-cluster',
-				node: pictures.a,
+				node: snapshots.a,
 				address: '127.0.0.1:5000',
 				formerVoters: remains.voters,
-				lost: [pictures.b, pictures.d],
+				lost: [snapshots.b, snapshots.d],
 				topics: ['news'],
 				last: {term: 7, index: 40},
 			});
 		});
 
-		test('asks on a terminal', async () => {
+		test('asks for the name of the cluster on a terminal', async () => {
 			const asked = (answer: string): Promise<Outcome> =>
 				dapss('recover --data /d', {
 					backend,
@@ -166,7 +166,7 @@ describe('leader transfer, peer remove, recover', () => {
 			expect(carried).toBe(1);
 		});
 
-		test('needs the node', async () => {
+		test('requires --data or --port', async () => {
 			expect(await dapss('recover --confirm dapss', {backend})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining('Expected --data DIR or --port PORT') as string,

@@ -6,7 +6,7 @@ import {commandLine, healthy} from './support/command-line.ts';
 const {dapss} = commandLine();
 
 describe('finding a node', () => {
-	test('none: 14, and what to do', async () => {
+	test('a command without a node ends with 14 and a remedy', async () => {
 		const here = 'dapss-tui: No node of cluster dapss runs here';
 		const remedy = ': start one with dapss-tui, or give one with --server host:port';
 		expect(await dapss('status --no-discovery', {nodes: []})).toEqual({
@@ -17,11 +17,13 @@ describe('finding a node', () => {
 		expect(await dapss('status', {nodes: []})).toEqual({
 			code: 14,
 			out: '',
-			err: `${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) and the network passes multicast\n`,
+			err:
+				`${here}; none was heard${remedy}. A node is found if it has the same secret (--secret-file) ` +
+				'and the network passes multicast\n',
 		});
 	});
 
-	test('--server before DAPSS_SERVER before those that run here', async () => {
+	test('--server precedes DAPSS_SERVER, which precedes the nodes of this machine', async () => {
 		const seen: string[] = [];
 		const broker = (address: string): FakeBroker => {
 			seen.push(address);
@@ -38,7 +40,7 @@ describe('finding a node', () => {
 		['not-authenticated', 13],
 		['refused', 1],
 		['no-quorum', 11],
-	] as const)('%s ends with %i', async (code, expected) => {
+	] as const)('the error %s of the connection ends the command with %i', async (code, expected) => {
 		const connect = async (): Promise<never> => {
 			throw new DapssError(code, 'because');
 		};
@@ -49,7 +51,7 @@ describe('finding a node', () => {
 		});
 	});
 
-	test('the node is left, whatever happens', async () => {
+	test('the connection to the node is closed after success and failure', async () => {
 		const broker = healthy();
 		await dapss('status', {broker});
 		expect(broker.isDisposed).toBe(true);
@@ -66,14 +68,16 @@ describe('finding a node', () => {
 });
 
 test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
-	'%s changes the node that it reaches: of several it takes none',
+	'%s changes the node that it reaches, so it refuses to choose one of several',
 	async words => {
 		const broker = healthy();
 		const nodes = ['127.0.0.1:5000', '127.0.0.1:5001'];
 		expect(await dapss(words, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. This command changes the node that it reaches: choose one with --server\n',
+			err:
+				'dapss-tui: 2 nodes of cluster dapss run here: 127.0.0.1:5000, 127.0.0.1:5001. ' +
+				'This command changes the node that it reaches: choose one with --server\n',
 		});
 		const named = [
 			{address: '127.0.0.1:5000', name: 'west'},
@@ -85,7 +89,9 @@ test.each(['leave', 'fault delay 1s', 'fault drop 10', 'fault cut 5001'])(
 		expect(await dapss(`${words} --server 5000,5001`, {broker, nodes})).toEqual({
 			code: 2,
 			out: '',
-			err: 'dapss-tui: Expected --server to name one node, got 2: this command changes the node that it reaches\n',
+			err:
+				'dapss-tui: Expected --server to name one node, got 2: ' +
+				'this command changes the node that it reaches\n',
 		});
 		expect(await dapss(words, {broker, nodes, env: {DAPSS_SERVER: '5000,5001'}})).toMatchObject({
 			code: 2,

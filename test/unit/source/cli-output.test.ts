@@ -7,7 +7,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {commands} from '../../../source/commands/command-table.ts';
 import {fields, parseTemplate} from '../../../source/output/template.ts';
 import {delivery, FakeBroker, run, Sink, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 let home: string;
 beforeAll(() => {
@@ -20,8 +20,8 @@ const sentAtMs = Date.UTC(2026, 1, 3, 4, 5, 6, 7);
 const sent = '2026-02-03T04:05:06.007Z';
 const message = {...delivery(7, 'r\u001B[2Jain\n'), sentAtMs};
 const named = {
-	...pictures.healthy,
-	members: pictures.healthy.members.map(member => ({...member, name: member.id === pictures.a ? 'oslo-1' : ''})),
+	...snapshots.healthy,
+	members: snapshots.healthy.members.map(member => ({...member, name: member.id === snapshots.a ? 'oslo-1' : ''})),
 };
 const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
 	run(['subscribe', 'news', '--count', '1', ...flags], {
@@ -32,14 +32,14 @@ const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise
 	});
 
 describe('times (case 27)', () => {
-	test("lines of JSON have the publisher's time and the time of printing, both named", async () => {
+	test("lines of JSON have the publisher's time as sentAt and the time of printing as at", async () => {
 		const before = Date.now();
 		const {at, sentAt} = JSON.parse((await subscribed(['-o', 'jsonl'])).out) as Record<string, number>;
 		expect(sentAt).toBe(sentAtMs);
 		expect(at).toBeGreaterThanOrEqual(before);
 	});
 
-	test("--time puts the publisher's time in front of the text", async () => {
+	test("--time prints the publisher's time before the text", async () => {
 		expect((await subscribed(['--time'])).out).toBe(`${sent}  r␛[2Jain␤\n`);
 		expect(await subscribed(['--time', '-o', 'raw'])).toMatchObject({
 			code: 2,
@@ -49,33 +49,33 @@ describe('times (case 27)', () => {
 });
 
 describe('templates', () => {
-	test('every field', async () => {
+	test('print every field', async () => {
 		const {out} = await subscribed([
 			'-f',
 			'{topic}|{time}|{node}|{origin}|{incarnation}|{seq}|{lamport}|{offset}|{size}',
 		]);
-		expect(out).toBe(`news|${sent}|oslo-1|${pictures.a}|1|7|17|6|9\n`);
+		expect(out).toBe(`news|${sent}|oslo-1|${snapshots.a}|1|7|17|6|9\n`);
 		expect((await subscribed(['-f', '{at}'])).out).toMatch(/^\d{4}-.*Z\n$/);
 		// The help lists all fields.
 		for (const field of Object.keys(fields))
 			expect(commands.find(({name}) => name === 'subscribe')!.notes!.join(' ')).toContain(`{${field}}`);
 	});
 
-	test('the bytes of the message without a terminal, printable text on one', async () => {
+	test('print the bytes of the message without a terminal, and printable text on a terminal', async () => {
 		expect((await subscribed(['-f', '<{body}>'])).out).toBe('<r\u001B[2Jain\n>\n');
 		const stdout = new Sink();
 		await subscribed(['-f', '<{body}>\\t{seq}'], {stdout, isTerminal: true});
 		expect(stdout.text).toBe('<r␛[2Jain␤>\t7\n');
 	});
 
-	test('an origin that has no name, or is no member, is called by the first digits of its id', async () => {
+	test('print the first digits of the id for an origin without a name, or that is no member', async () => {
 		expect(
 			(
 				await subscribed(['-f', '{node}'], {
-					broker: Object.assign(new FakeBroker(pictures.healthy), {deliveries: [[message]]}),
+					broker: Object.assign(new FakeBroker(snapshots.healthy), {deliveries: [[message]]}),
 				})
 			).out,
-		).toBe(`${pictures.a.slice(0, 8)}\n`);
+		).toBe(`${snapshots.a.slice(0, 8)}\n`);
 	});
 
 	test.each([
@@ -85,19 +85,19 @@ describe('templates', () => {
 		['{constructor}', 'got {constructor}. There are {'],
 		['{topic', 'Expected --format to close every brace, got "{topic"'],
 		['a}b', 'got "}b"'],
-	])('%s is refused, with what there is', async (template, problem) => {
+	])('%s is refused with the available fields', async (template, problem) => {
 		expect(await subscribed(['-f', template])).toMatchObject({
 			code: 2,
 			err: expect.stringContaining(problem) as string,
 		});
 	});
 
-	test('it is for text, and needs no --time', async () => {
+	test('are refused with other formats than text, and with --time', async () => {
 		expect(await subscribed(['-f', '{body}', '-o', 'jsonl'])).toMatchObject({code: 2});
 		expect(await subscribed(['-f', '{body}', '--time'])).toMatchObject({code: 2});
 	});
 
-	test('braces and backslashes stand for themselves where they are doubled', () => {
+	test('print a doubled brace or backslash as one', () => {
 		const text = (template: string): string =>
 			Buffer.from(parseTemplate(template).render(message, {at: 0, nodeOf: id => id}, false)).toString();
 		expect(text('{{"seq":{seq}}}')).toBe('{"seq":7}\n');

@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import {FakeBroker} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
@@ -12,8 +12,8 @@ describe('views', () => {
 		expect(out).toMatch(/LINK +VERSION +WHY/);
 		expect(out).toMatch(/up +0\.1\.0/);
 		const mixed = {
-			...pictures.healthy,
-			members: pictures.healthy.members.map((member, index) =>
+			...snapshots.healthy,
+			members: snapshots.healthy.members.map((member, index) =>
 				index === 1 ? {...member, version: '0.0.9', protocol: 1} : member,
 			),
 		};
@@ -22,20 +22,20 @@ describe('views', () => {
 		expect(differs).toMatch(/0\.0\.9 +1/);
 	});
 
-	test('status -o json is the contract', async () => {
+	test('status -o json has exactly the documented fields', async () => {
 		const {code, out} = await dapss('status -o json');
 		const status = JSON.parse(out) as Record<string, unknown>;
 		expect(code).toBe(0);
 		expect(status).toMatchObject({
 			cluster: 'dapss',
-			self: pictures.a,
+			self: snapshots.a,
 			role: 'leader',
 			term: 4,
-			leader: pictures.a,
+			leader: snapshots.a,
 			commit: 318,
 			applied: 318,
 			quorum: {has: true, voters: 3, reachable: 3},
-			clusterId: pictures.healthy.clusterId,
+			clusterId: snapshots.healthy.clusterId,
 			foreign: [],
 			duplicates: [],
 			partition: {state: 'whole'},
@@ -45,12 +45,12 @@ describe('views', () => {
 			protocol: 2,
 		});
 		expect((status['members'] as object[])[1]).toEqual({
-			id: pictures.b,
+			id: snapshots.b,
 			name: '',
 			address: '127.0.0.1:5001',
 			state: 'alive',
 			voter: true,
-			rttMs: pictures.healthy.members[1]!.rttMs,
+			rttMs: snapshots.healthy.members[1]!.rttMs,
 			version: '0.1.0',
 			protocol: 2,
 		});
@@ -67,33 +67,35 @@ describe('views', () => {
 			'settings',
 		]);
 		expect(
-			JSON.parse((await dapss('status -o json', {broker: new FakeBroker(pictures.leaderless)})).out),
+			JSON.parse((await dapss('status -o json', {broker: new FakeBroker(snapshots.leaderless)})).out),
 		).toMatchObject({leader: null});
 	});
 
-	test('status names the voters that are away, what that means and what helps', async () => {
-		const broker = new FakeBroker(pictures.lost);
+	test('status has the missing voters, the consequence and a remedy', async () => {
+		const broker = new FakeBroker(snapshots.lost);
 		const {out} = await dapss('status', {broker});
 		expect(out).toContain(
-			`missing     ${pictures.c.slice(0, 8)} (127.0.0.1:5002) down for 2 min 5 s; 2 of 3 voters left: no further may fail\n`,
+			`missing     ${snapshots.c.slice(0, 8)} (127.0.0.1:5002) down for 2 min 5 s; 2 of 3 voters left: ` +
+				'no further may fail\n',
 		);
 		expect(out).toContain(
-			`what helps  start it again, or repair the network to it; a node that is gone for good is taken out by dapss-tui peer remove ${pictures.c.slice(0, 8)}, and a new one takes its place`,
+			'what helps  start it again, or repair the network to it; a node that is gone for good is taken out ' +
+				`by dapss-tui peer remove ${snapshots.c.slice(0, 8)}, and a new one takes its place`,
 		);
 		expect(JSON.parse((await dapss('status -o json', {broker})).out)).toMatchObject({
 			quorum: {
 				has: true,
 				voters: 3,
 				reachable: 2,
-				missing: [{id: pictures.c, address: '127.0.0.1:5002', state: 'down', downMs: 125_000}],
+				missing: [{id: snapshots.c, address: '127.0.0.1:5002', state: 'down', downMs: 125_000}],
 			},
 		});
 		expect((await dapss('status')).out).not.toContain('missing');
 	});
 
 	test('leader ends with 12 without a leader', async () => {
-		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(pictures.a) as string});
-		expect(await dapss('leader -o json', {broker: new FakeBroker(pictures.leaderless)})).toMatchObject({
+		expect(await dapss('leader')).toMatchObject({code: 0, out: expect.stringContaining(snapshots.a) as string});
+		expect(await dapss('leader -o json', {broker: new FakeBroker(snapshots.leaderless)})).toMatchObject({
 			code: 12,
 			out: expect.stringContaining('"leader":null') as string,
 		});
@@ -102,11 +104,11 @@ describe('views', () => {
 	test('text from the network is harmless on a terminal, with or without colour', async () => {
 		for (const line of ['status', 'peers', 'topics', 'leader', 'check', 'events']) {
 			const {out} = await dapss(line, {
-				broker: new FakeBroker(pictures.hostile),
+				broker: new FakeBroker(snapshots.hostile),
 				isTerminal: true,
 				env: {FORCE_COLOR: '0'},
 			});
-			// oxlint-disable-next-line no-control-regex -- they are what must not be there
+			// oxlint-disable-next-line no-control-regex -- the test excludes these characters
 			expect(out).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E\u2066-\u2069]/u);
 		}
 	});
@@ -119,16 +121,16 @@ describe('views', () => {
 });
 
 describe('check', () => {
-	test('healthy', async () =>
+	test('a healthy cluster ends with 0', async () =>
 		expect(await dapss('check')).toMatchObject({
 			code: 0,
 			out: expect.stringMatching(/^healthy: cluster dapss, 3 of 3 members/) as string,
 		}));
 
-	test('a lost quorum names the voters that are missing and what to do', async () => {
-		const {members, raft} = pictures.healthy;
+	test('a lost quorum is reported with the missing voters and a remedy', async () => {
+		const {members, raft} = snapshots.healthy;
 		const snapshot = {
-			...pictures.healthy,
+			...snapshots.healthy,
 			raft: {...raft, hasQuorum: false, quorum: 'lost' as const, leader: undefined, reachableVoters: 1},
 			members: members.map((member, index) =>
 				index === 0 ? member : {...member, state: 'down' as const, reached: false, why: 'connection refused'},
@@ -138,14 +140,15 @@ describe('check', () => {
 		const {code, out} = await dapss('check', {broker});
 		expect(code).toBe(11);
 		expect(out).toContain(
-			`1 of 3 voters reachable, 2 needed; missing: ${pictures.b.slice(0, 8)} (127.0.0.1:5001, connection refused, down), ${pictures.c.slice(0, 8)}`,
+			'1 of 3 voters reachable, 2 needed; missing: ' +
+				`${snapshots.b.slice(0, 8)} (127.0.0.1:5001, connection refused, down), ${snapshots.c.slice(0, 8)}`,
 		);
 		expect(out).toContain('Start 1 of the missing nodes again');
 		expect(out).toContain('Only if their disks are gone for good: stop this node and run dapss-tui recover for it');
 		expect(JSON.parse((await dapss('check -o json', {broker})).out)).toMatchObject({verdict: 'no-quorum'});
 	});
 
-	test('a node that believes all is well is not believed: the quorum answers', async () => {
+	test('a healthy snapshot counts only if a quorum confirms it', async () => {
 		const broker = healthy();
 		broker.readIndexAnswer = async () => {
 			throw new DapssError('no-quorum', 'no quorum');
@@ -157,31 +160,31 @@ describe('check', () => {
 		expect((await dapss('check', {broker})).code).toBe(12);
 	});
 
-	test('no leader, a dead member, a partition, a joining node', async () => {
+	test('check reports a missing leader, a dead member, a partition and a joining node', async () => {
 		expect(
 			(
 				await dapss('check', {
 					broker: new FakeBroker({
-						...pictures.healthy,
-						raft: {...pictures.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'},
+						...snapshots.healthy,
+						raft: {...snapshots.healthy.raft, leader: undefined, hasQuorum: false, quorum: 'electing'},
 					}),
 				})
 			).code,
 		).toBe(12);
-		expect(await dapss('check', {broker: new FakeBroker(pictures.joining)})).toMatchObject({
+		expect(await dapss('check', {broker: new FakeBroker(snapshots.joining)})).toMatchObject({
 			code: expect.not.toBeOneOf([0]) as number,
 		});
-		const members = pictures.healthy.members.map((member, index) =>
+		const members = snapshots.healthy.members.map((member, index) =>
 			index === 2 ? {...member, state: 'suspect' as const} : member,
 		);
-		expect(await dapss('check', {broker: new FakeBroker({...pictures.healthy, members})})).toMatchObject({
+		expect(await dapss('check', {broker: new FakeBroker({...snapshots.healthy, members})})).toMatchObject({
 			code: 10,
 			out: expect.stringContaining('is suspect, and votes') as string,
 		});
 		const {out, code} = await dapss('check', {
 			broker: new FakeBroker({
-				...pictures.partitioned,
-				raft: {...pictures.partitioned.raft, hasQuorum: true, leader: pictures.a},
+				...snapshots.partitioned,
+				raft: {...snapshots.partitioned.raft, hasQuorum: true, leader: snapshots.a},
 			}),
 		});
 		expect(code).toBe(10);

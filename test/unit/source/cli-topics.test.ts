@@ -2,13 +2,13 @@ import {Readable} from 'node:stream';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
 import {FakeBroker} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
 
 describe('topic create, delete, list (case 14)', () => {
-	test('create passes the settings on; names are composed, times are whole seconds', async () => {
+	test('create passes the settings to the node; names are normalized, times are whole seconds', async () => {
 		const broker = healthy();
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({
 			code: 0,
@@ -29,7 +29,8 @@ describe('topic create, delete, list (case 14)', () => {
 			expect(await dapss(`topic create orders --retain-age ${given}`, {broker})).toMatchObject({
 				code: 2,
 				err: expect.stringContaining(
-					`Expected --retain-age to be whole seconds, 1s to 3650d, such as 90s, 30m, 12h or 7d, got "${given}"`,
+					'Expected --retain-age to be whole seconds, 1s to 3650d, such as 90s, 30m, 12h or 7d, ' +
+						`got "${given}"`,
 				) as string,
 			});
 		for (const given of ['1k', '2p', '64x'])
@@ -49,7 +50,7 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test('delete asks, needs --yes without a terminal, and reports failures', async () => {
+	test('delete asks for confirmation, needs --yes without a terminal, and reports failures', async () => {
 		const broker = healthy();
 		expect(await dapss('topic delete orders', {broker})).toEqual({
 			code: 2,
@@ -90,10 +91,10 @@ describe('topic create, delete, list (case 14)', () => {
 		});
 	});
 
-	test("list is the same as topics, and shows which retention is the topic's own", async () => {
-		const [first, ...rest] = pictures.healthy.topics;
+	test("list prints the same as topics, and marks a topic's own retention", async () => {
+		const [first, ...rest] = snapshots.healthy.topics;
 		const broker = new FakeBroker({
-			...pictures.healthy,
+			...snapshots.healthy,
 			topics: [
 				{
 					...first!,

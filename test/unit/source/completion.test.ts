@@ -1,4 +1,4 @@
-/** Completion follows from the tables of commands and flags. */
+/** Completion of the shells is derived from the tables of commands and flags. */
 import {spawnSync} from 'node:child_process';
 import {describe, expect, test} from 'vitest';
 import {everywhere, flagTable, written, type FlagName} from '../../../source/arguments/flags.ts';
@@ -66,7 +66,7 @@ describe.runIf(isThere('bash'))('bash', () => {
 		expect(offered('topic', '--server', '5000', 'delete', 'create', '--y')).toEqual(['--yes']);
 	});
 
-	test('does not confuse the value of a flag with a command or a word', () => {
+	test('does not take the value of a flag for a command or a word', () => {
 		expect(offered('--cluster', 'topic', 'st')).toEqual(['status']);
 		expect(offered('topic', '--cluster', 'list', 'cr')).toEqual(['create']);
 	});
@@ -135,7 +135,8 @@ describe.runIf(isThere('fish'))('fish', () => {
 			[
 				'--no-config',
 				'-c',
-				`${completionFor('fish', start, commands)}\ncomplete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`,
+				`${completionFor('fish', start, commands)}\n` +
+					`complete -C ${JSON.stringify(['dapss-tui', ...words].join(' '))}`,
 			],
 			{encoding: 'utf8'},
 		);
@@ -166,7 +167,7 @@ test('offered flags of a word are accepted, and others are refused', () => {
 	for (const {command, word} of pairs) {
 		const taken = flagsAt(command, word);
 		for (const flag of command.flags) {
-			const parse = (): unknown =>
+			const parse = (): ReturnType<typeof parseArguments> =>
 				parseArguments(
 					[
 						command.name,
@@ -178,7 +179,7 @@ test('offered flags of a word are accepted, and others are refused', () => {
 					],
 					'1.0.0',
 				);
-			if (taken.includes(flag)) expect(parse).not.toThrow();
+			if (taken.includes(flag)) expect([parse().command, Object.keys(parse().flags)]).toEqual([command, [flag]]);
 			else expect(parse).toThrow(`${written(flag)} is no flag of ${command.name} ${word}`);
 		}
 	}
@@ -196,7 +197,7 @@ test('every shell gets every command, word and flag of the tables', () => {
 	}
 });
 
-test('the words of a command are those that its usage names', () => {
+test('the words of a command equal those in its usage', () => {
 	for (const {name, usage, words = []} of commands)
 		for (const word of words) expect(usage.join(' '), name).toMatch(new RegExp(`\\b${word}\\b`, 'u'));
 });

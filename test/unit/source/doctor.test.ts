@@ -1,5 +1,5 @@
 /**
-`doctor`: facts in, a check out, for any platform. The tests reach every outcome of the table, with its remedy.
+`doctor` judges facts, for any platform. The tests reach every outcome of the table, with its remedy.
 */
 import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
@@ -28,11 +28,11 @@ import {compareClocks, judgeOffsets, offsetOf, type ComparedClock} from '../../.
 import {levelOf, outcomes, type Check} from '../../../source/doctor/outcome.ts';
 import {loadSettings} from '../../../source/settings/settings.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
-import {isSaid, rowsOf} from '../docs/troubleshooting-page.ts';
+import {isMatch, rowsOf} from '../docs/troubleshooting-page.ts';
 
 const MiB = 1024 * 1024;
 const reached = new Set<string>();
-/** The outcome, which is recorded as reached. */
+/** The outcome. It is recorded as reached. */
 function outcome(check: Check): string {
 	const {code, level, reason, remedy, found} = check;
 	expect(remedy === null, `${code}: a problem has a remedy, an ok outcome has none`).toBe(reason === null);
@@ -41,9 +41,9 @@ function outcome(check: Check): string {
 	// The troubleshooting page has the same text.
 	const row = reason === null ? undefined : rowsOf(code).find(({name}) => name === reason);
 	if (reason !== null)
-		expect({level: row?.cells[0], isSaid: isSaid(row?.cells[1] ?? '', found), found}).toEqual({
+		expect({level: row?.cells[0], isMatch: isMatch(row?.cells[1] ?? '', found), found}).toEqual({
 			level,
-			isSaid: true,
+			isMatch: true,
 			found,
 		});
 	reached.add(`${code} ${reason ?? 'ok'}`);
@@ -65,20 +65,20 @@ describe('the machine', () => {
 		descriptorsMax: 20_000,
 	};
 
-	test('Node', () => {
+	test('the version of Node is judged', () => {
 		expect(outcome(judgeNodeVersion(facts))).toBe('ok');
 		expect(outcome(judgeNodeVersion({...facts, nodeVersion: '22.12.0'}))).toBe('problem unsupported');
 		expect(outcome(judgeNodeVersion({...facts, nodeVersion: '28.0.0'}))).toBe('warning untested');
 	});
 
-	test('the system', () => {
+	test('the system is judged with the native checksum', () => {
 		for (const platform of ['linux', 'darwin', 'win32'])
 			expect(outcome(judgeSystem({...facts, platform}))).toBe('ok');
 		expect(outcome(judgeSystem({...facts, platform: 'freebsd'}))).toBe('warning untested');
 		expect(outcome(judgeSystem({...facts, nativeProblem: 'Cannot find native binding'}))).toBe('warning no-binary');
 	});
 
-	test('memory, also of a container', () => {
+	test('memory is judged by the limit of a container, too', () => {
 		expect(outcome(judgeMemory(facts, defaults.limits))).toBe('ok');
 		expect(outcome(judgeMemory({...facts, memoryFreeBytes: 50 * MiB}, defaults.limits))).toBe('warning used-up');
 		const contained = judgeMemory({...facts, memoryLimitBytes: 200 * MiB}, defaults.limits);
@@ -92,7 +92,7 @@ describe('the machine', () => {
 		);
 	});
 
-	test('open files, with the words of each platform', () => {
+	test('the limit of open files is judged, with the commands of each platform', () => {
 		expect(outcome(judgeOpenFiles(facts, defaults.limits))).toBe('ok');
 		expect(outcome(judgeOpenFiles({...facts, descriptorsMax: Infinity}, defaults.limits))).toBe('ok');
 		const few = judgeOpenFiles({...facts, descriptorsMax: 256}, defaults.limits);
@@ -108,7 +108,7 @@ describe('the machine', () => {
 });
 
 describe('the files of a start', () => {
-	test('settings', () => {
+	test('wrong settings are a problem, and ignored ones a warning', () => {
 		const settings = loadSettings({flags: {port: '5001'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
 		expect(outcome(judgeSettings({settings}, []))).toBe('ok');
 		expect(judgeSettings({settings}, []).values['changed']).toEqual(['port (--port)']);
@@ -116,7 +116,7 @@ describe('the files of a start', () => {
 		expect(outcome(judgeSettings({problem: 'port (--port): Expected a whole number'}, []))).toBe('problem wrong');
 	});
 
-	test('the secret: created at the first start, unless it was given or a node had one', () => {
+	test('a secret is a problem if it is lost, unusable, or cannot be made', () => {
 		const missing = {path: '/s', isNamed: false, found: 'missing'} as const;
 		expect(outcome(judgeSecret({...missing, found: 'usable'}, true))).toBe('ok');
 		expect(outcome(judgeSecret(missing, false))).toBe('ok');
@@ -142,7 +142,7 @@ describe('the files of a start', () => {
 		).toBe('problem unreadable');
 	});
 
-	test('the registry of nodes', () => {
+	test('a closed registry of nodes is a warning', () => {
 		expect(outcome(judgeRegistry('/run', undefined))).toBe('ok');
 		const closed = judgeRegistry('/run', {code: 'EROFS', message: 'read-only file system'});
 		expect(outcome(closed)).toBe('warning closed');
@@ -180,14 +180,14 @@ describe('the disk', () => {
 	const folder = (changed: Partial<DiskFacts>, own?: RegisteredNode, others: readonly RegisteredNode[] = []): Check =>
 		judgeFolder({...facts, ...changed}, own, others);
 
-	test('an existing folder, a missing one, and that of the running node', () => {
+	test('a folder may exist, be missing, or belong to the running node', () => {
 		expect(outcome(folder({}))).toBe('ok');
 		expect(outcome(folder({stats: undefined, node: undefined}))).toBe('ok');
 		expect(outcome(folder({holder: {pid: 42}}, running))).toBe('ok');
 		expect(folder({holder: {pid: 42}}, running).found).toContain('which runs now');
 	});
 
-	test('permissions, with a remedy that works in each case (case 21)', () => {
+	test('wrong permissions are a problem, with a remedy for each case (case 21)', () => {
 		const open = folder({stats: {mode: 0o42770, uid: 1000, isFolder: true}});
 		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data']);
 		expect(
@@ -209,7 +209,7 @@ describe('the disk', () => {
 		expect(outcome(folder({stats: {mode: 0o100600, uid: 1000, isFolder: false}}))).toBe('problem no-folder');
 	});
 
-	test('the process that uses it, and its content', () => {
+	test('the process that uses the folder and its content are judged', () => {
 		const other = folder({holder: {pid: 43}}, undefined, [{...running, pid: 43, port: 5007}]);
 		expect(outcome(other)).toBe('problem in-use');
 		expect(other.found).toContain('node aaaaaaaa of cluster dapss on port 5007 (process 43)');
@@ -241,7 +241,7 @@ describe('the disk', () => {
 		]).toEqual([true, true]);
 	});
 
-	test('its file system', () => {
+	test('a file system in memory, on a network or in a layer is a warning', () => {
 		expect(outcome(judgeFileSystem(facts))).toBe('ok');
 		expect(outcome(judgeFileSystem({...facts, fileSystem: undefined}))).toBe('ok');
 		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x01_02_19_94}))).toBe('warning memory');
@@ -249,7 +249,7 @@ describe('the disk', () => {
 		expect(outcome(judgeFileSystem({...facts, fileSystem: 0x79_4c_76_30}))).toBe('warning layer');
 	});
 
-	test('room for the reserve and for the limit of topics', () => {
+	test('the free space is judged for the reserve and for the limit of topics', () => {
 		const space = (freeBytes: number | undefined, hasReserve = false, usedBytes = 0): Check =>
 			judgeSpace({...facts, freeBytes, hasReserve, usedBytes}, defaults.limits);
 		expect(outcome(space(2 ** 40))).toBe('ok');
@@ -263,7 +263,7 @@ describe('the disk', () => {
 		expect(outcome(space(undefined))).toBe('warning unknown');
 	});
 
-	test('how long an fsync takes', () => {
+	test('a slow fsync is a warning, and a very slow one a problem', () => {
 		const speed = (sync: DiskFacts['sync']): string => outcome(judgeSpeed({...facts, sync}, defaults.raft));
 		expect(speed({medianMs: 2, longestMs: 40})).toBe('ok');
 		expect(speed({medianMs: 80, longestMs: 90})).toBe('warning slow');
@@ -272,7 +272,7 @@ describe('the disk', () => {
 	});
 });
 
-test('a disk that hangs does not delay the other checks (bounded time)', async () => {
+test('a disk that hangs delays the other checks for a bounded time only', async () => {
 	const load = () =>
 		loadSettings({flags: {discovery: false, port: '45000'}, env: {HOME: '/nowhere'}, cwd: '/nowhere'});
 	const {checks, left} = await examine({
@@ -286,7 +286,7 @@ test('a disk that hangs does not delay the other checks (bounded time)', async (
 	expect(checks.some(({code}) => code === 'tcp-port')).toBe(true);
 });
 
-test('the clock is compared with known past times', () => {
+test('a clock before a known past time is a problem, and one far ahead a warning', () => {
 	const hourMs = 3_600_000;
 	const now = Date.UTC(2026, 5, 1);
 	const facts: ClockFacts = {
@@ -318,7 +318,7 @@ describe('the network', () => {
 		addresses: ['127.0.0.1', '10.0.0.5'],
 	};
 
-	test.each(['TCP', 'UDP'] as const)('the %s port', protocol => {
+	test.each(['TCP', 'UDP'] as const)('a %s port that the node cannot use is a problem, with a remedy', protocol => {
 		const port = (changed: Partial<PortFacts>): Check => judgePort(protocol, {...facts, ...changed});
 		expect(outcome(port({}))).toBe('ok');
 		const own = port({problem: 'EADDRINUSE', running});
@@ -341,7 +341,7 @@ describe('the network', () => {
 		expect(outcome(port({problem: 'EAFNOSUPPORT'}))).toBe('problem unusable');
 	});
 
-	test('the advertised address', () => {
+	test('an ambiguous advertised address is a problem', () => {
 		expect(judgeAddress({address: '127.0.0.1:5000'}).found).toContain('from this machine only');
 		expect(outcome(judgeAddress({address: '10.0.0.5:5000'}))).toBe('ok');
 		const unclear = judgeAddress({
@@ -354,7 +354,7 @@ describe('the network', () => {
 		]);
 	});
 
-	test('multicast on each interface', () => {
+	test('failing multicast is a warning, with its interfaces', () => {
 		const probed = (...problems: ReadonlyArray<string | undefined>) =>
 			judgeMulticast(
 				{paths: problems.map((problem, index) => ({at: `10.0.0.${index}`, problem})), nodes: [], foreign: 0},
@@ -367,7 +367,7 @@ describe('the network', () => {
 		expect(outcome(probed('ENODEV'))).toBe('warning none');
 	});
 
-	test('the nodes that are heard', () => {
+	test('heard nodes are listed; a duplicate node is a problem, and another cluster a warning', () => {
 		const beacon = (id: string, address: string, clusterId = 'c1') =>
 			({id: id as NodeId, incarnation: 1, clusterId, address, phase: 'member', topics: [], name: ''}) as const;
 		const judged = (...nodes: ReadonlyArray<ReturnType<typeof beacon>>): Check =>
@@ -381,7 +381,8 @@ describe('the network', () => {
 		const alone = judged();
 		expect([outcome(alone), alone.found]).toEqual([
 			'ok',
-			'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: aaaaaaaa at 127.0.0.1:5000',
+			'No node heard within 1.5 s; 2 datagrams of other clusters, or with another secret; on this machine: ' +
+				'aaaaaaaa at 127.0.0.1:5000',
 		]);
 		expect(
 			judged(beacon(running.id, '127.0.0.1:5000'), beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000')).found,
@@ -424,7 +425,8 @@ describe('clocks of other nodes', () => {
 		const behind = judged({}, {id: 'cccccccccccccccc', name: '', offsetMs: 60_000});
 		expect([outcome(behind), behind.found]).toEqual([
 			'warning apart',
-			'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); of 2 compared, 1 is more than 5.0 s away',
+			'The clock of this machine is 1 min 0 s (± 1 ms) behind that of cccccccc (10.0.0.6:5000); ' +
+				'of 2 compared, 1 is more than 5.0 s away',
 		]);
 		expect(judged({offsetMs: -7200_000}).found).toContain('is 2.0 h (± 1 ms) ahead of that of west');
 		expect(judged({offsetMs: 9000}, {offsetMs: 9001}).remedy).toMatch(/NTP.*this one first/u);
@@ -439,7 +441,7 @@ describe('clocks of other nodes', () => {
 		expect(judged({isHere: true}).found).toMatch(/all of them run on this machine, with its clock$/u);
 	});
 
-	test('members that a node names are asked, too; a node that does not answer delays nothing', async () => {
+	test('members that a node reports are asked, too; a silent node does not delay the result', async () => {
 		let nowMs = 0;
 		const clock = {wallMs: () => 1_000_000 + nowMs, monotonicMs: () => nowMs};
 		const asked: string[] = [];

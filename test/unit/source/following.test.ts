@@ -7,15 +7,7 @@ import type {Delivery, LinkNews, SubscribeOptions, Subscription} from '../../../
 import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	type Batch,
-	type NodeId,
-	type StoredBatch,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
 import {Seen, type TopicPosition} from '../../../core/position.ts';
 import {backOffMs} from '../../../core/remote/back-off.ts';
 import {Followed} from '../../../core/remote/followed.ts';
@@ -26,6 +18,7 @@ import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts'
 import {LinkWords} from '../../../source/nodes/following.ts';
 import {createRandom} from '../../sim/random.ts';
 import {delivery} from '../../support/fakes.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 'news' as Topic;
 const origins = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb', 'cccccccccccccccc'] as readonly string[] as readonly NodeId[];
@@ -40,24 +33,7 @@ const idOf = ({
 }): string => `${origin.slice(0, 1)}${incarnation}/${seq}`;
 const streamOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
-function batchOf(
-	origin: NodeId,
-	incarnation: number,
-	firstSeq: number,
-	count: number,
-	lamport: number,
-	previousLamport: number,
-): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(40)),
-			false,
-		),
-	)!;
-}
-
-type Lived = {
+type PublishedIncarnation = {
 	readonly origin: number;
 	readonly incarnation: number;
 	readonly counts: readonly number[];
@@ -65,14 +41,22 @@ type Lived = {
 };
 
 /** All published messages, by stream. */
-function published(lives: readonly Lived[]): Batch[][] {
-	return lives.map(({origin, incarnation, counts, gaps}) => {
+function published(incarnations: readonly PublishedIncarnation[]): Batch[][] {
+	return incarnations.map(({origin, incarnation, counts, gaps}) => {
 		let seq = 1;
 		let lamport = 0;
 		return counts.map((count, index) => {
 			const previous = lamport;
 			lamport += gaps[index % gaps.length]!;
-			const batch = batchOf(origins[origin]!, incarnation, seq, count, lamport, previous);
+			const header = {
+				origin: origins[origin]!,
+				incarnation,
+				topic,
+				firstSeq: seq,
+				lamport,
+				previousLamport: previous,
+			};
+			const batch = batchOf(header, zeros(count, 40));
 			seq += count;
 			return batch;
 		});
@@ -111,7 +95,7 @@ class Node {
 
 	/** Number of further batches that it receives; `Infinity` for all. */
 	async grow(batches: number): Promise<void> {
-		for (let grown = 0; grown < batches; grown++) {
+		for (let batch = 0; batch < batches; batch++) {
 			const open = this.#left.filter(({length}) => length > 0);
 			if (open.length === 0) return;
 			await this.log.append([{batch: this.#random.pick(open).shift()!, hops: 1, repaired: false}]).written;
@@ -149,7 +133,7 @@ function expectInOrder(got: readonly string[]): void {
 
 describe('reading from several nodes (case 26)', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
-	test('gives everything once, in the order of each stream, however the logs are interleaved and wherever the connection is lost', async () => {
+	test('returns each message once, in the order of its stream, for any logs and any lost connections', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				streams,
@@ -225,7 +209,7 @@ describe('reading from several nodes (case 26)', () => {
 				const ids = got.map(one => idOf(one));
 				expect(new Set(ids).size).toBe(ids.length);
 				expectInOrder(ids);
-				// For an unknown stream it cannot know the number of missing messages.
+				// The number of missing messages of an unknown stream is unknown.
 				let missed = 0;
 				for (const list of Map.groupBy(ids, id => streamOf(id)).values())
 					for (const [index, id] of list.entries())
@@ -236,26 +220,12 @@ describe('reading from several nodes (case 26)', () => {
 		);
 	});
 
-	test('begins shortly before the new messages, not at the beginning', async () => {
+	test('begins at the next node shortly before the new messages, not at the beginning of its log', async () => {
 		const log = await openTopicLog(new MemoryLog({segmentBytes: 1e7}), () => undefined);
 		for (let index = 0; index < 40; index++)
 			await log.append([
 				{
-					batch: decodeBatch(
-						encodeBatch(
-							{
-								origin: origins[0]!,
-								incarnation: 1,
-								topic,
-								firstSeq: index + 1,
-								lamport: index + 1,
-								previousLamport: index,
-								sentAtMs: 0,
-							},
-							[Buffer.alloc(64_000)],
-							false,
-						),
-					)!,
+					batch: batchOf({origin: origins[0]!, topic, firstSeq: index + 1}, zeros(1, 64_000)),
 					hops: 0,
 					repaired: false,
 				},
@@ -268,7 +238,7 @@ describe('reading from several nodes (case 26)', () => {
 		expect(log.freshFrom(new Seen({since: 40, streams: []}))).toBe(40);
 	});
 
-	test('is bounded in memory: dropped incarnations and origins are counted, or count as seen', () => {
+	test('uses bounded memory: dropped incarnations and origins are counted, or count as seen', () => {
 		const positions = new Positions(10);
 		const from = (origin: number, incarnation: number): Delivery => ({
 			...delivery(1, 'x'),
@@ -287,7 +257,7 @@ describe('reading from several nodes (case 26)', () => {
 	});
 });
 
-test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', () => {
+test('the back-off doubles from 100 ms to 10 s, with a random share', () => {
 	const random = createRandom(7);
 	for (let attempt = 0; attempt < 40; attempt++) {
 		const wholeMs = Math.min(10_000, 100 * 2 ** attempt);
@@ -298,7 +268,7 @@ test('the back-off doubles from 100 ms to 10 s, and a share of it is chance', ()
 	}
 });
 
-/** A server with a list of deliveries, which ends on command. */
+/** A server with a list of deliveries. The test ends it. */
 class FakeServer {
 	readonly server: string;
 	readonly asked: SubscribeOptions[] = [];
@@ -347,7 +317,7 @@ class FakeServer {
 type Setup = {
 	readonly followed: Followed;
 	readonly pauses: number[];
-	readonly told: LinkNews[];
+	readonly linkNews: LinkNews[];
 	readonly attempts: string[];
 	readonly probed: Map<string, (why: string) => void>;
 };
@@ -378,9 +348,9 @@ function following(...servers: ReadonlyArray<FakeServer | Error>): Setup {
 		wallMs: () => 0,
 		random: {below: limit => limit - 1},
 	});
-	const told: LinkNews[] = [];
-	followed.onLink(news => told.push(news));
-	return {followed, pauses, told, attempts, probed};
+	const linkNews: LinkNews[] = [];
+	followed.onLink(news => linkNews.push(news));
+	return {followed, pauses, linkNews, attempts, probed};
 }
 
 const bodies = async (subscription: Subscription, count: number): Promise<string[]> => {
@@ -398,7 +368,7 @@ describe('a followed node (case 26)', () => {
 		const one = new FakeServer('one', [delivery(1, 'a'), delivery(2, 'b')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')], [delivery(6, 'f')]);
 		one.lost.resolve('it was killed');
-		const {followed, told, pauses, attempts} = following(one, new Error('refused'), two);
+		const {followed, linkNews, pauses, attempts} = following(one, new Error('refused'), two);
 		const subscription = followed.subscribe([topic]);
 		await subscription.agreed;
 		expect(await bodies(subscription, 4)).toEqual(['a', 'b', 'c', 'f']);
@@ -406,7 +376,7 @@ describe('a followed node (case 26)', () => {
 		expect(two.asked).toEqual([
 			{from: 'beginning', isTracked: true, after: [{topic, since: 0, streams: [[delivery(1, '').origin, 1, 2]]}]},
 		]);
-		expect(told).toEqual([
+		expect(linkNews).toEqual([
 			{state: 'lost', server: 'one', why: 'it was killed', retryMs: 50},
 			{state: 'lost', server: 'one', why: 'refused', retryMs: 100},
 			{state: 'connected', server: 'two'},
@@ -446,7 +416,7 @@ describe('a followed node (case 26)', () => {
 			throw new DapssError('too-large', 'a batch is larger than a frame');
 		};
 		for (const server of [one, three]) server.lost.resolve('it was killed');
-		const {followed, told} = following(one, two, three, four);
+		const {followed, linkNews} = following(one, two, three, four);
 		const got: string[] = [];
 		await expect(
 			(async () => {
@@ -455,7 +425,7 @@ describe('a followed node (case 26)', () => {
 			})(),
 		).rejects.toMatchObject({code: 'too-large'});
 		expect(got).toEqual(['a', 'b']);
-		expect(told.filter(({state}) => state === 'lost')).toMatchObject([
+		expect(linkNews.filter(({state}) => state === 'lost')).toMatchObject([
 			{server: 'one'},
 			{server: 'two', why: 'no quorum here'},
 			{server: 'three'},
@@ -463,7 +433,7 @@ describe('a followed node (case 26)', () => {
 		await followed[Symbol.asyncDispose]();
 	});
 
-	test('that refuses the first time refuses', async () => {
+	test('that refuses at the first attempt ends with that refusal', async () => {
 		const one = new FakeServer('one');
 		one.agreed = async () => {
 			throw new DapssError('no-quorum', 'no quorum here');
@@ -478,11 +448,11 @@ describe('a followed node (case 26)', () => {
 	test('that does not answer on an open link is abandoned', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b')]);
-		const {followed, told, probed} = following(one, two);
+		const {followed, linkNews, probed} = following(one, two);
 		const reading = bodies(followed.subscribe([topic]), 2);
 		probed.get('one')!('it has not answered for 10 s');
 		expect(await reading).toEqual(['a', 'b']);
-		expect(told[0]).toMatchObject({state: 'lost', why: 'it has not answered for 10 s'});
+		expect(linkNews[0]).toMatchObject({state: 'lost', why: 'it has not answered for 10 s'});
 		expect([...probed.keys()]).toEqual(['two']);
 		await followed[Symbol.asyncDispose]();
 		expect(probed.size).toBe(0);
@@ -516,13 +486,13 @@ describe('a followed node (case 26)', () => {
 
 	test('that is lost refuses calls, and its readers end at once when they stop', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a')]);
-		const {followed, told} = following(one);
+		const {followed, linkNews} = following(one);
 		const subscription = followed.subscribe([topic]);
 		const iterator = subscription[Symbol.asyncIterator]();
 		expect((await iterator.next()).done).toBe(false);
 		const waiting = iterator.next();
 		one.lost.resolve('it was killed');
-		await expect.poll(() => told.length).toBe(1);
+		await expect.poll(() => linkNews.length).toBe(1);
 		await expect(followed.publish(topic, [])).rejects.toMatchObject({
 			code: 'unreachable',
 			message: 'No node is reachable: lost one (it was killed), trying again',
@@ -533,7 +503,7 @@ describe('a followed node (case 26)', () => {
 	});
 });
 
-test('a loss and a return are one line each, attempts are not printed (case 26)', () => {
+test('a loss and a return print one line each, an attempt prints none (case 26)', () => {
 	const words = new LinkWords();
 	const lost = (why: string, retryMs: number): string | undefined =>
 		words.of({state: 'lost', server: 'a:1', why, retryMs});

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import type {Chosen, FindOptions} from '../../../core/find.ts';
 import {FakeBroker, run, type Outcome, type RunOptions} from '../../support/fakes.ts';
-import * as pictures from '../../tui/support/fixtures.ts';
+import * as snapshots from '../../tui/support/fixtures.ts';
 
 let home: string;
 beforeAll(() => {
@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, {recursive: true, force: true}));
 
-const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
+const healthy = (): FakeBroker => new FakeBroker(snapshots.healthy);
 /** Commands on a machine without a node. */
 const dapss = (line: string, options: RunOptions): Promise<Outcome> =>
 	run(line.split(' '), {
@@ -34,7 +34,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('a node on the network: standard error names it, standard output has only data (case 46)', async () => {
+test('a command reports a found node on standard error, and only data on standard output (case 46)', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -89,7 +89,7 @@ test.each([
 	'fault heal',
 	'status --no-discovery',
 	'status',
-])('%s does not take any node that is heard, where that would be wrong (case 46)', async words => {
+])('%s refuses to use a node that was only heard (case 46)', async words => {
 	const env: Readonly<Record<string, string>> = words === 'status' ? {DAPSS_ENABLE_NODE_AUTH: 'off'} : {};
 	const heard = (): Chosen => {
 		throw new Error('searched');
@@ -100,11 +100,12 @@ test.each([
 	});
 });
 
-test('without a secret the network is not searched: 14, and the missing file', async () => {
+test('without a secret a command ends with 14 and the missing file, without a search', async () => {
 	const {code, err} = await dapss('status', {heard: () => chosen, env: {DAPSS_SECRET_FILE: join(home, 'none')}});
 	expect(code).toBe(14);
 	expect(err).toContain(
-		`No node of cluster dapss runs here; the network is not searched without the secret (Expected a private secret file, ${join(home, 'none')} does not exist`,
+		'No node of cluster dapss runs here; the network is not searched without the secret (Expected a private ' +
+			`secret file, ${join(home, 'none')} does not exist`,
 	);
 });
 

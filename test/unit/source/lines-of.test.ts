@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {linesOf} from '../../../source/process/batches.ts';
 
-/** The lines of a text that arrives in pieces, which end at these places. */
+/** The lines of a text that arrives in pieces, which end at these positions. */
 async function lines(text: string, cuts: readonly number[], endsWithReturn: boolean): Promise<string[]> {
 	const bytes = Buffer.from(text);
 	const places = [0, ...cuts.map(cut => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
@@ -18,7 +18,7 @@ async function lines(text: string, cuts: readonly number[], endsWithReturn: bool
 	return found;
 }
 
-test('a return before the end of a line is part of a message, but not on Windows, where programs write it (case 45)', async () => {
+test('a return before the end of a line is part of the message, except on Windows (case 45)', async () => {
 	const text = 'one\r\ntwo\r\n\r\na\rb\r\n\r\r\nlast\r';
 	expect(await lines(text, [], false)).toEqual(['one\r', 'two\r', '\r', 'a\rb\r', '\r\r', 'last\r']);
 	expect(await lines(text, [], true)).toEqual(['one', 'two', '', 'a\rb', '\r', 'last']);

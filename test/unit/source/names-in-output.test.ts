@@ -23,7 +23,7 @@ const short = (id: string): string => id.slice(0, 8);
 
 describe('names of nodes', () => {
 	test.each(['status', 'peers', 'check', 'leader'])(
-		'%s calls every node by its name, and one without by its id',
+		'%s prints the name of every node, and the id of a node without a name',
 		async command => {
 			const {out, err} = await dapss(command);
 			expect(err).toBe('');
@@ -34,7 +34,7 @@ describe('names of nodes', () => {
 		},
 	);
 
-	test('they are complete in tables, next to the id of the node itself, and in JSON', async () => {
+	test('names are complete in tables, next to the id of the node itself, and in JSON', async () => {
 		expect((await dapss('peers')).out).toContain(longName);
 		expect((await dapss('status')).out).toContain(`berlin-1 (${a}) at`);
 		expect(JSON.parse((await dapss('status -o json')).out)).toMatchObject({
@@ -58,7 +58,7 @@ describe('names of nodes', () => {
 		]);
 	});
 
-	test('are accepted wherever a node can be given; an ambiguous name is answered with the candidates', async () => {
+	test('every command with a node accepts its name; the error of an ambiguous name has the candidates', async () => {
 		const broker = new FakeBroker(named);
 		expect(await dapss('leader transfer oslo-2', broker)).toMatchObject({
 			code: 0,
@@ -90,7 +90,7 @@ describe('names of nodes', () => {
 		});
 	});
 
-	test('are in events, with the ids in JSON', async () => {
+	test('events have names, and ids in JSON', async () => {
 		const {out} = await dapss('events');
 		expect(out).toContain('INFO  Voters: berlin-1, oslo-2, rack-07.');
 		for (const id of [a, b, c]) expect(out).not.toContain(short(id));

@@ -14,13 +14,16 @@ test('the check at the start agrees with package.json (case 44)', () => {
 		expect(isNewEnough(version), version).toBe(false);
 });
 
-test('a program that imports the library in an older Node gets the needed version, without code of the bundle', () => {
+test('an import of the library in an older Node fails with the needed version, without code of the bundle', () => {
 	const library = new URL('../../../source/library.mjs', import.meta.url).href;
-	const script = `Object.defineProperty(process, 'versions', {value: {...process.versions, node: '20.19.5'}}); await import(${JSON.stringify(library)});`;
+	const script =
+		"Object.defineProperty(process, 'versions', {value: {...process.versions, node: '20.19.5'}}); " +
+		`await import(${JSON.stringify(library)});`;
 	const {status, stderr} = spawnSync(process.execPath, ['--input-type=module', '-e', script], {encoding: 'utf8'});
 	expect(status).toBe(1);
 	expect(stderr).toContain(
-		'Error: dapss-tui needs Node 22.13 or newer (of Node 23: 23.4), this is 20.19.5: run the program with a newer one',
+		'Error: dapss-tui needs Node 22.13 or newer (of Node 23: 23.4), this is 20.19.5: ' +
+			'run the program with a newer one',
 	);
 	expect(stderr).not.toContain('dist/');
 	expect(stderr.length).toBeLessThan(2000);

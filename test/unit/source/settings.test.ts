@@ -53,12 +53,12 @@ test('config.json has every setting with its default, and no secret', () => {
 	expect({data, secretFile}).toEqual({data: '', secretFile: ''});
 });
 
-test('the defaults are right', () => {
+test('the defaults are valid, and apply without a configuration', () => {
 	expect(problemsOf(defaults)).toEqual([]);
 	expect(load().tunables).toEqual(defaults);
 });
 
-test('a byte order mark in config.json, as editors on Windows write it, is ignored (case 45)', () => {
+test('a byte order mark in config.json, which editors on Windows write, is ignored (case 45)', () => {
 	put('config.json', `\uFEFF${JSON.stringify({cluster: 'lan'})}`);
 	expect(of(load(), 'cluster')).toEqual(['lan', join(home, 'config.json')]);
 });
@@ -186,7 +186,7 @@ test.each([
 	[{bootstrap: ['127.0.0.1:0']}, 'bootstrap.0'],
 	[{port: 5000.5}, 'port'],
 	[{extra: 1}, 'extra'],
-] as const)('%j is refused for %s alone', (change, setting) => {
+] as const)('%j has one problem, in %s', (change, setting) => {
 	expect(problemsOf({...defaults, ...change}).map(problem => problem.setting)).toEqual([setting]);
 });
 
@@ -203,25 +203,29 @@ test('security may be off on a loopback address', () => {
 		).toEqual([]);
 });
 
-test('an impossible address is refused with the setting, the value and a remedy', () => {
+test('an invalid address is refused with the setting, the value and a remedy', () => {
 	const message = refusal(() =>
 		load({host: '10.0.0.5:5000', advertise: '0.0.0.0', bootstrap: ['[::]:5000,[10.0.0.5:15000]:6210']}),
 	);
 	expect(message).toContain(
-		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": the port is a setting of its own (port)',
+		'host (--host): Expected an address to listen on or a host name, got "10.0.0.5:5000": ' +
+			'the port is a setting of its own (port)',
 	);
 	expect(message).toContain(
-		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), got "0.0.0.0": it is a wildcard, which is an address to listen on, not to connect to; name one address or host name of this machine',
+		'advertise (--advertise): Expected an address that other nodes can call (host, host:port, [v6]:port), ' +
+			'got "0.0.0.0": it is a wildcard, which is an address to listen on, not to connect to; ' +
+			'name one address or host name of this machine',
 	);
 	expect(message).toContain(
-		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, which is an address to listen on, not to connect to; name the address or host name of a member',
+		'bootstrap.0 (--bootstrap): Expected host:port, [v6]:port or a port, got "[::]:5000": it is a wildcard, ' +
+			'which is an address to listen on, not to connect to; name the address or host name of a member',
 	);
 	expect(message).toContain(
 		'bootstrap.1 (--bootstrap): Expected host:port, [v6]:port or a port, got "[10.0.0.5:15000]:6210"',
 	);
 });
 
-test('addresses are accepted in every spelling, and kept in one', () => {
+test('addresses are accepted in every spelling, and stored in the canonical one', () => {
 	const written = {
 		host: '[0:0::0]',
 		advertise: '[FD77::0:2]',
@@ -233,7 +237,7 @@ test('addresses are accepted in every spelling, and kept in one', () => {
 	expect(load({advertise: '10.0.0.5:15000'}).tunables.advertise).toBe('10.0.0.5:15000');
 });
 
-test('a program gives what differs from the defaults', () => {
+test('a program sets only the values that differ from the defaults', () => {
 	const config = completeConfig({data: '/d', secret: Buffer.alloc(32, 7), port: 6000, raft: {heartbeatMs: 50}});
 	expect(config.raft).toEqual({...defaults.raft, heartbeatMs: 50});
 	expect(config.port).toBe(6000);
@@ -243,7 +247,7 @@ test('a program gives what differs from the defaults', () => {
 });
 
 describe('the keys of the prototype', () => {
-	test('its flags are understood, its published secrets and placeholders refused', () => {
+	test('its flags are accepted, its published secrets and placeholders are refused', () => {
 		put('config.json', {enable_node_auth: false, enable_message_signing: false, enable_encryption: false});
 		expect(load().tunables).toMatchObject({
 			enableNodeAuth: false,
@@ -285,7 +289,7 @@ describe('the keys of the prototype', () => {
 	});
 });
 
-test('bare ports mean this machine, everywhere', () => {
+test('a bare port is an address of this machine in every setting', () => {
 	put('config.json', {cluster: 'dapss', bootstrap: [5000]});
 	expect(load().tunables.bootstrap).toEqual(['127.0.0.1:5000']);
 	expect(load({bootstrap: ['5001,db:5002', '[::1]:5003']}).tunables.bootstrap).toEqual([
@@ -301,7 +305,7 @@ test('bare ports mean this machine, everywhere', () => {
 	]).toEqual([undefined, undefined, undefined, undefined]);
 });
 
-test('a given port is not replaced by another; the default port is', () => {
+test('a port counts as explicit if a flag or the environment sets it, and as default otherwise', () => {
 	expect(load().isPortExplicit).toBe(false);
 	expect(load({port: '5000'}).isPortExplicit).toBe(true);
 	expect(load({}, {DAPSS_PORT: '5000'}).isPortExplicit).toBe(true);
@@ -325,11 +329,11 @@ test('the folders of data and secret follow XDG', () => {
 	expect(nodeConfig(settings, 5002).config.secret).toEqual(config.secret);
 });
 
-test('a given secret file is never created: a typing error must not found a cluster', () => {
+test('a given secret file is never created, so that a typing error founds no cluster', () => {
 	expect(refusal(() => load({secretFile: join(home, 'typo')}).secret({create: true}))).toContain('does not exist');
 });
 
-test('names from files never reach a prototype', () => {
+test('names from files do not change a prototype', () => {
 	const path = put(
 		'evil.json',
 		'{"__proto__": {"port": 1}, "constructor": {"prototype": {"x": 1}}, "raft": {"__proto__": {"y": 2}}}',
@@ -339,7 +343,8 @@ test('names from files never reach a prototype', () => {
 	expect(({} as Record<string, unknown>)['y']).toBeUndefined();
 });
 
-test('no configuration makes it throw anything but a config error', () => {
+test('for any configuration the settings load or throw a config error', () => {
+	const outcomes = new Set<string>();
 	const names = fc.constantFrom(...known.keys(), 'raft', 'swim', '__proto__', 'cluster_secret');
 	fc.assert(
 		fc.property(fc.oneof(fc.object({maxDepth: 4}), fc.dictionary(names, fc.jsonValue())), value => {
@@ -350,10 +355,13 @@ test('no configuration makes it throw anything but a config error', () => {
 					cwd: home,
 					preferences: {path: 'fuzz', settings: JSON.parse(JSON.stringify(value)) as object},
 				});
+				outcomes.add('loaded');
 			} catch (error) {
 				expect(error).toMatchObject({name: 'DapssError', code: 'config'});
+				outcomes.add('refused');
 			}
 		}),
 		{numRuns: 2000},
 	);
+	expect([...outcomes].toSorted()).toEqual(['loaded', 'refused']);
 });

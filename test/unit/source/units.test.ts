@@ -1,4 +1,4 @@
-/** Times as people read them. */
+/** Times as texts for people. */
 import {expect, test} from 'vitest';
 import {timeText} from '../../../source/output/units.ts';
 

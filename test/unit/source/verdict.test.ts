@@ -24,7 +24,7 @@ describe('the verdict', () => {
 		expect(verdictOf(healthy, healthy.raft.commit)).toMatchObject({verdict: 'healthy', exitCode: 0});
 	});
 
-	test('names the member that is unreachable and what to do', () => {
+	test('has the unreachable member and a remedy', () => {
 		const {exitCode, findings} = verdictOf(withStates(['alive', 'alive', 'unreachable']), 1);
 		expect(exitCode).toBe(10);
 		expect(
@@ -49,7 +49,7 @@ describe('the verdict', () => {
 		]);
 	});
 
-	test('without a quorum is 11 and names the missing voters', () => {
+	test('without a quorum is 11, with the missing voters', () => {
 		const {exitCode, findings} = verdictOf(
 			withStates(['alive', 'unreachable', 'unreachable'], {hasQuorum: false, quorum: 'lost', leader: undefined}),
 			'no-quorum',
@@ -59,7 +59,7 @@ describe('the verdict', () => {
 		for (const {id} of healthy.members.slice(1)) expect(findings[0]!.problem).toContain(id.slice(0, 8));
 	});
 
-	test('a voter that is missing for long is to be removed, one that restarts is not', () => {
+	test('advises the removal of a voter that is missing for long, not of one that restarts', () => {
 		const states = withStates(['alive', 'alive', 'unreachable']);
 		const after = (downMs: number): string =>
 			verdictOf(
@@ -75,7 +75,7 @@ describe('the verdict', () => {
 		expect(after(31_000)).toContain(`dapss-tui peer remove ${states.members[2]!.id.slice(0, 8)}`);
 	});
 
-	test('a node that the others continued without gets a finding', () => {
+	test('of a node that is left behind by a recovered cluster has a finding', () => {
 		const {exitCode, findings} = verdictOf(
 			{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}},
 			1,
@@ -83,7 +83,9 @@ describe('the verdict', () => {
 		expect(exitCode).toBe(0); // The counter covers the time since the start, so the problem may be over.
 		expect(findings).toEqual([
 			expect.objectContaining({
-				advice: 'If the cluster was recovered without this node, stop it and start it with an empty data folder: it joins under a new id.',
+				advice:
+					'If the cluster was recovered without this node, stop it and start it with an empty data folder: ' +
+					'it joins under a new id.',
 			}),
 		]);
 	});

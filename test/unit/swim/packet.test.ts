@@ -93,7 +93,7 @@ describe('parsing', () => {
 		expect(parseSwimPacket(value)).toBeUndefined();
 	});
 
-	test('survives any value and any bytes', () => {
+	test('accepts or refuses any value and any bytes without an exception', () => {
 		fc.assert(fc.property(fc.anything(), value => void parseSwimPacket(value)));
 		fc.assert(fc.property(fc.uint8Array({maxLength: 200}), bytes => void parseSwimPacket(decode(bytes))));
 		// A valid packet with one field replaced by any value.
@@ -139,7 +139,7 @@ test('the size bounds hold, so that a packet fits into a datagram', () => {
 	).toBeLessThanOrEqual(packetBytesMax);
 });
 
-test('claims about a member are ordered: the same one wins in any order of arrival', () => {
+test('claims about a member have an order: the same claim wins in any order of arrival', () => {
 	const word = fc.record({
 		standing: fc.constantFrom(...standings),
 		incarnation: fc.nat(3),

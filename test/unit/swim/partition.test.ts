@@ -10,8 +10,8 @@ import {PartitionTracker, quorumSide, sidesOf, type Sides} from '../../../core/s
 const ids = (text: string): NodeId[] => [...text] as NodeId[];
 
 /** Sides as text: `ab|c`. */
-function sides(self: string, picture: string, down = ''): string {
-	const rows = picture
+function sides(self: string, matrix: string, down = ''): string {
+	const rows = matrix
 		.trim()
 		.split('\n')
 		.map(line => line.trim());
@@ -145,7 +145,7 @@ describe('sides', () => {
 		).toBe('a|bc|d');
 	});
 
-	test('a member whose row is missing is on the side of those that hear it', () =>
+	test('a member without a row is on the side of the members that hear it', () =>
 		expect(
 			sides(
 				'a',
@@ -206,7 +206,7 @@ test('the quorum is on the side with more than half of the voters; other members
 	expect(of('ab|cd', 'abcd')).toBe(-1);
 	expect(of('abcd|ef', 'aef')).toBe(1); // Learners do not count.
 	expect(of('a|b|c', 'abc')).toBe(-1);
-	expect(of('ab', 'abcde')).toBe(-1); // The others are down.
+	expect(of('ab', 'abcde')).toBe(-1); // The other members are down.
 	expect(of('abc', 'abcde')).toBe(0);
 	expect(of('a', '')).toBe(-1);
 });
@@ -223,7 +223,7 @@ describe('the tracker', () => {
 		return {tracker, at};
 	};
 
-	test('whole, partitioned, repairing, whole', () => {
+	test('reports whole, partitioned, repairing, and whole again', () => {
 		const {tracker, at} = setUp();
 		expect(at(100, 'abc')).toBeUndefined();
 		expect(tracker.state).toBe('whole');

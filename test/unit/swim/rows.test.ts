@@ -57,7 +57,7 @@ describe('the state of a row', () => {
 		expect(other.report(n1, 40 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
 	});
 
-	test('of a process that has ended does not come back from members that still have it', () => {
+	test('of a process that has ended is not accepted again from members that still have it', () => {
 		const [copy, kept, other, late] = [rowsOf(n1), rowsOf(n1), rowsOf(n2), rowsOf(n3)];
 		for (let tick = 1; tick < 40; tick += 12)
 			copy.observe({...fine, report: () => ({term: 4, leader: undefined, applied: 3})}, tick, 12);
@@ -67,7 +67,7 @@ describe('the state of a row', () => {
 		carry(kept, other, n2, 40 + staleTicks);
 		carry(late, other, n2, 41 + staleTicks);
 		expect(other.report(n1, 41 + staleTicks, staleTicks)).toMatchObject({leader: n2, applied: 12});
-		// Its process was still running after all: its versions count again.
+		// Its process did not end: its versions count again.
 		copy.observe({...fine, report: () => ({term: 5, leader: n3, applied: 4})}, 42 + staleTicks, 12);
 		carry(copy, other, n2, 42 + staleTicks);
 		expect(other.report(n1, 42 + staleTicks, staleTicks)).toMatchObject({leader: n3, applied: 4});

@@ -17,17 +17,20 @@ const names = (text: string): string[] => text.trim().split(/\s+/);
 function line(seen: Seen, fromMs: number): string {
 	const at = `${String(seen.atMs - fromMs).padStart(5)} ${seen.node}`;
 	if (seen.type === 'member') return `${at} ${nameOf(seen.id)} ${seen.state}${seen.why && ` (${seen.why})`}`;
-	return `${at} ${seen.state} ${seen.sides.map(side => side.map(id => nameOf(id)).join(' ')).join(' | ')}, took ${seen.tookTicks * tickMs}`;
+	return (
+		`${at} ${seen.state} ${seen.sides.map(side => side.map(id => nameOf(id)).join(' ')).join(' | ')}, ` +
+		`took ${seen.tookTicks * tickMs}`
+	);
 }
 
 function matrix(cluster: SwimCluster, node: string): string[] {
 	const {order, sees} = cluster.swim(node).status().matrix;
 	return [
 		'   ' + order.map(id => nameOf(id)).join(' '),
-		...sees.map(
-			(row, index) =>
-				`${nameOf(order[index]!)} ${row.map(heard => (heard === undefined ? ' ?' : heard ? ' x' : ' .')).join(' ')}`,
-		),
+		...sees.map((row, index) => {
+			const cells = row.map(heard => (heard === undefined ? ' ?' : heard ? ' x' : ' .'));
+			return `${nameOf(order[index]!)} ${cells.join(' ')}`;
+		}),
 	];
 }
 

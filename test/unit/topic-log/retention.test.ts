@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {decodeBatch, encodeBatch, type NodeId, type Topic} from '../../../core/message.ts';
+import type {Topic} from '../../../core/message.ts';
 import {deletedText} from '../../../core/observe/deleted-text.ts';
 import {
 	parseKeptTime,
@@ -11,6 +11,7 @@ import {
 	type KeptTime,
 } from '../../../core/topic-log/retention.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 'news' as Topic;
 const dayMs = 86_400_000;
@@ -19,21 +20,7 @@ const start = Date.UTC(2026, 0, 1);
 const age = {bytes: 1e12, ageMs: 7 * dayMs};
 
 const item = (seq: number, sentAtMs: number, repaired = false) => ({
-	batch: decodeBatch(
-		encodeBatch(
-			{
-				origin: 'aaaaaaaaaaaaaaaa' as NodeId,
-				incarnation: 1,
-				topic,
-				firstSeq: seq,
-				lamport: seq,
-				previousLamport: seq - 1,
-				sentAtMs,
-			},
-			[Buffer.alloc(100)],
-			false,
-		),
-	)!,
+	batch: batchOf({topic, firstSeq: seq, sentAtMs}, zeros(1, 100)),
 	hops: 1,
 	repaired,
 });
@@ -60,7 +47,7 @@ function create() {
 }
 
 describe('the age of a message', () => {
-	test('messages of a publisher with a clock of 2099 grow old by their arrival (case 16)', async () => {
+	test('the age of messages with a clock of 2099 counts from their arrival (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		for (const seq of [1, 2, 3]) await log.append([item(seq, year2099)]).written;
@@ -85,7 +72,7 @@ describe('the age of a message', () => {
 		});
 	});
 
-	test('messages of a publisher with a clock of 1970 are not deleted early, after a restart too (case 16)', async () => {
+	test('messages with a clock of 1970 are not deleted early, also after a restart (case 16)', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, 1000)]).written;
@@ -94,7 +81,7 @@ describe('the age of a message', () => {
 		expect(await (await reopen()).retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
 	});
 
-	test('messages that arrive late by repair count from their arrival, for any publisher clock (case 16)', async () => {
+	test('the age of repaired messages counts from their arrival, for any publisher clock (case 16)', async () => {
 		const {open} = create();
 		const log = await open();
 		await log.append([item(1, start - 6 * dayMs, true)]).written;
@@ -137,7 +124,7 @@ describe('the age of a message', () => {
 		const log = await open();
 		await log.append([item(1, start)]).written;
 		time.nowMs = start + 8 * dayMs;
-		expect(await log.retain({...age, nowMs: time.nowMs})).toMatchObject({to: 1}); // Leaves a mark.
+		expect(await log.retain({...age, nowMs: time.nowMs})).toMatchObject({to: 1}); // It leaves a mark.
 		const again = await reopen();
 		await again.append([item(2, start)]).written;
 		time.nowMs += 4 * dayMs;
@@ -270,7 +257,8 @@ describe('the retention clock', () => {
 
 test('deletions and their reasons as text (case 16)', () => {
 	expect(deletedText({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
-		"news: 3 messages (400 bytes) deleted, 2 of them unread here: older than is kept (storage.retain_age_s, or the topic's own)",
+		'news: 3 messages (400 bytes) deleted, 2 of them unread here: ' +
+			"older than is kept (storage.retain_age_s, or the topic's own)",
 	);
 	expect(deletedText({type: 'deleted', topic, reason: 'disk', messages: 1, bytes: 400, unread: 0})).toBe(
 		'news: 1 message (400 bytes) deleted, all read: more than limits.disk_bytes for all topics',

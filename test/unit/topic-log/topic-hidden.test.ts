@@ -8,17 +8,10 @@ import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	type Batch,
-	type NodeId,
-	type StoredBatch,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
 import type {Log} from '../../../core/ports.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -29,13 +22,9 @@ function batches(stamps: readonly number[]): Batch[] {
 	let firstSeq = 1;
 	return stamps.map((lamport, index) => {
 		const count = (index % 3) + 1;
-		const bytes = encodeBatch(
-			{origin: a, incarnation: 1, topic, firstSeq, lamport, previousLamport: 0, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(20)),
-			false,
-		);
+		const batch = batchOf({origin: a, topic, firstSeq, lamport, previousLamport: 0}, zeros(count, 20));
 		firstSeq += count;
-		return decodeBatch(bytes)!;
+		return batch;
 	});
 }
 
@@ -138,7 +127,7 @@ test('only later messages are served, at their offsets; each deletion is reporte
 	);
 });
 
-test('hidden messages among later ones go with their segment, and are not reported again', async () => {
+test('hidden messages among later messages are deleted with their segment, and not reported again', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 10_000}));
 	await append(log, batches([1, 9, 2]));
 	log.hide(5);
@@ -152,7 +141,7 @@ test('hidden messages among later ones go with their segment, and are not report
 	expect(log.messages).toBe(0);
 });
 
-test('hidden messages after later ones go when the later ones are gone', async () => {
+test('hidden messages after later messages are deleted once the later messages are deleted', async () => {
 	const log = await open(new MemoryLog({segmentBytes: 100}));
 	await append(log, batches([9, 2]));
 	log.hide(5);
@@ -162,7 +151,7 @@ test('hidden messages after later ones go when the later ones are gone', async (
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
 
-test('messages of before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
+test('messages from before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const [one, two, three, later] = batches([1, 2, 3, 50]);
 	await append(await open(memory), [one!, two!, three!]);

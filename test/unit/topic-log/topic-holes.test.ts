@@ -1,18 +1,10 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	streamKey,
-	type Batch,
-	type NodeId,
-	type StreamKey,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, streamKey, type Batch, type NodeId, type StreamKey, type Topic} from '../../../core/message.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom, type SeededRandom} from '../../sim/random.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const origins: readonly NodeId[] = [
@@ -22,15 +14,8 @@ const origins: readonly NodeId[] = [
 ];
 const [a, b] = origins as [NodeId, NodeId];
 
-function batch(origin: NodeId, firstSeq: number, count: number, lamport = firstSeq * 10): Batch {
-	return decodeBatch(
-		encodeBatch(
-			{origin, incarnation: 1, topic, firstSeq, lamport, previousLamport: lamport - 1, sentAtMs: 0},
-			Array.from({length: count}, () => Buffer.alloc(40)),
-			false,
-		),
-	)!;
-}
+const batch = (origin: NodeId, firstSeq: number, count: number, lamport = firstSeq * 10): Batch =>
+	batchOf({origin, topic, firstSeq, lamport}, zeros(count, 40));
 
 /** The same log on a disk that lost the records at these indexes; their positions are empty. */
 function damaged(memory: MemoryLog, isLost: (index: number) => boolean): MemoryLog {
@@ -195,7 +180,7 @@ describe('holes', () => {
 		]);
 	});
 
-	test('in a segment that damage emptied: backfilled messages stay as long as any, after a restart too', async () => {
+	test('in an emptied segment keep backfilled messages as long as others, also after a restart', async () => {
 		let nowMs = 1000;
 		const at = (log: MemoryLog): Promise<TopicLog> =>
 			openTopicLog(
@@ -218,14 +203,14 @@ describe('holes', () => {
 		const again = await at(damaged(broken, isLost));
 		expect(await again.retain({bytes: 1e9, ageMs: 10_000, nowMs})).toBeUndefined();
 		expect(again.messages).toBe(12);
-		// And it is counted when it is deleted.
+		// It is counted when it is deleted.
 		expect(await again.retain({bytes: 500, ageMs: 1e9, nowMs})).toMatchObject({
 			from: 0,
 			deletions: [{reason: 'size', messages: 12 - again.messages}],
 		});
 	});
 
-	test('may have held everything of their own node, and of others only from the subscription on', async () => {
+	test('may have held all messages of their own node, and other messages from the subscription on', async () => {
 		const memory = new MemoryLog({segmentBytes: 4000});
 		const log = await open(memory);
 		// The node subscribed when `b` published its third message.
@@ -281,7 +266,7 @@ describe('holes', () => {
 			[6, 7, [['b', 2, 2]]],
 		]);
 		await one.backfill([all[3]!]);
-		// The batch in the first hole comes after those that may be in the other one.
+		// The batch in the first hole follows the batches that may be in the other hole.
 		const again = await open(damaged(broken, isLost));
 		expect(gapsOf(again)).toEqual([[6, 7, [['b', 4, 4]]]]);
 		await again.backfill([all[5]!]);
@@ -296,7 +281,7 @@ describe('holes', () => {
 		]);
 	});
 
-	test('do not exist at the end of the log: later messages of a stream are pulled as usual', async () => {
+	test('do not exist at the end of the log: later messages of a stream are pulled by repair', async () => {
 		const {memory} = await filled();
 		const log = await open(damaged(memory, index => index >= 50));
 		expect([log.holes, log.nextOffset, log.missing]).toEqual([[], 50, 0]);
@@ -330,7 +315,7 @@ describe('holes', () => {
 		await log.backfill([all[10]!, all[13]!]);
 		expect(log.missing).toBe(3);
 		const again = await open(damaged(broken, isLost));
-		// A batch that precedes a backfilled one is not put after it.
+		// A batch that precedes a backfilled batch is not placed after it.
 		expect(gapsOf(again)).toEqual([[11, 14, [['b', 4, 4]]]]);
 		expect((await rows(again)).filter(([offset]) => offset > 7 && offset < 16)).toEqual([
 			[8, b, 3, 1],
@@ -380,7 +365,7 @@ function mixture(random: SeededRandom, count: number): Batch[] {
 	});
 }
 
-test('for any loss, each returned batch is there once, in stream order, and the others keep their offsets', async () => {
+test('for any loss, each returned batch exists once, in stream order, and others keep their offsets', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), fc.integer({min: 1, max: 12}), fc.boolean(), async (seed, runs, isAll) => {
 			const random = createRandom(`holes/${seed}`);

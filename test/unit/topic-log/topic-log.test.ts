@@ -7,18 +7,10 @@ import {defaults} from '../../../core/config.ts';
 import {createGossip} from '../../../core/gossip/gossip.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {
-	decodeBatch,
-	encodeBatch,
-	lastSeq,
-	streamKey,
-	type Batch,
-	type BatchHeader,
-	type NodeId,
-	type Topic,
-} from '../../../core/message.ts';
+import {lastSeq, streamKey, type Batch, type BatchHeader, type NodeId, type Topic} from '../../../core/message.ts';
 import {openTopicLog, type OnHeader, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {createRandom} from '../../sim/random.ts';
+import {batchOf, zeros} from '../../support/batches.ts';
 
 const topic = 't' as Topic;
 const a = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -39,22 +31,8 @@ async function open(
 	return {memory, log: await openTopicLog(memory, options.onHeader ?? (() => undefined), undefined, options.nowMs)};
 }
 
-function batch(origin: NodeId, firstSeq: number, count: number, size = 100): Batch {
-	const bytes = encodeBatch(
-		{
-			origin,
-			incarnation: 1,
-			topic,
-			firstSeq,
-			lamport: firstSeq + count,
-			previousLamport: firstSeq - 1,
-			sentAtMs: 0,
-		},
-		Array.from({length: count}, () => Buffer.alloc(size)),
-		false,
-	);
-	return decodeBatch(bytes)!;
-}
+const batch = (origin: NodeId, firstSeq: number, count: number, size = 100): Batch =>
+	batchOf({origin, topic, firstSeq, lamport: firstSeq + count, previousLamport: firstSeq - 1}, zeros(count, size));
 
 const item = (one: Batch) => ({batch: one, hops: 1, repaired: true});
 
@@ -123,7 +101,7 @@ describe('reading', () => {
 		expect(await log.read(1200, 100)).toEqual({items: [], next: 1200});
 	});
 
-	test('sequentially reads each byte of the log once, with any number of readers', async () => {
+	test('is sequential: each byte of the log is read once, with any number of readers', async () => {
 		const {log, memory} = await open({segmentBytes: 1e6});
 		await fill(log, 1000);
 		let bytes = 0;
@@ -244,7 +222,7 @@ describe('serving', () => {
 });
 
 describe('retention', () => {
-	test('by bytes keeps the newest, and reports the rest of each stream', async () => {
+	test('by bytes keeps the newest messages, and reports the rest of each stream', async () => {
 		const {log} = await open();
 		await fill(log, 400);
 		expect(await log.retain({bytes: 1e9, ageMs: 1e9, nowMs: 0})).toBeUndefined();
@@ -262,7 +240,7 @@ describe('retention', () => {
 		}
 	});
 
-	test('by age deletes all of a quiet topic; offsets continue, over restarts too', async () => {
+	test('by age deletes all messages of a quiet topic; offsets continue, also over restarts', async () => {
 		let nowMs = 1000;
 		const {log, memory} = await open({nowMs: () => nowMs});
 		await fill(log, 100);
@@ -271,7 +249,7 @@ describe('retention', () => {
 		expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 400, 400]);
 		const bytes = log.bytes;
 		nowMs += 5000;
-		expect(await log.retain({bytes: 1e9, ageMs: 1000, nowMs})).toBeUndefined(); // A mark alone does not grow old.
+		expect(await log.retain({bytes: 1e9, ageMs: 1000, nowMs})).toBeUndefined(); // A mark has no age.
 		expect(log.bytes).toBe(bytes);
 		const {log: again} = await open({memory});
 		expect([again.messages, again.firstOffset, again.nextOffset]).toEqual([0, 400, 400]);
@@ -320,7 +298,7 @@ describe('retention', () => {
 		expect(push(batch(a, 301, 3))).toBe(1);
 	});
 
-	test('runs beside appends and reads', async () => {
+	test('runs concurrently with appends and reads', async () => {
 		const {log} = await open({segmentBytes: 3000});
 		let at = 0;
 		for (let round = 0; round < 40; round++) {
@@ -340,7 +318,7 @@ describe('retention', () => {
 	});
 });
 
-test('records that the disk lost leave a gap in the offsets, and nothing else', async () => {
+test('records that the disk lost leave a gap in the offsets, and no other change', async () => {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-topic-'));
 	try {
 		const openHere = () => openLog({folder, segmentBytes: 5000, writeDeadlineMs: 5000});
@@ -367,7 +345,7 @@ test('records that the disk lost leave a gap in the offsets, and nothing else', 
 	}
 });
 
-test('a failed log reports that at every call', async () => {
+test('a failed log rejects every call with the error of the disk', async () => {
 	const {log, memory} = await open();
 	await fill(log, 3);
 	memory.fail(new Error('EIO'));

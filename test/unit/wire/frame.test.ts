@@ -5,7 +5,7 @@ import {frameHead, FrameReader} from '../../../core/wire/frame.ts';
 const stream = (payloads: readonly Uint8Array[]): Buffer =>
 	Buffer.concat(payloads.flatMap(payload => [frameHead(payload.length), payload]));
 
-test('frames are read whole and in order, however the bytes are cut', () => {
+test('frames are read whole and in order, for any split of the bytes', () => {
 	fc.assert(
 		fc.property(
 			fc.array(fc.uint8Array({minLength: 1, maxLength: 300}), {maxLength: 20}),
@@ -77,7 +77,7 @@ test('for any input a reader neither throws nor returns more than it read', () =
 	);
 });
 
-test('a frame in single bytes is gathered in one buffer of its size', () => {
+test('a frame that arrives in single bytes is collected in one buffer of its size', () => {
 	const reader = new FrameReader(100_000);
 	const payload = Buffer.alloc(50_000, 7);
 	let got: Buffer | undefined;

@@ -27,7 +27,7 @@ const batch = (signed: boolean): Buffer => encodeBatch(header, [Buffer.from('hel
 const raw = (use: 'batch' | 'beacon' | 'beaconSearch' | 'proof' | 'openProof', of = keys): string =>
 	of[use].export().toString('hex');
 
-test('every use, cluster and secret has its own key', () => {
+test('every purpose, cluster and secret has its own key', () => {
 	const all = [
 		keys,
 		deriveKeys({secret, cluster: 'other'}),
@@ -44,7 +44,7 @@ test('every use, cluster and secret has its own key', () => {
 	expect(all.every(key => key.length === 64)).toBe(true);
 });
 
-test('without node authentication links depend on the name alone, signatures still on the secret', () => {
+test('without node authentication links depend on the name alone, and signatures on the secret', () => {
 	const one = deriveKeys({secret, cluster: 'dapss', enableNodeAuth: false});
 	const other = deriveKeys({secret: Buffer.alloc(32, 2), cluster: 'dapss', enableNodeAuth: false});
 	expect(one.psk.equals(other.psk)).toBe(true);
@@ -62,7 +62,7 @@ test('a signature covers every byte of a batch', () => {
 	expect(verifyBatch(bytes, keys, true)).toBe('ok');
 	for (let at = 0; at < bytes.length; at++) {
 		for (const bit of [0, 4, 7]) {
-			if (at === 1 && bit === 0) continue; // Takes the signed flag off: below.
+			if (at === 1 && bit === 0) continue; // This bit is the signed flag: see below.
 			const forged = Buffer.from(bytes);
 			forged[at]! ^= 1 << bit;
 			expect(verifyBatch(forged, keys, true), `byte ${at}`).toBe('bad-signature');

@@ -336,7 +336,6 @@ export class MessageChecks {
 	/**
 	After an event: every gap must have been reported by now, and its messages must be lost. They are not if their
 	origin is linked and has them.
-
 	*/
 	checkGaps(): void {
 		for (const gap of this.#gaps.splice(0)) {

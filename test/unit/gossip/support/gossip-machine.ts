@@ -1,4 +1,4 @@
-/** A gossip machine whose pending output is taken after each input, and the batches and packets to feed it. */
+/** A gossip machine whose pending output is taken after each input, and batches and packets as input. */
 import {defaults, type Config} from '../../../../core/config.ts';
 import {emptyReady} from '../../../../core/gossip/context.ts';
 import {createGossip, type Gossip, type GossipPacket, type GossipReady} from '../../../../core/gossip/gossip.ts';

@@ -55,7 +55,7 @@ test('entries of dead processes and invalid files are removed', async () => {
 	await registration[Symbol.asyncDispose]();
 });
 
-test('one founder at a time, for each name', async () => {
+test('the registry admits one founder at a time for each name', async () => {
 	const folder = folderOf('c');
 	const first = await formLock('dapss', folder);
 	const order: string[] = [];

@@ -85,12 +85,13 @@ test('a file that a group may read and only its owner may write is accepted, of 
 		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
-test('the advice works: chmod for an own file, chown for a file of another user, who keeps it before root (case 21)', () => {
+test('the advice works: chmod for an own file, chown for a file of another user (case 21)', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);
 	expect(accessRemedy(path, {uid: self + 1})).toBe(
-		`${self === 0 ? 'run this as user 1' : `as root, chown ${self} ${path} && chmod 600 ${path}`}; or copy it, (umask 077; cp ${path} COPY), and name the copy`,
+		`${self === 0 ? 'run this as user 1' : `as root, chown ${self} ${path} && chmod 600 ${path}`}; ` +
+			`or copy it, (umask 077; cp ${path} COPY), and name the copy`,
 	);
 });
 
@@ -124,7 +125,11 @@ test('the first start makes 32 random bytes in a 0600 file in a 0700 folder', ()
 
 test('nodes that start at once share one secret', async () => {
 	const path = join(folder, 'race', 'dapss.secret');
-	const script = `const {openSecret} = await import(${JSON.stringify(new URL('../../../../core/io/files/secret.ts', import.meta.url).href)}); process.stdout.write(JSON.stringify({text: Buffer.from(openSecret(${JSON.stringify(path)}).secret).toString()}));`;
+	const script =
+		'const {openSecret} = await ' +
+		`import(${JSON.stringify(new URL('../../../../core/io/files/secret.ts', import.meta.url).href)}); ` +
+		'process.stdout.write(JSON.stringify({text: ' +
+		`Buffer.from(openSecret(${JSON.stringify(path)}).secret).toString()}));`;
 	const texts = await Promise.all(
 		Array.from(
 			{length: 6},

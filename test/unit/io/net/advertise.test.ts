@@ -18,13 +18,13 @@ const derive = (
 	return 'problem' in derived ? `${derived.problem}: ${derived.remedy}` : derived.address;
 };
 
-test('an advertised address is used, with its port or else the listening port', () => {
+test('an advertised address is used, with its own port or the listening port', () => {
 	expect(derive({advertise: '10.9.9.9:15000'})).toBe('10.9.9.9:15000');
 	expect(derive({advertise: 'fd77::2'})).toBe('[fd77::2]:5000');
 	expect(derive({host: '127.0.0.1', advertise: 'db:15000'})).toBe('db:15000');
 });
 
-test('without it the listening address or name is advertised', () => {
+test('without an advertised address the listening address or name is advertised', () => {
 	expect(derive({host: '10.0.0.5'})).toBe('10.0.0.5:5000');
 	expect(derive({host: 'fd77::2'})).toBe('[fd77::2]:5000');
 	expect(derive({host: 'db'})).toBe('db:5000');
@@ -45,7 +45,7 @@ test('a wildcard without a network is replaced by loopback', () => {
 	expect(derive({}, {lo, eth0: [v6('fe80::5'), v4('169.254.1.1')]})).toBe('127.0.0.1:5000');
 });
 
-test('several addresses are refused, with all of them and the flag; bridges are not left out', () => {
+test('several addresses are refused with a list of all, bridges included, and the flag', () => {
 	expect(derive({}, {lo, eth0: [v4('10.0.0.5')], eth1: [v4('192.168.1.7')]})).toBe(
 		'host 0.0.0.0 listens on 10.0.0.5 and 192.168.1.7: use --advertise to choose the one for other nodes',
 	);
@@ -82,7 +82,7 @@ test('a node on a loopback address refuses a bootstrap address on another machin
 	);
 });
 
-test('programs on this machine use the listening address, whatever is advertised', () => {
+test('programs on this machine use the listening address, for any advertised address', () => {
 	expect([
 		localAddress({host: '0.0.0.0', port: 5000}),
 		localAddress({host: '::', port: 5000}),

@@ -8,20 +8,9 @@ import {
 	searchedTopicsMax,
 } from '../../../../core/io/net/beacon-search.ts';
 import {decodeBeacon, encodeBeacon, type Beacon} from '../../../../core/io/net/beacon.ts';
-import type {NodeId} from '../../../../core/message.ts';
 import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
-
-const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const beacon: Beacon = {
-	id: '1111111111111111' as NodeId,
-	incarnation: 3,
-	clusterId: 'c1',
-	address: '127.0.0.1:5000',
-	phase: 'member',
-	topics: ['news'],
-	name: 'alpha',
-};
+import {beacon, damagedOrRandom, keys} from './support/datagrams.ts';
 
 test('a question verifies only in its cluster, reveals no topic, and is never mistaken for a beacon (case 46)', () => {
 	const question = encodeSearch(['täglich', 'news'], keys);
@@ -56,14 +45,8 @@ test('a question has a bounded size', () => {
 test('20,000 damaged or random questions: none verifies, none throws (case 46)', () => {
 	const random = createRandom(46);
 	const good = encodeSearch(['news'], keys);
-	for (let round = 0; round < 20_000; round++) {
-		const datagram =
-			round % 2 === 0
-				? Buffer.from(Array.from({length: random.below(600)}, () => random.below(256)))
-				: Buffer.from(good.subarray(0, 1 + random.below(good.length)));
-		if (round % 2 === 1) datagram[random.below(datagram.length)]! ^= 1 + random.below(255);
+	for (const datagram of damagedOrRandom(good, random).take(20_000))
 		expect(['malformed', 'foreign']).toContain(decodeSearch(datagram, keys));
-	}
 });
 
 test('requested topics come first, so that they fit into a beacon without room for all (case 46)', () => {
@@ -125,7 +108,7 @@ test('at most four answers a second; questions in between share an answer (case 
 	expect(given).toHaveLength(1);
 	pass();
 	expect(given).toEqual([['a'], ['b0', 'c', 'b1', 'b2']]);
-	pass(); // Nobody has asked since.
+	pass(); // No question has arrived since.
 	expect(given).toHaveLength(2);
 	answers.onSearch([]);
 	expect(given).toEqual([['a'], ['b0', 'c', 'b1', 'b2'], []]);

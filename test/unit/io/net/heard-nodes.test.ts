@@ -42,12 +42,12 @@ test('a member that subscribes to all topics is taken at once; without topics, a
 		isMember: true,
 		subscribes: [],
 	});
-	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That one could not be used: others may be heard.
+	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That node was not usable: other nodes may be heard.
 });
 
-test('subscribers come before other members, members before joining nodes; among equals the first heard (case 46)', () => {
+test('subscribers come before other members, members before joining nodes, then the first heard (case 46)', () => {
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
-	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // What it wants is not agreed.
+	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // The topics that it wants are not agreed.
 	expect(takeAll(heard, 1)).toEqual(['wait 1499']);
 	for (const [digit, topics] of [
 		['2', []],

@@ -43,7 +43,7 @@ const calledAt = (names: Names, host: string): Promise<unknown> =>
 		);
 	});
 
-test('datagrams do not wait for a name server: known addresses are returned at once, and renewed when they are old', async () => {
+test('datagrams do not wait for a name server: known addresses return at once, and old ones are renewed', async () => {
 	const {names, asked, answer, pass} = setUp();
 	expect(names.known('db')).toEqual([]);
 	expect(names.known('db')).toEqual([]);
@@ -58,7 +58,7 @@ test('datagrams do not wait for a name server: known addresses are returned at o
 	expect(names.known('db')).toEqual(['10.0.0.2']);
 });
 
-test('a name that is not found is looked up again after a second; a former result stays while the name server is silent', async () => {
+test('an unknown name is looked up again after a second; a result stays while the name server is silent', async () => {
 	const {names, asked, answer, pass} = setUp();
 	names.known('db');
 	await answer('db', new Error('ENOTFOUND'));
@@ -111,7 +111,7 @@ test('calls start with another address each time until one has worked', async ()
 	expect(await failed).toBeInstanceOf(Error);
 });
 
-test('a silent name server occupies two threads at most, and the next name follows when one is free', async () => {
+test('a silent name server occupies at most two threads, and the next name waits for a free one', async () => {
 	const {names, asked, answer} = setUp();
 	for (const host of ['a', 'b', 'c', 'd', 'a']) names.known(host);
 	expect(asked).toEqual(['a', 'b']);

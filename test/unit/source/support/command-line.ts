@@ -2,9 +2,9 @@
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterAll} from 'vitest';
+import {afterAll, expect} from 'vitest';
 import {FakeBroker, run, type Outcome, type RunOptions} from '../../../support/fakes.ts';
-import * as pictures from '../../../tui/support/fixtures.ts';
+import * as snapshots from '../../../tui/support/fixtures.ts';
 
 type CommandLine = {
 	/** The home folder, with the secret of the cluster. It is removed after the tests of the file. */
@@ -13,7 +13,7 @@ type CommandLine = {
 	readonly dapss: (line: string | readonly string[], options?: RunOptions) => Promise<Outcome>;
 };
 
-export const healthy = (): FakeBroker => new FakeBroker(pictures.healthy);
+export const healthy = (): FakeBroker => new FakeBroker(snapshots.healthy);
 
 /** Call it once, at the top of a test file. */
 export function commandLine(): CommandLine {
@@ -31,4 +31,11 @@ export function commandLine(): CommandLine {
 				env: {HOME: home, DAPSS_SECRET_FILE: secret, ...options.env},
 			}),
 	};
+}
+
+/** Expects a wall time from `startedMs` to now, both in milliseconds since 1970. */
+export function expectSince(startedMs: number, at: unknown): void {
+	expect(at).toBeTypeOf('number');
+	expect(at).toBeGreaterThanOrEqual(startedMs);
+	expect(at).toBeLessThanOrEqual(Date.now());
 }
