@@ -58,7 +58,7 @@ function watched(failing: (call: 'open' | 'datasync') => NodeJS.ErrnoException |
 
 const coded = (code: string): NodeJS.ErrnoException => Object.assign(new Error(`${code}: injected`), {code});
 
-test('a hundred logs share ten descriptors, and return all records (case 13)', async () => {
+test('a hundred logs share ten descriptors, and return all records', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 10});
 	const openAt = (index: number) =>
@@ -93,7 +93,7 @@ test('a hundred logs share ten descriptors, and return all records (case 13)', a
 	expect(seen.most).toBeLessThanOrEqual(10);
 });
 
-test('the most recently used file keeps its descriptor the longest (case 13)', async () => {
+test('the most recently used file keeps its descriptor the longest', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 2});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -105,7 +105,7 @@ test('the most recently used file keeps its descriptor the longest (case 13)', a
 	expect(seen.open).toBe(0);
 });
 
-test('writes are synced before the descriptor is released (case 13)', async () => {
+test('writes are synced before the descriptor is released', async () => {
 	const seen = watched();
 	const pool = new FilePool(seen.files, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -117,7 +117,7 @@ test('writes are synced before the descriptor is released (case 13)', async () =
 	await first.close();
 });
 
-test('an fsync that fails during the release fails the next and every later use (case 13)', async () => {
+test('an fsync that fails during the release fails the next and every later use', async () => {
 	let failure: NodeJS.ErrnoException | undefined = coded('EIO');
 	const pool = new FilePool(watched(call => (call === 'datasync' ? failure : undefined)).files, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
@@ -130,7 +130,7 @@ test('an fsync that fails during the release fails the next and every later use 
 	await first.close();
 });
 
-test('a deleted file is not made again when it is reopened (case 13)', async () => {
+test('a deleted file is not made again when it is reopened', async () => {
 	const pool = new FilePool(realFiles, {openMax: 1});
 	const first = await pool.open(join(folder, 'first'), 'write');
 	const second = await pool.open(join(folder, 'second'), 'write');
@@ -142,7 +142,7 @@ test('a deleted file is not made again when it is reopened (case 13)', async () 
 });
 
 test.each(['EMFILE', 'ENFILE'])(
-	'an open that fails with %s is repeated, and does not count as a fault of the disk (case 13)',
+	'an open that fails with %s is repeated, and does not count as a fault of the disk',
 	async code => {
 		let isOut = false;
 		let shortages = 0;
@@ -192,7 +192,7 @@ test.each(['EMFILE', 'ENFILE'])(
 	},
 );
 
-test('without descriptors, an idle file is closed at once (case 13)', async () => {
+test('without descriptors, an idle file is closed at once', async () => {
 	let openMax = 3;
 	const seen: Watched = watched(call => (call === 'open' && seen.open >= openMax ? coded('EMFILE') : undefined));
 	let shortages = 0;
@@ -205,7 +205,7 @@ test('without descriptors, an idle file is closed at once (case 13)', async () =
 	expect([seen.open, shortages]).toEqual([0, 0]);
 });
 
-test('a call that starts to wait at any step of a release gets the descriptor (case 13)', async () => {
+test('a call that starts to wait at any step of a release gets the descriptor', async () => {
 	// Steps of the event loop between the end of the other use and the start of the wait.
 	for (let steps = 0; steps < 12; steps++) {
 		const {promise, resolve} = Promise.withResolvers<number>();
@@ -229,7 +229,7 @@ test('a call that starts to wait at any step of a release gets the descriptor (c
 	}
 });
 
-test('files and connections share the descriptors of the process (case 13)', () => {
+test('files and connections share the descriptors of the process', () => {
 	const configured = {openFiles: 256, connections: 1024};
 	expect(sharesOf(configured, 1_000_000)).toEqual(configured);
 	expect(sharesOf(configured, Infinity)).toEqual(configured);

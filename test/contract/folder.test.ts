@@ -89,7 +89,7 @@ describe('the folder is private', () => {
 		(await Folder.open(path))[Symbol.dispose]();
 	});
 
-	test('or refused with its full mode, when a group may use it (case 21)', async () => {
+	test('or refused with its full mode, when a group may use it', async () => {
 		mkdirSync(path);
 		chmodSync(path, 0o2770);
 		await expect(Folder.open(path)).rejects.toMatchObject({
@@ -101,7 +101,7 @@ describe('the folder is private', () => {
 	});
 
 	test.runIf(process.getuid?.() === 0)(
-		"or refused when it is another user's: chown, or a folder in a volume of the group (case 21)",
+		"or refused when it is another user's: chown, or a folder in a volume of the group",
 		async () => {
 			mkdirSync(path);
 			chmodSync(path, 0o700);
@@ -124,7 +124,7 @@ describe('the folder is private', () => {
 	);
 
 	test.runIf(process.platform === 'linux')(
-		'a place where the system makes no folder is refused at once, without endless retries (case 21)',
+		'a place where the system makes no folder is refused at once, without endless retries',
 		async () => {
 			await expect(Folder.open('/proc/dapss/data')).rejects.toMatchObject({
 				code: 'storage',
@@ -133,7 +133,7 @@ describe('the folder is private', () => {
 		},
 	);
 
-	test('or refused with advice, when the process may not make or write it (case 21)', () => {
+	test('or refused with advice, when the process may not make or write it', () => {
 		const self = process.getuid!();
 		mkdirSync(path);
 		expect(placeRemedy(path, 'EACCES')).toBe(`chmod 700 ${path}; or choose another --data`);

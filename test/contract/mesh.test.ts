@@ -181,7 +181,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		expect(one.mesh.speaks(other.id)).toBeUndefined();
 	});
 
-	test('members refuse a member below the agreed protocol; both report both numbers (case 11)', async () => {
+	test('members refuse a member below the agreed protocol; both report both numbers', async () => {
 		const one: Member = await member({
 			mesh: {
 				hello: () => ({

@@ -1,5 +1,5 @@
 /**
-Files that a newer version of the program wrote (case 12): the start is refused with both formats, and the folder stays
+Files that a newer version of the program wrote: the start is refused with both formats, and the folder stays
 byte for byte as it is. Data with a wrong checksum are damaged instead, and are set aside as before.
 */
 import {createHash} from 'node:crypto';

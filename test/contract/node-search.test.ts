@@ -55,7 +55,7 @@ async function beaconOf(
 const search = (topics: readonly string[], timeoutMs = 10_000): Promise<NodeSearch> =>
 	openNodeSearch({config: {...discovery, intervalMs: 2000}, keys, topics, timeoutMs});
 
-test('nodes answer at once, with the requested topic among many (case 46)', async () => {
+test('nodes answer at once, with the requested topic among many', async () => {
 	const {at: one} = await beaconOf('1');
 	const {at: two} = await beaconOf('2', {
 		topics: Array.from({length: 300}, (_, index) => `a-topic-of-many-${index}`),
@@ -74,7 +74,7 @@ test('nodes answer at once, with the requested topic among many (case 46)', asyn
 	await Promise.all([one, two].map(at => at[Symbol.asyncDispose]()));
 });
 
-test('a beacon of another secret is ignored, and its source listed; a question gets no answer (case 46)', async () => {
+test('a beacon of another secret is ignored, and its source listed; a question gets no answer', async () => {
 	const other = await beaconOf('3', {under: deriveKeys({secret: Buffer.alloc(32, 8), cluster}), intervalMs: 100});
 	await using found = await search([], 1000);
 	expect(await found.next()).toBeUndefined();
@@ -98,7 +98,7 @@ test('an aborted search ends at once', async () => {
 	expect(await next).toBeUndefined();
 });
 
-test('the library finds a node on the network, and skips a node that has stopped (case 46)', async () => {
+test('the library finds a node on the network, and skips a node that has stopped', async () => {
 	const [port, stoppedPort] = (await freePorts(2)) as [number, number];
 	vi.stubEnv('XDG_RUNTIME_DIR', join(folder, 'its-user'));
 	const common = {cluster, secret};

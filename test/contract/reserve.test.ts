@@ -22,7 +22,7 @@ const create = (files: Files = realFiles): Reserve =>
 	new Reserve({files, folder, freeBytes: async () => freeBytes, report: text => reports.push(text)});
 const has = (): boolean => existsSync(join(folder, 'reserve'));
 
-test('is made if there is space, and occupies it (case 15)', async () => {
+test('is made if there is space, and occupies it', async () => {
 	const reserve = create();
 	await reserve.maintain();
 	expect(reserve.isFull).toBe(false);
@@ -31,7 +31,7 @@ test('is made if there is space, and occupies it (case 15)', async () => {
 	expect(reports).toEqual([]);
 });
 
-test('is released on a full disk, which is reported once with advice, and refuses publishes (case 15)', async () => {
+test('is released on a full disk, which is reported once with advice, and refuses publishes', async () => {
 	await create().maintain();
 	freeBytes = 1000;
 	const reserve = create();
@@ -52,7 +52,7 @@ test('is released on a full disk, which is reported once with advice, and refuse
 	expect(reports.at(-1)).toBe('The disk has free space again');
 });
 
-test('a disk without free inodes counts as full, for any number of free bytes (case 15)', async () => {
+test('a disk without free inodes counts as full, for any number of free bytes', async () => {
 	let freeFiles = 63;
 	const reserve = new Reserve({
 		files: realFiles,
@@ -73,7 +73,7 @@ test.each([
 	['ENOSPC', true],
 	['EDQUOT', true],
 	['EFBIG', false],
-])('an incomplete reserve is removed; %s counts as a full disk: %s (case 15)', async (code, isFull) => {
+])('an incomplete reserve is removed; %s counts as a full disk: %s', async (code, isFull) => {
 	const reserve = create({
 		...realFiles,
 		async open(path, mode) {
@@ -97,7 +97,7 @@ test.each([
 	if (!isFull) expect(reports).toEqual(['No reserve for a full disk can be kept: EFBIG']);
 });
 
-test('a disk that does not report its free space counts as having space (case 15)', async () => {
+test('a disk that does not report its free space counts as having space', async () => {
 	const reserve = new Reserve({
 		files: realFiles,
 		folder,

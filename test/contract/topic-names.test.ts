@@ -193,7 +193,7 @@ test('an entry that is no folder of a topic is left unchanged, and reported', as
 	expect(readFileSync(join(topics, 'notes'), 'utf8')).toBe('mine');
 });
 
-test('it is reported on Windows, too, which reports a file below a file as missing (case 45)', async () => {
+test('it is reported on Windows, too, which reports a file below a file as missing', async () => {
 	await topicOf(plain);
 	const topics = join(path, 'topics');
 	writeFileSync(join(topics, 'desktop.ini'), 'mine');

@@ -27,7 +27,7 @@ async function expired(random: ReturnType<typeof createRandom>): Promise<CrashDi
 	return disk;
 }
 
-test('the folder is removed, and the topic can be used again (case 14)', async () => {
+test('the folder is removed, and the topic can be used again', async () => {
 	const disk = await expired(createRandom(1));
 	await filesOn(disk).removeTopic(topic);
 	expect([...disk.contents().keys()].filter(path => path.startsWith('/data/topics'))).toEqual([]);
@@ -37,7 +37,7 @@ test('the folder is removed, and the topic can be used again (case 14)', async (
 	expect([log.first, log.end, log.damaged]).toEqual([0, 0, []]);
 });
 
-test('a power cut at any call leaves an empty topic, and no damage (case 14)', async () => {
+test('a power cut at any call leaves an empty topic, and no damage', async () => {
 	const lefts = new Set<number>();
 	for (let diesAt = 1; diesAt < 40; diesAt++) {
 		for (const loss of ['all', 'none', 'writes', 'sectors'] as const) {
@@ -64,7 +64,7 @@ test('a power cut at any call leaves an empty topic, and no damage (case 14)', a
 	expect(lefts).toEqual(new Set([0, 1]));
 });
 
-test('the folder stays if it holds foreign files, which stay too (case 14)', async () => {
+test('the folder stays if it holds foreign files, which stay too', async () => {
 	const disk = await expired(createRandom(1));
 	const folder = await filesOn(disk).topicFolder(topic);
 	await (await disk.open(`${folder}/notes.txt`, 'write')).close();

@@ -185,7 +185,7 @@ test('transfer and removal return one line with the result or the reason of the 
 	});
 });
 
-test('while a broker reconnects, the loss is shown with its reason, then the new node for a while (case 26)', () => {
+test('while a broker reconnects, the loss is shown with its reason, then the new node for a while', () => {
 	const broker = new FakeBroker();
 	let reportLink: (news: LinkNews) => void = () => undefined;
 	let nowMs = 0;

@@ -63,7 +63,7 @@ describe('publish', () => {
 	});
 });
 
-test('the prompts of s, u and p read topics as the `:` line does (case 28)', () => {
+test('the prompts of s, u and p read topics as the `:` line does', () => {
 	const snapshot = {...healthy, topics: [topic('my topic')]};
 	const open = press(at('topics'), situation({snapshot}), 'unsubscribe');
 	expect(open.prompt?.draft).toBe('"my topic"');

@@ -1,4 +1,4 @@
-/** The parser of the `:` line and of the prompts (case 28). */
+/** The parser of the `:` line and of the prompts. */
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
 import {lastWordStart, quoteWord, topicsOf, wordsOf} from '../../tui/input/line.ts';

@@ -8,7 +8,7 @@ afterEach(() => {
 	vi.resetModules();
 });
 
-describe('CRC32C (case 45)', () => {
+describe('CRC32C', () => {
 	test('has the check value of its definition and that of RFC 3720', () => {
 		for (const sum of [crc32c, crc32cInJavaScript]) {
 			expect(sum('123456789')).toBe(0xe3_06_92_83);

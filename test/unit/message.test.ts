@@ -101,7 +101,7 @@ describe('a topic', () => {
 			expect(parseTopic(name)).toHaveProperty('problem');
 	});
 
-	test('is normalized and visible if a user entered it; an agreed name is read unchanged (case 28)', () => {
+	test('is normalized and visible if a user entered it; an agreed name is read unchanged', () => {
 		expect(parseTopicName('zu\u0308rich')).toBe('z\u00FCrich');
 		expect(parseTopicName('wetter/zürich ☔')).toBe('wetter/zürich ☔');
 		for (const name of ['sensors/*', 'sensors.>', 'sensors/#', 'sensors/+/temperature']) {

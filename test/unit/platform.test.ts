@@ -1,4 +1,4 @@
-/** The differences between platforms, tested for each platform on any (case 45). */
+/** The differences between platforms, tested for each platform on any. */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {

@@ -50,7 +50,7 @@ class Cluster {
 	}
 }
 
-describe('a created topic (case 14)', () => {
+describe('a created topic', () => {
 	test('exists without subscribers, and outlives the last of them', () => {
 		const cluster = new Cluster();
 		expect(cluster.create(news, {retainAgeS: 60})).toMatchObject({
@@ -93,7 +93,7 @@ describe('a created topic (case 14)', () => {
 	});
 });
 
-describe('a deleted topic (case 14)', () => {
+describe('a deleted topic', () => {
 	test('loses its settings; while it has subscribers, only a forced deletion is accepted', () => {
 		const cluster = new Cluster();
 		cluster.create(news, {retainAgeS: 60});
@@ -151,7 +151,7 @@ describe('a deleted topic (case 14)', () => {
 	});
 });
 
-describe('before protocol 3 is agreed (case 11)', () => {
+describe('before protocol 3 is agreed', () => {
 	test('the state equals that of the previous version byte for byte, for any log of a later version', () => {
 		const [cluster, expected] = [new Cluster(2), new Cluster(2)];
 		expect(cluster.create(news, {retainAgeS: 60})).toMatchObject({

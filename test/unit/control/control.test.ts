@@ -271,7 +271,7 @@ const subscribed = (index: number, topic: string): Entry => ({
 const withoutLeader = (events: readonly BrokerEvent[]): readonly BrokerEvent[] =>
 	events.filter(({type}) => type !== 'leader');
 
-test('entries of the own log cause no events after a start; the voters come with a leader (case 27)', async () => {
+test('entries of the own log cause no events after a start; the voters come with a leader', async () => {
 	const {control, events, announced, append, applied} = await withLog(
 		[
 			member(1, [leader], [], leader),
@@ -290,7 +290,7 @@ test('entries of the own log cause no events after a start; the voters come with
 	expect(withoutLeader(events).at(-1)).toEqual({type: 'subscribed', topic: 'new', node: leader});
 });
 
-test('a node that joins reports the entries after it heard the leader, and no earlier ones (case 27)', async () => {
+test('a node that joins reports the entries after it heard the leader, and no earlier ones', async () => {
 	const {control, events, announced, append} = await withLog([], 0);
 	await append(1, 0, 3, [member(1, [leader], [], leader), subscribed(2, 'old')]);
 	expect([control.state.applied, withoutLeader(events)]).toEqual([2, []]);

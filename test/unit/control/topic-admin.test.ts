@@ -82,7 +82,7 @@ function setUp(protocol = 3) {
 
 const turn = (): Promise<void> => new Promise(setImmediate);
 
-describe('a deletion (case 14)', () => {
+describe('a deletion', () => {
 	test('is later than all stamps of the reachable members, and resolves when they have applied it', async () => {
 		const {apply, proposed, answer, admin, advance, lamport} = setUp();
 		apply({type: 'create', topic: news, node: a, settings: {}, update: false});
@@ -194,7 +194,7 @@ describe('a deletion (case 14)', () => {
 	});
 });
 
-test('no command is proposed while a member may not support it; questions are answered (case 11)', async () => {
+test('no command is proposed while a member may not support it; questions are answered', async () => {
 	const {admin, sent, proposed} = setUp(2);
 	for (const work of [admin.create(news, {}, false), admin.delete(news, true)])
 		await expect(work).rejects.toMatchObject({

@@ -21,7 +21,7 @@ test('a disk error is reported also when no append waits for the disk', async ()
 	expect(await failed.promise).toMatchObject({code: 'storage', message: expect.stringContaining('EIO')});
 });
 
-test('messages that never reach the log are reported to all readers, without an offset (case 14)', async () => {
+test('messages that never reach the log are reported to all readers, without an offset', async () => {
 	const topic = 't' as Topic;
 	const live = new LiveTopic(
 		topic,

@@ -33,7 +33,7 @@ function create(topicsMax: number, isUnused: (topic: Topic) => boolean = () => t
 	return {table, agreed, calls, put, full: () => full};
 }
 
-test('concurrent callers get no more slots than the limit (case 14)', () => {
+test('concurrent callers get no more slots than the limit', () => {
 	const {table, full} = create(4);
 	const held: Disposable[] = [];
 	const refused: unknown[] = [];
@@ -57,7 +57,7 @@ test('concurrent callers get no more slots than the limit (case 14)', () => {
 	expect(table.slots).toEqual({used: 0, max: 4});
 });
 
-test('a topic counts once: agreed, open, or reserved (case 14)', () => {
+test('a topic counts once: agreed, open, or reserved', () => {
 	const {table, agreed} = create(2);
 	agreed.set(named('a'), {});
 	table.open(named('a'));
@@ -70,13 +70,13 @@ test('a topic counts once: agreed, open, or reserved (case 14)', () => {
 	expect(table.slots.used).toBe(2);
 });
 
-test('a request for several topics gets no slot when one of them exceeds the limit (case 14)', () => {
+test('a request for several topics gets no slot when one of them exceeds the limit', () => {
 	const {table} = create(2);
 	expect(() => table.reserve([named('a'), named('b'), named('c')])).toThrow('limits.topics');
 	expect(table.slots.used).toBe(0);
 });
 
-test('an empty topic without subscribers and users is closed, and its folder is removed (case 14)', async () => {
+test('an empty topic without subscribers and users is closed, and its folder is removed', async () => {
 	const {table, agreed, calls, put} = create(16, topic => topic !== named('wanted'));
 	for (const name of ['empty', 'agreed', 'wanted', 'reserved', 'read']) table.open(named(name));
 	await put(table.open(named('holds')));
@@ -94,7 +94,7 @@ test('an empty topic without subscribers and users is closed, and its folder is 
 	await table.close();
 });
 
-test('an empty topic is closed when another topic needs its slot (case 14)', async () => {
+test('an empty topic is closed when another topic needs its slot', async () => {
 	const {table, agreed, calls, put, full} = create(3, topic => topic !== named('wanted'));
 	for (const name of ['one', 'two', 'wanted']) await table.open(named(name)).holes();
 	agreed.set(named('wanted'), {});
@@ -110,7 +110,7 @@ test('an empty topic is closed when another topic needs its slot (case 14)', asy
 	await table.close();
 });
 
-test('a topic that is used again while its folder is being removed is opened after that (case 14)', async () => {
+test('a topic that is used again while its folder is being removed is opened after that', async () => {
 	const {table, calls, put} = create(16);
 	await table.open(named('a')).holes();
 	const freed = table.free();
@@ -121,7 +121,7 @@ test('a topic that is used again while its folder is being removed is opened aft
 	await table.close();
 });
 
-test('`check` reports a reached limit of topics by the name of its setting (case 14)', () => {
+test('`check` reports a reached limit of topics by the name of its setting', () => {
 	const atMs = 3_600_000;
 	const counters = {
 		published: 0,

@@ -238,7 +238,7 @@ describe('repair', () => {
 	});
 });
 
-describe('a topic that is deleted while it is read (case 14)', () => {
+describe('a topic that is deleted while it is read', () => {
 	/** The calls of the broker: the deletion, the end of the subscription, and a reader that continues. */
 	const deleteAt = ({gossip, subscribe, take}: Machine, until: number): void => {
 		gossip.deleted(news, until);

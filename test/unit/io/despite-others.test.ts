@@ -16,7 +16,7 @@ const failing = (
 	};
 };
 
-test('on Windows a rename is repeated until a virus scanner has closed the file (case 45)', async () => {
+test('on Windows a rename is repeated until a virus scanner has closed the file', async () => {
 	const paused: number[] = [];
 	const {change, calls} = failing(3, 'EPERM');
 	expect(await despiteOthers(change, {platform: 'win32', pause: async ms => paused.push(ms)})).toBe('done');

@@ -156,7 +156,7 @@ test('a process that is not confirmed sends only to peers that accepted its link
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
 });
 
-test('a member is reported as alive when it is first heard, and again after it has moved (case 27)', () => {
+test('a member is reported as alive when it is first heard, and again after it has moved', () => {
 	const {presence, events, advance} = setUp();
 	presence.setMembers([self, peer]);
 	advance(200);

@@ -113,7 +113,7 @@ function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messa
 	return {logs, own, messages};
 }
 
-test('a late and slow follower gets all messages since the node subscribed, in little memory (case 31)', async () => {
+test('a late and slow follower gets all messages since the node subscribed, in little memory', async () => {
 	const {logs, messages} = setUp();
 	await turn();
 	logs.write(t, 500);

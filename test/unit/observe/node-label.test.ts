@@ -86,7 +86,7 @@ test('events carry the names of the nodes that they mention, also of a node that
 	expect(nodesOf({type: 'refused', id: undefined, address: '', code: 'flags', reason: '', by: 'us'})).toEqual([]);
 });
 
-test('beacons of other clusters are ignored, not refused (case 32)', () => {
+test('beacons of other clusters are ignored, not refused', () => {
 	expect(
 		refusalsOf(
 			new Map([['malformed', 1]]),

@@ -40,7 +40,7 @@ test('the longest missing voter is listed first; learners and former voters are 
 	]);
 });
 
-test('for refused voters the advice is to share the secret, not to restart or remove them (case 20)', () => {
+test('for refused voters the advice is to share the secret, not to restart or remove them', () => {
 	const refused = (voters: number, gone: number): QuorumHealth => {
 		const {raft, members} = {
 			raft: healthy.raft,

@@ -56,7 +56,7 @@ const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 	['a delivery that is no batch', Buffer.concat([Buffer.of(remoteKinds.delivery), Buffer.alloc(200, 7)])],
 ];
 
-test.each(malformed)('%s ends the connection with a clear error (finding 18)', async (_name, frame) => {
+test.each(malformed)('%s ends the connection with a clear error', async (_name, frame) => {
 	const {near, client} = connected();
 	const asked = client.readIndex();
 	const subscription = client.subscribe(['t']);
@@ -128,7 +128,7 @@ test('any frames of a node are processed without an exception', async () => {
 	);
 });
 
-test('a node that exceeds its credit is disconnected, unless it is of an earlier release (finding 18)', async () => {
+test('a node that exceeds its credit is disconnected, unless it is of an earlier release', async () => {
 	const strict = connected();
 	strict.client.subscribe(['t']);
 	const {credit} = requests(strict.near)[0] as Extract<Request, {op: 'subscribe'}>;
@@ -207,7 +207,7 @@ test('read bytes are granted again, in one window for all streams of a connectio
 	expect(streams[0]!.grants.at(-1)).toBe(4 * MiB);
 });
 
-test('credit is not lost when the queue is full (finding 1)', async () => {
+test('credit is not lost when the queue is full', async () => {
 	const {near, far} = pipes(3000);
 	const client = new RemoteBroker(near);
 	const seen: Request[] = [];

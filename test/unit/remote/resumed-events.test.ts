@@ -1,4 +1,4 @@
-/** Streams of events with messages that continue at another node (case 26, case 31). */
+/** Streams of events with messages that continue at another node. */
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent, TrackedEvent} from '../../../core/events.ts';

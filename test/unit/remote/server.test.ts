@@ -35,7 +35,7 @@ function serving(
 	return {...ends, got, malformed: () => malformed};
 }
 
-test('a slow reader of 120 topics over a small queue gets every message, without drops (finding 1)', async () => {
+test('a slow reader of 120 topics over a small queue gets every message, without drops', async () => {
 	const node = new FakeNode();
 	const topics = Array.from({length: 120}, (_, index) => `m${index}` as Topic);
 	for (const topic of topics)
@@ -98,7 +98,7 @@ test('an unread subscription does not block another one', async () => {
 	await left[Symbol.asyncDispose]();
 });
 
-test('1,000 snapshot requests in one write are all answered, from few snapshots (finding 5)', async () => {
+test('1,000 snapshot requests in one write are all answered, from few snapshots', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 50_000);
 	for (let id = 1; id <= 1000; id++) far.onFrame(request({id, op: 'snapshot'}));
@@ -128,7 +128,7 @@ test('requests over the limit are refused, and a client that reads no answers is
 	expect(far.isPaused).toBe(false);
 });
 
-test('a request with the id of an open stream is refused, and the stream continues (finding 3)', async () => {
+test('a request with the id of an open stream is refused, and the stream continues', async () => {
 	const node = new FakeNode();
 	node.topics.set(
 		't' as Topic,
@@ -160,7 +160,7 @@ test('a request with the id of an open stream is refused, and the stream continu
 	expect(node.readers.size).toBe(1);
 });
 
-test('a client that publishes faster than the disk stores is not read from meanwhile (finding 2)', async () => {
+test('a client that publishes faster than the disk stores is not read from meanwhile', async () => {
 	const node = new FakeNode();
 	const disk = Promise.withResolvers<void>();
 	node.stored = disk.promise;
@@ -176,7 +176,7 @@ test('a client that publishes faster than the disk stores is not read from meanw
 	expect(answersOf(got).map(({id}) => id)).toEqual(Array.from({length: sent}, (_, index) => index + 1));
 });
 
-test('publishers of many connections share one bound (finding 2)', async () => {
+test('publishers of many connections share one bound', async () => {
 	const node = new FakeNode();
 	const disk = Promise.withResolvers<void>();
 	node.stored = disk.promise;
@@ -193,7 +193,7 @@ test('publishers of many connections share one bound (finding 2)', async () => {
 	expect(all.reduce((sum, {got}) => sum + answersOf(got).length, 0)).toBe(sent);
 });
 
-test('the topics read per connection and in total have limits, which the refusal names (finding 8)', async () => {
+test('the topics read per connection and in total have limits, which the refusal names', async () => {
 	const node = new FakeNode();
 	node.options = {config: {limits: {...defaults.limits, readersPerConnection: 300, readers: 500}}};
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
@@ -287,7 +287,7 @@ test('a frame that violates the protocol ends the connection and its streams', a
 	expect(node.readers.size).toBe(0);
 });
 
-test('a tracked subscription reports its start and continues after its positions (case 26)', async () => {
+test('a tracked subscription reports its start and continues after its positions', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	node.topics.set(
@@ -324,7 +324,7 @@ test('a subscription from an offset asks for its start, even when it is not trac
 	expect(await subscription.agreed).toEqual(node.starts);
 });
 
-test('positions that would fill a frame are not sent: the node starts at the beginning (case 26)', async () => {
+test('positions that would fill a frame are not sent: the node starts at the beginning', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	const ends = pipes(10_000_000);
@@ -351,7 +351,7 @@ test('positions that would fill a frame are not sent: the node starts at the beg
 	]);
 });
 
-test('a connection holds a bounded number of positions; beyond it the reader skips messages (case 26)', async () => {
+test('a connection holds a bounded number of positions; beyond it the reader skips messages', async () => {
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	node.topics.set(

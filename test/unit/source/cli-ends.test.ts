@@ -43,7 +43,7 @@ function stopping(reason: string): Pick<RunOptions, 'stop' | 'stdout'> & {readon
 	return {stop, stdout, text: () => text};
 }
 
-describe('--wait bounds waiting for messages (case 24)', () => {
+describe('--wait bounds waiting for messages', () => {
 	test('subscribe ends with 16 and both numbers if fewer messages than --count arrive in time', async () => {
 		const {code, out, err} = await dapss('subscribe news --count 3 --wait 20ms', {
 			broker: healthy({deliveries: two}),
@@ -119,7 +119,7 @@ describe('--wait bounds waiting for messages (case 24)', () => {
 	});
 });
 
-describe('errors are JSON too (case 25)', () => {
+describe('errors are JSON too', () => {
 	const failing = (code: 'unreachable' | 'not-authenticated' | 'refused'): RunOptions => ({
 		backend: {
 			async connect() {
@@ -213,7 +213,7 @@ describe('a long publish', () => {
 	});
 });
 
-describe('an interrupted publish reports the number of stored messages (case 30)', () => {
+describe('an interrupted publish reports the number of stored messages', () => {
 	test.each([
 		['SIGINT', 130],
 		['SIGTERM', 143],
@@ -263,7 +263,7 @@ describe('an interrupted publish reports the number of stored messages (case 30)
 	});
 });
 
-test('an ignored SIGHUP is detected by its traces (case 29)', () => {
+test('an ignored SIGHUP is detected by its traces', () => {
 	const proc = join(home, 'proc');
 	/** A fake /proc with one parent and a standard input. */
 	const system = ({mask = '0', flags = '0100000', input = '/dev/null'}): string => {

@@ -40,7 +40,7 @@ describe('events', () => {
 	});
 });
 
-test('events --watch --messages prints messages of the given topics, and all other events (case 31)', async () => {
+test('events --watch --messages prints messages of the given topics, and all other events', async () => {
 	const messages = ['news', 'jobs', 'news'].map((topic, index): RecordedEvent => ({
 		at: 5,
 		type: 'message',

@@ -31,7 +31,7 @@ const subscribed = (flags: readonly string[], options: RunOptions = {}): Promise
 		...options,
 	});
 
-describe('times (case 27)', () => {
+describe('times', () => {
 	test("lines of JSON have the publisher's time as sentAt and the time of printing as at", async () => {
 		const before = Date.now();
 		const {at, sentAt} = JSON.parse((await subscribed(['-o', 'jsonl'])).out) as Record<string, number>;

@@ -7,7 +7,7 @@ import {commandLine, healthy} from './support/command-line.ts';
 
 const {dapss} = commandLine();
 
-describe('topic create, delete, list (case 14)', () => {
+describe('topic create, delete, list', () => {
 	test('create passes the settings to the node; names are normalized, times are whole seconds', async () => {
 		const broker = healthy();
 		expect(await dapss('topic create orders --retain-age 12h --retain-bytes 64m', {broker})).toEqual({

@@ -187,7 +187,7 @@ describe('the disk', () => {
 		expect(folder({holder: {pid: 42}}, running).found).toContain('which runs now');
 	});
 
-	test('wrong permissions are a problem, with a remedy for each case (case 21)', () => {
+	test('wrong permissions are a problem, with a remedy for each case', () => {
 		const open = folder({stats: {mode: 0o42770, uid: 1000, isFolder: true}});
 		expect([outcome(open), open.remedy]).toEqual(['problem open', 'chmod 700 /data']);
 		expect(

@@ -1,5 +1,5 @@
 /**
-Subscriptions that outlive their node (case 26): reading from the logs of several nodes, and reconnecting.
+Subscriptions that outlive their node: reading from the logs of several nodes, and reconnecting.
 */
 import fc from 'fast-check';
 import {describe, expect, test, vi} from 'vitest';
@@ -131,7 +131,7 @@ function expectInOrder(got: readonly string[]): void {
 		expect(ids).toEqual(ids.toSorted((a, b) => Number(a.split('/')[1]) - Number(b.split('/')[1])));
 }
 
-describe('reading from several nodes (case 26)', () => {
+describe('reading from several nodes', () => {
 	const hop = fc.record({node: fc.nat(2), grow: fc.nat(20), messages: fc.nat(60), isOlder: fc.boolean()});
 	test('returns each message once, in the order of its stream, for any logs and any lost connections', async () => {
 		await fc.assert(
@@ -363,7 +363,7 @@ const bodies = async (subscription: Subscription, count: number): Promise<string
 	return texts;
 };
 
-describe('a followed node (case 26)', () => {
+describe('a followed node', () => {
 	test('is replaced by the next one that answers; the subscription continues after the last message', async () => {
 		const one = new FakeServer('one', [delivery(1, 'a'), delivery(2, 'b')]);
 		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')], [delivery(6, 'f')]);
@@ -503,7 +503,7 @@ describe('a followed node (case 26)', () => {
 	});
 });
 
-test('a loss and a return print one line each, an attempt prints none (case 26)', () => {
+test('a loss and a return print one line each, an attempt prints none', () => {
 	const words = new LinkWords();
 	const lost = (why: string, retryMs: number): string | undefined =>
 		words.of({state: 'lost', server: 'a:1', why, retryMs});

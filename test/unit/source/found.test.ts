@@ -34,7 +34,7 @@ const chosen: Chosen = {
 	clusters: 1,
 };
 
-test('a command reports a found node on standard error, and only data on standard output (case 46)', async () => {
+test('a command reports a found node on standard error, and only data on standard output', async () => {
 	const searches: FindOptions[] = [];
 	const heard =
 		(subscribes: readonly string[]) =>
@@ -65,7 +65,7 @@ test('a command reports a found node on standard error, and only data on standar
 	]);
 });
 
-test('an unusable node, and two clusters of one name, are reported (case 46)', async () => {
+test('an unusable node, and two clusters of one name, are reported', async () => {
 	const {code, err} = await dapss('status', {
 		heard(find) {
 			find.onUnusable!({...chosen, address: '10.0.0.9:5000'}, new Error('no answer \u001B[2J'));
@@ -89,7 +89,7 @@ test.each([
 	'fault heal',
 	'status --no-discovery',
 	'status',
-])('%s refuses to use a node that was only heard (case 46)', async words => {
+])('%s refuses to use a node that was only heard', async words => {
 	const env: Readonly<Record<string, string>> = words === 'status' ? {DAPSS_ENABLE_NODE_AUTH: 'off'} : {};
 	const heard = (): Chosen => {
 		throw new Error('searched');

@@ -105,7 +105,7 @@ describe('names of nodes', () => {
 	});
 });
 
-describe('a line of a log (case 32)', () => {
+describe('a line of a log', () => {
 	const text = eventLogLine(false);
 	test.each<[RecordedEvent, string]>([
 		[

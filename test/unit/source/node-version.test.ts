@@ -3,7 +3,7 @@ import {readFileSync} from 'node:fs';
 import {expect, test} from 'vitest';
 import {isNewEnough} from '../../../source/node-version.mjs';
 
-test('the check at the start agrees with package.json (case 44)', () => {
+test('the check at the start agrees with package.json', () => {
 	const {engines} = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
 		engines: {node: string};
 	};

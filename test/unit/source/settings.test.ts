@@ -58,7 +58,7 @@ test('the defaults are valid, and apply without a configuration', () => {
 	expect(load().tunables).toEqual(defaults);
 });
 
-test('a byte order mark in config.json, which editors on Windows write, is ignored (case 45)', () => {
+test('a byte order mark in config.json, which editors on Windows write, is ignored', () => {
 	put('config.json', `\uFEFF${JSON.stringify({cluster: 'lan'})}`);
 	expect(of(load(), 'cluster')).toEqual(['lan', join(home, 'config.json')]);
 });

@@ -47,7 +47,7 @@ function create() {
 }
 
 describe('the age of a message', () => {
-	test('the age of messages with a clock of 2099 counts from their arrival (case 16)', async () => {
+	test('the age of messages with a clock of 2099 counts from their arrival', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		for (const seq of [1, 2, 3]) await log.append([item(seq, year2099)]).written;
@@ -60,7 +60,7 @@ describe('the age of a message', () => {
 		});
 	});
 
-	test('a record dated 2099 counts from the start that found it (case 16)', async () => {
+	test('a record dated 2099 counts from the start that found it', async () => {
 		const {time, open, reopen} = create();
 		time.nowMs = year2099;
 		await (await open()).append([item(1, start)]).written;
@@ -72,7 +72,7 @@ describe('the age of a message', () => {
 		});
 	});
 
-	test('messages with a clock of 1970 are not deleted early, also after a restart (case 16)', async () => {
+	test('messages with a clock of 1970 are not deleted early, also after a restart', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, 1000)]).written;
@@ -81,7 +81,7 @@ describe('the age of a message', () => {
 		expect(await (await reopen()).retain({...age, nowMs: start + 6 * dayMs})).toBeUndefined();
 	});
 
-	test('the age of repaired messages counts from their arrival, for any publisher clock (case 16)', async () => {
+	test('the age of repaired messages counts from their arrival, for any publisher clock', async () => {
 		const {open} = create();
 		const log = await open();
 		await log.append([item(1, start - 6 * dayMs, true)]).written;
@@ -90,7 +90,7 @@ describe('the age of a message', () => {
 		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({to: 2});
 	});
 
-	test('continues over a restart (case 16)', async () => {
+	test('continues over a restart', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, start)]).written;
@@ -103,7 +103,7 @@ describe('the age of a message', () => {
 		expect(await again.retain({...age, nowMs: start + 11 * dayMs})).toMatchObject({from: 1, to: 2});
 	});
 
-	test('of a record without a date counts from the start that found it (case 16)', async () => {
+	test('of a record without a date counts from the start that found it', async () => {
 		const memory = new MemoryLog({segmentBytes: 100});
 		const {batch} = item(1, 1000);
 		const undated = Buffer.concat([Buffer.alloc(8), batch.bytes]);
@@ -119,7 +119,7 @@ describe('the age of a message', () => {
 		expect(await log.retain({...age, nowMs: start + 8 * dayMs})).toMatchObject({to: 1});
 	});
 
-	test('does not depend on a segment without messages (case 16)', async () => {
+	test('does not depend on a segment without messages', async () => {
 		const {time, open, reopen} = create();
 		const log = await open();
 		await log.append([item(1, start)]).written;
@@ -136,7 +136,7 @@ describe('the age of a message', () => {
 describe('the retention clock', () => {
 	const kept: KeptTime = {nowMs: start, uptimeMs: 100 * dayMs, laggingMs: 0};
 
-	test('does not trust a wall clock that is 9 days ahead at a start (case 16)', () => {
+	test('does not trust a wall clock that is 9 days ahead at a start', () => {
 		// The machine has run for an hour since.
 		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({
 			nowMs: start + 3_600_000,
@@ -150,7 +150,7 @@ describe('the retention clock', () => {
 		});
 	});
 
-	test('trusts a wall clock that agrees with the uptime, and ignores one that is behind (case 16)', () => {
+	test('trusts a wall clock that agrees with the uptime, and ignores one that is behind', () => {
 		for (const wallMs of [start + 9 * dayMs + 30_000, start + 9 * dayMs, start, start - 9 * dayMs]) {
 			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({
 				nowMs: Math.max(wallMs, start + 9 * dayMs),
@@ -162,14 +162,14 @@ describe('the retention clock', () => {
 		expect(resumedTime(undefined, {wallMs: start, uptimeMs: 5}, 7 * dayMs).nowMs).toBe(start);
 	});
 
-	test('ignores a wall clock that jumps while the node runs (case 16)', () => {
+	test('ignores a wall clock that jumps while the node runs', () => {
 		let monotonicMs = 5000;
 		const clock = new RetentionClock(undefined, {wallMs: start, uptimeMs: 1}, 7 * dayMs, () => monotonicMs);
 		monotonicMs += 1000;
 		expect(clock.nowMs).toBe(start + 1000);
 	});
 
-	test('trusts a wall clock after the whole retention time (case 16)', () => {
+	test('trusts a wall clock after the whole retention time', () => {
 		let monotonicMs = 0;
 		let uptimeMs = kept.uptimeMs;
 		let state = kept;
@@ -194,7 +194,7 @@ describe('the retention clock', () => {
 		});
 	});
 
-	test('uses the shortest retention time for the tolerance, and the longest for the trust (cases 14, 16)', () => {
+	test('uses the shortest retention time for the tolerance, and the longest for the trust', () => {
 		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
 		expect([
 			clock.nowMs,
@@ -218,7 +218,7 @@ describe('the retention clock', () => {
 		).toMatchObject({nowMs: start + 60_000, isLagging: false});
 	});
 
-	test('never advances at a start by time that has not passed, for any clocks (case 16)', () => {
+	test('never advances at a start by time that has not passed, for any clocks', () => {
 		const span = fc.integer({min: 0, max: 400 * dayMs});
 		fc.assert(
 			fc.property(
@@ -240,7 +240,7 @@ describe('the retention clock', () => {
 		);
 	});
 
-	test('does not load from an invalid file (case 16)', () => {
+	test('does not load from an invalid file', () => {
 		for (const value of [
 			undefined,
 			null,
@@ -255,7 +255,7 @@ describe('the retention clock', () => {
 	});
 });
 
-test('deletions and their reasons as text (case 16)', () => {
+test('deletions and their reasons as text', () => {
 	expect(deletedText({type: 'deleted', topic, reason: 'age', messages: 3, bytes: 400, unread: 2})).toBe(
 		'news: 3 messages (400 bytes) deleted, 2 of them unread here: ' +
 			"older than is kept (storage.retain_age_s, or the topic's own)",
@@ -269,7 +269,7 @@ test('deletions and their reasons as text (case 16)', () => {
 });
 
 describe('a budget of all topics', () => {
-	test('cuts the largest topics to one size, and no others (case 15)', () => {
+	test('cuts the largest topics to one size, and no others', () => {
 		expect(
 			sharesOfBudget(
 				new Map([
@@ -297,7 +297,7 @@ describe('a budget of all topics', () => {
 		expect(sharesOfBudget(new Map(), 30)).toEqual(new Map());
 	});
 
-	test('is met, and no topic is cut below the size of a smaller one (case 15)', () => {
+	test('is met, and no topic is cut below the size of a smaller one', () => {
 		fc.assert(
 			fc.property(fc.array(fc.nat(1000), {maxLength: 20}), fc.nat(5000), (sizes, budget) => {
 				const bytes = new Map(sizes.entries());

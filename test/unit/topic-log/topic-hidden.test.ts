@@ -67,7 +67,7 @@ async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonl
 	return {got: rows(items), dropped};
 }
 
-test('only later messages are served, at their offsets; each deletion is reported once (case 14)', async () => {
+test('only later messages are served, at their offsets; each deletion is reported once', async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(fc.integer({min: 1, max: 20}), {minLength: 1, maxLength: 30}),
@@ -151,7 +151,7 @@ test('hidden messages after later messages are deleted once the later messages a
 	expect([log.messages, log.firstOffset, log.nextOffset]).toEqual([0, 3, 3]);
 });
 
-test('messages from before an absence are deleted, although others arrived before the deletion (case 14)', async () => {
+test('messages from before an absence are deleted, although others arrived before the deletion', async () => {
 	const memory = new MemoryLog({segmentBytes: 1e6});
 	const [one, two, three, later] = batches([1, 2, 3, 50]);
 	await append(await open(memory), [one!, two!, three!]);

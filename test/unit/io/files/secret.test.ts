@@ -76,7 +76,7 @@ test('a file of another user is refused', () => {
 	expect(accessProblem({mode: 0o100600, uid: 1000}, [1000, 0])).toBeUndefined();
 });
 
-test('a file that a group may read and only its owner may write is accepted, of this user or root (case 21)', () => {
+test('a file that a group may read and only its owner may write is accepted, of this user or root', () => {
 	for (const mode of [0o440, 0o640, 0o400]) expect(Buffer.from(readSecret(write(good, mode))).toString()).toBe(good);
 	expect(accessProblem({mode: 0o100440, uid: 0}, [1000, 0])).toBeUndefined();
 	expect(accessProblem({mode: 0o100640, uid: 0}, [1000, 0])).toBeUndefined();
@@ -85,7 +85,7 @@ test('a file that a group may read and only its owner may write is accepted, of 
 		expect(accessProblem({mode: 0o100000 + mode, uid: 0}, [1000, 0])).toContain(`(mode 0${mode.toString(8)})`);
 });
 
-test('the advice works: chmod for an own file, chown for a file of another user (case 21)', () => {
+test('the advice works: chmod for an own file, chown for a file of another user', () => {
 	const path = write(good);
 	const self = process.getuid!();
 	expect(accessRemedy(path, {uid: self})).toBe(`chmod 600 ${path}`);

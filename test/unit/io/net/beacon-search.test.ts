@@ -12,7 +12,7 @@ import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 import {beacon, damagedOrRandom, keys} from './support/datagrams.ts';
 
-test('a question verifies only in its cluster, reveals no topic, and is never mistaken for a beacon (case 46)', () => {
+test('a question verifies only in its cluster, reveals no topic, and is never mistaken for a beacon', () => {
 	const question = encodeSearch(['täglich', 'news'], keys);
 	expect(isSearch(question)).toBe(true);
 	expect(question.includes('news')).toBe(false);
@@ -42,14 +42,14 @@ test('a question has a bounded size', () => {
 	expect(decodeSearch(Buffer.concat([question, Buffer.alloc(100)]), keys)).toBe('malformed');
 });
 
-test('20,000 damaged or random questions: none verifies, none throws (case 46)', () => {
+test('20,000 damaged or random questions: none verifies, none throws', () => {
 	const random = createRandom(46);
 	const good = encodeSearch(['news'], keys);
 	for (const datagram of damagedOrRandom(good, random).take(20_000))
 		expect(['malformed', 'foreign']).toContain(decodeSearch(datagram, keys));
 });
 
-test('requested topics come first, so that they fit into a beacon without room for all (case 46)', () => {
+test('requested topics come first, so that they fit into a beacon without room for all', () => {
 	const topics = Array.from({length: 500}, (_, index) => `a-topic-of-many-${index}`);
 	const searched = new Set(
 		decodeSearch(
@@ -80,7 +80,7 @@ test('a beacon is compatible with the previous version in both directions', () =
 	expect(decodeBeacon(encodeBeacon({...beacon, name: '\u001B[2J'}, 7, keys), keys)).toMatchObject({name: ''});
 });
 
-test('at most four answers a second; questions in between share an answer (case 46)', () => {
+test('at most four answers a second; questions in between share an answer', () => {
 	const given: Array<readonly string[]> = [];
 	let later: (() => void) | undefined;
 	const answers = new Answers(

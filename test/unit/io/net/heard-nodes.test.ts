@@ -24,7 +24,7 @@ function takeAll(heard: HeardNodes, nowMs: number): string[] {
 	}
 }
 
-test('a member that subscribes to all topics is taken at once; without topics, any member (case 46)', () => {
+test('a member that subscribes to all topics is taken at once; without topics, any member', () => {
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
 	expect(takeAll(heard, 0)).toEqual(['wait 1500']);
 	heard.hear(beacon('1', ['news']), 10);
@@ -45,7 +45,7 @@ test('a member that subscribes to all topics is taken at once; without topics, a
 	expect(takeAll(any, 5)).toEqual(['wait 1495']); // That node was not usable: other nodes may be heard.
 });
 
-test('subscribers come before other members, members before joining nodes, then the first heard (case 46)', () => {
+test('subscribers come before other members, members before joining nodes, then the first heard', () => {
 	const heard = new HeardNodes({topics: ['news', 'sport'], untilMs});
 	heard.hear(beacon('1', ['news', 'sport'], 'seeking'), 1); // The topics that it wants are not agreed.
 	expect(takeAll(heard, 1)).toEqual(['wait 1499']);
