@@ -46,7 +46,8 @@ function expectText(argv: readonly string[]): void {
 	if (changed !== undefined)
 		throw new DapssError(
 			'usage',
-			`Expected arguments in UTF-8, got ${JSON.stringify(changed)} with other bytes or U+FFFD. To publish any bytes, give them on standard input: dapss-tui publish TOPIC -`,
+			`Expected arguments in UTF-8, got ${JSON.stringify(changed)} with other bytes or U+FFFD. ` +
+				'To publish any bytes, give them on standard input: dapss-tui publish TOPIC -',
 		);
 }
 

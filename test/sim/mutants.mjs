@@ -5,6 +5,7 @@ mutant that only crashes or never ends is not caught. For a few mutants a test f
 last line is `N of N caught`; the exit code is 1 if one is missed.
 */
 import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
@@ -86,29 +87,21 @@ function show({name, pitfall}, {isCaught, seconds, seed, world = '', rule, failu
 }
 
 /** The name of a test that fails with the mutant; `undefined` if all pass. */
-function failingTest({name, tests}) {
+async function failingTest({name, tests}) {
 	const report = join(mkdtempSync(join(tmpdir(), 'dapss-mutant-')), 'report.json');
 	const runner = join(root, 'node_modules/vitest/vitest.mjs');
 	const config = join(root, 'test/sim/mutants/vitest.config.ts');
 	const flags = ['run', '-c', config, '--reporter', 'json', '--outputFile', report, tests];
-	return new Promise((resolve, reject) => {
-		spawn(process.execPath, [runner, ...flags], {
-			cwd: root,
-			stdio: 'ignore',
-			env: {...process.env, MUTANT: name},
-		}).once('close', () => {
-			try {
-				const {testResults} = JSON.parse(readFileSync(report, 'utf8'));
-				const results = testResults.flatMap(({assertionResults}) => assertionResults);
-				if (results.length === 0) throw new Error(`Expected tests in ${tests}, got none`);
-				resolve(results.find(({status}) => status === 'failed')?.title);
-			} catch (error) {
-				reject(error);
-			} finally {
-				rmSync(dirname(report), {recursive: true});
-			}
-		});
-	});
+	const env = {...process.env, MUTANT: name};
+	try {
+		await once(spawn(process.execPath, [runner, ...flags], {cwd: root, stdio: 'ignore', env}), 'close');
+		const {testResults} = JSON.parse(readFileSync(report, 'utf8'));
+		const ran = testResults.flatMap(({assertionResults}) => assertionResults);
+		if (ran.length === 0) throw new Error(`Expected tests in ${tests}, got none`);
+		return ran.find(({status}) => status === 'failed')?.title;
+	} finally {
+		rmSync(dirname(report), {recursive: true});
+	}
 }
 
 /** Run seeds until one fails. Resolves to the failure, or to an empty object if all pass. */

@@ -92,7 +92,7 @@ export const gossipMutants: readonly Mutant[] = [
 	{
 		name: 'half-an-answer',
 		pitfall: 'a peer that lacks the first missing message counts as one that has none of them',
-		tests: 'test/unit/gossip/repair.test.ts',
+		tests: 'test/unit/gossip/anti-entropy.test.ts',
 		edits: [exchange('const stream = then === 0 ?', 'const stream = then >= 0 ?')],
 	},
 	{
