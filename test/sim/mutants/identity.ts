@@ -110,7 +110,7 @@ export const identityMutants: readonly Mutant[] = [
 	{
 		name: 'address-of-a-second-process',
 		pitfall: 'frames for a linked peer go to any process that answers under its id',
-		by: 'nodes',
+		tests: 'test/unit/membership/peer-directory.test.ts',
 		edits: [directory(" && links.state(asked.id).state !== 'up') this.observe(", ') this.observe(')],
 	},
 	{

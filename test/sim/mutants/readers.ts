@@ -130,7 +130,7 @@ export const readerMutants: readonly Mutant[] = [
 	{
 		name: 'second-subscribe-counts',
 		pitfall: 'a second subscribe loses the messages since the first',
-		rule: 'subscriptions are linearizable',
+		tests: 'test/unit/cluster-state/cluster-state.test.ts',
 		edits: [
 			{
 				file: 'core/cluster-state/cluster-state.ts',

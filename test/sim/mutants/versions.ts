@@ -27,7 +27,7 @@ export const versionMutants: readonly Mutant[] = [
 	{
 		name: 'joins-below-the-protocol',
 		pitfall: 'a node that speaks only an older protocol than the agreed one is admitted',
-		by: 'nodes',
+		tests: 'test/unit/membership/naming.test.ts',
 		edits: [
 			{
 				file: 'core/membership/agreed-protocol.ts',

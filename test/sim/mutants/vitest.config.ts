@@ -10,6 +10,8 @@ const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 const mutant = mutants.find(({name}) => name === process.env['MUTANT']);
 
 export default mergeConfig(base, {
+	// A cached module would keep the mutant for other runs.
+	test: {fsModuleCache: false},
 	plugins: [
 		{
 			name: 'mutant',
