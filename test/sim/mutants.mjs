@@ -1,8 +1,9 @@
 /**
 Tests the checks of the simulator. `npm run sim:mutants [-- NAME…] [--seeds 500] [--json FILE]` plants each mutant in a
 bundle of its own, two at a time, and runs seeds until a rule breaks that the unchanged sources keep on that seed. A
-mutant that only crashes or never ends is not caught. For a few mutants a test file runs instead of seeds. The
-last line is `N of N caught`; the exit code is 1 if one is missed.
+mutant that only crashes or never ends is not caught. For a few mutants a test file runs instead of seeds. A
+run of all mutants writes their table in docs/simulator.md. The last line is `N of N caught`; the exit code is 1 if one
+is missed.
 */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -14,6 +15,7 @@ import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 import {bundle} from './bundle.mjs';
 import {mutantPlugin, mutants} from './mutants/index.ts';
+import {withMutants} from './mutants/page.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const entry = 'test/sim/mutants/hunt.ts';
@@ -45,6 +47,12 @@ await Promise.all(
 			show(mutant, await judge(mutant));
 	}),
 );
+if (positionals.length === 0) {
+	const page = join(root, 'docs/simulator.md');
+	const inOrder = mutants.flatMap(({name}) => results.filter(result => result.name === name));
+	writeFileSync(page, withMutants(readFileSync(page, 'utf8'), inOrder));
+}
+
 const missed = results.filter(({isCaught}) => !isCaught).map(({name}) => name);
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, undefined, '\t')}\n`);
 if (missed.length > 0) console.log(`missed: ${missed.join(', ')}`);
