@@ -45,6 +45,7 @@ export type Subscription = AsyncDisposable &
 		readonly forgotten?: number;
 	};
 
+/** Where a subscription starts, and whether it can continue at another node. */
 export type SubscribeOptions = {
 	/** Start of the subscription. An offset is one of the node's own log. @default 'now' */
 	readonly from?: From;

@@ -50,6 +50,7 @@ export type PartitionEvent = {
 	readonly messages?: number;
 };
 
+/** An event of a node. Times and durations are milliseconds. */
 export type BrokerEvent =
 	| {readonly type: 'ready'; readonly id: NodeId; readonly port: number; readonly cluster: string}
 	/**

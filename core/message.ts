@@ -52,6 +52,7 @@ export type BatchHeader = {
 /** A header and the sealed bytes it was read from. `bytes` are stored and forwarded unchanged. */
 export type Batch = BatchHeader & {readonly bytes: Uint8Array};
 
+/** A message with its place: `seq` in the stream of its origin, incarnation and topic, and its Lamport stamp. */
 export type Message = {
 	readonly topic: Topic;
 	readonly origin: NodeId;
@@ -134,6 +135,7 @@ function visibly(text: string): string {
 	);
 }
 
+/** Whether the value is a node id: 16 lower-case hexadecimal digits. */
 export function isNodeId(text: unknown): text is NodeId {
 	return typeof text === 'string' && /^[0-9a-f]{16}$/.test(text);
 }

@@ -30,6 +30,7 @@ import type {Pipe} from './remote/pipe.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
 import {AsyncStack} from './stack.ts';
 
+/** A node in this process: its id, and the port that it listens on. */
 export type OpenBroker = Broker & {readonly id: NodeId; readonly port: number};
 
 /**

@@ -12,6 +12,10 @@ import type {NodeId, StreamKey, Topic} from './message.ts';
 export type From = 'now' | 'beginning' | number;
 
 export type StreamPosition = readonly [origin: NodeId, incarnation: number, seq: number];
+/**
+The position of a reader in one topic: the last sequence number of each stream that it has. Of other streams it has, or
+does not want, what is stamped up to the Lamport time `since`.
+*/
 export type TopicPosition = {
 	readonly topic: Topic;
 	readonly since: number;

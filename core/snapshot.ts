@@ -184,6 +184,7 @@ export type Counters = {
 	readonly boundsAtMs?: Readonly<Record<string, number>>;
 };
 
+/** The state of a node, and of the cluster as this node observes it, at one moment. Times are milliseconds. */
 export type Snapshot = {
 	/** Wall clock of the node when the snapshot was taken. Ages are relative to it, so that no pane reads a clock. */
 	readonly atMs: number;
