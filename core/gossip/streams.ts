@@ -17,7 +17,7 @@ export const incarnationsMax = 1024;
 /** Incarnations above which the oldest is forgotten if nothing of it is here or missing. */
 const spentMax = 16;
 /** Ranges remembered per stream. Gaps between ranges come from retention and from times without a subscription. */
-const rangesMax = 8;
+const rangesMax = 64;
 
 /** A received batch: held until it is the next of its stream, then released. */
 export type Arrival = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean; readonly from: NodeId};
