@@ -33,6 +33,8 @@ const standInsMin = 4;
 const goalsMax = 4096;
 /** Maximum number of digests answered per peer and tick. */
 const answersMax = 8;
+/** Numbers of rounds between those of two processes of a node; after more rounds they may meet. */
+const roundsMax = 2 ** 20;
 /** Rounds in which an origin re-advertises a stream that advanced. */
 const advertiseRounds = 2;
 
@@ -72,22 +74,28 @@ export class Exchange {
 	readonly #own = new Map<Stream, number>();
 	/** Partners that have not had a turn in this round-robin, in random order. */
 	#turns: NodeId[] = [];
-	#round = 0;
+	#round: number;
 	#running = 0;
 	#nextTick: number;
 	#partners: {readonly version: number; readonly streams: number; readonly peers: ReadonlySet<NodeId>} | undefined;
 
-	/** @param learn notes a watermark of a subscribed topic; returns the stream if it lacks batches. */
+	/**
+	@param incarnation of this process
+	@param learn notes a watermark of a subscribed topic; returns the stream if it lacks batches
+	*/
 	constructor(
 		context: Context,
 		streams: Streams,
 		dissemination: Dissemination,
+		incarnation: number,
 		learn: (topic: TopicStreams, watermark: Watermark, evidence: Omit<Evidence, 'high'>) => Stream | undefined,
 	) {
 		this.#context = context;
 		this.#streams = streams;
 		this.#dissemination = dissemination;
 		this.#learn = learn;
+		// A peer may answer a digest of an earlier process after this one has connected.
+		this.#round = incarnation * roundsMax;
 		this.#nextTick = this.#jittered();
 	}
 

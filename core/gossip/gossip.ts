@@ -147,8 +147,12 @@ class GossipMachine implements Gossip {
 			stream => this.#order.resume(stream),
 		);
 		this.#dissemination = new Dissemination(context, this.#fanout, new Views(context));
-		this.#exchange = new Exchange(context, this.#streams, this.#dissemination, (topic, watermark, evidence) =>
-			this.#learn(topic, watermark, evidence),
+		this.#exchange = new Exchange(
+			context,
+			this.#streams,
+			this.#dissemination,
+			options.incarnation,
+			(topic, watermark, evidence) => this.#learn(topic, watermark, evidence),
 		);
 	}
 

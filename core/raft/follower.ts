@@ -6,7 +6,10 @@ import type {RaftLog} from './log.ts';
 import type {Entry, PacketOf, Unsent} from './packet.ts';
 
 /** Append the entries of the leader, or reject them with a hint where the logs may match. */
-export function handleAppend(log: RaftLog, {prevIndex, prevTerm, entries, commit}: PacketOf<'append'>): Unsent {
+export function handleAppend(
+	log: RaftLog,
+	{prevIndex, prevTerm, entries, commit}: PacketOf<'append'>,
+): Extract<Unsent, {type: 'append-reply'}> {
 	// The append starts in the committed prefix, which always matches: only entries after the prefix can be new.
 	if (prevIndex < log.commit)
 		return accept(
@@ -21,11 +24,16 @@ export function handleAppend(log: RaftLog, {prevIndex, prevTerm, entries, commit
 }
 
 /** The reply that this log matches the leader's log up to `index`. */
-export function matches(index: number): Unsent {
+export function matches(index: number): Extract<Unsent, {type: 'append-reply'}> {
 	return {type: 'append-reply', ok: true, index, hintTerm: 0, rejected: 0};
 }
 
-function accept(log: RaftLog, entries: readonly Entry[], previous: number, commit: number): Unsent {
+function accept(
+	log: RaftLog,
+	entries: readonly Entry[],
+	previous: number,
+	commit: number,
+): Extract<Unsent, {type: 'append-reply'}> {
 	const matched = log.merge(entries, previous);
 	// Never past the last entry that this append proves to match: later entries may be another leader's.
 	log.commitTo(Math.min(commit, matched));

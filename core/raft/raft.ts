@@ -63,6 +63,8 @@ class RaftMachine implements Raft {
 	readonly #log: RaftLog;
 	readonly #assembly = new Assembly();
 	readonly #bounds = new Map<string, number>();
+	/** How far this process knows that its log matches that of the leader of the term. */
+	#matched: LogPosition = {index: 0, term: 0};
 	#state: State = {role: 'follower'};
 	#term: number;
 	#vote: NodeId | undefined;
@@ -557,12 +559,18 @@ class RaftMachine implements Raft {
 		this.#elapsed = 0;
 		this.#contactTick = this.#tick;
 		switch (packet.type) {
-			case 'append':
-				return this.#send(from, handleAppend(this.#log, packet));
+			case 'append': {
+				const reply = handleAppend(this.#log, packet);
+				if (reply.ok) this.#noteMatch(reply.index);
+				return this.#send(from, reply);
+			}
+
 			case 'snapshot':
 				return this.#onSnapshot(from, packet);
 			case 'heartbeat': {
-				this.#log.commitTo(packet.commit);
+				// The leader may know the log of another process of this node, which reached it over a relay.
+				const matched = this.#matched.term === this.#term ? this.#matched.index : 0;
+				this.#log.commitTo(Math.min(packet.commit, matched));
 				this.#send(from, {type: 'heartbeat-reply', round: packet.round});
 				return;
 			}
@@ -579,6 +587,7 @@ class RaftMachine implements Raft {
 		if (index > this.#log.commit && this.#log.matches(position)) this.#log.commitTo(index);
 		if (index <= this.#log.commit) {
 			this.#assembly.clear();
+			this.#noteMatch(this.#log.commit);
 			return this.#send(from, matches(this.#log.commit));
 		}
 
@@ -594,7 +603,14 @@ class RaftMachine implements Raft {
 		this.#era++;
 		this.#snapshot = whole;
 		this.#installed = whole;
+		this.#noteMatch(index);
 		this.#send(from, matches(index));
+	}
+
+	/** The log matches that of the leader of this term up to `index`. */
+	#noteMatch(index: number): void {
+		const {term, index: before} = this.#matched;
+		this.#matched = {term: this.#term, index: term === this.#term ? Math.max(before, index) : index};
 	}
 
 	#isVoter(): boolean {

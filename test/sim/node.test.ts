@@ -205,6 +205,11 @@ test.each([
 			35_874,
 		),
 	],
+	['a peer answers a digest of an earlier process of the node', only(45_670, 6881, 8656, 9357)],
+	[
+		'a relayed heartbeat reaches the second process of a copied identity',
+		only(45_840, 11_578, 13_184, 16_138, 18_316),
+	],
 ] as Array<[string, RunOptions]>)('%s', async (_name, options) => {
 	await expect(run(options)).resolves.toMatchObject({seed: options.seed});
 });

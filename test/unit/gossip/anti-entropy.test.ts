@@ -62,6 +62,19 @@ describe('anti-entropy', () => {
 		expect(step(other, {...nothing, round: since.round}).synced).toEqual([{peer: other, messages: 0}]);
 	});
 
+	test('an answer to a digest of an earlier process of the node does not count', () => {
+		const digestOf = (incarnation: number) => {
+			const {gossip, take, step} = machine({reachable: [], incarnation});
+			gossip.setReachable([other]);
+			return {step, round: sent(take(), 'digest')[0]!.packet.round};
+		};
+
+		const [before, since] = [digestOf(1), digestOf(2)];
+		const nothing = {type: 'watermarks', topics: [], isLast: true, isCut: false} as const;
+		expect(since.step(other, {...nothing, round: before.round}).synced).toEqual([]);
+		expect(since.step(other, {...nothing, round: since.round}).synced).toEqual([{peer: other, messages: 0}]);
+	});
+
 	test('a node still waits for a peer that lacks only the first missing batch', () => {
 		const {gossip, take, step, ticks} = machine({reachable: []});
 		gossip.setReachable([other]);

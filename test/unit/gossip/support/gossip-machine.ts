@@ -78,16 +78,19 @@ export function machine({
 	subscribers = [self, origin, other, third],
 	config = {},
 	seed = 1,
+	incarnation = 1,
 }: {
 	readonly reachable?: readonly NodeId[];
 	readonly since?: number | 'none';
 	readonly subscribers?: readonly NodeId[];
 	readonly config?: Partial<Config['gossip']>;
 	readonly seed?: number;
+	/** Of this process. */
+	readonly incarnation?: number;
 } = {}): Machine {
 	const gossip = createGossip({
 		self,
-		incarnation: 1,
+		incarnation,
 		random: createRandom(seed),
 		config: {...defaults.gossip, ...config},
 		tickMs: 25,
