@@ -164,7 +164,13 @@ export type LinkNews =
 A broker that fails over to another server. While it has no server, calls are refused with `unreachable`. `closed`
 resolves only when it is disposed.
 */
-export type FollowedBroker = Broker & {
+export type FollowedBroker = Omit<Broker, 'events'> & {
+	/** As `events` of a broker. With `topics`, only the messages of these; other events too. */
+	events(options?: {
+		readonly messages?: boolean;
+		readonly from?: 'now' | 'start';
+		readonly topics?: readonly string[];
+	}): AsyncIterable<RecordedEvent>;
 	/** The server in use, or the last one. */
 	readonly server: string;
 	onLink(listener: (news: LinkNews) => void): Disposable;

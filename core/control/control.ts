@@ -260,6 +260,7 @@ export class Control {
 	@throws `no-quorum`, `no-leader`, `timeout`, `closed`
 	*/
 	readIndex(): Promise<number> {
+		if (this.#isClosed) return Promise.reject(new DapssError('closed', 'The node has stopped'));
 		const context = `${this.#options.self}:${this.#options.incarnation}:${++this.#readSeq}`;
 		if (this.raft.readIndex(context) === 'no-leader') return Promise.reject(this.unavailableError());
 		const {promise, resolve, reject} = Promise.withResolvers<number>();

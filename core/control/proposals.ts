@@ -39,6 +39,7 @@ export class Proposals {
 	readonly #options: ProposalsOptions;
 	readonly #pending = new Map<number, Pending>();
 	#seq = 0;
+	#isClosed = false;
 
 	constructor(options: ProposalsOptions) {
 		this.#options = options;
@@ -50,6 +51,7 @@ export class Proposals {
 
 	/** Resolves once the command is applied here. @throws `no-quorum`, `no-leader`, `refused`, `timeout`, `closed` */
 	propose(command: Command, nowMs: number): Promise<void> {
+		if (this.#isClosed) return Promise.reject(new DapssError('closed', 'The node has stopped'));
 		const {node, incarnation, pendingMax, stamp} = this.#options;
 		if (this.#pending.size >= pendingMax)
 			return Promise.reject(
@@ -120,6 +122,7 @@ export class Proposals {
 	}
 
 	close(): void {
+		this.#isClosed = true;
 		for (const pending of this.#pending.values())
 			this.#settle(pending, new DapssError('closed', 'The node is stopping'));
 	}

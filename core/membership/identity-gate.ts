@@ -28,6 +28,7 @@ export class IdentityGate {
 	readonly #options: IdentityGateOptions;
 	#waiting: Waiting[] = [];
 	#lastRunMs: number;
+	#isClosed = false;
 
 	constructor(options: IdentityGateOptions) {
 		this.#options = options;
@@ -39,6 +40,7 @@ export class IdentityGate {
 	@throws `no-quorum` after `waitMs`, `refused` when too many wait
 	*/
 	wait(): Promise<void> | undefined {
+		if (this.#isClosed) return Promise.reject(new DapssError('closed', 'The node has stopped'));
 		this.#detectPause();
 		if (this.#options.isOpen()) return undefined;
 		if (this.#waiting.length >= waitingMax)
@@ -72,6 +74,7 @@ export class IdentityGate {
 	}
 
 	close(): void {
+		this.#isClosed = true;
 		for (const {reject} of this.#waiting.splice(0)) reject(new DapssError('closed', 'The node is stopping'));
 	}
 	/** Also called before a publish: after a pause, a request may be read before the first tick. */

@@ -16,6 +16,7 @@ the interface for programs. Time, randomness, disks and sockets come in through 
 
 `NodeParts` creates the parts and the callbacks between them.
 */
+import * as v from 'valibot';
 import {parseAddress} from '../address.ts';
 import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
 import type {
@@ -46,6 +47,7 @@ import {PauseWatch} from '../observe/pause.ts';
 import type {Waiting} from '../observe/waiting.ts';
 import {Watchers} from '../observe/watchers.ts';
 import type {Place, TopicPosition} from '../position.ts';
+import {faultSchema} from '../remote/protocol.ts';
 import {parseRaftPacket} from '../raft/packet.ts';
 import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -406,6 +408,8 @@ export class Node implements ServedBroker {
 	async fault(command: FaultCommand): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node injects no faults: start it with --faults');
+		if (!v.is(faultSchema, command))
+			throw new DapssError('usage', `Expected a fault to inject, got ${JSON.stringify(command)}`);
 		faults.apply(command);
 		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}

@@ -43,6 +43,7 @@ export class Journal {
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
 	readonly #watchers = new Set<Watcher>();
+	#isClosed = false;
 	readonly #options: JournalOptions;
 	/** The last known name of each node, also of members that left. */
 	readonly #names = new Map<NodeId, string>();
@@ -151,7 +152,7 @@ export class Journal {
 	/** Watches the events from this call on. The caller disposes of the watch. */
 	watch(): EventWatch {
 		const {wallMs} = this.#options;
-		const watcher: Watcher = {queue: [], leftOut: 0, isClosed: false, onNews() {}};
+		const watcher: Watcher = {queue: [], leftOut: 0, isClosed: this.#isClosed, onNews() {}};
 		const watchers = this.#watchers;
 		watchers.add(watcher);
 		return {
@@ -200,6 +201,7 @@ export class Journal {
 
 	/** Readers get the events that are left, then end. */
 	close(): void {
+		this.#isClosed = true;
 		for (const watcher of this.#watchers) {
 			watcher.isClosed = true;
 			watcher.onNews();

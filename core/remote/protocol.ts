@@ -42,7 +42,7 @@ const node = v.pipe(
 	v.transform(text => text as NodeId),
 );
 const forMs = v.pipe(v.number(), v.minValue(0), v.maxValue(86_400_000));
-const fault = v.variant('type', [
+export const faultSchema = v.variant('type', [
 	v.object({
 		type: v.literal('cut'),
 		peers: v.pipe(v.array(node), v.maxLength(1024)),
@@ -102,7 +102,7 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('transfer'), to: v.optional(node)}),
 	v.object({id, op: v.literal('remove'), node}),
 	v.object({id, op: v.literal('leave')}),
-	v.object({id, op: v.literal('fault'), command: fault}),
+	v.object({id, op: v.literal('fault'), command: faultSchema}),
 ]);
 
 export type Request = v.InferOutput<typeof requestSchema>;

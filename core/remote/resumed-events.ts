@@ -10,7 +10,12 @@ import type {TopicSnapshot} from '../snapshot.ts';
 import {Positions} from './positions.ts';
 import type {Connection, Reconnecting} from './reconnecting.ts';
 
-export type EventOptions = {readonly messages?: boolean; readonly from?: 'now' | 'start'};
+export type EventOptions = {
+	readonly messages?: boolean;
+	readonly from?: 'now' | 'start';
+	/** Messages of these topics only. @default all topics of the node */
+	readonly topics?: readonly string[];
+};
 
 /** Numbers of messages in `missed` events that no gap explained yet; the oldest is dropped. */
 const reportedMax = 1024;
@@ -25,12 +30,12 @@ export function resumedEvents(
 	wallMs: () => number,
 ): AsyncGenerator<RecordedEvent> {
 	const first = link.current;
-	const messages = new ResumedMessages(wallMs);
+	const messages = new ResumedMessages(wallMs, options.topics);
 	const open = (connection: Connection | undefined): AsyncIterable<TrackedEvent> | undefined =>
 		// `from: 'start'` is for the own feed of a node, which is not followed.
 		options.messages && options.from !== 'start'
 			? connection?.trackedEvents(messages.connect())
-			: connection?.events(options);
+			: connection?.events({messages: options.messages ?? false, from: options.from ?? 'now'});
 	return follow(link, first, open(first), open, messages, wallMs);
 }
 
@@ -67,6 +72,7 @@ async function* follow(
 export class ResumedMessages {
 	readonly #positions = new Positions();
 	readonly #wallMs: () => number;
+	readonly #wanted: ReadonlySet<string> | undefined;
 	/** Topics that were read. */
 	readonly #topics = new Set<Topic>();
 	/** Those whose start was reported, so that they can continue elsewhere. */
@@ -77,8 +83,10 @@ export class ResumedMessages {
 	readonly #reported = new Map<string, number>();
 	#connections = 0;
 
-	constructor(wallMs: () => number) {
+	/** @param wanted the topics that are read; all when undefined */
+	constructor(wallMs: () => number, wanted?: readonly string[]) {
 		this.#wallMs = wallMs;
+		this.#wanted = wanted && new Set(wanted);
 	}
 
 	/** Begins the stream of another node. Returns the positions to ask it for; `undefined` for the first node. */
@@ -104,10 +112,10 @@ export class ResumedMessages {
 	*of(event: TrackedEvent): Generator<RecordedEvent> {
 		switch (event.type) {
 			case 'start':
-				yield* this.#start(event);
+				if (this.#isWanted(event.topic)) yield* this.#start(event);
 				break;
 			case 'message':
-				yield* this.#message(event, event.message);
+				if (this.#isWanted(event.message.topic)) yield* this.#message(event, event.message);
 				break;
 			case 'lagged':
 				// At a later node, the messages show themselves as a gap in the numbers, like those lost meanwhile.
@@ -120,6 +128,10 @@ export class ResumedMessages {
 			default:
 				yield event;
 		}
+	}
+
+	#isWanted(topic: Topic): boolean {
+		return this.#wanted === undefined || this.#wanted.has(topic);
 	}
 
 	*#start({topic, since, streams, isResumed}: TopicStart): Generator<RecordedEvent> {

@@ -36,10 +36,11 @@ export async function run(context: Context): Promise<void> {
 		);
 	if (flags.wait !== undefined && !flags.watch)
 		throw new DapssError('usage', 'Expected --watch with --wait: without it the command does not wait');
-	await using broker = flags.watch ? await reachAlways(context, {topics: [...topics]}) : await reach(context);
+	await using followed = flags.watch ? await reachAlways(context, {topics: [...topics]}) : undefined;
+	await using broker = followed ?? (await reach(context));
 	using wait = new Wait(context);
 	// The stream starts first: an event between the two answers is in both, and is removed from the stream.
-	const stream = flags.watch ? broker.events({messages}) : undefined;
+	const stream = followed?.events({messages, ...(topics.size > 0 && {topics: [...topics]})});
 	const {events, topics: known} = await interruptible(broker.snapshot(), wait.signal);
 	if (output === 'json') return await terminal.line(`[${events.map(event => eventLine(event)).join(',')}]`);
 

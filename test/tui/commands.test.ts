@@ -140,6 +140,10 @@ test.each([
 			.map(id => id.slice(0, 8))
 			.join(', ')}`,
 	],
+	[
+		'fault cut 5000,5001 5002 for 5s',
+		'`:fault cut` cuts the node of this console from the given ones: name one group. `dapss-tui fault cut A,B C` cuts two groups',
+	],
 	['fault cut a in for soon', 'Expected a time such as `for 10s`, got `soon`'],
 	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults'],
 	[

@@ -283,6 +283,13 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 		: rawArguments.includes('out') || 'one-way' in parsed.flags
 			? 'out'
 			: 'both';
+	if (isTwoGroups(parsed.words.map(({text}) => text)))
+		return {
+			type: 'problem',
+			text:
+				'`:fault cut` cuts the node of this console from the given ones: name one group. ' +
+				'`dapss-tui fault cut A,B C` cuts two groups',
+		};
 	const peers: NodeId[] = [];
 	for (const start of rawArguments.filter(part => part !== 'in' && part !== 'out')) {
 		const peer = memberCalled(start, members);
@@ -291,6 +298,13 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	}
 
 	return peers.length === 0 ? {type: 'problem', text: faultUsage} : fault({type: 'cut', peers, direction, forMs});
+}
+
+/** The command line cuts groups of nodes from each other: names with commas, then other names. */
+function isTwoGroups(given: readonly string[]): boolean {
+	const end = given.indexOf('for');
+	const names = given.slice(1, end === -1 ? undefined : end).filter(word => word !== 'in' && word !== 'out');
+	return names.length > 1 && names.some(name => /[^,],[^,]/u.test(name));
 }
 
 function fault(command: FaultCommand): PromptRequest {

@@ -94,7 +94,12 @@ function connectionOf({node, during, most = Infinity, events = []}: Step, server
 }
 
 /** The events of a reader that uses these connections, one after the other. */
-async function read(...steps: readonly Step[]): Promise<string[]> {
+function read(...steps: readonly Step[]): Promise<string[]> {
+	return readTopics(undefined, ...steps);
+}
+
+/** @param topics the topics that are read; all when undefined */
+async function readTopics(topics: readonly string[] | undefined, ...steps: readonly Step[]): Promise<string[]> {
 	const [first, ...left] = steps;
 	const link = new Reconnecting(connectionOf(first!, 'node 0'), {
 		async connect() {
@@ -109,7 +114,8 @@ async function read(...steps: readonly Step[]): Promise<string[]> {
 		random: {below: () => 0},
 	});
 	const got: string[] = [];
-	for await (const event of resumedEvents(link, {messages: true}, () => 0)) got.push(textOf(event));
+	for await (const event of resumedEvents(link, {messages: true, ...(topics && {topics})}, () => 0))
+		got.push(textOf(event));
 	return got;
 }
 
@@ -184,6 +190,14 @@ describe('events with messages, which continue at another node', () => {
 			'a3',
 			'a4',
 		]);
+	});
+
+	test('say nothing of topics that are not read', async () => {
+		const silent = new Node();
+		silent.isSubscribed = false;
+		expect(await readTopics(['other'], fresh(1, 2), {node: silent}, {node: new Node(...messages(1, 4))})).toEqual(
+			[],
+		);
 	});
 
 	test('warn of a node of an earlier release, which begins at its newest message', async () => {
