@@ -154,6 +154,12 @@ export type GossipSnapshot = {
 	readonly duplicates: number;
 	readonly misses: number;
 	readonly held: number;
+	/** Wanted messages that other nodes are known to have, and that are not here; absent from an older node. */
+	readonly missing?: number;
+	/** Reachable peers whose messages were not all pulled since the peer appeared; absent from an older node. */
+	readonly unsynced?: number;
+	/** Own topics to which the subscription is not agreed yet; absent from an older node. */
+	readonly unsubscribed?: number;
 };
 
 export type Counters = {

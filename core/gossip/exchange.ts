@@ -176,10 +176,9 @@ export class Exchange {
 		this.#own.set(stream, advertiseRounds);
 	}
 
-	/** This node newly subscribes to topics: compare them soon. */
+	/** This node newly subscribes to topics: earlier comparisons did not cover them. */
 	subscribed(): void {
-		for (const peer of this.#context.sample([...this.#findPartners()], freshMax)) this.#compareSoon(peer);
-		this.#start();
+		this.resync(this.#context.sample([...this.#findPartners()], freshMax));
 	}
 
 	forget(stream: Stream): void {

@@ -52,6 +52,8 @@ export type GossipStatus = {
 	readonly streams: number;
 	/** Streams that miss something, and origins whose newer incarnation waits for an older one. */
 	readonly waiting: number;
+	/** Wanted messages that are known to exist, and are not here. */
+	readonly missing: number;
 	readonly waitingIncarnations: number;
 	/**
 	Batches of an older incarnation that were released after a newer one; newer incarnations that were released without
@@ -365,6 +367,7 @@ class GossipMachine implements Gossip {
 			heldByTopic: new Map(topics.filter(({held}) => held > 0).map(({name, held}) => [name, held])),
 			streams: this.#streams.count,
 			waiting: this.#repair.waiting,
+			missing: this.#repair.missing,
 			waitingIncarnations: this.#incarnations.waiting,
 			late: this.#order.late,
 			unconfirmed: this.#incarnations.unconfirmed,

@@ -83,6 +83,13 @@ export class Repair {
 		return this.#lacking.size;
 	}
 
+	/** Number of messages that are missing here, as far as this node knows. */
+	get missing(): number {
+		let missing = 0;
+		for (const {known, next} of this.#lacking) missing += Math.max(0, known - next + 1);
+		return missing;
+	}
+
 	isAsking(peer: NodeId, name: Topic): boolean {
 		const topic = this.#streams.topics.get(name);
 		return topic !== undefined && this.#requests.get(peer)?.has(topic) === true;

@@ -21,6 +21,7 @@ export type ViewedNode = {
 	readonly options: NodeOptions;
 	readonly control: Control;
 	readonly data: Data;
+	readonly desired: {readonly own: ReadonlySet<Topic>};
 	readonly failureDetection: FailureDetection;
 	readonly identity: Pick<OwnIdentity, 'conflicts'>;
 	readonly journal: Journal;
@@ -30,7 +31,7 @@ export type ViewedNode = {
 const ignoredReasons = /^beacon-/;
 
 export function viewOf(node: ViewedNode): Snapshot {
-	const {options, control, data, failureDetection: presence, journal} = node;
+	const {options, control, data, desired, failureDetection: presence, journal} = node;
 	const {config, io, lamport} = options;
 	const raft = control.raft.status();
 	const quorum = control.quorum();
@@ -76,7 +77,15 @@ export function viewOf(node: ViewedNode): Snapshot {
 		...(io.room?.isFull ? {fullDisk: io.room.problem} : {}),
 		partition: presence.view(),
 		cuts: presence.cuts(),
-		gossip: {fanout: gossip.fanout, duplicates: gossip.duplicates, misses: gossip.misses, held: gossip.held},
+		gossip: {
+			fanout: gossip.fanout,
+			duplicates: gossip.duplicates,
+			misses: gossip.misses,
+			held: gossip.held,
+			missing: gossip.missing,
+			unsynced: gossip.inSync.filter(({synced}) => !synced).length,
+			unsubscribed: [...desired.own].filter(topic => !control.state.subscribers(topic).has(node.id)).length,
+		},
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),

@@ -51,6 +51,8 @@ type Context = {
 	readonly command: string;
 };
 
+/** Fewer missing messages are on their way in a running cluster. */
+const copyingMessages = 1000;
 /** A member that was down when this node started is noticed within this time, milliseconds. */
 const startMs = 5000;
 
@@ -420,9 +422,35 @@ const waitingAdvice = 'The waiting messages are delivered after that.';
 function waitingText(waiting: number): string {
 	return `at least ${messagesText(waiting, 'own')} ${waiting === 1 ? 'waits' : 'wait'} for`;
 }
+/** Whether this node has what its topics retain elsewhere: until then it is no replacement of another node. */
+function copyFindings({gossip: {missing = 0, unsynced = 0, unsubscribed = 0}}: Snapshot): readonly Finding[] {
+	const unhealthy = (reason: FindingReason, problem: string, advice: string): readonly Finding[] => [
+		{code: 'unhealthy', reason, problem, advice},
+	];
+	if (unsubscribed > 0)
+		return unhealthy(
+			'subscribing',
+			`Subscriptions of this node are not agreed yet: ${unsubscribed}`,
+			'Wait: it takes a moment after a start.',
+		);
+	if (missing >= copyingMessages)
+		return unhealthy(
+			'copying',
+			`${messagesText(missing)} of other nodes are still to be copied here`,
+			'Wait until they are here, before another node that has them is stopped or replaced.',
+		);
+	return unsynced === 0
+		? []
+		: unhealthy(
+				'comparing',
+				`Nodes that appeared are not compared with yet: ${unsynced}`,
+				'Wait: it takes a moment after a node appears.',
+			);
+}
+
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 	const {phase, detail, faults, insecure, counters, topics, fullDisk} = snapshot;
-	const holes = topics.filter(({missing}) => missing > 0);
+	const holes = topics.filter(topic => topic.missing > 0);
 	return [
 		...(phase === 'running'
 			? []
@@ -434,6 +462,7 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 						advice: phase === 'joining' ? joiningAdvice(detail) : 'Check again in a moment.',
 					},
 				] as const)),
+		...copyFindings(snapshot),
 		...(fullDisk === undefined
 			? []
 			: ([{code: 'unhealthy', reason: 'disk-full', problem: fullDisk, advice: diskAdvice}] as const)),

@@ -94,8 +94,14 @@ async function becomesHealthy(
 		changed = Promise.withResolvers();
 		const seen = latest!;
 		let verdict = verdictOf(seen, seen.raft.commit);
-		if (verdict.exitCode === 0) verdict = verdictOf(seen, await confirm(broker));
-		if (verdict.exitCode === 0) return {...verdict, snapshot: seen};
+		if (verdict.exitCode === 0) {
+			const confirmed = await confirm(broker);
+			// By now the node has applied what was agreed before. An earlier snapshot may show a node that catches up.
+			const snapshot = await broker.snapshot();
+			verdict = verdictOf(snapshot, confirmed);
+			if (verdict.exitCode === 0) return {...verdict, snapshot};
+		}
+
 		report(`${verdict.verdict}: ${verdict.findings.find(({code}) => code !== 'warning')?.problem ?? ''}`);
 	}
 }
