@@ -114,6 +114,8 @@ export type RaftSnapshot = {
 	readonly snapshotIndex: number;
 	readonly voters: readonly NodeId[];
 	readonly learners: readonly NodeId[];
+	/** A reachable learner is to become a voter; absent from an older node. */
+	readonly isPromoting?: boolean;
 	/**
 	Voters that this node reaches, itself included, directly or through another member. On a leader: those that Raft
 	heard within an election timeout.

@@ -1,6 +1,7 @@
 /**
 Creates the snapshot of a node from its parts, without changing them. Created on request, at most a few times a second.
 */
+import {promotion} from '../control/promotion.ts';
 import type {Control} from '../control/control.ts';
 import type {Data} from '../data/data.ts';
 import type {FailureDetection} from '../membership/failure-detection.ts';
@@ -66,6 +67,12 @@ export function viewOf(node: ViewedNode): Snapshot {
 			snapshotIndex: raft.snapshotIndex,
 			voters: raft.configuration.voters,
 			learners: raft.configuration.learners,
+			isPromoting:
+				promotion(
+					raft.configuration,
+					id => id === node.id || presence.reach(id) !== undefined,
+					config.raft.votersMax,
+				) !== undefined,
 			reachableVoters: quorum.reachable,
 			quorum: quorum.state,
 			hasQuorum: quorum.state === 'held',

@@ -24,6 +24,7 @@ export const findingReasons = {
 	partitioned: ['unhealthy'],
 	repairing: ['unhealthy'],
 	'not-running': ['unhealthy'],
+	promoting: ['unhealthy'],
 	subscribing: ['unhealthy'],
 	copying: ['unhealthy'],
 	comparing: ['unhealthy'],

@@ -79,6 +79,7 @@ function quorumFindings(context: Context, confirmed: number | ErrorCode | undefi
 		noQuorumFinding(context) ??
 		unconfirmedFinding(context, confirmed) ??
 		noSpareVoterFinding(context) ??
+		promotingFinding(context) ??
 		catchingUpFinding(context);
 	return finding ? [finding] : [];
 }
@@ -141,6 +142,17 @@ function noSpareVoterFinding(context: Context): Finding | undefined {
 			`No further voter may fail: ${present} of ${voters} are present, ` +
 			`${needed} needed${missingVotersText(context)}`,
 		advice: quorumAdvice(context),
+	};
+}
+
+/** Until then the loss of a voter may cost the quorum, although enough members run. */
+function promotingFinding({snapshot: {raft}}: Context): Finding | undefined {
+	if (!raft.isPromoting) return undefined;
+	return {
+		code: 'unhealthy',
+		reason: 'promoting',
+		problem: `A member that runs is to become a voter, beside ${raft.voters.length}`,
+		advice: 'Wait: it becomes one when it has the log of the cluster.',
 	};
 }
 

@@ -56,6 +56,7 @@ const samples: Readonly<Record<FindingReason, Sample>> = {
 	partitioned: [withPartition({})],
 	repairing: [withPartition({state: 'repairing'})],
 	'not-running': [{...healthy, phase: 'joining', detail: 'waiting for 10.0.0.9:5000 to answer'}],
+	promoting: [{...healthy, raft: {...healthy.raft, isPromoting: true}}],
 	subscribing: [{...healthy, gossip: {...healthy.gossip, unsubscribed: 1}}],
 	comparing: [{...healthy, gossip: {...healthy.gossip, unsynced: 1}}],
 	copying: [{...healthy, gossip: {...healthy.gossip, missing: 5000}}],
