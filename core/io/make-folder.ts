@@ -16,30 +16,26 @@ Resolves with the topmost folder that was made; `undefined` when all existed.
 */
 export async function makeFolders(folder: string): Promise<string | undefined> {
 	try {
-		await mkdir(folder, {mode});
-		return folder;
+		return (await isMade(folder)) ? folder : undefined;
 	} catch (error) {
-		if (
-			await stat(folder).then(
-				stats => stats.isDirectory(),
-				() => false,
-			)
-		)
-			return undefined;
 		if (!isWithoutParent(error, folder)) throw error;
 	}
 
 	const made = await makeFolders(dirname(folder));
-	// Another process may have made it by now.
-	if (
-		await stat(folder).then(
-			stats => stats.isDirectory(),
-			() => false,
-		)
-	)
-		return made;
-	await mkdir(folder, {mode});
-	return made ?? folder;
+	const isNew = await isMade(folder);
+	return made ?? (isNew ? folder : undefined);
+}
+
+/** Resolves with false when the folder exists: another process may have made it at any moment. */
+async function isMade(folder: string): Promise<boolean> {
+	try {
+		await mkdir(folder, {mode});
+		return true;
+	} catch (error) {
+		const stats = await stat(folder).catch(() => undefined);
+		if (stats?.isDirectory()) return false;
+		throw error;
+	}
 }
 
 /** The synchronous form. */
@@ -53,7 +49,11 @@ export function makeFoldersNow(folder: string): void {
 	}
 
 	makeFoldersNow(dirname(folder));
-	if (!statSync(folder, {throwIfNoEntry: false})?.isDirectory()) mkdirSync(folder, {mode});
+	try {
+		mkdirSync(folder, {mode});
+	} catch (error) {
+		if (!statSync(folder, {throwIfNoEntry: false})?.isDirectory()) throw error;
+	}
 }
 
 function isWithoutParent(error: unknown, folder: string): boolean {
