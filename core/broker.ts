@@ -81,6 +81,9 @@ export type DeletedTopic = {readonly messages: number; readonly missing: readonl
 /** The content of a message to publish: bytes, or a text that is encoded in UTF-8. */
 export type MessageBody = Uint8Array | string;
 
+/** Which events a stream has: with messages, and from now on or since the start of the node. */
+export type EventOptions = {readonly messages?: boolean; readonly from?: 'now' | 'start'};
+
 /** Every method throws or rejects with `usage` for a topic name or a node id that is invalid. */
 export type Broker = AsyncDisposable & {
 	/**
@@ -125,7 +128,7 @@ export type Broker = AsyncDisposable & {
 	start; such a stream does not continue its messages elsewhere.
 	@default without messages
 	*/
-	events(options?: {readonly messages?: boolean; readonly from?: 'now' | 'start'}): AsyncIterable<RecordedEvent>;
+	events(options?: EventOptions): AsyncIterable<RecordedEvent>;
 	/**
 	Confirms with a quorum that this node has applied the latest agreed state. Resolves with the commit index that it
 	waited for.
@@ -166,11 +169,7 @@ resolves only when it is disposed.
 */
 export type FollowedBroker = Omit<Broker, 'events'> & {
 	/** As `events` of a broker. With `topics`, only the messages of these; other events too. */
-	events(options?: {
-		readonly messages?: boolean;
-		readonly from?: 'now' | 'start';
-		readonly topics?: readonly string[];
-	}): AsyncIterable<RecordedEvent>;
+	events(options?: EventOptions & {readonly topics?: readonly string[]}): AsyncIterable<RecordedEvent>;
 	/** The server in use, or the last one. */
 	readonly server: string;
 	onLink(listener: (news: LinkNews) => void): Disposable;

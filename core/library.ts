@@ -11,6 +11,7 @@ export type {
 	Broker,
 	DeletedTopic,
 	Delivery,
+	EventOptions,
 	FaultCommand,
 	FollowedBroker,
 	LinkNews,

@@ -21,7 +21,7 @@ import type {RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {lostError, Reconnecting, type Connection, type ReconnectingOptions} from './reconnecting.ts';
-import {resumedEvents, type EventOptions} from './resumed-events.ts';
+import {resumedEvents, type ResumedOptions} from './resumed-events.ts';
 import {Resumed} from './resumed.ts';
 
 export class Followed implements FollowedBroker {
@@ -65,7 +65,7 @@ export class Followed implements FollowedBroker {
 		};
 	}
 
-	events(options: EventOptions = {}): AsyncGenerator<RecordedEvent> {
+	events(options: ResumedOptions = {}): AsyncGenerator<RecordedEvent> {
 		return resumedEvents(this.#link, options, this.#wallMs);
 	}
 

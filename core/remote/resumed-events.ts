@@ -3,6 +3,7 @@ A stream of events that survives its server. It continues with the events that t
 clock, as far as it still has them. Messages continue after those that were read, in the topics to which both nodes
 subscribe; each comes once.
 */
+import type {EventOptions} from '../broker.ts';
 import type {RecordedEvent, TopicStart, TrackedEvent} from '../events.ts';
 import type {Message, Topic} from '../message.ts';
 import {topicText} from '../observe/topic-text.ts';
@@ -10,9 +11,7 @@ import type {TopicSnapshot} from '../snapshot.ts';
 import {Positions} from './positions.ts';
 import type {Connection, Reconnecting} from './reconnecting.ts';
 
-export type EventOptions = {
-	readonly messages?: boolean;
-	readonly from?: 'now' | 'start';
+export type ResumedOptions = EventOptions & {
 	/** Messages of these topics only. @default all topics of the node */
 	readonly topics?: readonly string[];
 };
@@ -26,7 +25,7 @@ const reportedMax = 1024;
 */
 export function resumedEvents(
 	link: Reconnecting,
-	options: EventOptions,
+	options: ResumedOptions,
 	wallMs: () => number,
 ): AsyncGenerator<RecordedEvent> {
 	const first = link.current;

@@ -1,5 +1,5 @@
 /**
-Observes who is a member: the configurations that nodes apply, and the nodes that ask to join or are rejected.
+Observes the membership: the configurations that nodes apply, and the nodes that ask to join or are rejected.
 */
 import type {NodeId} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
