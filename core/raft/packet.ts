@@ -193,9 +193,9 @@ function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 
 /** `former` is information for people: a value that this version does not know is ignored. */
 function parseFormer({former}: Record<string, unknown>): {readonly former?: Former} {
-	const {leader, cause} = Object(former) as Record<string, unknown>;
+	const {leader, term, cause} = Object(former) as Record<string, unknown>;
 	const known = leaderCauses.find(one => one === cause);
-	return known === undefined || !isNodeId(leader) ? {} : {former: {leader, cause: known}};
+	return known === undefined || !isNodeId(leader) || !isCount(term) ? {} : {former: {leader, term, cause: known}};
 }
 
 function isContext(value: unknown): value is string {

@@ -388,7 +388,7 @@ class RaftMachine implements Raft {
 		let reported = packet.type === 'vote' || packet.type === 'heartbeat' ? packet.former : undefined;
 		// A candidate of protocol version 1 reports only that this is a transfer.
 		if (packet.type === 'vote' && packet.isTransfer && !reported && this.#leader !== undefined)
-			reported = {leader: this.#leader, cause: 'transferred'};
+			reported = {leader: this.#leader, term: this.#term, cause: 'transferred'};
 		this.#succession.replaced(
 			reported,
 			this.#tick,
@@ -510,7 +510,7 @@ class RaftMachine implements Raft {
 	}
 
 	#follow(leader: NodeId): void {
-		this.#succession.find(leader, this.#tick);
+		this.#succession.find(leader, this.#term, this.#tick);
 		this.#crash = undefined;
 	}
 

@@ -30,12 +30,18 @@ export const leaderCauses: readonly LeaderCause[] = [
 	'started',
 ];
 
-/** A candidate, and the leader that it becomes, report their former leader and the cause of its loss. */
-export type Former = {readonly leader: NodeId; readonly cause: LeaderCause};
+/**
+A candidate, and the leader that it becomes, report their former leader, its term and the cause of its loss. The term
+matters: the same node may have led again since, and then the cause is about its earlier leadership.
+*/
+export type Former = {readonly leader: NodeId; readonly term: number; readonly cause: LeaderCause};
 
 export class Succession {
 	leader: NodeId | undefined;
+	/** The term in which `leader` leads. */
+	#term = 0;
 	#previous: NodeId | undefined;
+	#previousTerm = 0;
 	#cause: LeaderCause = 'started';
 	#silentTicks: number | undefined;
 	#lostTick = 0;
@@ -45,17 +51,19 @@ export class Succession {
 	lose(cause: LeaderCause, tick: number, silentTicks?: number): void {
 		if (this.leader === undefined) return;
 		this.#previous = this.leader;
+		this.#previousTerm = this.#term;
 		this.leader = undefined;
 		this.#cause = cause;
 		this.#silentTicks = silentTicks;
 		this.#lostTick = tick - (silentTicks ?? 0);
 	}
 
-	/** Follow a leader. */
-	find(leader: NodeId, tick: number): void {
+	/** Follow the leader of a term. */
+	find(leader: NodeId, term: number, tick: number): void {
 		if (this.leader === leader) return;
 		this.lose('newer-term', tick);
 		this.leader = leader;
+		this.#term = term;
 		this.#foundTick = tick;
 	}
 
@@ -63,21 +71,23 @@ export class Succession {
 	get former(): Former | undefined {
 		return this.#previous === undefined || this.#cause === 'started' || this.#cause === 'newer-term'
 			? undefined
-			: {leader: this.#previous, cause: this.#cause};
+			: {leader: this.#previous, term: this.#previousTerm, cause: this.#cause};
 	}
 
 	/** Take the cause that the new leader reports, unless this node saw a cause itself. */
-	explain({leader, cause}: Former): void {
-		if (this.leader === undefined && this.#cause === 'newer-term' && this.#previous === leader) this.#cause = cause;
+	explain({leader, term, cause}: Former): void {
+		if (this.leader !== undefined || this.#cause !== 'newer-term') return;
+		if (this.#previous === leader && this.#previousTerm === term) this.#cause = cause;
 	}
 
 	/**
 	Give up the leader because of a candidate or a leader of a later term. The cause is the one that this node reports,
-	if it is about the same leader, or the silence that this node observed.
+	if it is about the same leadership, or the silence that this node observed.
 	@param silentTicks `undefined` at the leader that is replaced
 	*/
 	replaced(reported: Former | undefined, tick: number, silentTicks: number | undefined, electionTicks: number): void {
-		const cause = reported?.leader === this.leader ? reported?.cause : undefined;
+		const isSame = reported?.leader === this.leader && reported?.term === this.#term;
+		const cause = isSame ? reported?.cause : undefined;
 		const isSilent = silentTicks !== undefined && silentTicks >= electionTicks;
 		if (cause !== undefined && cause !== 'silent')
 			this.lose(cause, tick, cause === 'transferred' || cause === 'removed' ? undefined : silentTicks);

@@ -116,7 +116,7 @@ export const identityMutants: readonly Mutant[] = [
 	{
 		name: 'match-of-a-former-process',
 		pitfall: "a leader commits by the match index of a peer's former process",
-		by: 'nodes',
-		edits: [{file: 'core/node/node.ts', find: '			this.control.raft.linkUp(peer);\n', replace: ''}],
+		tests: 'test/unit/raft/raft.test.ts',
+		edits: [{file: 'core/raft/raft.ts', find: 'this.#leadership?.resetProgress(peer);', replace: 'void peer;'}],
 	},
 ];

@@ -80,7 +80,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'a change of leader is reported with a wrong cause',
-		mutants: ['silence-for-a-crash', 'crash-for-a-transfer'],
+		mutants: ['silence-for-a-crash', 'crash-for-a-transfer', 'cause-of-an-earlier-term'],
 	},
 	{
 		pitfall: 'a learner cannot vote when it must, or is promoted before it has caught up',

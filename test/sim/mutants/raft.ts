@@ -573,6 +573,18 @@ export const raftMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'cause-of-an-earlier-term',
+		pitfall: 'the cause of the end of an earlier leadership counts for a later one of the same node',
+		tests: 'test/scripts/raft.test.ts',
+		edits: [
+			{
+				file: 'core/raft/succession.ts',
+				find: 'reported?.leader === this.leader && reported?.term === this.#term;',
+				replace: 'reported?.leader === this.leader;',
+			},
+		],
+	},
+	{
 		name: 'uncommitted-without-bound',
 		pitfall: 'a leader that is cut off accepts an unbounded number of entries',
 		edits: [

@@ -76,7 +76,7 @@ export const topicMutants: readonly Mutant[] = [
 	{
 		name: 'readers-not-told-of-losses',
 		pitfall: 'a node reports lost messages in an event, but not to its readers',
-		by: 'nodes',
+		tests: 'test/unit/data/data.test.ts',
 		edits: [
 			{
 				file: 'core/data/data.ts',

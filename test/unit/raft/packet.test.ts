@@ -31,6 +31,7 @@ const packets: fc.Arbitrary<RaftPacket> = fc
 					isTransfer: flag,
 					former: {
 						leader: voters[0] ?? ('0000000000000001' as NodeId),
+						term,
 						cause: flag ? 'crashed' : 'transferred',
 					},
 				},
@@ -55,7 +56,7 @@ const packets: fc.Arbitrary<RaftPacket> = fc
 					type: 'heartbeat',
 					commit: index,
 					round: index,
-					former: {leader: voters[0] ?? ('0000000000000001' as NodeId), cause: 'silent'},
+					former: {leader: voters[0] ?? ('0000000000000001' as NodeId), term, cause: 'silent'},
 				},
 				{...head, type: 'heartbeat-reply', round: index},
 				{
@@ -79,8 +80,9 @@ const packets: fc.Arbitrary<RaftPacket> = fc
 
 describe('packets', () => {
 	it.each([
-		['a cause of a later version', {leader: '0000000000000001', cause: 'bored'}],
-		['a leader that is no id', {leader: 'one', cause: 'silent'}],
+		['a cause of a later version', {leader: '0000000000000001', term: 1, cause: 'bored'}],
+		['a leader that is no id', {leader: 'one', term: 1, cause: 'silent'}],
+		['no term, as in a packet of an earlier release', {leader: '0000000000000001', cause: 'silent'}],
 		['text', 'silent'],
 	])('are accepted without their reason if it is invalid: %s', (_name, former) => {
 		const packet = {group: 0, term: 2, type: 'heartbeat', commit: 1, round: 1};
