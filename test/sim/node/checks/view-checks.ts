@@ -171,7 +171,7 @@ export class ViewChecks {
 
 	/**
 	Nodes that are connected, directly or through others, must name the same members as not alive once nothing has
-	changed for a while.
+	changed for a while, including the members that each node knows (seed 47585).
 	*/
 	#checkViews(running: readonly Host[]): void {
 		const {fabric, nowMs} = this.#options;
@@ -184,7 +184,7 @@ export class ViewChecks {
 						.join(',')}:${running
 						.filter(other => fabric.datagrams.isCut(one.key, other.key))
 						.map(({key}) => key)
-						.join(',')}`,
+						.join(',')}:${[...statesOf(one).keys()].join(',')}`,
 			)
 			.join(';');
 		if (world !== this.#world) {
