@@ -219,6 +219,18 @@ test('comments have at most 120 columns', () => {
 	).toEqual([]);
 });
 
+test('a fence in a comment stands alone on its line, so that diagrams and tables keep their lines', () => {
+	const fence = /^\s*`{3}(?!\w*$)|\S\s*`{3}$/u;
+	const comments = (file: string): readonly string[] => text.get(file)!.match(/\/\*\*[\s\S]*?\*\//gu) ?? [];
+	expect(
+		files.flatMap(file =>
+			comments(file).flatMap(comment =>
+				comment.split('\n').flatMap(line => (fence.test(line) ? [`${file}: ${line}`] : [])),
+			),
+		),
+	).toEqual([]);
+});
+
 test('a file begins with a description of its content', () => {
 	expect(files.filter(file => !isIn(file, 'test') && !/^(?:#!.*\n)?\/\*\*/.test(text.get(file)!))).toEqual([]);
 });

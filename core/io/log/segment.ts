@@ -1,8 +1,10 @@
 /**
 The format of a segment of the log.
 
-``` header    twice: "DAPSLOG2" | u64 first position | u32 salt | u32 CRC32C of the twenty       48 bytes record    u32
-length | u32 back | u32 check | u32 CRC32C of the payload, begun with check | payload ```
+```
+header  48 bytes, twice: "DAPSLOG2" | u64 first position | u32 salt | u32 CRC32C of the 20 bytes before it
+record  u32 length | u32 back | u32 check | u32 CRC32C of the payload, begun with check | payload
+```
 
 Positions count the bytes of all records since the log began, without the headers of segments.
 

@@ -2,8 +2,12 @@
 The handshake of a channel, as a value: payloads go in; payloads and a verdict come out. It owns no socket, so it is
 tested and fuzzed without one.
 
-``` dialer                               listener hello (nonce, key)         ──────▶   check, admit ◀──────   hello
-(nonce, key), proof proof                      ──────▶ ```
+```
+dialer                               listener
+hello (nonce, key)         ──────▶   check, admit
+                           ◀──────   hello (nonce, key), proof
+proof                      ──────▶
+```
 
 A proof covers a transcript: the TLS exporter of this connection (RFC 8446, 7.5) and both hellos, byte for byte. So it
 covers every field of the hellos, and cannot be replayed on another connection or relayed by a man in the middle. Its
@@ -12,9 +16,12 @@ its id.
 
 Payloads of kind 0 belong to the channel, all others to its user.
 
-``` hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack proof  0 | 2 | 32 B HMAC | 64 B
-signature, a node's refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags} bye    0 | 4
-| reason in UTF-8 ```
+```
+hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack
+proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
+refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags}
+bye    0 | 4 | reason in UTF-8
+```
 
 A hello contains the oldest and the newest protocol version that its side speaks. Both use the newest common version; if
 there is none, both sides report both ranges. A side may require a later version than its program needs: a member

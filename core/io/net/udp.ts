@@ -5,7 +5,9 @@ restart. A receiver accepts each counter of a sender once, and no earlier incarn
 cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old ones
 useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
 
-``` u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag ```
+```
+u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
+```
 */
 import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';
