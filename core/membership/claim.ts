@@ -28,7 +28,10 @@ export class Claim {
 	readonly #options: ClaimOptions;
 	#state: 'open' | 'held' | 'lost' = 'open';
 	#isDoubted = false;
-	#isRequesting = false;
+	/** The request in progress; it never rejects. */
+	#request: Promise<void> | undefined;
+	#hasProposed = false;
+	#isWithdrawn = false;
 	#requestedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: ClaimOptions) {
@@ -75,6 +78,23 @@ export class Claim {
 		return this.isHeld && (incarnation === undefined || this.#options.incarnation > incarnation);
 	}
 
+	/**
+	Stops proposing the claim, because a peer refuses this process. An earlier proposal may be agreed nevertheless, and
+	then the other process stops. So this process must not stop before that is decided. Resolves when it is, or when
+	nothing can be agreed.
+	*/
+	async withdraw(): Promise<void> {
+		this.#isWithdrawn = true;
+		await this.#request;
+		const isUndecided = this.#state === 'open' && this.#hasProposed;
+		if (isUndecided || this.#isDoubted) await this.#catchUp().catch(() => undefined);
+	}
+
+	async #catchUp(): Promise<void> {
+		await this.#options.catchUp();
+		this.#isDoubted = false;
+	}
+
 	/** Called when this process did not run for a while. */
 	doubt(): void {
 		this.#isDoubted = true;
@@ -82,22 +102,17 @@ export class Claim {
 
 	/** Called at every tick: proposes the claim, or catches up, when that is needed and possible. */
 	housekeep(): void {
-		const {self, agreed, nowMs, hasLeader, propose, catchUp} = this.#options;
-		if (this.#isRequesting || this.#state === 'lost' || !hasLeader() || agreed.address(self) === undefined) return;
-		const isUnclaimed = this.#state === 'open' && this.isNeeded;
+		const {self, agreed, nowMs, hasLeader, propose} = this.#options;
+		if (this.#request || this.#state === 'lost' || !hasLeader() || agreed.address(self) === undefined) return;
+		const isUnclaimed = this.#state === 'open' && this.isNeeded && !this.#isWithdrawn;
 		if (!this.#isDoubted && !isUnclaimed) return;
 		if (nowMs() - this.#requestedMs < retryMs) return;
-		this.#isRequesting = true;
+		this.#hasProposed ||= !this.#isDoubted;
 		this.#requestedMs = nowMs();
-		const request = this.#isDoubted
-			? catchUp().then(() => {
-					this.#isDoubted = false;
-				})
-			: propose();
-		request
+		this.#request = (this.#isDoubted ? this.#catchUp() : propose())
 			.catch(() => undefined)
 			.finally(() => {
-				this.#isRequesting = false;
+				this.#request = undefined;
 			});
 	}
 }

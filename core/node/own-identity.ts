@@ -41,6 +41,7 @@ export class OwnIdentity {
 	readonly #options: OwnIdentityOptions;
 	#wasMember = false;
 	#isRefused = false;
+	#isWithdrawing = false;
 
 	constructor(options: OwnIdentityOptions) {
 		const {self, incarnation, instance, name, cluster, clusterId, control, links, nowMs, emit} = options;
@@ -145,7 +146,12 @@ export class OwnIdentity {
 
 	/** A peer refuses this process. Ignored if the peer does not know yet that the claim of this process is agreed. */
 	onRefused({reason, incarnation}: Pick<Refusal, 'reason' | 'incarnation'>): void {
-		if (!this.claim.isOutdated(incarnation)) this.#stop(reason);
+		if (this.claim.isOutdated(incarnation) || this.#isRefused || this.#isWithdrawing) return;
+		this.#isWithdrawing = true;
+		void this.claim.withdraw().then(() => {
+			this.#isWithdrawing = false;
+			if (!this.#isRefused && !this.claim.isOutdated(incarnation)) this.#stop(reason);
+		});
 	}
 
 	#stop(reason: string): void {
