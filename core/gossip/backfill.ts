@@ -20,7 +20,8 @@ type Piece = SequenceGap & {
 	rounds: number;
 };
 /**
-The backfill of one topic. `tried`: peers that did not answer in this cycle. `sinceTick`: tick of the first request.
+The backfill of one topic. `tried`: peers that did not answer in this cycle. `sinceTick`: the first tick with a reachable
+peer.
 */
 type Job = {
 	readonly topic: Topic;
@@ -216,6 +217,7 @@ export class Backfill {
 
 	#ask(job: Job): void {
 		const context = this.#context;
+		if (context.reachable.length > 0) job.sinceTick ??= context.now;
 		if (
 			job.sinceTick !== undefined &&
 			context.now - job.sinceTick > context.ticks(context.config.repairMs * pauseRounds)
@@ -256,7 +258,6 @@ export class Backfill {
 				to,
 				sinceLamport: isFirst ? this.#since(job) : 0,
 			}));
-		job.sinceTick ??= context.now;
 		this.#request = {peer, job, refreshedTick: context.now, hasProgress: false};
 		context.outbox.send(peer, {
 			type: 'iwant',
@@ -298,12 +299,13 @@ export class Backfill {
 		piece.next = piece.isLast ? piece.to + 1 : Math.min(piece.to + 1, ...continuations);
 	}
 
-	/** Possible holders: the subscribers and the origin. */
-	#holders({topic}: Job, {origin}: Piece): NodeId[] {
+	/** Possible holders: the subscribers, the origin, and former subscribers that listed the stream. */
+	#holders({topic}: Job, {origin, incarnation}: Piece): NodeId[] {
 		const subscribers = this.#streams.topics.get(topic)?.subscribers ?? [];
+		const claims = this.#streams.find(topic, origin, incarnation)?.lack?.claims.keys() ?? [];
 		return subscribers.length === 0
 			? []
-			: [...new Set([...subscribers, origin])].filter(peer => peer !== this.#context.self);
+			: [...new Set([...subscribers, origin, ...claims])].filter(peer => peer !== this.#context.self);
 	}
 
 	#piece(job: Job, origin: NodeId, incarnation: number, asked: number): Piece | undefined {

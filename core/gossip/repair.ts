@@ -298,12 +298,14 @@ export class Repair {
 
 		const others = new Set([...topic.subscribers, origin.id].filter(peer => peer !== self && !removed.has(peer)));
 		const haveAllRefused = [...others].every(hasRefused);
+		const continuesAt = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
+		// Until a batch waits after the gap, the gap delays nothing. A holder that returns after a long time is asked.
+		if (!Number.isFinite(continuesAt)) lack.stuckTick = now;
 		const stuckTicks = now - lack.stuckTick;
 		const isDropped =
 			(lack.refusals.get(origin.id) ?? 0) > next &&
 			lack.tried.size === 0 &&
 			stuckTicks > this.#context.ticks(config.repairMs * dropRounds);
-		const continuesAt = Math.min(heldFrom, ...[...lack.refusals.values()].filter(then => then > next));
 		if (haveAllRefused) this.#onLost(stream, Number.isFinite(continuesAt) ? continuesAt : stream.known + 1);
 		else if (
 			Number.isFinite(continuesAt) &&

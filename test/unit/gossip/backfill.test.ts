@@ -252,6 +252,23 @@ test('a pause is bounded: batches that were not found are released as new', () =
 	expect(tick * 25).toBeLessThan(12_000);
 });
 
+test('a pause ends although no other node subscribes to the topic', () => {
+	const {step, ticks} = machine({isLast: true, subscribers: [self], reachable: [other]});
+	// No holder is known. The origin, which is away, published more.
+	step(other, {type: 'push', batch: batchOf(5), hops: 1, complete: true, repair: false});
+	const released: number[] = [];
+	let tick = 0;
+	for (; tick < 2000 && released.length === 0; tick++)
+		released.push(...ticks(1).released.map(({batch}) => batch.firstSeq));
+	expect(released).toEqual([5]);
+	expect(tick * 25).toBeLessThan(12_000);
+});
+
+test('a peer that lists the stream is asked, although it does not subscribe any more', () => {
+	const {step} = machine({isLast: true, subscribers: [self], reachable: [other]});
+	expect(wants(step(other, {type: 'ihave', topics: [[news, [[origin, 1, 1, 7, 70]]]]}))).toEqual([[other, 5, 7]]);
+});
+
 test('a stream that ended before the hole resumes as soon as every holder has reported that', () => {
 	const {take, step, gossip} = machine({isLast: true, subscribers: [self, origin], reachable: [origin]});
 	take();

@@ -208,6 +208,21 @@ describe('repair', () => {
 		}
 	});
 
+	test('a gap that was known for long is not abandoned when its origin returns', () => {
+		const {gossip, push, step, ticks, take} = machine({subscribers: [self, origin, other], reachable: [other]});
+		push(batchOf(1), {from: other});
+		step(other, ihave([origin, 1, 1, 7, 70]));
+		for (let round = 0; round < 100; round++)
+			for (const {to} of sent(ticks(40), 'iwant'))
+				step(to, {type: 'ihavenot', topic: news, isEnd: true, gaps: [[origin, 1, 2, 0]]});
+		// The link to the origin is up before the failure detection has noticed.
+		expect(push(batchOf(8)).missed).toEqual([]);
+		expect(ticks(200).missed).toEqual([]);
+		gossip.setReachable([origin, other]);
+		expect(sent(take(), 'iwant').map(({to}) => to)).toEqual([]);
+		expect(sent(ticks(2), 'iwant').map(({to}) => to)).toEqual([origin]);
+	});
+
 	test('a gap does not wait for an origin that was removed from the cluster', () => {
 		const {gossip, push, step, take} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});

@@ -57,6 +57,8 @@ export class MessageChecks {
 	readonly #stamps = new Map<Host, Map<number, number>>();
 	/** By host: origins whose messages were reported as missed. */
 	readonly missed = new Map<Host, Set<NodeId>>();
+	/** Machine and origin: the machine had no link to the origin when it last reported its messages as missed. */
+	readonly #missedWhileCut = new Set<string>();
 	/** Gaps in what was released since the last check. */
 	readonly #gaps: Gap[] = [];
 	readonly #damaged = new Set<Host>();
@@ -351,7 +353,14 @@ export class MessageChecks {
 		const {origin, topic, incarnation} = batch;
 		if (this.#sharedIds.has(origin)) return undefined;
 		const [at, ...others] = [...this.#topics.keys()].filter(({id, node}) => id === origin && node !== undefined);
-		if (!at || others.length > 0 || this.#damaged.has(at) || !host.options.fabric.isLinked(host.key, at.key))
+		if (
+			!at ||
+			others.length > 0 ||
+			this.#damaged.has(at) ||
+			// A node gives up messages of an origin that stays away, which may return at that moment (seed 48255).
+			this.#missedWhileCut.has(`${host.key} ${origin}`) ||
+			!host.options.fabric.isLinked(host.key, at.key)
+		)
 			return undefined;
 		const hiddenUntil = Math.max(...[host, at].map(one => this.#hidden.get(ownKey(one, topic, '')) ?? 0), since);
 		for (const {header} of this.#topics.get(at)!.get(topic)?.kept.values() ?? [])
@@ -369,6 +378,11 @@ export class MessageChecks {
 	/** The node reports messages of the origin as lost. */
 	reportMissed(host: Host, origin: NodeId): void {
 		if (this.#damaged.has(host)) this.#allowGaps(host, origin);
+		const isLinked = [...this.#topics.keys()].some(
+			({id, key}) => id === origin && host.options.fabric.isLinked(host.key, key),
+		);
+		if (isLinked) this.#missedWhileCut.delete(`${host.key} ${origin}`);
+		else this.#missedWhileCut.add(`${host.key} ${origin}`);
 		const known = this.missed.get(host);
 		if (known) known.add(origin);
 		else this.missed.set(host, new Set([origin]));
