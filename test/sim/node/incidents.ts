@@ -212,6 +212,8 @@ export class Incidents {
 
 	/** Exchange two addresses. The first host returns before the second, by a short or a long time. */
 	#swap(one: Host, other: Host, forMs: number, b: number): boolean {
+		// A host whose address another one has taken has none to exchange (seed 48668).
+		if ([one, other].some(host => this.#options.fabric.at(host.address) !== host)) return false;
 		for (const host of [one, other]) this.#down(host);
 		const [first, second] = [one.address, other.address];
 		one.moveTo(second);
