@@ -172,7 +172,11 @@ export class Incidents {
 		}
 
 		const members = living.filter(({id, addressBook}) => addressBook.has(id));
-		const isLed = ({node}: Host): boolean => node?.control.raft.leader !== undefined;
+		// A host may still follow a leader that has just ended (seed 48978).
+		const leaders = new Set<NodeId | undefined>(
+			hosts.filter(({node}) => node?.control.raft.role === 'leader').map(({id}) => id),
+		);
+		const isLed = ({node}: Host): boolean => leaders.has(node?.control.raft.leader);
 		const knows = (one: Host, other: Host): boolean =>
 			one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
 		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
