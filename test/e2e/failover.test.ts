@@ -47,6 +47,18 @@ class Follower extends CommandProcess {
 	}
 }
 
+/** `events --watch -o jsonl` at the first of these nodes that answers. */
+const watchEvents = (cluster: Cluster, nodes: readonly NodeProcess[], ...args: readonly string[]): Follower =>
+	new Follower(cluster, [
+		'events',
+		'--watch',
+		...args,
+		'-o',
+		'jsonl',
+		'--server',
+		nodes.map(node => at(node)).join(','),
+	]);
+
 const payloadsOf = (follower: Follower): string[] =>
 	follower.events.filter(({type}) => type === 'message').map(({payload}) => String(payload));
 
@@ -135,14 +147,7 @@ test('events --watch continues at another node', async () => {
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second] = cluster.nodes as [NodeProcess, NodeProcess];
-	await using follower = new Follower(cluster, [
-		'events',
-		'--watch',
-		'-o',
-		'jsonl',
-		'--server',
-		`${at(first)},${at(second)}`,
-	]);
+	await using follower = watchEvents(cluster, [first, second]);
 	await follower.until(() => follower.events.length > 0, 'events');
 	await first.kill('SIGKILL');
 	await follower.until(() => follower.stderr.includes(`Connected to ${at(second)}`), 'the other node');
@@ -170,16 +175,7 @@ test('events --watch --messages prints every message of the node, and continues 
 	await using cluster = new Cluster({cli, topics: ['news', 'other']});
 	await cluster.startAll(1);
 	const [node] = cluster.nodes as [NodeProcess];
-	await using follower = new Follower(cluster, [
-		'events',
-		'--watch',
-		'--messages',
-		'news',
-		'-o',
-		'jsonl',
-		'--server',
-		at(node),
-	]);
+	await using follower = watchEvents(cluster, [node], '--messages', 'news');
 	await follower.until(() => follower.events.length > 0, 'events');
 	const texts = Array.from({length: 20_000}, (_, index) => `${index} ${'x'.repeat(100)}`);
 	const publish = async (bodies: readonly string[]): Promise<void> => {
@@ -210,15 +206,7 @@ test('events --watch --messages continues after the last message at another node
 	await using cluster = new Cluster({cli, topics: ['news']});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as [NodeProcess, NodeProcess, NodeProcess];
-	await using follower = new Follower(cluster, [
-		'events',
-		'--watch',
-		'--messages',
-		'-o',
-		'jsonl',
-		'--server',
-		`${at(first)},${at(second)}`,
-	]);
+	await using follower = watchEvents(cluster, [first, second], '--messages');
 	await follower.until(() => follower.events.length > 0, 'events');
 	await using client = await cluster.client(third);
 	const texts = Array.from({length: 300}, (_, index) => `message ${index}`);

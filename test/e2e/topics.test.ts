@@ -29,19 +29,8 @@ test('a created topic has the same settings on all nodes, also after a restart, 
 	await using cluster = new Cluster({cli});
 	await cluster.startAll(3);
 	const [first, second, third] = cluster.nodes as Nodes;
-	const created = await runAt(
-		cluster,
-		first,
-		'topic',
-		'create',
-		orders,
-		'--retain-age',
-		'2s',
-		'--retain-bytes',
-		'1m',
-		'-o',
-		'json',
-	);
+	const create = ['topic', 'create', orders, '--retain-age', '2s', '--retain-bytes', '1m', '-o', 'json'];
+	const created = await runAt(cluster, first, ...create);
 	expect([created.code, JSON.parse(created.stdout.toString())]).toEqual([
 		0,
 		{
@@ -52,25 +41,9 @@ test('a created topic has the same settings on all nodes, also after a restart, 
 		},
 	]);
 	// The same settings are accepted again; another retention needs --update.
-	expect(
-		JSON.parse(
-			(
-				await runAt(
-					cluster,
-					second,
-					'topic',
-					'create',
-					orders,
-					'--retain-age',
-					'2s',
-					'--retain-bytes',
-					'1m',
-					'-o',
-					'json',
-				)
-			).stdout.toString(),
-		),
-	).toMatchObject({change: 'unchanged'});
+	expect(JSON.parse((await runAt(cluster, second, ...create)).stdout.toString())).toMatchObject({
+		change: 'unchanged',
+	});
 	const refused = await runAt(cluster, second, 'topic', 'create', orders, '--retain-age', '1h');
 	expect([refused.code, refused.stderr]).toEqual([
 		1,
