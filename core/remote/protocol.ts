@@ -41,11 +41,20 @@ const node = v.pipe(
 	v.check(text => isNodeId(text), 'Expected a node id'),
 	v.transform(text => text as NodeId),
 );
+/** A list whose length is checked before its items are, because a client may send a million of them. */
+const list = <Item extends v.GenericSchema>(item: Item, max: number, min = 0) =>
+	v.pipe(
+		v.custom<unknown[]>(
+			value => Array.isArray(value) && value.length >= min && value.length <= max,
+			`Expected a list of ${min} to ${max} items`,
+		),
+		v.array(item),
+	);
 const forMs = v.pipe(v.number(), v.minValue(0), v.maxValue(86_400_000));
 export const faultSchema = v.variant('type', [
 	v.object({
 		type: v.literal('cut'),
-		peers: v.pipe(v.array(node), v.maxLength(1024)),
+		peers: list(node, 1024),
 		direction: v.picklist(['both', 'in', 'out']),
 		forMs,
 	}),
@@ -57,10 +66,10 @@ export const faultSchema = v.variant('type', [
 export const positionSchema = v.object({
 	topic,
 	since: count,
-	streams: v.pipe(v.array(v.tuple([node, count, count])), v.maxLength(positionsMax)),
+	streams: list(v.tuple([node, count, count]), positionsMax),
 });
 /** The positions of a subscription, one per topic. */
-export const positionsSchema = v.pipe(v.array(positionSchema), v.maxLength(256));
+export const positionsSchema = list(positionSchema, 256);
 const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('snapshot')}),
 	v.object({id, op: v.literal('watch')}),
@@ -73,13 +82,13 @@ const requestSchema = v.variant('op', [
 		from: v.optional(v.picklist(['now', 'start'])),
 		/** With messages: give the start of each topic, and begin topics after these positions. */
 		isTracked: v.optional(v.boolean()),
-		after: v.optional(v.pipe(v.array(positionSchema), v.maxLength(positionsMax))),
+		after: v.optional(list(positionSchema, positionsMax)),
 		credit: v.optional(count),
 	}),
 	v.object({
 		id,
 		op: v.literal('subscribe'),
-		topics: v.pipe(v.array(topic), v.minLength(1), v.maxLength(256)),
+		topics: list(topic, 256, 1),
 		from: v.union([v.literal('now'), v.literal('beginning'), count]),
 		after: v.optional(positionsSchema),
 		isTracked: v.optional(v.boolean()),
@@ -154,7 +163,7 @@ export function decodeFrame(frame: Uint8Array): unknown {
 /** The request in a frame, or its id and the problem. */
 export function parseRequest(frame: Uint8Array): Request | {readonly id: number; readonly problem: string} {
 	const value = decodeFrame(frame);
-	const parsed = v.safeParse(requestSchema, value);
+	const parsed = v.safeParse(requestSchema, value, {abortEarly: true});
 	if (parsed.success) return parsed.output;
 	const raw = typeof value === 'object' && value !== null ? (value as {id?: unknown}).id : undefined;
 	const [issue] = parsed.issues;

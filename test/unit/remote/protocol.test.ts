@@ -1,0 +1,40 @@
+import {expect, test} from 'vitest';
+import {encodeFrame, parseRequest} from '../../../core/remote/protocol.ts';
+
+const problemOf = (body: object): unknown => {
+	const parsed = parseRequest(encodeFrame('request', {id: 7, ...body}));
+	return 'problem' in parsed ? [parsed.id, parsed.problem] : parsed.op;
+};
+
+test.each([
+	['topics', {op: 'subscribe', topics: Array(500_000).fill(1), from: 'now', credit: 1}, 'a list of 1 to 256 items'],
+	['streams', {op: 'events', messages: true, after: Array(500_000).fill(1)}, 'a list of 0 to 16384 items'],
+	[
+		'peers',
+		{op: 'fault', command: {type: 'cut', peers: Array(500_000).fill(1), direction: 'both', forMs: 1}},
+		'a list of 0 to 1024 items',
+	],
+])('a list of %s that is too long is refused before its items are checked', (_what, body, expected) => {
+	expect(problemOf(body)).toEqual([7, expect.stringContaining(`Expected ${expected}`)]);
+});
+
+test('a topic name that is too long is refused without quoting it', () => {
+	const name = `\u0000${'x'.repeat(1_000_000)}`;
+	expect(problemOf({op: 'subscribe-node', topic: name})).toEqual([
+		7,
+		'topic: Expected a topic name of at most 255 bytes, got 1000001',
+	]);
+});
+
+test('of many invalid items only the first is reported', () => {
+	const topics = Array.from({length: 256}, (_, index) => `${index}\u0000`);
+	expect(problemOf({op: 'subscribe', topics, from: 'now', credit: 1})).toEqual([
+		7,
+		expect.stringMatching(/^topics\.0: Expected a topic name without control characters/),
+	]);
+});
+
+test('lists up to their limits are accepted', () => {
+	const topics = Array.from({length: 256}, (_, index) => `topic ${index}`);
+	expect(problemOf({op: 'subscribe', topics, from: 'now', credit: 1})).toBe('subscribe');
+});
