@@ -8,7 +8,7 @@ import {errorMessage} from '../errors.ts';
 import {systemClock} from '../io/clock.ts';
 import type {NodeFiles} from '../io/files/node-files.ts';
 import type {AsyncStack} from '../stack.ts';
-import {parseKeptTime, RetentionClock} from '../topic-log/retention.ts';
+import {keptTimeToJson, parseKeptTime, RetentionClock} from '../topic-log/retention.ts';
 
 const clockFile = 'clock.json';
 const keepTimeMs = 60_000;
@@ -38,12 +38,12 @@ export async function openKeptClock(
 	);
 	const keep = (): Promise<void> =>
 		folder
-			.writeJson(clockFile, clock.kept(uptimeMs()))
+			.writeJson(clockFile, keptTimeToJson(clock.kept(uptimeMs())))
 			.catch((error: unknown) =>
 				warn(`Ages of messages will be too short after the next start: ${errorMessage(error)}`),
 			);
 	await keep();
-	if (clock.isLagging)
+	if (clock.skippedMs > 0)
 		warn(
 			'The clock of this machine is ahead of the time that it ran: ages of messages continue from ' +
 				`${new Date(clock.nowMs).toISOString()}, so that no message is deleted early`,

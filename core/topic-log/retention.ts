@@ -6,11 +6,11 @@ is trusted that could make a message look older than it is:
   arrival by the retention clock. A record without a date counts from the start that found it. Publisher clocks and file
   times do not count.
 - **The retention clock** starts as the wall clock at the first start, and continues with the machine's uptime, because
-  only differences matter. At a later start, a wall clock that is behind it is ignored. A wall clock that is ahead is
-  not trusted, because a wrong clock cannot be told from a machine that was switched off. Ages are then too short, and
-  nothing is deleted early. It is trusted once the node has run for the whole retention time since.
-- Topics may have their own retention times. The clock is judged by the shortest and the longest of them, so that it
-  suits all.
+  only differences matter. At a later start, only a small advance of the wall clock counts. A larger one does not,
+  because a wrong clock cannot be told from a machine that was switched off: ages are then too short, and nothing is
+  deleted early. Later starts compare the wall clock with the difference that was found. The retention clock itself
+  never jumps, because messages that arrived meanwhile would become old (seed 50688).
+- Topics may have their own retention times. The clock is judged by the shortest of them, so that it suits all.
 
 All functions are pure.
 */
@@ -78,24 +78,25 @@ export function sharesOfBudget<Name>(bytes: ReadonlyMap<Name, number>, budgetByt
 }
 
 /**
-The stored state of the retention clock, in milliseconds. `uptimeMs`: of the machine. `laggingMs`: how long the node has
-run with a wall clock that it did not trust. `ages`: the shortest and the longest retention time of topics.
+The stored state of the retention clock, in milliseconds. `uptimeMs`: of the machine. `aheadMs`: by how much the wall
+clock is ahead of the retention clock; negative when it is behind. `shortestMs`: the shortest retention time of topics.
 */
 export type KeptTime = {
 	readonly nowMs: number;
 	readonly uptimeMs: number;
-	readonly laggingMs: number;
-	readonly ages?: Ages | undefined;
+	readonly aheadMs: number;
+	readonly shortestMs?: number | undefined;
 };
-export type Ages = readonly [shortestMs: number, longestMs: number];
 export type Clocks = {readonly wallMs: number; readonly uptimeMs: number};
 
-/** A wall clock may be ahead by this much, or by this share of the retention time if that is less. */
+/**
+Time that the machine was switched off counts up to this much at a start, and up to this share of the retention time.
+*/
 const toleranceMsMax = 60_000;
 const toleranceShare = 8;
 
 /**
-The retention clock at a start.
+The retention clock at a start. `skippedMs`: the time by which the wall clock advanced, and which does not count.
 @param kept the state stored by the last process
 @param ageMs the default retention time
 */
@@ -103,23 +104,19 @@ export function resumedTime(
 	kept: KeptTime | undefined,
 	{wallMs, uptimeMs}: Clocks,
 	ageMs: number,
-): {readonly nowMs: number; readonly isLagging: boolean; readonly laggingMs: number} {
-	if (kept) {
-		// The time that has surely passed: between both uptimes, or since a reboot in between.
-		const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
-		const nowMs = kept.nowMs + goneMs;
-		const [shortestMs, longestMs] = agesOf(kept, ageMs);
-		if (wallMs > nowMs + Math.min(toleranceMsMax, shortestMs / toleranceShare) && kept.laggingMs <= longestMs)
-			return {nowMs, isLagging: true, laggingMs: kept.laggingMs};
-		if (wallMs < nowMs) return {nowMs, isLagging: false, laggingMs: 0};
-	}
-
-	return {nowMs: wallMs, isLagging: false, laggingMs: 0};
+): {readonly nowMs: number; readonly aheadMs: number; readonly skippedMs: number} {
+	if (!kept) return {nowMs: wallMs, aheadMs: 0, skippedMs: 0};
+	// The time that has surely passed: between both uptimes, or since a reboot in between.
+	const goneMs = uptimeMs >= kept.uptimeMs ? uptimeMs - kept.uptimeMs : uptimeMs;
+	const nowMs = kept.nowMs + goneMs;
+	const leadMs = wallMs - kept.aheadMs - nowMs;
+	return Math.abs(leadMs) > Math.min(toleranceMsMax, shortestOf(kept, ageMs) / toleranceShare)
+		? {nowMs, aheadMs: wallMs - nowMs, skippedMs: Math.max(0, leadMs)}
+		: {nowMs: nowMs + Math.max(0, leadMs), aheadMs: kept.aheadMs, skippedMs: 0};
 }
 
-function agesOf(kept: KeptTime | undefined, ageMs: number): Ages {
-	const [shortestMs, longestMs] = kept?.ages ?? [ageMs, ageMs];
-	return [Math.min(ageMs, shortestMs), Math.max(ageMs, longestMs)];
+function shortestOf(kept: KeptTime | undefined, ageMs: number): number {
+	return Math.min(ageMs, kept?.shortestMs ?? ageMs);
 }
 
 /** The retention clock of this process: it advances with the monotonic clock. */
@@ -127,56 +124,55 @@ export class RetentionClock {
 	readonly #resumed: ReturnType<typeof resumedTime>;
 	readonly #monotonicMs: () => number;
 	readonly #startMs: number;
-	#ages: Ages;
+	#shortestMs: number;
 
 	/** As `resumedTime`. @param monotonicMs the monotonic clock of this process */
 	constructor(kept: KeptTime | undefined, clocks: Clocks, ageMs: number, monotonicMs: () => number) {
 		this.#resumed = resumedTime(kept, clocks, ageMs);
-		this.#ages = agesOf(kept, ageMs);
+		this.#shortestMs = shortestOf(kept, ageMs);
 		this.#monotonicMs = monotonicMs;
 		this.#startMs = monotonicMs();
 	}
 
-	/** Whether the wall clock is ahead and not trusted by this process. */
-	get isLagging(): boolean {
-		return this.#resumed.isLagging;
+	/** The time by which the wall clock advanced before this start, and which does not count. */
+	get skippedMs(): number {
+		return this.#resumed.skippedMs;
 	}
 
 	get nowMs(): number {
-		return this.#resumed.nowMs + this.#ranMs;
+		return this.#resumed.nowMs + this.#monotonicMs() - this.#startMs;
 	}
 
 	/** Notes the retention time of a topic. True when the clock's state must be stored again. */
 	note(ageMs: number): boolean {
-		const [shortestMs, longestMs] = this.#ages;
-		if (ageMs >= shortestMs && ageMs <= longestMs) return false;
-		this.#ages = [Math.min(ageMs, shortestMs), Math.max(ageMs, longestMs)];
+		if (ageMs >= this.#shortestMs) return false;
+		this.#shortestMs = ageMs;
 		return true;
 	}
 
 	/** The state to store for the next start. */
 	kept(uptimeMs: number): KeptTime {
-		const {isLagging, laggingMs} = this.#resumed;
-		return {nowMs: this.nowMs, uptimeMs, laggingMs: isLagging ? laggingMs + this.#ranMs : 0, ages: this.#ages};
+		return {nowMs: this.nowMs, uptimeMs, aheadMs: this.#resumed.aheadMs, shortestMs: this.#shortestMs};
 	}
+}
 
-	get #ranMs(): number {
-		return this.#monotonicMs() - this.#startMs;
-	}
+/** The content of the file. The previous release needs `laggingMs`. */
+export function keptTimeToJson(kept: KeptTime): unknown {
+	return {...kept, laggingMs: 0};
 }
 
 /** The state in a decoded file; `undefined` when it is not valid. */
 export function parseKeptTime(value: unknown): KeptTime | undefined {
-	const {nowMs, uptimeMs, laggingMs, ages} = Object(value) as Readonly<Record<string, unknown>>;
+	// The previous release had `ages`, the shortest and the longest retention time, and no `aheadMs`.
+	const {
+		nowMs,
+		uptimeMs,
+		aheadMs = 0,
+		ages,
+		shortestMs = Object(ages)[0],
+	} = Object(value) as Readonly<Record<string, unknown>>;
 	const isTime = (time: unknown): time is number => typeof time === 'number' && Number.isFinite(time) && time >= 0;
-	return isTime(nowMs) && isTime(uptimeMs) && isTime(laggingMs)
-		? {
-				nowMs,
-				uptimeMs,
-				laggingMs,
-				...(Array.isArray(ages) && isTime(ages[0]) && isTime(ages[1])
-					? {ages: [ages[0], ages[1]] as const}
-					: {}),
-			}
+	return isTime(nowMs) && isTime(uptimeMs) && typeof aheadMs === 'number' && Number.isFinite(aheadMs)
+		? {nowMs, uptimeMs, aheadMs, ...(isTime(shortestMs) ? {shortestMs} : {})}
 		: undefined;
 }

@@ -69,14 +69,14 @@ export function judgeClock(
 		);
 	}
 
-	const {isLagging, nowMs} = resumedTime(kept, {wallMs, uptimeMs}, retainAgeS * 1000);
-	if (isLagging) {
+	const {skippedMs, nowMs} = resumedTime(kept, {wallMs, uptimeMs}, retainAgeS * 1000);
+	if (skippedMs > 0) {
 		return bad(
 			'clock',
 			'ahead',
 			{
 				found:
-					`The clock of this machine is ${timeText(wallMs - nowMs)} ahead of the time that it ran since ` +
+					`The clock of this machine is ${timeText(skippedMs)} ahead of the time that it ran since ` +
 					`the node last kept it (${timestamp(nowMs)})`,
 				remedy:
 					'Nothing, if the machine was switched off meanwhile: messages are kept for that much longer. ' +

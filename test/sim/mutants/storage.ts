@@ -110,8 +110,8 @@ export const storageMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/topic-log/retention.ts',
-				find: ' && kept.laggingMs <= longestMs) return',
-				replace: ' && kept.laggingMs < 0) return',
+				find: '? {nowMs, aheadMs: wallMs - nowMs, skippedMs: Math.max(0, leadMs)}',
+				replace: '? {nowMs: wallMs, aheadMs: 0, skippedMs: 0}',
 			},
 		],
 	},

@@ -294,7 +294,7 @@ test('a clock before a known past time is a problem, and one far ahead a warning
 		uptimeMs: 10 * hourMs,
 		programMs: 0,
 		newestMs: now - hourMs,
-		kept: {nowMs: now - hourMs, uptimeMs: 9 * hourMs, laggingMs: 0},
+		kept: {nowMs: now - hourMs, uptimeMs: 9 * hourMs, aheadMs: 0},
 	};
 	const judged = (changed: Partial<ClockFacts>): Check => judgeClock({...facts, ...changed}, defaults.storage);
 	expect(outcome(judged({}))).toBe('ok');

@@ -4,6 +4,7 @@ import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import type {Topic} from '../../../core/message.ts';
 import {deletedText} from '../../../core/observe/deleted-text.ts';
 import {
+	keptTimeToJson,
 	parseKeptTime,
 	resumedTime,
 	RetentionClock,
@@ -134,28 +135,27 @@ describe('the age of a message', () => {
 });
 
 describe('the retention clock', () => {
-	const kept: KeptTime = {nowMs: start, uptimeMs: 100 * dayMs, laggingMs: 0};
+	const kept: KeptTime = {nowMs: start, uptimeMs: 100 * dayMs, aheadMs: 0};
 
-	test('does not trust a wall clock that is 9 days ahead at a start', () => {
+	test('does not count 9 days by which the wall clock advanced before a start', () => {
 		// The machine has run for an hour since.
 		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs + 3_600_000}, 7 * dayMs)).toEqual({
 			nowMs: start + 3_600_000,
-			isLagging: true,
-			laggingMs: 0,
+			aheadMs: 9 * dayMs - 3_600_000,
+			skippedMs: 9 * dayMs - 3_600_000,
 		});
 		// The machine has been restarted since, and has run for an hour.
 		expect(resumedTime(kept, {wallMs: start + 9 * dayMs, uptimeMs: 3_600_000}, 7 * dayMs)).toMatchObject({
 			nowMs: start + 3_600_000,
-			isLagging: true,
+			skippedMs: 9 * dayMs - 3_600_000,
 		});
 	});
 
-	test('trusts a wall clock that agrees with the uptime, and ignores one that is behind', () => {
+	test('agrees with a wall clock that agrees with the uptime, and ignores one that is behind', () => {
 		for (const wallMs of [start + 9 * dayMs + 30_000, start + 9 * dayMs, start, start - 9 * dayMs]) {
-			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toEqual({
+			expect(resumedTime(kept, {wallMs, uptimeMs: kept.uptimeMs + 9 * dayMs}, 7 * dayMs)).toMatchObject({
 				nowMs: Math.max(wallMs, start + 9 * dayMs),
-				isLagging: false,
-				laggingMs: 0,
+				skippedMs: 0,
 			});
 		}
 
@@ -169,32 +169,40 @@ describe('the retention clock', () => {
 		expect(clock.nowMs).toBe(start + 1000);
 	});
 
-	test('trusts a wall clock after the whole retention time', () => {
-		let monotonicMs = 0;
-		let uptimeMs = kept.uptimeMs;
-		let state = kept;
-		for (let days = 0; days <= 7; days += 4) {
-			const clock = new RetentionClock(
-				state,
-				{wallMs: state.nowMs + 9 * dayMs, uptimeMs},
-				7 * dayMs,
-				() => monotonicMs,
-			);
-			expect(clock.isLagging).toBe(true);
-			monotonicMs += 4 * dayMs;
-			uptimeMs += 4 * dayMs;
-			state = clock.kept(uptimeMs);
-		}
-
-		expect(state).toMatchObject({nowMs: start + 8 * dayMs, laggingMs: 8 * dayMs});
-		expect(resumedTime(state, {wallMs: start + 17 * dayMs, uptimeMs}, 7 * dayMs)).toEqual({
-			nowMs: start + 17 * dayMs,
-			isLagging: false,
-			laggingMs: 0,
-		});
+	test('counts short times without power again after a jump of the wall clock', () => {
+		const first = new RetentionClock(
+			kept,
+			{wallMs: start + 9 * dayMs, uptimeMs: kept.uptimeMs},
+			7 * dayMs,
+			() => 0,
+		);
+		const second = new RetentionClock(
+			first.kept(kept.uptimeMs),
+			{wallMs: start + 9 * dayMs + 20_000, uptimeMs: 5000},
+			7 * dayMs,
+			() => 0,
+		);
+		expect([first.skippedMs, second.skippedMs, second.nowMs]).toEqual([9 * dayMs, 0, start + 20_000]);
 	});
 
-	test('uses the shortest retention time for the tolerance, and the longest for the trust', () => {
+	test('never jumps, so a message that arrives after a jump of the wall clock is kept for the whole time', () => {
+		let uptimeMs = kept.uptimeMs;
+		let state = kept;
+		// A week of starts, each with the wall clock 9 days ahead.
+		for (let days = 0; days < 14; days++) {
+			const clock = new RetentionClock(
+				state,
+				{wallMs: uptimeMs + 9 * dayMs + start, uptimeMs},
+				7 * dayMs,
+				() => 0,
+			);
+			expect(clock.nowMs).toBe(start + days * dayMs);
+			state = clock.kept(uptimeMs);
+			uptimeMs += dayMs;
+		}
+	});
+
+	test('uses the shortest retention time for the tolerance', () => {
 		const clock = new RetentionClock(kept, {wallMs: start + 30_000, uptimeMs: kept.uptimeMs}, 7 * dayMs, () => 0);
 		expect([
 			clock.nowMs,
@@ -202,41 +210,39 @@ describe('the retention clock', () => {
 			clock.note(8000),
 			clock.note(30 * dayMs),
 			clock.note(8000),
-		]).toEqual([start + 30_000, false, true, true, false]);
-		const next = parseKeptTime(JSON.parse(JSON.stringify({...clock.kept(kept.uptimeMs), laggingMs: 9 * dayMs})));
-		expect(next?.ages).toEqual([8000, 30 * dayMs]);
+		]).toEqual([start + 30_000, false, true, false, false]);
+		const next = parseKeptTime(JSON.parse(JSON.stringify(keptTimeToJson(clock.kept(kept.uptimeMs)))));
+		expect(next?.shortestMs).toBe(8000);
 		expect(resumedTime(next, {wallMs: start + 60_000, uptimeMs: kept.uptimeMs}, 7 * dayMs)).toMatchObject({
 			nowMs: start + 30_000,
-			isLagging: true,
+			skippedMs: 30_000,
 		});
-		expect(
-			resumedTime(
-				{...next!, laggingMs: 31 * dayMs},
-				{wallMs: start + 60_000, uptimeMs: kept.uptimeMs},
-				7 * dayMs,
-			),
-		).toMatchObject({nowMs: start + 60_000, isLagging: false});
 	});
 
-	test('never advances at a start by time that has not passed, for any clocks', () => {
-		const span = fc.integer({min: 0, max: 400 * dayMs});
+	test('never advances by more than the time that has passed and the tolerance, for any clocks at any starts', () => {
+		const starts = fc.array(
+			fc.record({
+				goneMs: fc.integer({min: 0, max: 400 * dayMs}),
+				wallMs: fc.integer({min: 0, max: year2099}),
+				isRebooted: fc.boolean(),
+			}),
+			{minLength: 1, maxLength: 6},
+		);
 		fc.assert(
-			fc.property(
-				span,
-				span,
-				fc.integer({min: 0, max: year2099}),
-				fc.boolean(),
-				(uptimeThen, goneMs, wallMs, isRebooted) => {
+			fc.property(starts, list => {
+				let state = kept;
+				let passedMs = 0;
+				for (const {goneMs, wallMs, isRebooted} of list) {
 					// After a reboot the uptime is only a part of the time that has passed.
-					const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : uptimeThen + goneMs;
-					const {nowMs} = resumedTime(
-						{nowMs: start, uptimeMs: uptimeThen, laggingMs: 0},
-						{wallMs, uptimeMs},
-						7 * dayMs,
-					);
-					expect(nowMs - start).toBeLessThanOrEqual(goneMs + 60_000);
-				},
-			),
+					const uptimeMs = isRebooted ? Math.floor(goneMs / 2) : state.uptimeMs + goneMs;
+					const before = state.nowMs;
+					passedMs += goneMs;
+					state = new RetentionClock(state, {wallMs, uptimeMs}, 7 * dayMs, () => 0).kept(uptimeMs);
+					expect(state.nowMs).toBeGreaterThanOrEqual(before);
+				}
+
+				expect(state.nowMs - start).toBeLessThanOrEqual(passedMs + list.length * 60_000);
+			}),
 		);
 	});
 
@@ -246,12 +252,20 @@ describe('the retention clock', () => {
 			null,
 			5,
 			{},
-			{nowMs: '1', uptimeMs: 1, laggingMs: 1},
-			{nowMs: -1, uptimeMs: 1, laggingMs: 1},
-			{nowMs: 1, uptimeMs: 1},
+			{nowMs: '1', uptimeMs: 1, aheadMs: 1},
+			{nowMs: -1, uptimeMs: 1, aheadMs: 1},
+			{nowMs: 1, uptimeMs: 1, aheadMs: '1'},
+			{nowMs: 1, aheadMs: 1},
 		])
 			expect(parseKeptTime(value)).toBeUndefined();
 		expect(parseKeptTime({...kept, more: 1})).toEqual(kept);
+		// As the previous release wrote it.
+		expect(parseKeptTime({nowMs: 1, uptimeMs: 2, laggingMs: 3, ages: [8000, 9000]})).toEqual({
+			nowMs: 1,
+			uptimeMs: 2,
+			aheadMs: 0,
+			shortestMs: 8000,
+		});
 	});
 });
 
