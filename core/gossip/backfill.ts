@@ -20,8 +20,8 @@ type Piece = SequenceGap & {
 	rounds: number;
 };
 /**
-The backfill of one topic. `tried`: peers that did not answer in this cycle. `sinceTick`: the first tick with a reachable
-peer.
+The backfill of one topic. `tried`: peers that did not answer in this cycle. `sinceTick`: the first tick with a
+reachable peer.
 */
 type Job = {
 	readonly topic: Topic;

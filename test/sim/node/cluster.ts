@@ -351,7 +351,8 @@ class Run {
 		const isByItself =
 			host.exitCause === 'storage' || (host.exitCause === 'stopped' && host.exitReason !== 'restart');
 		const isOtherVersion = host.exitCause === 'storage' && /\bspeaks protocol\b/.test(host.exitReason);
-		// A stop requested before the heal may end after it, and so may a call of a node with another version (seed 48453).
+		// A stop requested before the heal may end after it, and so may a call of a node with another version
+		// (seed 48453).
 		if (this.#isOver && ((host.exitCause === 'stopped' && !isByItself) || isOtherVersion))
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#duplicates.other(host);
