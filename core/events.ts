@@ -133,7 +133,17 @@ export type BrokerEvent =
 			readonly foreign: boolean;
 	  }
 	| {readonly type: 'lagged'; readonly dropped: number}
-	| {readonly type: 'missed'; readonly topic: Topic; readonly origin: NodeId; readonly messages: number}
+	/**
+	Messages that the node will not get. `retention`: other nodes deleted them, as the topic's settings say, before they
+	arrived here. Otherwise no node has them.
+	*/
+	| {
+			readonly type: 'missed';
+			readonly topic: Topic;
+			readonly origin: NodeId;
+			readonly messages: number;
+			readonly cause?: 'retention';
+	  }
 	| {readonly type: 'fault'; readonly text: string}
 	/**
 	The node's Raft log or identity is damaged and was set aside in `folder`; the node continues as `id`. `formerId`:

@@ -64,7 +64,8 @@ export type DataIo = {
 export type DataHooks = {
 	readonly rejected: (from: NodeId, reason: Rejection) => void;
 	readonly delivered: (items: readonly StoredBatch[]) => void;
-	readonly missed: (topic: Topic, origin: NodeId, messages: number) => void;
+	/** `isRetention`: other nodes deleted the messages, as the topic's settings say, before they arrived here. */
+	readonly missed: (topic: Topic, origin: NodeId, messages: number, isRetention: boolean) => void;
 	/** A digest exchange with the peer ended, and nothing is missing. */
 	readonly synced: (peer: NodeId, messages: number) => void;
 	/** Messages lost to damage are back in the log of the topic; `missing` are not. */
@@ -280,8 +281,8 @@ export class Data implements AsyncDisposable {
 		if (this.#isClosed) return;
 		const {io, hooks} = this.#options;
 		for (let ready = this.gossip.ready(); ready !== undefined; ready = this.gossip.ready()) {
-			for (const {topic, origin, messages, isAwaited} of ready.missed) {
-				hooks.missed(topic, origin, messages);
+			for (const {topic, origin, messages, isAwaited, isRetention = false} of ready.missed) {
+				hooks.missed(topic, origin, messages, isRetention);
 				if (isAwaited) this.topics.get(topic)?.missed(messages);
 			}
 

@@ -100,6 +100,12 @@ export class Backfill {
 			const stream = isLast ? this.#streams.find(topic, origin, incarnation) : undefined;
 			if (stream) stream.isPaused = true;
 		}
+
+		// Damage took these, not retention.
+		for (const {origin, incarnation, from, isFirst} of pieces) {
+			const stream = isFirst ? this.#streams.find(topic, origin, incarnation) : undefined;
+			if (stream) stream.deletedTo = Math.min(stream.deletedTo, from - 1);
+		}
 	}
 
 	/**

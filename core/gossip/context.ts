@@ -33,13 +33,14 @@ export type GossipReady = {
 	Messages that can no longer be delivered: no peer has them, or the topic was deleted before they arrived. `messages`
 	is a lower bound, because messages before the first known one are not counted. `isAwaited`: a current reader of the
 	topic is waiting for them. Other losses lie before the first message of that reader, or in a hole of the log, which
-	readers see for themselves.
+	readers see for themselves. `isRetention`: retention deleted them at other nodes before they arrived here.
 	*/
 	readonly missed: ReadonlyArray<{
 		readonly topic: Topic;
 		readonly origin: NodeId;
 		readonly messages: number;
 		readonly isAwaited: boolean;
+		readonly isRetention?: boolean;
 	}>;
 	/** A peer that had appeared is synced; `messages` were pulled from it since then. */
 	readonly synced: ReadonlyArray<{readonly peer: NodeId; readonly messages: number}>;

@@ -236,6 +236,8 @@ class GossipMachine implements Gossip {
 		const stream = this.#streams.of(topic, header.origin, header.incarnation);
 		if (!stream) return;
 		if (header.firstSeq < stream.next) return stream.fill(header);
+		// The log has had all batches of this node itself.
+		if (header.origin === this.#context.self && stream.next === 1) stream.deletedTo = header.firstSeq - 1;
 		stream.append(header);
 		stream.origin.releasableUpTo = Math.max(stream.origin.releasableUpTo, header.incarnation);
 		// The last batch of an earlier incarnation may have reached no peer: advertise it again.
@@ -490,8 +492,11 @@ class GossipMachine implements Gossip {
 			stream.next > 1 || topic.since === 0 || topic.isResumed
 				? next - Math.max(stream.next, stream.reportedNext)
 				: 1;
-		if (messages > 0)
-			this.#context.outbox.missed({topic: topic.name, origin: origin.id, messages, isAwaited: isAwaited(stream)});
+		const missed = {topic: topic.name, origin: origin.id, isAwaited: isAwaited(stream)};
+		const deletedTo = stream.lack?.deletedTo ?? 0;
+		const deleted = Math.max(0, Math.min(messages, deletedTo - (next - messages) + 1));
+		if (deleted > 0) this.#context.outbox.missed({...missed, messages: deleted, isRetention: true});
+		if (messages > deleted) this.#context.outbox.missed({...missed, messages: messages - deleted});
 		stream.reportedNext = Math.max(stream.reportedNext, next);
 		this.#order.skipTo(stream, next, stream.knownLamport);
 	}

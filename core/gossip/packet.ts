@@ -20,6 +20,8 @@ export type TopicDigest = readonly [topic: Topic, hash: number, parts?: Uint8Arr
 `parts`: one bit per part of the digest; parts whose bit is 0 are not covered. Absent: the whole topic is covered.
 */
 export type TopicAnswer = readonly [topic: Topic, streams: readonly Watermark[], parts?: Uint8Array];
+/** Retention deleted batches at the sender, the last of them ending at `to`. */
+export type DeletedRange = readonly [origin: NodeId, incarnation: number, to: number];
 /** The sender holds nothing in [from, then); `then` is 0 when it holds nothing from `from` on. */
 export type AbsentRange = readonly [origin: NodeId, incarnation: number, from: number, then: number];
 /**
@@ -52,8 +54,17 @@ export type ControlPacket =
 	| {readonly type: 'ihave'; readonly topics: readonly TopicWatermarks[]}
 	/** A request. The answer is repair pushes of about `bytesMax` bytes and a `served`, or an `ihavenot`, or both. */
 	| {readonly type: 'iwant'; readonly topic: Topic; readonly wants: readonly Want[]; readonly bytesMax: number}
-	/** `isEnd`: no push answers the request. */
-	| {readonly type: 'ihavenot'; readonly topic: Topic; readonly gaps: readonly AbsentRange[]; readonly isEnd: boolean}
+	/**
+	`isEnd`: no push answers the request. `deleted`: which of the gaps retention has made; nodes of earlier releases do
+	not report that.
+	*/
+	| {
+			readonly type: 'ihavenot';
+			readonly topic: Topic;
+			readonly gaps: readonly AbsentRange[];
+			readonly isEnd: boolean;
+			readonly deleted?: readonly DeletedRange[];
+	  }
 	/**
 	Ends an answer: all requested batches, within the budget, have been pushed. `passed`: the requested ranges that were
 	not pushed because their stamps are too early to be wanted.
@@ -123,7 +134,10 @@ export function parseGossipPacket(value: unknown): ControlPacket | undefined {
 			const {isEnd} = raw;
 			const topic = topicOf(raw['topic']);
 			const gaps = parseRows(raw['gaps'], wantsMax, parseAbsentRange);
-			return topic !== undefined && gaps && typeof isEnd === 'boolean' ? {type, topic, gaps, isEnd} : undefined;
+			const deleted = raw['deleted'] === undefined ? [] : parseRows(raw['deleted'], wantsMax, parseDeletedRange);
+			return topic !== undefined && gaps && typeof isEnd === 'boolean' && deleted
+				? {type, topic, gaps, isEnd, ...(deleted.length > 0 && {deleted})}
+				: undefined;
 		}
 
 		case 'served': {
@@ -226,6 +240,14 @@ function parseAbsentRange(row: unknown): AbsentRange | undefined {
 	if (!isNodeId(origin) || !isUpTo(incarnation, incarnationMax) || !isUpTo(from, seqMax) || !isUpTo(then, seqMax))
 		return undefined;
 	return then === 0 || then > from ? [origin, incarnation, from, then] : undefined;
+}
+
+function parseDeletedRange(row: unknown): DeletedRange | undefined {
+	if (!Array.isArray(row) || row.length !== 3) return undefined;
+	const [origin, incarnation, to] = row as unknown[];
+	return isNodeId(origin) && isUpTo(incarnation, incarnationMax) && isUpTo(to, seqMax)
+		? [origin, incarnation, to]
+		: undefined;
 }
 
 function parsePassed(row: unknown): Passed | undefined {

@@ -10,7 +10,7 @@ refused, the stream skips the gap and the loss is reported.
 import type {NodeId, Topic} from '../message.ts';
 import type {Context} from './context.ts';
 import type {Held} from './held.ts';
-import {wantsMax, type AbsentRange, type PacketOf, type Want} from './packet.ts';
+import {wantsMax, type AbsentRange, type DeletedRange, type PacketOf, type Want} from './packet.ts';
 import type {Lack, Stream, Streams, TopicStreams} from './streams.ts';
 
 /** First timeout for an answer; doubles up to the maximum while a peer does not answer. */
@@ -107,6 +107,7 @@ export class Repair {
 				claims: new Map(),
 				refusals: new Map(),
 				tried: new Set(),
+				deletedTo: 0,
 				stuckAt: stream.next,
 				stuckTick: now,
 				cycles: 0,
@@ -146,20 +147,36 @@ export class Repair {
 		const {outbox, config} = this.#context;
 		const served: Want[] = [];
 		const gaps: AbsentRange[] = [];
+		const deleted: DeletedRange[] = [];
 		for (const want of wants) {
 			const stream = this.#streams.find(topic, want.origin, want.incarnation);
 			const range = stream?.ranges.find(({to}) => to >= want.from);
 			if (range && range.from <= want.from) served.push({...want, to: Math.min(want.to, range.to)});
-			else gaps.push([want.origin, want.incarnation, want.from, range?.from ?? 0]);
+			else {
+				gaps.push([want.origin, want.incarnation, want.from, range?.from ?? 0]);
+				if (stream && stream.deletedTo >= want.from)
+					deleted.push([want.origin, want.incarnation, stream.deletedTo]);
+			}
 		}
 
 		if (gaps.length > 0 || served.length === 0)
-			outbox.send(from, {type: 'ihavenot', topic, gaps, isEnd: served.length === 0});
+			outbox.send(from, {
+				type: 'ihavenot',
+				topic,
+				gaps,
+				isEnd: served.length === 0,
+				...(deleted.length > 0 && {deleted}),
+			});
 		if (served.length > 0)
 			outbox.serve({to: from, topic, wants: served, bytesMax: Math.min(bytesMax, config.repairBytes)});
 	}
 
-	refused(peer: NodeId, {topic: name, gaps, isEnd}: PacketOf<'ihavenot'>): void {
+	refused(peer: NodeId, {topic: name, gaps, isEnd, deleted = []}: PacketOf<'ihavenot'>): void {
+		for (const [origin, incarnation, to] of deleted) {
+			const lack = this.#streams.find(name, origin, incarnation)?.lack;
+			if (lack) lack.deletedTo = Math.max(lack.deletedTo, to);
+		}
+
 		for (const [origin, incarnation, from, then] of gaps) {
 			const stream = this.#streams.find(name, origin, incarnation);
 			if (!stream?.lack || from > stream.next || (then !== 0 && then <= stream.next)) continue;

@@ -38,6 +38,8 @@ export type Lack = {
 	readonly refusals: Map<NodeId, number>;
 	/** Peers that did not answer in this cycle. */
 	readonly tried: Set<NodeId>;
+	/** Retention deleted batches up to this number at some peer. */
+	deletedTo: number;
 	/** `next` when it last moved, and the tick at which that was noticed. */
 	stuckAt: number;
 	stuckTick: number;
@@ -57,6 +59,8 @@ export class Stream {
 	known = 0;
 	/** The stamp of `known`, or a later one. */
 	knownLamport = 0;
+	/** Retention deleted batches from the log, the last of them ending at this number; 0 when none is known. */
+	deletedTo = 0;
 	/** Ranges that the log holds, oldest first. */
 	ranges: Range[] = [];
 	/** Batches that arrived before their turn, by first sequence number. */
@@ -149,6 +153,8 @@ export class Stream {
 
 	/** Retention moved the start of the log to `floor`. */
 	trim(floor: number): void {
+		for (const {from, to} of this.ranges)
+			if (from < floor) this.deletedTo = Math.max(this.deletedTo, Math.min(to, floor - 1));
 		this.ranges = this.ranges.filter(({to}) => to >= floor);
 		const oldest = this.ranges[0];
 		if (oldest && oldest.from < floor) oldest.from = floor;

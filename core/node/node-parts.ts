@@ -235,7 +235,14 @@ export class NodeParts {
 				failed: this.#hooks.failed,
 				rejected: (from, reason) => this.journal.reject(from, reason),
 				delivered: items => this.journal.deliver(items),
-				missed: (topic, origin, messages) => this.#emit({type: 'missed', topic, origin, messages}),
+				missed: (topic, origin, messages, isRetention) =>
+					this.#emit({
+						type: 'missed',
+						topic,
+						origin,
+						messages,
+						...(isRetention && {cause: 'retention'}),
+					}),
 				refilled: (topic, messages, missing) => this.#emit({type: 'refilled', topic, messages, missing}),
 				synced: (peer, messages) => this.failureDetection.synced(peer, messages),
 				deleted: (topic, deletion) => {

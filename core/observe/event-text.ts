@@ -98,11 +98,12 @@ const texts: Texts = {
 			: accent(`Found the cluster ${printable(cluster)} at ${printable(address)}`),
 	lagged: ({dropped}, {count}) =>
 		warning(`A reader is too slow: ${count(dropped)} ${dropped === 1 ? 'event was' : 'events were'} dropped`),
-	missed: ({topic, origin, messages: missed}, {label, messages}) =>
-		bad(
-			`${messages(missed)} of ${label(origin)} in ${topicName(topic)} ${missed === 1 ? 'is' : 'are'} lost ` +
-				'for good',
-		),
+	missed: ({topic, origin, messages: missed, cause}, {label, messages}) => {
+		const what = `${messages(missed)} of ${label(origin)} in ${topicName(topic)}`;
+		return cause === 'retention'
+			? plain(`${what} ${missed === 1 ? 'was' : 'were'} deleted by retention before this node got them`)
+			: bad(`${what} ${missed === 1 ? 'is' : 'are'} lost for good`);
+	},
 	fault: ({text}) => warning(`Injected faults: ${printable(text)}`),
 	quarantined: ({problem, folder, id, formerId}, {label}) =>
 		bad(

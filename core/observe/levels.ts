@@ -29,6 +29,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'warning':
 			return 'warn';
 		case 'missed':
+			return event.cause === 'retention' ? 'info' : 'error';
 		case 'quarantined':
 		case 'duplicate':
 			return 'error';

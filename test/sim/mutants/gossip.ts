@@ -127,7 +127,8 @@ export const gossipMutants: readonly Mutant[] = [
 		name: 'loss-not-told',
 		pitfall: 'messages that no node has any more are skipped without a report',
 		edits: [
-			gossip('		if (messages > 0) this.#context.outbox.missed(', '		if (messages < 0) this.#context.outbox.missed('),
+			gossip('if (deleted > 0) this.#context.outbox.missed(', 'if (deleted < 0) this.#context.outbox.missed('),
+			gossip('if (messages > deleted) this.#context', 'if (messages < 0) this.#context'),
 		],
 	},
 	{

@@ -56,6 +56,13 @@ const packets: ControlPacket[] = [
 ];
 
 describe('control packets', () => {
+	test('ihavenot may report what retention deleted', () => {
+		const packet = {type: 'ihavenot', topic, gaps: [[node, 1, 1, 5]], isEnd: true, deleted: [[node, 1, 4]]};
+		expect(parseGossipPacket(decode(encode(packet)))).toEqual(packet);
+		for (const deleted of [5, [[node, 1]], [[node, 1, -1]], [['one', 1, 4]]])
+			expect(parseGossipPacket({...packet, deleted})).toBeUndefined();
+	});
+
 	test.each(packets)('$type is unchanged by encoding and decoding', packet => {
 		expect(parseGossipPacket(decode(encode(packet)))).toEqual(packet);
 	});

@@ -2,7 +2,7 @@ import {describe, expect, test} from 'vitest';
 import {news, self, origin, other, third, batchOf, machine, seqs, sent, ihave} from './support/gossip-machine.ts';
 import type {Machine} from './support/gossip-machine.ts';
 import {type GossipPacket, type GossipReady} from '../../../core/gossip/gossip.ts';
-import {streamKey, type Topic} from '../../../core/message.ts';
+import {streamKey, type NodeId, type Topic} from '../../../core/message.ts';
 
 describe('repair', () => {
 	test('an offered batch is requested after two ticks, unless its push arrives', () => {
@@ -61,6 +61,7 @@ describe('repair', () => {
 						[origin, 1, 10, 0],
 						[third, 1, 1, 0],
 					],
+					deleted: [[origin, 1, 3]],
 				},
 			},
 		]);
@@ -172,7 +173,7 @@ describe('repair', () => {
 		expect(again.map(({to}) => to)).toEqual([origin]);
 	});
 
-	test('messages that retention deleted everywhere are reported as missed, and the stream continues', () => {
+	test('messages that no peer has any more are reported as missed, and the stream continues', () => {
 		const {push, step} = machine();
 		push(batchOf(1));
 		expect(sent(push(batchOf(10)), 'iwant').map(({to}) => to)).toEqual([origin]);
@@ -185,6 +186,42 @@ describe('repair', () => {
 		expect(seqs(end)).toEqual([]);
 		expect(seqs(push(batchOf(8), {repair: true}))).toEqual([8]);
 		expect(seqs(push(batchOf(9), {repair: true}))).toEqual([9, 10]);
+	});
+
+	test('messages that retention deleted at the peers are reported as such, apart from those that are lost', () => {
+		const {push, step} = machine({subscribers: [self, origin], reachable: [origin]});
+		push(batchOf(1));
+		push(batchOf(10));
+		const end = step(origin, {
+			type: 'ihavenot',
+			topic: news,
+			isEnd: true,
+			gaps: [[origin, 1, 2, 8]],
+			deleted: [[origin, 1, 5]],
+		});
+		expect(end.missed).toEqual([
+			{topic: news, origin, messages: 4, isAwaited: true, isRetention: true},
+			{topic: news, origin, messages: 2, isAwaited: true},
+		]);
+	});
+
+	test('a peer reports what retention deleted from its log, also of its own batches from before a restart', () => {
+		const want = (of: NodeId): GossipPacket => ({
+			type: 'iwant',
+			topic: news,
+			bytesMax: 1000,
+			wants: [{origin: of, incarnation: 1, from: 1, to: 3, sinceLamport: 0}],
+		});
+		const deleted = (ready: GossipReady): unknown => sent(ready, 'ihavenot').map(({packet}) => packet.deleted);
+		const one = machine({incarnation: 2});
+		for (let seq = 1; seq <= 9; seq++) one.push(batchOf(seq));
+		one.gossip.retained(news, new Map([[streamKey(batchOf(1)), 4]]));
+		expect(deleted(one.step(other, want(origin)))).toEqual([[[origin, 1, 3]]]);
+		one.gossip.recover(batchOf(4, {from: self}));
+		expect(deleted(one.step(other, want(self)))).toEqual([[[self, 1, 3]]]);
+		// The node subscribed late, and never had these.
+		one.gossip.recover(batchOf(4, {from: third}));
+		expect(deleted(one.step(other, want(third)))).toEqual([undefined]);
 	});
 
 	test('the same holds for a stream that this node never received', () => {

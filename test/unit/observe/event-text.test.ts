@@ -45,6 +45,10 @@ test.each<[Record<string, unknown> & {type: RecordedEvent['type']}, string, stri
 	[{type: 'missed', topic, origin: a, messages: 1}, '1 message of aaaa in jobs is lost for good'],
 	[{type: 'missed', topic: 'my jobs', origin: a, messages: 2}, '2 messages of aaaa in "my jobs" are lost for good'],
 	[
+		{type: 'missed', topic, origin: a, messages: 20, cause: 'retention'},
+		'20 messages of aaaa in jobs were deleted by retention before this node got them',
+	],
+	[
 		{type: 'refilled', topic, messages: 1, missing: 0},
 		'jobs: 1 damaged message restored from other nodes, none missing',
 	],
