@@ -46,6 +46,8 @@ export function isAdmission(text: string): boolean {
 
 /** A seeker that was not heard for this long is forgotten. */
 const freshMs = 3000;
+/** A cluster counts as existing for this long after a member was heard. */
+const memberMs = 30_000;
 /** How long a seeker keeps a vote that it sent; and for how long the founder counts an answer, from its question on. */
 const leaseMs = 2000;
 const askedMs = 1000;
@@ -128,7 +130,10 @@ export class Founding {
 		this.#heard(id, address, state, {choice: state.choice, askedMs: askedAtMs}, nowMs);
 	}
 
-	/** A member of a cluster answered, or was heard: no second cluster may be founded. */
+	/**
+	A member of a cluster answered, or was heard. For `memberMs` this node founds no second cluster and votes for no
+	founder: all members may be down, and return (seed 53026).
+	*/
 	memberHeard(address: string, nowMs: number): void {
 		this.#memberMs = nowMs;
 		this.#member = address;
@@ -139,7 +144,7 @@ export class Founding {
 	decide(nowMs: number): Decision {
 		this.#forget(nowMs);
 		const {self} = this.#options;
-		if (nowMs - this.#memberMs < freshMs)
+		if (this.#knowsMember(nowMs))
 			return {type: 'wait', for: `the cluster at ${this.#member} ${admission}`, isAdmission: true};
 		const lacking = this.#lacking(nowMs);
 		const choice = this.#choose(nowMs);
@@ -177,6 +182,7 @@ export class Founding {
 	/** The founder by what is known now; a vote that was sent is kept while its lease lasts. */
 	#choose(nowMs: number): NodeId | undefined {
 		this.#forget(nowMs);
+		if (this.#knowsMember(nowMs)) return undefined;
 		if (this.#lease && nowMs < this.#lease.untilMs && this.#seekers.get(this.#lease.choice)?.isAble)
 			return this.#lease.choice;
 		this.#lease = undefined;
@@ -190,7 +196,11 @@ export class Founding {
 	}
 
 	#isAble(nowMs: number): boolean {
-		return this.#lacking(nowMs) === undefined;
+		return !this.#knowsMember(nowMs) && this.#lacking(nowMs) === undefined;
+	}
+
+	#knowsMember(nowMs: number): boolean {
+		return nowMs - this.#memberMs < memberMs;
 	}
 
 	/** The condition that must hold before this node may found; `undefined` when it holds. */

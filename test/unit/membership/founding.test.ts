@@ -184,12 +184,22 @@ describe('a seeker', () => {
 	test('founds no second cluster when it has heard one', () => {
 		const seeker = new Founding({...options, seekMs: 0});
 		seeker.memberHeard(addressOf(7), 0);
-		expect(seeker.decide(2999)).toEqual({
+		expect(seeker.decide(29_999)).toEqual({
 			type: 'wait',
 			for: 'the cluster at 10.0.0.8:5000 to admit this node',
 			isAdmission: true,
 		});
-		expect(seeker.decide(3000)).toEqual({type: 'found'});
+		expect(seeker.decide(30_000)).toEqual({type: 'found'});
+	});
+
+	test('votes for no other founder when it has heard a cluster', () => {
+		const seeker = new Founding({...options, self: id(5), seekMs: 0});
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 0);
+		expect(seeker.state(0)).toMatchObject({choice: id(3), isAble: true});
+		seeker.memberHeard(addressOf(7), 100);
+		expect(seeker.state(100)).toMatchObject({choice: undefined, isAble: false});
+		seeker.asked(id(3), addressOf(3), stateOf(id(3)), 30_100);
+		expect(seeker.state(30_100)).toMatchObject({choice: id(3), isAble: true});
 	});
 
 	test('recognises itself among its seeds under another name', () => {
