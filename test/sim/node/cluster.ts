@@ -13,6 +13,7 @@ import {Schedule} from '../schedule.ts';
 import {Clients} from './clients.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {DuplicateProcessChecks} from './checks/duplicate-process-checks.ts';
+import {isFullDisk} from './checks/full-disk-checks.ts';
 import {Fabric} from './fabric.ts';
 import {Faults} from './faults.ts';
 import {Followers} from './followers.ts';
@@ -350,10 +351,10 @@ class Run {
 	#ended(host: Host): void {
 		const isByItself =
 			host.exitCause === 'storage' || (host.exitCause === 'stopped' && host.exitReason !== 'restart');
-		const isOtherVersion = host.exitCause === 'storage' && /\bspeaks protocol\b/.test(host.exitReason);
-		// A stop requested before the heal may end after it, and so may a call of a node with another version
-		// (seed 48453).
-		if (this.#isOver && ((host.exitCause === 'stopped' && !isByItself) || isOtherVersion))
+		// What was begun before the heal may end a process after it: a requested stop, a call of a node with another
+		// version (seed 48453), a write to a full disk (seed 54515).
+		const isLate = isFullDisk(host.exitReason) || /\bspeaks protocol\b/.test(host.exitReason);
+		if (this.#isOver && (isByItself ? isLate : host.exitCause === 'stopped'))
 			this.#schedule.after(500, () => this.#mayBoot(host) && !host.isUp && host.boot());
 		const other = this.#duplicates.other(host);
 		if (!isByItself || !other || !/\b(?:copy|second|another process|same)\b/.test(host.exitReason)) return;
