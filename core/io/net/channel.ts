@@ -40,6 +40,11 @@ export type Hello = {
 	readonly protocol: number;
 	/** The purpose of the connection. */
 	readonly via: Via;
+	/**
+	The Ed25519 key of a client that has an identity, 32 bytes; in a remote hello it is proved by a signature. A client
+	of an earlier release has none.
+	*/
+	readonly clientKey?: Uint8Array | undefined;
 };
 
 /** Why a connection was refused. `reason` is a line from the reader's point of view. */
@@ -172,6 +177,8 @@ export type TransportOptions = {
 	readonly keys: Keys;
 	/** `undefined` for a client. */
 	readonly identity: Identity | undefined;
+	/** The identity of a client, if it has one. */
+	readonly clientIdentity?: Identity | undefined;
 	readonly flags: Flags;
 	readonly limits: Config['limits'];
 	readonly version: string;

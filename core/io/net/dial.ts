@@ -85,7 +85,7 @@ export async function dial(
 
 /** The hello of this side. */
 export function helloOf(
-	{cluster, identity, flags, version, protocols = spokenProtocols}: TransportOptions,
+	{cluster, identity, clientIdentity, flags, version, protocols = spokenProtocols}: TransportOptions,
 	{protocolMin: _ours, ...local}: LocalHello,
 ): Hello {
 	return {
@@ -96,6 +96,7 @@ export function helloOf(
 		flags: flagsText(flags),
 		version,
 		protocol: protocols[1],
+		...(clientIdentity && {clientKey: clientIdentity.publicKey}),
 	};
 }
 

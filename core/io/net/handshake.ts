@@ -18,7 +18,7 @@ Payloads of kind 0 belong to the channel, all others to its user.
 
 ```
 hello  0 | 1 | 'dapss' | u8 protocol | 32 B HMAC of all the rest | MessagePack
-proof  0 | 2 | 32 B HMAC | 64 B signature, a node's
+proof  0 | 2 | 32 B HMAC | 64 B signature of a node, or of a client with an identity
 refuse 0 | 3 | MessagePack {code, reason, protocol, protocols, version, cluster, flags}
 bye    0 | 4 | reason in UTF-8
 ```
@@ -51,6 +51,8 @@ const macAt = protocolAt + 1;
 const macBytes = 32;
 const bodyAt = macAt + macBytes;
 const nonceBytes = 32;
+/** Nodes that speak this protocol verify the identities of clients. */
+export const clientKeysProtocol = 4;
 const reasonMax = 300;
 
 const ascii = (max: number): v.GenericSchema<unknown, string> =>
@@ -75,6 +77,8 @@ const helloSchema = v.object({
 	via: v.picklist(['peer', 'join', 'client']),
 	nonce: bytes(nonceBytes),
 	publicKey: v.optional(bytes(publicKeyBytes)),
+	/** Another field than that of a node: earlier releases ignore it, and refuse a client with the other one. */
+	clientKey: v.optional(bytes(publicKeyBytes)),
 });
 const refusalCodes = [
 	'malformed',
@@ -109,6 +113,8 @@ export type HandshakeOptions = {
 	readonly side: 'dialer' | 'listener';
 	readonly local: Hello;
 	readonly identity: Identity | undefined;
+	/** The identity of a client, if it has one. */
+	readonly clientIdentity?: Identity | undefined;
 	readonly keys: Keys;
 	/** The TLS exporter of the connection; empty without TLS. */
 	readonly binding: Uint8Array;
@@ -171,10 +177,13 @@ export class Handshake {
 		if (theirProtocol === undefined) return this.#malformed();
 		if (theirProtocol !== protocol)
 			return this.#refuseVersion(peerName, {protocols: [theirProtocol, theirProtocol]});
-		const parsed = parseHello(payload);
-		if (!parsed) return this.#malformed();
-		const [theirMin, theirMax] = parsed.protocols;
-		const [ourMin, ourMax] = this.#protocolsFor(parsed.role);
+		const claimed = parseHello(payload);
+		if (!claimed) return this.#malformed();
+		const [theirMin, theirMax] = claimed.protocols;
+		const [ourMin, ourMax] = this.#protocolsFor(claimed.role);
+		// The other side does not sign for a key that this one cannot verify.
+		const {clientKey, ...others} = claimed;
+		const parsed = ourMax >= clientKeysProtocol ? claimed : others;
 		const spoken = Math.min(ourMax, theirMax);
 		const hello = plainHello(parsed, spoken);
 		const name = parsed.address === '' ? peerName : `peer ${parsed.address}`;
@@ -187,6 +196,7 @@ export class Handshake {
 		const isNode = hello.role === 'node';
 		if (isNode !== (parsed.publicKey !== undefined) || isNode !== (hello.id !== undefined))
 			return this.#malformed();
+		if (isNode && clientKey) return this.#malformed();
 		if (parsed.publicKey && idOf(parsed.publicKey) !== hello.id)
 			return this.#refuse('identity', `${name} shows a key that is not of the id ${hello.id}`);
 		if (hello.id !== undefined && hello.id === local.id) {
@@ -212,7 +222,7 @@ export class Handshake {
 		}
 
 		this.#theirs = {payload, parsed, hello};
-		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload)] : []};
+		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload, parsed)] : []};
 	}
 
 	#onProof(payload: Buffer, {payload: theirHello, parsed, hello}: RemoteHello): Outcome {
@@ -220,9 +230,10 @@ export class Handshake {
 		const theirSide = side === 'dialer' ? 'listener' : 'dialer';
 		const digest = this.#transcript(theirHello, theirSide);
 		const signature = payload.subarray(2 + macBytes);
+		const signer = parsed.publicKey ?? parsed.clientKey;
 		const isProved =
 			isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
-			(parsed.publicKey ? isSignedBy(parsed.publicKey, digest, signature) : signature.length === 0);
+			(signer ? isSignedBy(signer, digest, signature) : signature.length === 0);
 		if (!isProved) {
 			const reason =
 				`${parsed.address || this.#options.peerName} could not prove to be ` +
@@ -233,7 +244,7 @@ export class Handshake {
 				: {...this.#by('us', 'identity', reason), send: [encodeBye(reason)]};
 		}
 
-		return {type: 'open', send: side === 'dialer' ? [this.#proof(theirHello)] : [], remote: hello};
+		return {type: 'open', send: side === 'dialer' ? [this.#proof(theirHello, parsed)] : [], remote: hello};
 	}
 
 	#onRefuse(payload: Buffer): Outcome {
@@ -273,9 +284,12 @@ export class Handshake {
 		);
 	}
 
-	#proof(theirHello: Buffer): Buffer {
-		const digest = this.#transcript(theirHello, this.#options.side);
-		const signature = this.#options.identity?.sign(digest) ?? Buffer.alloc(0);
+	#proof(theirHello: Buffer, {protocols: [, theirMax]}: ParsedHello): Buffer {
+		const {side, identity, clientIdentity} = this.#options;
+		const digest = this.#transcript(theirHello, side);
+		// A node of an earlier release expects no signature of a client.
+		const signer = identity ?? (theirMax >= clientKeysProtocol ? clientIdentity : undefined);
+		const signature = signer?.sign(digest) ?? Buffer.alloc(0);
 		return Buffer.concat([Buffer.of(channelKind, types.proof), macOf(this.#options.keys.proof, digest), signature]);
 	}
 
@@ -334,13 +348,14 @@ export function encodeHello(
 	keys: Keys,
 	protocols: readonly [number, number] = spokenProtocols,
 ): Buffer {
-	const {id, protocol: _newest, ...rest} = local;
+	const {id, protocol: _newest, clientKey, ...rest} = local;
 	const body = encode({
 		...rest,
 		protocols,
 		...(id !== undefined && {id}),
 		nonce: randomBytes(nonceBytes),
 		...(identity && {publicKey: identity.publicKey}),
+		...(clientKey && {clientKey}),
 	});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
@@ -443,10 +458,24 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 }
 
 function plainHello(
-	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via}: ParsedHello,
+	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via, clientKey}: ParsedHello,
 	agreed: number,
 ): Hello {
-	return {role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, protocol: agreed, via};
+	return {
+		role,
+		id,
+		address,
+		cluster,
+		clusterId,
+		incarnation,
+		instance,
+		name,
+		flags,
+		version,
+		protocol: agreed,
+		via,
+		...(clientKey && {clientKey}),
+	};
 }
 
 function byeReason(payload: Buffer): string {

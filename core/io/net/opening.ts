@@ -65,11 +65,11 @@ class Opening {
 	#isSettled = false;
 
 	constructor(options: OpeningOptions, resolve: (channel: SocketChannel) => void, reject: (error: Error) => void) {
-		const {keys, identity, protocols} = options.transport;
+		const {keys, identity, clientIdentity, protocols} = options.transport;
 		this.#options = options;
 		this.#resolve = resolve;
 		this.#reject = reject;
-		this.#handshake = new Handshake({...options.handshake, keys, identity, protocols});
+		this.#handshake = new Handshake({...options.handshake, keys, identity, clientIdentity, protocols});
 	}
 
 	start(): void {

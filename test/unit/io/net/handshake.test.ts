@@ -1,4 +1,4 @@
-import {expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {decode} from '../../../../core/codec.ts';
 import type {Hello} from '../../../../core/io/net/channel.ts';
 import {
@@ -323,4 +323,60 @@ test('20,000 damaged or random hellos: none opens, none throws, unauthenticated 
 	}
 
 	expect(answered).toBeLessThan(500); // Hellos with readable fields get the difference as an answer.
+});
+
+describe('a client with an identity', () => {
+	const client = createIdentity();
+	const dialer = (more: Partial<HandshakeOptions> = {}): Handshake =>
+		end('dialer', {
+			identity: undefined,
+			clientIdentity: client,
+			local: helloOf(undefined, {via: 'client', clientKey: client.publicKey}),
+			protocols: [1, 4],
+			...more,
+		});
+
+	test('proves its key to a node', () => {
+		const {listener} = run(dialer(), end('listener', {protocols: [1, 4]}));
+		expect(listener).toMatchObject({type: 'open', remote: {role: 'client', id: undefined}});
+		expect(listener?.type === 'open' && Buffer.from(listener.remote.clientKey!)).toEqual(client.publicKey);
+	});
+
+	test('is refused with the key of another client', () => {
+		const {listener} = run(dialer({clientIdentity: createIdentity()}), end('listener', {protocols: [1, 4]}));
+		expect(listener).toMatchObject({type: 'refused', by: 'us', refusal: {code: 'identity'}});
+	});
+
+	test('is refused without the signature', () => {
+		const {listener} = run(dialer({clientIdentity: undefined}), end('listener', {protocols: [1, 4]}));
+		expect(listener).toMatchObject({type: 'refused', by: 'us', refusal: {code: 'identity'}});
+	});
+
+	test('has no identity at a node of an earlier release, which expects no signature', () => {
+		const {dialer: ours, listener} = run(dialer(), end('listener', {protocols: [1, 3]}));
+		expect(ours).toMatchObject({type: 'open'});
+		expect(listener).toMatchObject({type: 'open'});
+		expect(listener?.type === 'open' && listener.remote.clientKey).toBeUndefined();
+	});
+
+	test('is no node: a node with a key of a client is malformed', () => {
+		const identity = createIdentity();
+		const node = end('dialer', {
+			identity,
+			local: helloOf(identity, {clientKey: client.publicKey}),
+			protocols: [1, 4],
+		});
+		expect(run(node, end('listener', {protocols: [1, 4]})).listener).toMatchObject({
+			type: 'refused',
+			refusal: {code: 'malformed'},
+		});
+	});
+});
+
+test('a client of an earlier release opens a channel without an identity', () => {
+	const {listener} = run(
+		end('dialer', {identity: undefined, local: helloOf(undefined, {via: 'client'}), protocols: [1, 3]}),
+		end('listener', {protocols: [1, 4]}),
+	);
+	expect(listener).toMatchObject({type: 'open', remote: {role: 'client'}});
 });
