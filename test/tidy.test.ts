@@ -56,6 +56,7 @@ test('the command line imports only the entry points of the core', () => {
 		'core/preflight.ts',
 		'core/version.ts',
 		'core/io/make-folder.ts',
+		'core/io/files/private-file.ts',
 		'core/io/files/secret.ts',
 		'core/io/files/user-files.ts',
 	]);

@@ -4,7 +4,8 @@ judgements are pure.
 */
 import {lstatSync} from 'node:fs';
 import {DapssError, errorMessage} from '../../core/errors.ts';
-import {accessProblem, accessRemedy, readPrivate, secretProblem} from '../../core/io/files/secret.ts';
+import {accessProblem, accessRemedy, readPrivate} from '../../core/io/files/private-file.ts';
+import {missingSecret, secretProblem} from '../../core/io/files/secret.ts';
 import {advice, here} from '../../core/platform.ts';
 import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
 import type {Settings} from '../settings/settings.ts';
@@ -161,7 +162,7 @@ function whyUnusable(path: string, error: unknown): SecretFacts['found'] {
 		const stats = lstatSync(path);
 		const access = stats.isFile() ? accessProblem(stats, [self, 0]) : undefined;
 		if (access !== undefined) return {access, remedy: accessRemedy(path, stats)};
-		const content = secretProblem(readPrivate(path, 'secret file'));
+		const content = secretProblem(readPrivate(path, 'secret file', missingSecret(path)));
 		if (content !== undefined) return {content};
 	} catch (again) {
 		if (isMissing(again)) return 'missing';

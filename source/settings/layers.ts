@@ -5,7 +5,7 @@ The origins of settings, one function each: a file, the environment, flags. Each
 import {readFileSync, statSync, type Stats} from 'node:fs';
 import {join} from 'node:path';
 import {nearest} from '../../core/config-schema.ts';
-import {accessProblem, accessRemedy} from '../../core/io/files/secret.ts';
+import {accessProblem, accessRemedy} from '../../core/io/files/private-file.ts';
 import {trustedOwners} from '../../core/platform.ts';
 import type {Flags} from '../arguments/flags.ts';
 import {envName, flatten, groups, isGroup, known, type Plain} from './names.ts';

@@ -3,7 +3,8 @@ import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symli
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
-import {accessProblem, accessRemedy, openSecret, readSecret, secretProblem} from '../../../../core/io/files/secret.ts';
+import {accessProblem, accessRemedy} from '../../../../core/io/files/private-file.ts';
+import {openSecret, readSecret, secretProblem} from '../../../../core/io/files/secret.ts';
 
 const good = 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M';
 let folder: string;
