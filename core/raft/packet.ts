@@ -79,8 +79,6 @@ export const entriesMax = 4096;
 /** A snapshot is sent in chunks, so that no frame delays a heartbeat for long. */
 export const chunkBytes = 256 * 1024;
 export const snapshotBytesMax = 64 * 1024 * 1024;
-/** A term that is further ahead than this comes from a fault, not from elections. */
-export const termJumpMax = 2 ** 32;
 export const contextMax = 128;
 
 /** The packet in a decoded value; `undefined` when a field is invalid. */

@@ -28,18 +28,11 @@ import {CrashCampaign} from './crash.ts';
 import {handleAppend, matches} from './follower.ts';
 import {Leader, raftLimits, type RaftLimits} from './leader.ts';
 import {RaftLog, type LogPosition} from './log.ts';
-import {
-	contextMax,
-	isFromLeader,
-	isTermIndependent,
-	termJumpMax,
-	type PacketOf,
-	type RaftPacket,
-	type Unsent,
-} from './packet.ts';
+import {contextMax, isFromLeader, isTermIndependent, type PacketOf, type RaftPacket, type Unsent} from './packet.ts';
 import {RequestedReads} from './reads.ts';
 import {Assembly, type Snapshot} from './snapshot.ts';
 import {Succession, type Former, type LeaderChange} from './succession.ts';
+import {TermBounds} from './term-bounds.ts';
 import type {Raft, RaftOptions, RaftReady, RaftStatus, Role} from './types.ts';
 
 export type {Entry} from './packet.ts';
@@ -69,6 +62,7 @@ class RaftMachine implements Raft {
 	#term: number;
 	#vote: NodeId | undefined;
 	readonly #succession = new Succession();
+	readonly #termBounds: TermBounds;
 	/** Set while there is evidence that the process of the former leader is gone. */
 	#crash: CrashCampaign | undefined;
 	#tick = 0;
@@ -97,6 +91,7 @@ class RaftMachine implements Raft {
 		} = options;
 		this.#options = options;
 		this.#limits = {...raftLimits, ...options.limits};
+		this.#termBounds = new TermBounds(options.electionTicks);
 		this.#term = hardState.term;
 		this.#vote = hardState.vote;
 		this.#saved = hardState;
@@ -307,7 +302,6 @@ class RaftMachine implements Raft {
 
 	step(from: NodeId, packet: RaftPacket): void {
 		if (packet.group !== this.#options.group) return this.#count('other-group');
-		if (packet.term > this.#term + termJumpMax) return this.#count('term-jump');
 		if (packet.term > this.#term && !this.#meetTerm(from, packet)) return;
 		if (packet.term < this.#term && !isTermIndependent(packet)) {
 			// A leader of an older term: the reply carries this node's higher term, which makes it step down.
@@ -377,6 +371,12 @@ class RaftMachine implements Raft {
 		// A node that heard a leader within an election timeout ignores candidates, unless the leader transfers its
 		// leadership (thesis, 4.2.3).
 		if (packet.type === 'vote' && !packet.isTransfer && this.#hearsLeader()) return false;
+		const bound = this.#termBounds.raise(from, this.#term, packet.term, this.#tick);
+		if (bound !== undefined) {
+			this.#count(bound);
+			return false;
+		}
+
 		this.#loseLeader(packet);
 		this.#becomeFollower(packet.term, isFromLeader(packet) ? from : undefined);
 		this.#crash?.yield(this.#tick); // Another node campaigns, or has won.

@@ -92,6 +92,10 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{pitfall: 'a late completion of a write counts for another log', mutants: ['late-disk-answer']},
 	{
+		pitfall: 'a member that lies about its term stops the cluster for good',
+		mutants: ['term-raises-without-bound', 'term-jump-without-bound'],
+	},
+	{
 		pitfall: 'a leader that is cut off accepts an unbounded number of entries',
 		mutants: ['uncommitted-without-bound'],
 	},

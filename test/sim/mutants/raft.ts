@@ -585,6 +585,30 @@ export const raftMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'term-raises-without-bound',
+		pitfall: 'a member that sends higher and higher terms keeps the cluster without a leader',
+		tests: 'test/unit/raft/term-liar.test.ts',
+		edits: [
+			{
+				file: 'core/raft/term-bounds.ts',
+				find: "if (tick < raises.mutedUntilTick) return 'term-raises';",
+				replace: '',
+			},
+		],
+	},
+	{
+		name: 'term-jump-without-bound',
+		pitfall: 'packets of one member use up all terms, and no leader can ever be elected',
+		tests: 'test/unit/raft/term-bounds.test.ts',
+		edits: [
+			{
+				file: 'core/raft/term-bounds.ts',
+				find: 'if (raises.jumps + jump > (termMax - term) / share)',
+				replace: 'if (jump > 2 ** 32)',
+			},
+		],
+	},
+	{
 		name: 'uncommitted-without-bound',
 		pitfall: 'a leader that is cut off accepts an unbounded number of entries',
 		edits: [
