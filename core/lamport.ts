@@ -7,9 +7,15 @@ stored on disk and raised in big steps before the clock reaches it. A restart co
 last stamp.
 */
 
+import type {NodeId} from './message.ts';
+
 /** Stamps are 48-bit integers on the wire. */
 export const lamportMax = 2 ** 48 - 1;
 const ceilingStep = 2 ** 20;
+/** A jump up to this counts for no peer: stamps of several publishers interleave. */
+const usualJump = 1024;
+/** All jumps of a peer together take at most this share of the time that is left. */
+const share = 16;
 
 export class Lamport {
 	#now: number;
@@ -17,6 +23,8 @@ export class Lamport {
 	/** The ceiling that is stored on disk. */
 	#persisted: number;
 	readonly #jumpMax: number;
+	/** By peer: the sum of its jumps. */
+	readonly #jumps = new Map<NodeId, number>();
 
 	/** @param ceiling the ceiling that was read from disk; 0 at the first start. */
 	constructor(ceiling: number, jumpMax: number) {
@@ -56,10 +64,22 @@ export class Lamport {
 		return this.#now;
 	}
 
-	/** Advances past a received stamp. False, without effect, when it is further ahead than a correct peer can be. */
-	witness(stamp: number): boolean {
-		if (stamp > this.#now + this.#jumpMax || stamp > lamportMax) return false;
-		if (stamp > this.#now) this.#now = stamp;
+	/**
+	Advances past a stamp that a peer sent. False, without effect, when a correct peer cannot be that far ahead. The
+	jumps of each peer have a limit, so that a peer with a fault cannot use up all stamps: the time never goes back.
+	@param from `undefined` for a stamp from the files of this node
+	*/
+	witness(stamp: number, from: NodeId | undefined): boolean {
+		const jump = stamp - this.#now;
+		if (jump <= 0) return true;
+		if (stamp > lamportMax || jump > this.#jumpMax) return false;
+		if (from !== undefined && jump > usualJump) {
+			const jumps = (this.#jumps.get(from) ?? 0) + jump;
+			if (jumps > (lamportMax - this.#now) / share) return false;
+			this.#jumps.set(from, jumps);
+		}
+
+		this.#now = stamp;
 		return true;
 	}
 

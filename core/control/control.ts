@@ -4,7 +4,13 @@ describes: persist, then send, then apply. The leader also maintains the cluster
 and raises the protocol version.
 */
 import {expectKnownState, ClusterState} from '../cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../cluster-state/command.ts';
+import {
+	decodeEnvelope,
+	encodeContext,
+	encodeEnvelope,
+	type Command,
+	type MemberContext,
+} from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import type {BrokerEvent} from '../events.ts';
@@ -61,6 +67,8 @@ export type ControlOptions = {
 	/** Report a member that is new, or has another address, once it is heard. @default no report */
 	readonly announce?: (node: NodeId) => void;
 	readonly emit: (event: BrokerEvent) => void;
+	/** Count a limit that was hit, or a packet that was refused. */
+	readonly bound: (name: string) => void;
 	readonly failed: (error: unknown) => void;
 };
 
@@ -101,7 +109,7 @@ export class Control {
 		this.state = new ClusterState({topicsMax: config.limits.topics, membersMax: config.limits.members});
 		const {recovered} = store;
 		if (recovered.snapshot) this.state.load(recovered.snapshot.data);
-		lamport.witness(this.state.latestSince); // The ceiling on disk may be older than this snapshot.
+		lamport.witness(this.state.latestSince, undefined); // The ceiling on disk may be older than this snapshot.
 		this.#snapshotIndex = recovered.snapshot?.index ?? 0;
 		this.#reports = new AgreedReports({
 			self,
@@ -218,6 +226,8 @@ export class Control {
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
+		if (packet.type === 'propose' && !isOwnProposal(from, packet.data))
+			return this.#options.bound('foreign-proposals');
 		this.raft.step(from, packet);
 		if (packet.type === 'append' && this.raft.leader === from) this.#reports.heardLeader(packet.commit);
 		this.#leaderWatch.stepped();
@@ -356,7 +366,7 @@ export class Control {
 		if (ready.snapshot) {
 			this.state.load(ready.snapshot.data);
 			// The snapshot replaces commands whose Lamport times this node would have witnessed.
-			this.#options.lamport.witness(this.state.latestSince);
+			this.#options.lamport.witness(this.state.latestSince, this.raft.leader);
 			this.#snapshotIndex = ready.snapshot.index;
 			this.#reports.voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
@@ -383,9 +393,10 @@ export class Control {
 			case 'command': {
 				const {envelope, result, events} = this.state.apply(entry.index, entry.data);
 				if (!envelope) break;
-				this.#options.lamport.witness(envelope.lamport);
+				this.#options.lamport.witness(envelope.lamport, envelope.node);
 				// Messages that are published from now on are stamped later than the deleted ones.
-				if (envelope.command.type === 'delete') this.#options.lamport.witness(envelope.command.until);
+				if (envelope.command.type === 'delete')
+					this.#options.lamport.witness(envelope.command.until, envelope.node);
 				this.#reports.applied(entry.index, events);
 				this.proposals.applied(envelope, result);
 				break;
@@ -503,4 +514,10 @@ export class Control {
 		this.schedulePump();
 		return answer;
 	}
+}
+
+/** A member proposes in its own name only. Only the leader itself raises the protocol. */
+function isOwnProposal(from: NodeId, data: Uint8Array): boolean {
+	const envelope = decodeEnvelope(data);
+	return envelope?.node === from && envelope.command.node === from && envelope.command.type !== 'protocol';
 }

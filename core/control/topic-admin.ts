@@ -130,7 +130,7 @@ export class TopicAdmin {
 					'Let them unsubscribe, or delete it nonetheless with --force',
 			);
 		const {reports, messages, isKnown, away} = await this.#find(topic);
-		for (const report of reports.values()) lamport.witness(report.lamport);
+		for (const [from, report] of reports) lamport.witness(report.lamport, from);
 		if (!isKnown && !(force && away.length > 0)) {
 			const remedy =
 				away.length === 0
@@ -194,7 +194,7 @@ export class TopicAdmin {
 
 	async #askTimes(topic: Topic): Promise<number> {
 		const {lamport} = this.#options;
-		for (const report of (await this.#ask(topic, false)).values()) lamport.witness(report.lamport);
+		for (const [from, report] of await this.#ask(topic, false)) lamport.witness(report.lamport, from);
 		return lamport.now;
 	}
 

@@ -247,7 +247,7 @@ export class Data implements AsyncDisposable {
 			batch.firstSeq + batch.count > this.publisher.nextSeq(batch.topic)
 		)
 			return hooks.rejected(from, 'wrong-origin');
-		if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');
+		if (!lamport.witness(batch.lamport, from)) return hooks.rejected(from, 'lamport-jump');
 		this.gossip.step(from, {type: 'push', batch, ...head});
 		this.schedulePump();
 	}
@@ -353,7 +353,7 @@ export class Data implements AsyncDisposable {
 		const {io, lamport} = this.#options;
 		const log = await io.openTopic(topic, header => {
 			this.gossip.recover(header);
-			lamport.witness(header.lamport);
+			lamport.witness(header.lamport, undefined);
 		});
 		const until = this.#deletions.get(topic);
 		if (until !== undefined) log.hide(until); // The next `retain` deletes the messages.

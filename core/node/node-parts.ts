@@ -115,6 +115,7 @@ export class NodeParts {
 				if (event.type === 'leader') notePause();
 				this.#emit(event);
 			},
+			bound: name => this.journal.bound(name),
 			protocolMax,
 			speaks: peer => io.links.speaks(peer),
 			isConfirmed: () => this.identity.isConfirmed,

@@ -144,7 +144,7 @@ export class GossipCluster {
 		for (const log of node.log.values()) {
 			for (const {batch} of log) {
 				node.gossip.recover(batch);
-				node.lamport.witness(batch.lamport);
+				node.lamport.witness(batch.lamport, undefined);
 				this.#remember(node, batch);
 			}
 		}
@@ -330,7 +330,7 @@ export class GossipCluster {
 		if (frame[0] === kinds.push) {
 			const head = decodePushHead(frame);
 			const batch = decodeBatch(frame.subarray(pushHeaderBytes));
-			if (!head || !batch || !node.lamport.witness(batch.lamport)) throw new Error('Expected a well-formed push');
+			if (!head || !batch || !node.lamport.witness(batch.lamport, from)) throw new Error('Expected a well-formed push');
 			node.gossip.step(from, {type: 'push', batch, ...head});
 		} else {
 			const packet = parseGossipPacket(decodeControl(frame));

@@ -63,6 +63,7 @@ export async function openActs(
 		isReached: () => true,
 		addressOf: () => undefined,
 		onAgreed: () => undefined,
+		bound: () => undefined,
 		emit: () => undefined,
 		failed,
 		send(_to, packet) {

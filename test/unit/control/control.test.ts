@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest';
 import {ClusterState} from '../../../core/cluster-state/cluster-state.ts';
-import {encodeContext, encodeEnvelope, type MemberContext} from '../../../core/cluster-state/command.ts';
+import {encodeContext, encodeEnvelope, type Command, type MemberContext} from '../../../core/cluster-state/command.ts';
 import {encode} from '../../../core/codec.ts';
 import {defaults} from '../../../core/config.ts';
 import type {Control, ControlOptions} from '../../../core/control/control.ts';
@@ -332,4 +332,36 @@ test('a leader counts a voter without a link once that voter has answered, and n
 		rejected: 0,
 	});
 	expect(control.quorum()).toMatchObject({reachable: 2, state: 'held'});
+});
+
+/** Lets pending writes finish. */
+const turn = (): Promise<void> =>
+	new Promise(resolve => {
+		setImmediate(resolve);
+	});
+
+test('a leader refuses proposals in the name of another node, and those that are no commands', async () => {
+	const bounds: string[] = [];
+	const control = createControl({
+		self: leader,
+		store: await foundedStore(),
+		bound: name => void bounds.push(name),
+	});
+	for (; control.raft.role !== 'leader'; await turn()) control.tick();
+	const propose = (node: NodeId, command: Command): void =>
+		control.step(self, {
+			group: 0,
+			term: control.raft.status().term,
+			type: 'propose',
+			data: encodeEnvelope({node, incarnation: 1, seq: 1, answeredBelow: 0, lamport: 1, command}),
+		});
+	const subscribe = (node: NodeId, since = 0): Command => ({type: 'subscribe', topic: 'news' as Topic, node, since});
+	propose(leader, subscribe(leader, 2 ** 40));
+	propose(self, subscribe(leader, 2 ** 40));
+	propose(self, {type: 'protocol', node: self, protocol: 9});
+	control.step(self, {group: 0, term: control.raft.status().term, type: 'propose', data: Uint8Array.of(1, 2, 3)});
+	expect(bounds).toEqual(Array(4).fill('foreign-proposals'));
+	const {lastIndex} = control.raft.status();
+	propose(self, subscribe(self));
+	expect([bounds.length, control.raft.status().lastIndex]).toEqual([4, lastIndex + 1]);
 });

@@ -51,6 +51,7 @@ export function createControl(options: Pick<ControlOptions, 'self' | 'store'> & 
 		isReached: () => true,
 		addressOf: () => undefined,
 		emit: () => undefined,
+		bound: () => undefined,
 		onAgreed: () => undefined,
 		failed: error => expect.unreachable(String(error)),
 		...options,
