@@ -94,6 +94,7 @@ export class FailureDetection {
 	readonly #unannounced = new Set<NodeId>();
 	/** The count of messages published here when each member was last heard. */
 	readonly #publishedAt = new Map<NodeId, number>();
+	#isSilent = false;
 	#backlog = 0;
 	#sinceMs: number;
 	#detectedMs: number | undefined;
@@ -180,8 +181,8 @@ export class FailureDetection {
 	}
 
 	/**
-	Says goodbye. A process that does not hold the claim stays silent: the process that holds it may still run, or have
-	crashed.
+	Says goodbye: the node was asked to stop. A process that does not hold the claim stays silent: the process that
+	holds it may still run, or have crashed.
 	*/
 	leave(): void {
 		if (this.#options.identity?.isConfirmed === false) return;
@@ -190,10 +191,19 @@ export class FailureDetection {
 	}
 
 	/**
+	The node stops because of a fault: it sends and answers nothing any more. A disk that hangs may delay the end of the
+	process, and until then nobody may count on the node.
+	*/
+	silence(): void {
+		this.#isSilent = true;
+	}
+
+	/**
 	Another process may hold the claim. A peer that knows so refuses the link, and must get no packets in the name of
 	the node.
 	*/
 	#speaksTo(peer: NodeId): boolean {
+		if (this.#isSilent) return false;
 		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
 

@@ -38,7 +38,10 @@ export type NodeHooks = {
 	readonly notePause: () => void;
 	/** The disk failed. */
 	readonly failed: (error: unknown) => void;
+	/** Stop: the node left the cluster, or was removed. */
 	readonly stop: (reason: string) => void;
+	/** Stop: another process holds the identity of the node. */
+	readonly refused: (reason: string) => void;
 };
 
 export class NodeParts {
@@ -135,7 +138,7 @@ export class NodeParts {
 
 	#createIdentity(): OwnIdentity {
 		const {id, incarnation, instance, name, address, config, io} = this.#options;
-		const {clusterId, stop} = this.#hooks;
+		const {clusterId, refused} = this.#hooks;
 		return new OwnIdentity({
 			self: id,
 			incarnation,
@@ -148,7 +151,7 @@ export class NodeParts {
 			nowMs: this.#nowMs,
 			emit: this.#emit,
 			clusterId,
-			refused: stop,
+			refused,
 		});
 	}
 

@@ -156,6 +156,20 @@ test('a process that is not confirmed sends only to peers that accepted its link
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
 });
 
+test('a node that stops because of a fault sends no goodbye, and answers nothing', () => {
+	const {presence, sent, advance} = setUp();
+	presence.setMembers([self, peer]);
+	presence.heard(peer);
+	advance(1000);
+	expect(sent).not.toEqual([]);
+	sent.length = 0;
+	presence.silence();
+	presence.step(peer, {type: 'ping', seq: 1, link: false, incarnation: 1, updates: [], rows: []});
+	presence.link(peer, 'refused');
+	advance(1000);
+	expect(sent).toEqual([]);
+});
+
 test('a member is reported as alive when it is first heard, and again after it has moved', () => {
 	const {presence, events, advance} = setUp();
 	presence.setMembers([self, peer]);
