@@ -209,6 +209,11 @@ export class FailureDetection {
 		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
 	}
 
+	/** The time in which this process ran, in milliseconds. A pause counts as `stallMs`. */
+	get awakeMs(): number {
+		return this.#awakeMs;
+	}
+
 	/** Whether something was heard directly from the node lately, on any channel. */
 	isReachable(node: NodeId): boolean {
 		return this.#swim.isHeard(node);

@@ -65,6 +65,7 @@ export class NodeParts {
 
 	readonly #emit = (event: BrokerEvent): void => this.journal.record(event);
 	readonly #nowMs = (): number => this.#options.io.clock.monotonicMs();
+	readonly #awakeMs = (): number => this.failureDetection.awakeMs;
 	readonly #isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
 
 	constructor(options: NodeOptions, hooks: NodeHooks) {
@@ -112,6 +113,7 @@ export class NodeParts {
 			config,
 			store: io.raftStore,
 			nowMs: this.#nowMs,
+			awakeMs: this.#awakeMs,
 			failed,
 			raftLimits,
 			emit: event => {
@@ -307,7 +309,7 @@ export class NodeParts {
 		return {
 			self: this.#options.id,
 			control: this.control,
-			nowMs: this.#nowMs,
+			awakeMs: this.#awakeMs,
 			label: node => this.control.state.name(node) || node,
 			isReachable: this.#isReached,
 			send: (to, kind, packet) => this.relay.send(to, encodeControl(kind, packet)),

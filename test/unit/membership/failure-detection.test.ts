@@ -213,6 +213,15 @@ test('a process that is not confirmed sends only to peers that accepted its link
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
 });
 
+test('a pause of the process counts as a moment', () => {
+	const {presence, state, advance} = setUp();
+	advance(1000);
+	expect(presence.awakeMs).toBe(1000);
+	state.nowMs += 12_000;
+	advance(tickMs);
+	expect(presence.awakeMs).toBe(1100);
+});
+
 test('a node that stops because of a fault sends no goodbye, and answers nothing', () => {
 	const {presence, sent, advance} = setUp();
 	presence.setMembers([self, peer]);
