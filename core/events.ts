@@ -35,16 +35,22 @@ export type Rejection =
 	| 'not-authenticated'
 	| 'over-limit';
 
+/**
+`ended`: no member of the other sides came back; each of them is known to be down, was stopped or was removed. No
+`repaired` follows.
+*/
 export type PartitionEvent = {
 	readonly type: 'partition';
-	readonly state: 'detected' | 'healed' | 'repaired';
+	readonly state: 'detected' | 'healed' | 'repaired' | 'ended';
 	/** Node ids per side, this node's side first. */
 	readonly sides: ReadonlyArray<readonly NodeId[]>;
 	/** Index into `sides` of the side that is known to hold a majority of voters; -1 for none. */
 	readonly quorum: number;
 	/** A node of another side is heard. If not, it is unknown whether those nodes run. Absent from an older node. */
 	readonly isFarHeard?: boolean;
-	/** detected: since the far side was last heard. healed: since the detection. repaired: since the heal. */
+	/** healed, ended: members of the other sides that did not come back. Absent without one. */
+	readonly gone?: readonly NodeId[];
+	/** detected: since the far side was last heard. healed, ended: since the detection. repaired: since the heal. */
 	readonly tookMs: number;
 	/** repaired: messages that were missing here and arrived since the heal. */
 	readonly messages?: number;

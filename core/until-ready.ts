@@ -4,6 +4,8 @@ start later.
 */
 import type {Broker} from './broker.ts';
 import {DapssError} from './errors.ts';
+import {systemClock} from './io/clock.ts';
+import {runDeadline} from './run-deadline.ts';
 import type {Snapshot} from './snapshot.ts';
 
 const readyMs = 30_000;
@@ -32,13 +34,9 @@ export async function untilReady(
 	};
 	const fail = (code: 'timeout' | 'closed', why: string): void =>
 		reject(new DapssError(code, `The node has no quorum${why === '' ? '' : `: ${why}`}`));
-	const timer = setTimeout(() => fail('timeout', `${reason}, after ${timeoutMs} ms`), timeoutMs);
+	using _timer = runDeadline(systemClock, timeoutMs, () => fail('timeout', `${reason}, after ${timeoutMs} ms`));
 	void broker.closed.then(why => fail('closed', why));
 	using _watching = broker.watch(look);
-	try {
-		broker.snapshot().then(look, reject);
-		await promise;
-	} finally {
-		clearTimeout(timer);
-	}
+	broker.snapshot().then(look, reject);
+	await promise;
 }

@@ -75,6 +75,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 			'platform',
 			'ports',
 			'position',
+			'run-deadline',
 			'snapshot',
 			'stack',
 			'topic-settings',

@@ -43,7 +43,7 @@ test('the console imports only types and texts of the core, no code that runs', 
 });
 
 test('the command line imports only the entry points of the core', () => {
-	// Values that settings need before a broker is loaded, the secret and its place, and how folders are made.
+	// Values that settings need before a broker is loaded, the secret and its place, how folders are made, deadlines.
 	const entryPoints = new Set([
 		'core/index.ts',
 		'core/address.ts',
@@ -54,7 +54,9 @@ test('the command line imports only the entry points of the core', () => {
 		'core/message.ts',
 		'core/platform.ts',
 		'core/preflight.ts',
+		'core/run-deadline.ts',
 		'core/version.ts',
+		'core/io/clock.ts',
 		'core/io/make-folder.ts',
 		'core/io/files/private-file.ts',
 		'core/io/files/secret.ts',
@@ -84,6 +86,7 @@ test('only the composition root, and the modules that find a node and connect to
 		'core/follow.ts',
 		'core/membership/joining.ts',
 		'core/preflight.ts',
+		'core/until-ready.ts', // The clock only.
 	]);
 	expect(
 		show(

@@ -23,7 +23,8 @@ type Waiting = {
 export type AdminOptions = {
 	readonly self: NodeId;
 	readonly control: Control;
-	readonly nowMs: () => number;
+	/** The time in which this process ran, for deadlines: an answer may have come during a pause. */
+	readonly awakeMs: () => number;
 	readonly isReachable: (node: NodeId) => boolean;
 	/** Its name, or its id. */
 	readonly label: (node: NodeId) => string;
@@ -92,8 +93,8 @@ export class Admin {
 	@throws `refused`, `no-quorum`, `no-leader`, `timeout`
 	*/
 	async leave(): Promise<void> {
-		const {self, nowMs} = this.#options;
-		const untilMs = nowMs() + leaveMs;
+		const {self, awakeMs} = this.#options;
+		const untilMs = awakeMs() + leaveMs;
 		for (;;) {
 			try {
 				await this.run({type: 'remove', node: self});
@@ -107,7 +108,7 @@ export class Admin {
 							'Start the missing voters, or stop this node without leaving',
 						{cause: error},
 					);
-				if (error.code !== 'no-leader' || nowMs() >= untilMs) throw error;
+				if (error.code !== 'no-leader' || awakeMs() >= untilMs) throw error;
 				await this.#leaderKnown();
 			}
 		}
@@ -165,12 +166,12 @@ export class Admin {
 
 	/** Check whether commands have taken effect, or have timed out. */
 	check(): void {
-		const {nowMs} = this.#options;
+		const {awakeMs} = this.#options;
 		for (const [seq, {isDone, begin, untilMs}] of this.#waiting) {
 			begin?.();
 			const answer = isDone();
 			if (answer) this.#settle(seq, answer);
-			else if (nowMs() >= untilMs)
+			else if (awakeMs() >= untilMs)
 				this.#settle(
 					seq,
 					new DapssError(
@@ -315,7 +316,7 @@ export class Admin {
 			throw new DapssError('refused', `Expected at most ${waitingMax} such commands at a time, got one more`);
 		const seq = ++this.#seq;
 		const {promise, resolve, reject} = Promise.withResolvers<Answer>();
-		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.nowMs() + deadlineMs});
+		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.awakeMs() + deadlineMs});
 		return {seq, answered: promise};
 	}
 

@@ -45,6 +45,8 @@ export type ControlOptions = {
 	readonly raftLimits?: Partial<RaftLimits> | undefined;
 	readonly store: RaftStore;
 	readonly nowMs: () => number;
+	/** The time in which this process ran, for deadlines of requests: an answer may have come during a pause. */
+	readonly awakeMs: () => number;
 	readonly send: (to: NodeId, packet: RaftPacket) => void;
 	/** The newest version of the protocol that this program speaks. @default 1 */
 	readonly protocolMax?: number;
@@ -139,7 +141,7 @@ export class Control {
 			raft: () => this.raft,
 			tickMs: options.tickMs,
 			emit: options.emit,
-			changed: () => this.proposals.leaderChanged(options.nowMs()),
+			changed: () => this.proposals.leaderChanged(options.awakeMs()),
 		});
 		this.#quorumWatch = new QuorumWatch({
 			emit: options.emit,
@@ -246,9 +248,10 @@ export class Control {
 		this.schedulePump();
 		this.#leaderWatch.ticked();
 		this.#quorumWatch.update(this.quorum(), nowMs);
-		this.proposals.tick(nowMs);
+		const awakeMs = this.#options.awakeMs();
+		this.proposals.tick(awakeMs);
 		for (const [context, read] of this.#reads) {
-			if (nowMs < read.untilMs) continue;
+			if (awakeMs < read.untilMs) continue;
 			this.#reads.delete(context);
 			read.reject(this.unavailableError());
 		}
@@ -261,7 +264,7 @@ export class Control {
 
 	/** Resolves once the command is applied here. */
 	propose(command: Command): Promise<void> {
-		return this.proposals.propose(command, this.#options.nowMs());
+		return this.proposals.propose(command, this.#options.awakeMs());
 	}
 
 	/**
@@ -278,7 +281,7 @@ export class Control {
 		this.#reads.set(context, {
 			resolve,
 			reject,
-			untilMs: this.#options.nowMs() + this.#options.config.raft.electionMs * 2,
+			untilMs: this.#options.awakeMs() + this.#options.config.raft.electionMs * 2,
 		});
 		this.schedulePump();
 		return promise;

@@ -31,7 +31,8 @@ export type TopicAdminOptions = {
 	readonly control: Control;
 	readonly lamport: Lamport;
 	readonly lamportJumpMax: number;
-	readonly nowMs: () => number;
+	/** The time in which this process ran, for deadlines: an answer may have come during a pause. */
+	readonly awakeMs: () => number;
 	readonly isReachable: (node: NodeId) => boolean;
 	/** The name of a node, or its id. */
 	readonly label: (node: NodeId) => string;
@@ -113,7 +114,7 @@ export class TopicAdmin {
 	`refused` with the subscribers; and as `create`
 	*/
 	async delete(name: Topic, force: boolean): Promise<DeletedTopic> {
-		const {self, control, data, lamport, lamportJumpMax, propose, label, nowMs} = this.#options;
+		const {self, control, data, lamport, lamportJumpMax, propose, label, awakeMs} = this.#options;
 		const {state: topics} = control;
 		// A name that an earlier version accepted stays valid.
 		const topic =
@@ -145,14 +146,14 @@ export class TopicAdmin {
 
 		const until = Math.min(lamportMax, lamport.now + Math.min(aheadMax, Math.floor(lamportJumpMax / 2)));
 		await propose({type: 'delete', topic, node: self, until, force});
-		const untilMs = nowMs() + appliedMs;
+		const untilMs = awakeMs() + appliedMs;
 		for (;;) {
 			const applied = await this.#ask(topic);
 			const missing = topics
 				.members()
 				.map(({id}) => id)
 				.filter(id => id !== self && (applied.get(id)?.until ?? 0) < until);
-			if (nowMs() >= untilMs || missing.every(id => !this.#options.isReachable(id))) return {messages, missing};
+			if (awakeMs() >= untilMs || missing.every(id => !this.#options.isReachable(id))) return {messages, missing};
 			await this.#ticked.promise;
 			if (this.#isClosed) throw new DapssError('closed', 'The node is stopping');
 		}
@@ -258,7 +259,7 @@ export class TopicAdmin {
 
 	/** Ask the reachable members. Members that do not answer in time, or become unreachable, are omitted. */
 	async #ask(topic: Topic, isBounded = true): Promise<Map<NodeId, Report>> {
-		const {self, control, isReachable, send, nowMs} = this.#options;
+		const {self, control, isReachable, send, awakeMs} = this.#options;
 		if (isBounded && this.#rounds.size >= roundsMax)
 			throw new DapssError(
 				'refused',
@@ -270,15 +271,15 @@ export class TopicAdmin {
 			.members()
 			.map(({id}) => id)
 			.filter(id => id !== self && isReachable(id) && send(id, 'manage', {look, topic}));
-		this.#rounds.set(look, {waiting: new Set(asked), reports: new Map(), untilMs: nowMs() + reportMs, resolve});
+		this.#rounds.set(look, {waiting: new Set(asked), reports: new Map(), untilMs: awakeMs() + reportMs, resolve});
 		this.#check();
 		return promise;
 	}
 
 	#check(): void {
-		const {nowMs, isReachable} = this.#options;
+		const {awakeMs, isReachable} = this.#options;
 		for (const [look, {waiting, reports, untilMs, resolve}] of this.#rounds) {
-			if (!this.#isClosed && nowMs() < untilMs && [...waiting].some(id => isReachable(id))) continue;
+			if (!this.#isClosed && awakeMs() < untilMs && [...waiting].some(id => isReachable(id))) continue;
 			this.#rounds.delete(look);
 			resolve(reports);
 		}

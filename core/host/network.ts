@@ -15,6 +15,7 @@ import type {NodeId} from '../message.ts';
 import type {Node} from '../node/node.ts';
 import {channelPipe} from '../remote/channel-pipe.ts';
 import {serve} from '../remote/server.ts';
+import {runDeadline} from '../run-deadline.ts';
 import type {AsyncStack} from '../stack.ts';
 import {version} from '../version.ts';
 import {encodeControl} from '../wire/wire.ts';
@@ -150,9 +151,9 @@ async function ask(
 ): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}> {
 	const channel = await transport.dial(at, {hello, timeoutMs: dialMs});
 	return new Promise((resolve, reject) => {
-		const timer = setTimeout(() => channel.destroy('no answer'), answerMs);
+		const timer = runDeadline(systemClock, answerMs, () => channel.destroy('no answer'));
 		channel.onClose = why => {
-			clearTimeout(timer);
+			timer[Symbol.dispose]();
 			reject(new DapssError('unreachable', `${at}: ${why}`));
 		};
 

@@ -94,6 +94,9 @@ export class FailureDetection {
 	readonly #unannounced = new Set<NodeId>();
 	/** The count of messages published here when each member was last heard. */
 	readonly #publishedAt = new Map<NodeId, number>();
+	/** Members that were on a far side since the partition was detected. */
+	readonly #cutOff = new Set<NodeId>();
+	#isSilent = false;
 	#backlog = 0;
 	#sinceMs: number;
 	#detectedMs: number | undefined;
@@ -180,8 +183,8 @@ export class FailureDetection {
 	}
 
 	/**
-	Says goodbye. A process that does not hold the claim stays silent: the process that holds it may still run, or have
-	crashed.
+	Says goodbye: the node was asked to stop. A process that does not hold the claim stays silent: the process that
+	holds it may still run, or have crashed.
 	*/
 	leave(): void {
 		if (this.#options.identity?.isConfirmed === false) return;
@@ -190,11 +193,25 @@ export class FailureDetection {
 	}
 
 	/**
+	The node stops because of a fault: it sends and answers nothing any more. A disk that hangs may delay the end of the
+	process, and until then nobody may count on the node.
+	*/
+	silence(): void {
+		this.#isSilent = true;
+	}
+
+	/**
 	Another process may hold the claim. A peer that knows so refuses the link, and must get no packets in the name of
 	the node.
 	*/
 	#speaksTo(peer: NodeId): boolean {
+		if (this.#isSilent) return false;
 		return (this.#options.identity?.wasConfirmed ?? true) || this.#options.links.state(peer).state === 'up';
+	}
+
+	/** The time in which this process ran, in milliseconds. A pause counts as `stallMs`. */
+	get awakeMs(): number {
+		return this.#awakeMs;
 	}
 
 	/** Whether something was heard directly from the node lately, on any channel. */
@@ -339,28 +356,43 @@ export class FailureDetection {
 		if (state === 'detected') {
 			if (this.#unrepaired.size === 0 || this.#detectedMs === undefined)
 				this.#publishedBefore = this.#lastPublished(sides.slice(1));
-			for (const id of sides.slice(1).flat()) this.#unrepaired.add(id);
+			for (const id of sides.slice(1).flat()) {
+				this.#cutOff.add(id);
+				this.#unrepaired.add(id);
+			}
+
 			this.#detectedMs = tookMs;
 			this.#healedMs = undefined;
 			this.#repairedMs = undefined;
 			this.#backlog = 0;
-		} else {
-			this.#healedMs = tookMs;
-			// A member that is known to be down has nothing to exchange.
-			const here = new Set(sides.flat());
-			for (const id of this.#unrepaired) if (!here.has(id)) this.#unrepaired.delete(id);
+			this.#sinceMs = nowMs();
+			const quorum = this.#quorumSide(sides);
+			emit({type: 'partition', state, sides, quorum, isFarHeard: this.#isFarHeard(sides), tookMs});
+			return this.#maybeRepaired();
 		}
 
+		this.#healedMs = tookMs;
 		this.#sinceMs = nowMs();
+		// A member that is known to be down has nothing to exchange.
+		const here = new Set(sides.flat());
+		for (const id of this.#unrepaired) if (!here.has(id)) this.#unrepaired.delete(id);
+		const gone = [...this.#cutOff].filter(id => !here.has(id)).toSorted();
+		const isEnded = gone.length === this.#cutOff.size;
+		this.#cutOff.clear();
 		emit({
 			type: 'partition',
-			state,
+			state: isEnded ? 'ended' : 'healed',
 			sides,
 			quorum: this.#quorumSide(sides),
-			...(state === 'detected' && {isFarHeard: this.#isFarHeard(sides)}),
+			...(gone.length > 0 && {gone}),
 			tookMs,
 		});
-		if (state === 'healed') this.#options.resync([...this.#unrepaired]);
+		if (isEnded && this.#unrepaired.size === 0) {
+			this.#swim.repaired(); // Nobody came back, so there is nothing to repair.
+			return;
+		}
+
+		this.#options.resync([...this.#unrepaired]);
 		this.#maybeRepaired();
 	}
 

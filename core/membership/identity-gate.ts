@@ -80,7 +80,13 @@ export class IdentityGate {
 	/** Also called before a publish: after a pause, a request may be read before the first tick. */
 	#detectPause(): void {
 		const nowMs = this.#options.nowMs();
-		if (nowMs - this.#lastRunMs >= pauseMs) this.#options.onPause();
+		const sinceMs = nowMs - this.#lastRunMs;
+		if (sinceMs >= pauseMs) {
+			this.#options.onPause();
+			// The leader may be reached again at once, so the pause does not count as waiting.
+			this.#waiting = this.#waiting.map(one => ({...one, untilMs: one.untilMs + sinceMs}));
+		}
+
 		this.#lastRunMs = nowMs;
 	}
 }

@@ -38,7 +38,10 @@ export type NodeHooks = {
 	readonly notePause: () => void;
 	/** The disk failed. */
 	readonly failed: (error: unknown) => void;
+	/** Stop: the node left the cluster, or was removed. */
 	readonly stop: (reason: string) => void;
+	/** Stop: another process holds the identity of the node. */
+	readonly refused: (reason: string) => void;
 };
 
 export class NodeParts {
@@ -62,6 +65,7 @@ export class NodeParts {
 
 	readonly #emit = (event: BrokerEvent): void => this.journal.record(event);
 	readonly #nowMs = (): number => this.#options.io.clock.monotonicMs();
+	readonly #awakeMs = (): number => this.failureDetection.awakeMs;
 	readonly #isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
 
 	constructor(options: NodeOptions, hooks: NodeHooks) {
@@ -109,6 +113,7 @@ export class NodeParts {
 			config,
 			store: io.raftStore,
 			nowMs: this.#nowMs,
+			awakeMs: this.#awakeMs,
 			failed,
 			raftLimits,
 			emit: event => {
@@ -136,7 +141,7 @@ export class NodeParts {
 
 	#createIdentity(): OwnIdentity {
 		const {id, incarnation, instance, name, address, config, io} = this.#options;
-		const {clusterId, stop} = this.#hooks;
+		const {clusterId, refused} = this.#hooks;
 		return new OwnIdentity({
 			self: id,
 			incarnation,
@@ -149,7 +154,7 @@ export class NodeParts {
 			nowMs: this.#nowMs,
 			emit: this.#emit,
 			clusterId,
-			refused: stop,
+			refused,
 		});
 	}
 
@@ -312,7 +317,7 @@ export class NodeParts {
 		return {
 			self: this.#options.id,
 			control: this.control,
-			nowMs: this.#nowMs,
+			awakeMs: this.#awakeMs,
 			label: node => this.control.state.name(node) || node,
 			isReachable: this.#isReached,
 			send: (to, kind, packet) => this.relay.send(to, encodeControl(kind, packet)),

@@ -118,6 +118,7 @@ export class Node implements ServedBroker {
 			notePause: () => this.#notePause(),
 			failed: error => this.#fail(error),
 			stop: reason => void this.stop(reason),
+			refused: reason => void this.#stopUnasked(reason),
 		});
 	}
 
@@ -208,7 +209,7 @@ export class Node implements ServedBroker {
 		const bootstrapping = createBootstrapping(this.options, {
 			clusterId: () => this.clusterId,
 			waitFor: text => this.waiting.for(text),
-			refused: error => void this.stop(error.message),
+			refused: error => void this.#stopUnasked(error.message),
 			joined: ({clusterId, members}) => this.setJoined(clusterId, members),
 			found: facts => {
 				founding = this.control.found(facts).then(
@@ -414,9 +415,18 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
-	/** Stop: transfer leadership, announce the stop to the members, and write all pending data to disk. */
+	/**
+	Stop on request: transfer leadership, announce to the members that the node was stopped on purpose, and write all
+	pending data to disk.
+	*/
 	stop(reason: string): Promise<void> {
-		this.#stopping ??= this.#stop(reason);
+		this.#stopping ??= this.#stop(reason, () => this.failureDetection.leave());
+		return this.#stopping;
+	}
+
+	/** Stop because of a fault. Nothing is announced: the members detect the end of the process, as after a crash. */
+	#stopUnasked(reason: string): Promise<void> {
+		this.#stopping ??= this.#stop(reason, () => this.failureDetection.silence());
 		return this.#stopping;
 	}
 
@@ -424,13 +434,13 @@ export class Node implements ServedBroker {
 		return this.stop('stopped');
 	}
 
-	async #stop(reason: string): Promise<void> {
+	async #stop(reason: string, endFailureDetection: () => void): Promise<void> {
 		this.phase = 'stopping';
 		this.#bootstrapping?.stop();
 		this.#parts.peerDirectory.close();
 		this.identity.gate.close();
 		this.control.stepAside();
-		this.failureDetection.leave();
+		endFailureDetection();
 		this.#timers.dispose();
 		this.#watchers[Symbol.dispose]();
 		this.control.close();
@@ -572,6 +582,6 @@ export class Node implements ServedBroker {
 		if (this.#failure !== undefined || isOurs) return;
 		this.#failure = errorMessage(error);
 		this.journal.record({type: 'warning', text: this.#failure});
-		void this.stop(this.#failure);
+		void this.#stopUnasked(this.#failure);
 	}
 }

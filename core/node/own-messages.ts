@@ -9,6 +9,7 @@ import type {BrokerEvent, TopicStart} from '../events.ts';
 import type {StoredBatch, Topic} from '../message.ts';
 import type {Clock} from '../ports.ts';
 import type {TopicPosition} from '../position.ts';
+import {runDeadline} from '../run-deadline.ts';
 
 /** The side of `Data` that is used. */
 export type TopicReading = {
@@ -82,11 +83,11 @@ export class OwnMessages {
 	get no later messages.
 	@returns the number of messages that the slowest follower has not taken
 	*/
-	async readOut(clock: Pick<Clock, 'after'>): Promise<number> {
+	async readOut(clock: Pick<Clock, 'monotonicMs' | 'after' | 'soon'>): Promise<number> {
 		const feeds = [...this.#feeds];
 		if (feeds.length === 0) return 0;
 		const late = Promise.withResolvers<void>();
-		using _timer = clock.after(readOutMs, late.resolve);
+		using _timer = runDeadline(clock, readOutMs, late.resolve);
 		await Promise.race([Promise.all(feeds.map(feed => feed.drained())), late.promise]);
 		return Math.max(...feeds.map(({unread}) => unread));
 	}

@@ -30,7 +30,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'topic':
 			return [event.node];
 		case 'partition':
-			return event.sides.flat();
+			return [...event.sides.flat(), ...(event.gone ?? [])];
 		case 'missed':
 			return [event.origin];
 		// Messages are on the hot path, and their readers know the members.

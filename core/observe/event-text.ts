@@ -60,6 +60,8 @@ export const memberTones: Readonly<Record<MemberState, EventTone>> = {
 	left: 'muted',
 };
 
+const partitionTones = {detected: bad, healed: good, repaired: good, ended: warning};
+
 const texts: Texts = {
 	ready: ({id, port, cluster}, {label}) =>
 		plain(`Ready: node ${label(id)} listens on port ${port} for the cluster ${printable(cluster)}`),
@@ -86,7 +88,7 @@ const texts: Texts = {
 		const rest = previewBytes > 0 && body.length > previewBytes ? `… (${body.length} bytes)` : '';
 		return plain(`${printable(topic)}  ${label(origin)} #${seq}${preview}${rest}`);
 	},
-	partition: (event, writer) => (event.state === 'detected' ? bad : good)(partitionText(event, writer)),
+	partition: (event, writer) => partitionTones[event.state](partitionText(event, writer)),
 	rejected: ({from, reason, count: times}, {count}) =>
 		warning(`Rejected from ${printable(from)}: ${reason} (${count(times)} so far)`),
 	discovered: ({cluster, clusterId, address, foreign}) =>
@@ -156,10 +158,14 @@ export function eventText(event: RecordedEvent, {nodesMax, ...format}: EventForm
 
 function partitionText(event: PartitionEvent, {nodes, duration, messages}: Writer): string {
 	const took = duration(event.tookMs);
+	const {gone: missing = []} = event;
+	const gone = missing.length === 0 ? '' : `${nodes(missing)} ${missing.length === 1 ? 'is' : 'are'} gone`;
 	const sides = event.sides.map((side, index) => `${nodes(side)}${index === event.quorum ? ' (quorum)' : ''}`);
 	switch (event.state) {
 		case 'healed':
-			return `Partition healed after ${took}: ${sides.join(' | ')}`;
+			return `Partition healed after ${took}: ${sides.join(' | ')}${gone === '' ? '' : `; ${gone}`}`;
+		case 'ended':
+			return `Partition ended after ${took}: ${gone}; this side: ${sides[0]}`;
 		case 'repaired':
 			return `Partition repaired after ${took}: ${messages(event.messages ?? 0)} received`;
 		case 'detected':

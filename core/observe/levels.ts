@@ -15,7 +15,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'member':
 			return event.state === 'alive' || event.state === 'left' ? 'info' : 'warn';
 		case 'partition':
-			return event.state === 'detected' ? 'error' : 'info';
+			return event.state === 'detected' ? 'error' : event.state === 'ended' ? 'warn' : 'info';
 		case 'discovered':
 			return event.foreign ? 'warn' : 'info';
 		case 'refilled':

@@ -3,7 +3,8 @@ Liveness probes of a connection. A host without power, or a network that drops a
 node is asked regularly, and the connection is given up without an answer.
 */
 import type {Broker} from '../broker.ts';
-import {socketDeadline} from '../io/net/socket-deadline.ts';
+import {systemClock} from '../io/clock.ts';
+import {runDeadline} from '../run-deadline.ts';
 
 const probeMs = 5000;
 const silentMs = 10_000;
@@ -13,7 +14,7 @@ export function probe(broker: Pick<Broker, 'snapshot'>, fail: (why: string) => v
 	let deadline: Disposable | undefined;
 	const ask = async (): Promise<void> => {
 		if (deadline) return;
-		deadline = socketDeadline(silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
+		deadline = runDeadline(systemClock, silentMs, () => fail(`it has not answered for ${silentMs / 1000} s`));
 		try {
 			await broker.snapshot();
 		} catch {

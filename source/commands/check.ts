@@ -4,8 +4,10 @@ quorum confirms it.
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
+import {systemClock} from '../../core/io/clock.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';
+import {runDeadline} from '../../core/run-deadline.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
@@ -63,13 +65,11 @@ export function membersText({members}: Snapshot): string {
 
 async function confirm(broker: Broker): Promise<number | ErrorCode> {
 	const {promise, resolve} = Promise.withResolvers<ErrorCode>();
-	const timer = setTimeout(() => resolve('timeout'), confirmMs);
+	using _timer = runDeadline(systemClock, confirmMs, () => resolve('timeout'));
 	try {
 		return await Promise.race([broker.readIndex(), promise]);
 	} catch (error) {
 		if (error instanceof DapssError && error.code !== 'closed') return error.code;
 		throw error;
-	} finally {
-		clearTimeout(timer);
 	}
 }

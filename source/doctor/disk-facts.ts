@@ -6,7 +6,9 @@ import {randomBytes} from 'node:crypto';
 import {open, readdir, readFile, stat, statfs, unlink} from 'node:fs/promises';
 import {dirname, join, resolve} from 'node:path';
 import {errorMessage} from '../../core/errors.ts';
+import {systemClock} from '../../core/io/clock.ts';
 import {here} from '../../core/platform.ts';
+import {runDeadline} from '../../core/run-deadline.ts';
 import {
 	causeOf,
 	folderHolder,
@@ -140,7 +142,9 @@ async function sizeOf(path: string): Promise<{readonly bytes: number; readonly n
 
 async function timeSyncs(folder: string): Promise<DiskFacts['sync']> {
 	const {promise: late, resolve: giveUp} = Promise.withResolvers<{readonly problem: string}>();
-	const timer = setTimeout(() => giveUp({problem: `it did not answer within ${timeText(syncMsMax)}`}), syncMsMax);
+	using _timer = runDeadline(systemClock, syncMsMax, () =>
+		giveUp({problem: `it did not answer within ${timeText(syncMsMax)}`}),
+	);
 	const path = join(folder, `.doctor-${randomBytes(6).toString('hex')}`);
 	const measured = async (): Promise<DiskFacts['sync']> => {
 		const file = await open(path, 'wx', 0o600);
@@ -162,9 +166,5 @@ async function timeSyncs(folder: string): Promise<DiskFacts['sync']> {
 		}
 	};
 
-	try {
-		return await Promise.race([measured().catch((error: unknown) => ({problem: errorMessage(error)})), late]);
-	} finally {
-		clearTimeout(timer);
-	}
+	return await Promise.race([measured().catch((error: unknown) => ({problem: errorMessage(error)})), late]);
 }

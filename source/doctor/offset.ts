@@ -5,7 +5,9 @@ trip. Pure except `compareClocks`.
 */
 import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
+import {systemClock} from '../../core/io/clock.ts';
 import {printable} from '../../core/observe/printable.ts';
+import {runDeadline} from '../../core/run-deadline.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {shortId, timeText} from '../output/units.ts';
 import {bad, good, type Check} from './outcome.ts';
@@ -181,17 +183,15 @@ async function askTime(
 	const samples: ClockSample[] = [];
 	let snapshot: Snapshot | undefined;
 	const late = Promise.withResolvers<never>();
-	const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeText(nodeMsMax)}`)), nodeMsMax);
-	try {
-		for (let sample = 0; sample < samplesPerNode; sample++) {
-			const sentMs = clock.wallMs();
-			const startMs = clock.monotonicMs();
-			snapshot = await Promise.race([broker.snapshot(), late.promise]);
-			// The monotonic clock, because the wall clock may be set meanwhile.
-			samples.push({sentMs, receivedMs: sentMs + (clock.monotonicMs() - startMs), nodeMs: snapshot.atMs});
-		}
-	} finally {
-		clearTimeout(timer);
+	using _timer = runDeadline(systemClock, nodeMsMax, () =>
+		late.reject(new Error(`no answer within ${timeText(nodeMsMax)}`)),
+	);
+	for (let sample = 0; sample < samplesPerNode; sample++) {
+		const sentMs = clock.wallMs();
+		const startMs = clock.monotonicMs();
+		snapshot = await Promise.race([broker.snapshot(), late.promise]);
+		// The monotonic clock, because the wall clock may be set meanwhile.
+		samples.push({sentMs, receivedMs: sentMs + (clock.monotonicMs() - startMs), nodeMs: snapshot.atMs});
 	}
 
 	return {snapshot: snapshot!, offset: offsetOf(samples)};

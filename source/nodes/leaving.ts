@@ -3,6 +3,8 @@ Leaves the cluster on a signal, within the time that an operator, or the shutdow
 */
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
+import {systemClock} from '../../core/io/clock.ts';
+import {runDeadline} from '../../core/run-deadline.ts';
 import type {Terminal} from '../output/terminal.ts';
 
 const leaveMs = 10_000;
@@ -14,15 +16,12 @@ export async function leaveOrSay(
 	limitMs = leaveMs,
 ): Promise<void> {
 	const {promise: late, reject} = Promise.withResolvers<never>();
-	const timer = setTimeout(
-		() => reject(new DapssError('timeout', `it took longer than ${limitMs / 1000} s`)),
-		limitMs,
+	using _timer = runDeadline(systemClock, limitMs, () =>
+		reject(new DapssError('timeout', `it took longer than ${limitMs / 1000} s`)),
 	);
 	try {
 		await Promise.race([broker.leave(), late]);
 	} catch (error) {
 		terminal.say(`The node could not leave; it stops and stays a member: ${errorMessage(error)}`);
-	} finally {
-		clearTimeout(timer);
 	}
 }

@@ -181,7 +181,11 @@ test.each(['EMFILE', 'ENFILE'])(
 		const {synced} = log.append([Buffer.from('a')]);
 		await expect.poll(() => due.length).toBeGreaterThan(0);
 		expect(pool.isShort).toBe(true);
-		for (const run of passed.splice(0)) run();
+		for (let step = 0; step < 10; step++) {
+			for (const run of passed.splice(0)) run();
+			await new Promise(resolve => setImmediate(resolve));
+		}
+
 		for (const run of due.splice(0)) run();
 		await expect.poll(() => due.length).toBeGreaterThan(0);
 		expect(shortages).toBe(1);

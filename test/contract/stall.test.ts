@@ -1,12 +1,18 @@
 /**
-A process that stalls during a handshake: its deadlines count the time in which it ran, not the time of the stall.
-And a call whose connection was closed by the other side.
+A process that stalls during a handshake, a write to the disk or a write to a peer: its deadlines count the time in
+which it ran, not the time of the stall. And a call whose connection was closed by the other side.
 */
 import {once} from 'node:events';
+import {mkdtempSync, rmSync} from 'node:fs';
 import net, {type AddressInfo, type Socket} from 'node:net';
-import {expect, test, vi} from 'vitest';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {Duplex} from 'node:stream';
+import {expect, test} from 'vitest';
 import {connect} from '../../core/connect.ts';
-import {socketDeadline} from '../../core/io/net/socket-deadline.ts';
+import {realFiles, type Files} from '../../core/io/file-system.ts';
+import {openLog} from '../../core/io/log/log.ts';
+import {SocketChannel} from '../../core/io/net/socket-channel.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, secret, side} from './support/channel-sides.ts';
 
@@ -15,24 +21,6 @@ function stall(ms: number): void {
 	const untilMs = performance.now() + ms;
 	while (performance.now() < untilMs);
 }
-
-test('a deadline expires once, and never after it was disposed', () => {
-	vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate']});
-	try {
-		const ends: string[] = [];
-		const met = socketDeadline(50, () => ends.push('met'));
-		socketDeadline(50, () => ends.push('not met'));
-		vi.advanceTimersByTime(30);
-		met[Symbol.dispose]();
-		vi.advanceTimersByTime(19);
-		expect(ends).toEqual([]);
-		vi.advanceTimersByTime(1000);
-		expect(ends).toEqual(['not met']);
-		expect(vi.getTimerCount()).toBe(0);
-	} finally {
-		vi.useRealTimers();
-	}
-});
 
 test('a caller that stalled reads the answer before it gives up', async () => {
 	const server = side(createTransport, {});
@@ -57,6 +45,74 @@ test('a listener that stalled reads the requests of its callers before it drops 
 	stall(300);
 	for (const channel of await calling) channel.close('done');
 	expect(server.options.refusals.of('handshake-timeout')).toBe(0);
+});
+
+test.each(['write', 'datasync', 'open'] as const)(
+	'a log whose process stalled during the call `%s` does not report a failure of the disk',
+	async stalled => {
+		const folder = mkdtempSync(join(tmpdir(), 'dapss-stall-'));
+		let isArmed = false;
+		/** The call has begun when the process stalls. */
+		const during = async <Result>(call: string, done: Promise<Result>): Promise<Result> => {
+			if (isArmed && call === stalled) {
+				isArmed = false;
+				setImmediate(() => stall(300));
+			}
+
+			return done;
+		};
+		const files: Files = {
+			...realFiles,
+			async open(...wanted) {
+				const file = await during('open', realFiles.open(...wanted));
+				return {
+					size: file.size,
+					read: (...place) => file.read(...place),
+					write: (...place) => during('write', file.write(...place)),
+					datasync: () => during('datasync', file.datasync()),
+					truncate: size => file.truncate(size),
+					close: () => file.close(),
+				};
+			},
+		};
+		const log = await openLog({folder, segmentBytes: 1000, writeDeadlineMs: 100, files});
+		try {
+			await log.append([Buffer.from('a')]).synced;
+			isArmed = true;
+			await log.roll();
+			await log.append([Buffer.from('b')]).synced;
+			expect(isArmed).toBe(false);
+		} finally {
+			await log[Symbol.asyncDispose]();
+			rmSync(folder, {recursive: true});
+		}
+	},
+);
+
+test('a node that stalled sees that its peer took the data before it drops the peer', async () => {
+	const {options} = side(createTransport, {});
+	const taken: Array<() => void> = [];
+	const socket = new Duplex({read() {}, write: (_bytes, _encoding, done) => void taken.push(done)});
+	const channel = new SocketChannel({
+		socket,
+		remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello},
+		remoteAddress: '127.0.0.1:1',
+		outQueueBytes: 1000,
+		frameBytesMax: 1000,
+		budget: options.budget,
+		refusals: options.refusals,
+		writeDeadlineMs: 100,
+	});
+	channel.send([Buffer.of(1)]);
+	await new Promise(resolve => setImmediate(resolve));
+	stall(300);
+	// The system reports it in the next turn, after the timers.
+	await new Promise(resolve => setImmediate(resolve));
+	for (const done of taken.splice(0)) done();
+	await new Promise(resolve => setTimeout(resolve, 200));
+	expect(options.refusals.of('write-deadline')).toBe(0);
+	expect(options.budget.usedBytes).toBe(0);
+	channel.close('done');
 });
 
 /**

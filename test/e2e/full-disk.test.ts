@@ -7,6 +7,7 @@ import {Cluster, freePorts, type JsonEvent, type NodeProcess} from '../../bench/
 import type {DapssError, Topic} from '../../core/index.ts';
 import {publishTexts, readTexts, withClient} from './support/brokers.ts';
 import {cli} from './support/command.ts';
+import {hasVoters, isMember, waitForAll} from './support/events.ts';
 import {startLimited} from './support/limited-node.ts';
 
 const topic = 'full' as Topic;
@@ -51,6 +52,26 @@ test('a topic log that cannot be written stops the node', async () => {
 	const again = await startLimited(cluster, port);
 	const texts = await withClient(cluster, again, reader => readTexts(reader, topic, acknowledged.length));
 	expect(texts.slice(0, acknowledged.length)).toEqual(acknowledged);
+});
+
+test('the members report a node whose disk fails as down, not as stopped on purpose', async () => {
+	await using cluster = new Cluster({cli});
+	const [port, ...otherPorts] = (await freePorts(3)) as [number, ...number[]];
+	const node = await startLimited(cluster, port, fileLimit(64));
+	const others = otherPorts.map(other => cluster.start(other));
+	await waitForAll([node, ...others], hasVoters(3), 'three voters');
+	const broker = await cluster.client(node);
+	await expect(
+		publishTexts(
+			broker,
+			topic,
+			Array.from({length: 100}, () => '.'.repeat(1000)),
+		),
+	).rejects.toBeInstanceOf(Error);
+	await broker[Symbol.asyncDispose]();
+	await expectStopped(node, 'topics/full');
+	await waitForAll(others, isMember(node, 'down'), 'the end of the node');
+	for (const {events} of others) expect(events.some(isMember(node, 'left'))).toBe(false);
 });
 
 test('a Raft log that cannot be written stops the node', async () => {

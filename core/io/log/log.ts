@@ -9,6 +9,7 @@ A segment is completely synced before the next one is made, so a hole is followe
 */
 import {DapssError} from '../../errors.ts';
 import type {Appended, Clock, Entropy, Log, LogRecord, LogSegment} from '../../ports.ts';
+import {runDeadline} from '../../run-deadline.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
 import {realFiles, withRemedy, writeAll, type Files, type OpenFile} from '../file-system.ts';
 import {assemble, createGroup, type Group} from './group.ts';
@@ -33,7 +34,7 @@ export type LogOptions = {
 	readonly folder: string;
 	/** A segment is closed before it grows beyond this many bytes; a single record may be larger. */
 	readonly segmentBytes: number;
-	/** A write or fsync that takes longer than this many milliseconds fails the log. */
+	/** A write or fsync that takes longer than this fails the log: milliseconds in which this process ran. */
 	readonly writeDeadlineMs: number;
 	/** @default the file system */
 	readonly files?: Files;
@@ -391,7 +392,7 @@ export class SegmentedLog implements Log {
 		// A call into a disk that hangs cannot be cancelled: its waiters are rejected, and the call itself may never
 		// end. While no file can be opened, the disk is not the slow part.
 		const watch = (): Disposable =>
-			this.#clock.after(writeDeadlineMs, () => {
+			runDeadline(this.#clock, writeDeadlineMs, () => {
 				if (this.#files.isShort) timer = watch();
 				else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
 			});

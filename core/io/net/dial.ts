@@ -4,7 +4,9 @@ The dialling side of a connection: TCP, TLS if it is enabled, and the handshake,
 import net, {type Socket} from 'node:net';
 import {expectAddress, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
+import {runDeadline} from '../../run-deadline.ts';
 import {spokenProtocols} from '../../version.ts';
+import {systemClock} from '../clock.ts';
 import {
 	flagsText,
 	type Channel,
@@ -14,7 +16,6 @@ import {
 	type TransportOptions,
 } from './channel.ts';
 import {HungUpError, open} from './opening.ts';
-import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
 
 /**
@@ -50,7 +51,7 @@ export async function dial(
 		socket.destroy();
 	};
 
-	using _deadline = socketDeadline(timeoutMs, () =>
+	using _deadline = runDeadline(systemClock, timeoutMs, () =>
 		stop(new DapssError('unreachable', `${name} ${phase} within ${timeoutMs} ms (timeout${triedText(socket)})`)),
 	);
 	const abort = (): void =>

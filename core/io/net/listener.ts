@@ -19,13 +19,13 @@ import type {SecureContext} from 'node:tls';
 import {formatAddress, parseAddress, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {isPortTaken} from '../../platform.ts';
+import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
 import {systemClock} from '../clock.ts';
 import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
 import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
-import {socketDeadline} from './socket-deadline.ts';
 import {bindingOf, describeUnknownKey, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
 /**
@@ -149,7 +149,7 @@ class ChannelServer implements Listener {
 			name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`,
 			stage: 0,
 			why: '',
-			deadline: socketDeadline(limits.handshakeMs, () => this.#drop(pending, 'handshake-timeout')),
+			deadline: runDeadline(systemClock, limits.handshakeMs, () => this.#drop(pending, 'handshake-timeout')),
 		};
 		this.#pending.add(pending);
 		socket.once('close', () => {

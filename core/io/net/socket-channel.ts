@@ -7,7 +7,9 @@ pending are collected until the turn of the event loop ends. So a lone message i
 load. The queue is counted here, because `socket.write` has no limit: it accepted 200 MiB for a peer that did not read.
 */
 import type {Duplex} from 'node:stream';
+import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, lengthBytes} from '../../wire/frame.ts';
+import {systemClock} from '../clock.ts';
 import type {Channel, Hello} from './channel.ts';
 import type {Budget, Counters} from './counters.ts';
 import {channelKind, decodeBye, encodeBye} from './handshake.ts';
@@ -60,7 +62,7 @@ export class SocketChannel implements Channel {
 	#isFlushScheduled = false;
 	/** A write has been made in this turn of the event loop. */
 	#hasFlushed = false;
-	#stallTimer: NodeJS.Timeout | undefined;
+	#stallTimer: Disposable | undefined;
 
 	constructor(options: SocketChannelOptions) {
 		this.#options = options;
@@ -277,22 +279,22 @@ export class SocketChannel implements Channel {
 		this.#options.budget.whenFree(this.#drained);
 	}
 
-	#watchStall(): NodeJS.Timeout {
+	#watchStall(): Disposable {
 		const before = this.stats.sentBytes;
-		return setTimeout(() => {
+		return runDeadline(systemClock, this.#options.writeDeadlineMs ?? writeDeadlineMs, () => {
 			this.#stallTimer = undefined;
 			if (this.#queuedBytes === 0 || this.#why !== undefined) return;
 			if (this.stats.sentBytes === before) {
 				this.#options.refusals.add('write-deadline');
 				this.destroy('the peer took nothing for too long');
 			} else this.#stallTimer = this.#watchStall();
-		}, this.#options.writeDeadlineMs ?? writeDeadlineMs).unref();
+		});
 	}
 
 	#finish(why: string): void {
 		if (this.#why !== undefined) return;
 		this.#why = why;
-		clearTimeout(this.#stallTimer);
+		this.#stallTimer?.[Symbol.dispose]();
 		this.#options.budget.forget(this.#drained);
 		this.#options.budget.release(this.#queuedBytes);
 		this.#queuedBytes = 0;

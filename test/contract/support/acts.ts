@@ -59,6 +59,7 @@ export async function openActs(
 		random: systemEntropy,
 		store: founded,
 		nowMs: () => systemClock.monotonicMs(),
+		awakeMs: () => systemClock.monotonicMs(),
 		isReachable: () => true,
 		isReached: () => true,
 		addressOf: () => undefined,

@@ -12,6 +12,17 @@ const relay = (find: string, replace: string): Edit => ({file: 'core/membership/
 
 export const healthMutants: readonly Mutant[] = [
 	{
+		name: 'goodbye-after-a-fault',
+		pitfall: 'a node that ends because of a fault is reported as stopped on purpose',
+		edits: [
+			{
+				file: 'core/node/node.ts',
+				find: 'this.#stop(reason, () => this.failureDetection.silence());',
+				replace: 'this.#stop(reason, () => this.failureDetection.leave());',
+			},
+		],
+	},
+	{
 		name: 'alive-without-a-link',
 		pitfall: 'a member whose datagrams arrive counts as alive, whether or not a link to it works',
 		edits: [

@@ -110,6 +110,7 @@ export const pitfalls: readonly Pitfall[] = [
 			'file-replaced-early',
 		],
 	},
+	{pitfall: 'a pause of the process is taken for a fault of the disk', mutants: ['pause-blamed-on-the-disk']},
 	{pitfall: 'a node continues after a disk error', mutants: ['fsync-error-ignored', 'write-error-ignored']},
 	{
 		pitfall: 'corruption is not detected, or mistaken for a torn tail',
@@ -265,6 +266,7 @@ export const pitfalls: readonly Pitfall[] = [
 		pitfall: 'an address is mistaken for a node',
 		mutants: ['address-of-the-dead-is-free', 'address-of-a-second-process'],
 	},
+	{pitfall: 'a failure is reported as a stop on purpose', mutants: ['goodbye-after-a-fault']},
 	{pitfall: 'nodes that start together found more than one cluster', mutants: ['founds-unasked']},
 	{
 		pitfall: 'nodes that moved do not find each other',

@@ -31,6 +31,17 @@ export const storageMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'pause-blamed-on-the-disk',
+		pitfall: 'a pause of the process counts as a disk that does not answer, and stops the node',
+		edits: [
+			{
+				file: 'core/run-deadline.ts',
+				find: 'timer = clock.after(stepMs, () => clock.soon(end));',
+				replace: 'timer = clock.after(ms, run);',
+			},
+		],
+	},
+	{
 		name: 'write-error-ignored',
 		pitfall: 'a node continues after a write error',
 		edits: [

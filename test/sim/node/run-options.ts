@@ -59,6 +59,7 @@ export function drawOptions(seed: number): DrawnOptions {
 		raft: {...defaults.raft, snapshotEntries: random.pick([5, 20, 4096]), votersMax: random.pick([3, 5, 5])},
 		storage: {
 			...defaults.storage,
+			writeDeadlineMs: 1000, // Shorter than many pauses.
 			segmentBytes: random.pick([1000, 8000, 1_000_000]),
 			retainBytes: random.pick([20_000, 10_000_000]),
 			retainAgeS: random.pick([5, 3600, 604_800]),

@@ -87,7 +87,7 @@ class World {
 			self: a,
 			control,
 			label: id => this.names.get(id) ?? id,
-			nowMs: () => this.nowMs,
+			awakeMs: () => this.nowMs,
 			isReachable: id => !this.away.has(id),
 			send: (to, kind, packet) => {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);

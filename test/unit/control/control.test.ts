@@ -131,6 +131,15 @@ test('a leader without other members raises the protocol to its own newest versi
 	expect(events).toContainEqual({type: 'protocol', protocol: 2});
 });
 
+test('a pause of the process fails neither a proposal nor a read', async () => {
+	const clock = {nowMs: 0};
+	const {control} = await founder({protocol: 2}, {nowMs: () => clock.nowMs, awakeMs: () => 0});
+	const done = Promise.all([control.propose({type: 'name', node: leader, name: 'n1'}), control.readIndex()]);
+	clock.nowMs += 12_000;
+	control.tick();
+	await done;
+});
+
 test('a leader raises the protocol once the version of every member is known and allows it', async () => {
 	const spoken = new Map<NodeId, {protocol: number; version: string}>([[self, {protocol: 1, version: '0.1.0'}]]);
 	const store = await RaftStore.open(new MemoryLog({segmentBytes: 4096}), blobs());

@@ -38,7 +38,7 @@ function setUp(protocol = 3) {
 		lamport,
 		lamportJumpMax: 2 ** 40,
 		desired,
-		nowMs: () => nowMs,
+		awakeMs: () => nowMs,
 		label: node => node.slice(0, 1),
 		isReachable: node => reachable.has(node),
 		control: {state: topics} as unknown as Control,

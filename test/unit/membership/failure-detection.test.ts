@@ -1,9 +1,10 @@
-import {expect, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {defaults} from '../../../core/config.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
 import {FailureDetection} from '../../../core/membership/failure-detection.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Links} from '../../../core/ports.ts';
+import type {SwimPacket} from '../../../core/swim/packet.ts';
 
 const [self, peer] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
 const tickMs = 25;
@@ -119,6 +120,62 @@ test('a silent far side is not reported as quorum; its waiting messages count fr
 	});
 });
 
+describe('the end of a partition', () => {
+	const [one, other] = [peer, 'cccccccccccccccc' as NodeId];
+	const goodbye = (id: NodeId): SwimPacket => ({
+		type: 'gossip',
+		incarnation: 1,
+		updates: [[id, 'left', 1, id]],
+		rows: [],
+	});
+
+	function cutOff() {
+		const set = setUp({voters: () => [self, one, other]});
+		const {presence, events, advance} = set;
+		presence.setMembers([self, one, other]);
+		for (const id of [one, other]) presence.heard(id);
+		for (let ticks = 0; ticks < 400 && presence.view().state === 'whole'; ticks++) advance(tickMs);
+		expect(presence.view().state).toBe('partitioned');
+		events.length = 0;
+		/** Events of the end. Sides that change are events too. */
+		const partitions = (): readonly BrokerEvent[] =>
+			events.filter(event => event.type === 'partition' && event.state !== 'detected');
+		return {...set, partitions};
+	}
+
+	test('is no heal when all members of the far side turn out to be down or stopped', () => {
+		const {presence, advance, partitions} = cutOff();
+		presence.link(one, 'refused');
+		presence.step(other, goodbye(other));
+		advance(5000);
+		expect(partitions()).toEqual([
+			{
+				type: 'partition',
+				state: 'ended',
+				sides: [[self]],
+				quorum: -1,
+				gone: [one, other],
+				tookMs: expect.any(Number) as number,
+			},
+		]);
+		expect(presence.view()).toMatchObject({state: 'whole', repairedMs: undefined});
+	});
+
+	test('is a heal when one of them comes back; the event names the other one', () => {
+		const {presence, advance, partitions} = cutOff();
+		presence.step(other, goodbye(other));
+		for (let count = 0; count < 100; count++) {
+			presence.step(one, {type: 'gossip', incarnation: 2, updates: [], rows: []});
+			presence.heard(one);
+			advance(tickMs);
+		}
+
+		expect(partitions().at(-1)).toMatchObject({state: 'healed', sides: [[self, one]], gone: [other]});
+		presence.synced(one, 3);
+		expect(partitions().at(-1)).toMatchObject({state: 'repaired', messages: 3});
+	});
+});
+
 test('while members are suspected, this node is not reported as cut off from them', () => {
 	const {presence, state, advance} = setUp({voters: () => [self, peer, 'cccccccccccccccc' as NodeId]});
 	presence.setMembers([self, peer, 'cccccccccccccccc' as NodeId]);
@@ -154,6 +211,29 @@ test('a process that is not confirmed sends only to peers that accepted its link
 	sent.length = 0;
 	presence.leave();
 	expect(sent.slice(-2)).toEqual([`link ${peer}`, `datagram ${peer}`]);
+});
+
+test('a pause of the process counts as a moment', () => {
+	const {presence, state, advance} = setUp();
+	advance(1000);
+	expect(presence.awakeMs).toBe(1000);
+	state.nowMs += 12_000;
+	advance(tickMs);
+	expect(presence.awakeMs).toBe(1100);
+});
+
+test('a node that stops because of a fault sends no goodbye, and answers nothing', () => {
+	const {presence, sent, advance} = setUp();
+	presence.setMembers([self, peer]);
+	presence.heard(peer);
+	advance(1000);
+	expect(sent).not.toEqual([]);
+	sent.length = 0;
+	presence.silence();
+	presence.step(peer, {type: 'ping', seq: 1, link: false, incarnation: 1, updates: [], rows: []});
+	presence.link(peer, 'refused');
+	advance(1000);
+	expect(sent).toEqual([]);
 });
 
 test('a member is reported as alive when it is first heard, and again after it has moved', () => {

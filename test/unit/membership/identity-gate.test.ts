@@ -54,6 +54,23 @@ describe('the gate before publishing', () => {
 		await waiting;
 	});
 
+	test('does not count a pause as waiting', async () => {
+		const {gate, world} = make();
+		world.isOpen = false;
+		let isRejected = false;
+		const waiting = gate.wait()!.catch(() => (isRejected = true));
+		world.nowMs += 12_000;
+		gate.tick();
+		world.nowMs += 100;
+		gate.tick();
+		await new Promise(setImmediate);
+		expect(isRejected).toBe(false);
+		world.isOpen = true;
+		gate.tick();
+		await waiting;
+		expect(isRejected).toBe(false);
+	});
+
 	test('does not treat a stall of half a second as a pause', () => {
 		const {gate, world} = make();
 		world.nowMs += 500;

@@ -201,13 +201,17 @@ test('a stopping node waits until the written messages are read, or until a dead
 	await turn();
 	logs.write(t, 300);
 	let late: (() => void) | undefined;
-	const after = (_ms: number, run: () => void): Disposable => {
-		late = run;
-		return {[Symbol.dispose]() {}};
+	const clock = {
+		monotonicMs: () => 0,
+		soon: (run: () => void) => run(),
+		after(_ms: number, run: () => void): Disposable {
+			late = run;
+			return {[Symbol.dispose]() {}};
+		},
 	};
 
 	let behind: number | undefined;
-	const reading = messages.readOut({after}).then(left => void (behind = left));
+	const reading = messages.readOut(clock).then(left => void (behind = left));
 	await turn();
 	logs.write(t, 50);
 	const got = await takeAll(feed);
@@ -219,9 +223,9 @@ test('a stopping node waits until the written messages are read, or until a dead
 	using other = messages.open();
 	await turn();
 	logs.write(t, 300);
-	const waiting = messages.readOut({after});
+	const waiting = messages.readOut(clock);
 	await turn();
-	late!(); // No follower reads.
+	for (let step = 0; step < 10; step++) late!(); // No follower reads.
 	expect(await waiting).toBe(300);
 	expect(await takeAll(other)).toEqual(numbers(t, 350, 650));
 });
@@ -243,7 +247,7 @@ test('events and messages share one stream; messages precede its end, omitted ev
 	const reading = (async () => {
 		for await (const event of stream) got.push(event);
 	})();
-	await messages.readOut({after: () => ({[Symbol.dispose]() {}})});
+	await messages.readOut({monotonicMs: () => 0, soon: () => undefined, after: () => ({[Symbol.dispose]() {}})});
 	journal.record({type: 'stopped', reason: 'asked'});
 	journal.close();
 	await reading;

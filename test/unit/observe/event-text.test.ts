@@ -38,6 +38,14 @@ test.each<[Record<string, unknown> & {type: RecordedEvent['type']}, string, stri
 		'Partition healed after 700 ms: aaaa | bbbb',
 	],
 	[
+		{type: 'partition', state: 'healed', sides: [[a, b]], quorum: 0, gone: [c], tookMs: 700},
+		'Partition healed after 700 ms: aaaa, bbbb (quorum); cccc is gone',
+	],
+	[
+		{type: 'partition', state: 'ended', sides: [[a]], quorum: -1, gone: [b, c], tookMs: 700},
+		'Partition ended after 700 ms: bbbb, cccc are gone; this side: aaaa',
+	],
+	[
 		{type: 'partition', state: 'repaired', sides: [[a, b]], quorum: 0, tookMs: 700, messages: 1200},
 		'Partition repaired after 700 ms: 1200 messages received',
 		'Partition repaired after 700 ms: 1,200 messages received',

@@ -78,6 +78,7 @@ test('events carry the names of the nodes that they mention, also of a node that
 		undefined,
 		undefined,
 	]);
+	expect(nodesOf({type: 'partition', state: 'ended', sides: [[a]], gone: [b], quorum: 0, tookMs: 1})).toEqual([a, b]);
 	expect(nodesOf({type: 'partition', state: 'healed', sides: [[a], [b, c]], quorum: 0, tookMs: 1})).toEqual([
 		a,
 		b,

@@ -61,6 +61,14 @@ export class RepairChecks {
 		}
 
 		const up = all.filter(({node}) => node?.phase === 'running');
+		if (state === 'ended') {
+			const back = sides.flat().find(id => this.#cutOff.get(host)?.has(id));
+			this.#cutOff.delete(host);
+			return back === undefined
+				? undefined
+				: `a partition ends without a heal only if nobody came back: ${host.id} is with ${back} again`;
+		}
+
 		if (state === 'healed') {
 			const here = new Set(sides.flat());
 			// With two processes of one id, the node may be linked to the copy.

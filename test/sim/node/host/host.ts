@@ -89,6 +89,8 @@ export class Host implements Endpoint {
 	/** Why the last process ended, and the message with which it ended. */
 	exitCause: ExitCause | undefined;
 	exitReason = '';
+	/** Whether the process was asked to stop (SIGTERM). */
+	isStopRequested = false;
 	/** Whether it must never start again: it was removed, or its disk was replaced. */
 	isRetired = false;
 	powerCuts = 0;
@@ -142,6 +144,7 @@ export class Host implements Endpoint {
 		const process = new HostProcess(this, random.child(`life/${start}`));
 		this.#process = process;
 		this.exitCause = undefined;
+		this.isStopRequested = false;
 		this.#sinceMs = schedule.nowMs;
 		disk.attach(work => process.run(work));
 		observer.fullDisks.booted(this);
@@ -227,7 +230,9 @@ export class Host implements Endpoint {
 
 	/** SIGTERM. */
 	stop(): void {
-		void this.node?.stop('restart');
+		if (!this.node) return;
+		this.isStopRequested = true;
+		void this.node.stop('restart');
 	}
 
 	pause(forMs: number): void {

@@ -28,14 +28,14 @@ export type EventObserverOptions = {
 export class EventObserver {
 	readonly falseSuspicions = new FalseSuspicions();
 	readonly #options: EventObserverOptions;
-	/** Nodes whose confirmed process has stopped cleanly. */
+	/** Nodes whose confirmed process was stopped on purpose: on request, or because the node was removed. */
 	readonly #cleanStops = new Set<NodeId>();
 
 	constructor(options: EventObserverOptions) {
 		this.#options = options;
 	}
 
-	booted(host: Host, {journal, failureDetection, identity}: Node): void {
+	booted(host: Host, {journal, failureDetection, identity, control}: Node): void {
 		const record = journal.record.bind(journal);
 		const leave = failureDetection.leave.bind(failureDetection);
 		Object.assign(journal, {
@@ -46,7 +46,8 @@ export class EventObserver {
 		});
 		Object.assign(failureDetection, {
 			leave: () => {
-				if (identity.isConfirmed) this.#cleanStops.add(host.id);
+				const isOnPurpose = host.isStopRequested || control.state.isRemoved(host.id);
+				if (isOnPurpose && identity.isConfirmed) this.#cleanStops.add(host.id);
 				leave();
 			},
 		});
@@ -90,7 +91,7 @@ export class EventObserver {
 
 	#memberReported(host: Host, {id, state, why}: MemberEvent): string | undefined {
 		if (state === 'left' && why && !this.#cleanStops.has(id))
-			return `a crash is not reported as a clean stop: ${host.id} reports that ${id} has left, and no confirmed process of it stopped`;
+			return `a crash is not reported as a clean stop: ${host.id} reports that ${id} has left, and no confirmed process of it was stopped on purpose`;
 		const {hosts, repairs} = this.#options;
 		this.falseSuspicions.add(
 			state,

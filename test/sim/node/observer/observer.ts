@@ -119,6 +119,11 @@ export class Observer {
 			throw this.violations.record(
 				`a node without file descriptors keeps running: ${host.id} ended: ${host.exitReason}`,
 			);
+		// The simulated disk answers within milliseconds.
+		if (/took longer than/.test(host.exitReason))
+			this.violations.record(
+				`a pause of the process is no fault of the disk: ${host.id} ended: ${host.exitReason}`,
+			);
 		const unstarted = this.fullDisks.ended(host);
 		if (unstarted !== undefined) this.violations.record(unstarted); // Not thrown: no caller would catch it.
 		this.exits[cause]++;

@@ -55,6 +55,7 @@ export function createControl(options: Pick<ControlOptions, 'self' | 'store'> & 
 		onAgreed: () => undefined,
 		failed: error => expect.unreachable(String(error)),
 		...options,
+		awakeMs: options.awakeMs ?? options.nowMs ?? (() => 0),
 	});
 }
 
