@@ -330,7 +330,8 @@ export class GossipCluster {
 		if (frame[0] === kinds.push) {
 			const head = decodePushHead(frame);
 			const batch = decodeBatch(frame.subarray(pushHeaderBytes));
-			if (!head || !batch || !node.lamport.witness(batch.lamport, from)) throw new Error('Expected a well-formed push');
+			if (!head || !batch || !node.lamport.witness(batch.lamport, from))
+				throw new Error('Expected a well-formed push');
 			node.gossip.step(from, {type: 'push', batch, ...head});
 		} else {
 			const packet = parseGossipPacket(decodeControl(frame));

@@ -150,7 +150,7 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'a message is delivered before its stamp is witnessed',
 		edits: [
 			data(
-				"if (!lamport.witness(batch.lamport)) return hooks.rejected(from, 'lamport-jump');",
+				"if (!lamport.witness(batch.lamport, from)) return hooks.rejected(from, 'lamport-jump');",
 				"if (batch.lamport < 0) return hooks.rejected(from, 'lamport-jump');",
 			),
 		],
@@ -161,7 +161,7 @@ export const gossipMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/lamport.ts',
-				find: 'if (stamp > this.#now + this.#jumpMax || stamp > lamportMax) return false;',
+				find: 'if (stamp > lamportMax || jump > this.#jumpMax) return false;',
 				replace: '',
 			},
 		],

@@ -32,8 +32,8 @@ export const topicMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/control/control.ts',
-				find: 'this.#options.lamport.witness(envelope.command.until);',
-				replace: '',
+				find: 'this.#options.lamport.witness(envelope.command.until, envelope.node);',
+				replace: 'void 0;',
 			},
 		],
 	},
