@@ -8,7 +8,7 @@ Pure.
 import {parseAddress} from '../address.ts';
 import type {ErrorCode} from '../errors.ts';
 import {isAdmission} from '../membership/founding.ts';
-import {advertiseQuestion, ageText} from '../membership/reachability.ts';
+import {advertiseQuestion, ageText, diskFullWhy} from '../membership/reachability.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
 import {diskAdvice, limitFindings} from './limits.ts';
@@ -297,7 +297,8 @@ function memberFinding(member: MemberSnapshot, context: Context): Finding | unde
 				advice: `Start it again, or take its vote away for good: ${command}peer remove ${label(id)}`,
 			};
 		case 'degraded':
-			if (hasCutFinding(member, context)) return undefined;
+			// Its own full disk is a finding of `nodeFindings`.
+			if (hasCutFinding(member, context) || (member.self && why === diskFullWhy)) return undefined;
 			return {
 				code: 'unhealthy',
 				reason: 'degraded',
@@ -350,6 +351,8 @@ function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Co
 			return `${sentence(refusalRemedies.get(cause)!)} dapss-tui peers shows them.`;
 		case 'cluster':
 			return 'If it is meant to be a member here, stop it and start it with an empty data folder.';
+		case 'disk-full':
+			return diskAdvice;
 		case 'behind':
 			return `Check its disk and its events: dapss-tui events --server ${address}`;
 		case 'leaderless':
