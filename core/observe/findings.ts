@@ -280,10 +280,10 @@ function memberFindings(context: Context): readonly Finding[] {
 
 function memberFinding(member: MemberSnapshot, context: Context): Finding | undefined {
 	const {quorum, label, command} = context;
-	const {id, state, voter, why, downMs, address} = member;
+	const {id, state, voter, why, address} = member;
 	const name = `${label(id)} (${address}${why === '' ? '' : `, ${why}`})`;
 	const votes = voter ? `, and votes${quorum.spare > 0 ? `: ${meaningOf(quorum)}` : ''}` : '';
-	const since = downMs === undefined ? '' : ` ${durationText(downMs, context)}`;
+	const since = durationText(member, context);
 	switch (state) {
 		case 'alive':
 			return undefined;
@@ -547,15 +547,23 @@ function missingText({id, address, state, downMs}: MissingVoter, context: Contex
 		snapshot: {members},
 		label,
 	} = context;
-	const why = members.find(member => member.id === id)?.why ?? '';
-	const stateText = downMs === undefined ? state : `${state} ${durationText(downMs, context)}`;
+	const member = members.find(one => one.id === id);
+	const why = member?.why ?? '';
+	const stateText = `${state}${durationText({downMs, heardMsAgo: member?.heardMsAgo}, context)}`;
 	return `${label(id)} (${[address, why, stateText].filter(part => part !== '').join(', ')})`;
 }
 
-/** A node that has just started cannot know how long a member was down before. */
-function durationText(downMs: number, {snapshot: {uptimeMs}}: Context): string {
-	const isSinceStart = uptimeMs - downMs < startMs;
-	return `for ${isSinceStart ? 'at least ' : ''}${ageText(downMs)}${isSinceStart ? ', since this node started' : ''}`;
+/**
+For how long a member has not been alive; empty when that is unknown. A node that has not heard the member since its own
+start cannot know how long the member was down before.
+*/
+function durationText(
+	{downMs, heardMsAgo}: Pick<MemberSnapshot, 'downMs' | 'heardMsAgo'>,
+	{snapshot: {uptimeMs}}: Context,
+): string {
+	if (downMs === undefined) return '';
+	const isSinceStart = heardMsAgo === undefined && uptimeMs - downMs < startMs;
+	return isSinceStart ? ` for at least ${ageText(downMs)}, since this node started` : ` for ${ageText(downMs)}`;
 }
 
 function portsText(addresses: readonly string[]): string {

@@ -101,6 +101,20 @@ describe('a cluster of three', () => {
 		expect(reasons(`${diskFullWhy}; 5 entries behind and not catching up`)).toEqual(['degraded', 'disk-full']);
 	});
 
+	test.each(['unreachable', 'suspect', 'degraded', 'left'] as const)(
+		'knows for how long a member is %s if the asked node has heard it, also directly after its start',
+		state => {
+			const problems = (heardMsAgo: number | undefined, uptimeMs = 6300): string =>
+				find({...withMember({state, why: 'x', reached: false, downMs: 3200, heardMsAgo}), uptimeMs})
+					.map(({problem}) => problem)
+					.join('\n');
+			expect(problems(4600)).toContain('for 3 s');
+			expect(problems(4600)).not.toContain('since this node started');
+			expect(problems(undefined)).toContain('for at least 3 s, since this node started');
+			expect(problems(undefined, 60_000)).not.toContain('since this node started');
+		},
+	);
+
 	test('with a node that no other can call reports that, and not that UDP is blocked (case B)', () => {
 		const why = 'no node can call 127.0.0.1:5002 (connection refused): is --advertise right?';
 		expect(
