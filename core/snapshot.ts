@@ -16,7 +16,7 @@ export type MemberSnapshot = {
 	readonly state: MemberState;
 	/** Why it is not alive, for people: `connection refused`, `no answer`, `TCP blocked: …`, … Empty when alive. */
 	readonly why: string;
-	/** The reason as a keyword: `tcp`, `udp`, `cut`, `not-authenticated`, `protocol`, `behind`, … */
+	/** The reason as a keyword: `tcp`, `udp`, `cut`, `disk-full`, `not-authenticated`, `protocol`, `behind`, … */
 	readonly cause: string;
 	readonly voter: boolean;
 	readonly self: boolean;

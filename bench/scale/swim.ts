@@ -103,6 +103,7 @@ class SwimScale {
 					tryCall: () => undefined,
 				},
 				address: () => undefined,
+				isDiskFull: () => false,
 				raft: () => raft,
 				name: other => other,
 			});

@@ -29,6 +29,8 @@ export type FailureDetectionOptions = {
 	readonly voters: () => readonly NodeId[];
 	/** What Raft knows of this node and its peers. */
 	readonly raft: () => RaftFacts;
+	/** Whether the disk of this node is full: it stores no messages. @default it never is */
+	readonly isDiskFull?: () => boolean;
 	/** A readable name for messages. */
 	readonly name: (node: NodeId) => string;
 	/**
@@ -118,6 +120,7 @@ export class FailureDetection {
 			links: options.links,
 			address: options.address,
 			raft: options.raft,
+			isDiskFull: options.isDiskFull ?? (() => false),
 			name: options.name,
 		});
 	}

@@ -30,6 +30,8 @@ export type HealthOptions = {
 	readonly links: Pick<Links, 'state' | 'called' | 'tryCall'>;
 	readonly address: (id: NodeId) => string | undefined;
 	readonly raft: () => RaftFacts;
+	/** Whether the disk of this node is full. */
+	readonly isDiskFull: () => boolean;
 	/** A readable name for messages. */
 	readonly name: (id: NodeId) => string;
 };
@@ -79,6 +81,7 @@ export class Health {
 			isLinked: id => this.#isHeardOrNew(id, 'link'),
 			isAudible: id => this.#isHeardOrNew(id, 'datagram'),
 			report: () => options.raft(),
+			isDiskFull: () => options.isDiskFull(),
 		};
 	}
 
@@ -207,6 +210,7 @@ export class Health {
 		if (
 			this.#pairs.of(id).length > 0 ||
 			links.called(id).state === 'failed' ||
+			this.#isDiskFull(id) ||
 			(id !== self && (swim.standing(id) !== 'alive' || !this.isLinked(id)))
 		)
 			return false;
@@ -255,6 +259,11 @@ export class Health {
 	isMeasured(id: NodeId): boolean {
 		const roundTripMs = this.evidence.of(id)?.roundTripMs.datagram;
 		return roundTripMs !== undefined && this.#nowMs - roundTripMs < 2 * this.#silentMs;
+	}
+
+	#isDiskFull(id: NodeId): boolean {
+		const {self, swim, isDiskFull} = this.#options;
+		return id === self ? isDiskFull() : swim.isDiskFull(id);
 	}
 
 	get #silentMs(): number {
@@ -334,6 +343,7 @@ export class Health {
 			failure: isSelf ? undefined : failureOf(links.state(id)),
 			via: reach === self ? cut && this.relayBetween(cut.between) : reach,
 			faults,
+			isDiskFull: this.#isDiskFull(id),
 			leaderlessMs: leaderlessForMs >= Math.max(leaderlessMs, reportMs) ? leaderlessForMs : undefined,
 			behind: isStuck ? this.#commit - applied : undefined,
 		};

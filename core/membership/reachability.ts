@@ -3,8 +3,8 @@ Turns the evidence into conclusions: the state of each member with its reason, a
 surface (status, check, peers, events, console, errors) shows these two results and concludes nothing of its own, so
 that no two surfaces contradict each other. Pure.
 
-A member is usable when a link to it works, it follows a leader, and its log advances. A member that only answers pings
-is not usable.
+A member is usable when a link to it works, its disk has room, it follows a leader, and its log advances. A member that
+only answers pings is not usable.
 */
 import type {MemberState, QuorumState} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -43,6 +43,8 @@ export type MemberFacts = {
 	readonly via: NodeId | undefined;
 	/** Pairs that include it and do not reach each other: those with this node, and others that it is blamed for. */
 	readonly faults: readonly PairFault[];
+	/** It reports that its disk is full. */
+	readonly isDiskFull: boolean;
 	/**
 	For how long it has reported no leader while there is one; `undefined` when it follows a leader or this is unknown.
 	*/
@@ -67,8 +69,8 @@ export type Assessment = {
 
 /**
 `uncalled`: it opened the working link itself, and a call to its address fails. `tcp`, `udp`: blocked. `cut`: not
-reached directly at all. `unlinked`: no link works. `returning`: heard again, but no link yet. The mismatches are
-refusals of the handshake.
+reached directly at all. `unlinked`: no link works. `disk-full`: it stores no messages. `returning`: heard again, but no
+link yet. The mismatches are refusals of the handshake.
 */
 export type Cause =
 	| ''
@@ -81,6 +83,7 @@ export type Cause =
 	| 'udp'
 	| 'cut'
 	| 'unlinked'
+	| 'disk-full'
 	| 'leaderless'
 	| 'behind'
 	| 'returning'
@@ -129,6 +132,8 @@ function usable(facts: MemberFacts): Assessment {
 	else if (faults.length > 0) reasons.push(faultReason(facts));
 	else if (!self && !isLinked && unlinkedMs >= limitMs)
 		reasons.push({cause: 'unlinked', why: `no working link for ${ageText(unlinkedMs)}${codeText(facts.failure)}`});
+	// A full disk may explain the other two.
+	if (facts.isDiskFull) reasons.push({cause: 'disk-full', why: diskFullWhy});
 	if (leaderlessMs !== undefined)
 		reasons.push({cause: 'leaderless', why: `follows no leader for ${ageText(leaderlessMs)}`});
 	if (behind !== undefined)
@@ -152,6 +157,9 @@ function usable(facts: MemberFacts): Assessment {
 		? {state: former, why: 'heard again, no link yet', cause: 'returning', key: former}
 		: {state: 'alive', why: '', cause: '', key: ''};
 }
+
+/** Why a member with a full disk is degraded. */
+export const diskFullWhy = 'its disk is full: it stores no new messages';
 
 /** Advice for an operator when a node advertises, or may advertise, a wrong address. */
 export const advertiseQuestion = 'is --advertise right?';

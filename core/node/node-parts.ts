@@ -194,6 +194,7 @@ export class NodeParts {
 				const {term, leader, applied, commit, progress} = this.control.raft.status();
 				return {term, leader, applied, commit, matches: progress};
 			},
+			isDiskFull: () => io.room?.isFull ?? false,
 			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,

@@ -8,7 +8,7 @@ Pure.
 import {parseAddress} from '../address.ts';
 import type {ErrorCode} from '../errors.ts';
 import {isAdmission} from '../membership/founding.ts';
-import {advertiseQuestion, ageText} from '../membership/reachability.ts';
+import {advertiseQuestion, ageText, diskFullWhy} from '../membership/reachability.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
 import {diskAdvice, limitFindings} from './limits.ts';
@@ -280,10 +280,10 @@ function memberFindings(context: Context): readonly Finding[] {
 
 function memberFinding(member: MemberSnapshot, context: Context): Finding | undefined {
 	const {quorum, label, command} = context;
-	const {id, state, voter, why, downMs, address} = member;
+	const {id, state, voter, why, address} = member;
 	const name = `${label(id)} (${address}${why === '' ? '' : `, ${why}`})`;
 	const votes = voter ? `, and votes${quorum.spare > 0 ? `: ${meaningOf(quorum)}` : ''}` : '';
-	const since = downMs === undefined ? '' : ` ${durationText(downMs, context)}`;
+	const since = durationText(member, context);
 	switch (state) {
 		case 'alive':
 			return undefined;
@@ -297,7 +297,8 @@ function memberFinding(member: MemberSnapshot, context: Context): Finding | unde
 				advice: `Start it again, or take its vote away for good: ${command}peer remove ${label(id)}`,
 			};
 		case 'degraded':
-			if (hasCutFinding(member, context)) return undefined;
+			// Its own full disk is a finding of `nodeFindings`.
+			if (hasCutFinding(member, context) || (member.self && why === diskFullWhy)) return undefined;
 			return {
 				code: 'unhealthy',
 				reason: 'degraded',
@@ -350,6 +351,8 @@ function degradedAdvice({cause, address, id, voter}: MemberSnapshot, {label}: Co
 			return `${sentence(refusalRemedies.get(cause)!)} dapss-tui peers shows them.`;
 		case 'cluster':
 			return 'If it is meant to be a member here, stop it and start it with an empty data folder.';
+		case 'disk-full':
+			return diskAdvice;
 		case 'behind':
 			return `Check its disk and its events: dapss-tui events --server ${address}`;
 		case 'leaderless':
@@ -544,15 +547,23 @@ function missingText({id, address, state, downMs}: MissingVoter, context: Contex
 		snapshot: {members},
 		label,
 	} = context;
-	const why = members.find(member => member.id === id)?.why ?? '';
-	const stateText = downMs === undefined ? state : `${state} ${durationText(downMs, context)}`;
+	const member = members.find(one => one.id === id);
+	const why = member?.why ?? '';
+	const stateText = `${state}${durationText({downMs, heardMsAgo: member?.heardMsAgo}, context)}`;
 	return `${label(id)} (${[address, why, stateText].filter(part => part !== '').join(', ')})`;
 }
 
-/** A node that has just started cannot know how long a member was down before. */
-function durationText(downMs: number, {snapshot: {uptimeMs}}: Context): string {
-	const isSinceStart = uptimeMs - downMs < startMs;
-	return `for ${isSinceStart ? 'at least ' : ''}${ageText(downMs)}${isSinceStart ? ', since this node started' : ''}`;
+/**
+For how long a member has not been alive; empty when that is unknown. A node that has not heard the member since its own
+start cannot know how long the member was down before.
+*/
+function durationText(
+	{downMs, heardMsAgo}: Pick<MemberSnapshot, 'downMs' | 'heardMsAgo'>,
+	{snapshot: {uptimeMs}}: Context,
+): string {
+	if (downMs === undefined) return '';
+	const isSinceStart = heardMsAgo === undefined && uptimeMs - downMs < startMs;
+	return isSinceStart ? ` for at least ${ageText(downMs)}, since this node started` : ` for ${ageText(downMs)}`;
 }
 
 function portsText(addresses: readonly string[]): string {

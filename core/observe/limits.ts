@@ -12,7 +12,7 @@ const freshMs = 10 * 60_000;
 type Limited = {readonly reason: FindingReason; readonly problem: string; readonly advice: string};
 
 export const diskAdvice =
-	'Free space on it, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.';
+	'Free space on the disk, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.';
 
 /** Bounds with specific advice, by the name of their counter. */
 const known: Readonly<

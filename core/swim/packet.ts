@@ -47,6 +47,11 @@ export type Carried = {
 	accepts only rows of five elements and ignores other fields.
 	*/
 	readonly states?: readonly RowState[] | undefined;
+	/**
+	The sender's disk is full. Its first row is its own, and the fact has the version of that row. Earlier versions of
+	the program ignore this field.
+	*/
+	readonly diskFull?: true;
 };
 
 export type Message =
@@ -79,6 +84,8 @@ const rowHeadBytesMax = 36;
 const stateHeadBytesMax = 28;
 /** The field `states` itself. */
 export const statesFieldBytes = 10;
+/** The field `diskFull`. */
+export const diskFullBytes = 10;
 
 export function rowBytes(row: Row): number {
 	return rowHeadBytesMax + row[4].length;
@@ -120,7 +127,13 @@ export function parseSwimPacket(value: unknown): SwimPacket | undefined {
 	if (!isU32(incarnation) || !updates || !rows) return undefined;
 	const states = value['states'] === undefined ? none : parseAll(value['states'], rows.length, parseState);
 	if (!states) return undefined;
-	const carried = {incarnation, updates, rows, ...(states.length > 0 && {states})};
+	const carried = {
+		incarnation,
+		updates,
+		rows,
+		...(states.length > 0 && {states}),
+		...(value['diskFull'] === true && {diskFull: true as const}),
+	};
 	if (type === 'gossip') return {type, ...carried};
 	if (!isU32(seq)) return undefined;
 	switch (type) {

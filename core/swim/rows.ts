@@ -39,6 +39,8 @@ export type Sight = {
 	readonly isAudible: (id: NodeId) => boolean;
 	/** Called only when a new version is made. */
 	readonly report: () => Report;
+	/** Whether the disk of this node is full. @default it is not */
+	readonly isDiskFull?: () => boolean;
 };
 
 /** The complaints of one node: members without a working link to it, and members whose datagrams do not reach it. */
@@ -67,6 +69,10 @@ export class Rows {
 	readonly #withUnheard = new Set<NodeId>();
 	/** Nodes whose states, our own included, name a member. */
 	readonly #withComplaints = new Set<NodeId>();
+	/** Nodes that reported a full disk, each with the tick of its last report. Our own is not in it. */
+	readonly #fullDisks = new Map<NodeId, number>();
+	/** As reported with our row. */
+	isOwnDiskFull = false;
 	/** Rows over another member list, which cannot be read. */
 	mismatches = 0;
 
@@ -110,6 +116,7 @@ export class Rows {
 				this.#ended.delete(node);
 				this.#withUnheard.delete(node);
 				this.#withComplaints.delete(node);
+				this.#fullDisks.delete(node);
 			}
 		}
 
@@ -124,7 +131,7 @@ export class Rows {
 	True when the row or its state changed.
 	*/
 	observe(
-		{isHeard, isLinked, isAudible, report}: Pick<Sight, 'isHeard'> & Partial<Sight>,
+		{isHeard, isLinked, isAudible, report, isDiskFull}: Pick<Sight, 'isHeard'> & Partial<Sight>,
 		tick: number,
 		refreshTicks: number,
 	): boolean {
@@ -134,7 +141,9 @@ export class Rows {
 		const unlinked = isLinked ? others(isLinked) : none;
 		const silent = isAudible ? others(isAudible) : none;
 		const former = this.#ownState;
+		const isFull = isDiskFull?.() ?? false;
 		const hasChanged =
+			isFull !== this.isOwnDiskFull ||
 			!isEqual(unheard, this.#own[4]) ||
 			!isEqual(unlinked, former?.[3] ?? none) ||
 			!isEqual(silent, former?.[4] ?? none);
@@ -149,6 +158,7 @@ export class Rows {
 				unlinked,
 				silent,
 			];
+			this.isOwnDiskFull = isFull;
 			this.#ownAtTick = tick;
 			this.#note(this.#own, this.#ownState);
 		}
@@ -160,8 +170,15 @@ export class Rows {
 	Handles a row. The highest version wins; our own rows and those of non-members are ignored. Any version replaces a
 	stale row: the stale one may be of another process of the node, started on a copy of its data folder, that has
 	ended. Rows of that process that others still pass on are ignored from then on, or they would circulate for ever.
+	@param isDiskFull the report of the node itself; `undefined` for a row that another node passed on
 	*/
-	learn(row: Row, state: RowState | undefined, tick: number, staleTicks: number = Infinity): void {
+	learn(
+		row: Row,
+		state: RowState | undefined,
+		tick: number,
+		staleTicks: number = Infinity,
+		isDiskFull?: boolean,
+	): void {
 		const [node, incarnation, counter, members] = row;
 		if (node === this.#self || !this.#index.has(node)) return;
 		if (members !== this.#hash) {
@@ -181,6 +198,9 @@ export class Rows {
 		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0)
 			return;
 		if (ended && compareVersions(row, ended) > 0) this.#ended.delete(node);
+		// The same version may have arrived from another node before.
+		if (isDiskFull === true) this.#fullDisks.set(node, tick);
+		else if (isDiskFull === false) this.#fullDisks.delete(node);
 		if (isSame && (!state || known.state?.isSameVersion)) return;
 		// Without a state in the packet the last one counts while it is fresh.
 		const newest = state
@@ -278,6 +298,12 @@ export class Rows {
 	report(node: NodeId, tick: number, staleTicks: number): Report | undefined {
 		const state = this.#state(node, tick, staleTicks);
 		return state && {term: state[0], leader: this.#order[state[1]], applied: state[2]};
+	}
+
+	/** Whether the disk of another node is full, by its own fresh report. */
+	isDiskFull(node: NodeId, tick: number, staleTicks: number): boolean {
+		const atTick = this.#fullDisks.get(node);
+		return atTick !== undefined && tick - atTick < staleTicks;
 	}
 
 	/** The fresh complaints, our own included. */

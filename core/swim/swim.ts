@@ -14,6 +14,7 @@ import {Health} from './health.ts';
 import {isDown, Members, standingOf, stateOf, type Member, type MemberState} from './members.ts';
 import {timingOf, type Timing} from './timing.ts';
 import {
+	diskFullBytes,
 	headBytesMax,
 	packetBytesMax,
 	rowsMax,
@@ -185,6 +186,10 @@ class SwimMachine implements Swim {
 		return this.#rows.report(node, this.#tick, this.#timing.stale);
 	}
 
+	isDiskFull(node: NodeId): boolean {
+		return this.#rows.isDiskFull(node, this.#tick, this.#timing.stale);
+	}
+
 	complaints(): readonly Complaint[] {
 		return this.#rows.complaints(this.#tick, this.#timing.stale);
 	}
@@ -270,12 +275,14 @@ class SwimMachine implements Swim {
 
 	// Incoming packets.
 
-	#learnCarried(member: Member, {incarnation, updates, rows, states}: SwimPacket): void {
+	#learnCarried(member: Member, {incarnation, updates, rows, states, diskFull}: SwimPacket): void {
 		this.#members.heard(member, this.#tick);
 		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#timing);
 		for (const update of updates) this.#members.learn(update, this.#tick, this.#timing);
-		for (const [index, row] of rows.entries())
-			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#timing.stale);
+		for (const [index, row] of rows.entries()) {
+			const isDiskFull = row[0] === member.id ? diskFull === true : undefined;
+			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#timing.stale, isDiskFull);
+		}
 	}
 
 	#onAck(from: NodeId, seq: number, nowMs: number): void {
@@ -529,8 +536,16 @@ class SwimMachine implements Swim {
 		const accusation = this.#members.accusation(to);
 		const rumours = this.#updates.take(to, updatesMax - 1, this.#timing.transmissions);
 		const updates = accusation ? [accusation, ...rumours] : rumours;
-		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax;
+		const diskFull = this.#rows.isOwnDiskFull;
+		const room = packetBytesMax - headBytesMax - updates.length * updateBytesMax - (diskFull ? diskFullBytes : 0);
 		const {rows, states} = this.#rows.take(to, rowsMax, room, this.#tick, this.#timing.stale);
-		return {...message, incarnation: this.#members.incarnation, updates, rows, ...(states.length > 0 && {states})};
+		return {
+			...message,
+			incarnation: this.#members.incarnation,
+			updates,
+			rows,
+			...(states.length > 0 && {states}),
+			...(diskFull && {diskFull}),
+		};
 	}
 }

@@ -94,6 +94,8 @@ export type Swim = {
 	isLinked(node: NodeId, other: NodeId): boolean | undefined;
 	/** By a fresh row: the Raft state that `node` reports. */
 	report(node: NodeId): Report | undefined;
+	/** By a fresh report of `node`, another member: its disk is full. */
+	isDiskFull(node: NodeId): boolean;
 	/** By fresh rows: the missing links and the datagrams that do not arrive, per reporting node. */
 	complaints(): readonly Complaint[];
 	status(): SwimStatus;

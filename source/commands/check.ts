@@ -8,7 +8,7 @@ import {systemClock} from '../../core/io/clock.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';
 import {runDeadline} from '../../core/run-deadline.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
+import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
@@ -55,10 +55,12 @@ export function membersText({members}: Snapshot): string {
 	const expected = members.filter(({state}) => state !== 'left');
 	const left = members.length - expected.length;
 	if (members.length === 0) return 'no members known yet';
-	// The asked node counts as alive: it answers, whatever the state of its links.
-	const degraded = expected.filter(({state, self}) => state === 'degraded' && !self).length;
+	// The asked node counts as alive, whatever the state of its links: it answers. Its full disk is its own fault.
+	const isAlive = ({state, self, cause}: MemberSnapshot): boolean =>
+		state === 'alive' || (self && cause !== 'disk-full');
+	const degraded = expected.filter(member => member.state === 'degraded' && !isAlive(member)).length;
 	return (
-		`${expected.filter(({state, self}) => self || state === 'alive').length} of ${expected.length} members ` +
+		`${expected.filter(member => isAlive(member)).length} of ${expected.length} members ` +
 		`alive${degraded === 0 ? '' : `, ${degraded} degraded`}${left === 0 ? '' : `, ${left} stopped on purpose`}`
 	);
 }

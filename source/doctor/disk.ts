@@ -59,6 +59,16 @@ export function isFolderOf(
 		: 'problem' in holder || holder.pid === undefined || holder.pid === running.pid;
 }
 
+/**
+Whether the node's process uses the folder. Unlike `isFolderOf`, false for another process of the same identity: one of
+the two folders is a copy.
+*/
+export function isUserOf(facts: DiskFacts, node: Pick<RegisteredNode, 'id' | 'pid'>): boolean {
+	const {holder} = facts;
+	const pid = typeof holder === 'object' && 'pid' in holder ? holder.pid : undefined;
+	return isFolderOf(facts, node) && (pid === undefined || pid === node.pid);
+}
+
 /** @param running the node that uses the examined port and this folder */
 export function judgeFolder(
 	facts: DiskFacts,

@@ -24,7 +24,7 @@ import type {Settings} from '../settings/settings.ts';
 import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, type DiskFacts} from './disk-facts.ts';
-import {isFolderOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
+import {isFolderOf, isUserOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {compareClocks, judgeOffsets, type CompareOptions, type OffsetFacts} from './offset.ts';
@@ -83,6 +83,7 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 	const {cluster, limits, discovery} = settings.tunables;
 	const facts = await nodeFacts(settings, options);
 	const {disk, ports, address, heard, registered, offsets, running} = facts;
+	const local = registered.filter(node => node.cluster === cluster);
 	const checks = [
 		judgeNodeVersion(machine),
 		judgeSystem(machine),
@@ -99,8 +100,11 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 		judgeNeighbours({
 			heard,
 			listenMs: listenMs(discovery),
-			local: registered.filter(node => node.cluster === cluster),
-			self: disk?.node && 'id' in disk.node ? disk.node : undefined,
+			local,
+			asked: offsets.compared,
+			self: identityOf(disk),
+			user: disk && local.find(node => isUserOf(disk, node)),
+			isUnused: disk?.holder === 'free' && !disk.closed,
 			address: 'address' in address ? address.address : undefined,
 		}),
 		judgeOffsets(offsets),
@@ -145,13 +149,19 @@ async function nodeFacts(
 		discovery.enabled ? listen(settings, ports.port) : undefined,
 	]);
 	const own = registered.filter(node => node.cluster === cluster).map(node => node.address);
+	const self = identityOf(disk)?.id;
 	const offsets = await askClocks(
 		settings,
 		connect,
 		[...servers, ...bootstrap, ...own, ...(heard?.nodes ?? []).map(node => node.address)],
 		new Set(own),
+		self,
 	);
 	return {registered, running, ports, path, disk, address, heard, offsets};
+}
+
+function identityOf(disk: DiskFacts | undefined): {readonly id: string; readonly clusterId: string} | undefined {
+	return disk?.node && 'id' in disk.node ? disk.node : undefined;
 }
 
 async function diskChecks(
@@ -177,6 +187,7 @@ async function askClocks(
 	connect: Connect | undefined,
 	addresses: readonly string[],
 	local: ReadonlySet<string>,
+	self: string | undefined,
 ): Promise<OffsetFacts> {
 	if (!connect || addresses.length === 0)
 		return {
@@ -196,6 +207,7 @@ async function askClocks(
 	return compareClocks({
 		addresses,
 		local,
+		self,
 		connect: (address, timeoutMs) => connect(settings, secret, address, timeoutMs),
 	});
 }

@@ -149,25 +149,33 @@ export type NeighbourFacts = {
 	readonly listenMs: number;
 	/** Nodes of this user and this cluster on this machine. */
 	readonly local: readonly RegisteredNode[];
+	/** Nodes that were asked for their time, with the addresses that they advertise. */
+	readonly asked: ReadonlyArray<{readonly id: string; readonly advertised: string}>;
 	/** The identity in the data folder. */
 	readonly self: {readonly id: string; readonly clusterId: string} | undefined;
+	/** The local node whose process uses the data folder. */
+	readonly user: RegisteredNode | undefined;
+	/** No process uses the data folder, so any process of its identity has another folder. */
+	readonly isUnused: boolean;
+	/** The address that a start would advertise. */
 	readonly address: string | undefined;
 };
 
-export function judgeNeighbours({heard, listenMs, local, self, address}: NeighbourFacts): Check {
+export function judgeNeighbours(facts: NeighbourFacts): Check {
+	const {heard, listenMs, local, self} = facts;
 	const nodes = heard?.nodes ?? [];
 	const values = {
 		heard: nodes.map(({id, address: at, phase}) => `${id} ${at} ${phase}`),
 		local: local.map(({id, address: at}) => `${id} ${at}`),
 		foreign: heard?.foreign ?? null,
 	};
-	const double = nodes.find(node => node.id === self?.id && node.address !== address);
-	if (double)
+	const double = doubleOf(facts);
+	if (double !== undefined)
 		return bad(
 			'neighbours',
 			'double',
 			{
-				found: `A process at ${double.address} uses the identity of this data folder (${shortId(double.id)})`,
+				found: `A process at ${double} uses the identity of this data folder (${shortId(self!.id)})`,
 				remedy:
 					'Start only one of them. The other data folder is a copy: ' +
 					'with an empty one, that node joins under its own id',
@@ -208,6 +216,18 @@ export function judgeNeighbours({heard, listenMs, local, self, address}: Neighbo
 		? `${nodes.length === 0 ? 'No node' : list} heard within ${timeText(listenMs)}${others}`
 		: '';
 	return good('neighbours', `${received}${here}` || 'Not examined', values);
+}
+
+/** The address of another process with the identity of the data folder. */
+function doubleOf({heard, local, asked, self, user, isUnused, address}: NeighbourFacts): string | undefined {
+	if (!self) return undefined;
+	const listed = local.find(node => node.id === self.id && node !== user && (isUnused || user !== undefined));
+	if (listed) return listed.address;
+	const answers = [...(heard?.nodes ?? []), ...asked.map(node => ({id: node.id, address: node.advertised}))].filter(
+		({id}) => id === self.id,
+	);
+	return answers.find(answer => isUnused || (answer.address !== address && answer.address !== user?.address))
+		?.address;
 }
 
 function listOf(nodes: readonly Beacon[], self: string | undefined): string {

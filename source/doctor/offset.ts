@@ -22,7 +22,9 @@ export type Offset = {readonly offsetMs: number; readonly uncertaintyMs: number}
 export type ComparedClock = Offset & {
 	readonly id: string;
 	readonly name: string;
+	/** The address at which it was asked, and the one that it advertises. */
 	readonly address: string;
+	readonly advertised: string;
 	/** The node runs on this machine, with the same clock. */
 	readonly isHere: boolean;
 };
@@ -108,6 +110,8 @@ export type CompareOptions = {
 	readonly addresses: readonly string[];
 	/** Addresses of nodes on this machine. */
 	readonly local: ReadonlySet<string>;
+	/** The identity in the data folder: a member with it is asked first, because its folder may be a copy. */
+	readonly self?: string | undefined;
 	readonly connect: (address: string, timeoutMs: number) => Promise<Pick<Broker, 'snapshot'> & AsyncDisposable>;
 	/** Both in milliseconds. @default the clocks of this machine */
 	readonly clock?: {readonly wallMs: () => number; readonly monotonicMs: () => number};
@@ -121,6 +125,7 @@ type Answer = {readonly address: string} & (
 export async function compareClocks({
 	addresses,
 	local,
+	self: examined,
 	connect,
 	clock = {wallMs: () => Date.now(), monotonicMs: () => performance.now()},
 }: CompareOptions): Promise<OffsetFacts> {
@@ -151,7 +156,7 @@ export async function compareClocks({
 			}
 
 			const {
-				snapshot: {self, members},
+				snapshot: {self, members, address: advertised},
 				address,
 			} = answer;
 			compared.set(self, {
@@ -159,11 +164,13 @@ export async function compareClocks({
 				id: self,
 				name: members.find(({id}) => id === self)?.name ?? '',
 				address,
+				advertised,
 				isHere: local.has(address),
 			});
 			wanted.push(
 				...members
 					.filter(({id, state}) => state !== 'left' && state !== 'down' && !compared.has(id))
+					.toSorted((one, other) => Number(other.id === examined) - Number(one.id === examined))
 					.map(member => member.address),
 			);
 		}

@@ -1,7 +1,7 @@
 /** `doctor` on a machine without problems, with a running node, and with problems. It creates and changes no files. */
 import {spawnSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';
-import {chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -88,6 +88,39 @@ test('doctor reports a running node of the cluster, and receives its beacons', a
 		) as string,
 	});
 }, 60_000);
+
+test.each(['the list of this machine', '--server', '--bootstrap'])(
+	'doctor recognizes a copy of the data folder of a running node by %s, without discovery',
+	async source => {
+		await using cluster = new Cluster({cli});
+		await cluster.startAll(2);
+		const [node, other] = cluster.nodes;
+		const folderOf = (name: string): string => join(cluster.folder, name);
+		cpSync(folderOf(String(node!.port)), folderOf('copy'), {recursive: true});
+		chmodSync(folderOf('copy'), 0o700); // `cpSync` does not keep the mode.
+		const isListed = !source.startsWith('--');
+		const flags = nodeFlags(cluster, port, 'copy');
+		const {code, stdout} = await run(
+			[
+				'doctor',
+				...flags,
+				'--no-discovery',
+				...(isListed ? [] : [source, `127.0.0.1:${other!.port}`]),
+				'-o',
+				'json',
+			],
+			// The folders of another user list no node.
+			{env: isListed ? cluster.env : userFolders(folder)},
+		);
+		const report = parse(stdout);
+		expect([code, report.verdict]).toEqual([1, 'problem']);
+		expect(checkIn(report, 'neighbours')).toMatchObject({
+			reason: 'double',
+			found: expect.stringContaining(`A process at 127.0.0.1:${node!.port} uses the identity`) as string,
+		});
+	},
+	60_000,
+);
 
 test('doctor compares the clock with those of the nodes that answer, and reports it if no node answers', async () => {
 	await using cluster = new Cluster({cli});

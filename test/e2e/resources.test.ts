@@ -248,6 +248,15 @@ test('a node on a full disk stores no messages of other nodes, so it can restart
 				expect.objectContaining({reason: 'disk-full', code: 'unhealthy'}),
 			]) as unknown,
 		});
+		// The other node reports the same.
+		expect(await jsonAt(cluster, other, 'check')).toMatchObject({
+			findings: expect.arrayContaining([
+				expect.objectContaining({
+					reason: 'degraded',
+					problem: expect.stringContaining('its disk is full: it stores no new messages') as string,
+				}),
+			]) as unknown,
+		});
 		await reader[Symbol.asyncDispose]();
 		await again.kill('SIGKILL');
 	}
@@ -260,6 +269,9 @@ test('a node on a full disk stores no messages of other nodes, so it can restart
 			timeout: 30_000,
 		})
 		.toBe(published);
+	await expect
+		.poll(async () => (await writer.snapshot()).members.map(({state}) => state), {timeout: 20_000})
+		.toEqual(['alive', 'alive']);
 	await Promise.all([reader, writer].map(client => client[Symbol.asyncDispose]()));
 }, 120_000);
 

@@ -60,6 +60,20 @@ test.each([4, 15, 24, 36])(
 	},
 );
 
+// Another program fills the disk of the second node for 18 s. `healthy means usable` fails where a node hides it.
+test.each([4, 14, 24, 36])(
+	'while the disk of a member is full, no node reports a healthy cluster (seed %i)',
+	async seed => {
+		const {work, faults} = await run({
+			seed,
+			plan: [{kind: 'full-disk', atMs: 15_000, a: 1, b: 0, forMs: 3000}],
+		});
+		expect(faults['full-disk']).toBe(1);
+		expect(work['saidHealthy']).toBeGreaterThan(0);
+		expect(work['fullDisk-refused']).toBeGreaterThan(0);
+	},
+);
+
 // Half an hour in all, on seeds where no process ends at a snapshot or retention. A stall of the leader plus the wait
 // for its next heartbeat is shorter than an election timeout.
 test.each([14, 36, 37])(

@@ -115,6 +115,7 @@ describe('the page', () => {
 			flags: true,
 			cluster: true,
 			identity: true,
+			'disk-full': true,
 			leaderless: true,
 			behind: true,
 			left: false,

@@ -4,7 +4,7 @@ import type {BrokerEvent} from '../../../core/events.ts';
 import {FailureDetection} from '../../../core/membership/failure-detection.ts';
 import type {NodeId} from '../../../core/message.ts';
 import type {Links} from '../../../core/ports.ts';
-import type {SwimPacket} from '../../../core/swim/packet.ts';
+import {hashMembers, type SwimPacket} from '../../../core/swim/packet.ts';
 
 const [self, peer] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'] as [NodeId, NodeId];
 const tickMs = 25;
@@ -96,6 +96,47 @@ test('the down time of a degraded member starts anew when it becomes unreachable
 	expect(presence.members().find(({id}) => id === peer)?.state).toBe('unreachable');
 	expect(wasMs).toBeGreaterThan(2000);
 	expect(downMs()).toBeLessThanOrEqual(state.nowMs - killedMs);
+});
+
+test('a member with a full disk is degraded until it reports room, and so is this node', () => {
+	let isFull = false;
+	const {presence, events, advance} = setUp({isDiskFull: () => isFull});
+	const order = [self, peer];
+	presence.setMembers(order);
+	let counter = 0;
+	const hear = (diskFull?: true): void => {
+		presence.heard(peer);
+		presence.step(peer, {
+			type: 'gossip',
+			incarnation: 1,
+			updates: [],
+			rows: [[peer, 1, ++counter, hashMembers(order), new Uint8Array(0)]],
+			...(diskFull && {diskFull}),
+		});
+		advance(2 * tickMs);
+	};
+
+	hear();
+	hear(true);
+	hear(true);
+	hear();
+	const why = 'its disk is full: it stores no new messages';
+	const states = (id: NodeId): unknown[] =>
+		events.flatMap(event => (event.type === 'member' && event.id === id ? [[event.state, event.why]] : []));
+	expect(states(peer)).toEqual([
+		['alive', ''],
+		['degraded', why],
+		['alive', ''],
+	]);
+	isFull = true;
+	advance(2 * tickMs);
+	expect(presence.members().find(({id}) => id === self)).toMatchObject({state: 'degraded', why, cause: 'disk-full'});
+	isFull = false;
+	advance(2 * tickMs);
+	expect(states(self)).toEqual([
+		['degraded', why],
+		['alive', ''],
+	]);
 });
 
 test('a silent far side is not reported as quorum; its waiting messages count from its last answer', () => {

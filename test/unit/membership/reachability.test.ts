@@ -23,6 +23,7 @@ const well: MemberFacts = {
 	isUdpIsolated: false,
 	via: undefined,
 	faults: [],
+	isDiskFull: false,
 	leaderlessMs: undefined,
 	behind: undefined,
 	name: id => id.slice(0, 2),
@@ -105,6 +106,26 @@ describe('the state of a member follows from the evidence', () => {
 			{id: self, self: true, faults: [fault(self, third, 'udp'), fault(self, peer, 'udp')], isUdpIsolated: true},
 			'degraded',
 			'UDP blocked between it and cc and bb, or no node can call h:1: is --advertise right?',
+		],
+		['its disk is full', {isDiskFull: true}, 'degraded', 'its disk is full: it stores no new messages'],
+		[
+			'the disk of this node is full',
+			{id: self, self: true, isDiskFull: true},
+			'degraded',
+			'its disk is full: it stores no new messages',
+		],
+		[
+			'TCP is blocked, its disk is full, and its log is stuck',
+			{...noLink, faults: [fault(self, peer, 'tcp')], isDiskFull: true, behind: 5},
+			'degraded',
+			'TCP blocked: datagrams arrive, no link for 4 s; its disk is full: it stores no new messages; ' +
+				'5 entries behind and not catching up',
+		],
+		[
+			'its disk was full when it went silent',
+			{isDiskFull: true, standing: 'dead'},
+			'unreachable',
+			'no answer for 0.0 s',
 		],
 		[
 			'it has another secret',
@@ -190,6 +211,7 @@ describe('the state of a member follows from the evidence', () => {
 			assess({...well, isLinked: false, unlinkedMs, faults: [fault(self, peer, what)]}).key;
 		expect(at(4000, 'tcp')).toBe(at(9000, 'tcp'));
 		expect(at(4000, 'tcp')).not.toBe(at(4000, 'all'));
+		expect(assess({...well, isDiskFull: true}).key).not.toBe(assess({...well, behind: 5}).key);
 	});
 
 	const anyFacts: fc.Arbitrary<MemberFacts> = fc.record({
@@ -213,6 +235,7 @@ describe('the state of a member follows from the evidence', () => {
 		isUdpIsolated: fc.boolean(),
 		via: fc.constantFrom(undefined, third),
 		faults: fc.constantFrom([], [fault(self, peer, 'tcp')], [fault(peer, third, 'all')]),
+		isDiskFull: fc.boolean(),
 		leaderlessMs: fc.constantFrom(undefined, 3000),
 		behind: fc.constantFrom(undefined, 5),
 		name: fc.constant((id: NodeId) => id),
@@ -228,6 +251,7 @@ describe('the state of a member follows from the evidence', () => {
 					expect(facts.standing).toBe('alive');
 					expect(facts.isLinked || facts.unlinkedMs < facts.limitMs).toBe(true);
 					expect(facts.faults).toEqual([]);
+					expect(facts.isDiskFull).toBe(false);
 				}
 
 				expect(why === '').toBe(state === 'alive');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
+import {diskFullWhy} from '../../../core/membership/reachability.ts';
 import {findingsOf, type Finding} from '../../../core/observe/findings.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
@@ -73,6 +74,7 @@ describe('a cluster of three', () => {
 			/Check its disk and its events: dapss-tui events --server 127\.0\.0\.1:5002/,
 		],
 		['leaderless', 'follows no leader for 2 s', /events/],
+		['disk-full', 'its disk is full: it stores no new messages', /Free space on the disk, or retain less/],
 		['flags', 'has encryption off', /same security settings/],
 	])('with a degraded member (%s) reports the reason and a matching remedy', (cause, why, advice) => {
 		const [finding] = find(withMember({state: 'degraded', cause, why, downMs: 5000}));
@@ -84,6 +86,34 @@ describe('a cluster of three', () => {
 		});
 		expect(finding!.advice).toMatch(advice);
 	});
+
+	test('whose asked node has a full disk has one finding of it, and one more when that node has another problem', () => {
+		const fullDisk = 'The disk of /data is full: no new messages are stored, stored messages can be read';
+		const reasons = (why: string): readonly string[] =>
+			find({
+				...healthy,
+				fullDisk,
+				members: healthy.members.map(one =>
+					one.self ? {...one, state: 'degraded' as const, cause: 'disk-full', why} : one,
+				),
+			}).map(({reason}) => reason);
+		expect(reasons(diskFullWhy)).toEqual(['disk-full']);
+		expect(reasons(`${diskFullWhy}; 5 entries behind and not catching up`)).toEqual(['degraded', 'disk-full']);
+	});
+
+	test.each(['unreachable', 'suspect', 'degraded', 'left'] as const)(
+		'knows for how long a member is %s if the asked node has heard it, also directly after its start',
+		state => {
+			const problems = (heardMsAgo: number | undefined, uptimeMs = 6300): string =>
+				find({...withMember({state, why: 'x', reached: false, downMs: 3200, heardMsAgo}), uptimeMs})
+					.map(({problem}) => problem)
+					.join('\n');
+			expect(problems(4600)).toContain('for 3 s');
+			expect(problems(4600)).not.toContain('since this node started');
+			expect(problems(undefined)).toContain('for at least 3 s, since this node started');
+			expect(problems(undefined, 60_000)).not.toContain('since this node started');
+		},
+	);
 
 	test('with a node that no other can call reports that, and not that UDP is blocked (case B)', () => {
 		const why = 'no node can call 127.0.0.1:5002 (connection refused): is --advertise right?';

@@ -8,7 +8,14 @@ import type {NodeId} from '../../../core/message.ts';
 import {judgeRegistry, judgeSecret, judgeSettings} from '../../../source/doctor/access.ts';
 import {judgeClock, type ClockFacts} from '../../../source/doctor/clock.ts';
 import type {DiskFacts} from '../../../source/doctor/disk-facts.ts';
-import {isFolderOf, judgeFileSystem, judgeFolder, judgeSpace, judgeSpeed} from '../../../source/doctor/disk.ts';
+import {
+	isFolderOf,
+	isUserOf,
+	judgeFileSystem,
+	judgeFolder,
+	judgeSpace,
+	judgeSpeed,
+} from '../../../source/doctor/disk.ts';
 import {examine} from '../../../source/doctor/examine.ts';
 import {
 	judgeMemory,
@@ -22,6 +29,7 @@ import {
 	judgeMulticast,
 	judgeNeighbours,
 	judgePort,
+	type NeighbourFacts,
 	type PortFacts,
 } from '../../../source/doctor/network.ts';
 import {compareClocks, judgeOffsets, offsetOf, type ComparedClock} from '../../../source/doctor/offset.ts';
@@ -232,6 +240,8 @@ describe('the disk', () => {
 			isOwn({node: undefined, holder: 'free'}),
 		]).toEqual([false, false]);
 		expect(isOwn({node: {id: 'bbbbbbbbbbbbbbbb', clusterId: 'c1'}})).toBe(false);
+		expect(isUserOf({...facts, holder: {pid: 42}}, running)).toBe(true);
+		expect(isUserOf({...facts, holder: {pid: 43}}, running)).toBe(false); // Two processes of one identity.
 		expect(isOwn({holder: 'free'})).toBe(false); // A copy of the folder.
 		expect([isOwn({node: undefined}), isOwn({node: undefined, holder: {pid: 43}})]).toEqual([true, false]);
 		// Only the problem of the folder is reported.
@@ -375,7 +385,10 @@ describe('the network', () => {
 				heard: {nodes, foreign: 2},
 				listenMs: 1500,
 				local: [running],
+				asked: [],
 				self: {id: running.id, clusterId: 'c1'},
+				user: running,
+				isUnused: false,
 				address: '127.0.0.1:5000',
 			});
 		const alone = judged();
@@ -390,8 +403,53 @@ describe('the network', () => {
 		expect(outcome(judged(beacon(running.id, '10.0.0.9:5000')))).toBe('problem double');
 		expect(outcome(judged(beacon('bbbbbbbbbbbbbbbb', '10.0.0.6:5000', 'c2')))).toBe('warning two-clusters');
 		expect(
-			judgeNeighbours({heard: undefined, listenMs: 0, local: [], self: undefined, address: undefined}).found,
+			judgeNeighbours({
+				heard: undefined,
+				listenMs: 0,
+				local: [],
+				asked: [],
+				self: undefined,
+				user: undefined,
+				isUnused: true,
+				address: undefined,
+			}).found,
 		).toBe('Not examined');
+	});
+
+	test('without discovery, a duplicate node is known from the list of this machine, or from its answer', () => {
+		const other: RegisteredNode = {...running, id: 'bbbbbbbbbbbbbbbb', address: '127.0.0.1:5001'};
+		const judged = (changed: Partial<NeighbourFacts>): Check =>
+			judgeNeighbours({
+				heard: undefined,
+				listenMs: 0,
+				local: [other],
+				asked: [{id: other.id, advertised: other.address}],
+				self: {id: running.id, clusterId: 'c1'},
+				user: undefined,
+				isUnused: true,
+				address: '127.0.0.1:5007',
+				...changed,
+			});
+		expect(outcome(judged({}))).toBe('ok');
+		const copied = judged({local: [other, running]});
+		expect([outcome(copied), copied.found]).toEqual([
+			'problem double',
+			'A process at 127.0.0.1:5000 uses the identity of this data folder (aaaaaaaa)',
+		]);
+		const answer = {id: running.id, advertised: '10.0.0.9:5000'};
+		expect(outcome(judged({asked: [answer]}))).toBe('problem double');
+		// The address of the examined folder, which no process uses.
+		expect(outcome(judged({asked: [answer], address: answer.advertised}))).toBe('problem double');
+		expect(outcome(judged({self: undefined, local: [running], asked: [answer]}))).toBe('ok');
+		// The process uses this folder itself, on the port of the examined node or on another one.
+		const used = {local: [running], user: running, isUnused: false};
+		expect(outcome(judged({...used, asked: [{id: running.id, advertised: running.address}]}))).toBe('ok');
+		expect(outcome(judged({...used, asked: [answer]}))).toBe('problem double');
+		// Another process uses this folder: a copy of the folder of the listed node.
+		const copy = {...running, pid: 43, address: '127.0.0.1:5007'};
+		expect(outcome(judged({...used, local: [running, copy], user: copy}))).toBe('problem double');
+		// Which process uses the folder is unknown.
+		expect(outcome(judged({...used, user: undefined, asked: []}))).toBe('ok');
 	});
 });
 
@@ -400,6 +458,7 @@ describe('clocks of other nodes', () => {
 		id: 'bbbbbbbbbbbbbbbb',
 		name: 'west',
 		address: '10.0.0.6:5000',
+		advertised: '10.0.0.6:5000',
 		isHere: false,
 		offsetMs: 12,
 		uncertaintyMs: 1,
@@ -472,6 +531,20 @@ describe('clocks of other nodes', () => {
 			{offsetMs: 6000, uncertaintyMs: 2, isHere: false},
 		]);
 		expect(failures).toEqual(['127.0.0.1:5002: connection refused']);
+	});
+
+	test('a member with the examined identity is asked before the other members', async () => {
+		const asked: string[] = [];
+		await compareClocks({
+			addresses: ['127.0.0.1:5000'],
+			local: new Set(),
+			self: healthy.members[2]!.id,
+			async connect(address) {
+				asked.push(address);
+				return {snapshot: async () => healthy, async [Symbol.asyncDispose]() {}};
+			},
+		});
+		expect(asked).toEqual(['127.0.0.1:5000', '127.0.0.1:5002', '127.0.0.1:5001']);
 	});
 });
 

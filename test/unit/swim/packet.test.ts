@@ -12,6 +12,7 @@ import {
 	standings,
 	stateBytes,
 	statesFieldBytes,
+	diskFullBytes,
 	u32Max,
 	updateBytesMax,
 	updatesMax,
@@ -32,6 +33,7 @@ const packets: readonly SwimPacket[] = [
 	{type: 'ping-req', seq: 4, target: idOf('n9'), ...carried},
 	{type: 'gossip', ...carried, rows: [], updates: []},
 	{type: 'ack', seq: 5, ...carried, states: [[7, 2, 1204, Uint8Array.of(4), new Uint8Array(0)]]},
+	{type: 'gossip', ...carried, diskFull: true},
 ];
 
 describe('parsing', () => {
@@ -44,6 +46,12 @@ describe('parsing', () => {
 		const packet = parseSwimPacket(decode(bytes))!;
 		bytes.fill(0);
 		expect(packet.rows[0]![4]).toEqual(Uint8Array.of(1, 2));
+	});
+
+	test('a full disk is `true` or absent; fields of later versions are ignored', () => {
+		for (const diskFull of [undefined, false, 1, 'x', [true]])
+			expect(parseSwimPacket({...packets[4], diskFull})).toEqual(packets[4]);
+		expect(parseSwimPacket({...packets[4], later: [1]})).toEqual(packets[4]);
 	});
 
 	const good = packets[0]!;
@@ -131,6 +139,7 @@ test('the size bounds hold, so that a packet fits into a datagram', () => {
 	}
 
 	expect(encode({states: []}).length - encode({}).length).toBeLessThanOrEqual(statesFieldBytes);
+	expect(encode({diskFull: true}).length - encode({}).length).toBeLessThanOrEqual(diskFullBytes);
 	const fullest = {type: 'ping-req', seq: u32Max, target: idOf('n9'), incarnation: u32Max, updates: [], rows: []};
 	expect(
 		encode(fullest).length +

@@ -121,6 +121,63 @@ describe('the state of a row', () => {
 	});
 });
 
+describe('a full disk', () => {
+	/** Delivers the own row of `from`, with its report, to `to`. */
+	const report = (from: Rows, to: Rows, receiver: NodeId, tick: number): void => {
+		const {rows, states} = from.take(receiver, 1, 1000, tick, staleTicks);
+		to.learn(rows[0]!, states[0], tick, staleTicks, from.isOwnDiskFull);
+	};
+
+	test('is reported with a new version of the row at once, and so is its end', () => {
+		const [one, other] = [rowsOf(n1), rowsOf(n2)];
+		let isFull = false;
+		const observe = (tick: number): boolean => one.observe({...fine, isDiskFull: () => isFull}, tick, 12);
+		observe(1);
+		report(one, other, n2, 1);
+		expect([other.isDiskFull(n1, 1, staleTicks), observe(2)]).toEqual([false, false]);
+		isFull = true;
+		expect(observe(3)).toBe(true);
+		report(one, other, n2, 3);
+		expect([other.isDiskFull(n1, 3, staleTicks), other.isDiskFull(n3, 3, staleTicks)]).toEqual([true, false]);
+		expect(other.isDiskFull(n1, 3 + staleTicks, staleTicks)).toBe(false);
+		isFull = false;
+		expect(observe(4)).toBe(true);
+		report(one, other, n2, 4);
+		expect(other.isDiskFull(n1, 4, staleTicks)).toBe(false);
+	});
+
+	test('is known only from the node itself: a row that another passed on changes nothing', () => {
+		const [one, between, far] = [rowsOf(n1), rowsOf(n2), rowsOf(n3)];
+		for (const rows of [one, between])
+			rows.observe({...fine, ...(rows === one && {isDiskFull: () => true})}, 1, 12);
+		report(one, between, n2, 1);
+		carry(between, far, n3, 2);
+		expect(far.isDiskFull(n1, 2, staleTicks)).toBe(false);
+		report(one, far, n3, 3); // The same version, now from the node itself.
+		expect(far.isDiskFull(n1, 3, staleTicks)).toBe(true);
+		carry(between, far, n3, 4);
+		expect(far.isDiskFull(n1, 4, staleTicks)).toBe(true);
+	});
+
+	test('is not reported by a row that arrives after a newer one', () => {
+		const [one, other] = [rowsOf(n1), rowsOf(n2)];
+		one.observe({...fine, isDiskFull: () => true}, 1, 12);
+		const {rows} = one.take(n2, 1, 1000, 1, staleTicks);
+		one.observe({...fine, isDiskFull: () => false}, 2, 12);
+		report(one, other, n2, 2);
+		other.learn(rows[0]!, undefined, 3, staleTicks, true);
+		expect(other.isDiskFull(n1, 3, staleTicks)).toBe(false);
+	});
+
+	test('of a node that is no member any more is forgotten', () => {
+		const [one, other] = [rowsOf(n1), rowsOf(n2)];
+		one.observe({...fine, isDiskFull: () => true}, 1, 12);
+		report(one, other, n2, 1);
+		other.setOrder([n2, n3, n4]);
+		expect(other.isDiskFull(n1, 1, staleTicks)).toBe(false);
+	});
+});
+
 test('a packet full of rows and states stays within its bound and always has the own row', () => {
 	const members = Array.from({length: 1024}, (_, index) => index.toString(16).padStart(16, '0') as NodeId);
 	fc.assert(

@@ -1,8 +1,8 @@
 /**
 The reports of nodes about their cluster, compared with the simulated world. *Healthy* means usable: a node may report
-it only while every voter runs, is reachable (through one relay at most), follows the leader and has applied the agreed
-entries, or catches up with them. The time that detection takes is allowed for. Connected nodes must report the same
-states of the members.
+it only while every voter runs, is reachable (through one relay at most), has room on its disk, follows the leader and
+has applied the agreed entries, or catches up with them. The time that detection takes is allowed for. Connected nodes
+must report the same states of the members.
 */
 import type {NodeId} from '../../../../core/message.ts';
 import {viewOf} from '../../../../core/node/snapshot-of.ts';
@@ -21,7 +21,7 @@ export type ViewCheckOptions = {
 
 /** Why a voter is unusable. */
 type Problem = {
-	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'leaderless' | 'lagging';
+	readonly kind: 'paused' | 'down' | 'no-leader' | 'no-link' | 'disk-full' | 'leaderless' | 'lagging';
 	readonly text: string;
 	/** When the process ended. It may have ended after the last check. */
 	readonly begunMs?: number;
@@ -140,6 +140,7 @@ export class ViewChecks {
 		if (!leader) return {kind: 'no-leader', text: 'there is no leader'};
 		if (other !== host && !this.#isReached(host, other))
 			return {kind: 'no-link', text: 'no connection leads to it'};
+		if (other.node!.options.io.room?.isFull) return {kind: 'disk-full', text: 'its disk is full'};
 		const {leader: followed, term} = other.node!.control.raft.status();
 		const {term: newest} = leader.node!.control.raft.status();
 		if (followed !== leader.id || term !== newest)
