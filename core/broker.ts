@@ -94,7 +94,7 @@ export type Broker = AsyncDisposable & {
 	/**
 	Reads messages as they are delivered. The node stays subscribed while it has a reader. An invalid topic name rejects
 	`agreed` and ends the iteration with `usage`.
-	@throws `usage` when `topics` is no list of texts
+	@throws `usage` when `topics` is no list of texts or, through a connection, has none or more than 256
 	*/
 	subscribe(topics: readonly string[], options?: SubscribeOptions): Subscription;
 	/**

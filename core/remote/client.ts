@@ -3,7 +3,7 @@ The client's end of the remote protocol: a `Broker` over a pipe. When the pipe c
 the reason, and `closed` resolves. Frames of the node are validated and bounded by the granted credit; a node that
 violates the protocol is disconnected.
 */
-import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
+import {expectBodies, expectNodeId, expectTopic, expectTopicCount, expectTopics} from '../broker-arguments.ts';
 import {
 	leftReason,
 	type Broker,
@@ -96,6 +96,7 @@ export class RemoteBroker implements Broker {
 
 	subscribe(names: readonly string[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
 		const topics = expectTopics(names);
+		expectTopicCount(topics.length);
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
 		// Tracked, so that the node reports where it starts: its log may end before the offset.

@@ -1,6 +1,7 @@
 /**
 `subscribe TOPIC…`: prints messages as they are delivered, until `--count` is reached or the command is stopped.
 */
+import {expectTopicCount} from '../../core/broker-arguments.ts';
 import type {Broker, Delivery} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
@@ -24,7 +25,8 @@ const originsMax = 4096;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal} = context;
-	expectInput(context, 1, 256, 'subscribe TOPIC…');
+	expectInput(context, 1, Infinity, 'subscribe TOPIC…');
+	expectTopicCount(input.length);
 	const topics = input.map(name => topicOf(name));
 	const form = formOf(context, topics.length > 1);
 	const from = placeOf(flags.from ?? 'now');
