@@ -71,6 +71,8 @@ export const positionSchema = v.object({
 });
 /** The positions of a subscription, one per topic. */
 export const positionsSchema = list(positionSchema, subscribedTopicsMax);
+/** The starts of a subscription, one per topic. */
+export const startsSchema = list(v.object({...positionSchema.entries, end: v.optional(count)}), subscribedTopicsMax);
 const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('snapshot')}),
 	v.object({id, op: v.literal('watch')}),
