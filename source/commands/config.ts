@@ -6,11 +6,13 @@ import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {table} from '../output/table.ts';
 import {unusedText} from '../settings/layers.ts';
+import {existingPreferences} from '../settings/preferences.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
 	expectInput(context, 0, 0, 'config without arguments');
-	const {list, configPath, unusedConfig} = context.settings();
+	const preferences = existingPreferences(context.env, line => terminal.say(`Warning: ${line}`));
+	const {list, configPath, unusedConfig} = context.settings(preferences);
 	if (output === 'json')
 		return terminal.line(
 			JSON.stringify({
