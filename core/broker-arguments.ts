@@ -29,6 +29,16 @@ export function expectTopics(names: unknown): readonly Topic[] {
 	return names as readonly Topic[];
 }
 
+/** Topics of one subscription through a connection. */
+export const subscribedTopicsMax = 256;
+
+/** Checks the number of topics of a subscription through a connection. @throws `usage` */
+export function expectTopicCount(count: number): void {
+	if (count === 0) throw new DapssError('usage', 'Expected at least one topic, got none');
+	if (count > subscribedTopicsMax)
+		throw new DapssError('usage', `Expected at most ${subscribedTopicsMax} topics, got ${count}`);
+}
+
 /** The bytes of each message; a text is encoded in UTF-8. @throws `usage` */
 export function expectBodies(bodies: readonly MessageBody[]): readonly Uint8Array[] {
 	if (!Array.isArray(bodies)) throw new DapssError('usage', `Expected a list of messages, got ${show(bodies)}`);

@@ -5,7 +5,7 @@ The operations of a node, the same for a node in this process (`openBroker`), in
 export type {TopicSettings} from './topic-settings.ts';
 import type {RecordedEvent} from './events.ts';
 import type {Message, NodeId, Topic} from './message.ts';
-import type {From, TopicPosition} from './position.ts';
+import type {From, SubscriptionStart, TopicPosition} from './position.ts';
 import type {Snapshot} from './snapshot.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
@@ -35,7 +35,7 @@ export type Subscription = AsyncDisposable &
 		tracked subscription, or one from an offset, it resolves with the start position, unless the node is of a
 		release that does not report it.
 		*/
-		readonly agreed: Promise<readonly TopicPosition[] | void>;
+		readonly agreed: Promise<readonly SubscriptionStart[] | void>;
 		/**
 		Messages that were lost before they could be read: deleted from the node's log, or lost everywhere before they
 		arrived there, as when a topic is deleted while messages are published.
@@ -47,7 +47,13 @@ export type Subscription = AsyncDisposable &
 
 /** Where a subscription starts, and whether it can continue at another node. */
 export type SubscribeOptions = {
-	/** Start of the subscription. An offset is one of the node's own log. @default 'now' */
+	/**
+	Start of the subscription. An offset is a position in the log of one node. Messages at lower offsets are never
+	delivered, also those that the log receives later. If the log ends before the offset (`end` of `agreed` is less),
+	the messages from the offset on are delivered when they arrive. After a power cut a log may end before an offset
+	that was read: a program that wants the messages that take those places starts at `end`.
+	@default 'now'
+	*/
 	readonly from?: From;
 	/**
 	For tracked subscriptions: positions reached at another node, to continue after them. A node of an earlier release
@@ -94,7 +100,7 @@ export type Broker = AsyncDisposable & {
 	/**
 	Reads messages as they are delivered. The node stays subscribed while it has a reader. An invalid topic name rejects
 	`agreed` and ends the iteration with `usage`.
-	@throws `usage` when `topics` is no list of texts
+	@throws `usage` when `topics` is no list of texts or, through a connection, has none or more than 256
 	*/
 	subscribe(topics: readonly string[], options?: SubscribeOptions): Subscription;
 	/**

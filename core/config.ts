@@ -164,7 +164,10 @@ export type Config = {
 		@default 17179869184
 		*/
 		readonly diskBytes: number;
-		/** Topics in the cluster. @default 1024 */
+		/**
+		Topics that this node counts: those agreed in the cluster, and others that it stores or uses.
+		@default 1024
+		*/
 		readonly topics: number;
 		/** Members in the cluster. @default 1024 */
 		readonly members: number;

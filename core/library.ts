@@ -6,7 +6,7 @@ reconnects by itself. All three give a `Broker`. `docs/library.md` is the guide.
 */
 // A program that is compiled for an older target has no `AsyncDisposable` of its own.
 /// <reference lib="esnext.disposable" preserve="true" />
-export type {From, TopicPosition} from './position.ts';
+export type {From, SubscriptionStart, TopicPosition} from './position.ts';
 export type {
 	Broker,
 	DeletedTopic,

@@ -76,6 +76,11 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	};
 
 	keepNameRegistered(registration, node, resources);
+	// The process may exit as soon as it is closed; no half-written entry must stay in the registry.
+	const closed = node.closed.then(async why => {
+		await registration?.[Symbol.asyncDispose]();
+		return why;
+	});
 	void node.closed.then(async () => {
 		await clock.keep();
 		await recovered.raftStore[Symbol.asyncDispose]().catch(() => undefined);
@@ -88,7 +93,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	}
 
 	await enterCluster(node, config, recovered);
-	return Object.assign(node, {port: config.port});
+	return Object.assign(node, {port: config.port, closed});
 }
 
 function nameOf(config: Config): WantedName {

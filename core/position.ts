@@ -22,6 +22,15 @@ export type TopicPosition = {
 	readonly streams: readonly StreamPosition[];
 };
 
+/** The start of a subscription in one topic. */
+export type SubscriptionStart = TopicPosition & {
+	/**
+	The offset after the newest message of the node's log. Absent from a node of an earlier release, and for a start
+	after a position.
+	*/
+	readonly end?: number | undefined;
+};
+
 /**
 A start in this node's logs, or a position that any node understands (from `agreed` of a subscription), which may come
 from another node.

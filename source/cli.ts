@@ -52,9 +52,9 @@ export async function main(options: MainOptions): Promise<number> {
 			terminal,
 			env,
 			signal,
-			settings() {
+			settings(preferences) {
 				if (settings) return settings;
-				settings = loadSettings({flags, env, cwd});
+				settings = loadSettings({flags, env, cwd, ...(preferences && {preferences})});
 				for (const warning of settings.warnings) terminal.say(`Warning: ${warning}`);
 				return settings;
 			},

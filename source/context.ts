@@ -10,7 +10,7 @@ import type {Survivor} from '../core/recover.ts';
 import type {FlagName, Flags} from './arguments/flags.ts';
 import type {Terminal} from './output/terminal.ts';
 import type {Env} from './settings/places.ts';
-import type {Settings} from './settings/settings.ts';
+import type {Settings, SettingsInput} from './settings/settings.ts';
 
 export type Backend = {
 	openBroker(config: Config): Promise<Broker & {readonly id: string; readonly port: number}>;
@@ -32,7 +32,8 @@ export type Context = {
 	readonly output: Format;
 	readonly terminal: Terminal;
 	readonly env: Env;
-	readonly settings: () => Settings;
+	/** @param preferences those of the console, which a headless node does not use. @throws `config` */
+	readonly settings: (preferences?: SettingsInput['preferences']) => Settings;
 	readonly backend: () => Promise<Backend>;
 	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when the reader of standard output is gone; see the reason. */
 	readonly signal: AbortSignal;

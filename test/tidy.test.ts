@@ -43,11 +43,13 @@ test('the console imports only types and texts of the core, no code that runs', 
 });
 
 test('the command line imports only the entry points of the core', () => {
-	// Values that settings need before a broker is loaded, the secret and its place, how folders are made, deadlines.
+	// Values and checks of arguments that are needed before a broker is loaded, the secret and its place, how folders
+	// are made, and deadlines.
 	const entryPoints = new Set([
 		'core/index.ts',
 		'core/address.ts',
 		'core/broker.ts',
+		'core/broker-arguments.ts',
 		'core/config.ts',
 		'core/config-schema.ts',
 		'core/errors.ts',

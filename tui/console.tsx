@@ -32,6 +32,8 @@ export type ConsoleProps = {
 	readonly isRemote: boolean;
 	readonly keymap: Keymap;
 	readonly theme: Theme;
+	/** Problems of the preferences, for people; without those of the key map. */
+	readonly problems?: readonly string[] | undefined;
 	/** Examine the machine for `:doctor`; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
@@ -46,12 +48,14 @@ export function Console({
 	isRemote,
 	keymap,
 	theme,
+	problems,
 	examine,
 	onExit,
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
-	const {state, ...effects} = useEffects({source, initial: withProblem(keymap), examine, onExit});
+	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
+	const {state, ...effects} = useEffects({source, initial, examine, onExit});
 	const isLost = shown.connection === 'lost';
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
@@ -93,8 +97,10 @@ export function Console({
 	);
 }
 
-function withProblem({problems: [problem]}: Keymap): ConsoleState {
-	return {...initialState, notice: problem === undefined ? undefined : {tone: 'warning', text: problem}};
+function withProblem([problem, ...more]: readonly string[]): ConsoleState {
+	if (problem === undefined) return initialState;
+	const text = more.length === 0 ? problem : `${problem} (and ${more.length} more: \`:doctor\`)`;
+	return {...initialState, notice: {tone: 'warning', text}};
 }
 
 type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'keymap' | 'theme'> & {

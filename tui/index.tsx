@@ -13,6 +13,8 @@ export type ConsolePreferences = {
 	/** Action → key or keys; see `keymap.ts`. */
 	readonly keymap?: KeyOverrides;
 	readonly theme?: ThemePreferences;
+	/** Parts of the preferences that are ignored, for people; without those of the key map. */
+	readonly problems?: readonly string[];
 };
 
 export type RunConsoleOptions = {
@@ -85,6 +87,7 @@ export async function runConsole({
 				isRemote={remote}
 				keymap={buildKeymap(preferences.keymap)}
 				theme={chooseTheme(preferences.theme ?? {}, process.env)}
+				problems={preferences.problems}
 				examine={examine}
 				onExit={finish}
 			/>,

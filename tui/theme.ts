@@ -16,6 +16,14 @@ export type TextStyle = {
 	readonly inverse?: boolean;
 	readonly underline?: boolean;
 };
+const styleTypes = {
+	color: 'string',
+	backgroundColor: 'string',
+	bold: 'boolean',
+	dimColor: 'boolean',
+	inverse: 'boolean',
+	underline: 'boolean',
+} as const satisfies Record<keyof TextStyle, string>;
 export type Theme = Readonly<Record<Tone, TextStyle>>;
 
 export type ThemePreferences = {
@@ -64,6 +72,43 @@ export const themes: Readonly<Record<string, Theme>> = {
 	},
 	mono,
 };
+
+/** The problems of the group `theme` in preferences, for people. The parts with a problem have no effect. */
+export function themeProblems({
+	name,
+	tones: styles = {},
+	...rest
+}: Readonly<Record<string, unknown>>): readonly string[] {
+	const unknown = Object.keys(rest).map(key => `Expected name or tones in theme, got \`${key}\``);
+	const isTheme = name === undefined || (typeof name === 'string' && Object.hasOwn(themes, name));
+	const wrongName = isTheme
+		? []
+		: [`Expected theme.name to be ${listed(Object.keys(themes))}, got \`${textOf(name)}\``];
+	if (!isObject(styles)) return [...unknown, ...wrongName, `Expected theme.tones to be an object`];
+	const wrongTones = Object.entries(styles).flatMap(([tone, style]) => {
+		if (!(tones as readonly string[]).includes(tone))
+			return [`Expected the name of a tone in theme.tones (${listed(tones)}), got \`${tone}\``];
+		const isRight =
+			isObject(style) &&
+			Object.entries(style).every(
+				([key, value]) => Object.hasOwn(styleTypes, key) && typeof value === styleTypes[key as keyof TextStyle],
+			);
+		return isRight ? [] : [`Expected a style such as {"color": "cyan", "bold": true} for the tone \`${tone}\``];
+	});
+	return [...unknown, ...wrongName, ...wrongTones];
+}
+
+function isObject(value: unknown): value is object {
+	return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+	return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function listed(names: readonly string[]): string {
+	return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+}
 
 /**
 The theme of these preferences. `NO_COLOR` set to anything but the empty string wins over all.

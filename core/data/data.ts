@@ -210,10 +210,10 @@ export class Data implements AsyncDisposable {
 		topic: Topic,
 		from: 'now' | 'beginning' | number | TopicPosition,
 		sink: BatchSink,
-	): Promise<{readonly reader: Reader; readonly start: TopicPosition}> {
+	): Promise<{readonly reader: Reader; readonly start: TopicPosition; readonly end?: number | undefined}> {
 		const since = this.#subscriptions.get(topic)?.since ?? 0;
-		const {reader, before} = await this.table.open(topic).follow(from, sink);
-		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}};
+		const {reader, before, end} = await this.table.open(topic).follow(from, sink);
+		return {reader, start: {topic, since: typeof from === 'object' ? from.since : since, streams: before}, end};
 	}
 
 	/** The offset after the newest written message of the topic. */

@@ -107,21 +107,23 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	/**
-	Like `read`, and returns the positions before the start, so that the reader can continue at another node.
+	Like `read`, and returns the positions before the start, so that the reader can continue at another node, and the
+	offset after the newest message at the start.
 	@param from a start, or the position reached at another node
 	*/
 	async follow(
 		from: 'now' | 'beginning' | number | TopicPosition,
 		sink: BatchSink,
-	): Promise<{readonly reader: Reader; readonly before: readonly StreamPosition[]}> {
+	): Promise<{readonly reader: Reader; readonly before: readonly StreamPosition[]; readonly end?: number}> {
 		const log = await this.#opened;
+		const end = this.#writtenEnd;
 		if (typeof from === 'object')
 			return {reader: await this.read(log.freshFrom(new Seen(from)), sink), before: from.streams};
 		// `now` begins after appends that are still being written: the index has them already.
 		const offset =
 			from === 'now' ? log.nextOffset : from === 'beginning' ? log.firstOffset : Math.min(from, this.#writtenEnd);
 		const before = from === 'beginning' ? [] : await log.before(offset);
-		return {reader: this.#start(log, offset, sink), before};
+		return {reader: this.#start(log, offset, sink), before, end};
 	}
 
 	/** The offset after the newest written message, once the log is open. */

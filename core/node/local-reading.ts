@@ -8,7 +8,7 @@ import type {Data} from '../data/data.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
 import type {StoredBatch, Topic} from '../message.ts';
-import {positionsMax, type Place, type TopicPosition} from '../position.ts';
+import {positionsMax, type Place, type SubscriptionStart, type TopicPosition} from '../position.ts';
 import type {BatchReading} from '../remote/server.ts';
 
 export type ReadableNode = {
@@ -32,7 +32,7 @@ export function readBatches(
 	const seen = new Map(after?.map(position => [position.topic, position]));
 	const topics = [...new Set(given)]; // One cursor per topic, however often it is named.
 	const readers = new Map<Topic, Reader>();
-	const starts: TopicPosition[] = [];
+	const starts: SubscriptionStart[] = [];
 	let isClosed = false;
 	let first = 0;
 	// Without room for all topics none is acquired, and so none is released.
@@ -42,10 +42,10 @@ export function readBatches(
 		const position = seen.get(topic);
 		await desired.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
-		const {reader, start} = isTracked
+		const {reader, start, end} = isTracked
 			? await data.follow(topic, position ?? from, sink)
-			: {reader: await data.read(topic, from, sink), start: undefined};
-		if (start) starts.push(start);
+			: {reader: await data.read(topic, from, sink), start: undefined, end: undefined};
+		if (start) starts.push(end === undefined ? start : {...start, end});
 		if (isClosed) data.stopReading(topic, reader);
 		else {
 			readers.set(topic, reader);
@@ -102,7 +102,7 @@ export function subscribeHere(
 	{from = 'now', after, isTracked = false}: SubscribeOptions,
 ): Subscription {
 	let unread = 0;
-	// Tracked, to learn the start: the log may end before the offset.
+	// Tracked, to learn the end of the log, which may be before the offset.
 	const fromOffset = typeof from === 'number' && after === undefined ? from : undefined;
 	const reading = readBatches(node, topics, isTracked || fromOffset !== undefined ? {from, after} : from, {
 		room: () => Math.max(0, unreadBytesMax - unread),

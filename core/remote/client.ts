@@ -3,11 +3,12 @@ The client's end of the remote protocol: a `Broker` over a pipe. When the pipe c
 the reason, and `closed` resolves. Frames of the node are validated and bounded by the granted credit; a node that
 violates the protocol is disconnected.
 */
-import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
+import {expectBodies, expectNodeId, expectTopic, expectTopicCount, expectTopics} from '../broker-arguments.ts';
 import {
 	leftReason,
 	type Broker,
 	type DeletedTopic,
+	type Delivery,
 	type FaultCommand,
 	type MessageBody,
 	type Published,
@@ -43,6 +44,11 @@ import {SendWindow} from './send-window.ts';
 export type RemoteOptions = {
 	/** Bytes that the node may send beyond its credit; larger for nodes of an earlier release. @default 0 */
 	readonly toleratedBytes?: number;
+};
+
+export type RemoteSubscribeOptions = SubscribeOptions & {
+	/** Called with messages below the offset, which are not delivered. */
+	readonly onSkipped?: ((deliveries: readonly Delivery[]) => void) | undefined;
 };
 
 /** Approximate bytes of a position on the wire. A topic name may be longer, but there are few topics. */
@@ -94,11 +100,15 @@ export class RemoteBroker implements Broker {
 		});
 	}
 
-	subscribe(names: readonly string[], {from = 'now', after, isTracked = false}: SubscribeOptions = {}): Subscription {
+	subscribe(
+		names: readonly string[],
+		{from = 'now', after, isTracked = false, onSkipped}: RemoteSubscribeOptions = {},
+	): Subscription {
 		const topics = expectTopics(names);
+		expectTopicCount(topics.length);
 		const id = this.#nextId();
 		const credit = this.#window.open(bytes => this.#notify({op: 'credit', stream: id, bytes}));
-		// Tracked, so that the node reports where it starts: its log may end before the offset.
+		// Tracked, so that the node reports the end of its log, which may be before the offset.
 		const fromOffset = typeof from === 'number' && after === undefined ? from : undefined;
 		const queue = new DeliveryQueue({
 			agreed: this.#request<unknown>(
@@ -112,6 +122,7 @@ export class RemoteBroker implements Broker {
 				id,
 			).then(startsOf),
 			fromOffset,
+			onSkipped,
 			onRoom: bytes => credit.read(bytes),
 			onClose: () => {
 				credit.close();

@@ -3,7 +3,7 @@ A `Broker` that fails over between servers. When its server is lost, it continue
 streams of events after the messages that they have read, snapshots with those of the present node. Requests while there
 is no server fail at once, because only the caller knows whether they may be repeated.
 */
-import {expectTopics} from '../broker-arguments.ts';
+import {expectTopicCount, expectTopics} from '../broker-arguments.ts';
 import type {
 	Broker,
 	DeletedTopic,
@@ -47,7 +47,9 @@ export class Followed implements FollowedBroker {
 	}
 
 	subscribe(topics: readonly string[], {from = 'now'}: SubscribeOptions = {}): Subscription {
-		return new Resumed(this.#link, expectTopics(topics), from);
+		const names = expectTopics(topics);
+		expectTopicCount(names.length);
+		return new Resumed(this.#link, names, from);
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {

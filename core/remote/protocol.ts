@@ -17,6 +17,7 @@ A tracked `subscribe` is answered with its start positions (`../position.ts`). W
 positions reached at another node. A node of an earlier release ignores both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
+import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
 import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
 import {positionsMax} from '../position.ts';
@@ -69,7 +70,9 @@ export const positionSchema = v.object({
 	streams: list(v.tuple([node, count, count]), positionsMax),
 });
 /** The positions of a subscription, one per topic. */
-export const positionsSchema = list(positionSchema, 256);
+export const positionsSchema = list(positionSchema, subscribedTopicsMax);
+/** The starts of a subscription, one per topic. */
+export const startsSchema = list(v.object({...positionSchema.entries, end: v.optional(count)}), subscribedTopicsMax);
 const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('snapshot')}),
 	v.object({id, op: v.literal('watch')}),
@@ -88,7 +91,7 @@ const requestSchema = v.variant('op', [
 	v.object({
 		id,
 		op: v.literal('subscribe'),
-		topics: list(topic, 256, 1),
+		topics: list(topic, subscribedTopicsMax, 1),
 		from: v.union([v.literal('now'), v.literal('beginning'), count]),
 		after: v.optional(positionsSchema),
 		isTracked: v.optional(v.boolean()),

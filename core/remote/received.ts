@@ -4,10 +4,10 @@ protocol.
 */
 import * as v from 'valibot';
 import type {TrackedEvent} from '../events.ts';
-import type {TopicPosition} from '../position.ts';
+import type {SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
-import {decodeFrame, positionSchema, positionsSchema, type Answer} from './protocol.ts';
+import {decodeFrame, positionSchema, startsSchema, type Answer} from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -29,9 +29,9 @@ export function receiveAnswer(frame: Uint8Array): Answer | undefined {
 	return body as Answer;
 }
 
-/** Start positions of a tracked subscription; `undefined` when the node does not report them. */
-export function startsOf(value: unknown): readonly TopicPosition[] | undefined {
-	const parsed = v.safeParse(positionsSchema, value);
+/** The starts of a tracked subscription; `undefined` when the node does not report them. */
+export function startsOf(value: unknown): readonly SubscriptionStart[] | undefined {
+	const parsed = v.safeParse(startsSchema, value);
 	return parsed.success ? parsed.output : undefined;
 }
 

@@ -2,13 +2,18 @@
 A connection that is re-established when it is lost: to another server, or to the same one when it is back, with
 back-off, until it is disposed. Its users get notifications, and ask for the present connection.
 */
-import type {Broker, LinkNews} from '../broker.ts';
+import type {Broker, LinkNews, Subscription} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TrackedEvents} from '../events.ts';
 import type {Random} from '../machine.ts';
 import {backOffMs} from './back-off.ts';
+import type {RemoteSubscribeOptions} from './client.ts';
 
-export type Connection = Broker & TrackedEvents & {readonly server: string};
+export type Connection = Omit<Broker, 'subscribe'> &
+	TrackedEvents & {
+		readonly server: string;
+		subscribe(topics: readonly string[], options?: RemoteSubscribeOptions): Subscription;
+	};
 
 export type ReconnectingOptions = {
 	/** One attempt at all servers. @param last the lost server; the others are tried first */

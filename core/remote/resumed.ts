@@ -5,17 +5,22 @@ that it has read. No message is lost that the new node has or receives later, an
 import type {Delivery, Subscription} from '../broker.ts';
 import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
 import type {Topic} from '../message.ts';
-import type {From, TopicPosition} from '../position.ts';
+import type {From, SubscriptionStart, TopicPosition} from '../position.ts';
 import {Positions} from './positions.ts';
 import type {Connection, Reconnecting} from './reconnecting.ts';
 
 /** Errors that no retry and no other node would change. */
 const finalCodes: ReadonlySet<ErrorCode> = new Set(['usage', 'too-large']);
 
-type Opened = {readonly connection: Connection; readonly subscription: Subscription};
+type Opened = {
+	readonly connection: Connection;
+	readonly subscription: Subscription;
+	/** The starts at the first node, if it reports them. */
+	readonly starts?: readonly SubscriptionStart[] | undefined;
+};
 
 export class Resumed implements Subscription {
-	readonly agreed: Promise<void>;
+	readonly agreed: Subscription['agreed'];
 	readonly #link: Reconnecting;
 	readonly #topics: readonly Topic[];
 	readonly #from: From;
@@ -27,13 +32,17 @@ export class Resumed implements Subscription {
 	readonly #closing = Promise.withResolvers<undefined>();
 	readonly #whenClosed: Disposable;
 	#isClosed = false;
+	/** The server with the log of the first offset; `undefined` after a change to another one. */
+	#offsetServer: string | undefined;
+	/** Topics of which a message at or after the first offset was read. */
+	readonly #reached = new Set<Topic>();
 
 	constructor(link: Reconnecting, topics: readonly Topic[], from: From) {
 		this.#link = link;
 		this.#topics = topics;
 		this.#from = from;
 		this.#opened = this.#open();
-		this.agreed = this.#opened.then(() => undefined);
+		this.agreed = this.#opened.then(opened => opened?.starts);
 		this.agreed.catch(() => undefined); // The caller may await it later, or get the error from the iteration.
 		this.#whenClosed = link.onClose(() => void this[Symbol.asyncDispose]());
 	}
@@ -58,7 +67,8 @@ export class Resumed implements Subscription {
 						if (subscription === this.#first) this.#positions.note(deliveries);
 						const fresh =
 							subscription === this.#first ? deliveries : this.#positions.filterUnread(deliveries);
-						if (fresh.length > 0) yield fresh;
+						const wanted = this.#fromOffset(connection, fresh);
+						if (wanted.length > 0) yield wanted;
 					}
 				} catch (error) {
 					if (isFinal(error)) throw error;
@@ -93,7 +103,8 @@ export class Resumed implements Subscription {
 				if (this.#isClosed) return undefined;
 				this.#positions.begin(starts ?? (await this.#assumeStart(connection)));
 				this.#first = subscription;
-				return {connection, subscription};
+				this.#offsetServer = connection.server;
+				return {connection, subscription, starts};
 			} catch (error) {
 				if (!isLoss(error)) throw error;
 				spent = connection;
@@ -118,11 +129,34 @@ export class Resumed implements Subscription {
 		}
 	}
 
+	/**
+	Leaves out messages below the first offset, when a lost connection to its node returns before one at or after it was
+	read. At other nodes the offset has no meaning.
+	*/
+	#fromOffset({server}: Connection, deliveries: readonly Delivery[]): readonly Delivery[] {
+		const from = this.#from;
+		if (typeof from !== 'number' || this.#offsetServer === undefined) return deliveries;
+		if (server !== this.#offsetServer) {
+			this.#offsetServer = undefined;
+			return deliveries;
+		}
+
+		return deliveries.filter(({topic, offset}) => {
+			if (offset >= from) this.#reached.add(topic);
+			return this.#reached.has(topic);
+		});
+	}
+
 	#subscribe(
 		connection: Connection,
 		place: {readonly from: From; readonly after?: readonly TopicPosition[]},
 	): Subscription {
-		const subscription = connection.subscribe(this.#topics, {...place, isTracked: true});
+		const subscription = connection.subscribe(this.#topics, {
+			...place,
+			isTracked: true,
+			// Another node must not deliver them either.
+			...(typeof place.from === 'number' && {onSkipped: deliveries => this.#positions.note(deliveries)}),
+		});
 		this.#inner = subscription;
 		return subscription;
 	}

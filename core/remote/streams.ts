@@ -8,13 +8,13 @@ import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';
 import type {TrackedEvent, TrackedEvents} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
-import {Seen, type Place, type TopicPosition} from '../position.ts';
+import {Seen, type Place, type SubscriptionStart} from '../position.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
 
 /** A subscription in batches, as they are stored, which a server forwards without decoding the messages. */
 export type BatchReading = {
-	readonly agreed: Promise<readonly TopicPosition[] | void>;
+	readonly agreed: Promise<readonly SubscriptionStart[] | void>;
 	resume(): void;
 	close(): Promise<void>;
 };

@@ -5,18 +5,23 @@ import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {table} from '../output/table.ts';
+import {unusedText} from '../settings/layers.ts';
+import {existingPreferences} from '../settings/preferences.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
 	expectInput(context, 0, 0, 'config without arguments');
-	const {list, configPath} = context.settings();
+	const preferences = existingPreferences(context.env, line => terminal.say(`Warning: ${line}`));
+	const {list, configPath, unusedConfig} = context.settings(preferences);
 	if (output === 'json')
 		return terminal.line(
 			JSON.stringify({
 				config: configPath ?? null,
+				unused: unusedConfig ? {config: unusedConfig.path, why: unusedConfig.why} : null,
 				settings: Object.fromEntries(list.map(({name, value, from}) => [name, {value, from}])),
 			}),
 		);
+	if (unusedConfig) terminal.say(unusedText(unusedConfig));
 	await terminal.line(
 		table(
 			['SETTING', 'VALUE', 'FROM'],

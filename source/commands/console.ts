@@ -16,24 +16,23 @@ import {logTo} from '../output/console-log.ts';
 import {examineApart} from '../process/doctor-process.ts';
 import {titleNode} from '../process/title.ts';
 import {loadPreferences} from '../settings/preferences.ts';
-import {loadSettings} from '../settings/settings.ts';
 
 const interruptedCode = 130;
 
 export async function runNodeConsole(context: Context): Promise<number> {
 	const {flags, env, terminal} = context;
 	const preferences = loadPreferences(env, line => terminal.say(line));
-	const settings = loadSettings({flags, env, cwd: process.cwd(), preferences});
+	const {tunables} = context.settings(preferences);
 	terminal.say('Starting a node …'); // The node listens for its cluster before it founds one.
-	await using node = await startNode({...context, settings: () => settings}, config => openWorkerNode(config));
-	titleNode({id: node.id, name: '', port: node.port, cluster: settings.tunables.cluster});
+	await using node = await startNode(context, config => openWorkerNode(config));
+	titleNode({id: node.id, name: '', port: node.port, cluster: tunables.cluster});
 	const ended = new AbortController();
 	using _end = {[Symbol.dispose]: () => ended.abort()};
 	const code = await showConsole(context, node, {
-		name: `${settings.tunables.cluster}-${node.port}`,
+		name: `${tunables.cluster}-${node.port}`,
 		remote: false,
 		preferences,
-		onName: name => titleNode({id: node.id, name, port: node.port, cluster: settings.tunables.cluster}),
+		onName: name => titleNode({id: node.id, name, port: node.port, cluster: tunables.cluster}),
 		examine: () => examineApart(flags, node.port, ended.signal),
 	});
 	// For Ctrl-C and signals; the question of `q` has its own answer.
@@ -69,7 +68,7 @@ export async function showConsole(
 		readonly: flags.readonly ?? false,
 		remote,
 		examine,
-		preferences: {keymap: preferences.keymap, theme: preferences.theme},
+		preferences,
 	});
 	switch (end) {
 		case 'quit':

@@ -2,6 +2,7 @@
 `events`: the latest events of a node, with `--watch` also new events, and with `--messages` also the messages of the
 node's own topics.
 */
+import {expectTopicCount} from '../../core/broker-arguments.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -18,13 +19,11 @@ import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 import {topicOf} from './subscribe.ts';
 
-/** Topics that may be given. */
-const topicsMax = 256;
-
 export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal, signal} = context;
 	const messages = flags.messages === true;
-	expectInput(context, 0, messages ? topicsMax : 0, 'events [--watch] [--wait TIME]; topics only after --messages');
+	expectInput(context, 0, messages ? Infinity : 0, 'events [--watch] [--wait TIME]; topics only after --messages');
+	if (input.length > 0) expectTopicCount(input.length);
 	const topics = new Set(input.map(name => topicOf(name)));
 	if (flags.watch && output === 'json')
 		throw new DapssError('usage', 'Expected -o jsonl or text with --watch: the output has no end');

@@ -1,12 +1,13 @@
 /**
 `subscribe TOPIC…`: prints messages as they are delivered, until `--count` is reached or the command is stopped.
 */
-import type {Broker, Delivery} from '../../core/broker.ts';
+import {expectTopicCount} from '../../core/broker-arguments.ts';
+import type {Broker, Delivery, Subscription} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
-import type {From} from '../../core/position.ts';
+import type {From, SubscriptionStart} from '../../core/position.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import {parseNumber} from '../arguments/values.ts';
@@ -24,7 +25,8 @@ const originsMax = 4096;
 
 export async function run(context: Context): Promise<void> {
 	const {flags, input, output, terminal} = context;
-	expectInput(context, 1, 256, 'subscribe TOPIC…');
+	expectInput(context, 1, Infinity, 'subscribe TOPIC…');
+	expectTopicCount(input.length);
 	const topics = input.map(name => topicOf(name));
 	const form = formOf(context, topics.length > 1);
 	const from = placeOf(flags.from ?? 'now');
@@ -37,14 +39,15 @@ export async function run(context: Context): Promise<void> {
 	const stop = (): void => void subscription[Symbol.asyncDispose]();
 	signal.addEventListener('abort', stop, {once: true});
 	terminal.followReader();
+	let starts: Awaited<Subscription['agreed']>;
 	try {
-		await interruptible(subscription.agreed, signal);
+		starts = await interruptible(subscription.agreed, signal);
 	} catch (error) {
 		if (!signal.aborted) throw error;
 		return reportEnd(context, signal, 0, wanted);
 	}
 
-	terminal.say(`Subscribed to ${topics.map(topic => printable(topicText(topic))).join(', ')} at ${broker.server}`);
+	reportBegin(context, {topics, from, starts: starts ?? [], server: broker.server});
 
 	const nodes = new NodeNames();
 	let received = 0;
@@ -91,6 +94,30 @@ export async function run(context: Context): Promise<void> {
 	throw new DapssError('unreachable', `The connection to the node is lost: ${await broker.closed}`, {
 		details: countsOf(received, wanted),
 	});
+}
+
+/** The command is subscribed. An offset after the end of a log may be a mistake, or one of another node. */
+function reportBegin(
+	{terminal}: Context,
+	{
+		topics,
+		from,
+		starts,
+		server,
+	}: {
+		readonly topics: readonly Topic[];
+		readonly from: From;
+		readonly starts: readonly SubscriptionStart[];
+		readonly server: string;
+	},
+): void {
+	terminal.say(`Subscribed to ${topics.map(topic => printable(topicText(topic))).join(', ')} at ${server}`);
+	for (const {topic, end} of starts)
+		if (typeof from === 'number' && end !== undefined && end < from)
+			terminal.say(
+				`The log of ${printable(topicText(topic))} at ${server} ends at offset ${end}: ` +
+					`messages from offset ${from} on are printed when they arrive`,
+			);
 }
 
 /**

@@ -8,6 +8,7 @@ import {accessProblem, accessRemedy, readPrivate} from '../../core/io/files/priv
 import {missingSecret, secretProblem} from '../../core/io/files/secret.ts';
 import {advice, here} from '../../core/platform.ts';
 import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
+import {unusedText} from '../settings/layers.ts';
 import type {Settings} from '../settings/settings.ts';
 import {bad, good, type Check} from './outcome.ts';
 
@@ -21,22 +22,24 @@ export function judgeSettings(facts: SettingsFacts, leftOut: readonly string[]):
 			found: facts.problem,
 			remedy: 'Correct the settings at the places in brackets; dapss-tui config shows all settings',
 		});
-	const {configPath, list} = facts.settings;
+	const {configPath, unusedConfig: unused, list} = facts.settings;
 	const own = list.filter(({from}) => from !== 'default');
-	const values = {file: configPath ?? null, changed: own.map(({name, from}) => `${name} (${from})`)};
-	if (leftOut.length > 0)
+	const values = {
+		file: configPath ?? null,
+		unused: unused?.path ?? null,
+		changed: own.map(({name, from}) => `${name} (${from})`),
+	};
+	const ignored = [...leftOut, ...(unused?.isMeant ? [unusedText(unused)] : [])];
+	if (ignored.length > 0)
 		return bad(
 			'settings',
 			'left-out',
-			{found: leftOut.join('; '), remedy: 'Correct or remove the file, or give another one with --config'},
+			{found: ignored.join('; '), remedy: 'Correct or remove the file, or give another one with --config'},
 			values,
 		);
-	return good(
-		'settings',
-		`${configPath === undefined ? 'No config.json' : configPath}; ` +
-			(own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`),
-		values,
-	);
+	const used = configPath ?? (unused ? 'No config.json is used' : 'No config.json');
+	const given = own.length === 0 ? 'all settings are defaults' : `${own.length} of ${list.length} settings are given`;
+	return good('settings', `${used}; ${given}${unused ? `; ${unusedText(unused)}` : ''}`, values);
 }
 
 export type Closed = {readonly code: string | undefined; readonly message: string};

@@ -3,7 +3,6 @@ All checks of `doctor`, on the machine, settings and folders that a start with t
 changed, and no node has to run; a running node is recognised.
 */
 import {randomBytes} from 'node:crypto';
-import {existsSync} from 'node:fs';
 import {networkInterfaces} from 'node:os';
 import {parseAddress} from '../../core/address.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -19,8 +18,8 @@ import {
 import {listenProblem, nextFreePort, portHolder, type Protocol} from '../nodes/port.ts';
 import {shortId} from '../output/units.ts';
 import type {Env} from '../settings/places.ts';
-import {loadPreferences, preferencesPath} from '../settings/preferences.ts';
-import type {Settings} from '../settings/settings.ts';
+import {existingPreferences} from '../settings/preferences.ts';
+import type {Settings, SettingsInput} from '../settings/settings.ts';
 import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, type DiskFacts} from './disk-facts.ts';
@@ -45,7 +44,7 @@ const diskMsMaxDefault = 10_000;
 
 export type ExamineOptions = {
 	/** @throws `config` */
-	readonly load: () => Settings;
+	readonly load: (preferences?: SettingsInput['preferences']) => Settings;
 	readonly env: Env;
 	/** @default the real one */
 	readonly lookAtDisk?: typeof diskFacts;
@@ -71,9 +70,8 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 	const {load, env} = options;
 	const machine = await machineFacts();
 	const leftOut: string[] = [];
-	// Reading preferences that do not exist would create their folder.
-	if (existsSync(preferencesPath(env))) loadPreferences(env, line => leftOut.push(line.replace(/^Warning: /, '')));
-	const loaded = settingsFacts(load);
+	const preferences = existingPreferences(env, line => leftOut.push(line));
+	const loaded = settingsFacts(() => load(preferences));
 	if ('problem' in loaded) {
 		const checks = [judgeNodeVersion(machine), judgeSystem(machine), judgeSettings(loaded, [])];
 		return {checks, left: leftOf(checks), node: undefined};

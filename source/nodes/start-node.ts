@@ -9,6 +9,7 @@ import {advice, isGuarded} from '../../core/platform.ts';
 import type {Context} from '../context.ts';
 import {shortId} from '../output/units.ts';
 import {interruptible} from '../process/interruptible.ts';
+import {unusedText} from '../settings/layers.ts';
 import {nodeConfig} from '../settings/settings.ts';
 import {nextFreePort, portConflict, portHolder, type Protocol} from './port.ts';
 
@@ -25,6 +26,7 @@ export async function startNode(
 	const {terminal} = context;
 	const settings = context.settings();
 	const {host, port: wanted} = settings.tunables;
+	if (settings.unusedConfig?.isMeant) terminal.say(`Warning: ${unusedText(settings.unusedConfig)}`);
 	const hasOwnData = settings.data(1) === settings.data(2);
 	const insecure = (['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).filter(
 		name => !settings.tunables[name],

@@ -22,6 +22,8 @@ export type Layer = {
 export const secretKeys = ['cluster_secret', 'encryption_key'] as const;
 /** Keys that identify a config.json of dapss-tui: other programs use that file name, too. */
 const marks = ['cluster', 'enable_node_auth', 'enable_message_signing', 'enable_encryption', ...secretKeys];
+/** Names at the top of a config.json. */
+const topNames = new Set<string>([...known.keys()].map(name => name.split('.')[0]!).concat(secretKeys));
 const configBytesMax = 1024 * 1024;
 const depthMax = 2;
 
@@ -46,6 +48,18 @@ const settingFlags = {
 
 const empty: Layer = {entries: new Map(), problems: [], warnings: []};
 
+/** A config.json in the working directory that is not read. */
+export type UnusedFile = {
+	readonly path: string;
+	/** The reason, as the end of a sentence about the file. */
+	readonly why: string;
+	/** It has names of settings, or cannot be read, so its author may expect that it is used. */
+	readonly isMeant: boolean;
+};
+
+/** What a person is told about a file that is not used. */
+export const unusedText = ({path, why}: UnusedFile): string => `${path} is not used: ${why}`;
+
 /**
 The config.json of this run: `--config` or `DAPSS_CONFIG`, else one of dapss-tui in the working directory, else the
 user's.
@@ -54,52 +68,95 @@ export function fileLayer(options: {
 	readonly explicit: string | undefined;
 	readonly cwd: string;
 	readonly env: Env;
-}): Layer & {readonly path: string | undefined} {
+}): Layer & {readonly path: string | undefined; readonly unused: UnusedFile | undefined} {
 	const {explicit, cwd, env} = options;
-	if (explicit !== undefined) return {path: explicit, ...readLayer(explicit, true)};
+	if (explicit !== undefined) return {path: explicit, unused: undefined, ...readLayer(explicit)};
 	const here = join(cwd, 'config.json');
-	const local = readLayer(here, false);
-	if (local !== empty) return {path: here, ...local};
+	const local = readLocal(here);
+	if (local !== undefined && 'value' in local)
+		return {path: here, unused: undefined, ...objectLayer(local.value, here, local.stats)};
 	const users = join(configFolder(env), 'config.json');
-	const layer = readLayer(users, true, true);
-	return {path: layer === empty ? undefined : users, ...layer};
+	const layer = readLayer(users, true);
+	const path = layer === empty ? undefined : users;
+	// A working directory that is the settings folder has one file, which is used.
+	if (here === users || local === undefined) return {path, unused: undefined, ...layer};
+	// Commands that need no node say this, too: someone else may have put the file there.
+	if (local.isForeign) return {path, unused: undefined, ...layer, warnings: [...layer.warnings, unusedText(local)]};
+	return {path, unused: local, ...layer};
 }
 
-function readLayer(path: string, isOurs: boolean, isOptional = !isOurs): Layer {
-	const problem = (text: string): Layer => ({...empty, problems: [`${path}: ${text}`]});
+function readLayer(path: string, isOptional = false): Layer {
+	const read = readObject(path);
+	if ('value' in read) return objectLayer(read.value, path, read.stats);
+	return read.isMissing && isOptional ? empty : {...empty, problems: [`${path}: ${read.problem}`]};
+}
+
+/** The file in the working directory; `undefined` when there is none. */
+function readLocal(
+	path: string,
+): {readonly value: object; readonly stats: Stats} | (UnusedFile & {readonly isForeign: boolean}) | undefined {
+	const read = readObject(path);
+	if ('problem' in read) {
+		const {problem, isMissing, text} = read;
+		if (isMissing) return undefined;
+		// Without the excerpt of the file that Node adds: it may be a part of a secret.
+		const why = problem.replace(/, (?:\.{3})?".*$/s, '');
+		return {path, why, isMeant: text === undefined || namesSetting(text), isForeign: false};
+	}
+
+	const {value, stats} = read;
+	if (!marks.some(mark => Object.hasOwn(value, mark))) {
+		const why =
+			'another program may own it, because it does not set "cluster"; add that, or give the file with --config';
+		return {path, why, isMeant: Object.keys(value).some(name => topNames.has(name)), isForeign: false};
+	}
+
+	if (accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) === undefined) return read;
+	return {path, why: 'it belongs to another user; to use it, give it with --config', isMeant: true, isForeign: true};
+}
+
+type Unreadable = {
+	readonly problem: string;
+	readonly isMissing: boolean;
+	/** The content, if it was read or need not be: too large, or no file. */
+	readonly text?: string;
+};
+
+function readObject(path: string): {readonly value: object; readonly stats: Stats} | Unreadable {
 	let stats: Stats;
 	let text: string;
 	try {
 		stats = statSync(path);
-		if (!stats.isFile()) return isOptional ? empty : problem('expected a file');
+		if (!stats.isFile()) return {problem: 'expected a file', isMissing: false, text: ''};
 		if (stats.size > configBytesMax)
-			return isOurs ? problem(`expected at most ${configBytesMax} bytes, got ${stats.size}`) : empty;
+			return {
+				problem: `expected at most ${configBytesMax} bytes, got ${stats.size}`,
+				isMissing: false,
+				text: '',
+			};
 		// Editors on Windows may write a byte order mark.
 		text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		return isOptional && (code === 'ENOENT' || code === 'ENOTDIR' || !isOurs)
-			? empty
-			: problem(code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`);
+		return {
+			problem: code === 'ENOENT' ? 'there is no such file' : `cannot be read (${code})`,
+			isMissing: code === 'ENOENT' || code === 'ENOTDIR',
+		};
 	}
 
 	let value: unknown;
 	try {
 		value = JSON.parse(text);
 	} catch (error) {
-		return isOurs ? problem(`expected JSON: ${(error as Error).message}`) : empty;
+		return {problem: `expected JSON: ${(error as Error).message}`, isMissing: false, text};
 	}
 
-	if (!isGroup(value)) return isOurs ? problem('expected an object with settings') : empty;
-	if (!isOurs && !marks.some(mark => Object.hasOwn(value, mark))) return empty;
-	if (!isOurs && accessProblem({mode: 0, uid: stats.uid}, trustedOwners()) !== undefined) {
-		return {
-			...empty,
-			warnings: [`${path} belongs to another user and is not read; to use it, give it with --config`],
-		};
-	}
+	return isGroup(value) ? {value, stats} : {problem: 'expected an object with settings', isMissing: false, text};
+}
 
-	return objectLayer(value, path, stats);
+/** Whether a text that is no JSON has the name of a setting, as a key. */
+function namesSetting(text: string): boolean {
+	return [...text.matchAll(/["'](\w+)["']\s*:/g)].some(([, name]) => topNames.has(name!));
 }
 
 /** Entries of a parsed config.json. */

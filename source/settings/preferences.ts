@@ -1,11 +1,13 @@
 /**
 Preferences of the console: keys, theme, and some settings. `conf` stores them in `preferences.json` next to the
-settings. Only a console loads them.
+settings. Only a console uses them; `config` and `doctor` report their problems.
 */
+import {existsSync} from 'node:fs';
 import {join} from 'node:path';
 import Conf from 'conf';
 import {errorMessage} from '../../core/errors.ts';
-import type {ThemePreferences} from '../../tui/theme.ts';
+import {buildKeymap} from '../../tui/input/keymap.ts';
+import {themeProblems, type ThemePreferences} from '../../tui/theme.ts';
 import {isGroup} from './names.ts';
 import {configFolder, type Env} from './places.ts';
 
@@ -20,7 +22,11 @@ export type Preferences = {
 	node reads, too.
 	*/
 	readonly settings: object;
+	/** Parts that are ignored, for people; without those of the key map, which the console reports itself. */
+	readonly problems: readonly string[];
 };
+
+const groups: ReadonlySet<string> = new Set(['keymap', 'theme', 'console']);
 
 export const preferencesPath = (env: Env): string => join(configFolder(env), 'preferences.json');
 
@@ -45,11 +51,22 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			return {};
 		};
 
-		const keys = Object.entries(group('keymap')).filter((row): row is [string, string | readonly string[]] =>
+		const keymap = group('keymap');
+		const keys = Object.entries(keymap).filter((row): row is [string, string | readonly string[]] =>
 			isKeys(row[1]),
 		);
-		const {name, tones} = group('theme');
+		const themed = group('theme');
+		const {name, tones} = themed;
 		const shown = group('console');
+		const problems = [
+			...Object.keys(conf.store)
+				.filter(key => !groups.has(key))
+				.map(key => `Expected keymap, theme or console in the preferences, got \`${key}\``),
+			...Object.entries(keymap)
+				.filter(([, value]) => !isKeys(value))
+				.map(([action]) => `Expected a key or a list of keys for \`${action}\``),
+			...themeProblems(themed),
+		];
 		const theme = {
 			...(typeof name === 'string' ? {name} : {}),
 			...(isGroup(tones)
@@ -61,11 +78,24 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			keymap: Object.fromEntries(keys),
 			theme,
 			settings: Object.keys(shown).length === 0 ? {} : {console: shown},
+			problems,
 		};
 	} catch (error) {
 		say(`Warning: ${preferencesPath(env)} cannot be read and is ignored: ${errorMessage(error)}`);
-		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}};
+		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}, problems: []};
 	}
+}
+
+/**
+The preferences that a start with a console would load, without creating their folder; `undefined` when there are none.
+@param say prints a line about each part that is ignored
+*/
+export function existingPreferences(env: Env, say: (line: string) => void): Preferences | undefined {
+	if (!existsSync(preferencesPath(env))) return undefined;
+	const preferences = loadPreferences(env, line => say(line.replace(/^Warning: /, '')));
+	for (const problem of [...preferences.problems, ...buildKeymap(preferences.keymap).problems])
+		say(`${preferences.path}: ${problem}`);
+	return preferences;
 }
 
 function isKeys(value: unknown): value is string | readonly string[] {

@@ -8,7 +8,16 @@ import {defaults, type Config} from '../../core/config.ts';
 import {DapssError} from '../../core/errors.ts';
 import {openSecret, readSecret, secretProblem} from '../../core/io/files/secret.ts';
 import type {Flags} from '../arguments/flags.ts';
-import {envLayer, fileLayer, flagLayer, objectLayer, secretKeys, type Entry, type Layer} from './layers.ts';
+import {
+	envLayer,
+	fileLayer,
+	flagLayer,
+	objectLayer,
+	secretKeys,
+	type Entry,
+	type Layer,
+	type UnusedFile,
+} from './layers.ts';
 import {known, nest, snake} from './names.ts';
 import {nodeDataPath, secretPath, type Env} from './places.ts';
 
@@ -21,6 +30,8 @@ export type Settings = {
 	readonly warnings: readonly string[];
 	/** The config.json that was read. */
 	readonly configPath: string | undefined;
+	/** A config.json in the working directory that was not read. */
+	readonly unusedConfig: UnusedFile | undefined;
 	/** The port was set, so a start does not use another one in its place. */
 	readonly isPortExplicit: boolean;
 	/** The secret file was named, so a start does not create it. */
@@ -77,6 +88,7 @@ export function loadSettings(input: SettingsInput): Settings {
 		list: [...entries].map(([name, {value, from}]) => ({name, value: places[name] ?? value, from})),
 		warnings: layers.flatMap(layer => layer.warnings),
 		configPath: file.path,
+		unusedConfig: file.unused,
 		isPortExplicit: port.from.startsWith('--') || port.from.startsWith('DAPSS_') || port.value !== defaults.port,
 		isSecretNamed: secretFile !== '',
 		data: dataPath,

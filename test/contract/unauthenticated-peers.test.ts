@@ -85,6 +85,21 @@ test('another cluster is reported on both sides, with TLS and without', async ()
 	expect(plain.server.problems[0]).toMatch(/is of the cluster "there", this node of "here"$/);
 });
 
+test('a program that does not speak TLS counts as unreachable, not as a node with encryption off', async () => {
+	const server = net.createServer(socket => {
+		socket.on('error', () => {});
+		socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'));
+	});
+	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+	const {port} = server.address() as net.AddressInfo;
+	const call = side(createTransport, {}).transport.dial(`127.0.0.1:${port}`, {hello, timeoutMs: 3000});
+	await expect(call).rejects.toMatchObject({
+		code: 'unreachable',
+		message: `peer 127.0.0.1:${port} does not answer as a dapss node does`,
+	});
+	await new Promise(resolve => server.close(resolve));
+});
+
 test.each([
 	[
 		'encryption here',

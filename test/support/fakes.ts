@@ -37,7 +37,7 @@ export class FakeBroker implements Broker {
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
 	/** The deliveries of `subscribe`, array by array. */
 	deliveries: ReadonlyArray<readonly Delivery[]> = [];
-	agreed: Promise<void> = Promise.resolve();
+	agreed: Subscription['agreed'] = Promise.resolve();
 	readIndexAnswer: () => Promise<number> = async () => 318;
 	publishAnswer: (() => Promise<void>) | undefined;
 	/** The events of `events`; then the stream ends, unless it is to wait. */

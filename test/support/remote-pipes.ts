@@ -5,7 +5,7 @@ import {ReadSlots} from '../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
-import type {Place, TopicPosition} from '../../core/position.ts';
+import type {Place, SubscriptionStart} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
 import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
 import {healthy} from '../tui/support/fixtures.ts';
@@ -128,7 +128,7 @@ export class FakeNode {
 	/** The positions at which readers asked to begin. */
 	readonly places: Place[] = [];
 	/** The answer to tracked readers. */
-	starts: readonly TopicPosition[] | undefined;
+	starts: readonly SubscriptionStart[] | undefined;
 	/** `publish` waits for this promise. */
 	stored: Promise<void> = Promise.resolve();
 	/** Streams of events that are open. */

@@ -1,6 +1,6 @@
 /** Wrong arguments that a JavaScript program may pass to a `Broker`. */
 import {expect, test} from 'vitest';
-import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../../core/broker-arguments.ts';
+import {expectBodies, expectNodeId, expectTopic, expectTopicCount, expectTopics} from '../../core/broker-arguments.ts';
 import {parseTopicName} from '../../core/message.ts';
 
 const usage = (message: string): unknown => expect.objectContaining({code: 'usage', message});
@@ -29,6 +29,9 @@ test('topics are texts; a name of an earlier version passes unchanged', () => {
 	expect(expectTopic('a*')).toBe('a*');
 	expect(expectTopic('zu\u0308rich')).toBe('zu\u0308rich');
 	expect(expectTopics(['a', 'b'])).toEqual(['a', 'b']);
+	expectTopicCount(256);
+	expect(() => expectTopicCount(257)).toThrow(usage('Expected at most 256 topics, got 257'));
+	expect(() => expectTopicCount(0)).toThrow(usage('Expected at least one topic, got none'));
 	expect(() => expectTopic(undefined)).toThrow(usage('Expected a topic name, got undefined'));
 	expect(() => expectTopic('a\nb')).toThrow(usage('Expected a topic name without control characters, got "a\\nb"'));
 	expect(() => expectTopics('weather')).toThrow(usage('Expected a list of topic names, got "weather"'));

@@ -3,7 +3,7 @@ The running nodes of this user on this machine, with one file for each node in a
 the first node through it without a network, and two nodes that start at once do not both found a cluster.
 */
 import {existsSync} from 'node:fs';
-import {chmod, readdir, readFile, rename, unlink, writeFile} from 'node:fs/promises';
+import {chmod, readdir, readFile, rename, stat, unlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileName, here, placesOf} from '../../platform.ts';
 import {despiteOthers} from '../despite-others.ts';
@@ -31,6 +31,10 @@ export type Registration = AsyncDisposable & {
 };
 
 const lockRetryMs = 50;
+/** An entry is written under a name with this ending, then renamed. */
+const draftEnding = '.new';
+/** No write of an entry takes longer than this, milliseconds. */
+const draftMsMax = 60_000;
 /** An entry without a version has this one. */
 const entryVersion = 1;
 
@@ -47,34 +51,47 @@ export async function register(
 	await makePrivate(folder);
 	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), name: '', ...node};
 	const path = join(folder, `${node.port}-${node.id}.json`);
+	const draft = `${path}${draftEnding}`;
 	const write = async (): Promise<void> => {
-		await writeFile(`${path}.new`, JSON.stringify(current), {mode: 0o600});
-		await despiteOthers(() => rename(`${path}.new`, path));
+		try {
+			await writeFile(draft, JSON.stringify(current), {mode: 0o600});
+			await despiteOthers(() => rename(draft, path));
+		} catch (error) {
+			await despiteOthers(() => unlink(draft)).catch(() => undefined);
+			throw error;
+		}
 	};
 
 	await write();
 	// One write after the other: two concurrent writes of the same draft would corrupt it.
 	let last: Promise<void> = Promise.resolve();
+	let isClosed = false;
 	return {
 		async update(change) {
+			// A stopping node still changes its phase; a write would outlive the entry.
+			if (isClosed) return;
 			current = {...current, ...change};
 			last = last.catch(() => undefined).then(write);
 			await last;
 		},
 		async [Symbol.asyncDispose]() {
+			// Once: a later start of the node may have an entry of this name.
+			if (isClosed) return;
+			isClosed = true;
 			await last.catch(() => undefined);
 			await despiteOthers(() => unlink(path)).catch(() => undefined);
 		},
 	};
 }
 
-/** The nodes whose process runs. Removes the entries of processes that have ended. */
+/** The nodes whose process runs. Removes the entries and drafts of processes that have ended. */
 export async function listNodes(folder = registryFolder()): Promise<readonly RegisteredNode[]> {
 	const names = await readdir(folder).catch(() => []);
 	const nodes: RegisteredNode[] = [];
 	for (const name of names) {
-		if (!name.endsWith('.json')) continue;
 		const path = join(folder, name);
+		if (name.endsWith(`.json${draftEnding}`)) await removeLeftDraft(path);
+		if (!name.endsWith('.json')) continue;
 		const node = await readNode(path);
 		if (node === 'newer') continue;
 		const isHere = node !== undefined && (await isRunning(node));
@@ -83,6 +100,17 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 	}
 
 	return nodes.toSorted((a, b) => a.port - b.port);
+}
+
+/** Removes the draft of an entry whose process has ended during the write. */
+async function removeLeftDraft(path: string): Promise<void> {
+	try {
+		const node = await readNode(path);
+		const hasEnded = typeof node === 'object' && !(await isRunning(node));
+		if (hasEnded || Date.now() - (await stat(path)).mtimeMs > draftMsMax) await unlink(path);
+	} catch {
+		// It was renamed in the meantime.
+	}
 }
 
 /**

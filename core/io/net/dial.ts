@@ -6,6 +6,7 @@ import {expectAddress, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {spokenProtocols} from '../../version.ts';
+import {FrameReader} from '../../wire/frame.ts';
 import {systemClock} from '../clock.ts';
 import {
 	flagsText,
@@ -15,14 +16,18 @@ import {
 	type LocalHello,
 	type TransportOptions,
 } from './channel.ts';
-import {HungUpError, open} from './opening.ts';
-import {bindingOf, explainClientError, isPreShared, secureClientSide} from './tls.ts';
+import {helloBytesMax, isRefusal} from './handshake.ts';
+import {HungUpError, open, RefusedError} from './opening.ts';
+import {bindingOf, explainClientError, isPreShared, NoTlsError, secureClientSide} from './tls.ts';
 
 /**
 Of the addresses of a name, each but the last is given up after this long (RFC 8305, section 5). An address that needs
 longer is the last one at some attempt, because `Names` rotates them.
 */
 const attemptMs = 250;
+
+/** The first bytes of a TLS connection: a handshake record of version 3.1 (RFC 8446, section 5.1). */
+const tlsStart = Buffer.of(0x16, 3, 1);
 
 /** See `Transport.dial`. */
 export async function dial(
@@ -78,10 +83,48 @@ export async function dial(
 		});
 	} catch (error) {
 		socket.destroy();
-		throw end ?? error;
+		if (end || !(error instanceof NoTlsError) || !(await refusesTls(transport, address, timeoutMs, signal)))
+			throw end ?? error;
+		throw new RefusedError(
+			{code: 'flags', reason: `${name} has enable_encryption=false, this node has true`},
+			'peer',
+		);
 	} finally {
 		signal?.removeEventListener('abort', abort);
 	}
+}
+
+/**
+Whether the peer is a node with encryption off. Such a node answers the first bytes of TLS with a refusal in plain text,
+which TLS hides from the first connection.
+*/
+function refusesTls(
+	{names}: TransportOptions,
+	address: string,
+	timeoutMs: number,
+	signal: AbortSignal | undefined,
+): Promise<boolean> {
+	const {host, port} = expectAddress(address);
+	const reader = new FrameReader(helloBytesMax);
+	return new Promise(resolve => {
+		const socket = net.connect({host, port, lookup: names.lookup, autoSelectFamily: true});
+		const deadline = runDeadline(systemClock, timeoutMs, () => finish(false));
+		const abort = (): void => finish(false);
+		const finish = (isNode: boolean): void => {
+			deadline[Symbol.dispose]();
+			signal?.removeEventListener('abort', abort);
+			socket.destroy();
+			resolve(isNode);
+		};
+
+		signal?.addEventListener('abort', abort, {once: true});
+		socket.on('connect', () => socket.write(tlsStart));
+		socket.on('data', chunk => {
+			if (reader.push(chunk, payload => finish(isRefusal(payload))) !== undefined) finish(false);
+		});
+		socket.on('error', () => finish(false));
+		socket.on('close', () => finish(false));
+	});
 }
 
 /** The hello of this side. */

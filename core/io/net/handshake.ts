@@ -410,6 +410,11 @@ export function encodeRefusal(
 	]);
 }
 
+/** Whether the payload is a refusal, of whatever content. */
+export function isRefusal(payload: Buffer): boolean {
+	return payload[0] === channelKind && payload[1] === types.refuse;
+}
+
 /** The last payload of a channel that closes. */
 export function encodeBye(reason: string): Buffer {
 	return Buffer.concat([Buffer.of(channelKind, types.bye), Buffer.from(reason.slice(0, reasonMax))]);

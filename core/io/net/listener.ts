@@ -310,7 +310,7 @@ class ChannelServer implements Listener {
 
 	#report({host, name}: PendingConnection, code: RefusalCode, reason: string): void {
 		if (code === 'itself') return; // This node called one of its own addresses, and has noticed.
-		const text = reason.replace(/^remote \S+/, ''); // The port differs at each attempt.
+		const text = reason.replace(/^peer \S+/, ''); // The port differs at each attempt.
 		if (this.#reported.get(host) === text) return;
 		if (this.#reported.size >= 256) this.#reported.clear();
 		this.#reported.set(host, text);

@@ -11,7 +11,7 @@ secrecy.
 import {constants} from 'node:crypto';
 import type {Socket} from 'node:net';
 import tls, {type SecureContext, type TLSSocket, type TLSSocketOptions} from 'node:tls';
-import type {DapssError} from '../../errors.ts';
+import {DapssError} from '../../errors.ts';
 import type {Keys} from '../../wire/seal.ts';
 import type {RefusalCode} from './channel.ts';
 import {HungUpError, RefusedError} from './opening.ts';
@@ -100,6 +100,13 @@ export function describeUnknownKey(
 	};
 }
 
+/** The peer answered with something other than TLS: it has encryption off, or is no node of dapss-tui. */
+export class NoTlsError extends DapssError {
+	constructor(peerName: string) {
+		super('unreachable', `${peerName} does not answer as a dapss node does`);
+	}
+}
+
 /** The error of a dialler, from the alert that the listener sent. */
 export function explainClientError(error: NodeJS.ErrnoException, name: string, keys: Keys): DapssError {
 	const code = error.code ?? '';
@@ -123,10 +130,7 @@ export function explainClientError(error: NodeJS.ErrnoException, name: string, k
 			'peer',
 		);
 	if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
-		return new RefusedError(
-			{code: 'flags', reason: `${name} has enable_encryption=false, this node has true (or it is no dapss node)`},
-			'peer',
-		);
+		return new NoTlsError(name);
 	if (code.startsWith('ERR_SSL'))
 		return new RefusedError({code: 'malformed', reason: `${name} failed the TLS handshake (${code})`}, 'peer');
 	return new HungUpError(name, code === '' ? '' : ` (${code})`, {cause: error});

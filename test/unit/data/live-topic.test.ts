@@ -52,3 +52,34 @@ test('messages that never reach the log are reported to all readers, without an 
 	expect([reported, one.cursor]).toEqual([['one missed 3', 'two missed 3', 'two missed 2'], 0]);
 	await live[Symbol.asyncDispose]();
 });
+
+test('a reader from an offset gets the batch that contains it, also when the log ended before it', async () => {
+	const topic = 't' as Topic;
+	const live = new LiveTopic(
+		topic,
+		openTopicLog(new MemoryLog({segmentBytes: 1e6}), () => undefined),
+		() => undefined,
+		error => expect.unreachable(String(error)),
+	);
+	const append = (firstSeq: number): Promise<void> =>
+		live.append(
+			[{batch: batchOf({topic, firstSeq}, [Buffer.of(1), Buffer.of(2)]), hops: 0, repaired: false}],
+			true,
+		);
+	await append(1);
+	const taken: number[] = [];
+	const {end, before, reader} = await live.follow(5, {
+		room: () => 1024,
+		take: items => {
+			taken.push(...items.map(({offset}) => offset));
+			return items.length;
+		},
+		dropped: messages => expect.unreachable(`${messages} dropped`),
+		failed: () => undefined,
+	});
+	expect([end, before.map(([, , seq]) => seq), reader.cursor]).toEqual([2, [2], 2]);
+	await append(3);
+	await append(5);
+	expect(taken).toEqual([2, 4]);
+	await live[Symbol.asyncDispose]();
+});

@@ -4,7 +4,6 @@ import {DeliveryQueue} from '../../../core/data/delivery.ts';
 import {ReadSlots} from '../../../core/data/read-slots.ts';
 import {Reader, type BatchSink} from '../../../core/data/reader.ts';
 import type {NodeId, StoredBatch, Topic} from '../../../core/message.ts';
-import type {TopicPosition} from '../../../core/position.ts';
 import {batchOf} from '../../support/batches.ts';
 
 const origin = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -171,42 +170,39 @@ describe('a delivery queue', () => {
 		expect(room).toEqual([batchAt(0, 2).batch.bytes.length + batchAt(2, 2).batch.bytes.length]);
 	});
 
-	test('skips no message of a log that ends before the offset', async () => {
-		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 9, onRoom() {}, onClose() {}});
+	test('skips all messages below the offset, also of later batches, and reports them', async () => {
+		const skipped: number[] = [];
+		const queue = new DeliveryQueue({
+			agreed: Promise.resolve(),
+			fromOffset: 9,
+			onSkipped: deliveries => skipped.push(...deliveries.map(({offset}) => offset)),
+			onRoom() {},
+			onClose() {},
+		});
 		const deliveries = queue[Symbol.asyncIterator]();
-		const seen = async (): Promise<number[]> => (await deliveries.next()).value.map(({offset}: Delivery) => offset);
+		const first = deliveries.next();
 		queue.push([batchAt(4, 2)]);
-		expect(await seen()).toEqual([4, 5]);
-		queue.push([batchAt(6, 2), batchAt(8, 2)]);
-		expect(await seen()).toEqual([6, 7, 8, 9]);
-	});
-
-	test('cuts the first batch at the reported start, which may be the end of a log before the offset', async () => {
-		const agreed = Promise.withResolvers<readonly TopicPosition[] | undefined>();
-		const queue = new DeliveryQueue({agreed: agreed.promise, fromOffset: 5, onRoom() {}, onClose() {}});
-		const next = queue[Symbol.asyncIterator]().next();
-		queue.push([batchAt(4, 2)]); // Written after the start, so that all of it is new.
 		await turn();
-		agreed.resolve([{topic: 't' as Topic, since: 0, streams: [[origin, 1, 4]]}]);
-		expect((await next).value.map(({offset}: Delivery) => offset)).toEqual([4, 5]);
+		expect(skipped).toEqual([4, 5]);
+		queue.push([batchAt(6, 2), batchAt(8, 2)]);
+		expect((await first).value.map(({offset}: Delivery) => offset)).toEqual([9]);
+		expect(skipped).toEqual([4, 5, 6, 7, 8]);
 	});
 
-	test('cuts the first batch at the reported start within it', async () => {
-		const agreed = Promise.resolve([{topic: 't' as Topic, since: 0, streams: [[origin, 1, 5]]}] as const);
-		const queue = new DeliveryQueue({agreed, fromOffset: 5, onRoom() {}, onClose() {}});
+	test('gives the messages at and after an offset within a batch', async () => {
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 5, onRoom() {}, onClose() {}});
 		queue.push([batchAt(4, 2), batchAt(6, 1)]);
 		const {value} = await queue[Symbol.asyncIterator]().next();
 		expect(value.map(({offset}: Delivery) => offset)).toEqual([5, 6]);
 	});
 
-	test('ends without messages when the node refuses before it has reported the start', async () => {
+	test('ends without messages when the node refuses', async () => {
 		const queue = new DeliveryQueue({
 			agreed: Promise.reject(new Error('no quorum')),
 			fromOffset: 5,
 			onRoom() {},
 			onClose() {},
 		});
-		queue.push([batchAt(4, 2)]);
 		queue.end(new Error('no quorum'));
 		await expect(queue[Symbol.asyncIterator]().next()).rejects.toThrow('no quorum');
 	});

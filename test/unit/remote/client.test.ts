@@ -56,6 +56,16 @@ const malformed: ReadonlyArray<readonly [string, Buffer]> = [
 	['a delivery that is no batch', Buffer.concat([Buffer.of(remoteKinds.delivery), Buffer.alloc(200, 7)])],
 ];
 
+test('a subscription to too many topics, or to none, is refused before anything is sent', () => {
+	const {near, client} = connected();
+	const names = Array.from({length: 257}, (_, index) => `t${index}`);
+	expect(() => client.subscribe(names)).toThrow('Expected at most 256 topics, got 257');
+	expect(() => client.subscribe([])).toThrow('Expected at least one topic, got none');
+	expect(near.sent).toEqual([]);
+	client.subscribe(names.slice(1));
+	expect(requests(near)).toMatchObject([{op: 'subscribe'}]);
+});
+
 test.each(malformed)('%s ends the connection with a clear error', async (_name, frame) => {
 	const {near, client} = connected();
 	const asked = client.readIndex();

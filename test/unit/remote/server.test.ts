@@ -317,11 +317,18 @@ test('a subscription from an offset asks for its start, even when it is not trac
 	serve(node.broker, ends.far, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const topic = 't' as Topic;
-	node.starts = [{topic, since: 0, streams: [[origin, 1, 4]]}];
+	node.starts = [{topic, since: 0, streams: [[origin, 1, 4]], end: 3}];
+	node.topics.set(
+		topic,
+		Array.from({length: 8}, (_, offset) => batchAt(topic, offset, 100)),
+	);
 	const subscription = client.subscribe([topic], {from: 5});
 	await settle(ends);
 	expect(node.places).toEqual([{from: 5, after: undefined}]);
 	expect(await subscription.agreed).toEqual(node.starts);
+	// The fake node, as one whose log ends before the offset, sends all of its messages.
+	const {value} = await subscription[Symbol.asyncIterator]().next();
+	expect((value as readonly Delivery[]).map(({offset}) => offset)).toEqual([5, 6, 7]);
 });
 
 test('positions that would fill a frame are not sent: the node starts at the beginning', async () => {

@@ -9,6 +9,7 @@ import {parseArguments} from '../../../source/parse.ts';
 import {commandLine} from './support/command-line.ts';
 
 const {dapss} = commandLine();
+const names = (count: number): string => Array.from({length: count}, (_, index) => `t${index}`).join(' ');
 
 describe('arguments', () => {
 	test.each([
@@ -59,6 +60,8 @@ describe('arguments', () => {
 		['publish news hi --size 3', /a message or --size/],
 		['publish news - --count 3', /every line of standard input/],
 		['subscribe', /Expected subscribe TOPIC/],
+		[`subscribe ${names(257)}`, /Expected at most 256 topics, got 257/],
+		[`events --watch --messages ${names(257)}`, /Expected at most 256 topics, got 257/],
 		['subscribe news --from tomorrow', /now, beginning or an offset/],
 		['events --watch -o json', /jsonl or text/],
 		['events --messages', /Expected --watch with --messages/],

@@ -1,6 +1,7 @@
 import {Readable, Writable} from 'node:stream';
 import {describe, expect, test} from 'vitest';
 import {DapssError} from '../../../core/errors.ts';
+import type {Topic} from '../../../core/message.ts';
 import type {FakeBroker} from '../../support/fakes.ts';
 import {delivery} from '../../support/fakes.ts';
 import * as snapshots from '../../tui/support/fixtures.ts';
@@ -160,10 +161,33 @@ describe('subscribe', () => {
 	});
 
 	test('passes --from as the position', async () => {
-		const seen = broker([delivery(1, 'x')]);
+		const seen = broker([delivery(43, 'x')]);
 		for (const from of ['now', 'beginning', '42'])
 			await dapss(`subscribe news --count 1 --from ${from}`, {broker: seen});
 		expect(seen.subscriptions.map(({from}) => from)).toEqual(['now', 'beginning', 42]);
+	});
+
+	test('reports a log that ends before the offset', async () => {
+		const seen = broker([delivery(1001, 'x')]);
+		const start = {topic: 'news' as Topic, since: 0, streams: []};
+		seen.agreed = Promise.resolve([{...start, end: 6}]);
+		expect(await dapss('subscribe news --count 1 --from 1000', {broker: seen})).toEqual({
+			code: 0,
+			out: 'x\n',
+			err:
+				'Subscribed to news at 127.0.0.1:5000\nThe log of news at 127.0.0.1:5000 ends at offset 6: ' +
+				'messages from offset 1000 on are printed when they arrive\n',
+		});
+		for (const [from, end] of [
+			['6', 6],
+			['7', undefined],
+			['now', 6],
+		] as const) {
+			const other = broker([delivery(1001, 'x')]);
+			other.agreed = Promise.resolve([{...start, end}]);
+			const {err} = await dapss(`subscribe news --count 1 --from ${from}`, {broker: other});
+			expect(err).toBe('Subscribed to news at 127.0.0.1:5000\n');
+		}
 	});
 
 	test('ends with 11 if the node has no quorum', async () => {

@@ -122,6 +122,14 @@ describe('the files of a start', () => {
 		expect(judgeSettings({settings}, []).values['changed']).toEqual(['port (--port)']);
 		expect(outcome(judgeSettings({settings}, ['preferences.json cannot be read']))).toBe('warning left-out');
 		expect(outcome(judgeSettings({problem: 'port (--port): Expected a whole number'}, []))).toBe('problem wrong');
+		const unusedConfig = {path: '/w/config.json', why: 'because', isMeant: true};
+		const meant = judgeSettings({settings: {...settings, unusedConfig}}, []);
+		expect(outcome(meant)).toBe('warning left-out');
+		expect(meant).toMatchObject({found: '/w/config.json is not used: because', values: {unused: '/w/config.json'}});
+		const other = judgeSettings({settings: {...settings, unusedConfig: {...unusedConfig, isMeant: false}}}, []);
+		expect(outcome(other)).toBe('ok');
+		expect(other.found).toContain('No config.json is used; 1 of');
+		expect(other.found).toContain('/w/config.json is not used: because');
 	});
 
 	test('a secret is a problem if it is lost, unusable, or cannot be made', () => {

@@ -8,11 +8,12 @@ import {deliveriesOf} from '../../../core/data/delivery.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {lastSeq, type Batch, type NodeId, type StoredBatch, type Topic} from '../../../core/message.ts';
-import {Seen, type TopicPosition} from '../../../core/position.ts';
+import {Seen, type SubscriptionStart} from '../../../core/position.ts';
 import {backOffMs} from '../../../core/remote/back-off.ts';
 import {Followed} from '../../../core/remote/followed.ts';
 import {Positions} from '../../../core/remote/positions.ts';
 import {probe} from '../../../core/remote/probing.ts';
+import type {RemoteSubscribeOptions} from '../../../core/remote/client.ts';
 import type {Connection} from '../../../core/remote/reconnecting.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {LinkWords} from '../../../source/nodes/following.ts';
@@ -272,7 +273,9 @@ test('the back-off doubles from 100 ms to 10 s, with a random share', () => {
 class FakeServer {
 	readonly server: string;
 	readonly asked: SubscribeOptions[] = [];
-	agreed: () => Promise<readonly TopicPosition[] | void> = async () => [{topic, since: 0, streams: []}];
+	/** Messages that the connection skips, because they are below the offset. */
+	skipped: readonly Delivery[] = [];
+	agreed: () => Promise<readonly SubscriptionStart[] | void> = async () => [{topic, since: 0, streams: []}];
 	arrays: ReadonlyArray<readonly Delivery[]> = [];
 	readonly lost = Promise.withResolvers<string>();
 
@@ -287,8 +290,9 @@ class FakeServer {
 			asked,
 			server,
 		} = this;
-		const subscribe = (_topics: readonly Topic[], options: SubscribeOptions = {}): Subscription => {
+		const subscribe = (_topics: readonly Topic[], options: RemoteSubscribeOptions = {}): Subscription => {
 			asked.push(options);
+			if (this.skipped.length > 0) options.onSkipped?.(this.skipped);
 			const {arrays, agreed} = this;
 			const over = Promise.withResolvers<undefined>();
 			return {
@@ -401,6 +405,30 @@ describe('a followed node', () => {
 		one.lost.resolve('it was killed');
 		const {followed} = following(one, two);
 		expect(await bodies(followed.subscribe([topic]), 3)).toEqual(['d', 'e', 'new']);
+		await followed[Symbol.asyncDispose]();
+	});
+
+	test('that returns gives nothing below the offset, until a message at or after it was read', async () => {
+		const start = {topic, since: 0, streams: [], end: 1};
+		const one = new FakeServer('one');
+		one.agreed = async () => [start];
+		one.lost.resolve('it was killed');
+		const back = new FakeServer('one', [delivery(2, 'b'), delivery(3, 'c')], [delivery(4, 'd'), delivery(5, 'e')]);
+		const {followed} = following(one, back);
+		const subscription = followed.subscribe([topic], {from: 3});
+		expect(await subscription.agreed).toEqual([start]);
+		expect(await bodies(subscription, 2)).toEqual(['d', 'e']);
+		await followed[Symbol.asyncDispose]();
+	});
+
+	test('is replaced by another one, which does not deliver messages that were skipped', async () => {
+		const one = new FakeServer('one');
+		one.skipped = [delivery(1, 'a'), delivery(2, 'b')];
+		one.lost.resolve('it was killed');
+		// An offset of the first node has no meaning here.
+		const two = new FakeServer('two', [delivery(1, 'a'), delivery(2, 'b'), delivery(3, 'c')]);
+		const {followed} = following(one, two);
+		expect(await bodies(followed.subscribe([topic], {from: 50}), 1)).toEqual(['c']);
 		await followed[Symbol.asyncDispose]();
 	});
 

@@ -107,8 +107,50 @@ describe('which config.json', () => {
 	test('a file of another program in the working directory is ignored', () => {
 		put('config.json', {name: 'webpack', port: 'eight'});
 		expect(load().configPath).toBeUndefined();
+		expect(load().unusedConfig).toMatchObject({path: join(home, 'config.json'), isMeant: true});
 		put('config.json', 'not even JSON');
 		expect(load().configPath).toBeUndefined();
+		expect(load().unusedConfig).toMatchObject({why: expect.stringContaining('expected JSON'), isMeant: false});
+	});
+
+	test('a file in the working directory that is not used is reported; it is meant if it names a setting', () => {
+		expect(load().unusedConfig).toBeUndefined();
+		const unused = (value: unknown): unknown => {
+			put('config.json', value);
+			const {configPath, unusedConfig, warnings} = load();
+			expect(configPath).toBeUndefined();
+			expect(warnings).toEqual([]);
+			return unusedConfig;
+		};
+		expect(unused({port: 7001, raft: {}})).toMatchObject({
+			path: join(home, 'config.json'),
+			why: expect.stringContaining('does not set "cluster"'),
+			isMeant: true,
+		});
+		expect(unused({compilerOptions: {port: 1}})).toMatchObject({isMeant: false});
+		expect(unused({})).toMatchObject({isMeant: false});
+		expect(unused([1])).toMatchObject({why: 'expected an object with settings', isMeant: false});
+		expect(unused('{"cluster": "x",}')).toMatchObject({isMeant: true});
+		expect(unused('{"entry": "x",}')).toMatchObject({isMeant: false});
+		expect(unused(`{"entry": "${'x'.repeat(1024 * 1024)}"}`)).toMatchObject({isMeant: false});
+		// A file that is broken may hold a secret: no part of it is shown.
+		expect(JSON.stringify(unused(`{"cluster_secret": ${strong}}`))).not.toContain(strong.slice(0, 4));
+
+		put('.config/dapss/config.json', {port: 7003});
+		put('config.json', {port: 7001});
+		expect(load()).toMatchObject({tunables: {port: 7003}, unusedConfig: {isMeant: true}});
+		const named = put('other.json', {port: 7002});
+		expect(load({config: named}).unusedConfig).toBeUndefined();
+		put('config.json', {cluster: 'here'});
+		expect(load().unusedConfig).toBeUndefined();
+		expect(
+			loadSettings({flags: {}, env: {XDG_CONFIG_HOME: dirname(home)}, cwd: home}).unusedConfig,
+		).toBeUndefined();
+	});
+
+	test('a folder, or a file that cannot be read, is reported', () => {
+		mkdirSync(join(home, 'config.json'));
+		expect(load().unusedConfig).toMatchObject({why: 'expected a file', isMeant: false});
 	});
 
 	test("the user's file is used when the working directory has none; a given file has priority", () => {

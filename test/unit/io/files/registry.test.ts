@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, readdir, readFile, rm, stat, unlink, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test, vi} from 'vitest';
@@ -52,6 +52,46 @@ test('entries of dead processes and invalid files are removed', async () => {
 	await writeFile(join(folder, 'odd.json'), 'null');
 	expect(await listNodes(folder)).toHaveLength(1);
 	expect(await readdir(folder)).toHaveLength(1);
+	await registration[Symbol.asyncDispose]();
+});
+
+test('drafts that a process left are removed, and those of a running one are kept', async () => {
+	const folder = folderOf('drafts');
+	const registration = await register(node, folder);
+	const [entry] = await readdir(folder);
+	const text = await readFile(join(folder, entry!), 'utf8');
+	const child = spawn(process.execPath, ['-e', '']);
+	await new Promise(resolve => child.once('exit', resolve));
+	await writeFile(join(folder, '1-a.json.new'), JSON.stringify({...JSON.parse(text), pid: child.pid}));
+	await writeFile(join(folder, '2-b.json.new'), '');
+	const old = Date.now() / 1000 - 61;
+	await utimes(join(folder, '2-b.json.new'), old, old);
+	await writeFile(join(folder, '3-c.json.new'), '');
+	await writeFile(join(folder, '4-d.json.new'), text);
+	expect(await listNodes(folder)).toHaveLength(1);
+	expect((await readdir(folder)).toSorted()).toEqual(['3-c.json.new', '4-d.json.new', entry!].toSorted());
+	await registration[Symbol.asyncDispose]();
+});
+
+test('a node that stops leaves neither an entry nor a draft, whatever it still writes', async () => {
+	const folder = folderOf('stops');
+	const registration = await register(node, folder);
+	const before = registration.update({phase: 'running'});
+	const closed = registration[Symbol.asyncDispose]();
+	const after = registration.update({phase: 'stopped'});
+	await Promise.all([before, closed, after]);
+	await registration.update({name: 'west'});
+	expect(await readdir(folder)).toEqual([]);
+});
+
+test('a write that fails leaves no draft', async () => {
+	const folder = folderOf('fails');
+	const registration = await register(node, folder);
+	const [entry] = await readdir(folder);
+	await unlink(join(folder, entry!));
+	await mkdir(join(folder, entry!, 'in-the-way'), {recursive: true});
+	await expect(registration.update({phase: 'running'})).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST|EPERM/);
+	expect(await readdir(folder)).toEqual([entry]);
 	await registration[Symbol.asyncDispose]();
 });
 
