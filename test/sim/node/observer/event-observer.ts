@@ -35,7 +35,7 @@ export class EventObserver {
 		this.#options = options;
 	}
 
-	booted(host: Host, {journal, failureDetection, identity, control}: Node): void {
+	booted(host: Host, {journal, failureDetection, identity}: Node): void {
 		const record = journal.record.bind(journal);
 		const leave = failureDetection.leave.bind(failureDetection);
 		Object.assign(journal, {
@@ -46,7 +46,9 @@ export class EventObserver {
 		});
 		Object.assign(failureDetection, {
 			leave: () => {
-				const isOnPurpose = host.isStopRequested || control.state.isRemoved(host.id);
+				// A member that refuses the node may tell it of its removal before its own log does (seed 108).
+				const isRemoved = this.#options.hosts().some(({node}) => node?.control.state.isRemoved(host.id));
+				const isOnPurpose = host.isStopRequested || isRemoved;
 				if (isOnPurpose && identity.isConfirmed) this.#cleanStops.add(host.id);
 				leave();
 			},
