@@ -48,7 +48,7 @@ export async function recoverState(storage: Storage, address: string, slot: Node
 	const lamport = new Lamport(state.lamport, config.gossip.lamportJumpMax);
 	lamport.nextCeiling();
 	const save = (kept: KeptState): Promise<void> =>
-		folder.writeJson(stateFile, stateToJson({...state, incarnation, ...kept}));
+		folder.writeJson(stateFile, stateToJson({...state, ...kept, incarnation}));
 	await save({...state, lamport: lamport.ceiling});
 	lamport.persisted(lamport.ceiling);
 	const resignations = await Resignations.open(path, state.identity, text => slot.warn(text));

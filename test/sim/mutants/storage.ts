@@ -271,11 +271,13 @@ export const storageMutants: readonly Mutant[] = [
 	{
 		name: 'incarnation-not-durable',
 		pitfall: 'the incarnation is not durable before its first message',
+		tests: 'test/contract/recovered-state.test.ts',
 		edits: [
-			nodeStorage(
-				'await save({...kept, lamport: lamport.ceiling});',
-				'void save({...kept, lamport: lamport.ceiling}).catch(() => undefined);',
-			),
+			{
+				file: 'core/host/recovered-state.ts',
+				find: 'await save({...state, lamport: lamport.ceiling});',
+				replace: 'void save({...state, lamport: lamport.ceiling}).catch(() => undefined);',
+			},
 		],
 	},
 	{
