@@ -27,6 +27,8 @@ type Follower = {
 	link: FollowerLink | undefined;
 	/** The connection that its current messages come from. */
 	reading: FollowerLink | undefined;
+	/** The machine of its first node, whose log its offset refers to. */
+	firstKey: string | undefined;
 	/** Whether it has resumed at another node. */
 	hasMoved: boolean;
 	starts: readonly TopicPosition[] | undefined;
@@ -89,6 +91,7 @@ export class Followers {
 			from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
 			link: undefined,
 			reading: undefined,
+			firstKey: undefined,
 			hasMoved: false,
 			starts: undefined,
 			followed: undefined,
@@ -185,15 +188,22 @@ export class Followers {
 		follower.link = link;
 		return Object.assign(broker, {
 			server: host.key,
-			subscribe: (...given: Parameters<typeof subscribe>) => {
-				const subscription = subscribe(...given);
+			subscribe: (...[topics, options]: Parameters<typeof subscribe>) => {
+				const subscription = subscribe(topics, {
+					...options,
+					onSkipped: skipped => {
+						for (const {topic, origin, incarnation, seq} of skipped)
+							follower.last.set(streamOf({topic, origin, incarnation}), seq);
+						options?.onSkipped?.(skipped);
+					},
+				});
 				follower.reading = link;
 				// Until a subscription has been agreed, the follower starts anew at each node.
 				follower.hasMoved = follower.starts !== undefined;
 				if (follower.hasMoved) this.counts.hops++;
 				else
 					subscription.agreed.then(
-						starts => this.#begun(follower, starts ?? []),
+						starts => this.#begun(follower, host.key, starts ?? []),
 						() => undefined,
 					);
 				return subscription;
@@ -201,7 +211,8 @@ export class Followers {
 		});
 	}
 
-	#begun(follower: Follower, starts: readonly TopicPosition[]): void {
+	#begun(follower: Follower, firstKey: string, starts: readonly TopicPosition[]): void {
+		follower.firstKey = firstKey;
 		follower.starts = starts;
 		for (const {topic, streams} of starts)
 			for (const [origin, incarnation, seq] of streams)
@@ -235,7 +246,9 @@ export class Followers {
 		}
 
 		// The log of a node holds each stream in order.
-		const isNext = !hasMoved || hasDamagedLogs || seq === (known ?? 0) + 1;
+		// Messages below its offset are skipped when it returns to its first node.
+		const isFromOffset = typeof follower.from === 'number' && known === undefined && host.key === follower.firstKey;
+		const isNext = !hasMoved || hasDamagedLogs || isFromOffset || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
 			: this.#observer.messages
