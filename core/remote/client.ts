@@ -8,11 +8,9 @@ import {
 	leftReason,
 	type Broker,
 	type DeletedTopic,
-	type Delivery,
 	type FaultCommand,
 	type MessageBody,
 	type Published,
-	type SubscribeOptions,
 	type Subscription,
 	type TopicChange,
 	type TopicSettings,
@@ -39,16 +37,12 @@ import {
 	type RequestBody,
 } from './protocol.ts';
 import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf} from './received.ts';
+import type {RemoteSubscribeOptions} from './reconnecting.ts';
 import {SendWindow} from './send-window.ts';
 
 export type RemoteOptions = {
 	/** Bytes that the node may send beyond its credit; larger for nodes of an earlier release. @default 0 */
 	readonly toleratedBytes?: number;
-};
-
-export type RemoteSubscribeOptions = SubscribeOptions & {
-	/** Called with messages below the offset, which are not delivered. */
-	readonly onSkipped?: ((deliveries: readonly Delivery[]) => void) | undefined;
 };
 
 /** Approximate bytes of a position on the wire. A topic name may be longer, but there are few topics. */

@@ -2,12 +2,17 @@
 A connection that is re-established when it is lost: to another server, or to the same one when it is back, with
 back-off, until it is disposed. Its users get notifications, and ask for the present connection.
 */
-import type {Broker, LinkNews, Subscription} from '../broker.ts';
+import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '../broker.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TrackedEvents} from '../events.ts';
 import type {Random} from '../machine.ts';
 import {backOffMs} from './back-off.ts';
-import type {RemoteSubscribeOptions} from './client.ts';
+
+/** The options of a subscription at one node. */
+export type RemoteSubscribeOptions = SubscribeOptions & {
+	/** Called with messages below the offset, which are not delivered. */
+	readonly onSkipped?: ((deliveries: readonly Delivery[]) => void) | undefined;
+};
 
 export type Connection = Omit<Broker, 'subscribe'> &
 	TrackedEvents & {

@@ -134,15 +134,21 @@ test('a node whose clock is 9 days ahead deletes no message, and warns', async (
 	await using cluster = new Cluster({cli});
 	const [port] = (await freePorts(1)) as [number];
 	await publishThree(cluster, await startLimited(cluster, port));
-	const ahead = (days: number): string =>
-		`export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${days * 86_400_000}"`;
+	const ahead = `export NODE_OPTIONS="--import data:text/javascript,const{now}=Date;Date.now=()=>now()+${9 * 86_400_000}"`;
 	// Retention runs at each start. Later starts with the same clock have the same result.
-	for (const days of [9, 9, 9]) {
-		const node = await startLimited(cluster, port, ahead(days));
+	for (const isFirst of [true, false, false]) {
+		const node = await startLimited(cluster, port, ahead);
 		expect(await messagesOf(cluster, node)).toBe(3);
-		expect(node.events.find(({type}) => type === 'warning')).toMatchObject({
-			text: expect.stringContaining('The clock of this machine is ahead') as string,
-		});
+		// From then on the difference is known.
+		expect(node.events.filter(({type}) => type === 'warning')).toEqual(
+			isFirst
+				? [
+						expect.objectContaining({
+							text: expect.stringContaining('The clock of this machine is ahead') as string,
+						}),
+					]
+				: [],
+		);
 		expect(node.events.filter(({type}) => type === 'deleted')).toEqual([]);
 		await node.kill('SIGTERM');
 	}

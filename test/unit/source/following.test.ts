@@ -13,7 +13,7 @@ import {backOffMs} from '../../../core/remote/back-off.ts';
 import {Followed} from '../../../core/remote/followed.ts';
 import {Positions} from '../../../core/remote/positions.ts';
 import {probe} from '../../../core/remote/probing.ts';
-import type {RemoteSubscribeOptions} from '../../../core/remote/client.ts';
+import type {RemoteSubscribeOptions} from '../../../core/remote/reconnecting.ts';
 import type {Connection} from '../../../core/remote/reconnecting.ts';
 import {openTopicLog, type TopicLog} from '../../../core/topic-log/topic-log.ts';
 import {LinkWords} from '../../../source/nodes/following.ts';
