@@ -212,8 +212,9 @@ describe.skipIf(process.platform !== 'linux')('a headless node', () => {
 			env: process.env,
 		});
 		await waitForOutput(bench, 'stderr', 'publishing');
+		// Three nodes, a subscriber at each, and the publisher.
+		await expect.poll(() => childrenOf(bench.pid!), {timeout: 20_000}).toHaveLength(7);
 		const children = childrenOf(bench.pid!);
-		expect(children).toHaveLength(3);
 		bench.kill('SIGKILL');
 		await expect.poll(() => children.filter(pid => isRunning(pid)), {timeout: 20_000}).toEqual([]);
 	}, 60_000);

@@ -36,7 +36,8 @@ test('another seed gives another run', async () => {
 	expect((await run({seed: 1})).fingerprint).not.toBe((await run({seed: 2})).fingerprint);
 });
 
-// Links with so little loss that one leader lasts without the cut. The second node, a follower, is cut off for a minute.
+// Links with so little loss that one leader lasts without the cut. The second node, a follower, is cut off for a
+// minute.
 test.each([4, 14, 24, 36, 44])(
 	'an isolated node does not raise the term, and its return unseats nobody (seed %i)',
 	async seed => {
