@@ -158,6 +158,7 @@ export const gossipMutants: readonly Mutant[] = [
 	{
 		name: 'lamport-jump-taken',
 		pitfall: 'a stamp far ahead moves the clock of every node that sees it',
+		tests: 'test/unit/lamport.test.ts',
 		edits: [
 			{
 				file: 'core/lamport.ts',
