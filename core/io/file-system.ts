@@ -40,6 +40,8 @@ export type Files = {
 	removeFolder(folder: string): Promise<void>;
 	/** Whether calls wait because no more files can be opened. That is no failure of the disk. @default false */
 	readonly isShort?: boolean;
+	/** Increases when a wait for a descriptor begins, and when it ends. */
+	readonly shortages?: number;
 };
 
 /** The limit of buffers for one writev call on Linux (IOV_MAX). */

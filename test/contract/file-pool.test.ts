@@ -141,6 +141,29 @@ test('a deleted file is not made again when it is reopened', async () => {
 	expect(readdirSync(folder)).toEqual(['second']);
 });
 
+/** A clock whose timers wait in `passed`; `pass` lets all steps of a deadline pass. */
+function stepClock() {
+	const passed: Array<() => void> = [];
+	const clock = {
+		wallMs: () => 1,
+		monotonicMs: () => 1,
+		soon: setImmediate,
+		every: () => ({[Symbol.dispose]: () => undefined}),
+		after: (_: number, run: () => void) => {
+			passed.push(run);
+			return {[Symbol.dispose]: () => undefined};
+		},
+	};
+	const pass = async (): Promise<void> => {
+		for (let step = 0; step < 10; step++) {
+			for (const run of passed.splice(0)) run();
+			await new Promise(resolve => setImmediate(resolve));
+		}
+	};
+
+	return {clock, passed, pass};
+}
+
 test.each(['EMFILE', 'ENFILE'])(
 	'an open that fails with %s is repeated, and does not count as a fault of the disk',
 	async code => {
@@ -159,17 +182,7 @@ test.each(['EMFILE', 'ENFILE'])(
 			},
 		});
 		// The deadline passes while the log waits for a descriptor.
-		const passed: Array<() => void> = [];
-		const clock = {
-			wallMs: () => 1,
-			monotonicMs: () => 1,
-			soon: setImmediate,
-			every: () => ({[Symbol.dispose]: () => undefined}),
-			after: (_: number, run: () => void) => {
-				passed.push(run);
-				return {[Symbol.dispose]: () => undefined};
-			},
-		};
+		const {clock, pass} = stepClock();
 		await using log = await openLog({
 			folder: join(folder, 'log'),
 			segmentBytes: 1000,
@@ -181,11 +194,7 @@ test.each(['EMFILE', 'ENFILE'])(
 		const {synced} = log.append([Buffer.from('a')]);
 		await expect.poll(() => due.length).toBeGreaterThan(0);
 		expect(pool.isShort).toBe(true);
-		for (let step = 0; step < 10; step++) {
-			for (const run of passed.splice(0)) run();
-			await new Promise(resolve => setImmediate(resolve));
-		}
-
+		await pass();
 		for (const run of due.splice(0)) run();
 		await expect.poll(() => due.length).toBeGreaterThan(0);
 		expect(shortages).toBe(1);
@@ -195,6 +204,38 @@ test.each(['EMFILE', 'ENFILE'])(
 		expect(pool.isShort).toBe(false);
 	},
 );
+
+test('a log does not count the time before the end of a shortage against its disk', async () => {
+	const gate = Promise.withResolvers<void>();
+	const state = {isShort: false, shortages: 0, isArmed: false};
+	const files: Files = {
+		...realFiles,
+		get isShort() {
+			return state.isShort;
+		},
+		get shortages() {
+			return state.shortages;
+		},
+		async open(...wanted) {
+			if (state.isArmed) await gate.promise;
+			return realFiles.open(...wanted);
+		},
+	};
+	const {clock, passed, pass} = stepClock();
+	const log = await openLog({folder: join(folder, 'log'), segmentBytes: 1000, writeDeadlineMs: 100, files, clock});
+	state.isArmed = true;
+	let problem = '';
+	const {synced} = log.append([Buffer.from('a')]);
+	synced.catch((error: unknown) => (problem = (error as Error).message));
+	await expect.poll(() => passed.length).toBeGreaterThan(0);
+	state.shortages += 2; // It began and ended during the call.
+	await pass();
+	expect(problem).toBe('');
+	await pass();
+	expect(problem).toContain('took longer than 100 ms');
+	gate.resolve();
+	await log[Symbol.asyncDispose]();
+});
 
 test('without descriptors, an idle file is closed at once', async () => {
 	let openMax = 3;

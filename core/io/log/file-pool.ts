@@ -36,6 +36,7 @@ export class FilePool implements Files {
 	#open = 0;
 	#waiting: Array<() => void> = [];
 	#short = 0;
+	shortages = 0;
 
 	constructor(files: Files, options: FilePoolOptions) {
 		this.#files = files;
@@ -155,13 +156,17 @@ export class FilePool implements Files {
 				if (!isShort) {
 					isShort = true;
 					this.#short++;
+					this.shortages++;
 					this.#options.onShort?.();
 				}
 
 				await this.#released(retryMs);
 			}
 		} finally {
-			if (isShort) this.#short--;
+			if (isShort) {
+				this.#short--;
+				this.shortages++;
+			}
 		}
 	}
 

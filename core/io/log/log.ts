@@ -390,12 +390,15 @@ export class SegmentedLog implements Log {
 	async #withDeadline<Result>(what: string, work: Promise<Result>): Promise<Result> {
 		const {writeDeadlineMs} = this.#options;
 		// A call into a disk that hangs cannot be cancelled: its waiters are rejected, and the call itself may never
-		// end. While no file can be opened, the disk is not the slow part.
-		const watch = (): Disposable =>
-			runDeadline(this.#clock, writeDeadlineMs, () => {
-				if (this.#files.isShort) timer = watch();
+		// end. When a call waited for a descriptor meanwhile, the disk may not be the slow part (seed 54976).
+		const watch = (): Disposable => {
+			const {shortages} = this.#files;
+			return runDeadline(this.#clock, writeDeadlineMs, () => {
+				if (this.#files.isShort || this.#files.shortages !== shortages) timer = watch();
 				else this.#failWith(new Error(`${what} took longer than ${writeDeadlineMs} ms`));
 			});
+		};
+
 		let timer = watch();
 		try {
 			const result = await work;
