@@ -4,13 +4,10 @@ the bytes that the consumer has taken, so that the source (a reader of the node'
 to continue.
 */
 import type {Delivery, Subscription} from '../broker.ts';
-import {messagesOf, type StoredBatch} from '../message.ts';
+import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
 
-export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch, fromOffset = 0): Generator<Delivery> {
-	for (const message of messagesOf(batch)) {
-		if (offset >= fromOffset) yield {...message, offset, hops, repaired};
-		offset++;
-	}
+export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch): Generator<Delivery> {
+	for (const message of messagesOf(batch)) yield {...message, offset: offset++, hops, repaired};
 }
 
 export class DeliveryQueue implements Subscription {
@@ -21,27 +18,27 @@ export class DeliveryQueue implements Subscription {
 	#ended = false;
 	#closed = false;
 	#error: Error | undefined;
-	readonly #fromOffset: number;
+	readonly #firstOffset: (topic: Topic) => number;
 	readonly #onSkipped: ((deliveries: readonly Delivery[]) => void) | undefined;
 	readonly #onRoom: (bytes: number) => void;
 	readonly #onClose: () => void | Promise<void>;
 
 	/**
-	@param options.fromOffset the requested offset. Messages at lower offsets are skipped: those of the batch that
-	contains the offset, and all that come after a start at the end of a log before the offset.
+	@param options.firstOffset the least offset to deliver of a topic. Messages at lower offsets are skipped: those of
+	the batch that contains the offset, and all that come after a start at the end of a log before the offset.
 	@param options.onSkipped called with messages that are skipped.
 	@param options.onRoom called with the bytes that the consumer has taken.
 	*/
 	constructor(options: {
 		readonly agreed: Subscription['agreed'];
-		readonly fromOffset?: number | undefined;
+		readonly firstOffset?: ((topic: Topic) => number) | undefined;
 		readonly onSkipped?: ((deliveries: readonly Delivery[]) => void) | undefined;
 		readonly onRoom: (bytes: number) => void;
 		readonly onClose: () => void | Promise<void>;
 	}) {
 		this.agreed = options.agreed;
 		this.agreed.catch(() => undefined); // The caller may await it later, or get the error from the iteration.
-		this.#fromOffset = options.fromOffset ?? 0;
+		this.#firstOffset = options.firstOffset ?? (() => 0);
 		this.#onSkipped = options.onSkipped;
 		this.#onRoom = options.onRoom;
 		this.#onClose = options.onClose;
@@ -80,8 +77,9 @@ export class DeliveryQueue implements Subscription {
 				const skipped: Delivery[] = [];
 				for (const item of items) {
 					bytes += item.batch.bytes.length;
+					const first = this.#firstOffset(item.batch.topic);
 					for (const delivery of deliveriesOf(item))
-						(delivery.offset < this.#fromOffset ? skipped : deliveries).push(delivery);
+						(delivery.offset < first ? skipped : deliveries).push(delivery);
 				}
 
 				if (skipped.length > 0) this.#onSkipped?.(skipped);

@@ -122,7 +122,7 @@ export function subscribeHere(
 	});
 	const queue: DeliveryQueue = new DeliveryQueue({
 		agreed: reading.agreed,
-		fromOffset,
+		firstOffset: fromOffset === undefined ? undefined : () => fromOffset,
 		onRoom(bytes) {
 			const wasFull = unread >= unreadBytesMax;
 			unread -= bytes;

@@ -96,7 +96,7 @@ export class RemoteBroker implements Broker {
 
 	subscribe(
 		names: readonly string[],
-		{from = 'now', after, isTracked = false, onSkipped}: RemoteSubscribeOptions = {},
+		{from = 'now', after, isTracked = false, firstOffset, onSkipped}: RemoteSubscribeOptions = {},
 	): Subscription {
 		const topics = expectTopics(names);
 		expectTopicCount(topics.length);
@@ -115,7 +115,7 @@ export class RemoteBroker implements Broker {
 				},
 				id,
 			).then(startsOf),
-			fromOffset,
+			firstOffset: firstOffset ?? (fromOffset === undefined ? undefined : () => fromOffset),
 			onSkipped,
 			onRoom: bytes => credit.read(bytes),
 			onClose: () => {

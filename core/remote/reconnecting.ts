@@ -6,11 +6,14 @@ import type {Broker, Delivery, LinkNews, SubscribeOptions, Subscription} from '.
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TrackedEvents} from '../events.ts';
 import type {Random} from '../machine.ts';
+import type {Topic} from '../message.ts';
 import {backOffMs} from './back-off.ts';
 
 /** The options of a subscription at one node. */
 export type RemoteSubscribeOptions = SubscribeOptions & {
-	/** Called with messages below the offset, which are not delivered. */
+	/** The least offset to deliver of a topic. @default `from`, if it is an offset */
+	readonly firstOffset?: ((topic: Topic) => number) | undefined;
+	/** Called with messages below that offset, which are not delivered. */
 	readonly onSkipped?: ((deliveries: readonly Delivery[]) => void) | undefined;
 };
 

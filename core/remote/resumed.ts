@@ -7,7 +7,7 @@ import {DapssError, errorMessage, type ErrorCode} from '../errors.ts';
 import type {Topic} from '../message.ts';
 import type {From, SubscriptionStart, TopicPosition} from '../position.ts';
 import {Positions} from './positions.ts';
-import type {Connection, Reconnecting} from './reconnecting.ts';
+import type {Connection, Reconnecting, RemoteSubscribeOptions} from './reconnecting.ts';
 
 /** Errors that no retry and no other node would change. */
 const finalCodes: ReadonlySet<ErrorCode> = new Set(['usage', 'too-large']);
@@ -67,8 +67,8 @@ export class Resumed implements Subscription {
 						if (subscription === this.#first) this.#positions.note(deliveries);
 						const fresh =
 							subscription === this.#first ? deliveries : this.#positions.filterUnread(deliveries);
-						const wanted = this.#fromOffset(connection, fresh);
-						if (wanted.length > 0) yield wanted;
+						if (this.#offsetServer !== undefined) for (const {topic} of fresh) this.#reached.add(topic);
+						if (fresh.length > 0) yield fresh;
 					}
 				} catch (error) {
 					if (isFinal(error)) throw error;
@@ -103,7 +103,7 @@ export class Resumed implements Subscription {
 				if (this.#isClosed) return undefined;
 				this.#positions.begin(starts ?? (await this.#assumeStart(connection)));
 				this.#first = subscription;
-				this.#offsetServer = connection.server;
+				if (typeof this.#from === 'number') this.#offsetServer = connection.server;
 				return {connection, subscription, starts};
 			} catch (error) {
 				if (!isLoss(error)) throw error;
@@ -129,24 +129,6 @@ export class Resumed implements Subscription {
 		}
 	}
 
-	/**
-	Leaves out messages below the first offset, when a lost connection to its node returns before one at or after it was
-	read. At other nodes the offset has no meaning.
-	*/
-	#fromOffset({server}: Connection, deliveries: readonly Delivery[]): readonly Delivery[] {
-		const from = this.#from;
-		if (typeof from !== 'number' || this.#offsetServer === undefined) return deliveries;
-		if (server !== this.#offsetServer) {
-			this.#offsetServer = undefined;
-			return deliveries;
-		}
-
-		return deliveries.filter(({topic, offset}) => {
-			if (offset >= from) this.#reached.add(topic);
-			return this.#reached.has(topic);
-		});
-	}
-
 	#subscribe(
 		connection: Connection,
 		place: {readonly from: From; readonly after?: readonly TopicPosition[]},
@@ -154,11 +136,27 @@ export class Resumed implements Subscription {
 		const subscription = connection.subscribe(this.#topics, {
 			...place,
 			isTracked: true,
-			// Another node must not deliver them either.
-			...(typeof place.from === 'number' && {onSkipped: deliveries => this.#positions.note(deliveries)}),
+			...this.#fromOffset(connection),
 		});
 		this.#inner = subscription;
 		return subscription;
+	}
+
+	/**
+	The messages below the first offset are skipped: at the first node, and when a lost connection to it returns before
+	one at or after the offset was read. At other nodes the offset has no meaning, but the messages that were skipped
+	count as read.
+	*/
+	#fromOffset({server}: Connection): RemoteSubscribeOptions {
+		const from = this.#from;
+		const isFirst = this.#first === undefined;
+		if (!isFirst && server !== this.#offsetServer) this.#offsetServer = undefined;
+		if (typeof from !== 'number' || !(isFirst || this.#offsetServer !== undefined)) return {};
+		return {
+			firstOffset: topic => (this.#reached.has(topic) ? 0 : from),
+			onSkipped: deliveries =>
+				void (isFirst ? this.#positions.note(deliveries) : this.#positions.filterUnread(deliveries)),
+		};
 	}
 
 	/**

@@ -27,8 +27,6 @@ type Follower = {
 	link: FollowerLink | undefined;
 	/** The connection that its current messages come from. */
 	reading: FollowerLink | undefined;
-	/** The machine of its first node, whose log its offset refers to. */
-	firstKey: string | undefined;
 	/** Whether it has resumed at another node. */
 	hasMoved: boolean;
 	starts: readonly TopicPosition[] | undefined;
@@ -91,7 +89,6 @@ export class Followers {
 			from: b % 3 === 1 ? b % 40 : b % 2 === 0 ? 'beginning' : 'now',
 			link: undefined,
 			reading: undefined,
-			firstKey: undefined,
 			hasMoved: false,
 			starts: undefined,
 			followed: undefined,
@@ -203,7 +200,7 @@ export class Followers {
 				if (follower.hasMoved) this.counts.hops++;
 				else
 					subscription.agreed.then(
-						starts => this.#begun(follower, host.key, starts ?? []),
+						starts => this.#begun(follower, starts ?? []),
 						() => undefined,
 					);
 				return subscription;
@@ -211,12 +208,14 @@ export class Followers {
 		});
 	}
 
-	#begun(follower: Follower, firstKey: string, starts: readonly TopicPosition[]): void {
-		follower.firstKey = firstKey;
+	#begun(follower: Follower, starts: readonly TopicPosition[]): void {
 		follower.starts = starts;
 		for (const {topic, streams} of starts)
-			for (const [origin, incarnation, seq] of streams)
-				follower.last.set(`${topic} ${origin}:${incarnation}`, seq);
+			for (const [origin, incarnation, seq] of streams) {
+				const stream = streamOf({topic, origin, incarnation});
+				// Messages below the offset may have been skipped already.
+				follower.last.set(stream, Math.max(seq, follower.last.get(stream) ?? 0));
+			}
 	}
 
 	#judge(follower: Follower, {topic, origin, incarnation, seq, lamport, offset}: Delivery): void {
@@ -246,9 +245,7 @@ export class Followers {
 		}
 
 		// The log of a node holds each stream in order.
-		// Messages below its offset are skipped when it returns to its first node.
-		const isFromOffset = typeof follower.from === 'number' && known === undefined && host.key === follower.firstKey;
-		const isNext = !hasMoved || hasDamagedLogs || isFromOffset || seq === (known ?? 0) + 1;
+		const isNext = !hasMoved || hasDamagedLogs || seq === (known ?? 0) + 1;
 		const passed = isNext
 			? undefined
 			: this.#observer.messages

@@ -225,10 +225,8 @@ export class Readers {
 			const one = seen.get(topic)!;
 			const first = typeof from === 'number' ? Math.max(from, item.offset) : item.offset;
 			if (one.next !== undefined && first > one.next) this.#attribute(program, topic, first - one.next);
-			for (const {offset, origin, incarnation, seq, body} of deliveriesOf(
-				item,
-				typeof from === 'number' ? from : 0,
-			)) {
+			for (const {offset, origin, incarnation, seq, body} of deliveriesOf(item)) {
+				if (offset < first) continue;
 				one.take({offset, origin, incarnation, seq, digest: hash32(Buffer.from(body).toString('latin1'))});
 				program.room--;
 			}

@@ -154,7 +154,7 @@ describe('a delivery queue', () => {
 		const room: number[] = [];
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),
-			fromOffset: 1,
+			firstOffset: () => 1,
 			onRoom: bytes => room.push(bytes),
 			onClose() {},
 		});
@@ -174,7 +174,7 @@ describe('a delivery queue', () => {
 		const skipped: number[] = [];
 		const queue = new DeliveryQueue({
 			agreed: Promise.resolve(),
-			fromOffset: 9,
+			firstOffset: () => 9,
 			onSkipped: deliveries => skipped.push(...deliveries.map(({offset}) => offset)),
 			onRoom() {},
 			onClose() {},
@@ -190,7 +190,7 @@ describe('a delivery queue', () => {
 	});
 
 	test('gives the messages at and after an offset within a batch', async () => {
-		const queue = new DeliveryQueue({agreed: Promise.resolve(), fromOffset: 5, onRoom() {}, onClose() {}});
+		const queue = new DeliveryQueue({agreed: Promise.resolve(), firstOffset: () => 5, onRoom() {}, onClose() {}});
 		queue.push([batchAt(4, 2), batchAt(6, 1)]);
 		const {value} = await queue[Symbol.asyncIterator]().next();
 		expect(value.map(({offset}: Delivery) => offset)).toEqual([5, 6]);
@@ -199,7 +199,7 @@ describe('a delivery queue', () => {
 	test('ends without messages when the node refuses', async () => {
 		const queue = new DeliveryQueue({
 			agreed: Promise.reject(new Error('no quorum')),
-			fromOffset: 5,
+			firstOffset: () => 5,
 			onRoom() {},
 			onClose() {},
 		});

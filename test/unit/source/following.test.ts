@@ -114,7 +114,7 @@ class Node {
 
 		return items
 			.filter(({batch}) => !isKnown(batch))
-			.flatMap(item => [...deliveriesOf(item, from)])
+			.flatMap(item => [...deliveriesOf(item)].filter(({offset}) => offset >= from))
 			.slice(0, messages);
 	}
 }
@@ -299,7 +299,14 @@ class FakeServer {
 				agreed: agreed(),
 				dropped: 0,
 				async *[Symbol.asyncIterator]() {
-					yield* arrays;
+					for (const deliveries of arrays) {
+						const isWanted = ({topic: of, offset}: Delivery): boolean =>
+							offset >= (options.firstOffset?.(of) ?? 0);
+						options.onSkipped?.(deliveries.filter(one => !isWanted(one)));
+						const wanted = deliveries.filter(one => isWanted(one));
+						if (wanted.length > 0) yield wanted;
+					}
+
 					const why = await Promise.race([closed, over.promise]);
 					if (why !== undefined) throw new DapssError('closed', `The connection to the node is lost: ${why}`);
 				},
