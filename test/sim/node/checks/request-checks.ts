@@ -32,7 +32,8 @@ export class RequestChecks {
 		const {topic} = packet;
 		const wants = requested.get(keyOf(from, topic)) ?? [];
 		if (packet.type === 'served' || packet.isEnd) requested.delete(keyOf(from, topic));
-		if (packet.type !== 'served') return;
+		// A node ignores what comes after the end of its subscription, and asks again under the next one (seed 55635).
+		if (packet.type !== 'served' || !host.node?.data.isSubscribed(topic)) return;
 		for (const [origin, incarnation, first, next] of packet.passed) {
 			const want = wants.find(
 				one => one.origin === origin && one.incarnation === incarnation && one.from === first,
