@@ -18,6 +18,7 @@ import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
 import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
+import {dataOptions} from '../../support/data-options.ts';
 
 export type Act = {readonly name: string; readonly ack: string; readonly run: () => Promise<void>};
 
@@ -72,39 +73,19 @@ export async function openActs(
 			acknowledged?.resolve();
 		},
 	});
-	const data = new Data({
-		self,
-		lamport,
-		config,
-		incarnation: 1,
-		tickMs: 25,
-		stampable: () => undefined,
-		io: {
-			clock: systemClock,
-			random: systemEntropy,
-			sign: undefined,
-			verify: () => 'ok',
-			hasRoom: () => true,
-			queuedBytes: () => 0,
-			sendPush: () => true,
-			sendControl: () => undefined,
-			retentionMs: () => systemClock.wallMs(),
-			noteAge: () => undefined,
-			removeTopic: topic => nodeFiles.removeTopic(topic),
-			openTopic: async (topic, onHeader) =>
-				openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
-		},
-		hooks: {
-			failed,
-			rejected: () => undefined,
-			delivered: () => undefined,
-			missed: () => undefined,
-			refilled: () => undefined,
-			synced: () => undefined,
-			deleted: () => undefined,
-			bound: () => undefined,
-		},
-	});
+	const data = new Data(
+		dataOptions({
+			self,
+			lamport,
+			config,
+			io: {
+				removeTopic: topic => nodeFiles.removeTopic(topic),
+				openTopic: async (topic, onHeader) =>
+					openTopicLog(await openLog({folder: await nodeFiles.topicFolder(topic), ...logOptions}), onHeader),
+			},
+			hooks: {failed},
+		}),
+	);
 	await data.publish(news, [Buffer.from('opens the log')]);
 	const answered = (step: () => void): Promise<void> => {
 		acknowledged = Promise.withResolvers<void>();

@@ -1,13 +1,8 @@
 import {expect, test, vi} from 'vitest';
-import {defaults} from '../../../core/config.ts';
 import {Data} from '../../../core/data/data.ts';
-import {systemClock} from '../../../core/io/clock.ts';
-import {MemoryLog} from '../../../core/io/log/memory-log.ts';
-import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {openTopicLog} from '../../../core/topic-log/topic-log.ts';
-import {createRandom} from '../../sim/random.ts';
 import {batchOf} from '../../support/batches.ts';
+import {dataOptions} from '../../support/data-options.ts';
 
 const news = 'news' as Topic;
 const self = '0000000000000001' as NodeId;
@@ -17,38 +12,15 @@ const origin = '0000000000000002' as NodeId;
 async function openReader() {
 	const read: number[] = [];
 	const told = {reader: 0, event: 0};
-	const data = new Data({
-		self,
-		incarnation: 1,
-		lamport: new Lamport(0, 2 ** 20),
-		tickMs: 25,
-		config: {...defaults, data: '', secret: Buffer.alloc(32)},
-		stampable: () => undefined,
-		io: {
-			clock: systemClock,
-			random: createRandom(1),
-			sign: undefined,
-			verify: () => 'ok',
-			hasRoom: () => true,
-			queuedBytes: () => 0,
-			sendPush: () => true,
-			sendControl: () => undefined,
-			retentionMs: () => 0,
-			noteAge: () => undefined,
-			removeTopic: async () => undefined,
-			openTopic: async (_topic, onHeader) => openTopicLog(new MemoryLog({segmentBytes: 1000}), onHeader),
-		},
-		hooks: {
-			failed: error => expect.unreachable(String(error)),
-			missed: (_topic, _origin, messages) => void (told.event += messages),
-			rejected: () => undefined,
-			delivered: () => undefined,
-			refilled: () => undefined,
-			synced: () => undefined,
-			deleted: () => undefined,
-			bound: () => undefined,
-		},
-	});
+	const data = new Data(
+		dataOptions({
+			self,
+			hooks: {
+				failed: error => expect.unreachable(String(error)),
+				missed: (_topic, _origin, messages) => void (told.event += messages),
+			},
+		}),
+	);
 	data.setSubscriptions(new Map([[news, {subscribers: [self, origin], since: 0}]]));
 	data.gossip.setReachable([origin]);
 	await data.read(news, 'beginning', {
