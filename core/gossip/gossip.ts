@@ -181,7 +181,7 @@ class GossipMachine implements Gossip {
 		const {removed} = this.#context;
 		if (nodes.length === removed.size && nodes.every(node => removed.has(node))) return;
 		this.#context.removed = new Set(nodes);
-		this.#repair.again();
+		this.#repair.again([]);
 	}
 
 	setReachable(peers: readonly NodeId[]): void {
@@ -197,7 +197,7 @@ class GossipMachine implements Gossip {
 		for (const peer of appeared) this.#incarnations.appeared(peer);
 		if (appeared.length === 0) return;
 		this.#exchange.appeared(appeared);
-		this.#repair.again();
+		this.#repair.again(appeared);
 		this.#backfill.appeared();
 	}
 

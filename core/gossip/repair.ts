@@ -189,12 +189,17 @@ export class Repair {
 		if (request && isEnd) this.#finish(request, false);
 	}
 
-	/** The set of possible holders has changed: ask all of them again. */
-	again(): void {
-		for (const stream of this.#lacking) {
-			stream.lack!.tried.clear();
-			stream.lack!.cycles = 0;
-			stream.lack!.dueTick = Math.min(stream.lack!.dueTick, this.#context.now + 1);
+	/**
+	The set of possible holders has changed: ask all of them again. An origin that appeared after a long time needs time
+	to answer, because the first packets between the two may be lost (seed 57281).
+	*/
+	again(appeared: readonly NodeId[]): void {
+		const {now} = this.#context;
+		for (const {lack, origin} of this.#lacking) {
+			lack!.tried.clear();
+			lack!.cycles = 0;
+			lack!.dueTick = Math.min(lack!.dueTick, now + 1);
+			if (appeared.includes(origin.id)) lack!.stuckTick = now;
 		}
 	}
 

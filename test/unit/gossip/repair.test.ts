@@ -260,6 +260,18 @@ describe('repair', () => {
 		expect(sent(ticks(2), 'iwant').map(({to}) => to)).toEqual([origin]);
 	});
 
+	test('an origin that returns after a gap has waited for long is not given up with its first lost answer', () => {
+		const {gossip, push, ticks, take} = machine({subscribers: [self, origin], reachable: []});
+		push(batchOf(1));
+		push(batchOf(8));
+		expect(ticks(1190).missed).toEqual([]);
+		gossip.setReachable([origin]);
+		take();
+		// The first request, or its answer, is lost.
+		for (let tick = 0; tick < 100; tick++) expect(ticks(1).missed).toEqual([]);
+		expect(seqs(push(batchOf(2), {repair: true}))).toEqual([2]);
+	});
+
 	test('a gap does not wait for an origin that was removed from the cluster', () => {
 		const {gossip, push, step, take} = machine({reachable: [other, third]});
 		push(batchOf(1), {from: other});
