@@ -140,6 +140,7 @@ class Run {
 		this.#incidents = new Incidents({
 			...shared,
 			...views,
+			removed: this.#faults.removed,
 			freshAddress: () => this.#freshAddress(),
 			add: ({address, copyOf}) => (copyOf ? this.#copy(copyOf, address) : this.#add(address, false)),
 		});

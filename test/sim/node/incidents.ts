@@ -19,6 +19,8 @@ export type IncidentOptions = {
 	readonly add: (options: {readonly address: string; readonly copyOf?: Host}) => Host;
 	/** The voters of the newest configuration that a running node reports. */
 	readonly voters: () => readonly NodeId[];
+	/** Nodes whose removal was proposed. */
+	readonly removed: ReadonlySet<NodeId>;
 };
 
 const hostsMax = 7;
@@ -179,18 +181,22 @@ export class Incidents {
 		const isLed = ({node}: Host): boolean => leaders.has(node?.control.raft.leader);
 		const knows = (one: Host, other: Host): boolean =>
 			one.addressBook.get(other.id) === other.address || one.seekList.includes(other.address);
-		const finds = (one: Host, other: Host): boolean => (isLed(one) && isLed(other)) || knows(one, other);
+		const finds = (one: Host, other: Host): boolean =>
+			(isLed(one) && isLed(other) && this.#options.fabric.isLinked(one.key, other.key)) || knows(one, other);
 		// Before protocol 2 there are no relays, so each member must find each other one itself.
 		const hasRelays = members.every(({node}) => (node?.control.state.protocol ?? 0) >= 2);
-		const found = new Set(members.slice(0, 1));
+		// A host whose removal may be agreed yet connects no others (seed 56666).
+		const stays = members.filter(({id}) => !this.#options.removed.has(id));
+		const first = stays.find(isLed) ?? stays[0];
+		const found = new Set(first ? [first] : []);
 		for (const one of found)
-			for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
-		const areConnected = hasRelays
-			? found.size === members.length
-			: members.every(one => members.every(other => finds(one, other) || finds(other, one)));
+			if (stays.includes(one))
+				for (const other of members) if (finds(one, other) || finds(other, one)) found.add(other);
+		const areAllKnown = members.every(one => members.every(other => finds(one, other) || finds(other, one)));
+		const isFound = (member: Host): boolean => (hasRelays ? found.has(member) : areAllKnown || isLed(member));
 		// A host without a log does not know yet which cluster to join.
 		const lost = living.filter(host =>
-			members.includes(host) ? !areConnected && !isLed(host) : !members.some(member => knows(host, member)),
+			members.includes(host) ? !isFound(host) : !members.some(member => knows(host, member)),
 		);
 		// A host linked to one of two processes of a node does not look for the other one.
 		const doubled = hosts.filter(

@@ -188,6 +188,20 @@ describe('the claim of a process', () => {
 		expect(claim.isHeld).toBe(true);
 	});
 
+	test('is not missing from a log that ends before protocol 2 until the node has caught up', async () => {
+		const world: World = {...ready, protocol: 1};
+		const {claim, caughtUp, proposals} = make(world);
+		claim.housekeep();
+		expect(claim.isDoubted).toBe(true);
+		world.protocol = 2;
+		world.current = {incarnation: 4, instance: '00000000000000aa'};
+		claim.update();
+		expect(claim.isHeld).toBe(false);
+		caughtUp();
+		await settled();
+		expect([claim.isDoubted, claim.isHeld, proposals()]).toEqual([false, true, 0]);
+	});
+
 	test('is proposed again after a failure, but not at every tick', async () => {
 		const world: World = {...ready};
 		const {claim, proposals, fail} = make(world);
