@@ -4,6 +4,7 @@ them. All problems are reported at once, each with the setting, the expected val
 */
 import leven from 'leven';
 import * as v from 'valibot';
+import {isIdentityKey} from './access.ts';
 import {
 	canonicalAddress,
 	formatAddress,
@@ -23,7 +24,7 @@ import {problemOfName} from './node-name.ts';
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
 /** The settings that have defaults here. */
-export type Tunables = Omit<Config, 'data' | 'secret'>;
+export type Tunables = Omit<Config, 'data' | 'secret' | 'owner'>;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -311,18 +312,25 @@ The configuration of a node: what is given, over the defaults. `undefined` count
 @throws `config`, with a line for every problem; what `files.secret` throws
 */
 export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
-	const {data, secret, secretFile, ...rest} = given;
+	const {data, secret, secretFile, owner, identityFile, ...rest} = given;
 	const tunables = withCanonicalAddresses(withDefaults(rest));
 	const problems = [...problemsOf(tunables)];
 	if ((data !== undefined || !files) && (typeof data !== 'string' || data === ''))
 		problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
-	problems.push(...secretProblems({secret, secretFile}, files !== undefined));
+	problems.push(
+		...secretProblems({secret, secretFile}, files !== undefined),
+		...ownerProblems({owner, identityFile}),
+	);
 	expectNone(problems);
 	const {cluster, port} = tunables;
 	return {
 		...tunables,
 		data: data ?? files!.dataFolder(cluster, port),
 		secret: secret ?? files!.secret(cluster, secretFile),
+		// A program that gives its secret has no files of its own, unless it names one.
+		owner:
+			owner ??
+			(secret !== undefined && identityFile === undefined ? undefined : files?.owner(cluster, identityFile)),
 	};
 }
 
@@ -353,6 +361,23 @@ export function secretProblems(
 		problems.push({setting: 'secretFile', message: `Expected a path, got ${show(secretFile)}`});
 	if (secret !== undefined && secretFile !== undefined)
 		problems.push({setting: 'secretFile', message: 'Expected the secret or its file, got both'});
+	return problems;
+}
+
+function ownerProblems({
+	owner,
+	identityFile,
+}: {
+	readonly owner?: unknown;
+	readonly identityFile?: unknown;
+}): readonly Problem[] {
+	const problems: Problem[] = [];
+	if (owner !== undefined && !isIdentityKey(owner))
+		problems.push({setting: 'owner', message: `Expected 64 hexadecimal digits, got ${show(owner)}`});
+	if (identityFile !== undefined && (typeof identityFile !== 'string' || identityFile === ''))
+		problems.push({setting: 'identityFile', message: `Expected a path, got ${show(identityFile)}`});
+	if (owner !== undefined && identityFile !== undefined)
+		problems.push({setting: 'identityFile', message: 'Expected the owner or its identity file, got both'});
 	return problems;
 }
 
@@ -390,9 +415,11 @@ export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 
 What `openBroker` takes: whatever differs from the defaults. Without `data` and `secret` the node uses the data folder
 and the secret file of the command line, and makes them when they do not exist.
 */
-export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret'>> & {
+export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'owner'>> & {
 	/** A file with the cluster secret (mode 0600), instead of `secret`. It must exist. */
 	readonly secretFile?: string;
+	/** The identity file of the user who runs the node, instead of `owner`. It must exist. */
+	readonly identityFile?: string;
 } & {
 	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean
 		? Tunables[Name]
@@ -404,6 +431,12 @@ export type DefaultFiles = {
 	dataFolder(cluster: string, port: number): string;
 	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
 	secret(cluster: string, file: string | undefined): Uint8Array;
+	/**
+	The identity of the user; `undefined` when no file can be made.
+	@param file the file to read; the one of the cluster when there is none
+	@throws `config`
+	*/
+	owner(cluster: string, file: string | undefined): string | undefined;
 };
 
 /** The most similar name; `undefined` when none is similar. */

@@ -50,6 +50,13 @@ export type Config = {
 	is none
 	*/
 	readonly secret: Uint8Array;
+	/**
+	The identity of the user who runs the node, 64 hexadecimal digits: an operator on this node, and of a cluster that
+	it founds. Without one, the cluster has no operator of its own.
+	@default that of the cluster's identity file (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there
+	is none
+	*/
+	readonly owner?: string | undefined;
 	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */
 	readonly enableNodeAuth: boolean;
 	/** Sign and verify every batch. Off: loopback only. @default true */
@@ -184,7 +191,7 @@ export type Config = {
 };
 
 /** A configuration without the two values that have no default. */
-export const defaults: Omit<Config, 'data' | 'secret'> = {
+export const defaults: Omit<Config, 'data' | 'secret' | 'owner'> = {
 	cluster: 'dapss',
 	name: '',
 	host: '127.0.0.1',

@@ -1,6 +1,7 @@
 /**
 The options of a node, put together from the parts of its process.
 */
+import {isIdentityKey} from '../access.ts';
 import type {FaultCommand} from '../broker.ts';
 import {topicsOf} from '../control/desired-subscriptions.ts';
 import {systemClock, systemEntropy} from '../io/clock.ts';
@@ -43,6 +44,7 @@ export function nodeOptions(parts: Parts): NodeOptions {
 		incarnation,
 		lamport,
 		config,
+		owner: isIdentityKey(config.owner) ? config.owner : undefined,
 		address,
 		version,
 		protocolMax,

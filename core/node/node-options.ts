@@ -1,6 +1,7 @@
 /**
 The options of a node: its identity and configuration, and the ports to time, randomness, disks and sockets.
 */
+import type {IdentityKey} from '../access.ts';
 import type {FaultCommand} from '../broker.ts';
 import type {Config} from '../config.ts';
 import type {RaftStore} from '../control/raft-store.ts';
@@ -60,6 +61,8 @@ export type NodeOptions = {
 	/** Resignations of former nodes with a lost data folder, which this node replaces. */
 	readonly resignations?: readonly Resignation[];
 	readonly config: Config;
+	/** The identity of the user who runs the node: an operator on it, and of a cluster that it founds. */
+	readonly owner?: IdentityKey | undefined;
 	readonly address: string;
 	readonly version: string;
 	/** The newest protocol version that this program speaks. */

@@ -22,6 +22,10 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 			return {type: 'topic', topic: event.topic, state: 'created', node: event.node, ...event.settings};
 		case 'topic-deleted':
 			return {type: 'topic', topic: event.topic, state: 'deleted', node: event.node};
+		case 'granted':
+		case 'revoked':
+		case 'default-role':
+			return accessEvent(event);
 		case 'added':
 		case 'moved':
 		case 'founded':
@@ -29,4 +33,15 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 		default:
 			return event satisfies never;
 	}
+}
+
+function accessEvent(event: Extract<ClusterStateEvent, {type: 'granted' | 'revoked' | 'default-role'}>): BrokerEvent {
+	const {type, node, by, ...facts} = event;
+	return {
+		type: 'access',
+		change: type === 'default-role' ? 'default' : type,
+		...facts,
+		node,
+		...(by === undefined ? {} : {by}),
+	};
 }

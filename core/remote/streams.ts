@@ -8,6 +8,7 @@ import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';
 import type {TrackedEvent, TrackedEvents} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
+import type {Snapshot} from '../snapshot.ts';
 import {Seen, type Place, type SubscriptionStart} from '../position.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
@@ -50,6 +51,8 @@ export function topicsOf(request: Request): number {
 export type StreamContext = {
 	readonly broker: ReadableBroker;
 	readonly outbox: Outbox;
+	/** Whether the reader may see messages of all topics, as a snapshot's feed has them. */
+	readonly seesMessages: boolean;
 	readonly answer: (body: Answer) => void;
 	readonly fail: (id: number, error: unknown) => void;
 	/** Whether a stream may hold this many positions. If not, its reader skips messages that it has. */
@@ -57,7 +60,7 @@ export type StreamContext = {
 };
 
 /** Streams snapshots one at a time: the next is sent when the last was processed. */
-export function watch({broker, outbox, fail}: StreamContext, id: number): Stream {
+export function watch({broker, outbox, fail, seesMessages}: StreamContext, id: number): Stream {
 	let isAwaited = true;
 	let latest: unknown;
 	const send = (): void => {
@@ -77,7 +80,7 @@ export function watch({broker, outbox, fail}: StreamContext, id: number): Stream
 	};
 
 	const watching = broker.watch(snapshot => {
-		latest = snapshot;
+		latest = seesMessages ? snapshot : withoutMessages(snapshot);
 		send();
 	});
 	return {
@@ -226,18 +229,20 @@ export function subscribe(
 	};
 }
 
+function withoutMessages(snapshot: Snapshot): Snapshot {
+	return {...snapshot, feed: []};
+}
+
 /** An encoded snapshot, shared by all requests in one turn of the event loop. */
 export class SharedSnapshot {
-	#bytes: Promise<Buffer> | undefined;
+	readonly #bytes = new Map<boolean, Promise<Buffer>>();
 
-	of(broker: Broker): Promise<Buffer> {
-		if (!this.#bytes) {
-			this.#bytes = broker.snapshot().then(snapshot => encode(snapshot));
-			setImmediate(() => {
-				this.#bytes = undefined;
-			});
-		}
-
-		return this.#bytes;
+	of(broker: Broker, seesMessages: boolean): Promise<Buffer> {
+		const present = this.#bytes.get(seesMessages);
+		if (present) return present;
+		const bytes = broker.snapshot().then(snapshot => encode(seesMessages ? snapshot : withoutMessages(snapshot)));
+		this.#bytes.set(seesMessages, bytes);
+		setImmediate(() => this.#bytes.delete(seesMessages));
+		return bytes;
 	}
 }

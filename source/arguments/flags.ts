@@ -36,7 +36,9 @@ export const flagTable = {
 	topics: {type: 'string', isMultiple: true, value: 'A,B', text: 'topics that the node subscribes to at its start'},
 	data: {type: 'string', value: 'DIR', text: "folder of the node's identity, logs and messages"},
 	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
+	only: {type: 'string', isMultiple: true, value: 'PATTERN', text: 'topics of a client; * is one token, > the rest'},
 	secretFile: {type: 'string', value: 'FILE', text: "file with the cluster's secret (mode 0600)"},
+	identityFile: {type: 'string', value: 'FILE', text: 'file with your identity in the cluster (mode 0600)'},
 	discovery: {
 		type: 'boolean',
 		text: 'find nodes on the network by multicast; --no-discovery stops that, except for nodes of this machine',
@@ -128,6 +130,7 @@ export const nodeFlags = [
 	'data',
 	'config',
 	'secretFile',
+	'identityFile',
 	'discovery',
 	'faults',
 ] as const satisfies readonly FlagName[];
@@ -136,6 +139,7 @@ export const clientFlags = [
 	'cluster',
 	'config',
 	'secretFile',
+	'identityFile',
 	'discovery',
 	'timeout',
 	'output',

@@ -1,4 +1,5 @@
 /** Both ends of a connection with small queues, and a node at one of them whose topics are lists of batches. */
+import type {Access} from '../../core/access.ts';
 import type {Broker, Published} from '../../core/broker.ts';
 import {defaults} from '../../core/config.ts';
 import {ReadSlots} from '../../core/data/read-slots.ts';
@@ -7,7 +8,8 @@ import type {RecordedEvent} from '../../core/events.ts';
 import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, SubscriptionStart} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
-import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
+import type {BatchReading, Guard, ServedBroker} from '../../core/remote/server.ts';
 import {healthy} from '../tui/support/fixtures.ts';
 import {batchOf} from './batches.ts';
 
@@ -135,6 +137,31 @@ export class FakeNode {
 	followers = 0;
 	options: ServedBroker['options'] = {config: {limits: defaults.limits}};
 	readonly #slots = new ReadSlots(8);
+	/** The access of every caller; `regrant` changes it. */
+	access: Access = {role: 'operator', topics: [], isReadonly: false};
+	readonly audits: string[] = [];
+	readonly #guards = new Set<() => void>();
+	readonly guard: Guard = {
+		accessOf: () => this.access,
+		report: () => ({
+			defaultRole: 'client',
+			grants: [],
+			you: {identity: undefined, isOwner: false, role: this.access.role, topics: this.access.topics},
+		}),
+		change: async () => undefined,
+		audit: (_caller, action, target, error) =>
+			void this.audits.push(`${action} ${target} ${error === undefined ? 'done' : 'failed'}`),
+		watch: listener => {
+			this.#guards.add(listener);
+			return {[Symbol.dispose]: () => void this.#guards.delete(listener)};
+		},
+	};
+
+	/** Changes the access of every caller. */
+	regrant(access: Access): void {
+		this.access = access;
+		for (const listener of this.#guards) listener();
+	}
 
 	/** The node, as the server uses it. */
 	get broker(): ServedBroker {
@@ -146,6 +173,11 @@ export class FakeNode {
 	async snapshot(): ReturnType<Broker['snapshot']> {
 		this.snapshots++;
 		return healthy;
+	}
+
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		onSnapshot(healthy);
+		return {[Symbol.dispose]: () => undefined};
 	}
 
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {

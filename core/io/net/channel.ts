@@ -45,6 +45,8 @@ export type Hello = {
 	of an earlier release has none.
 	*/
 	readonly clientKey?: Uint8Array | undefined;
+	/** A client that wants to change nothing: the node refuses changes. @default false */
+	readonly isReadonly?: boolean | undefined;
 };
 
 /** Why a connection was refused. `reason` is a line from the reader's point of view. */
@@ -74,6 +76,8 @@ export type RefusalCode =
 	| 'removed'
 	| 'not-a-member'
 	| 'duplicate'
+	/** The identity of the client has no role. Only nodes and clients of protocol 4 know this code. */
+	| 'no-access'
 	| 'older-incarnation'
 	| 'busy';
 
@@ -150,7 +154,10 @@ export type DialOptions = {
 };
 
 /** The fields of a hello that the transport does not know itself. */
-export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
+export type LocalHello = Pick<
+	Hello,
+	'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via' | 'isReadonly'
+> & {
 	/**
 	The protocol version that the cluster has agreed on: a node that speaks only earlier ones is refused. Clients are
 	not.

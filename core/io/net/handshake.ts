@@ -79,6 +79,7 @@ const helloSchema = v.object({
 	publicKey: v.optional(bytes(publicKeyBytes)),
 	/** Another field than that of a node: earlier releases ignore it, and refuse a client with the other one. */
 	clientKey: v.optional(bytes(publicKeyBytes)),
+	isReadonly: v.optional(v.boolean()),
 });
 const refusalCodes = [
 	'malformed',
@@ -92,6 +93,7 @@ const refusalCodes = [
 	'removed',
 	'not-a-member',
 	'duplicate',
+	'no-access',
 	'older-incarnation',
 	'busy',
 ] as const satisfies readonly RefusalCode[];
@@ -348,7 +350,7 @@ export function encodeHello(
 	keys: Keys,
 	protocols: readonly [number, number] = spokenProtocols,
 ): Buffer {
-	const {id, protocol: _newest, clientKey, ...rest} = local;
+	const {id, protocol: _newest, clientKey, isReadonly, ...rest} = local;
 	const body = encode({
 		...rest,
 		protocols,
@@ -356,6 +358,7 @@ export function encodeHello(
 		nonce: randomBytes(nonceBytes),
 		...(identity && {publicKey: identity.publicKey}),
 		...(clientKey && {clientKey}),
+		...(isReadonly === true && {isReadonly}),
 	});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
@@ -463,7 +466,21 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 }
 
 function plainHello(
-	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via, clientKey}: ParsedHello,
+	{
+		role,
+		id,
+		address,
+		cluster,
+		clusterId,
+		incarnation,
+		instance,
+		name,
+		flags,
+		version,
+		via,
+		clientKey,
+		isReadonly,
+	}: ParsedHello,
 	agreed: number,
 ): Hello {
 	return {
@@ -480,6 +497,7 @@ function plainHello(
 		protocol: agreed,
 		via,
 		...(clientKey && {clientKey}),
+		...(isReadonly === true && {isReadonly}),
 	};
 }
 

@@ -44,6 +44,8 @@ export type MeshOptions = {
 	readonly onClient: (channel: Channel) => void;
 	/** Clients are to call again in a moment. @default never */
 	readonly isStarting?: () => boolean;
+	/** The refusal of a client. Its identity is not proved yet. @default no refusal */
+	readonly admitClient?: (remote: Hello) => Refusal | undefined;
 	/** A node wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
 	/** A peer cannot be linked, for a reason that does not pass by itself. */
@@ -277,7 +279,9 @@ class LinkMesh implements Mesh {
 		const {id, via, role, incarnation} = remote;
 		const {faults, hello} = this.#options;
 		if (via === 'client')
-			return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
+			return this.#options.isStarting?.()
+				? {code: 'busy', reason: 'the node is starting'}
+				: this.#options.admitClient?.(remote);
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
 		const {clusterId} = hello();

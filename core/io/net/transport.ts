@@ -28,10 +28,12 @@ export function transportOptions(
 	>,
 	{
 		identity,
+		clientIdentity,
 		version,
 		onRefusal,
 	}: {
 		readonly identity: Identity | undefined;
+		readonly clientIdentity?: Identity | undefined;
 		readonly version: string;
 		readonly onRefusal?: (refused: RefusedPeer) => void;
 	},
@@ -40,6 +42,7 @@ export function transportOptions(
 		cluster: config.cluster,
 		keys: deriveKeys(config),
 		identity,
+		clientIdentity,
 		flags: flagsOf(config),
 		limits: config.limits,
 		version,
