@@ -183,7 +183,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		expect(await old.exited).toBe(1);
 		expect(outputOf(old)).toMatch(/speaks protocol 4, this node 1/);
 		await cluster.nodes[0]!.waitFor(
-			isRefused(/speaks protocol 1 \(version [\d.]+\), this node 3 \(version [\d.]+\)/),
+			isRefused(/speaks protocol 1 \(version [\d.]+\), this node 4 \(version [\d.]+\)/),
 			'the refusal',
 			start,
 		);

@@ -4,6 +4,7 @@ All mutants, and the plugin that plants one.
 import {readFile} from 'node:fs/promises';
 import {relative} from 'node:path';
 import type {Plugin} from 'esbuild';
+import {accessMutants} from './access.ts';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
@@ -25,6 +26,7 @@ export const mutants: readonly Mutant[] = [
 	...readerMutants,
 	...versionMutants,
 	...topicMutants,
+	...accessMutants,
 ];
 
 /** Changes the sources while they are bundled. @param root of the repository */
