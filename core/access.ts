@@ -4,6 +4,7 @@ as 64 hexadecimal digits. The node enforces the roles (`remote/permissions.ts`),
 (`cluster-state/access-list.ts`). The replicated state depends on `parseAccessChange`, so a change of its rules needs a
 new version of the protocol.
 */
+import {isNodeId, type NodeId} from './message.ts';
 import {problemOfName} from './node-name.ts';
 import {matchesTopic, problemOfPattern} from './topic-pattern.ts';
 
@@ -41,12 +42,30 @@ export type AccessChange =
 	| ({readonly type: 'grant'} & Grant)
 	| {readonly type: 'revoke'; readonly identity: IdentityKey}
 	/** The role of everyone who has the secret and no grant. */
-	| {readonly type: 'default'; readonly role: Role};
+	| {readonly type: 'default'; readonly role: Role}
+	/** The node may become a member. */
+	| {readonly type: 'admit'; readonly node: NodeId}
+	/** Nodes with the token of this hash may become members. */
+	| ({readonly type: 'token'} & JoinToken)
+	| {readonly type: 'withdraw'; readonly hash: string};
+
+/** A token that admits nodes. The cluster knows its hash only. */
+export type JoinToken = {
+	/** SHA-256 of the token, 64 hexadecimal digits. */
+	readonly hash: string;
+	/** Nodes that it still admits. */
+	readonly uses: number;
+	/** Wall clock, milliseconds since 1970; the leader compares it with its own. */
+	readonly untilMs: number;
+};
 
 /** The agreed access, and that of the asker. */
 export type AccessReport = {
 	readonly defaultRole: Role;
 	readonly grants: readonly Grant[];
+	/** Nodes that may become members, and are none yet. */
+	readonly admitted: readonly NodeId[];
+	readonly tokens: readonly JoinToken[];
 	readonly you: Pick<Access, 'role' | 'topics'> & {
 		/** `undefined` for a connection without an identity. */
 		readonly identity: IdentityKey | undefined;
@@ -55,6 +74,8 @@ export type AccessReport = {
 	};
 };
 
+/** Nodes that one token admits. */
+export const usesMax = 1024;
 /** Patterns in one grant. */
 export const patternsMax = 64;
 
@@ -91,8 +112,8 @@ export function parseAccessChange(value: unknown): AccessChange | {readonly prob
 	const {type, identity, role, name, topics} = Object(value) as Record<string, unknown>;
 	if (type === 'default')
 		return isRole(role) ? {type, role} : {problem: `Expected a role (${roles.join(', ')}), got ${shown(role)}`};
-	if (type !== 'grant' && type !== 'revoke')
-		return {problem: `Expected grant, revoke or default, got ${shown(type)}`};
+	if (type === 'admit' || type === 'token' || type === 'withdraw') return parseAdmission(type, value as object);
+	if (type !== 'grant' && type !== 'revoke') return {problem: `Expected a change of access, got ${shown(type)}`};
 	if (!isIdentityKey(identity))
 		return {problem: `Expected an identity (64 hexadecimal digits), got ${shown(identity)}`};
 	if (type === 'revoke') return {type, identity};
@@ -112,10 +133,38 @@ export function parseAccessChange(value: unknown): AccessChange | {readonly prob
 	return {type, identity, role, name, topics: [...new Set(topics as readonly string[])]};
 }
 
+function parseAdmission(
+	type: 'admit' | 'token' | 'withdraw',
+	value: object,
+): AccessChange | {readonly problem: string} {
+	const {node, hash, uses, untilMs} = value as Record<string, unknown>;
+	if (type === 'admit')
+		return isNodeId(node) ? {type, node} : {problem: `Expected the id of a node (16 digits), got ${shown(node)}`};
+	if (!isHash(hash)) return {problem: `Expected the hash of a token, got ${shown(hash)}`};
+	if (type === 'withdraw') return {type, hash};
+	if (!Number.isSafeInteger(uses) || (uses as number) < 1 || (uses as number) > usesMax)
+		return {problem: `Expected 1 to ${usesMax} uses, got ${String(uses)}`};
+	return Number.isSafeInteger(untilMs) && (untilMs as number) > 0
+		? {type, hash, uses: uses as number, untilMs: untilMs as number}
+		: {problem: `Expected a time in milliseconds, got ${String(untilMs)}`};
+}
+
+/** Whether the text is a SHA-256 hash, 64 lower-case hexadecimal digits. */
+export function isHash(value: unknown): value is string {
+	return typeof value === 'string' && /^[\da-f]{64}$/.test(value);
+}
+
+/** Whether the text has the form of a join token. */
+export function isJoinToken(value: unknown): value is string {
+	return typeof value === 'string' && /^join-[\w-]{22}$/.test(value);
+}
+
 /** The change as a short text, such as `grant client 3f9a…`. */
 export function accessChangeText(change: AccessChange): string {
 	if (change.type === 'default') return `default ${change.role}`;
 	if (change.type === 'revoke') return `revoke ${change.identity}`;
+	if (change.type === 'admit') return `admit ${change.node}`;
+	if (change.type === 'token' || change.type === 'withdraw') return `${change.type} ${change.hash.slice(0, 12)}`;
 	const {role, identity, name, topics} = change;
 	return ['grant', role, identity, name, ...topics].filter(part => part !== '').join(' ');
 }

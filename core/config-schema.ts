@@ -4,7 +4,7 @@ them. All problems are reported at once, each with the setting, the expected val
 */
 import leven from 'leven';
 import * as v from 'valibot';
-import {isIdentityKey} from './access.ts';
+import {isJoinToken} from './access.ts';
 import {
 	canonicalAddress,
 	formatAddress,
@@ -24,7 +24,7 @@ import {problemOfName} from './node-name.ts';
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
 /** The settings that have defaults here. */
-export type Tunables = Omit<Config, 'data' | 'secret' | 'owner'>;
+export type Tunables = Omit<Config, 'data' | 'secret' | 'identityFile'>;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -121,6 +121,7 @@ const shape = v.strictObject(
 		advertise: advertised,
 		bootstrap: list('addresses (host:port)', address),
 		expect: whole(0, 1024),
+		joinToken: text('a token that `access token` printed', input => input === '' || isJoinToken(input)),
 		topics: list('topic names', topicName),
 		enableNodeAuth: flag,
 		enableMessageSigning: flag,
@@ -312,15 +313,12 @@ The configuration of a node: what is given, over the defaults. `undefined` count
 @throws `config`, with a line for every problem; what `files.secret` throws
 */
 export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
-	const {data, secret, secretFile, owner, identityFile, ...rest} = given;
+	const {data, secret, secretFile, identityFile, ...rest} = given;
 	const tunables = withCanonicalAddresses(withDefaults(rest));
 	const problems = [...problemsOf(tunables)];
 	if ((data !== undefined || !files) && (typeof data !== 'string' || data === ''))
 		problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
-	problems.push(
-		...secretProblems({secret, secretFile}, files !== undefined),
-		...ownerProblems({owner, identityFile}),
-	);
+	problems.push(...secretProblems({secret, secretFile}, files !== undefined), ...identityProblems(identityFile));
 	expectNone(problems);
 	const {cluster, port} = tunables;
 	return {
@@ -328,9 +326,7 @@ export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Conf
 		data: data ?? files!.dataFolder(cluster, port),
 		secret: secret ?? files!.secret(cluster, secretFile),
 		// A program that gives its secret has no files of its own, unless it names one.
-		owner:
-			owner ??
-			(secret !== undefined && identityFile === undefined ? undefined : files?.owner(cluster, identityFile)),
+		identityFile: identityFile ?? (secret === undefined ? files?.identityFile(cluster) : undefined),
 	};
 }
 
@@ -364,21 +360,11 @@ export function secretProblems(
 	return problems;
 }
 
-function ownerProblems({
-	owner,
-	identityFile,
-}: {
-	readonly owner?: unknown;
-	readonly identityFile?: unknown;
-}): readonly Problem[] {
-	const problems: Problem[] = [];
-	if (owner !== undefined && !isIdentityKey(owner))
-		problems.push({setting: 'owner', message: `Expected 64 hexadecimal digits, got ${show(owner)}`});
-	if (identityFile !== undefined && (typeof identityFile !== 'string' || identityFile === ''))
-		problems.push({setting: 'identityFile', message: `Expected a path, got ${show(identityFile)}`});
-	if (owner !== undefined && identityFile !== undefined)
-		problems.push({setting: 'identityFile', message: 'Expected the owner or its identity file, got both'});
-	return problems;
+/** Problems of the path of an identity file. */
+export function identityProblems(identityFile: unknown): readonly Problem[] {
+	return identityFile === undefined || (typeof identityFile === 'string' && identityFile !== '')
+		? []
+		: [{setting: 'identityFile', message: `Expected a path, got ${show(identityFile)}`}];
 }
 
 /** Accept settings that have no problem. @throws `config`, with a line for every problem */
@@ -415,11 +401,9 @@ export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 
 What `openBroker` takes: whatever differs from the defaults. Without `data` and `secret` the node uses the data folder
 and the secret file of the command line, and makes them when they do not exist.
 */
-export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'owner'>> & {
+export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'identityFile'>> & {
 	/** A file with the cluster secret (mode 0600), instead of `secret`. It must exist. */
 	readonly secretFile?: string;
-	/** The identity file of the user who runs the node, instead of `owner`. It must exist. */
-	readonly identityFile?: string;
 } & {
 	readonly [Name in keyof Tunables]?: Tunables[Name] extends readonly unknown[] | string | number | boolean
 		? Tunables[Name]
@@ -431,12 +415,8 @@ export type DefaultFiles = {
 	dataFolder(cluster: string, port: number): string;
 	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
 	secret(cluster: string, file: string | undefined): Uint8Array;
-	/**
-	The identity of the user; `undefined` when no file can be made.
-	@param file the file to read; the one of the cluster when there is none
-	@throws `config`
-	*/
-	owner(cluster: string, file: string | undefined): string | undefined;
+	/** The identity file of the user, made if it is missing; `undefined` when it cannot be made. @throws `config` */
+	identityFile(cluster: string): string | undefined;
 };
 
 /** The most similar name; `undefined` when none is similar. */

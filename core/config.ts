@@ -37,6 +37,8 @@ export type Config = {
 	@default 0
 	*/
 	readonly expect: number;
+	/** Admits this node to a cluster that it joins; an operator makes one with `access token`. @default '' */
+	readonly joinToken: string;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
 	/**
@@ -51,12 +53,11 @@ export type Config = {
 	*/
 	readonly secret: Uint8Array;
 	/**
-	The identity of the user who runs the node, 64 hexadecimal digits: an operator on this node, and of a cluster that
-	it founds. Without one, the cluster has no operator of its own.
-	@default that of the cluster's identity file (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there
-	is none
+	A file with the identity of the user who runs the node: an operator on this node, and of a cluster that it founds.
+	Without one, the cluster has no operator of its own.
+	@default that of the cluster (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there is none
 	*/
-	readonly owner?: string | undefined;
+	readonly identityFile?: string | undefined;
 	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */
 	readonly enableNodeAuth: boolean;
 	/** Sign and verify every batch. Off: loopback only. @default true */
@@ -191,7 +192,7 @@ export type Config = {
 };
 
 /** A configuration without the two values that have no default. */
-export const defaults: Omit<Config, 'data' | 'secret' | 'owner'> = {
+export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 	cluster: 'dapss',
 	name: '',
 	host: '127.0.0.1',
@@ -199,6 +200,7 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'owner'> = {
 	advertise: '',
 	bootstrap: [],
 	expect: 0,
+	joinToken: '',
 	topics: [],
 	enableNodeAuth: true,
 	enableMessageSigning: true,

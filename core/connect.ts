@@ -6,6 +6,7 @@ import {canonicalAddress} from './address.ts';
 import type {Broker} from './broker.ts';
 import {
 	expectNone,
+	identityProblems,
 	problemsOf,
 	secretProblems,
 	unknownText,
@@ -205,7 +206,6 @@ const optionNames = [
 	'isReadonly',
 	'data',
 	'secret',
-	'owner',
 	...Object.keys(defaults),
 ];
 
@@ -237,9 +237,7 @@ export function completeConnect(given: string | ConnectOptions): ConnectSettings
 		})),
 		...serverProblems(servers),
 		...secretProblems({secret, secretFile}, true),
-		...(identityFile === undefined || (typeof identityFile === 'string' && identityFile !== '')
-			? []
-			: [{setting: 'identityFile', message: `Expected a path, got ${show(identityFile)}`}]),
+		...identityProblems(identityFile),
 		...(timeoutMs >= 0 ? [] : [{setting: 'timeoutMs', message: `Expected milliseconds, got ${String(timeoutMs)}`}]),
 	]);
 	return {

@@ -2,7 +2,6 @@
 The data folder, the secret and the identity of a program that names none: those of the command line. So a program and
 the commands of the same user reach each other without settings.
 */
-import {identityKeyOf} from './access.ts';
 import type {DefaultFiles} from './config-schema.ts';
 import {openIdentity, readIdentity} from './io/files/identity-file.ts';
 import {openSecret, readSecret} from './io/files/secret.ts';
@@ -15,9 +14,9 @@ export const nodeFiles: DefaultFiles = {
 	dataFolder: (cluster, port) => nodeDataPath(process.env, cluster, port),
 	secret: (cluster, file) =>
 		file === undefined ? openSecret(secretPath(process.env, cluster)).secret : readSecret(file),
-	owner(cluster, file) {
-		const identity = userIdentity(process.env, cluster, file);
-		return identity && identityKeyOf(identity.publicKey);
+	identityFile(cluster) {
+		const path = identityPath(process.env, cluster);
+		return 'problem' in openIdentity(path) ? undefined : path;
 	},
 };
 

@@ -132,11 +132,15 @@ export type BrokerEvent =
 	/** The cluster agreed on a change of access. `by`: the operator's identity; `node`: where it was asked. */
 	| {
 			readonly type: 'access';
-			readonly change: 'granted' | 'revoked' | 'default';
+			readonly change: 'granted' | 'revoked' | 'default' | 'node-admitted' | 'token-made' | 'token-withdrawn';
 			readonly identity?: IdentityKey;
 			readonly name?: string;
 			readonly role?: Role;
 			readonly topics?: readonly string[];
+			/** node-admitted: the node that may become a member. */
+			readonly candidate?: NodeId;
+			/** The hash of a join token. */
+			readonly hash?: string;
 			readonly node: NodeId;
 			readonly by?: IdentityKey;
 	  }

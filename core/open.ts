@@ -22,6 +22,7 @@ import {openNetwork} from './host/network.ts';
 import {NodeSlot} from './host/node-slot.ts';
 import {recoverState, type RecoveredState} from './host/recovered-state.ts';
 import {openStorage} from './host/storage.ts';
+import {readIdentity} from './io/files/identity-file.ts';
 import {advertisedAddress} from './io/net/advertise.ts';
 import type {WantedName} from './membership/naming.ts';
 import type {NodeId} from './message.ts';
@@ -69,11 +70,14 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	const clock = await openKeptClock(folder, config, text => slot.warn(text), resources);
 	const instance = randomBytes(8).toString('hex');
 	const name = nameOf(config);
+	const owner = config.identityFile === undefined ? undefined : readIdentity(config.identityFile);
 	const network = await openNetwork({config, recovered, instance, name: name.text, address, slot}, resources);
 	const discovery = resources.use(await openDiscovery({config, recovered, address, network, slot}));
 	const registration = await registerNode({config, recovered, slot}, resources);
 
-	const node = new Node(nodeOptions({storage, recovered, clock, network, discovery, slot, instance, name, address}));
+	const node = new Node(
+		nodeOptions({storage, recovered, clock, network, discovery, slot, instance, name, owner, address}),
+	);
 	openAudit(node, path, resources);
 	await node.start();
 	slot.set(node);

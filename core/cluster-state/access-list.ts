@@ -15,7 +15,9 @@ import {
 	type IdentityKey,
 	type Role,
 } from '../access.ts';
+import type {NodeId} from '../message.ts';
 import {nameKey} from '../node-name.ts';
+import {Admissions, type SavedAdmissions} from './admissions.ts';
 import type {Result} from './sessions.ts';
 
 /** Grants of a cluster. */
@@ -24,14 +26,17 @@ export const grantsMax = 1024;
 export type AccessEvent =
 	| ({readonly type: 'granted'} & Grant)
 	| {readonly type: 'revoked'; readonly identity: IdentityKey; readonly name: string}
-	| {readonly type: 'default-role'; readonly role: Role};
+	| {readonly type: 'default-role'; readonly role: Role}
+	| {readonly type: 'node-admitted'; readonly candidate: NodeId}
+	| {readonly type: 'token-made' | 'token-withdrawn'; readonly hash: string};
 
 type SavedGrant = readonly [identity: IdentityKey, role: Grant['role'], name: string, topics: readonly string[]];
-export type SavedAccess = {readonly defaultRole: Role; readonly grants: readonly SavedGrant[]};
+export type SavedAccess = SavedAdmissions & {readonly defaultRole: Role; readonly grants: readonly SavedGrant[]};
 
 export class AccessList {
 	#defaultRole: Role = 'operator';
 	readonly #grants = new Map<IdentityKey, Grant>();
+	readonly admissions = new Admissions();
 	/** Increases with every change. */
 	version = 0;
 
@@ -67,6 +72,24 @@ export class AccessList {
 				return this.#revoke(change.identity, events);
 			case 'default':
 				return this.#setDefault(change.role, events);
+			case 'admit': {
+				this.admissions.admit(change.node);
+				events.push({type: 'node-admitted', candidate: change.node});
+				return {ok: true};
+			}
+
+			case 'token': {
+				const result = this.admissions.addToken(change);
+				if (result.ok) events.push({type: 'token-made', hash: change.hash});
+				return result;
+			}
+
+			case 'withdraw': {
+				const result = this.admissions.withdraw(change.hash);
+				if (result.ok) events.push({type: 'token-withdrawn', hash: change.hash});
+				return result;
+			}
+
 			default:
 				return change satisfies never;
 		}
@@ -74,6 +97,7 @@ export class AccessList {
 
 	save(): SavedAccess {
 		return {
+			...this.admissions.save(),
 			defaultRole: this.#defaultRole,
 			grants: this.grants.map(({identity, role, name, topics}) => [identity, role, name, topics]),
 		};
@@ -83,6 +107,7 @@ export class AccessList {
 		this.version++;
 		this.#defaultRole = saved?.defaultRole ?? 'operator';
 		this.#grants.clear();
+		this.admissions.load(saved);
 		for (const [identity, role, name, topics] of saved?.grants ?? [])
 			this.#grants.set(identity, {identity, role, name, topics});
 	}

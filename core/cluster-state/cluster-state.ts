@@ -198,7 +198,7 @@ export class ClusterState {
 		this.#applied = index;
 		const events: ClusterStateEvent[] = [];
 		const added = decodeContext(context);
-		const {clusterId, protocol, operator, node, address} = added;
+		const {clusterId, protocol, operator, token, successor, node, address} = added;
 		if (clusterId !== undefined && this.#clusterId === '') {
 			this.#clusterId = clusterId;
 			events.push({type: 'founded', clusterId});
@@ -211,6 +211,7 @@ export class ClusterState {
 			if (kept.has(id)) continue;
 			this.#remove(id, index);
 			events.push({type: 'removed', node: id, address: at});
+			if (successor !== undefined && this.#protocol >= accessProtocol) this.access.admissions.admit(successor);
 		}
 
 		for (const id of nodes) {
@@ -225,6 +226,7 @@ export class ClusterState {
 			}
 
 			this.#members.set(id, at ?? '');
+			if (this.#protocol >= accessProtocol) this.access.admissions.joined(id, id === node ? token : undefined);
 			events.push({type: 'added', node: id, address: at ?? ''});
 		}
 

@@ -2,7 +2,7 @@
 The commands that the Raft log carries to the cluster state. Each is wrapped in an envelope with its session, so that a
 command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
-import {isIdentityKey, parseAccessChange, type AccessChange, type IdentityKey} from '../access.ts';
+import {isHash, isIdentityKey, parseAccessChange, type AccessChange, type IdentityKey} from '../access.ts';
 import {decode, encode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
@@ -69,6 +69,10 @@ export type MemberContext = {
 	readonly protocol?: number;
 	/** The identity of the user who founds the cluster, its first operator. Protocol 4. */
 	readonly operator?: IdentityKey;
+	/** The hash of the join token that the added node has. Protocol 4. */
+	readonly token?: string;
+	/** The removed node lost its data: this one takes its place, and may become a member. Protocol 4. */
+	readonly successor?: NodeId;
 	/** The added node and its address. */
 	readonly node?: NodeId;
 	readonly address?: string;
@@ -119,14 +123,14 @@ export function encodeContext(context: MemberContext): Uint8Array {
 export function decodeContext(bytes: Uint8Array): MemberContext {
 	const value = bytes.length === 0 ? undefined : decode(bytes);
 	if (typeof value !== 'object' || value === null) return {};
-	const {clusterId, protocol, operator, node, address, name, incarnation, instance} = value as Record<
-		string,
-		unknown
-	>;
+	const {clusterId, protocol, operator, token, successor, node, address, name, incarnation, instance} =
+		value as Record<string, unknown>;
 	return {
 		...(typeof clusterId === 'string' && clusterId.length <= 64 ? {clusterId} : {}),
 		...(isProtocol(protocol) ? {protocol} : {}),
 		...(isIdentityKey(operator) ? {operator} : {}),
+		...(isHash(token) ? {token} : {}),
+		...(isNodeId(successor) ? {successor} : {}),
 		...(isNodeId(node) ? {node} : {}),
 		...(isAddress(address) ? {address} : {}),
 		...(isNodeName(name) ? {name} : {}),

@@ -44,6 +44,8 @@ export class NodeGuard implements Guard {
 		return {
 			defaultRole: access.defaultRole,
 			grants: access.grants,
+			admitted: access.admissions.admitted,
+			tokens: access.admissions.tokens,
 			you: {
 				identity: caller.identity ?? (caller.isLocal ? this.#options.owner : undefined),
 				isOwner: this.#isOwner(caller),

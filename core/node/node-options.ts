@@ -7,6 +7,7 @@ import type {Config} from '../config.ts';
 import type {RaftStore} from '../control/raft-store.ts';
 import type {DataIo} from '../data/data.ts';
 import type {Lamport} from '../lamport.ts';
+import type {Endorsement} from '../membership/endorsement.ts';
 import type {WantedName} from '../membership/naming.ts';
 import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId, Topic} from '../message.ts';
@@ -63,6 +64,8 @@ export type NodeOptions = {
 	readonly config: Config;
 	/** The identity of the user who runs the node: an operator on it, and of a cluster that it founds. */
 	readonly owner?: IdentityKey | undefined;
+	/** The statement of that user that this node may become a member. */
+	readonly endorsement?: Endorsement | undefined;
 	readonly address: string;
 	readonly version: string;
 	/** The newest protocol version that this program speaks. */

@@ -137,6 +137,10 @@ export class NodeParts {
 			},
 			addressOf: node => (node === id ? address : this.peerDirectory.address(node)),
 			isGenuine: io.isGenuine,
+			wallMs: () => io.clock.wallMs(),
+			// A node that is joining answers a request that seeks nothing, and the handshake proves its id.
+			dialBack: async at =>
+				(await io.peers.ask(at, encodeControl('join', {id, address, clusterId: this.#hooks.clusterId()}))).id,
 			onAgreed,
 			announce: node => this.failureDetection.announce(node),
 		});

@@ -1,4 +1,5 @@
 /** The events for changes of the agreed state. Pure. */
+import type {AccessEvent} from '../cluster-state/access-list.ts';
 import type {ClusterStateEvent} from '../cluster-state/cluster-state.ts';
 import type {BrokerEvent} from '../events.ts';
 
@@ -25,6 +26,9 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 		case 'granted':
 		case 'revoked':
 		case 'default-role':
+		case 'node-admitted':
+		case 'token-made':
+		case 'token-withdrawn':
 			return accessEvent(event);
 		case 'added':
 		case 'moved':
@@ -35,7 +39,7 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 	}
 }
 
-function accessEvent(event: Extract<ClusterStateEvent, {type: 'granted' | 'revoked' | 'default-role'}>): BrokerEvent {
+function accessEvent(event: Extract<ClusterStateEvent, AccessEvent>): BrokerEvent {
 	const {type, node, by, ...facts} = event;
 	return {
 		type: 'access',

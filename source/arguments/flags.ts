@@ -37,6 +37,9 @@ export const flagTable = {
 	data: {type: 'string', value: 'DIR', text: "folder of the node's identity, logs and messages"},
 	config: {type: 'string', value: 'FILE', text: 'settings to read instead of ./config.json'},
 	only: {type: 'string', isMultiple: true, value: 'PATTERN', text: 'topics of a client; * is one token, > the rest'},
+	uses: {type: 'string', value: 'N', text: 'nodes that a join token admits (1)'},
+	expires: {type: 'string', value: 'TIME', text: 'how long a join token is valid (1h)'},
+	joinToken: {type: 'string', value: 'TOKEN', text: 'admits this node to the cluster that it joins (`access token`)'},
 	secretFile: {type: 'string', value: 'FILE', text: "file with the cluster's secret (mode 0600)"},
 	identityFile: {type: 'string', value: 'FILE', text: 'file with your identity in the cluster (mode 0600)'},
 	discovery: {
@@ -122,6 +125,7 @@ export const nodeFlags = [
 	'port',
 	'bootstrap',
 	'expect',
+	'joinToken',
 	'name',
 	'host',
 	'advertise',

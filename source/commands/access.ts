@@ -1,8 +1,11 @@
 /**
-`access list|add|revoke|default`: who may do what in the cluster. `access identity`: the own identity, without a node.
+`access list|add|revoke|default`: identities and their roles. `access admit|token|withdraw`: which nodes may join.
+`access identity`: the own identity, without a node.
 */
+import {createHash, randomBytes} from 'node:crypto';
 import {
 	isIdentityKey,
+	isJoinToken,
 	isRole,
 	roles,
 	type AccessReport,
@@ -11,15 +14,18 @@ import {
 	type Role,
 } from '../../core/access.ts';
 import {DapssError} from '../../core/errors.ts';
+import {isNodeId} from '../../core/message.ts';
 import {nameKey} from '../../core/node-name.ts';
 import {shortIdentity} from '../../core/observe/access-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
+import {msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 import {table} from '../output/table.ts';
 
-const actions = {list, add, revoke, default: setDefault, identity} as const;
+const actions = {list, add, revoke, default: setDefault, identity, admit, token, withdraw} as const;
+const hourMs = 3_600_000;
 /** Digits of an identity that name a grant. */
 const prefixMin = 8;
 
@@ -30,7 +36,7 @@ export async function run(context: Context): Promise<void> {
 	if (!Object.hasOwn(actions, action))
 		throw new DapssError(
 			'usage',
-			`Expected access list, add, revoke, default or identity, got ${JSON.stringify(action)}`,
+			`Expected access ${Object.keys(actions).join(', ')}, got ${JSON.stringify(action)}`,
 		);
 	await actions[action as keyof typeof actions](context);
 }
@@ -41,7 +47,7 @@ async function list(context: Context): Promise<void> {
 	await context.terminal.line(context.output === 'json' ? JSON.stringify(report) : listText(report));
 }
 
-function listText({defaultRole, grants, you}: AccessReport): string {
+function listText({defaultRole, grants, admitted, tokens, you}: AccessReport): string {
 	const rows = grants.map(({identity: key, role, name, topics}) => [
 		role,
 		key,
@@ -53,9 +59,19 @@ function listText({defaultRole, grants, you}: AccessReport): string {
 		you.identity === undefined
 			? `You have no identity here, and the role ${you.role}`
 			: `You are ${you.identity}, with the role ${you.role}${you.isOwner ? ' (you run this node)' : ''}`;
-	return [...(rows.length === 0 ? [] : [table(['role', 'identity', 'name', 'topics'], rows)]), everyone, yours].join(
-		'\n',
-	);
+	const joining = [
+		...admitted.map(node => `Node ${node} may join`),
+		...tokens.map(
+			({hash, uses, untilMs}) =>
+				`Join token ${shortIdentity(hash)}: ${nodesText(uses)}, until ${dateText(untilMs)}`,
+		),
+	];
+	return [
+		...(rows.length === 0 ? [] : [table(['role', 'identity', 'name', 'topics'], rows)]),
+		everyone,
+		...joining,
+		yours,
+	].join('\n');
 }
 
 function roleText(role: Role): string {
@@ -129,6 +145,63 @@ async function identity(context: Context): Promise<void> {
 	if ('problem' in own) throw new DapssError('config', own.problem);
 	const {key, path} = own;
 	await terminal.line(output === 'json' ? JSON.stringify({identity: key, file: path}) : key);
+}
+
+async function admit(context: Context): Promise<void> {
+	const {output, terminal} = context;
+	expectInput(context, 2, 2, 'access admit NODE_ID');
+	const node = context.input[1]!;
+	if (!isNodeId(node))
+		throw new DapssError(
+			'usage',
+			`Expected the id of a node (16 hexadecimal digits, as its output shows), got ${JSON.stringify(node)}`,
+		);
+	await withNode(context, broker => broker.changeAccess({type: 'admit', node}));
+	await terminal.line(output === 'json' ? JSON.stringify({admitted: node}) : `Node ${node} may join the cluster`);
+}
+
+async function token(context: Context): Promise<void> {
+	const {flags, output, terminal} = context;
+	expectInput(context, 1, 1, 'access token [--uses N] [--expires TIME]');
+	const uses = flags.uses === undefined ? 1 : Number(flags.uses);
+	const untilMs = Date.now() + (flags.expires === undefined ? hourMs : msOf(flags.expires));
+	const made = `join-${randomBytes(16).toString('base64url')}`;
+	const hash = createHash('sha256').update(made).digest('hex');
+	await withNode(context, broker => broker.changeAccess({type: 'token', hash, uses, untilMs}));
+	await terminal.line(output === 'json' ? JSON.stringify({token: made, hash, uses, untilMs}) : made);
+	if (output !== 'json')
+		terminal.say(
+			`Admits ${nodesText(uses)} until ${dateText(untilMs)}. ` +
+				`Start a node with the secret of the cluster and: --join-token ${made}`,
+		);
+}
+
+async function withdraw(context: Context): Promise<void> {
+	const {output, terminal} = context;
+	expectInput(context, 2, 2, 'access withdraw TOKEN | HASH');
+	const given = context.input[1]!;
+	const wanted = isJoinToken(given) ? createHash('sha256').update(given).digest('hex') : given;
+	const hash = await withNode(context, async broker => {
+		const found = (await broker.access()).tokens.filter(one => one.hash.startsWith(wanted));
+		if (wanted.length < prefixMin || found.length !== 1)
+			throw new DapssError(
+				'usage',
+				`Expected a join token, or at least ${prefixMin} digits of its hash in \`access list\`, ` +
+					`got ${JSON.stringify(given)}`,
+			);
+		await broker.changeAccess({type: 'withdraw', hash: found[0]!.hash});
+		return found[0]!.hash;
+	});
+	await terminal.line(
+		output === 'json' ? JSON.stringify({withdrawn: hash}) : `Join token ${shortIdentity(hash)} is withdrawn`,
+	);
+}
+
+const nodesText = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`;
+
+/** Date and time (UTC), without seconds. */
+function dateText(ms: number): string {
+	return new Date(ms).toISOString().replace(/:\d\d\.\d+Z$/, 'Z');
 }
 
 /** The grant with this name, or with an identity that begins with these digits. @throws `usage` */

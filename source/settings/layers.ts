@@ -35,6 +35,7 @@ const settingFlags = {
 	port: 'port',
 	bootstrap: 'bootstrap',
 	expect: 'expect',
+	joinToken: 'join_token',
 	name: 'name',
 	host: 'host',
 	advertise: 'advertise',

@@ -99,7 +99,7 @@ export function loadSettings(input: SettingsInput): Settings {
 	const port = entries.get('port')!;
 	return {
 		tunables,
-		list: [...entries].map(([name, {value, from}]) => ({name, value: places[name] ?? value, from})),
+		list: [...entries].map(([name, {value, from}]) => ({name, value: shown(name, places[name] ?? value), from})),
 		warnings: layers.flatMap(layer => layer.warnings),
 		configPath: file.path,
 		unusedConfig: file.unused,
@@ -121,6 +121,11 @@ export function loadSettings(input: SettingsInput): Settings {
 			return 'problem' in identity ? identity : {key: identityKeyOf(identity.publicKey), path};
 		},
 	};
+}
+
+/** A token is shown as set only. */
+function shown(name: string, value: unknown): unknown {
+	return name === 'join_token' && value !== '' ? '(set)' : value;
 }
 
 type Entries = ReadonlyMap<string, Entry>;
@@ -179,7 +184,7 @@ export function nodeConfig(
 			port,
 			data: settings.data(port),
 			secret,
-			...('problem' in identity ? {} : {owner: identity.key}),
+			...('problem' in identity ? {} : {identityFile: identity.path}),
 		},
 		secretPath: path,
 		secretCreated: created,

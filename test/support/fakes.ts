@@ -37,6 +37,8 @@ export class FakeBroker implements Broker {
 	accessValue: AccessReport = {
 		defaultRole: 'client',
 		grants: [],
+		admitted: [],
+		tokens: [],
 		you: {identity: undefined, isOwner: true, role: 'operator', topics: []},
 	};
 	hasLeft = false;

@@ -146,6 +146,8 @@ export class FakeNode {
 		report: () => ({
 			defaultRole: 'client',
 			grants: [],
+			admitted: [],
+			tokens: [],
 			you: {identity: undefined, isOwner: false, role: this.access.role, topics: this.access.topics},
 		}),
 		change: async () => undefined,

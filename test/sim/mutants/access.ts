@@ -9,6 +9,9 @@ const permissions = (find: string, replace: string): Edit => ({file: 'core/remot
 const server = (find: string, replace: string): Edit => ({file: 'core/remote/server.ts', find, replace});
 const handshake = (find: string, replace: string): Edit => ({file: 'core/io/net/handshake.ts', find, replace});
 
+const admission = (find: string, replace: string): Edit => ({file: 'core/control/admission.ts', find, replace});
+
+const admissionTests = 'test/unit/control/admission.test.ts';
 const permissionTests = 'test/unit/remote/permissions.test.ts';
 const guardedTests = 'test/unit/remote/guarded.test.ts';
 const listTests = 'test/unit/cluster-state/access-list.test.ts';
@@ -95,5 +98,35 @@ export const accessMutants: readonly Mutant[] = [
 		pitfall: 'a client uses the identity of another one without its key',
 		tests: 'test/unit/io/net/handshake.test.ts',
 		edits: [handshake('const signer = parsed.publicKey ?? parsed.clientKey;', 'const signer = parsed.publicKey;')],
+	},
+	{
+		name: 'unadmitted-joins',
+		pitfall: 'every node with the secret becomes a member',
+		tests: admissionTests,
+		edits: [admission('			this.#checkAdmitted(request) ??\n', '')],
+	},
+	{
+		name: 'expired-token-admits',
+		pitfall: 'a join token admits nodes after it has expired',
+		tests: admissionTests,
+		edits: [admission('known && known.untilMs > wallMs()', 'known')],
+	},
+	{
+		name: 'endorsement-of-another-node',
+		pitfall: 'the consent to one node admits another one',
+		tests: admissionTests,
+		edits: [
+			{
+				file: 'core/membership/endorsement.ts',
+				find: 'Buffer.from(`dapss1 join\\0${cluster}\\0${node}`)',
+				replace: 'Buffer.from(`dapss1 join\\0${cluster}\\0${node.length}`)',
+			},
+		],
+	},
+	{
+		name: 'not-called-back',
+		pitfall: 'an address at which no node answers becomes a member',
+		tests: admissionTests,
+		edits: [admission('(await this.#callBack(request)) ?? this.#admit(request)', 'this.#admit(request)')],
 	},
 ];
