@@ -194,7 +194,8 @@ export class Admission {
 	}
 
 	/** A new node needs the consent of an operator, unless everyone is one. */
-	#checkAdmitted({id: node, endorsement, token}: JoinRequest): JoinAnswer | undefined {
+	#checkAdmitted(request: JoinRequest): JoinAnswer | undefined {
+		const {id: node, endorsement, token} = request;
 		const {cluster, state, wallMs} = this.#options;
 		const {access} = state;
 		if (state.protocol < accessProtocol || access.defaultRole === 'operator') return undefined;
@@ -209,10 +210,7 @@ export class Admission {
 		if (known && known.untilMs > wallMs()) return undefined;
 		const problem =
 			token === undefined ? '' : known ? 'its join token has expired; ' : 'its join token is not valid; ';
-		return {
-			type: 'wait',
-			reason: `${problem}an operator must admit this node: dapss-tui access admit ${node}`,
-		};
+		return this.#hold(request, `${problem}an operator must admit this node: dapss-tui access admit ${node}`);
 	}
 
 	/** The node answered at its address a moment ago. Until all members speak protocol 4, it need not. */
@@ -226,24 +224,20 @@ export class Admission {
 	The node must answer at its address, so that nobody makes members of addresses where no node is. An answer counts
 	for a while, because the request is repeated.
 	*/
-	async #callBack({id: node, address}: JoinRequest): Promise<JoinAnswer | undefined> {
+	async #callBack(request: JoinRequest): Promise<JoinAnswer | undefined> {
+		const {id: node, address} = request;
 		const {nowMs, dialBack, raft} = this.#options;
 		if (this.#calling >= callingMax) return {type: 'wait', reason: 'other nodes are being admitted'};
 		this.#calling++;
 		try {
 			const found = await dialBack(address);
 			if (found !== node)
-				return {
-					type: 'wait',
-					reason: `another node answers at its address ${address} (--advertise sets the address)`,
-				};
+				return this.#hold(request, `another node answers at its address ${address}: is --advertise right?`);
 		} catch (error) {
-			return {
-				type: 'wait',
-				reason:
-					`the leader cannot call it at its address ${address}: ${errorMessage(error)} ` +
-					'(--advertise sets the address)',
-			};
+			return this.#hold(
+				request,
+				`the leader cannot call it at its address ${address} (${errorMessage(error)}): is --advertise right?`,
+			);
 		} finally {
 			this.#calling--;
 		}
@@ -251,6 +245,12 @@ export class Admission {
 		if (this.#called.size >= calledMax) this.#called.clear();
 		this.#called.set(node, {address, atMs: nowMs()});
 		return raft().role === 'leader' ? undefined : this.#redirect();
+	}
+
+	/** The node waits for a person, so this is an event too. */
+	#hold(request: JoinRequest, reason: string): JoinAnswer {
+		if (request.facts) this.#refusals.report(request.id, request.address, reason, this.#options.nowMs());
+		return {type: 'wait', reason};
 	}
 
 	#checkFacts(request: JoinRequest): JoinAnswer | undefined {

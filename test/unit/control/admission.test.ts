@@ -122,13 +122,11 @@ test('an address at which nothing answers, or another node, makes no member', as
 		true,
 	);
 	expect(await silent.join(request)).toEqual(
-		wait(
-			'the leader cannot call it at its address 127.0.0.1:2: refuses connections (--advertise sets the address)',
-		),
+		wait('the leader cannot call it at its address 127.0.0.1:2 (refuses connections): is --advertise right?'),
 	);
 	const {control: foreign} = await founded({dialBack: async () => other}, true);
 	expect(await foreign.join(request)).toEqual(
-		wait('another node answers at its address 127.0.0.1:2 (--advertise sets the address)'),
+		wait('another node answers at its address 127.0.0.1:2: is --advertise right?'),
 	);
 	expect([silent.state.members().length, foreign.state.members().length]).toEqual([1, 1]);
 });
