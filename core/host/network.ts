@@ -7,6 +7,7 @@ import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import {systemClock, systemEntropy} from '../io/clock.ts';
 import type {Channel, Hello, LocalHello, Refusal, Transport, TransportOptions} from '../io/net/channel.ts';
+import {DatagramKeys} from '../io/net/datagram-keys.ts';
 import {Faults} from '../io/net/faults.ts';
 import {clientKeysProtocol} from '../io/net/handshake.ts';
 import {createMesh, type Mesh} from '../io/net/mesh.ts';
@@ -71,12 +72,14 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		else if (reason === 'accept') slot.bound('open-files');
 	};
 	const transport = createTransport(shared);
+	const datagramKeys = new DatagramKeys();
 	const hello = (): Omit<LocalHello, 'via'> => ({
 		address: options.address,
 		clusterId: slot.node?.clusterId ?? state.clusterId,
 		incarnation,
 		instance,
 		name: options.name,
+		datagramKey: datagramKeys.publicKey,
 		protocolMin: slot.node?.control.state.protocol ?? 1,
 	});
 	const mesh = resources.use(await openMesh(options, {transport, shared, faults, hello}));
@@ -89,6 +92,10 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 			incarnation,
 			instance,
 			instanceOf: peer => mesh.instance(peer),
+			secretOf(peer) {
+				const theirs = mesh.datagramKey(peer);
+				return theirs && datagramKeys.secret(peer, theirs);
+			},
 			encrypt: config.enableEncryption,
 			refusals: shared.refusals,
 			names: shared.names,

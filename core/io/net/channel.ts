@@ -45,6 +45,8 @@ export type Hello = {
 	of an earlier release has none.
 	*/
 	readonly clientKey?: Uint8Array | undefined;
+	/** The X25519 key of a node's process for datagrams, 32 bytes. A node before protocol 4 has none. */
+	readonly datagramKey?: Uint8Array | undefined;
 	/** A client that wants to change nothing: the node refuses changes. @default false */
 	readonly isReadonly?: boolean | undefined;
 };
@@ -156,7 +158,7 @@ export type DialOptions = {
 /** The fields of a hello that the transport does not know itself. */
 export type LocalHello = Pick<
 	Hello,
-	'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via' | 'isReadonly'
+	'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via' | 'isReadonly' | 'datagramKey'
 > & {
 	/**
 	The protocol version that the cluster has agreed on: a node that speaks only earlier ones is refused. Clients are

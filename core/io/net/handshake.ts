@@ -35,6 +35,7 @@ import {isNodeId, type NodeId} from '../../message.ts';
 import {spokenProtocols} from '../../version.ts';
 import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys} from '../../wire/seal.ts';
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
+import {datagramKeyBytes} from './datagram-keys.ts';
 
 /**
 The version of the handshake itself, a byte at the start of a hello. Later protocol versions are negotiated in the body.
@@ -80,6 +81,8 @@ const helloSchema = v.object({
 	/** Another field than that of a node: earlier releases ignore it, and refuse a client with the other one. */
 	clientKey: v.optional(bytes(publicKeyBytes)),
 	isReadonly: v.optional(v.boolean()),
+	/** Of a node; earlier releases ignore it. */
+	datagramKey: v.optional(bytes(datagramKeyBytes)),
 });
 const refusalCodes = [
 	'malformed',
@@ -350,7 +353,7 @@ export function encodeHello(
 	keys: Keys,
 	protocols: readonly [number, number] = spokenProtocols,
 ): Buffer {
-	const {id, protocol: _newest, clientKey, isReadonly, ...rest} = local;
+	const {id, protocol: _newest, clientKey, isReadonly, datagramKey, ...rest} = local;
 	const body = encode({
 		...rest,
 		protocols,
@@ -359,6 +362,7 @@ export function encodeHello(
 		...(identity && {publicKey: identity.publicKey}),
 		...(clientKey && {clientKey}),
 		...(isReadonly === true && {isReadonly}),
+		...(datagramKey && {datagramKey}),
 	});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
@@ -480,6 +484,7 @@ function plainHello(
 		via,
 		clientKey,
 		isReadonly,
+		datagramKey,
 	}: ParsedHello,
 	agreed: number,
 ): Hello {
@@ -498,6 +503,7 @@ function plainHello(
 		via,
 		...(clientKey && {clientKey}),
 		...(isReadonly === true && {isReadonly}),
+		...(datagramKey && {datagramKey}),
 	};
 }
 

@@ -64,6 +64,7 @@ export type Mesh = Links &
 	AsyncDisposable & {
 		readonly listener: Listener;
 		instance(peer: NodeId): string | undefined;
+		datagramKey(peer: NodeId): Uint8Array | undefined;
 		states(): ReadonlyMap<NodeId, LinkState>;
 	};
 
@@ -86,6 +87,8 @@ class LinkMesh implements Mesh {
 	readonly #links = new Map<NodeId, Link>();
 	/** Versions of peers that are or were linked; bounded by the number of links. */
 	readonly #spoken = new Map<NodeId, Spoken>();
+	/** The datagram keys of peers that are or were linked; bounded as `#spoken`. */
+	readonly #datagramKeys = new Map<NodeId, Uint8Array>();
 	/** Channels of clients and joining nodes, to be closed when the node stops. */
 	readonly #otherChannels = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
@@ -178,6 +181,11 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.channel?.remote.instance || undefined;
 	}
 
+	/** The datagram key of the process that the peer was linked to last; `undefined` for one that has none. */
+	datagramKey(peer: NodeId): Uint8Array | undefined {
+		return this.#datagramKeys.get(peer);
+	}
+
 	called(peer: NodeId): Called {
 		return this.#links.get(peer)?.called ?? {state: 'untried'};
 	}
@@ -246,6 +254,8 @@ class LinkMesh implements Mesh {
 			onFrame: frame => onFrame(peer, frame),
 			onUp: remote => {
 				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
+				if (remote.datagramKey) this.#datagramKeys.set(peer, remote.datagramKey);
+				else this.#datagramKeys.delete(peer);
 				onUp(peer, remote);
 			},
 			onDown: (why, {sentBytes, receivedBytes}) => {
@@ -362,6 +372,7 @@ class LinkMesh implements Mesh {
 		if (!link) return;
 		this.#links.delete(id);
 		this.#spoken.delete(id);
+		this.#datagramKeys.delete(id);
 		link.stop(why);
 	}
 }

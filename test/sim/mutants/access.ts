@@ -129,4 +129,16 @@ export const accessMutants: readonly Mutant[] = [
 		tests: admissionTests,
 		edits: [admission('(await this.#callBack(request)) ?? this.#admit(request)', 'this.#admit(request)')],
 	},
+	{
+		name: 'datagram-of-another-member',
+		pitfall: 'a member sends datagrams in the name of another one, under the key that all members have',
+		tests: 'test/unit/io/net/udp.test.ts',
+		edits: [
+			{
+				file: 'core/io/net/udp.ts',
+				find: "if (isPair !== (secret !== undefined)) return 'bad-datagram';\n		const base = secret ?? this.#base;",
+				replace: 'const base = isPair && secret ? secret : this.#base;',
+			},
+		],
+	},
 ];

@@ -293,4 +293,5 @@ export const pitfalls: readonly Pitfall[] = [
 		pitfall: 'a node becomes a member without consent, or at an address where it is not',
 		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
 	},
+	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
 ];
