@@ -8,6 +8,7 @@ import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
 import type {Identity, Keys} from '../../wire/seal.ts';
 import type {Budget, Counters} from './counters.ts';
+import type {FormerPeers} from './former-peers.ts';
 import type {Names} from './host-names.ts';
 
 export type Role = 'node' | 'client';
@@ -201,6 +202,8 @@ export type TransportOptions = {
 	readonly budget: Budget;
 	/** Resolves host names; shared with datagrams. */
 	readonly names: Names;
+	/** Where peers of earlier versions answered. */
+	readonly formerPeers: FormerPeers;
 	/** Chooses which unauthenticated connection is dropped. @default that of the machine */
 	readonly random?: Random;
 	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */

@@ -18,7 +18,17 @@ import {
 } from './channel.ts';
 import {helloBytesMax, isRefusal} from './handshake.ts';
 import {HungUpError, open, RefusedError} from './opening.ts';
-import {bindingOf, explainClientError, isPreShared, NoTlsError, secureClientSide} from './tls.ts';
+import {
+	bindingOf,
+	explainClientError,
+	isPreShared,
+	keyNameOf,
+	mayUseFormerName,
+	NoTlsError,
+	secureClientSide,
+	UnknownKeyNameError,
+	type KeyName,
+} from './tls.ts';
 
 /**
 Of the addresses of a name, each but the last is given up after this long (RFC 8305, section 5). An address that needs
@@ -30,10 +40,31 @@ const attemptMs = 250;
 const tlsStart = Buffer.of(0x16, 3, 1);
 
 /** See `Transport.dial`. */
-export async function dial(
+export async function dial(transport: TransportOptions, address: string, options: DialOptions): Promise<Channel> {
+	const {
+		hello: {protocolMin},
+		timeoutMs,
+	} = options;
+	const {formerPeers} = transport;
+	if (!mayUseFormerName(protocolMin)) return call(transport, address, options, 'only');
+	if (formerPeers.has(address)) return call(transport, address, options, 'former');
+	const startedMs = systemClock.monotonicMs();
+	try {
+		return await call(transport, address, options, 'first');
+	} catch (error) {
+		if (!(error instanceof UnknownKeyNameError)) throw error;
+		const leftMs = Math.max(1, Math.ceil(startedMs + timeoutMs - systemClock.monotonicMs()));
+		const channel = await call(transport, address, {...options, timeoutMs: leftMs}, 'former');
+		formerPeers.add(address);
+		return channel;
+	}
+}
+
+async function call(
 	transport: TransportOptions,
 	address: string,
 	{hello, timeoutMs, expect, signal}: DialOptions,
+	keyName: KeyName,
 ): Promise<Channel> {
 	const {host, port} = expectAddress(address);
 	const name = `peer ${address}`;
@@ -67,7 +98,7 @@ export async function dial(
 		await connected(socket, name);
 		names.worked(host, plainHost(socket.remoteAddress));
 		phase = 'takes connections but does not answer the handshake';
-		const secured = transport.flags.encrypt ? await secure(socket, transport, name) : undefined;
+		const secured = transport.flags.encrypt ? await secure(socket, transport, name, keyName) : undefined;
 		return await open({
 			socket: secured ?? socket,
 			remoteAddress: address,
@@ -179,15 +210,20 @@ function triedText({
 	return tried.length > 1 ? `; tried ${tried.map(address => address.replace(/:\d+$/, '')).join(', ')}` : '';
 }
 
-function secure(socket: Socket, {keys}: TransportOptions, name: string): Promise<ReturnType<typeof secureClientSide>> {
+function secure(
+	socket: Socket,
+	{keys}: TransportOptions,
+	name: string,
+	keyName: KeyName,
+): Promise<ReturnType<typeof secureClientSide>> {
 	return new Promise((resolve, reject) => {
-		const secured = secureClientSide(socket, keys);
+		const secured = secureClientSide(socket, keys, keyNameOf(keys, keyName));
 		secured.once('secureConnect', () => {
 			if (isPreShared(secured)) return resolve(secured);
 			secured.destroy();
 			reject(new DapssError('not-authenticated', `${name} did not prove the cluster's secret`));
 		});
-		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys)));
+		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys, keyName)));
 		secured.once('close', () => reject(new HungUpError(name)));
 	});
 }
