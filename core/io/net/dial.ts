@@ -2,7 +2,7 @@
 The dialling side of a connection: TCP, TLS if it is enabled, and the handshake, with one deadline for all of them.
 */
 import net, {type Socket} from 'node:net';
-import {expectAddress, plainHost} from '../../address.ts';
+import {expectAddress, isLoopback, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {spokenProtocols} from '../../version.ts';
@@ -46,6 +46,7 @@ export async function dial(transport: TransportOptions, address: string, options
 		timeoutMs,
 	} = options;
 	const {formerPeers} = transport;
+	expectProtected(transport, expectAddress(address).host, address);
 	if (!mayUseFormerName(protocolMin)) return call(transport, address, options, 'only');
 	if (formerPeers.has(address)) return call(transport, address, options, 'former');
 	const startedMs = systemClock.monotonicMs();
@@ -58,6 +59,21 @@ export async function dial(transport: TransportOptions, address: string, options
 		formerPeers.add(address);
 		return channel;
 	}
+}
+
+/**
+Without encryption or authentication anybody on the path can read and change what is sent. Nodes listen on loopback only
+then, and so nothing is called beyond it.
+@throws `config`
+*/
+function expectProtected({flags}: TransportOptions, host: string, address: string): void {
+	if ((flags.encrypt && flags.auth) || isLoopback(host)) return;
+	const off = flags.encrypt ? 'enable_node_auth' : 'enable_encryption';
+	throw new DapssError(
+		'config',
+		`Expected ${off} to be true for ${address}, got false: with it off, only loopback addresses may be called, ` +
+			'because the network could read and change all messages. Switch it on here and at the nodes',
+	);
 }
 
 async function call(
@@ -96,6 +112,7 @@ async function call(
 	if (signal?.aborted) abort();
 	try {
 		await connected(socket, name);
+		expectProtected(transport, plainHost(socket.remoteAddress), address); // The address that the name led to.
 		names.worked(host, plainHost(socket.remoteAddress));
 		phase = 'takes connections but does not answer the handshake';
 		const secured = transport.flags.encrypt ? await secure(socket, transport, name, keyName) : undefined;
