@@ -63,6 +63,7 @@ test('the command line imports only the entry points of the core', () => {
 		'core/io/clock.ts',
 		'core/io/make-folder.ts',
 		'core/io/files/identity-file.ts',
+		'core/io/trusted-folder.ts',
 		'core/io/files/private-file.ts',
 		'core/io/files/secret.ts',
 		'core/io/files/user-files.ts',
