@@ -12,6 +12,7 @@ import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {paint} from '../output/terminal.ts';
 import {verdictOf} from '../output/verdict.ts';
 import {waitHealthy, type Checked} from './wait-healthy.ts';
@@ -32,7 +33,7 @@ export async function run(context: Context): Promise<number> {
 				return {...verdictOf(seen, confirmed), snapshot: seen};
 			});
 	if (output === 'json') {
-		await terminal.line(JSON.stringify({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
+		await terminal.line(jsonText({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
 		return exitCode;
 	}
 

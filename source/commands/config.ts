@@ -4,6 +4,7 @@
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
+import {jsonText} from '../output/json-text.ts';
 import {table} from '../output/table.ts';
 import {unusedText} from '../settings/layers.ts';
 import {existingPreferences} from '../settings/preferences.ts';
@@ -15,7 +16,7 @@ export async function run(context: Context): Promise<void> {
 	const {list, configPath, unusedConfig} = context.settings(preferences);
 	if (output === 'json')
 		return terminal.line(
-			JSON.stringify({
+			jsonText({
 				config: configPath ?? null,
 				unused: unusedConfig ? {config: unusedConfig.path, why: unusedConfig.why} : null,
 				settings: Object.fromEntries(list.map(({name, value, from}) => [name, {value, from}])),

@@ -7,6 +7,7 @@ import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {examine} from '../doctor/examine.ts';
 import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
+import {jsonText} from '../output/json-text.ts';
 import {paint, type Tone} from '../output/terminal.ts';
 import {interruptible} from '../process/interruptible.ts';
 import {addressOf} from '../settings/settings.ts';
@@ -62,7 +63,7 @@ export async function run(context: Context): Promise<number> {
 	const exitCode = level === 'problem' ? 1 : 0;
 	if (output === 'json') {
 		await terminal.line(
-			JSON.stringify({
+			jsonText({
 				verdict: level,
 				cluster: node?.cluster ?? null,
 				port: node?.port ?? null,

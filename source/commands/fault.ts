@@ -12,6 +12,7 @@ import {parseDuration, parseNumber} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {reach, withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {interruptible} from '../process/interruptible.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
@@ -155,7 +156,7 @@ async function printDone(
 	const nodes = reached.map(({id}) => id);
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({...command, nodes})
+			? jsonText({...command, nodes})
 			: `${command.type}: done by ${reached.map(({id, name}) => labelOf(id, name)).join(', ')}`,
 	);
 }

@@ -8,6 +8,7 @@ import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {runView} from './views.ts';
 
 export async function run(context: Context): Promise<number | void> {
@@ -36,7 +37,7 @@ export async function run(context: Context): Promise<number | void> {
 	const {address, name: called} = members.find(({id}) => id === leader) ?? {};
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
+			? jsonText({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
 			: `${leader === undefined ? 'another node' : labelsOf(members)(leader)} (${printable(address ?? '?')}) ` +
 					`leads now, in term ${term}, after ${tookMs} ms`,
 	);

@@ -6,6 +6,7 @@ import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	expectInput(context, 0, 0, 'leave without arguments; --server names the node');
@@ -25,7 +26,7 @@ export async function run(context: Context): Promise<void> {
 	const name = members.find(({id}) => id === self)?.name ?? '';
 	await context.terminal.line(
 		context.output === 'json'
-			? JSON.stringify({left: self, name, address, cluster, tookMs})
+			? jsonText({left: self, name, address, cluster, tookMs})
 			: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ` +
 					`${tookMs} ms and stops. Started again with its data folder it joins as a new member`,
 	);

@@ -8,6 +8,7 @@ import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	const [action, name] = context.input;
@@ -33,7 +34,7 @@ export async function run(context: Context): Promise<void> {
 		state === 'alive' ? '' : '. Keep its data folder: messages that did not reach other nodes are only there';
 	await context.terminal.line(
 		context.output === 'json'
-			? JSON.stringify({removed: id, name: called, address})
+			? jsonText({removed: id, name: called, address})
 			: `${labelOf(id, called)} (${printable(address)}) is no longer a member. ` +
 					`To join again it needs an empty data folder${unsent}`,
 	);

@@ -11,6 +11,7 @@ import {expectInput} from '../arguments/input.ts';
 import {parseNumber, parseSize} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {reach} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {timeText} from '../output/units.ts';
 import {Batches, linesOf} from '../process/batches.ts';
 import {interruptible} from '../process/interruptible.ts';
@@ -56,9 +57,7 @@ export async function run(context: Context): Promise<void> {
 
 	const tookMs = Math.round(performance.now() - startMs);
 	if (output === 'json')
-		await terminal.line(
-			JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}),
-		);
+		await terminal.line(jsonText({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}));
 	else {
 		const {totals} = batches;
 		const {members} = await broker.snapshot();

@@ -8,6 +8,7 @@ import {printable} from '../../core/observe/printable.ts';
 import type {SurvivorReport} from '../../core/recover.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
+import {jsonText} from '../output/json-text.ts';
 import {paint} from '../output/terminal.ts';
 import {answerTo} from '../process/question.ts';
 
@@ -31,7 +32,7 @@ export async function run(context: Context): Promise<void> {
 	const {node, name, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
 	if (output === 'json')
 		return await terminal.line(
-			JSON.stringify({
+			jsonText({
 				cluster,
 				clusterId,
 				formerClusterId,

@@ -14,6 +14,7 @@ import {parseNumber} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {reachAlways} from '../nodes/following.ts';
 import {messageLine} from '../output/json-lines.ts';
+import {jsonText} from '../output/json-text.ts';
 import {parseTemplate, type Facts} from '../output/template.ts';
 import {shortId, timestamp} from '../output/units.ts';
 import {interruptible} from '../process/interruptible.ts';
@@ -57,7 +58,7 @@ export async function run(context: Context): Promise<void> {
 		if (subscription.dropped <= dropped) return;
 		const missing = subscription.dropped - dropped;
 		dropped = subscription.dropped;
-		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
+		if (output === 'jsonl') await terminal.line(jsonText({type: 'lagged', at: Date.now(), dropped: missing}));
 		terminal.say(
 			missing === 1
 				? '1 message was deleted before the command read it'

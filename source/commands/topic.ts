@@ -11,6 +11,7 @@ import {expectInput} from '../arguments/input.ts';
 import {bytesOf, msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../output/units.ts';
 import {answerTo} from '../process/question.ts';
 import {runView} from './views.ts';
@@ -51,7 +52,7 @@ async function createTopic(context: Context): Promise<void> {
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({topic, change, settings, retention: retention ?? null})
+			? jsonText({topic, change, settings, retention: retention ?? null})
 			: `topic ${printable(topicText(topic))} ` +
 					`${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`,
 	);
@@ -107,7 +108,7 @@ async function deleteTopic(context: Context): Promise<void> {
 			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it when they learn of it`;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({deleted: topic, messages, missing})
+			? jsonText({deleted: topic, messages, missing})
 			: `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`,
 	);
 }

@@ -4,6 +4,7 @@
 import {version} from '../../core/version.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
+import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;
@@ -11,7 +12,7 @@ export async function run(context: Context): Promise<void> {
 	const {node, openssl} = process.versions;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({version, node, openssl, platform: process.platform, arch: process.arch})
+			? jsonText({version, node, openssl, platform: process.platform, arch: process.arch})
 			: `dapss-tui ${version} (Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch})`,
 	);
 }

@@ -11,6 +11,7 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Run} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
+import {jsonText} from '../output/json-text.ts';
 import {statusOf} from '../output/status.ts';
 import {table} from '../output/table.ts';
 import {bytesText, keptText, timeText} from '../output/units.ts';
@@ -62,9 +63,7 @@ export function runView(name: string): Run {
 	return async context => {
 		expectInput(context, 0, 0, `${name} without arguments`);
 		const snapshot = await withNode(context, broker => broker.snapshot());
-		await context.terminal.line(
-			context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot),
-		);
+		await context.terminal.line(context.output === 'json' ? jsonText(view.json(snapshot)) : view.text(snapshot));
 		return view.code?.(snapshot) ?? 0;
 	};
 }

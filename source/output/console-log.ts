@@ -10,6 +10,7 @@ import {errorMessage} from '../../core/errors.ts';
 import {makeFoldersNow} from '../../core/io/make-folder.ts';
 import {levelOf} from '../../core/observe/levels.ts';
 import {stateFolder, type Env} from '../settings/places.ts';
+import {escapeHidden} from './json-text.ts';
 
 const keptBytes = 4 * 1024 * 1024;
 /** Events of one run that are written; after so many they repeat. */
@@ -32,7 +33,9 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 	}
 
 	destination.on('error', () => undefined);
-	const log = pino({base: {pid: process.pid}, timestamp: pino.stdTimeFunctions.isoTime}, destination);
+	// People read the file with programs that do not escape anything.
+	const escaped = {write: (line: string) => destination.write(escapeHidden(line))};
+	const log = pino({base: {pid: process.pid}, timestamp: pino.stdTimeFunctions.isoTime}, escaped);
 	void (async () => {
 		let lines = 0;
 		try {
@@ -44,7 +47,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 			log.error(errorMessage(error));
 		}
 
-		log.flush();
+		destination.flush();
 	})();
 	return path;
 }
