@@ -5,6 +5,7 @@ quorum confirms it.
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {systemClock} from '../../core/io/clock.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';
 import {runDeadline} from '../../core/run-deadline.ts';
@@ -12,7 +13,6 @@ import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {paint} from '../output/terminal.ts';
 import {verdictOf} from '../output/verdict.ts';
 import {waitHealthy, type Checked} from './wait-healthy.ts';

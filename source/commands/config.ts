@@ -1,10 +1,10 @@
 /**
 `config`: every setting, its value, and its origin. The secret is shown as the path of its file.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {jsonText} from '../output/json-text.ts';
 import {table} from '../output/table.ts';
 import {unusedText} from '../settings/layers.ts';
 import {existingPreferences} from '../settings/preferences.ts';

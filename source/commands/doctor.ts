@@ -2,12 +2,12 @@
 `doctor`: is this machine ready for a node that starts with the same flags? Each check has a result and a remedy. It
 needs no node and no network.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {examine} from '../doctor/examine.ts';
 import {levelOf, type Check, type Level} from '../doctor/outcome.ts';
-import {jsonText} from '../output/json-text.ts';
 import {paint, type Tone} from '../output/terminal.ts';
 import {interruptible} from '../process/interruptible.ts';
 import {addressOf} from '../settings/settings.ts';

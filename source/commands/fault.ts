@@ -4,6 +4,7 @@
 import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
@@ -12,7 +13,6 @@ import {parseDuration, parseNumber} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {reach, withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {interruptible} from '../process/interruptible.ts';
 
 const kinds = ['cut', 'delay', 'drop', 'heal'] as const;

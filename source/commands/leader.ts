@@ -2,13 +2,13 @@
 `leader`: the current leader. `leader transfer [NODE]`: transfer leadership, for a restart without an election.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {runView} from './views.ts';
 
 export async function run(context: Context): Promise<number | void> {

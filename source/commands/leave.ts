@@ -1,12 +1,12 @@
 /**
 `leave`: the node gives back its leadership, its vote and its membership, then stops.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	expectInput(context, 0, 0, 'leave without arguments; --server names the node');

@@ -2,13 +2,13 @@
 `peer remove NODE`: remove a member from the cluster permanently.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {memberOf} from '../nodes/members.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	const [action, name] = context.input;

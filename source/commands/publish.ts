@@ -3,6 +3,7 @@
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
@@ -11,7 +12,6 @@ import {expectInput} from '../arguments/input.ts';
 import {parseNumber, parseSize} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {reach} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {timeText} from '../output/units.ts';
 import {Batches, linesOf} from '../process/batches.ts';
 import {interruptible} from '../process/interruptible.ts';

@@ -3,12 +3,12 @@
 lost, asks for the name of the cluster, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {SurvivorReport} from '../../core/recover.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {jsonText} from '../output/json-text.ts';
 import {paint} from '../output/terminal.ts';
 import {answerTo} from '../process/question.ts';
 

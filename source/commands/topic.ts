@@ -4,6 +4,7 @@
 import type {TopicSettings} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
@@ -11,7 +12,6 @@ import {expectInput} from '../arguments/input.ts';
 import {bytesOf, msOf} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {isRetainAge, isRetainBytes, keptText, retainAgeRange, retainBytesRange} from '../output/units.ts';
 import {answerTo} from '../process/question.ts';
 import {runView} from './views.ts';

@@ -1,10 +1,10 @@
 /**
 `version`: the version of the program, and of its runtime.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {version} from '../../core/version.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
-import {jsonText} from '../output/json-text.ts';
 
 export async function run(context: Context): Promise<void> {
 	const {terminal, output} = context;

@@ -3,6 +3,7 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
@@ -11,7 +12,6 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Run} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
-import {jsonText} from '../output/json-text.ts';
 import {statusOf} from '../output/status.ts';
 import {table} from '../output/table.ts';
 import {bytesText, keptText, timeText} from '../output/units.ts';

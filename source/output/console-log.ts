@@ -8,9 +8,9 @@ import pino from 'pino';
 import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {makeFoldersNow} from '../../core/io/make-folder.ts';
+import {escapeHidden} from '../../core/observe/json-text.ts';
 import {levelOf} from '../../core/observe/levels.ts';
 import {stateFolder, type Env} from '../settings/places.ts';
-import {escapeHidden} from './json-text.ts';
 
 const keptBytes = 4 * 1024 * 1024;
 /** Events of one run that are written; after so many they repeat. */

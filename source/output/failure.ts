@@ -3,8 +3,8 @@ The error of a command, for people and for scripts: text on standard error and, 
 line on standard output.
 */
 import {DapssError, errorMessage} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {flagTable} from '../arguments/flags.ts';
-import {jsonText} from './json-text.ts';
 import {paint, type Terminal} from './terminal.ts';
 
 /**

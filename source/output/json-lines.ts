@@ -5,7 +5,7 @@ import {isUtf8} from 'node:buffer';
 import type {Delivery} from '../../core/broker.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Message} from '../../core/message.ts';
-import {jsonText} from './json-text.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 
 /** One event as one line, without the newline. */
 export function eventLine(event: RecordedEvent): string {

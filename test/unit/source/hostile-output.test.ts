@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../../core/events.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
-import {jsonText} from '../../../source/output/json-text.ts';
+import {jsonText} from '../../../core/observe/json-text.ts';
 import {eventLine, messageLine} from '../../../source/output/json-lines.ts';
 import {harmless, LineWriter, paint, Terminal} from '../../../source/output/terminal.ts';
 import {delivery, FakeBroker, Sink} from '../../support/fakes.ts';
@@ -92,6 +92,8 @@ describe('commands', () => {
 		'topics',
 		'topics -o json',
 		'topic list -o json',
+		'access list',
+		'access list -o json',
 		'check',
 		'check -o json',
 		'events',
