@@ -2,8 +2,9 @@
 import net, {type AddressInfo, type Socket} from 'node:net';
 import {expect, test} from 'vitest';
 import {createTransport} from '../../core/io/net/transport.ts';
+import {deriveKeys} from '../../core/wire/seal.ts';
 import {createRandom} from '../sim/random.ts';
-import {hello, listening, side} from './support/channel-sides.ts';
+import {hello, listening, secret, side} from './support/channel-sides.ts';
 
 /** Waits until the condition holds. */
 async function until(isMet: () => boolean): Promise<void> {
@@ -91,3 +92,72 @@ test.runIf(process.platform === 'linux')(
 	},
 	60_000,
 );
+
+/** A ClientHello of TLS 1.3 with these further extensions. */
+function clientHello(...extensions: ReadonlyArray<readonly [type: number, content: readonly number[]]>): Buffer {
+	const length = (bytes: Buffer): Buffer => Buffer.from([bytes.length >> 8, bytes.length & 0xff]);
+	const all: typeof extensions = [
+		[0x2b, [2, 3, 4]], // supported_versions: TLS 1.3
+		[0x0a, [0, 2, 0, 0x1d]], // supported_groups: X25519
+		[0x0d, [0, 4, 4, 3, 8, 4]], // signature_algorithms
+		...extensions,
+	];
+	const coded = Buffer.concat(
+		all.map(([type, content]) => {
+			const bytes = Buffer.from(content);
+			return Buffer.concat([Buffer.from([0, type]), length(bytes), bytes]);
+		}),
+	);
+	// Version, random, no session id, TLS_AES_128_GCM_SHA256, no compression.
+	const head = Buffer.concat([Buffer.from([3, 3]), Buffer.alloc(32, 7), Buffer.from([0, 0, 2, 0x13, 1, 1, 0])]);
+	const body = Buffer.concat([head, length(coded), coded]);
+	const message = Buffer.concat([Buffer.from([1, 0]), length(body), body]);
+	return Buffer.concat([Buffer.from([0x16, 3, 1]), length(message), message]);
+}
+
+const keyShare = [0, 36, 0, 0x1d, 0, 32, ...Buffer.alloc(32, 9)] as const;
+const {pskIdentity} = deriveKeys({secret, cluster: 'dapss'});
+
+test.each([
+	['without a key share', clientHello([0x33, [0, 0]])],
+	['with a key share', clientHello([0x33, keyShare])],
+	['with modes of keys, and no key', clientHello([0x33, [0, 0]], [0x2d, [1, 1]])],
+	[
+		'with the name of the key, and a wrong proof',
+		clientHello(
+			[0x33, keyShare],
+			[0x2d, [1, 1]],
+			[
+				0x29,
+				[
+					...[0, pskIdentity.length + 6, 0, pskIdentity.length, ...Buffer.from(pskIdentity), 0, 0, 0, 0],
+					...[0, 33, 32, ...Buffer.alloc(32, 5)],
+				],
+			],
+		),
+	],
+	[
+		'with the name of the key, a wrong proof, and no key share',
+		clientHello(
+			[0x33, [0, 0]],
+			[0x2d, [1, 1]],
+			[
+				0x29,
+				[
+					...[0, pskIdentity.length + 6, 0, pskIdentity.length, ...Buffer.from(pskIdentity), 0, 0, 0, 0],
+					...[0, 33, 32, ...Buffer.alloc(32, 5)],
+				],
+			],
+		),
+	],
+])('a ClientHello %s is answered with an alert of 7 bytes at most, so it counts as silent', async (_name, bytes) => {
+	await using at = await listening(side(createTransport, {}));
+	const socket = net.connect(at.port, '127.0.0.1');
+	socket.write(bytes);
+	let answered = 0;
+	socket.on('data', chunk => {
+		answered += chunk.length;
+	});
+	await new Promise(resolve => socket.once('close', resolve));
+	expect(answered).toBe(7);
+});

@@ -12,6 +12,8 @@ import type {Clock, Entropy} from '../../ports.ts';
 How long an answer proves that its sender runs, in milliseconds: as long as a beacon counts at the default interval.
 */
 const validMs = 5000;
+/** A challenge is used for all datagrams of this time, so that many programs that search do not need many answers. */
+const reuseMs = 500;
 /** Bounds on own challenges, on those of others that wait for an answer, and on those that were answered. */
 const ownMax = 64;
 const waitingMax = 64;
@@ -31,17 +33,26 @@ export class OwnChallenges {
 	readonly #entropy: Pick<Entropy, 'bytes'>;
 	/** The oldest first. */
 	readonly #sent = new Map<string, number>();
+	#newest: readonly [challenge: string | undefined, atMs: number] = [undefined, 0];
 
 	constructor(clock: Pick<Clock, 'monotonicMs'>, entropy: Pick<Entropy, 'bytes'>) {
 		this.#clock = clock;
 		this.#entropy = entropy;
 	}
 
-	/** A new challenge, for the datagram that is sent now. */
+	/** The challenge for a datagram that is sent now. */
+	current(): string {
+		const [newest, atMs] = this.#newest;
+		return newest !== undefined && this.#clock.monotonicMs() - atMs < reuseMs ? newest : this.draw();
+	}
+
+	/** A new challenge. */
 	draw(): string {
 		const challenge = `?${Buffer.from(this.#entropy.bytes(12)).toString('base64url').slice(0, 15)}`;
 		if (this.#sent.size >= ownMax) this.#sent.delete(this.#sent.keys().next().value!);
-		this.#sent.set(challenge, this.#clock.monotonicMs());
+		const atMs = this.#clock.monotonicMs();
+		this.#sent.set(challenge, atMs);
+		this.#newest = [challenge, atMs];
 		return challenge;
 	}
 

@@ -91,7 +91,7 @@ export async function openNodeSearch({
 		},
 	});
 	if (multicast.interfaces > 0) problem = undefined;
-	const ask = (): void => multicast.send(encodeSearch(topics, keys, challenges.draw()));
+	const ask = (): void => multicast.send(encodeSearch(topics, keys, challenges.current()));
 	ask();
 	const asking = setInterval(() => {
 		if (systemClock.monotonicMs() < untilMs) ask();

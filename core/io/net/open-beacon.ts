@@ -49,7 +49,7 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 		if (!multicast) return; // A datagram arrived while the sockets open; the first beacon follows.
 		counter++;
 		const current = content();
-		const mark = {counter, challenge: receiver.isAsking ? own.draw() : undefined, answers: others.take()};
+		const mark = {counter, challenge: receiver.isAsking ? own.current() : undefined, answers: others.take()};
 		const topics = searchedFirst(current.topics, searched, keys);
 		multicast.send(encodeBeacon({id, incarnation, ...current, topics}, mark, keys));
 		// One beacon answers some of many challenges.

@@ -117,6 +117,16 @@ describe('a beacon proves that it is no replay', () => {
 });
 
 describe('a node asks for a proof', () => {
+	test('with one challenge for all datagrams of half a second, so that many nodes need few answers', () => {
+		const {own, clock} = receiving('seeking');
+		const first = own.current();
+		clock.advance(499);
+		expect(own.current()).toBe(first);
+		clock.advance(1);
+		expect(own.current()).not.toBe(first);
+		expect(own.isMetBy([first])).toBe(true);
+	});
+
 	test('while it seeks a cluster', () => {
 		expect(receiving('seeking').receiver.isAsking).toBe(true);
 		expect(receiving('member').receiver.isAsking).toBe(false);
