@@ -6,7 +6,9 @@ import {commandLine} from './support/command-line.ts';
 
 const {dapss} = commandLine();
 const connected = vi.spyOn(net, 'connect');
-afterAll(() => void connected.mockRestore());
+afterAll(() => {
+	connected.mockRestore();
+});
 
 describe.each([
 	['DAPSS_ENABLE_ENCRYPTION', 'enable_encryption'],
