@@ -1,6 +1,7 @@
 /** A real listener under a flood of slow junk connections: honest callers are served. */
 import net, {type AddressInfo, type Socket} from 'node:net';
 import {expect, test} from 'vitest';
+import {SeenHellos} from '../../core/io/net/seen-hellos.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {deriveKeys} from '../../core/wire/seal.ts';
 import {createRandom} from '../sim/random.ts';
@@ -160,4 +161,71 @@ test.each([
 	});
 	await new Promise(resolve => socket.once('close', resolve));
 	expect(answered).toBe(7);
+});
+
+/** The first flight of an honest caller, which reaches a listener that does not answer. */
+async function recordedFlight(): Promise<Buffer> {
+	const {promise, resolve} = Promise.withResolvers<Buffer>();
+	const recorder = net.createServer(socket => {
+		socket.on('error', () => undefined);
+		socket.once('data', chunk => {
+			resolve(chunk);
+			socket.destroy();
+		});
+	});
+	await new Promise<void>(listens => recorder.listen(0, '127.0.0.1', listens));
+	const {port} = recorder.address() as AddressInfo;
+	const call = side(createTransport, {}).transport.dial(`127.0.0.1:${port}`, {hello, timeoutMs: 5000});
+	const bytes = await promise;
+	await call.catch(() => undefined);
+	recorder.close();
+	return bytes;
+}
+
+test('the recorded first flight of an honest caller is answered once, and not again while it waits or later', async () => {
+	const server = side(createTransport, {limits: {handshakeMs: 60_000}});
+	await using at = await listening(server);
+	const flight = await recordedFlight();
+	const replay = (): {
+		readonly socket: Socket;
+		readonly closed: Promise<number>;
+		readonly answered: Promise<void>;
+	} => {
+		const socket = net.connect(at.port, '127.0.0.1');
+		socket.write(flight);
+		let bytes = 0;
+		const {promise: answered, resolve} = Promise.withResolvers<void>();
+		socket
+			.on('error', () => undefined)
+			.on('data', chunk => {
+				bytes += chunk.length;
+				resolve();
+			});
+		return {socket, answered, closed: new Promise(done => socket.once('close', () => done(bytes)))};
+	};
+
+	const first = replay();
+	await first.answered;
+	expect(await replay().closed).toBe(0);
+	first.socket.destroy();
+	expect(await first.closed).toBeGreaterThan(7);
+	await until(() => at.unauthenticated === 0);
+	expect(await replay().closed).toBe(0);
+	expect(server.options.refusals.of('replayed-hello')).toBe(2);
+	(await side(createTransport, {}).transport.dial(at.address, {hello, timeoutMs: 5000})).close('done');
+});
+
+test('what was answered is remembered in bounded memory, and junk does not displace it', () => {
+	const hellos = new SeenHellos();
+	const head = (number: number): Buffer => {
+		const bytes = Buffer.alloc(64);
+		bytes.writeUInt32BE(number, 20);
+		return bytes;
+	};
+	hellos.ended(hellos.begun(head(0))!, true);
+	for (let number = 1; number < 100_000; number++) hellos.ended(hellos.begun(head(number))!, false);
+	expect(hellos.begun(head(0))).toBeUndefined();
+	expect(hellos.begun(head(1))).toBeDefined();
+	for (let number = 200_000; number < 200_000 + 65_536; number++) hellos.ended(hellos.begun(head(number))!, true);
+	expect(hellos.begun(head(0))).toBeDefined();
 });

@@ -26,6 +26,7 @@ import {helloOf} from './dial.ts';
 import {differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
 import {PendingConnections} from './pending-connections.ts';
+import {helloHeadBytes, SeenHellos} from './seen-hellos.ts';
 import {bindingOf, describeUnknownKey, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
 type PendingConnection = {
@@ -35,6 +36,8 @@ type PendingConnection = {
 	readonly deadline: Disposable;
 	/** Why it is about to be dropped; `counted` once its refusal has been counted. */
 	why: string;
+	/** The random value of its ClientHello. */
+	hello: string | undefined;
 };
 
 /** Enough to recognise a TLS record of type handshake, version 3.x; shorter input waits for more. */
@@ -72,6 +75,7 @@ class ChannelServer implements Listener {
 	#members: ReadonlySet<string> = new Set();
 	#membersAtMs = Number.NEGATIVE_INFINITY;
 	readonly #open = new Set<Socket>();
+	readonly #hellos = new SeenHellos();
 	/** The last reported text for each host, so that a peer that retries is reported once. */
 	readonly #reported = new Map<string, string>();
 	#reportedSinceMs = 0;
@@ -155,6 +159,7 @@ class ChannelServer implements Listener {
 			host,
 			name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`,
 			why: '',
+			hello: undefined,
 			deadline: runDeadline(systemClock, limits.handshakeMs, () => this.#drop(pending, 'handshake-timeout')),
 		};
 		this.#pending.add(pending, host);
@@ -172,10 +177,11 @@ class ChannelServer implements Listener {
 		const onData = (chunk: Buffer): void => {
 			head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
 			if (head.length < decidingBytes) return;
-			socket.off('data', onData);
-			socket.pause();
 			const isTls = head[0] === 0x16 && head[1] === 3 && head[2]! <= 4;
 			const {encrypt} = this.#transport.flags;
+			if (isTls && encrypt && head.length < helloHeadBytes) return;
+			socket.off('data', onData);
+			socket.pause();
 			if (isTls && encrypt) void this.#openSecure(pending, head);
 			else if (!isTls && !encrypt) void this.#openChannel(pending, socket, Buffer.alloc(0), head);
 			else if (isTls) this.#refuseTls(pending);
@@ -188,6 +194,8 @@ class ChannelServer implements Listener {
 	async #openSecure(pending: PendingConnection, head: Buffer): Promise<void> {
 		const {keys} = this.#transport;
 		const {socket, name} = pending;
+		pending.hello = this.#hellos.begun(head);
+		if (pending.hello === undefined) return this.#drop(pending, 'replayed-hello');
 		socket.unshift(head);
 		const isSecure = await new Promise<boolean>(resolve => {
 			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
@@ -305,14 +313,21 @@ class ChannelServer implements Listener {
 	}
 
 	#close(pending: PendingConnection, reason: string): void {
-		pending.deadline[Symbol.dispose]();
+		this.#settle(pending);
 		if (pending.why !== 'counted') this.#transport.refusals.add(reason);
 		pending.socket.destroy();
 	}
 
 	#forget(pending: PendingConnection): void {
-		pending.deadline[Symbol.dispose]();
+		this.#settle(pending);
 		this.#pending.delete(pending);
+	}
+
+	/** The connection has authenticated, or has ended. */
+	#settle(pending: PendingConnection): void {
+		pending.deadline[Symbol.dispose]();
+		if (pending.hello !== undefined) this.#hellos.ended(pending.hello, pending.socket.bytesWritten > alertBytes);
+		pending.hello = undefined;
 	}
 
 	#report({host, name}: PendingConnection, code: RefusalCode, reason: string): void {

@@ -8,8 +8,8 @@ room. With room for N, a caller that needs the time of k arrivals survives with 
 There are separate rooms, and a connection is only dropped for another one of its own room:
 
 - *silent* and *answered*: this side answers only a peer that shows the secret, so junk stays among the silent. A
-  recorded first flight of an honest caller is answered too, but its sender cannot finish the handshake; that is why the
-  answered have a bound of their own, instead of being kept in any case.
+  recorded first flight of an honest caller is answered too (once, see `seen-hellos.ts`), but its sender cannot finish
+  the handshake; that is why the answered have a bound of their own, instead of being kept in any case.
 - *general* and *members*: callers from the address of a known member have room for themselves. This protects the links
   between members from floods of other addresses. It does not protect from a flood by the machine of a member, or from
   behind the same address translation.
@@ -34,6 +34,8 @@ export type PendingOptions<Connection> = {
 export type DropReason = 'unauthenticated' | 'unauthenticated-per-address' | 'connections';
 
 const membersShare = 4;
+/** How many silent connections are looked at, to find one that has no answer. */
+const looksMax = 8;
 
 export class PendingConnections<Connection> {
 	readonly #options: PendingOptions<Connection>;
@@ -83,19 +85,20 @@ export class PendingConnections<Connection> {
 		if (ofHost.silent.size + ofHost.answered.size === 0) this.#hosts.delete(placed.key);
 	}
 
-	/** Drops one, for a connection beyond the limit of all connections. Returns false when there is none. */
+	/**
+	Drops one, for a connection beyond the limit of all connections. Returns false when there is none. The larger group
+	loses one. Few of the silent are looked at: if all but one were answered, that one must not be chosen each time.
+	*/
 	dropOne(): boolean {
-		const {random} = this.#options;
-		for (const room of [this.#general, this.#members]) {
-			for (const {silent, answered} = room; silent.size + answered.size > 0;) {
-				const victim = (silent.size > 0 ? silent : answered).pick(random);
-				if (silent.size > 0 && this.#settle(victim)) continue;
-				this.#drop(victim, 'connections');
-				return true;
-			}
-		}
-
-		return false;
+		const {random, hasAnswer} = this.#options;
+		const room = [this.#general, this.#members].find(({silent, answered}) => silent.size + answered.size > 0);
+		if (!room) return false;
+		const {silent, answered} = room;
+		let victim = (silent.size >= answered.size ? silent : answered).pick(random);
+		for (let looks = 1; looks < looksMax && silent.size >= answered.size && hasAnswer(victim); looks++)
+			victim = silent.pick(random);
+		this.#drop(victim, 'connections');
+		return true;
 	}
 
 	/** Drops a random silent connection of a full room. Those that turn out to be answered are moved instead. */

@@ -86,6 +86,18 @@ export const outsiderMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'flight-answered-again',
+		pitfall: 'a recorded first flight is answered as often as it is sent',
+		tests: 'test/contract/flooded-listener.test.ts',
+		edits: [
+			{
+				file: 'core/io/net/seen-hellos.ts',
+				find: 'if (this.#pending.has(random) || this.#answered.has(random)) return undefined;',
+				replace: 'if (this.#pending.has(random)) return undefined;',
+			},
+		],
+	},
+	{
 		name: 'former-name-when-refused',
 		pitfall: 'somebody on the path makes a member show the name of its cluster',
 		tests: 'test/contract/key-names.test.ts',

@@ -304,7 +304,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'connections without the secret lock out those that have it',
-		mutants: ['oldest-is-dropped', 'answered-among-the-silent', 'members-without-room'],
+		mutants: ['oldest-is-dropped', 'answered-among-the-silent', 'members-without-room', 'flight-answered-again'],
 	},
 	{
 		pitfall: 'what is said before, or without, encryption tells secrets',
