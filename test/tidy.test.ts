@@ -200,6 +200,14 @@ test('no loop declares a `using`: in the bundle a failure of one turn would fail
 	expect(wrong).toEqual([]);
 });
 
+test('commands write JSON with escapes of invisible characters (jsonText)', () => {
+	// Within a template, JSON.stringify quotes a text for people.
+	const plain = /(?<!\$\{)JSON\.stringify\(/u;
+	expect(
+		files.filter(file => isIn(file, 'source/commands', 'source/output') && plain.test(text.get(file)!)),
+	).toEqual([]);
+});
+
 // Prettier leaves comments and long texts as they are.
 test('lines of the sources have at most 120 columns', () => {
 	expect(

@@ -156,7 +156,7 @@ async function admit(context: Context): Promise<void> {
 			`Expected the id of a node (16 hexadecimal digits, as its output shows), got ${JSON.stringify(node)}`,
 		);
 	await withNode(context, broker => broker.changeAccess({type: 'admit', node}));
-	await terminal.line(output === 'json' ? JSON.stringify({admitted: node}) : `Node ${node} may join the cluster`);
+	await terminal.line(output === 'json' ? jsonText({admitted: node}) : `Node ${node} may join the cluster`);
 }
 
 async function token(context: Context): Promise<void> {
@@ -167,7 +167,7 @@ async function token(context: Context): Promise<void> {
 	const made = `join-${randomBytes(16).toString('base64url')}`;
 	const hash = createHash('sha256').update(made).digest('hex');
 	await withNode(context, broker => broker.changeAccess({type: 'token', hash, uses, untilMs}));
-	await terminal.line(output === 'json' ? JSON.stringify({token: made, hash, uses, untilMs}) : made);
+	await terminal.line(output === 'json' ? jsonText({token: made, hash, uses, untilMs}) : made);
 	if (output !== 'json')
 		terminal.say(
 			`Admits ${nodesText(uses)} until ${dateText(untilMs)}. ` +
@@ -192,7 +192,7 @@ async function withdraw(context: Context): Promise<void> {
 		return found[0]!.hash;
 	});
 	await terminal.line(
-		output === 'json' ? JSON.stringify({withdrawn: hash}) : `Join token ${shortIdentity(hash)} is withdrawn`,
+		output === 'json' ? jsonText({withdrawn: hash}) : `Join token ${shortIdentity(hash)} is withdrawn`,
 	);
 }
 

@@ -28,7 +28,7 @@ export async function run(context: Context): Promise<void> {
 			['SETTING', 'VALUE', 'FROM'],
 			list.map(({name, value, from}) => [
 				name,
-				printable(typeof value === 'string' ? value : JSON.stringify(value)),
+				printable(typeof value === 'string' ? value : jsonText(value)),
 				printable(from),
 			]),
 		),
