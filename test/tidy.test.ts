@@ -203,9 +203,9 @@ test('no loop declares a `using`: in the bundle a failure of one turn would fail
 test('commands write JSON with escapes of invisible characters (jsonText)', () => {
 	// Within a template, JSON.stringify quotes a text for people.
 	const plain = /(?<!\$\{)JSON\.stringify\(/u;
-	expect(
-		files.filter(file => isIn(file, 'source/commands', 'source/output') && plain.test(text.get(file)!)),
-	).toEqual([]);
+	expect(files.filter(file => isIn(file, 'source/commands', 'source/output') && plain.test(text.get(file)!))).toEqual(
+		[],
+	);
 });
 
 // Prettier leaves comments and long texts as they are.
