@@ -146,7 +146,7 @@ export type Config = {
 		readonly outQueueTotalBytes: number;
 		/** @default 1024 */
 		readonly connections: number;
-		/** Connections that have not authenticated yet, in all and per address. @default 64, 16 */
+		/** Connections that have not authenticated yet, in all and per address. @default 512, 64 */
 		readonly unauthenticated: number;
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
@@ -223,8 +223,8 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 		outQueueBytes: 16_777_216,
 		outQueueTotalBytes: 268_435_456,
 		connections: 1024,
-		unauthenticated: 64,
-		unauthenticatedPerAddress: 16,
+		unauthenticated: 512,
+		unauthenticatedPerAddress: 64,
 		handshakeMs: 2000,
 		readersPerConnection: 2048,
 		readers: 16_384,

@@ -9,6 +9,7 @@ import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
 import {mutated, type Mutant} from './mutant.ts';
+import {outsiderMutants} from './outsiders.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
 import {storageMutants} from './storage.ts';
@@ -27,6 +28,7 @@ export const mutants: readonly Mutant[] = [
 	...versionMutants,
 	...topicMutants,
 	...accessMutants,
+	...outsiderMutants,
 ];
 
 /** Changes the sources while they are bundled. @param root of the repository */
