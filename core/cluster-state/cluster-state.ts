@@ -438,7 +438,11 @@ export class ClusterState {
 		return done;
 	}
 
-	#changeAccess({node, by, change}: Extract<Command, {type: 'access'}>, events: ClusterStateEvent[]): Result {
+	/** Whether the author is an operator is decided here, because the node that was asked may know an earlier state. */
+	#changeAccess(command: Extract<Command, {type: 'access'}>, events: ClusterStateEvent[]): Result {
+		const {node, by, isOwner, change} = command;
+		if (!isOwner && this.access.of(by).role !== 'operator')
+			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
 		const changes: AccessEvent[] = [];
 		const result = this.access.apply(change, changes);
 		events.push(...changes.map(event => ({...event, node, by})));

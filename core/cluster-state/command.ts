@@ -40,11 +40,15 @@ export type Command =
 			readonly until: number;
 			readonly force: boolean;
 	  }
-	/** An operator changes the access of identities. `by`: the operator's identity, if it has one. Protocol 4. */
+	/**
+	An operator changes the access of identities. `by`: the operator's identity, if it has one. `isOwner`: it is the
+	user who runs `node`, and needs no role. Protocol 4.
+	*/
 	| {
 			readonly type: 'access';
 			readonly node: NodeId;
 			readonly by: IdentityKey | undefined;
+			readonly isOwner: boolean;
 			readonly change: AccessChange;
 	  };
 
@@ -155,6 +159,7 @@ function parseCommand(value: unknown): Command | undefined {
 		until,
 		force,
 		by,
+		isOwner,
 		change,
 	} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
@@ -166,7 +171,7 @@ function parseCommand(value: unknown): Command | undefined {
 	if (type === 'access') {
 		const parsed = parseAccessChange(change);
 		if ('problem' in parsed || (by !== undefined && !isIdentityKey(by))) return undefined;
-		return {type, node, by, change: parsed};
+		return typeof isOwner === 'boolean' ? {type, node, by, isOwner, change: parsed} : undefined;
 	}
 
 	const topic = typeof topicName === 'string' ? parseTopic(topicName) : undefined;

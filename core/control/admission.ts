@@ -116,7 +116,13 @@ export class Admission {
 			this.#checkFacts(request);
 		if (unadmitted) return unadmitted;
 		if (this.#isCallable(request)) return this.#admit(request);
-		return (await this.#callBack(request)) ?? this.#admit(request);
+		// The token may have been used up during the call.
+		return (
+			(await this.#callBack(request)) ??
+			this.#checkRoom(request) ??
+			this.#checkAdmitted(request) ??
+			this.#admit(request)
+		);
 	}
 
 	/** Whether the node can belong to this cluster at all; any member knows. */

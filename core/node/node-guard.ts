@@ -19,6 +19,10 @@ export type NodeGuardOptions = {
 	readonly state: {readonly access: AccessList; readonly protocol: number};
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	readonly propose: (command: Command) => Promise<void>;
+	/**
+	Resolves once the agreed state of this start is current. @throws `no-quorum` when that takes too long
+	*/
+	readonly caughtUp: () => Promise<void>;
 	readonly record: (event: BrokerEvent) => void;
 };
 
@@ -34,7 +38,7 @@ export class NodeGuard implements Guard {
 
 	accessOf(caller: Caller): Access {
 		const {isReadonly, identity} = caller;
-		if (this.#isOwner(caller)) return {role: 'operator', topics: [], isReadonly};
+		if (this.isOwner(caller)) return {role: 'operator', topics: [], isReadonly};
 		return {...this.#options.state.access.of(identity), isReadonly};
 	}
 
@@ -47,8 +51,8 @@ export class NodeGuard implements Guard {
 			admitted: access.admissions.admitted,
 			tokens: access.admissions.tokens,
 			you: {
-				identity: caller.identity ?? (caller.isLocal ? this.#options.owner : undefined),
-				isOwner: this.#isOwner(caller),
+				identity: this.#identityOf(caller),
+				isOwner: this.isOwner(caller),
 				role,
 				topics,
 			},
@@ -56,7 +60,7 @@ export class NodeGuard implements Guard {
 	}
 
 	async change(change: AccessChange, caller: Caller): Promise<void> {
-		const {self, owner, state, propose} = this.#options;
+		const {self, state, propose} = this.#options;
 		const parsed = parseAccessChange(change);
 		if ('problem' in parsed) throw new DapssError('usage', parsed.problem);
 		if (state.protocol < accessProtocol)
@@ -66,17 +70,21 @@ export class NodeGuard implements Guard {
 					`(protocol ${accessProtocol}); this cluster uses protocol ${state.protocol}. ` +
 					'`peers` shows the version of each member: upgrade the older ones',
 			);
-		const by = caller.identity ?? (caller.isLocal ? owner : undefined);
-		await propose({type: 'access', node: self, by, change: parsed});
+		const by = this.#identityOf(caller);
+		await propose({type: 'access', node: self, by, isOwner: this.isOwner(caller), change: parsed});
 	}
 
-	audit({identity, isLocal, address}: Caller, action: string, target: string, error: unknown): void {
+	async current(): Promise<void> {
+		await this.#options.caughtUp();
+	}
+
+	audit(caller: Caller, action: string, target: string, error: unknown): void {
 		this.#options.record({
 			type: 'audit',
 			action,
 			target,
-			by: identity ?? (isLocal ? this.#options.owner : undefined) ?? '',
-			address,
+			by: this.#identityOf(caller) ?? '',
+			address: caller.address,
 			outcome: error === undefined ? 'done' : 'failed',
 			...(error === undefined ? {} : {reason: errorMessage(error)}),
 		});
@@ -95,7 +103,11 @@ export class NodeGuard implements Guard {
 		for (const listener of this.#listeners) listener();
 	}
 
-	#isOwner({identity, isLocal}: Caller): boolean {
+	#identityOf({identity, isLocal}: Caller): IdentityKey | undefined {
+		return identity ?? (isLocal ? this.#options.owner : undefined);
+	}
+
+	isOwner({identity, isLocal}: Caller): boolean {
 		return isLocal || (identity !== undefined && identity === this.#options.owner);
 	}
 }

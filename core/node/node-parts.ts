@@ -339,6 +339,7 @@ export class NodeParts {
 			owner,
 			state: this.control.state,
 			propose: command => this.identity.propose(command),
+			caughtUp: async () => this.identity.gate.wait(),
 			record: this.#emit,
 		});
 	}

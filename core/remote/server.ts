@@ -39,6 +39,13 @@ export type {BatchReading} from './streams.ts';
 export type Guard = {
 	accessOf(caller: Caller): Access;
 	report(caller: Caller): AccessReport;
+	/** The caller is the user who runs the node. */
+	isOwner(caller: Caller): boolean;
+	/**
+	Resolves once the access is current: a node that has just started may know an earlier state.
+	@throws `no-quorum`
+	*/
+	current(): Promise<void>;
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	change(change: AccessChange, caller: Caller): Promise<void>;
 	/** Records a request that changes something, and its outcome. `error`: it failed or was refused. */
@@ -284,7 +291,7 @@ class Connection implements StreamContext {
 			case 'access':
 				return this.answer({id, value: this.broker.guard.report(this.#caller)});
 			default: {
-				const work = this.#change(request);
+				const work = this.#changeIfAllowed(request);
 				work.then(
 					() => this.#audit(request, undefined),
 					(error: unknown) => this.#audit(request, error),
@@ -292,6 +299,21 @@ class Connection implements StreamContext {
 				return this.#answerWith(id, work);
 			}
 		}
+	}
+
+	/**
+	Without current access only the owner of the node changes something. Faults are for drills: they must be ended on a
+	node without a quorum too.
+	*/
+	async #changeIfAllowed(request: ChangeRequest): Promise<unknown> {
+		const {guard} = this.broker;
+		if (!guard.isOwner(this.#caller) && request.op !== 'fault') {
+			await guard.current();
+			const refusal = requestRefusal(guard.accessOf(this.#caller), request, this.#caller);
+			if (refusal) throw refusal;
+		}
+
+		return this.#change(request);
 	}
 
 	/** A request that changes the cluster or the node. */

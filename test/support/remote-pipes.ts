@@ -140,6 +140,9 @@ export class FakeNode {
 	/** The access of every caller; `regrant` changes it. */
 	access: Access = {role: 'operator', topics: [], isReadonly: false};
 	readonly audits: string[] = [];
+	/** Resolves when the access is current. */
+	current: Promise<void> = Promise.resolve();
+	readonly removed: string[] = [];
 	readonly #guards = new Set<() => void>();
 	readonly guard: Guard = {
 		accessOf: () => this.access,
@@ -150,6 +153,8 @@ export class FakeNode {
 			tokens: [],
 			you: {identity: undefined, isOwner: false, role: this.access.role, topics: this.access.topics},
 		}),
+		isOwner: () => false,
+		current: () => this.current,
 		change: async () => undefined,
 		audit: (_caller, action, target, error) =>
 			void this.audits.push(`${action} ${target} ${error === undefined ? 'done' : 'failed'}`),
@@ -175,6 +180,10 @@ export class FakeNode {
 	async snapshot(): ReturnType<Broker['snapshot']> {
 		this.snapshots++;
 		return healthy;
+	}
+
+	async removeMember(node: NodeId): Promise<void> {
+		this.removed.push(node);
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {

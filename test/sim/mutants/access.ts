@@ -103,7 +103,7 @@ export const accessMutants: readonly Mutant[] = [
 		name: 'unadmitted-joins',
 		pitfall: 'every node with the secret becomes a member',
 		tests: admissionTests,
-		edits: [admission('			this.#checkAdmitted(request) ??\n', '')],
+		edits: [admission('access.admissions.isAdmitted(node)', 'node !== undefined')],
 	},
 	{
 		name: 'expired-token-admits',
@@ -127,7 +127,7 @@ export const accessMutants: readonly Mutant[] = [
 		name: 'not-called-back',
 		pitfall: 'an address at which no node answers becomes a member',
 		tests: admissionTests,
-		edits: [admission('(await this.#callBack(request)) ?? this.#admit(request)', 'this.#admit(request)')],
+		edits: [admission('(await this.#callBack(request)) ??', '')],
 	},
 	{
 		name: 'datagram-of-another-member',
@@ -140,5 +140,17 @@ export const accessMutants: readonly Mutant[] = [
 				replace: 'const base = isPair && secret ? secret : this.#base;',
 			},
 		],
+	},
+	{
+		name: 'author-not-checked',
+		pitfall: 'a change of access is agreed although its author is no operator any more',
+		tests: listTests,
+		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (node === undefined)')],
+	},
+	{
+		name: 'earlier-access-counts',
+		pitfall: 'a node that has just started changes the cluster for a caller whose role was taken',
+		tests: guardedTests,
+		edits: [server('			await guard.current();\n', '')],
 	},
 ];

@@ -286,6 +286,8 @@ export const pitfalls: readonly Pitfall[] = [
 			'connection-outlives-its-access',
 			'refusals-not-audited',
 			'identity-not-proved',
+			'author-not-checked',
+			'earlier-access-counts',
 		],
 	},
 	{

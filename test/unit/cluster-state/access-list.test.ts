@@ -27,7 +27,11 @@ function founded({
 }
 
 let seq = 0;
-function change(state: ClusterState, asked: AccessChange): ReturnType<ClusterState['apply']> {
+function change(
+	state: ClusterState,
+	asked: AccessChange,
+	author: {readonly by: IdentityKey | undefined; readonly isOwner: boolean} = {by: founder, isOwner: true},
+): ReturnType<ClusterState['apply']> {
 	seq++;
 	return state.apply(
 		seq + 1,
@@ -37,7 +41,7 @@ function change(state: ClusterState, asked: AccessChange): ReturnType<ClusterSta
 			seq,
 			answeredBelow: 1,
 			lamport: 1,
-			command: {type: 'access', node, by: founder, change: asked},
+			command: {type: 'access', node, ...author, change: asked},
 		}),
 	);
 }
@@ -92,6 +96,19 @@ describe('the access list', () => {
 			reason: 'the cluster would have no operator: give another identity the role operator first',
 		});
 		expect(state.access.of(founder).role).toBe('operator');
+	});
+
+	test('checks the author when a change is applied: an earlier change may have taken the role', () => {
+		const state = founded({operator: founder});
+		change(state, grant(key('1'), 'operator'));
+		change(state, grant(key('1'), 'client'));
+		for (const by of [key('1'), key('2'), undefined])
+			expect(change(state, grant(key('3'), 'operator'), {by, isOwner: false}).result).toEqual({
+				ok: false,
+				reason: `the identity ${by ?? 'of the caller'} is no operator`,
+			});
+		expect(change(state, grant(key('3'), 'observer'), {by: founder, isOwner: false}).result).toEqual({ok: true});
+		expect(state.access.grants.map(({identity}) => identity)).toEqual([key('1'), key('3'), founder]);
 	});
 
 	test('closes an open cluster only once it has an operator', () => {

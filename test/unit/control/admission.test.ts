@@ -52,7 +52,7 @@ async function founded(
 
 	return {
 		control,
-		change: asked => control.propose({type: 'access', node: leader, by: undefined, change: asked}),
+		change: asked => control.propose({type: 'access', node: leader, by: undefined, isOwner: true, change: asked}),
 	};
 }
 

@@ -80,3 +80,17 @@ test('a changed access ends the connection with the reason; one that stays the s
 	expect(await outcome(broker.publish(orders, ['two']), ends)).toBe('closed');
 	expect(node.published).toEqual([1]);
 });
+
+test('a node that has just started decides on a change only when it knows the current access', async () => {
+	const {node, broker, ends} = connect({...client, role: 'operator'});
+	const caughtUp = Promise.withResolvers<void>();
+	node.current = caughtUp.promise;
+	const removal = outcome(broker.removeMember('aaaaaaaaaaaaaaaa'), ends);
+	await settle(ends);
+	expect(node.removed).toEqual([]);
+	node.access = client;
+	caughtUp.resolve();
+	await settle(ends);
+	expect(await removal).toBe('not-authorized');
+	expect([node.removed, node.audits]).toEqual([[], ['remove aaaaaaaaaaaaaaaa failed']]);
+});
