@@ -28,7 +28,11 @@ async function open(columns: number, rows: number, fixedPort?: number, ...flags:
 	return new Terminal(
 		process.execPath,
 		[cli, '--bootstrap', String(cluster.nodes[0]!.port), ...nodeFlags(cluster, port, `console-${port}`), ...flags],
-		{columns, rows, env: {...userFolders(home), XDG_RUNTIME_DIR: home}},
+		{
+			columns,
+			rows,
+			env: {...userFolders(home), XDG_RUNTIME_DIR: home, DAPSS_IDENTITY_FILE: cluster.identityFile},
+		},
 	);
 }
 
@@ -109,12 +113,12 @@ test(':doctor checks the machine and scrolls its report in a window, while the c
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('doctor');
-	await terminal.waitFor(/its node runs here\. 18 checks/, 'the report');
+	await terminal.waitFor(/its node runs here\. 19 checks/, 'the report');
 	await terminal.waitFor(/node-version: /);
 	terminal.press('G');
 	await terminal.waitFor(/clock-offset: \d+ clocks of nodes compared/, 'the last check');
 	terminal.press('g');
-	await terminal.waitFor(/18 checks/, 'the first line');
+	await terminal.waitFor(/19 checks/, 'the first line');
 }, 60_000);
 
 test('SIGTERM restores the terminal', async () => {
