@@ -53,7 +53,8 @@ The requesting node's side: reads that were sent to the leader, and proved reads
 committed here.
 */
 export class RequestedReads {
-	readonly #requested = new Set<string>();
+	/** By context: the leader that was asked. */
+	readonly #requested = new Map<string, NodeId>();
 	#proved: Array<{readonly context: string; readonly index: number}> = [];
 	readonly #onBound: () => void;
 
@@ -62,18 +63,19 @@ export class RequestedReads {
 		this.#onBound = onBound;
 	}
 
-	ask(context: string): void {
+	ask(context: string, leader: NodeId): void {
 		if (this.#requested.size >= readsMax) {
 			this.#onBound();
-			this.#requested.delete(this.#requested.values().next().value!);
+			this.#requested.delete(this.#requested.keys().next().value!);
 		}
 
-		this.#requested.add(context);
+		this.#requested.set(context, leader);
 	}
 
-	/** Handle the leader's answer. False when this node did not ask. */
-	answered(context: string, index: number): boolean {
-		if (!this.#requested.delete(context)) return false;
+	/** Handle the leader's answer. False when this node did not ask that leader. */
+	answered(from: NodeId, context: string, index: number): boolean {
+		if (this.#requested.get(context) !== from) return false;
+		this.#requested.delete(context);
 		this.proved(context, index);
 		return true;
 	}

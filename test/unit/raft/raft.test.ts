@@ -207,6 +207,20 @@ describe('work between ready and advance', () => {
 	});
 });
 
+describe('reads', () => {
+	it('are answered only by the leader that was asked', () => {
+		const raft = create(one, [one, two, three]);
+		raft.step(two, {group, term: 1, type: 'heartbeat', commit: 0, round: 1});
+		settle(raft);
+		expect(raft.readIndex('read')).toBe('accepted');
+		settle(raft);
+		raft.step(three, {group, term: 1, type: 'read-reply', context: 'read', index: 0});
+		expect([raft.ready()?.reads ?? [], raft.status().bounds]).toEqual([[], {odd: 1}]);
+		raft.step(two, {group, term: 1, type: 'read-reply', context: 'read', index: 0});
+		expect(raft.ready()?.reads).toEqual([{context: 'read', index: 0}]);
+	});
+});
+
 describe('time', () => {
 	it('since the last contact of a leader with a majority is in the status', () => {
 		const raft = lead();
