@@ -195,6 +195,7 @@ export class NodeParts {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			isDiskFull: () => io.room?.isFull ?? false,
+			agreedIncarnation: node => this.control.state.instance(node)?.incarnation,
 			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,
@@ -282,6 +283,7 @@ export class NodeParts {
 			journal: this.journal,
 			topicsMax: config.limits.topics,
 			room: io.room,
+			incarnationsRefused: () => this.failureDetection.incarnationsRefused,
 			failed: this.#hooks.failed,
 		});
 	}
