@@ -210,7 +210,11 @@ test.each([
 	['of a newer format', encode({version: 4}), 'format 4, this program reads up to 3'],
 	['without a state', Buffer.from('nothing'), 'Expected a saved state of version 1 to 3, got undefined'],
 	['of other members', agreedState('c', [leader]), 'Expected the 2 members of the configuration, got 1 others'],
-	['that uses up the Lamport times', agreedState('c', [leader, self], 2 ** 48 - 1), 'Expected Lamport times up to 140737488355328, got'],
+	[
+		'that uses up the Lamport times',
+		agreedState('c', [leader, self], 2 ** 48 - 1),
+		'Expected Lamport times up to 140737488355328, got',
+	],
 ])('a node lives on after a snapshot %s, and keeps its state', async (_name, data, problem) => {
 	const store = await emptyStore();
 	let saved = 0;
