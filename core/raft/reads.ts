@@ -9,6 +9,8 @@ type ReadRequest = {readonly context: string; readonly from: NodeId};
 type Read = ReadRequest & {readonly round: number; readonly index: number};
 
 export const readsMax = 1024;
+/** Of these, those that one other node may have waiting: a node with a fault must not take the place of the others. */
+export const readsOfPeerMax = readsMax / 4;
 
 export class Reads {
 	#waiting: Read[] = [];
@@ -19,8 +21,13 @@ export class Reads {
 		return this.#waiting.length > 0;
 	}
 
-	get isFull(): boolean {
-		return this.#waiting.length + this.#early.length >= readsMax;
+	/** Whether no more reads of this node may wait. @param isOwn the node is the leader itself */
+	isFull(from: NodeId, isOwn: boolean): boolean {
+		const waiting = this.#waiting.length + this.#early.length;
+		if (isOwn || waiting < readsOfPeerMax) return waiting >= readsMax;
+		const isOf = (read: ReadRequest): boolean => read.from === from;
+		const ofPeer = this.#waiting.filter(isOf).length + this.#early.filter(isOf).length;
+		return ofPeer >= readsOfPeerMax || waiting >= readsMax;
 	}
 
 	/** The last round that a read waits for; 0 without reads. */
