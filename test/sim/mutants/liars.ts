@@ -47,6 +47,18 @@ export const liarMutants: readonly Mutant[] = [
 		edits: [raft('if (!this.#isLearner(from)) return true;', 'if (from !== undefined) return true;')],
 	},
 	{
+		name: 'learner-relays',
+		pitfall: 'a learner forges the frames of a leader as a relay',
+		tests: 'test/unit/membership/relay.test.ts',
+		edits: [
+			{
+				file: 'core/membership/relay.ts',
+				find: "if (this.#options.mayRelay?.(peer) ?? true) return {type: 'deliver', from, inner};",
+				replace: "if (peer !== from) return {type: 'deliver', from, inner};",
+			},
+		],
+	},
+	{
 		name: 'read-answered-by-anybody',
 		pitfall: 'a member that does not lead answers a read with an old index',
 		tests: 'test/unit/raft/raft.test.ts',

@@ -288,7 +288,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'a member acts for a leader that it is not',
-		mutants: ['learner-leads', 'read-answered-by-anybody'],
+		mutants: ['learner-leads', 'learner-relays', 'read-answered-by-anybody'],
 	},
 	{
 		pitfall: 'what a peer says to have counts as if it existed',
