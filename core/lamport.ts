@@ -25,6 +25,10 @@ export class Lamport {
 	readonly #jumpMax: number;
 	/** By peer: the sum of its jumps. */
 	readonly #jumps = new Map<NodeId, number>();
+	/** By peer: its highest stamp that was refused. */
+	readonly #refused = new Map<NodeId, number>();
+	/** A new node that has assigned no stamp yet. */
+	#isNew: boolean;
 
 	/** @param ceiling the ceiling that was read from disk; 0 at the first start. */
 	constructor(ceiling: number, jumpMax: number) {
@@ -32,6 +36,7 @@ export class Lamport {
 		this.#ceiling = ceiling;
 		this.#persisted = ceiling;
 		this.#jumpMax = jumpMax;
+		this.#isNew = ceiling === 0;
 	}
 
 	get now(): number {
@@ -61,6 +66,7 @@ export class Lamport {
 		if (this.#now >= lamportMax)
 			throw new RangeError(`Expected a Lamport time below ${lamportMax}, got ${this.#now}: start a new cluster`);
 		this.#now += 1;
+		this.#isNew = false;
 		return this.#now;
 	}
 
@@ -72,15 +78,41 @@ export class Lamport {
 	witness(stamp: number, from: NodeId | undefined): boolean {
 		const jump = stamp - this.#now;
 		if (jump <= 0) return true;
-		if (stamp > lamportMax || jump > this.#jumpMax) return false;
-		if (from !== undefined && jump > usualJump) {
-			const jumps = (this.#jumps.get(from) ?? 0) + jump;
-			if (jumps > (lamportMax - this.#now) / share) return false;
-			this.#jumps.set(from, jumps);
+		const isWithinShare = this.#isWithinShare(stamp, from);
+		if (!isWithinShare && !this.#isBelieved(stamp, from)) {
+			if (from !== undefined) this.#refused.set(from, Math.max(this.#refused.get(from) ?? 0, stamp));
+			return false;
 		}
 
+		if (isWithinShare && from !== undefined && jump > usualJump)
+			this.#jumps.set(from, (this.#jumps.get(from) ?? 0) + jump);
 		this.#now = stamp;
 		return true;
+	}
+
+	/** Whether `witness` would accept the stamp. */
+	accepts(stamp: number, from: NodeId | undefined): boolean {
+		return stamp <= this.#now || this.#isWithinShare(stamp, from) || this.#isBelieved(stamp, from);
+	}
+
+	#isWithinShare(stamp: number, from: NodeId | undefined): boolean {
+		const jump = stamp - this.#now;
+		if (stamp > lamportMax || jump > this.#jumpMax) return false;
+		if (from === undefined || jump <= usualJump) return true;
+		return (this.#jumps.get(from) ?? 0) + jump <= (lamportMax - this.#now) / share;
+	}
+
+	/**
+	Whether a stamp up to half of all is accepted however far it is ahead. A member with a fault may have moved the time
+	of the others while this node was away, or before it joined. So what two peers say counts, and what a new node
+	hears first.
+	*/
+	#isBelieved(stamp: number, from: NodeId | undefined): boolean {
+		if (from === undefined) return stamp <= lamportMax;
+		if (stamp > lamportMax / 2) return false;
+		if (this.#isNew) return true;
+		for (const [peer, refused] of this.#refused) if (peer !== from && refused >= stamp) return true;
+		return false;
 	}
 
 	/** The next ceiling to store, early enough that stamps never wait for the disk; `undefined` while there is room. */

@@ -17,7 +17,7 @@ import {
 } from '../access.ts';
 import type {NodeId} from '../message.ts';
 import {nameKey} from '../node-name.ts';
-import {Admissions, type SavedAdmissions} from './admissions.ts';
+import {Admissions, isSavedAdmissions, type SavedAdmissions} from './admissions.ts';
 import type {Result} from './sessions.ts';
 
 /** Grants of a cluster. */
@@ -165,6 +165,7 @@ export class AccessList {
 export function isSavedAccess(value: unknown): value is SavedAccess {
 	const {defaultRole, grants} = Object(value) as Record<string, unknown>;
 	return (
+		isSavedAdmissions(value) &&
 		isRole(defaultRole) &&
 		Array.isArray(grants) &&
 		grants.length <= grantsMax &&

@@ -2,8 +2,8 @@
 Nodes that operators have admitted and that are no members yet, and join tokens. A part of the cluster state, so it is
 deterministic: whether a token has expired is decided by the leader that admits a node.
 */
-import type {JoinToken} from '../access.ts';
-import type {NodeId} from '../message.ts';
+import {parseAccessChange, type JoinToken} from '../access.ts';
+import {isNodeId, type NodeId} from '../message.ts';
 import type {Result} from './sessions.ts';
 
 /** Admitted nodes that are remembered; the oldest is dropped. */
@@ -84,4 +84,21 @@ export class Admissions {
 		for (const node of saved?.admitted ?? []) this.#admitted.add(node);
 		for (const [hash, uses, untilMs] of saved?.tokens ?? []) this.#tokens.set(hash, {uses, untilMs});
 	}
+}
+
+/** Whether decoded bytes of a snapshot have this form. */
+export function isSavedAdmissions(value: unknown): value is SavedAdmissions {
+	const {admitted, tokens} = Object(value) as Record<string, unknown>;
+	return (
+		Array.isArray(admitted) &&
+		admitted.length <= admittedMax &&
+		admitted.every(node => isNodeId(node)) &&
+		Array.isArray(tokens) &&
+		tokens.length <= tokensMax &&
+		tokens.every((token: unknown) => {
+			if (!Array.isArray(token)) return false;
+			const [hash, uses, untilMs] = token as unknown[];
+			return 'type' in parseAccessChange({type: 'token', hash, uses, untilMs});
+		})
+	);
 }

@@ -9,14 +9,15 @@ cluster version). The same holds for the settings and the deletion of topics (pr
 access of identities (protocol and version 4).
 */
 import type {IdentityKey} from '../access.ts';
-import {decode, encode} from '../codec.ts';
+import {encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {nameKey} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
-import {AccessList, type AccessEvent, type SavedAccess} from './access-list.ts';
+import {AccessList, type AccessEvent} from './access-list.ts';
 import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
-import {Sessions, type Result, type SessionState} from './sessions.ts';
+import {deletedMax, newerState, parseSavedState, removedMax} from './saved-state.ts';
+import {Sessions, type Result} from './sessions.ts';
 
 export type AgreedMember = {readonly id: NodeId; readonly address: string};
 export type AgreedTopic = {
@@ -46,17 +47,12 @@ export type Applied = {
 export type AgreedInstance = {readonly incarnation: number; readonly instance: string};
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 
-/** The newest version of the saved state that this program reads. */
-export const stateVersionMax = 4;
 /** Names and claims exist from this agreed protocol on. */
 export const namesProtocol = 2;
 /** Topics are created and deleted from this agreed protocol on. */
 export const topicsProtocol = 3;
 /** Identities have roles from this agreed protocol on. */
 export const accessProtocol = 4;
-const removedMax = 4096;
-/** Remembered deletions. When the oldest is forgotten, a node absent since before it brings those messages back. */
-const deletedMax = 4096;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
 
@@ -289,15 +285,17 @@ export class ClusterState {
 	@throws when the bytes are no saved state; snapshots are checked before, so that is a programming error
 	*/
 	load(bytes: Uint8Array): void {
-		expectKnownState(bytes);
-		const state = decode(bytes) as SavedState;
+		const newer = newerState(bytes);
+		if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
+		const state = parseSavedState(bytes);
+		if ('problem' in state) throw new Error(state.problem);
 		this.#applied = state.applied;
 		this.#clusterId = state.clusterId;
-		this.#protocol = state.protocol ?? 1;
-		replaceEntries(this.#names, state.names ?? []);
+		this.#protocol = state.protocol;
+		replaceEntries(this.#names, state.names);
 		replaceEntries(
 			this.#instances,
-			(state.instances ?? []).map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const),
+			state.instances.map(([node, incarnation, instance]) => [node, {incarnation, instance}] as const),
 		);
 		replaceEntries(this.#members, state.members);
 		replaceEntries(this.#removed, state.removed);
@@ -305,8 +303,8 @@ export class ClusterState {
 			this.#topics,
 			state.topics.map(([name, subscribers]) => [name, new Map(subscribers)] as const),
 		);
-		replaceEntries(this.#created, state.created ?? []);
-		replaceEntries(this.#deleted, state.deleted ?? []);
+		replaceEntries(this.#created, state.created);
+		replaceEntries(this.#deleted, state.deleted);
 		this.deletionsSeen++;
 		this.access.load(state.access);
 		this.#sessions.load(state.sessions);
@@ -483,46 +481,6 @@ export class ClusterState {
 		return this.#bounds.membersMax - this.#members.size;
 	}
 }
-
-/**
-Checks that this program can read the saved state.
-@throws {NewerVersionError} when a later version saved it
-@throws when the bytes are no saved state
-*/
-export function expectKnownState(bytes: Uint8Array): void {
-	const newer = newerState(bytes);
-	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
-	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	if (!Number.isInteger(version) || (version as number) < 1 || (version as number) > stateVersionMax)
-		throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
-}
-
-/** Describes what is too new about a saved state; `undefined` when this program reads it. */
-export function newerState(bytes: Uint8Array): string | undefined {
-	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	return typeof version === 'number' && version > stateVersionMax
-		? `format ${version}, this program reads up to ${stateVersionMax}`
-		: undefined;
-}
-
-type SavedState = {
-	readonly version: number;
-	readonly applied: number;
-	readonly clusterId: string;
-	readonly members: ReadonlyArray<readonly [NodeId, string]>;
-	readonly removed: ReadonlyArray<readonly [NodeId, number]>;
-	readonly topics: ReadonlyArray<readonly [Topic, ReadonlyArray<readonly [NodeId, number]>]>;
-	readonly sessions: readonly SessionState[];
-	/** Since version 2. */
-	readonly protocol?: number;
-	readonly names?: ReadonlyArray<readonly [NodeId, string]>;
-	readonly instances?: ReadonlyArray<readonly [NodeId, number, string]>;
-	/** Since version 3. */
-	readonly created?: ReadonlyArray<readonly [Topic, TopicSettings]>;
-	readonly deleted?: ReadonlyArray<readonly [Topic, number]>;
-	/** Since version 4. */
-	readonly access?: SavedAccess;
-};
 
 /** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {

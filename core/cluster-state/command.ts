@@ -87,6 +87,7 @@ export type MemberContext = {
 };
 
 export const addressBytesMax = 255;
+export const clusterIdCharactersMax = 64;
 /** Upper bound of protocol versions. */
 const protocolLimit = 65_535;
 
@@ -130,7 +131,7 @@ export function decodeContext(bytes: Uint8Array): MemberContext {
 	const {clusterId, protocol, operator, token, successor, node, address, name, incarnation, instance} =
 		value as Record<string, unknown>;
 	return {
-		...(typeof clusterId === 'string' && clusterId.length <= 64 ? {clusterId} : {}),
+		...(typeof clusterId === 'string' && clusterId.length <= clusterIdCharactersMax ? {clusterId} : {}),
 		...(isProtocol(protocol) ? {protocol} : {}),
 		...(isIdentityKey(operator) ? {operator} : {}),
 		...(isHash(token) ? {token} : {}),
@@ -197,14 +198,17 @@ function isAddress(value: unknown): value is string {
 	return typeof value === 'string' && value.length > 0 && value.length <= addressBytesMax;
 }
 
-function isProtocol(value: unknown): value is number {
+/** Whether the value is the number of a protocol version. */
+export function isProtocol(value: unknown): value is number {
 	return isCount(value) && value >= 1 && value <= protocolLimit;
 }
 
-function isInstance(value: unknown): value is string {
+/** Whether the value names a process: 16 hexadecimal digits. */
+export function isInstance(value: unknown): value is string {
 	return typeof value === 'string' && /^[\da-f]{16}$/.test(value);
 }
 
-function isCount(value: unknown): value is number {
+/** Whether the value is a safe integer, not negative. */
+export function isCount(value: unknown): value is number {
 	return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -3,8 +3,8 @@ Client sessions: the results that each proposing node got, so that a command tha
 gets the same result (Raft thesis, 6.3). They are part of the replicated state and of its snapshots. Each node has one
 session, that of its newest incarnation, because no process waits for results of an older one.
 */
-import type {NodeId} from '../message.ts';
-import type {Envelope} from './command.ts';
+import {isNodeId, type NodeId} from '../message.ts';
+import {isCount, type Envelope} from './command.ts';
 
 export type Result = {readonly ok: true} | {readonly ok: false; readonly reason: string};
 export type SessionState = readonly [
@@ -70,4 +70,20 @@ export class Sessions {
 		for (const [node, incarnation, floor, results] of state)
 			this.#sessions.set(node, {incarnation, floor, results: new Map(results)});
 	}
+}
+
+/** Whether a decoded value is a saved session. */
+export function isSessionState(value: unknown): value is SessionState {
+	if (!Array.isArray(value) || value.length !== 4) return false;
+	const [node, incarnation, floor, results] = value as unknown[];
+	return (
+		isNodeId(node) &&
+		isCount(incarnation) &&
+		isCount(floor) &&
+		Array.isArray(results) &&
+		results.length <= resultsMax &&
+		results.every(
+			(row: unknown) => Array.isArray(row) && row.length === 2 && isCount(row[0]) && typeof row[1] === 'string',
+		)
+	);
 }

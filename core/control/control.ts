@@ -3,12 +3,13 @@ The control plane of a node: Raft, its store, and the replicated cluster state. 
 describes: persist, then send, then apply. The leader also maintains the cluster: it admits nodes, promotes learners,
 and raises the protocol version.
 */
-import {expectKnownState, ClusterState} from '../cluster-state/cluster-state.ts';
+import {ClusterState} from '../cluster-state/cluster-state.ts';
 import {
 	decodeEnvelope,
 	encodeContext,
 	encodeEnvelope,
 	type Command,
+	type Envelope,
 	type MemberContext,
 } from '../cluster-state/command.ts';
 import type {Config} from '../config.ts';
@@ -27,12 +28,14 @@ import {decodeConfigurationData, encodeConfigurationData} from '../raft/configur
 import type {RaftLimits} from '../raft/leader.ts';
 import type {RaftPacket} from '../raft/packet.ts';
 import {createRaft, type Entry, type Raft, type RaftReady} from '../raft/raft.ts';
+import type {Snapshot} from '../raft/snapshot.ts';
 import {Admission} from './admission.ts';
 import {AgreedReports} from './agreed-reports.ts';
 import {LeaderWatch} from './leader-watch.ts';
 import {demotion, promotion} from './promotion.ts';
 import {noQuorum, Proposals} from './proposals.ts';
 import type {RaftStore} from './raft-store.ts';
+import {problemOfSnapshot} from './snapshot-check.ts';
 
 export type ControlOptions = {
 	readonly self: NodeId;
@@ -108,6 +111,7 @@ export class Control {
 	readonly #reports: AgreedReports;
 	#snapshotIndex = 0;
 	#isRaisingProtocol = false;
+	#badSnapshots = 0;
 
 	constructor(options: ControlOptions) {
 		this.#options = options;
@@ -235,8 +239,7 @@ export class Control {
 	}
 
 	step(from: NodeId, packet: RaftPacket): void {
-		if (packet.type === 'propose' && !isOwnProposal(from, packet.data))
-			return this.#options.bound('foreign-proposals');
+		if (packet.type === 'propose' && !this.#mayPropose(from, packet.data)) return;
 		this.raft.step(from, packet);
 		if (packet.type === 'append' && this.raft.leader === from) this.#reports.heardLeader(packet.commit);
 		this.#leaderWatch.stepped();
@@ -365,8 +368,6 @@ export class Control {
 
 	async #persistAndSend(ready: RaftReady): Promise<void> {
 		const {store, send} = this.#options;
-		// Before it is stored: a state that this program cannot read must not replace the own one.
-		if (ready.snapshot) expectKnownState(ready.snapshot.data);
 		// The leader's appends leave while its own disk writes (thesis, 10.2.1).
 		for (const {to, packet} of ready.packetsBeforePersist) send(to, packet);
 		if (ready.snapshot) await store.saveSnapshot(ready.snapshot, 'installed');
@@ -376,7 +377,7 @@ export class Control {
 		if (ready.snapshot) {
 			this.state.load(ready.snapshot.data);
 			// The snapshot replaces commands whose Lamport times this node would have witnessed.
-			this.#options.lamport.witness(this.state.latestSince, this.raft.leader);
+			this.#options.lamport.witness(this.state.latestSince, undefined);
 			this.#snapshotIndex = ready.snapshot.index;
 			this.#reports.voters = ready.snapshot.configuration.voters;
 			this.proposals.reconsider(envelope => this.state.answered(envelope));
@@ -402,7 +403,12 @@ export class Control {
 		switch (entry.kind) {
 			case 'command': {
 				const {envelope, result, events} = this.state.apply(entry.index, entry.data);
-				if (!envelope) break;
+				if (!envelope) {
+					// It changes nothing, on all nodes alike.
+					this.#options.bound('bad-entries');
+					break;
+				}
+
 				this.#options.lamport.witness(envelope.lamport, envelope.node);
 				// Messages that are published from now on are stamped later than the deleted ones.
 				if (envelope.command.type === 'delete')
@@ -457,7 +463,38 @@ export class Control {
 			limits,
 			electionTicks: Math.ceil(config.raft.electionMs / tickMs),
 			heartbeatTicks: Math.ceil(config.raft.heartbeatMs / tickMs),
+			acceptsSnapshot: (snapshot, from) => this.#acceptsSnapshot(snapshot, from),
 		});
+	}
+
+	/**
+	Whether a leader may append what a member proposes: a command in its own name, not the protocol, which the leader
+	itself raises. What is in the log takes effect on every node.
+	*/
+	#mayPropose(from: NodeId, data: Uint8Array): boolean {
+		const envelope = decodeEnvelope(data);
+		const isOwn = envelope?.node === from && envelope.command.node === from && envelope.command.type !== 'protocol';
+		// A deletion up to the last stamp would cover all messages of the topic for ever.
+		const isNear = isOwn && stampsOf(envelope).every(stamp => this.#options.lamport.accepts(stamp, from));
+		if (!isOwn) this.#options.bound('foreign-proposals');
+		else if (!isNear) this.#options.bound('far-proposals');
+		return isNear;
+	}
+
+	/** Checks a snapshot before it replaces the log and the state. One that cannot be restored is reported. */
+	#acceptsSnapshot(snapshot: Snapshot, from: NodeId): boolean {
+		const {bound, emit} = this.#options;
+		const problem = problemOfSnapshot(snapshot, {clusterId: this.state.clusterId});
+		if (problem === undefined) return true;
+		bound('bad-snapshots');
+		const count = ++this.#badSnapshots;
+		// A peer may send any number of them.
+		if (Number.isInteger(Math.log2(count)))
+			emit({
+				type: 'warning',
+				text: `A snapshot from member ${from} was refused (${count}×): ${problem}. The own state stays`,
+			});
+		return false;
 	}
 
 	#isConfigured(node: NodeId): boolean {
@@ -526,8 +563,8 @@ export class Control {
 	}
 }
 
-/** A member proposes in its own name only. Only the leader itself raises the protocol. */
-function isOwnProposal(from: NodeId, data: Uint8Array): boolean {
-	const envelope = decodeEnvelope(data);
-	return envelope?.node === from && envelope.command.node === from && envelope.command.type !== 'protocol';
+/** The Lamport times in a proposal. */
+function stampsOf({lamport, command}: Envelope): readonly number[] {
+	if (command.type === 'subscribe') return [lamport, command.since];
+	return command.type === 'delete' ? [lamport, command.until] : [lamport];
 }

@@ -13,6 +13,7 @@ import type {Entry, HardState, Recovered} from '../raft/raft.ts';
 import {decodeRecord, encodeEntry, encodeMark, encodeState, Recovery} from '../raft/records.ts';
 import type {Snapshot} from '../raft/snapshot.ts';
 import {protocolMax} from '../version.ts';
+import {problemOfSnapshot} from './snapshot-check.ts';
 
 /** Whole files, written atomically and checked when read. */
 export type Blobs = {
@@ -199,5 +200,8 @@ export async function readSnapshot(blobs: Blobs, index: number): Promise<Snapsho
 		throw new DamagedError(`the snapshot at ${index} is missing or damaged`);
 	}
 
-	return {index, term: value.term, configuration, data: value.data};
+	const {term, data} = value;
+	const problem = problemOfSnapshot({index, configuration, data});
+	if (problem !== undefined) throw new DamagedError(`the snapshot at ${index} holds no valid state: ${problem}`);
+	return {index, term, configuration, data};
 }

@@ -62,7 +62,8 @@ export function answersTo(
 
 		let rows = begin();
 		for (const stream of topic.streams()) {
-			if (stream.next === 1 || !isCovered(stream, parts)) continue;
+			// What this node knows by a claim alone, it does not claim itself: else a lie would never end.
+			if (stream.next === 1 || stream.claimant !== undefined || !isCovered(stream, parts)) continue;
 			if (room === 0) {
 				if (pages.length === pagesMax) {
 					isCut = true;

@@ -61,7 +61,7 @@ export class Exchange {
 	readonly #learn: (
 		topic: TopicStreams,
 		watermark: Watermark,
-		evidence: Omit<Evidence, 'high'>,
+		evidence: Omit<Evidence, 'high' | 'peer'> & {readonly peer: NodeId},
 	) => Stream | undefined;
 	readonly #comparisons = new Map<NodeId, Comparison>();
 	/** Peers that appeared and are compared through stand-ins. */
@@ -88,7 +88,11 @@ export class Exchange {
 		streams: Streams,
 		dissemination: Dissemination,
 		incarnation: number,
-		learn: (topic: TopicStreams, watermark: Watermark, evidence: Omit<Evidence, 'high'>) => Stream | undefined,
+		learn: (
+			topic: TopicStreams,
+			watermark: Watermark,
+			evidence: Omit<Evidence, 'high' | 'peer'> & {readonly peer: NodeId},
+		) => Stream | undefined,
 	) {
 		this.#context = context;
 		this.#streams = streams;

@@ -63,6 +63,8 @@ export type GossipStatus = {
 	readonly unconfirmed: number;
 	/** One row per reachable peer. */
 	readonly inSync: ReadonlyArray<{readonly peer: NodeId; readonly synced: boolean}>;
+	/** Streams that peers claimed beyond their limit. */
+	readonly claimsRefused: ReadonlyMap<NodeId, number>;
 	/** How often each bound was hit, by name. */
 	readonly bounds: ReadonlyMap<string, number>;
 };
@@ -99,6 +101,8 @@ export type Gossip = Machine<GossipPacket, GossipReady> & {
 const streamsMax = 1 << 18;
 /** Control packets accepted from one peer per tick. */
 const packetsMax = 4096;
+/** A stream that only gone peers claim is forgotten after this many rounds of `repairMs`. */
+const claimRounds = 60;
 /** Wait before pulling an offered batch, because a push may be on its way. */
 const offerTicks = 2;
 
@@ -130,7 +134,11 @@ class GossipMachine implements Gossip {
 		this.#turnTicks = context.ticks(1000);
 		this.#fanout = new Fanout(config);
 		this.#held = new Held(config.heldBytes);
-		this.#streams = new Streams(streamsMax, stream => this.#fold(stream));
+		this.#streams = new Streams(
+			streamsMax,
+			stream => this.#fold(stream),
+			stream => this.#forget(stream),
+		);
 		this.#incarnations = new Incarnations(context, stream => this.#order.resume(stream));
 		this.#order = new Order(context, this.#held, this.#incarnations, (from, messages) =>
 			this.#exchange.pulled(from, messages),
@@ -192,9 +200,14 @@ class GossipMachine implements Gossip {
 			this.#backfill.gone(peer);
 			this.#dissemination.gone(peer);
 			this.#packetCounts.delete(peer);
+			this.#streams.claims.gone(peer, this.#context.now);
 		}
 
-		for (const peer of appeared) this.#incarnations.appeared(peer);
+		for (const peer of appeared) {
+			this.#incarnations.appeared(peer);
+			this.#streams.claims.appeared(peer);
+		}
+
 		if (appeared.length === 0) return;
 		this.#exchange.appeared(appeared);
 		this.#repair.again(appeared);
@@ -348,7 +361,9 @@ class GossipMachine implements Gossip {
 		this.#backfill.tick();
 		this.#exchange.tick();
 		this.#dissemination.tick();
-		if (context.now % this.#turnTicks === 0) this.#fanout.turn();
+		if (context.now % this.#turnTicks !== 0) return;
+		this.#fanout.turn();
+		this.#streams.claims.expire(context.now - context.ticks(context.config.repairMs * claimRounds));
 	}
 
 	ready(): GossipReady | undefined {
@@ -374,6 +389,7 @@ class GossipMachine implements Gossip {
 			late: this.#order.late,
 			unconfirmed: this.#incarnations.unconfirmed,
 			inSync: this.#exchange.peers(),
+			claimsRefused: this.#streams.claims.refused,
 			bounds: new Map([
 				...bounds,
 				['held', this.#held.refused],
@@ -405,6 +421,13 @@ class GossipMachine implements Gossip {
 		const isWanted = topic.since !== undefined && batch.lamport > topic.since;
 		const stream = isWanted ? this.#streams.of(topic, batch.origin, batch.incarnation) : undefined;
 		if (stream !== undefined) {
+			// A batch is skipped as a whole, so a part of one also shows that a claim was false.
+			const isSkipped = repair ? lastSeq(batch) >= stream.next : true;
+			if (isSkipped && stream.takeBack(batch.firstSeq)) {
+				stream.reportedNext = Math.min(stream.reportedNext, batch.firstSeq);
+				this.#takenBack(stream);
+			}
+
 			if (lastSeq(batch) < stream.next || stream.held?.has(batch.firstSeq)) {
 				if (!repair) this.#fanout.duplicate(topic.subscribers.length - 1);
 			} else this.#accept(stream, from, packet);
@@ -469,19 +492,27 @@ class GossipMachine implements Gossip {
 	#learn(
 		topic: TopicStreams,
 		[origin, incarnation, low, high, lamport]: Watermark,
-		evidence: Omit<Evidence, 'high'>,
+		evidence: Omit<Evidence, 'high' | 'peer'> & {readonly peer: NodeId},
 	): Stream | undefined {
 		if (high === 0) return undefined;
-		const stream = this.#streams.of(topic, origin, incarnation);
-		if (!stream || high < stream.next) return undefined;
+		const {peer: by} = evidence;
+		const stream = this.#streams.claimed(topic, origin, incarnation, by);
+		if (!stream) return undefined;
+		if (by === origin && lamport > topic.since! && stream.takeBack(high)) this.#takenBack(stream);
+		if (high < stream.next) return undefined;
 		if (lamport <= topic.since!) {
 			this.#order.skipTo(stream, high + 1, lamport);
 			return undefined;
 		}
 
 		stream.know(high, lamport);
-		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});
+		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? by : undefined});
 		return stream;
+	}
+
+	#takenBack(stream: Stream): void {
+		this.#context.hit('false-claims');
+		this.#repair.forget(stream);
 	}
 
 	/** No node has the batches below `next`. */
@@ -513,6 +544,10 @@ class GossipMachine implements Gossip {
 				messages: known - next + 1,
 				isAwaited: isAwaited(stream),
 			});
+		this.#forget(stream);
+	}
+
+	#forget(stream: Stream): void {
 		this.#held.drop(stream, () => true);
 		this.#repair.forget(stream);
 		this.#exchange.forget(stream);

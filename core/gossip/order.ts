@@ -45,8 +45,9 @@ export class Order {
 		return !isNext;
 	}
 
-	/** Skips the batches below `next`: they are unwanted or lost. */
+	/** Skips the batches below `next`: they are unwanted or lost. A batch that is here shows that this is not true. */
 	skipTo(stream: Stream, next: number, lamport: number): void {
+		for (const {batch} of stream.held?.values() ?? []) if (batch.firstSeq < next && lastSeq(batch) >= next) return;
 		this.#reportSkipped(stream, next, lamport);
 		stream.skipTo(next, lamport);
 		this.resume(stream);

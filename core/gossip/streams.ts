@@ -7,9 +7,13 @@ An origin that restarts begins a new stream under a new incarnation. A stream is
 messages of it, or messages of it are missing. Of the other streams of an (origin, topic) the newest are kept, so that
 their messages are not accepted a second time. Batches of a forgotten incarnation count as seen.
 
+A peer can announce streams that do not exist. So streams that are known by the claim of one peer alone are limited for
+each peer (`claims.ts`). They never displace a stream of which a batch has arrived.
+
 The hash of a topic sums a hash of each (origin, incarnation, high), so it does not depend on the order of the streams.
 */
 import {lastSeq, type Batch, type BatchHeader, type NodeId, type Topic} from '../message.ts';
+import {Claims} from './claims.ts';
 import type {Watermark} from './packet.ts';
 
 /** Incarnations of an origin in a topic. Beyond it the oldest is forgotten, whatever the logs have of it. */
@@ -68,6 +72,8 @@ export class Stream {
 	lack: Lack | undefined;
 	/** Everything below it arrived or was reported as missed. */
 	reportedNext = 1;
+	/** The peer by whose claim alone the stream is known; `undefined` once a batch of it has arrived. */
+	claimant: NodeId | undefined;
 	/** Nothing is released while a backfill runs: the next batch may be one that the damage took (`backfill.ts`). */
 	isPaused = false;
 	/**
@@ -116,6 +122,21 @@ export class Stream {
 	}
 
 	/**
+	The origin has only now published the batch at `seq`, or says that its stream ends there. So a peer lied that
+	batches up to `next` exist: none that was skipped was published before. Moves `next` back to the end of the last
+	released batch. True when that moved it.
+	*/
+	takeBack(seq: number): boolean {
+		if (seq < this.#releasedNext || seq >= this.next) return false;
+		this.next = this.#releasedNext;
+		this.lamport = this.#releasedLamport;
+		this.known = this.next - 1;
+		this.knownLamport = this.lamport;
+		this.topic.touch();
+		return true;
+	}
+
+	/**
 	The log holds this batch, placed out of order by a backfill. Neither the batch nor anything before it will be
 	released again.
 	*/
@@ -158,6 +179,11 @@ export class Stream {
 		this.ranges = this.ranges.filter(({to}) => to >= floor);
 		const oldest = this.ranges[0];
 		if (oldest && oldest.from < floor) oldest.from = floor;
+	}
+
+	/** It is known by a claim alone, and readers have not been told of a loss. Nothing changes when it is forgotten. */
+	get isMereClaim(): boolean {
+		return this.claimant !== undefined && this.reportedNext === 1;
 	}
 
 	/** The log has nothing of it, and nothing of it is expected. */
@@ -268,13 +294,22 @@ export class Streams {
 	count = 0;
 	/** Streams refused because of `max`. */
 	refused = 0;
+	readonly claims: Claims<Stream>;
 	readonly #max: number;
 	readonly #onFold: (stream: Stream) => void;
 
-	/** @param max streams in all. @param onFold called before the oldest incarnation of an origin is forgotten. */
-	constructor(max: number, onFold: (stream: Stream) => void) {
+	/**
+	@param max streams in all.
+	@param onFold called before the oldest incarnation of an origin is forgotten.
+	@param onDrop called before a stream is forgotten that is known by a claim alone.
+	*/
+	constructor(max: number, onFold: (stream: Stream) => void, onDrop: (stream: Stream) => void) {
 		this.#max = max;
 		this.#onFold = onFold;
+		this.claims = new Claims(stream => {
+			onDrop(stream);
+			this.#remove(stream);
+		});
 	}
 
 	topic(name: Topic): TopicStreams {
@@ -295,23 +330,25 @@ export class Streams {
 	}
 
 	/**
-	The stream, created when new. `undefined` when the incarnation counts as seen, or when there are too many streams.
+	The stream of a batch that is here, created when new. `undefined` when the incarnation counts as seen, or when there
+	are too many streams.
 	*/
 	of(topic: TopicStreams, id: NodeId, incarnation: number): Stream | undefined {
-		let origin = topic.origins.get(id);
+		const origin = topic.origins.get(id);
+		const existing = origin && existingIn(origin, incarnation);
+		if (existing) {
+			this.claims.prove(existing);
+			return existing;
+		}
+
 		if (origin) {
 			const {incarnations} = origin;
-			// The newest incarnation is the active one.
-			for (let index = incarnations.length - 1; index >= 0; index--) {
-				const existing = incarnations[index]!;
-				if (existing.incarnation === incarnation) return existing;
-				if (existing.incarnation < incarnation) break;
-			}
-
 			if (incarnation <= origin.forgottenUpTo) return undefined;
 			if (incarnations.length >= incarnationsMax) {
-				if (incarnation < incarnations[0]!.incarnation) return undefined;
-				this.#forgetOldest(origin);
+				const claim = incarnations.find(({isMereClaim}) => isMereClaim);
+				if (claim) this.claims.drop(claim);
+				else if (incarnation < incarnations[0]!.incarnation) return undefined;
+				else this.#forgetOldest(origin);
 			}
 
 			while (
@@ -322,11 +359,48 @@ export class Streams {
 				this.#forgetOldest(origin);
 		}
 
+		if (this.count >= this.#max && !this.claims.dropOne()) {
+			this.refused++;
+			return undefined;
+		}
+
+		return this.#create(topic, id, incarnation);
+	}
+
+	/**
+	The stream that a peer says to hold, created when new. It displaces no other stream, except other mere claims of the
+	same origin. `undefined` also when the peer has claimed too many.
+	*/
+	claimed(topic: TopicStreams, id: NodeId, incarnation: number, by: NodeId): Stream | undefined {
+		const origin = topic.origins.get(id);
+		const existing = origin && existingIn(origin, incarnation);
+		if (existing) return existing;
+		if (origin) {
+			const {incarnations} = origin;
+			if (incarnation <= origin.forgottenUpTo || incarnations.length >= incarnationsMax) return undefined;
+			const [oldest] = incarnations;
+			if (
+				incarnations.length >= spentMax &&
+				oldest!.isSpent &&
+				oldest!.isMereClaim &&
+				incarnation > oldest!.incarnation
+			)
+				this.claims.drop(oldest!);
+		}
+
 		if (this.count >= this.#max) {
 			this.refused++;
 			return undefined;
 		}
 
+		if (!this.claims.hasRoom(by)) return undefined;
+		const stream = this.#create(topic, id, incarnation);
+		this.claims.add(stream, by);
+		return stream;
+	}
+
+	#create(topic: TopicStreams, id: NodeId, incarnation: number): Stream {
+		let origin = topic.origins.get(id);
 		if (!origin) {
 			origin = new Origin(topic, id);
 			topic.origins.set(id, origin);
@@ -341,12 +415,35 @@ export class Streams {
 
 	#forgetOldest(origin: Origin): void {
 		const oldest = origin.incarnations[0]!;
+		// The incarnation of a claim counts as seen only once it was waited for: batches of earlier ones may follow.
+		if (oldest.isMereClaim) return this.claims.drop(oldest);
 		this.#onFold(oldest);
+		this.claims.prove(oldest);
 		origin.incarnations.shift();
 		origin.forgottenUpTo = oldest.incarnation;
 		this.count--;
 		origin.topic.touch();
 	}
+
+	#remove({origin, topic, incarnation}: Stream): void {
+		const at = origin.incarnations.findIndex(existing => existing.incarnation === incarnation);
+		if (at === -1) return;
+		origin.incarnations.splice(at, 1);
+		if (origin.incarnations.length === 0 && origin.forgottenUpTo === -1) topic.origins.delete(origin.id);
+		this.count--;
+		topic.touch();
+	}
+}
+
+function existingIn({incarnations}: Origin, incarnation: number): Stream | undefined {
+	// The newest incarnation is the active one.
+	for (let index = incarnations.length - 1; index >= 0; index--) {
+		const existing = incarnations[index]!;
+		if (existing.incarnation === incarnation) return existing;
+		if (existing.incarnation < incarnation) return undefined;
+	}
+
+	return undefined;
 }
 
 function mix(a: number, b: number, c: number): number {

@@ -31,6 +31,10 @@ export type FailureDetectionOptions = {
 	readonly raft: () => RaftFacts;
 	/** Whether the disk of this node is full: it stores no messages. @default it never is */
 	readonly isDiskFull?: () => boolean;
+	/** The incarnation of the process that uses the identity of a member, as agreed. @default unknown */
+	readonly agreedIncarnation?: (node: NodeId) => number | undefined;
+	/** Whether the member may relay frames. @default every member */
+	readonly mayRelay?: (node: NodeId) => boolean;
 	/** A readable name for messages. */
 	readonly name: (node: NodeId) => string;
 	/**
@@ -121,6 +125,7 @@ export class FailureDetection {
 			address: options.address,
 			raft: options.raft,
 			isDiskFull: options.isDiskFull ?? (() => false),
+			mayRelay: options.mayRelay,
 			name: options.name,
 		});
 	}
@@ -165,7 +170,7 @@ export class FailureDetection {
 	link(peer: NodeId, change: 'up' | 'down' | 'refused'): void {
 		if (change === 'up') {
 			this.#health.heard(peer, 'link', this.#awakeMs);
-			this.#swim.linkUp(peer);
+			this.#swim.linkUp(peer, this.#options.agreedIncarnation?.(peer));
 		} else if (change === 'refused') {
 			this.#health.evidence.refused(peer, this.#awakeMs);
 			this.#swim.linkRefused(peer);
@@ -231,6 +236,11 @@ export class FailureDetection {
 	synced(peer: NodeId, messages: number): void {
 		this.#backlog += messages;
 		if (this.#healedMs !== undefined && this.#unrepaired.delete(peer)) this.#maybeRepaired();
+	}
+
+	/** Claims of members about incarnations that were too far ahead, and ignored. */
+	get incarnationsRefused(): number {
+		return this.#swim.incarnationsRefused;
 	}
 
 	/** All members with their state, for the snapshot. */

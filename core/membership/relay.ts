@@ -3,8 +3,8 @@ Carries Raft and admin frames around a broken link, through one member that reac
 off from its leader alone keeps its leader this way, and needs no election.
 
 A frame is relayed at most once: the relay accepts it only from its origin, and delivers it only to its destination.
-Live messages need no relay, because gossip routes around the link. A relay could forge the frames that it carries, but
-Raft trusts its members already.
+Live messages need no relay, because gossip routes around the link. A relay could forge the frames that it carries. Raft
+trusts its voters already, so from protocol 4 on no learner relays.
 */
 import type {NodeId} from '../message.ts';
 import type {Links} from '../ports.ts';
@@ -16,6 +16,8 @@ export type RelayOptions = {
 	readonly isMember: (node: NodeId) => boolean;
 	/** `self` when the peer is reached directly, else the relay to use; `undefined` when neither works. */
 	readonly reach: (node: NodeId) => NodeId | undefined;
+	/** Whether frames are accepted that this member relayed. @default from every member */
+	readonly mayRelay?: (node: NodeId) => boolean;
 	/** Counts a bound that was reached. */
 	readonly bound: (name: string) => void;
 };
@@ -26,6 +28,8 @@ export type Relayed =
 	| {readonly type: 'done'}
 	| {readonly type: 'refused'};
 
+/** From this agreed protocol on, only voters relay. */
+export const relaysByVotersProtocol = 4;
 /** The first protocol version with relay frames. */
 const protocolOfRelay = 2;
 /** Bytes of frames of other nodes that this node carries per tick (25 ms): about 20 MiB a second. */
@@ -56,7 +60,14 @@ export class Relay {
 		if (!decoded || !relayed.has(decoded.inner[0]!)) return refused;
 		const {from, to, inner} = decoded;
 		if (!isMember(from) || !isMember(to) || from === self || from === to) return refused;
-		if (to === self) return from === peer ? refused : {type: 'deliver', from, inner};
+		if (to === self) {
+			if (from === peer) return refused;
+			if (this.#options.mayRelay?.(peer) ?? true) return {type: 'deliver', from, inner};
+			// It may have become a learner, or the sender may not know of the protocol yet.
+			this.#options.bound('learner-relays');
+			return done;
+		}
+
 		// Not from its origin: it has been relayed once already.
 		if (from !== peer) return refused;
 		const isOver = this.#relayedBytes + frame.length > relayBytesMax;

@@ -12,7 +12,7 @@ import type {BrokerEvent} from '../events.ts';
 import {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import {PeerDirectory} from '../membership/peer-directory.ts';
-import {Relay} from '../membership/relay.ts';
+import {Relay, relaysByVotersProtocol} from '../membership/relay.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import {Journal} from '../observe/journal.ts';
@@ -69,6 +69,9 @@ export class NodeParts {
 	readonly #nowMs = (): number => this.#options.io.clock.monotonicMs();
 	readonly #awakeMs = (): number => this.failureDetection.awakeMs;
 	readonly #isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
+	readonly #mayRelay = (node: NodeId): boolean =>
+		this.control.state.protocol < relaysByVotersProtocol ||
+		!this.control.raft.configuration.learners.includes(node);
 
 	constructor(options: NodeOptions, hooks: NodeHooks) {
 		this.#options = options;
@@ -202,6 +205,8 @@ export class NodeParts {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			isDiskFull: () => io.room?.isFull ?? false,
+			mayRelay: this.#mayRelay,
+			agreedIncarnation: node => this.control.state.instance(node)?.incarnation,
 			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,
@@ -218,6 +223,7 @@ export class NodeParts {
 			links: this.#options.io.links,
 			isMember: node => this.control.state.address(node) !== undefined,
 			reach: node => this.failureDetection.reach(node),
+			mayRelay: this.#mayRelay,
 			bound: name => this.journal.bound(name),
 		});
 	}
@@ -289,6 +295,7 @@ export class NodeParts {
 			journal: this.journal,
 			topicsMax: config.limits.topics,
 			room: io.room,
+			incarnationsRefused: () => this.failureDetection.incarnationsRefused,
 			failed: this.#hooks.failed,
 		});
 	}

@@ -5,7 +5,8 @@ empty and unwanted.
 import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
-import type {Topic} from '../message.ts';
+import {claimsMax} from '../gossip/claims.ts';
+import type {NodeId, Topic} from '../message.ts';
 import type {Journal} from '../observe/journal.ts';
 import type {NodeIo} from './node-options.ts';
 
@@ -16,6 +17,8 @@ export type UpkeepOptions = {
 	readonly journal: Journal;
 	readonly topicsMax: number;
 	readonly room: NodeIo['room'];
+	/** Claims of members about incarnations that failure detection ignored. */
+	readonly incarnationsRefused: () => number;
 	/** Called when the disk fails. */
 	readonly failed: (error: unknown) => void;
 };
@@ -27,8 +30,10 @@ export class Upkeep {
 	/** Topics on disk without a slot. */
 	#unopened: Topic[] = [];
 	#doneMs = 0;
-	/** Counts of gossip at the last run. */
-	#forgotten = {incarnations: 0, streams: 0};
+	/** Counts of the machines at the last run. */
+	#counted = {incarnations: 0, streams: 0, falseClaims: 0, terms: 0, leaders: 0, swim: 0};
+	/** Refused claims at the last run, by peer. */
+	#claimsRefused: ReadonlyMap<NodeId, number> = new Map();
 	#isRunning = false;
 
 	constructor(options: UpkeepOptions) {
@@ -75,20 +80,48 @@ export class Upkeep {
 		const {data, topicsMax, room} = this.#options;
 		await data.retain();
 		await room?.maintain();
-		this.#noteStreams();
+		this.#noteBounds();
 		if (!this.#isAllApplied()) return;
 		await data.free();
 		while (this.#unopened.length > 0 && data.table.slots.used < topicsMax) data.table.open(this.#unopened.shift()!);
 	}
 
-	/** Reports streams that gossip could not keep: their messages are not passed on. */
-	#noteStreams(): void {
-		const {data, journal} = this.#options;
-		const {bounds} = data.gossip.status();
-		const [incarnations = 0, streams = 0] = [bounds.get('incarnations'), bounds.get('streams')];
-		if (incarnations > this.#forgotten.incarnations) journal.bound('incarnations');
-		if (streams > this.#forgotten.streams) journal.bound('streams');
-		this.#forgotten = {incarnations, streams};
+	/** Counts the bounds that the machines have reached since the last run. */
+	#noteBounds(): void {
+		const {data, journal, control, incarnationsRefused} = this.#options;
+		const {bounds, claimsRefused} = data.gossip.status();
+		const raft = control.raft.status().bounds;
+		const former = this.#counted;
+		const counted = {
+			incarnations: bounds.get('incarnations') ?? 0,
+			streams: bounds.get('streams') ?? 0,
+			falseClaims: bounds.get('false-claims') ?? 0,
+			terms: (raft['term-jump'] ?? 0) + (raft['term-raises'] ?? 0),
+			leaders: raft['no-voter'] ?? 0,
+			swim: incarnationsRefused(),
+		};
+		// Messages of these streams are not passed on.
+		if (counted.incarnations > former.incarnations) journal.bound('incarnations');
+		if (counted.streams > former.streams) journal.bound('streams');
+		if (counted.falseClaims > former.falseClaims) journal.bound('false-claims');
+		if (counted.terms > former.terms) journal.bound('terms');
+		if (counted.leaders > former.leaders) journal.bound('false-leaders');
+		if (counted.swim > former.swim) journal.bound('incarnation-jumps');
+		this.#counted = counted;
+		for (const [peer, count] of claimsRefused) {
+			const before = this.#claimsRefused.get(peer) ?? 0;
+			if (count === before) continue;
+			journal.bound('claimed-streams');
+			if (before === 0)
+				journal.record({
+					type: 'warning',
+					text:
+						`Member ${peer} announces more than ${claimsMax} streams of which no message has arrived: ` +
+						'further ones are ignored. If it goes on, that member has a fault: remove it',
+				});
+		}
+
+		this.#claimsRefused = new Map(claimsRefused);
 	}
 
 	/** The subscribers of a topic are known once the whole log is applied. */

@@ -181,7 +181,7 @@ export class Leader {
 	Request the commit index for a read of node `from`. The answer leaves when a quorum has confirmed this leader.
 	*/
 	read(context: string, from: NodeId): void {
-		if (this.#reads.isFull) this.#context.count('reads');
+		if (this.#reads.isFull(from, from === this.#context.id)) this.#context.count('reads');
 		else if (this.#log.commit < this.#termStart) this.#reads.hold({context, from});
 		// The next round: replies to earlier rounds do not prove that this node leads now.
 		else this.#reads.begin({context, from}, this.#round + 1, this.#log.commit);

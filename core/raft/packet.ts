@@ -80,6 +80,8 @@ export const entriesMax = 4096;
 export const chunkBytes = 256 * 1024;
 export const snapshotBytesMax = 64 * 1024 * 1024;
 export const contextMax = 128;
+/** Half of the indexes on disk: however far ahead a snapshot claims to be, indexes are left for entries after it. */
+const snapshotIndexMax = 2 ** 47;
 
 /** The packet in a decoded value; `undefined` when a field is invalid. */
 export function parseRaftPacket(value: unknown): RaftPacket | undefined {
@@ -157,7 +159,9 @@ function parseEntries(value: unknown, prevIndex: number, prevTerm: number, termM
 		if (!isCount(term) || index !== prevIndex + entries.length + 1 || !(data instanceof Uint8Array))
 			return undefined;
 		if (kind !== 'command' && kind !== 'configuration' && kind !== 'noop') return undefined;
-		if (kind === 'configuration' && !decodeConfigurationData(data)) return undefined;
+		// Without a voter, no node could ever campaign again.
+		if (kind === 'configuration' && (decodeConfigurationData(data)?.configuration.voters.length ?? 0) === 0)
+			return undefined;
 		// Terms never decrease along a log, and never exceed the leader's term.
 		if (term < previousTerm || term > termMax) return undefined;
 		previousTerm = term;
@@ -172,8 +176,11 @@ function parseSnapshot(raw: Record<string, unknown>): object | undefined {
 	const configuration = parseConfiguration(raw['configuration']);
 	if (
 		!configuration ||
+		configuration.voters.length === 0 ||
 		!isCount(index) ||
 		!isCount(snapshotTerm) ||
+		index > snapshotIndexMax ||
+		snapshotTerm > (raw['term'] as number) ||
 		!isCount(offset) ||
 		!isCount(size) ||
 		!(data instanceof Uint8Array)

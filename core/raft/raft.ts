@@ -66,6 +66,8 @@ class RaftMachine implements Raft {
 	/** Set while there is evidence that the process of the former leader is gone. */
 	#crash: CrashCampaign | undefined;
 	#tick = 0;
+	/** Tick at which this node last asked for terms. */
+	#askedTick = -Infinity;
 	/** Tick of the last packet from the leader. */
 	#contactTick = 0;
 	/** Ticks since this node heard a leader, granted a vote or campaigned. */
@@ -209,7 +211,7 @@ class RaftMachine implements Raft {
 		}
 
 		if (this.#leader === undefined) return 'no-leader';
-		this.#reads.ask(context);
+		this.#reads.ask(context, this.#leader);
 		this.#send(this.#leader, {type: 'read', context});
 		return 'accepted';
 	}
@@ -352,7 +354,7 @@ class RaftMachine implements Raft {
 			}
 
 			case 'read-reply': {
-				if (!this.#reads.answered(packet.context, packet.index)) this.#count('odd');
+				if (!this.#reads.answered(from, packet.context, packet.index)) this.#count('odd');
 				return;
 			}
 
@@ -368,12 +370,18 @@ class RaftMachine implements Raft {
 		// The sender has not moved to that term; this node does not either.
 		if (packet.type === 'pre-vote') return true;
 		if (packet.type === 'pre-vote-reply' && packet.granted) return true;
+		if (isFromLeader(packet) && !this.#mayLead(from)) {
+			this.#count('no-voter');
+			return false;
+		}
+
 		// A node that heard a leader within an election timeout ignores candidates, unless the leader transfers its
 		// leadership (thesis, 4.2.3).
 		if (packet.type === 'vote' && !packet.isTransfer && this.#hearsLeader()) return false;
 		const bound = this.#termBounds.raise(from, this.#term, packet.term, this.#tick);
 		if (bound !== undefined) {
 			this.#count(bound);
+			if (bound === 'term-jump') this.#askForTerms(from);
 			return false;
 		}
 
@@ -381,6 +389,18 @@ class RaftMachine implements Raft {
 		this.#becomeFollower(packet.term, isFromLeader(packet) ? from : undefined);
 		this.#crash?.yield(this.#tick); // Another node campaigns, or has won.
 		return true;
+	}
+
+	/**
+	The term of a packet is too far ahead for one peer. Ask the voters for their terms: each answers a pre-vote for an
+	old term with its own (`step`).
+	*/
+	#askForTerms(except: NodeId): void {
+		if (this.#tick - this.#askedTick < this.#options.electionTicks) return;
+		this.#askedTick = this.#tick;
+		for (const voter of this.#log.configuration.voters)
+			if (voter !== this.#options.id && voter !== except)
+				this.#send(voter, {type: 'pre-vote', lastIndex: 0, lastTerm: 0});
 	}
 
 	/** Record the reason why a packet of a later term ends the leadership that this node knew. */
@@ -403,6 +423,20 @@ class RaftMachine implements Raft {
 		return former ? {former} : {};
 	}
 
+	/**
+	Whether a packet of a leader may come from this node: a learner never leads. The configuration here may be old, and
+	the learner a voter by now. So its packets count when no leader has been heard for two election timeouts. Until the
+	log here makes it a voter, they neither stop a campaign of this node nor keep it from voting.
+	*/
+	#mayLead(from: NodeId): boolean {
+		if (!this.#isLearner(from)) return true;
+		return !this.#leadership && this.#tick - this.#contactTick >= 2 * this.#options.electionTicks;
+	}
+
+	#isLearner(node: NodeId): boolean {
+		return this.#log.configuration.learners.includes(node);
+	}
+
 	#maybeCampaignAfterCrash(): boolean {
 		if (!this.#crash?.isDue(this.#tick) || !this.#isPromotable()) return false;
 		this.#preCampaign();
@@ -412,7 +446,9 @@ class RaftMachine implements Raft {
 	#hearsLeader(): boolean {
 		return (
 			this.#leadership !== undefined ||
-			(this.#leader !== undefined && this.#elapsed < this.#options.electionTicks)
+			(this.#leader !== undefined &&
+				this.#elapsed < this.#options.electionTicks &&
+				!this.#isLearner(this.#leader))
 		);
 	}
 
@@ -551,13 +587,19 @@ class RaftMachine implements Raft {
 	#onLeader(from: NodeId, packet: PacketOf<'append'> | PacketOf<'heartbeat'> | PacketOf<'snapshot'>): void {
 		// Two leaders in one term: one of the senders is faulty.
 		if (this.#leadership || (this.#leader !== undefined && this.#leader !== from)) return this.#count('odd');
+		const isLearner = this.#isLearner(from);
+		if (isLearner && (this.#state.role !== 'follower' || (this.#leader !== from && !this.#mayLead(from))))
+			return this.#count('no-voter');
 		if (this.#leader !== from || this.#state.role !== 'follower') {
 			if (packet.type === 'heartbeat' && packet.former) this.#succession.explain(packet.former);
 			this.#becomeFollower(this.#term, from);
 		}
 
-		this.#elapsed = 0;
-		this.#contactTick = this.#tick;
+		if (!isLearner) {
+			this.#elapsed = 0;
+			this.#contactTick = this.#tick;
+		}
+
 		switch (packet.type) {
 			case 'append': {
 				const reply = handleAppend(this.#log, packet);
@@ -591,6 +633,7 @@ class RaftMachine implements Raft {
 			return this.#send(from, matches(this.#log.commit));
 		}
 
+		if (this.#assembly.isRefused(from, packet)) return;
 		const whole = this.#assembly.take(from, packet);
 		if (!whole)
 			return this.#send(from, {
@@ -599,6 +642,8 @@ class RaftMachine implements Raft {
 				offset: packet.offset,
 				received: this.#assembly.received(from, packet),
 			});
+		// Before anything changes: the snapshot replaces the whole log, also on disk. The leader gets no answer.
+		if (this.#options.acceptsSnapshot?.(whole, from) === false) return this.#assembly.refuse(from, packet);
 		this.#log.reset(position, whole.configuration);
 		this.#era++;
 		this.#snapshot = whole;

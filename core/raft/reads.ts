@@ -9,6 +9,8 @@ type ReadRequest = {readonly context: string; readonly from: NodeId};
 type Read = ReadRequest & {readonly round: number; readonly index: number};
 
 export const readsMax = 1024;
+/** Of these, those that one other node may have waiting: a node with a fault must not take the place of the others. */
+export const readsOfPeerMax = readsMax / 4;
 
 export class Reads {
 	#waiting: Read[] = [];
@@ -19,8 +21,13 @@ export class Reads {
 		return this.#waiting.length > 0;
 	}
 
-	get isFull(): boolean {
-		return this.#waiting.length + this.#early.length >= readsMax;
+	/** Whether no more reads of this node may wait. @param isOwn the node is the leader itself */
+	isFull(from: NodeId, isOwn: boolean): boolean {
+		const waiting = this.#waiting.length + this.#early.length;
+		if (isOwn || waiting < readsOfPeerMax) return waiting >= readsMax;
+		const isOf = (read: ReadRequest): boolean => read.from === from;
+		const ofPeer = this.#waiting.filter(isOf).length + this.#early.filter(isOf).length;
+		return ofPeer >= readsOfPeerMax || waiting >= readsMax;
 	}
 
 	/** The last round that a read waits for; 0 without reads. */
@@ -53,7 +60,8 @@ The requesting node's side: reads that were sent to the leader, and proved reads
 committed here.
 */
 export class RequestedReads {
-	readonly #requested = new Set<string>();
+	/** By context: the leader that was asked. */
+	readonly #requested = new Map<string, NodeId>();
 	#proved: Array<{readonly context: string; readonly index: number}> = [];
 	readonly #onBound: () => void;
 
@@ -62,18 +70,19 @@ export class RequestedReads {
 		this.#onBound = onBound;
 	}
 
-	ask(context: string): void {
+	ask(context: string, leader: NodeId): void {
 		if (this.#requested.size >= readsMax) {
 			this.#onBound();
-			this.#requested.delete(this.#requested.values().next().value!);
+			this.#requested.delete(this.#requested.keys().next().value!);
 		}
 
-		this.#requested.add(context);
+		this.#requested.set(context, leader);
 	}
 
-	/** Handle the leader's answer. False when this node did not ask. */
-	answered(context: string, index: number): boolean {
-		if (!this.#requested.delete(context)) return false;
+	/** Handle the leader's answer. False when this node did not ask that leader. */
+	answered(from: NodeId, context: string, index: number): boolean {
+		if (this.#requested.get(context) !== from) return false;
+		this.#requested.delete(context);
 		this.proved(context, index);
 		return true;
 	}

@@ -31,6 +31,8 @@ export class Assembly {
 	#key = '';
 	#chunks: Uint8Array[] = [];
 	#received = 0;
+	/** The last snapshot that was refused. It is not assembled again. */
+	#refused = '';
 
 	/** Bytes of the snapshot of this packet that this node has. */
 	received(from: NodeId, packet: PacketOf<'snapshot'>): number {
@@ -56,6 +58,15 @@ export class Assembly {
 		const whole = {index, term: snapshotTerm, configuration, data: new Uint8Array(Buffer.concat(this.#chunks))};
 		this.clear();
 		return whole;
+	}
+
+	/** The state in the snapshot cannot be restored. */
+	refuse(from: NodeId, packet: PacketOf<'snapshot'>): void {
+		this.#refused = keyOf(from, packet);
+	}
+
+	isRefused(from: NodeId, packet: PacketOf<'snapshot'>): boolean {
+		return this.#refused === keyOf(from, packet);
 	}
 
 	clear(): void {

@@ -4,6 +4,8 @@ leader. So a peer with a fault could use up all terms, or keep the cluster witho
 
 - All jumps of a peer together take at most a sixteenth of the terms that are left. The terms of correct peers are far
   below that, and however many peers and starts take their share, terms are left.
+- A member with a fault may have raised the terms of the others while this node was away. So a term that two peers have
+  shown counts, and what a node without a term hears first, however far it is ahead: up to half of all terms.
 - A peer that raised the term `raisesMax` times within twenty election timeouts is ignored with higher terms for the
   next 120. In that time the others elect a leader, and an operator can remove the peer. A correct candidate campaigns
   at most once in an election timeout.
@@ -28,6 +30,8 @@ type Raises = {
 export class TermBounds {
 	readonly #electionTicks: number;
 	readonly #peers = new Map<NodeId, Raises>();
+	/** By peer: its highest term that was ignored. */
+	readonly #ignored = new Map<NodeId, number>();
 
 	constructor(electionTicks: number) {
 		this.#electionTicks = electionTicks;
@@ -41,7 +45,13 @@ export class TermBounds {
 		const raises = this.#peers.get(peer) ?? {jumps: 0, sinceTick: tick, count: 0, mutedUntilTick: 0};
 		this.#peers.set(peer, raises);
 		const jump = higher - term;
-		if (raises.jumps + jump > (termMax - term) / share) return 'term-jump';
+		const isWithinShare = raises.jumps + jump <= (termMax - term) / share;
+		if (!isWithinShare) {
+			if (this.#isBelieved(peer, term, higher)) return undefined;
+			this.#ignored.set(peer, Math.max(this.#ignored.get(peer) ?? 0, higher));
+			return 'term-jump';
+		}
+
 		if (tick < raises.mutedUntilTick) return 'term-raises';
 		if (tick - raises.sinceTick >= windowTimeouts * this.#electionTicks) {
 			raises.sinceTick = tick;
@@ -56,5 +66,12 @@ export class TermBounds {
 		}
 
 		return undefined;
+	}
+
+	#isBelieved(peer: NodeId, term: number, higher: number): boolean {
+		if (higher > termMax / 2) return false;
+		if (term === 0) return true;
+		for (const [other, ignored] of this.#ignored) if (other !== peer && ignored >= higher) return true;
+		return false;
 	}
 }

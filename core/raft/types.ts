@@ -68,6 +68,8 @@ export type RaftOptions = {
 	readonly random: Random;
 	readonly recovered: Recovered;
 	readonly limits?: Partial<RaftLimits>;
+	/** Whether the state in a snapshot from this node can be restored. @default always */
+	readonly acceptsSnapshot?: (snapshot: Snapshot, from: NodeId) => boolean;
 };
 export type Raft = Machine<RaftPacket, RaftReady> & {
 	/** A follower forwards the command to its leader. An accepted proposal may still be lost until it is committed. */

@@ -5,6 +5,7 @@ directly (every packet carries its sender's incarnation), as rumours, and from o
 */
 import type {NodeId} from '../message.ts';
 import type {Health} from './health.ts';
+import {JumpBounds} from './jump-bounds.ts';
 import type {Timing} from './timing.ts';
 import {beats, u32Max, type Standing, type Update, type Claim} from './packet.ts';
 import {Suspicion} from './suspicion.ts';
@@ -63,6 +64,7 @@ export class Members {
 	#changes: MemberChange[] = [];
 	#doubted: Member[] = [];
 	#incarnation: number;
+	readonly jumps = new JumpBounds();
 	isLeaving = false;
 	/** Increases whenever a claim or the membership changes. */
 	version = 0;
@@ -122,6 +124,7 @@ export class Members {
 		for (const [id, member] of former) {
 			this.#updates.delete(id);
 			this.#pending.delete(member);
+			this.jumps.forget(id);
 		}
 	}
 
@@ -137,13 +140,14 @@ export class Members {
 		this.#pending.add(member);
 	}
 
-	/** Handles a rumour. */
-	learn([id, standing, incarnation, by]: Update, tick: number, timing: Timing): void {
-		if (id === this.#self) return this.#learnAboutSelf(standing, incarnation);
+	/** Handles a rumour that arrived from a member. */
+	learn([id, standing, incarnation, by]: Update, from: NodeId, tick: number, timing: Timing): void {
+		if (id === this.#self) return this.#learnAboutSelf(standing, incarnation, from);
 		const member = this.#members.get(id);
 		if (!member) return;
 		const claim = {standing, incarnation, by};
 		if (beats(claim, member.claim)) {
+			if (id !== from && !this.jumps.accepts(from, 'hearsay', member.claim.incarnation, incarnation)) return;
 			if (isAccusation(standing) && isLately(member, tick, timing)) return this.#doubt(member, claim, tick);
 			return this.believe(member, claim, tick, timing);
 		}
@@ -161,9 +165,9 @@ export class Members {
 	Handles the rumours in a packet of a non-member, which may be a member that our log does not list yet. Only those
 	about this node count, because no other node could refute them.
 	*/
-	learnAboutSelf(updates: readonly Update[]): void {
+	learnAboutSelf(updates: readonly Update[], from: NodeId): void {
 		for (const [id, standing, incarnation] of updates)
-			if (id === this.#self) this.#learnAboutSelf(standing, incarnation);
+			if (id === this.#self) this.#learnAboutSelf(standing, incarnation, from);
 	}
 
 	/** This node could not reach the member. */
@@ -229,8 +233,8 @@ export class Members {
 		return this.#changes.length > 0;
 	}
 
-	#learnAboutSelf(standing: Standing, incarnation: number): void {
-		if (this.isLeaving) return;
+	#learnAboutSelf(standing: Standing, incarnation: number, from: NodeId): void {
+		if (this.isLeaving || !this.jumps.accepts(from, 'refuted', this.#incarnation, incarnation)) return;
 		if (standing === 'alive') {
 			// An earlier incarnation of this node had to refute something.
 			this.#incarnation = Math.max(this.#incarnation, incarnation);

@@ -195,7 +195,16 @@ export class Rows {
 		}
 
 		const ended = this.#ended.get(node);
-		if (ended && !isStale && !isSame && compareVersions(row, known.row) > 0 && compareVersions(row, ended) <= 0)
+		// What the node itself sends is of its running process. Another node may have made up the row that ended.
+		const isOwn = isDiskFull !== undefined;
+		if (
+			ended &&
+			!isOwn &&
+			!isStale &&
+			!isSame &&
+			compareVersions(row, known.row) > 0 &&
+			compareVersions(row, ended) <= 0
+		)
 			return;
 		if (ended && compareVersions(row, ended) > 0) this.#ended.delete(node);
 		// The same version may have arrived from another node before.

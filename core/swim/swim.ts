@@ -40,6 +40,10 @@ const broadcastFew = 4;
 /** In larger clusters the matrix in `status` has the first members only. */
 export const matrixMax = 128;
 const partitionsMax = 16;
+/** No process refutes this many accusations. */
+const implausible = 2 ** 20;
+/** How far the incarnation in a row that was passed on may be above the last one that is known of its node. */
+const unclaimedMax = 1024;
 /**
 The number of pings that test a link. No probe uses it, so the answer is evidence of the link and of nothing else.
 */
@@ -102,7 +106,7 @@ class SwimMachine implements Swim {
 	step(from: NodeId, packet: SwimPacket, nowMs: number): void {
 		const member = this.#members.get(from);
 		if (member) this.#learnCarried(member, packet);
-		else this.#members.learnAboutSelf(packet.updates);
+		else this.#members.learnAboutSelf(packet.updates, from);
 		for (const doubted of this.#members.takeDoubted()) this.#ping(doubted);
 		switch (packet.type) {
 			case 'ping':
@@ -139,8 +143,12 @@ class SwimMachine implements Swim {
 		this.#contact(member);
 	}
 
-	linkUp(peer: NodeId): void {
+	linkUp(peer: NodeId, incarnation: number = Infinity): void {
 		this.heard(peer);
+		const member = this.#members.get(peer);
+		if (!member || member.claim.incarnation <= incarnation + implausible) return;
+		const claim = {standing: 'alive' as const, incarnation, by: this.#self};
+		this.#members.believe(member, claim, this.#tick, this.#timing);
 	}
 
 	linkRefused(peer: NodeId): void {
@@ -168,6 +176,10 @@ class SwimMachine implements Swim {
 		if (id === this.#self) return true;
 		const member = this.#members.get(id);
 		return member?.heardTick !== undefined && this.#isHearing(member);
+	}
+
+	get incarnationsRefused(): number {
+		return this.#members.jumps.refused;
 	}
 
 	get timing(): Timing {
@@ -277,10 +289,13 @@ class SwimMachine implements Swim {
 
 	#learnCarried(member: Member, {incarnation, updates, rows, states, diskFull}: SwimPacket): void {
 		this.#members.heard(member, this.#tick);
-		this.#members.learn([member.id, 'alive', incarnation, member.id], this.#tick, this.#timing);
-		for (const update of updates) this.#members.learn(update, this.#tick, this.#timing);
+		this.#members.learn([member.id, 'alive', incarnation, member.id], member.id, this.#tick, this.#timing);
+		for (const update of updates) this.#members.learn(update, member.id, this.#tick, this.#timing);
 		for (const [index, row] of rows.entries()) {
 			const isDiskFull = row[0] === member.id ? diskFull === true : undefined;
+			// The incarnation of a process is never above the one that the member claims.
+			const claimed = this.#members.get(row[0])?.claim.incarnation ?? 0;
+			if (isDiskFull === undefined && row[1] > claimed + unclaimedMax) continue;
 			this.#rows.learn(row, states?.[index] ?? undefined, this.#tick, this.#timing.stale, isDiskFull);
 		}
 	}

@@ -76,8 +76,11 @@ export type Swim = {
 	heard(from: NodeId): void;
 	/** The peer's machine refused the connection: no process listens there. */
 	linkRefused(peer: NodeId): void;
-	/** A link is up and the peer is authenticated. */
-	linkUp(peer: NodeId): void;
+	/**
+	A link is up and the peer is authenticated. `incarnation`: with which its process, or an earlier one, was started,
+	if that is agreed. A claim far above it is void: it was a lie about the peer, or of an earlier process of it.
+	*/
+	linkUp(peer: NodeId, incarnation?: number): void;
 	/** Queues the goodbye; call `ready` once more afterwards. */
 	leave(): void;
 	/** The backlog of a partition has been exchanged: repairing → whole. True when it was repairing. */
@@ -88,6 +91,8 @@ export type Swim = {
 	member(id: NodeId): SwimMember | undefined;
 	/** The state of a member alone. */
 	standing(id: NodeId): MemberState | undefined;
+	/** Claims that were ignored, because their incarnation was too far ahead. */
+	readonly incarnationsRefused: number;
 	/** Timing for the present cluster size, in ticks. */
 	readonly timing: Timing;
 	/** By fresh rows: whether `node` has a working link to `other`; `undefined` without a fresh row. */

@@ -7,6 +7,8 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {encodeContext, encodeEnvelope} from '../../core/cluster-state/command.ts';
+import {encode} from '../../core/codec.ts';
+import {defaults} from '../../core/config.ts';
 import {realFiles, type Files} from '../../core/io/file-system.ts';
 import {expectKnownFormats} from '../../core/io/files/known-formats.ts';
 import {NodeFiles} from '../../core/io/files/node-files.ts';
@@ -17,6 +19,7 @@ import {freshState, stateFromJson, stateToJson} from '../../core/node-state/node
 import {openNodeState, type OpenedNodeState, type NodeStateIo} from '../../core/node-state/open-node-state.ts';
 import type {Log} from '../../core/ports.ts';
 import {encodeConfigurationData} from '../../core/raft/configuration.ts';
+import {openSurvivor} from '../../core/recover.ts';
 
 const address = '127.0.0.1:5002';
 const peer = 'aaaaaaaaaaaaaaaa' as NodeId;
@@ -137,6 +140,34 @@ function flip(name: string, at: number): void {
 }
 
 const raftLog = 'raft/0000000000000000.log';
+
+test.each([
+	['no state', Buffer.from('no state')],
+	[
+		'a state at another index',
+		encode({version: 1, applied: 9, clusterId, members: [], removed: [], topics: [], sessions: []}),
+	],
+])('a snapshot with %s and a valid checksum is set aside; each later start works', async (_name, data) => {
+	const id = await member();
+	const {store} = await openIt();
+	// As earlier releases stored what a leader sent.
+	await store.saveSnapshot({index: 4, term: 2, configuration: {voters: [peer], learners: [id]}, data}, 'installed');
+	await store[Symbol.asyncDispose]();
+	await expect(openSurvivor({data: path, limits: defaults.limits, storage: defaults.storage})).rejects.toThrow(
+		/the snapshot at 4 holds no valid state: .* Recover another survivor/,
+	);
+	const {state, quarantined, store: fresh} = await openIt();
+	expect(quarantined).toMatchObject({
+		folder: 'quarantine-1',
+		formerId: id,
+		problem: expect.stringContaining('the snapshot at 4 holds no valid state') as string,
+	});
+	expect(state).toMatchObject({clusterId, topics: [topic], members: [[peer, '127.0.0.1:5001']], mustJoin: true});
+	await fresh[Symbol.asyncDispose]();
+	const again = await openIt();
+	expect([again.state.identity.id, again.quarantined]).toEqual([state.identity.id, undefined]);
+	await again.store[Symbol.asyncDispose]();
+});
 
 test('intact state is opened unchanged, at each start', async () => {
 	const id = await member();

@@ -5,6 +5,7 @@ The simulator's command line.
 up.
 - `--seed N` replays one seed with its trace, `--events …` with these events of its plan only.
 - `--world nodes` or `--world raft` runs one of the two worlds of a seed.
+- `--liar` runs seeds of another world: a cluster with a member that lies.
 
 A failing seed is reduced to few events (not with `--as-is`) and printed with the command that replays it. The last line
 counts seeds, virtual hours, events and faults. The exit code is 1 if a seed failed, or if a fault never occurred.
@@ -12,6 +13,8 @@ counts seeds, virtual hours, events and faults. The exit code is 1 if a seed fai
 import {parseArgs} from 'node:util';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
 import {simulate} from './node/cluster.ts';
+import {lieKinds} from './node/liar/lies.ts';
+import {simulateLiar} from './node/liar/run.ts';
 import {kinds, planOf} from './node/plan.ts';
 import {withoutGlobals} from './without-globals.ts';
 import {Totals} from './totals.ts';
@@ -21,6 +24,8 @@ import {runJob, type Job, type Report, type World} from './worker.ts';
 const defaultForMs = 40_000;
 /** Seeds per job of a worker. */
 const blockSeeds = 8;
+/** The flags that replay a seed of a world. */
+const suffixes: Readonly<Record<World, string>> = {nodes: '', raft: ' --world raft', liar: ' --liar'};
 /** Packets that are shown from the end of a trace. */
 const tailLines = 200;
 /** With this many seeds, every fault must occur. */
@@ -57,6 +62,7 @@ async function main(): Promise<void> {
 			for: {type: 'string', default: String(defaultForMs)},
 			events: {type: 'string'},
 			world: {type: 'string'},
+			liar: {type: 'boolean', default: false},
 			once: {type: 'boolean', default: false},
 			workers: {type: 'string', default: '2'},
 			minutes: {type: 'string'},
@@ -66,10 +72,14 @@ async function main(): Promise<void> {
 		},
 	});
 	const forMs = number('for', values.for);
-	const worlds: readonly World[] =
-		values.world === 'raft' || values.world === 'nodes' ? [values.world] : ['raft', 'nodes'];
+	const worlds: readonly World[] = values.liar
+		? ['liar']
+		: values.world === 'raft' || values.world === 'nodes'
+			? [values.world]
+			: ['raft', 'nodes'];
 	if (values.seed !== undefined) {
-		if (values.world === 'raft') console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
+		if (values.liar) replayLiar(number('seed', values.seed));
+		else if (values.world === 'raft') console.log(JSON.stringify(simulateRaft(number('seed', values.seed))));
 		else replay(number('seed', values.seed), forMs, values.events);
 		return;
 	}
@@ -84,7 +94,7 @@ async function main(): Promise<void> {
 		const only =
 			report.plan.length < report.planned ? ` --events ${report.plan.map(({atMs}) => atMs).join(',')}` : '';
 		console.log(
-			`FAIL npm run sim -- --seed ${report.seed}${report.world === 'raft' ? ' --world raft' : ''}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`,
+			`FAIL npm run sim -- --seed ${report.seed}${suffixes[report.world]}${forMs === defaultForMs ? '' : ` --for ${forMs}`}${only}\n     ${report.failure}\n     ${report.plan.length} of ${report.planned} events are enough: ${report.plan.map(({atMs, kind}) => `${kind}@${atMs}`).join(' ')}`,
 		);
 	});
 	let next = from;
@@ -97,9 +107,10 @@ async function main(): Promise<void> {
 
 	await Promise.all(Array.from({length: number('workers', values.workers)}, () => work(job, totals)));
 	const counts = totals.counts();
-	const missing = faultNames.filter(name => (counts[name] ?? 0) === 0);
-	const isWhole = totals.seeds >= wholeSeeds && worlds.includes('nodes');
-	const faults = faultNames.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+	const wanted = values.liar ? lieKinds.map(lie => `lie-${lie}`) : faultNames;
+	const missing = wanted.filter(name => (counts[name] ?? 0) === 0);
+	const isWhole = totals.seeds >= wholeSeeds && !worlds.every(world => world === 'raft');
+	const faults = wanted.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
 	console.log(
 		Object.entries(counts)
 			.map(([name, value]) => `${name} ${value}`)
@@ -144,6 +155,19 @@ function work(job: () => Job | undefined, totals: Totals): Promise<void> {
 		worker.once('exit', () => resolve());
 		go();
 	});
+}
+
+/** Run one seed of the world with a liar, with the end of its trace if it fails. */
+function replayLiar(seed: number): void {
+	const lines: string[] = [];
+	try {
+		console.log(JSON.stringify(withoutGlobals(() => simulateLiar({seed, trace: line => void lines.push(line)}))));
+	} catch (error) {
+		console.log([...lines.filter(line => !/[>~]/.test(line)), ...lines.slice(-tailLines)].join('\n'));
+		const {stack, cause} = error as Error;
+		console.log(stack, cause instanceof Error ? cause.stack : '');
+		process.exitCode = 1;
+	}
 }
 
 /** Run one seed with its trace. @param events times of the events of its plan that are kept */

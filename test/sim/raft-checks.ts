@@ -214,7 +214,10 @@ export class RaftChecks {
 		if (packet.type !== 'vote' || packet.isTransfer || !this.#bounds) return;
 		const hears =
 			before.role === 'leader' ||
-			(before.leader !== undefined && before.contactTicks < this.#bounds.electionTicks);
+			(before.leader !== undefined &&
+				before.contactTicks < this.#bounds.electionTicks &&
+				// By its own log this node follows a learner: its log is old, or the learner lies.
+				!before.configuration.learners.includes(before.leader));
 		if (hears && after.term !== before.term)
 			this.#fail(
 				'a node that hears a leader keeps its term',

@@ -5,10 +5,11 @@ and Raft alone, where far more proposals, campaigns and configuration changes fi
 import {simulate, type Outcome, type RunOptions} from './node/cluster.ts';
 import {planOf, type Event} from './node/plan.ts';
 import {withoutGlobals} from './without-globals.ts';
+import {simulateLiar} from './node/liar/run.ts';
 import {simulateRaft} from './raft-cluster.ts';
 import {shrink} from './shrink.ts';
 
-export type World = 'nodes' | 'raft';
+export type World = 'nodes' | 'raft' | 'liar';
 export type Job = {
 	readonly worlds: readonly World[];
 	readonly from: number;
@@ -67,8 +68,28 @@ function attemptRaft(seed: number, isOnce: boolean): Outcome | string {
 	}
 }
 
+/** Run a cluster with a member that lies. */
+export function attemptLiar(seed: number, isOnce: boolean): Outcome | string {
+	try {
+		const outcome = withoutGlobals(() => simulateLiar({seed}));
+		return isOnce || withoutGlobals(() => simulateLiar({seed})).fingerprint === outcome.fingerprint
+			? outcome
+			: 'determinism: two runs of one seed differ';
+	} catch (error) {
+		return (error as Error).message;
+	}
+}
+
 export function runJob({from, to, forMs, isOnce, shrinks, worlds}: Job, report: (report: Report) => void): void {
 	for (let seed = from; seed < to; seed++) {
+		if (worlds.includes('liar')) {
+			const outcome = attemptLiar(seed, isOnce);
+			if (typeof outcome === 'string')
+				report({type: 'failed', seed, world: 'liar', failure: outcome, plan: [], planned: 0});
+			else report({type: 'held', outcome});
+			continue;
+		}
+
 		const raft = worlds.includes('raft') ? attemptRaft(seed, isOnce) : undefined;
 		if (typeof raft === 'string') {
 			report({type: 'failed', seed, world: 'raft', failure: raft, plan: [], planned: 0});

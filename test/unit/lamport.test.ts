@@ -61,7 +61,7 @@ test('the stamps of one peer leave fifteen sixteenths of the time, whatever it s
 });
 
 test('a peer whose jumps are used up is refused, and other peers are accepted', () => {
-	const clock = new Lamport(0, 2 ** 44);
+	const clock = new Lamport(1, 2 ** 44);
 	expect(clock.witness(2 ** 44 - 1, peer)).toBe(true);
 	expect(clock.witness(clock.now + 2000, peer)).toBe(false);
 	expect(clock.witness(clock.now + 1000, peer), 'as stamps of several publishers interleave').toBe(true);
@@ -71,4 +71,23 @@ test('a peer whose jumps are used up is refused, and other peers are accepted', 
 test('stamps from the files of the node itself count for no peer', () => {
 	const clock = new Lamport(0, 2 ** 48);
 	expect(clock.witness(2 ** 47, undefined)).toBe(true);
+});
+
+test('a node that was away accepts a time that two peers have reached, however far it is ahead', () => {
+	const clock = new Lamport(100, 2 ** 40);
+	expect(clock.witness(2 ** 46, peer)).toBe(false);
+	expect(clock.witness(2 ** 46, peer), 'again by the same peer').toBe(false);
+	expect(clock.witness(2 ** 46 + 1, other), 'a later one').toBe(false);
+	expect(clock.now).toBe(100);
+	expect(clock.witness(2 ** 46 - 5, other)).toBe(true);
+	expect(clock.now).toBe(2 ** 46 - 5);
+	for (const from of [peer, other]) expect(clock.witness(2 ** 47 + 1, from), 'over half').toBe(false);
+});
+
+test('a new node accepts the time of its cluster, up to half of all stamps, until it assigns its first stamp', () => {
+	const clock = new Lamport(0, 2 ** 40);
+	expect(clock.witness(2 ** 47 + 1, peer)).toBe(false);
+	expect(clock.witness(2 ** 46, peer)).toBe(true);
+	clock.stamp();
+	expect(clock.witness(2 ** 47, peer)).toBe(false);
 });

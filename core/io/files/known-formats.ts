@@ -8,7 +8,7 @@ Only data with a valid checksum count as newer. Data with a wrong checksum are d
 its kind is unknown. The lock and `pid` are not data of the node.
 */
 import {join} from 'node:path';
-import {newerState} from '../../cluster-state/cluster-state.ts';
+import {newerState} from '../../cluster-state/saved-state.ts';
 import {decode} from '../../codec.ts';
 import {newerInRaftRecord} from '../../control/raft-store.ts';
 import {crc32c} from '../../crc32c.ts';

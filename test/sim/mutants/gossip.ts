@@ -56,8 +56,8 @@ export const gossipMutants: readonly Mutant[] = [
 		pitfall: 'a digest lists only the newest message and no gaps, so missing messages are not requested',
 		edits: [
 			gossip(
-				'		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});\n',
-				'		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? evidence.peer : undefined});\n',
+				'		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? by : undefined});\n',
+				'		if (low > stream.next) return undefined;\n		this.#repair.lacks(stream, {...evidence, high, peer: low <= high ? by : undefined});\n',
 			),
 		],
 	},
@@ -163,7 +163,7 @@ export const gossipMutants: readonly Mutant[] = [
 			{
 				file: 'core/lamport.ts',
 				find: 'if (stamp > lamportMax || jump > this.#jumpMax) return false;',
-				replace: '',
+				replace: 'if (stamp > 0) return true;',
 			},
 		],
 	},

@@ -4,6 +4,7 @@ fails, and prints the failure as a line of JSON. A line per passed seed shows pr
 */
 import {parseArgs} from 'node:util';
 import {simulate} from '../node/cluster.ts';
+import {simulateLiar} from '../node/liar/run.ts';
 import {simulateRaft} from '../raft-cluster.ts';
 import {withoutGlobals} from '../without-globals.ts';
 import {simulateState} from '../state-run.ts';
@@ -16,6 +17,7 @@ const worlds: Readonly<Record<World, (seed: number) => unknown>> = {
 	raft: seed => simulateRaft(seed),
 	swim: seed => simulateSwim(seed),
 	state: seed => simulateState(seed),
+	liar: seed => simulateLiar({seed}),
 };
 
 /** The failure of a seed, if any. A `TypeError` and the like mean that the mutant crashed, not that a rule broke. */

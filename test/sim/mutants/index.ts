@@ -8,6 +8,7 @@ import {accessMutants} from './access.ts';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
+import {liarMutants} from './liars.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {outsiderMutants} from './outsiders.ts';
 import {raftMutants} from './raft.ts';
@@ -29,6 +30,7 @@ export const mutants: readonly Mutant[] = [
 	...topicMutants,
 	...accessMutants,
 	...outsiderMutants,
+	...liarMutants,
 ];
 
 /** Changes the sources while they are bundled. @param root of the repository */

@@ -9,8 +9,8 @@ export type Edit = {
 	readonly find: string;
 	readonly replace: string;
 };
-/** Whole nodes, consensus alone, failure detection alone, the replicated state alone. */
-export type World = 'nodes' | 'raft' | 'swim' | 'state';
+/** Whole nodes, consensus alone, failure detection alone, the replicated state alone, whole nodes with a liar. */
+export type World = 'nodes' | 'raft' | 'swim' | 'state' | 'liar';
 export type Mutant = {
 	readonly name: string;
 	/** What goes wrong, in the terms of the field. */

@@ -313,4 +313,33 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['former-name-when-refused', 'unprotected-beyond-loopback'],
 	},
 	{pitfall: 'files of other users of the machine are trusted', mutants: ['folder-of-others']},
+	{
+		pitfall: 'a member that lies ends other processes, or damages what they store',
+		mutants: ['snapshot-not-checked', 'stored-snapshot-not-checked', 'nesting-without-bound'],
+	},
+	{
+		pitfall: 'a number that only grows is used up by a lie, or what the lie did is never accepted by the others',
+		mutants: [
+			'far-proposal-accepted',
+			'far-term-never-believed',
+			'far-stamp-never-believed',
+			'incarnation-without-bound',
+			'row-of-another-counts-more',
+		],
+	},
+	{
+		pitfall: 'a member acts for a leader that it is not',
+		mutants: ['learner-leads', 'learner-relays', 'read-answered-by-anybody'],
+	},
+	{
+		pitfall: 'what a peer says to have counts as if it existed',
+		mutants: [
+			'claims-without-bound',
+			'claims-never-end',
+			'claims-passed-on',
+			'claims-displace-streams',
+			'false-claim-believed',
+			'skip-within-a-batch',
+		],
+	},
 ];

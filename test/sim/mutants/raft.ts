@@ -419,7 +419,7 @@ export const raftMutants: readonly Mutant[] = [
 		pitfall: 'a node that hears a leader votes for every candidate that asks',
 		edits: [
 			raft(
-				'this.#leadership !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks)',
+				'this.#leadership !== undefined || (this.#leader !== undefined && this.#elapsed < this.#options.electionTicks && !this.#isLearner(this.#leader))',
 				'this.#term < 0',
 			),
 		],
@@ -603,8 +603,8 @@ export const raftMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/raft/term-bounds.ts',
-				find: 'if (raises.jumps + jump > (termMax - term) / share)',
-				replace: 'if (jump > 2 ** 32)',
+				find: 'const isWithinShare = raises.jumps + jump <= (termMax - term) / share;',
+				replace: 'const isWithinShare = jump <= 2 ** 32;',
 			},
 		],
 	},

@@ -5,12 +5,12 @@ import {encode} from '../../../core/codec.ts';
 import {defaults} from '../../../core/config.ts';
 import type {Control, ControlOptions} from '../../../core/control/control.ts';
 import {RaftStore} from '../../../core/control/raft-store.ts';
-import {NewerVersionError} from '../../../core/errors.ts';
 import type {BrokerEvent} from '../../../core/events.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
 import {Lamport} from '../../../core/lamport.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {encodeConfigurationData} from '../../../core/raft/configuration.ts';
+import type {PacketOf} from '../../../core/raft/packet.ts';
 import type {Entry} from '../../../core/raft/raft.ts';
 import {
 	blobs,
@@ -197,20 +197,110 @@ test('the entry that adds a node sets its name and its identity; a taken default
 	]);
 });
 
-test('a snapshot of a newer version from the leader does not replace the own state on disk', async () => {
+/** A state of the cluster `c` at entry 2, with the founder and the learner. */
+function agreedState(clusterId = 'c', ids: readonly NodeId[] = [leader, self], until = 0): Uint8Array {
+	const topics = new ClusterState({topicsMax: 10, membersMax: 10});
+	topics.applyConfiguration(1, ids, encodeContext({clusterId, protocol: 3, node: leader, address: '127.0.0.1:1'}));
+	const command: Command = {type: 'delete', topic: 'news' as Topic, node: leader, until, force: false};
+	topics.apply(2, encodeEnvelope({node: leader, incarnation: 1, seq: 1, answeredBelow: 0, lamport: 1, command}));
+	return topics.save();
+}
+
+test.each([
+	['of a newer format', encode({version: 5}), 'format 5, this program reads up to 4'],
+	['without a state', Buffer.from('nothing'), 'Expected a saved state of version 1 to 4, got undefined'],
+	['of other members', agreedState('c', [leader]), 'Expected the 2 members of the configuration, got 1 others'],
+	[
+		'that uses up the Lamport times',
+		agreedState('c', [leader, self], 2 ** 48 - 1),
+		'Expected Lamport times up to 140737488355328, got',
+	],
+])('a node lives on after a snapshot %s, and keeps its state', async (_name, data, problem) => {
 	const store = await emptyStore();
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
-	const failed = Promise.withResolvers<unknown>();
-	const data = encode({version: 5});
-	const control = createControl({self, store, failed: error => failed.resolve(error)});
-	control.step(leader, snapshotPacket(data));
-	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);
-	expect(saved).toBe(0);
+	const bounds: string[] = [];
+	const events: BrokerEvent[] = [];
+	const control = createControl({
+		self,
+		store,
+		bound: name => void bounds.push(name),
+		emit: event => events.push(event),
+	});
+	for (let count = 0; count < 3; count++) control.step(leader, snapshotPacket(data));
+	await turn();
+	expect(bounds).toEqual(['bad-snapshots']);
+	const texts = events.map(event => ('text' in event ? event.text : ''));
+	expect(texts.filter(text => text.includes(`member ${leader}`) && text.includes(problem))).toHaveLength(1);
+	expect([saved, control.state.applied, control.raft.commit]).toEqual([0, 0, 0]);
+
+	// The same leader, or another one, sends a good one later.
+	const agreed = Promise.withResolvers<void>();
+	Object.assign(control.proposals, {reconsider: () => agreed.resolve()});
+	control.step(leader, {...(snapshotPacket(agreedState()) as PacketOf<'snapshot'>), term: 2});
+	await agreed.promise;
+	expect([saved, control.state.applied]).toEqual([1, 2]);
+});
+
+test('a snapshot of another cluster is refused', async () => {
+	const bounds: string[] = [];
+	const {append, control} = await withLog([], 0, {bound: name => void bounds.push(name)});
+	await append(1, 0, 1, [
+		{
+			term: 1,
+			index: 1,
+			kind: 'configuration',
+			data: encodeConfigurationData(
+				{voters: [leader], learners: [self]},
+				encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}),
+			),
+		},
+	]);
+	control.step(leader, snapshotPacket(agreedState('another')));
+	expect([bounds, control.raft.commit]).toEqual([['bad-snapshots'], 1]);
+});
+
+test('entries that are no commands change nothing, on all nodes alike, and are counted', async () => {
+	const saved: Uint8Array[] = [];
+	for (const snapshotEntries of [5, 4096]) {
+		const bounds: string[] = [];
+		const raft = {...defaults.raft, snapshotEntries};
+		const config = {...defaults, port: 1, data: '', secret: new Uint8Array(0), raft};
+		const {append, control} = await withLog([], 0, {bound: name => void bounds.push(name), config});
+		await append(1, 0, 1, [
+			{
+				term: 1,
+				index: 1,
+				kind: 'configuration',
+				data: encodeConfigurationData(
+					{voters: [leader], learners: [self]},
+					encodeContext({clusterId: 'c', node: leader, address: '127.0.0.1:1'}),
+				),
+			},
+		]);
+		const bad = [
+			new Uint8Array(0),
+			Buffer.from('no command'),
+			encode([leader, 1, 1, 0, 1, {type: 'unknown', node: leader}]),
+			encode([leader, 1, 1, 0, 2 ** 48, {type: 'unsubscribe', topic: 'news', node: leader}]),
+			Buffer.alloc(100_000, 0x91),
+			Buffer.of(0xdd, 0x7f, 0xff, 0xff, 0xff),
+		];
+		await append(
+			1,
+			1,
+			1 + bad.length,
+			bad.map((data, at) => ({term: 1, index: at + 2, kind: 'command' as const, data})),
+		);
+		expect([bounds, control.state.applied]).toEqual([Array(bad.length).fill('bad-entries'), 1 + bad.length]);
+		saved.push(control.state.save());
+	}
+
+	expect(saved[0]).toEqual(saved[1]);
 });
 
 /** A control whose log was read from the disk, or is empty; and a leader that sends it appends. */
-async function withLog(recovered: readonly Entry[], commit: number, isReached: (node: NodeId) => boolean = () => true) {
+async function withLog(recovered: readonly Entry[], commit: number, given: Partial<ControlOptions> = {}) {
 	const store = await emptyStore();
 	if (recovered.length > 0) await store.append({term: 1, vote: undefined, commit}, recovered);
 	const events: BrokerEvent[] = [];
@@ -227,11 +317,11 @@ async function withLog(recovered: readonly Entry[], commit: number, isReached: (
 						[],
 					)
 				: store,
-		isReached,
 		emit: event => events.push(event),
 		announce: node => announced.push(node),
 		onAgreed: () => agreed.resolve(),
 		failed: error => agreed.reject(error),
+		...given,
 	});
 	const append = async (
 		term: number,
@@ -322,7 +412,9 @@ test('a node that joins reports the entries after it heard the leader, and no ea
 
 test('a leader counts a voter without a link once that voter has answered, and not before', async () => {
 	const [voter, absent] = [leader, 'cccccccccccccccc' as NodeId];
-	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, node => node === self);
+	const {control, applied} = await withLog([member(1, [voter, self, absent], [], voter)], 1, {
+		isReached: node => node === self,
+	});
 	control.schedulePump();
 	await applied();
 	control.raft.campaign();
@@ -370,6 +462,10 @@ test('a leader refuses proposals in the name of another node, and those that are
 	propose(self, {type: 'protocol', node: self, protocol: 9});
 	control.step(self, {group: 0, term: control.raft.status().term, type: 'propose', data: Uint8Array.of(1, 2, 3)});
 	expect(bounds).toEqual(Array(4).fill('foreign-proposals'));
+	// Stamps that no clock of the cluster can have reached.
+	propose(self, subscribe(self, 2 ** 47));
+	propose(self, {type: 'delete', topic: 'news' as Topic, node: self, until: 2 ** 48 - 1, force: true});
+	expect(bounds.splice(4)).toEqual(['far-proposals', 'far-proposals']);
 	const {lastIndex} = control.raft.status();
 	propose(self, subscribe(self));
 	expect([bounds.length, control.raft.status().lastIndex]).toEqual([4, lastIndex + 1]);

@@ -16,13 +16,24 @@ const frameOf = (from: NodeId, to: NodeId, carried: Buffer = inner): Buffer =>
 
 function relayOf(
 	self: NodeId,
-	{via, protocol = 2, isUp = true}: {readonly via?: NodeId; readonly protocol?: number; readonly isUp?: boolean} = {},
+	{
+		via,
+		protocol = 2,
+		isUp = true,
+		mayRelay,
+	}: {
+		readonly via?: NodeId;
+		readonly protocol?: number;
+		readonly isUp?: boolean;
+		readonly mayRelay?: (node: NodeId) => boolean;
+	} = {},
 ) {
 	const sent: Array<{readonly to: NodeId; readonly frame: Buffer}> = [];
 	const bounds: string[] = [];
 	const relay = new Relay({
 		self,
 		isMember: node => node !== d,
+		...(mayRelay && {mayRelay}),
 		reach: () => via,
 		links: {
 			speaks: () => ({protocol, version: ''}),
@@ -60,6 +71,13 @@ describe('sending', () => {
 });
 
 describe('a relay frame', () => {
+	test('is not accepted from a member that may not relay: it could forge the frame', () => {
+		const relayed = frameOf(a, c);
+		const {relay, bounds} = relayOf(c, {mayRelay: node => node !== b});
+		expect(relay.onFrame(b, relayed)).toEqual({type: 'done'});
+		expect(bounds).toEqual(['learner-relays']);
+	});
+
 	test('is forwarded once to its destination, and accepted there as from its origin', () => {
 		const {relay, sent} = relayOf(b);
 		expect(relay.onFrame(a, frameOf(a, c))).toEqual({type: 'done'});

@@ -62,9 +62,9 @@ const packets: fc.Arbitrary<RaftPacket> = fc
 				{
 					...head,
 					type: 'snapshot',
-					index,
+					index: Math.floor(index / 2),
 					snapshotTerm: term,
-					configuration: {voters, learners: []},
+					configuration: {voters: voters.length > 0 ? voters : ['0000000000000001' as NodeId], learners: []},
 					offset: 5,
 					size: data.length + 5 + (data.length === 0 ? -5 : 0),
 					data: data.length === 0 ? new Uint8Array(0) : data,
@@ -112,6 +112,18 @@ describe('packets', () => {
 		fc.assert(fc.property(fc.anything(), value => void parseRaftPacket(value)));
 	});
 
+	const snapshot = (change: object): unknown => ({
+		group: 0,
+		term: 1,
+		type: 'snapshot',
+		index: 1,
+		snapshotTerm: 1,
+		configuration: {voters: ['0000000000000001'], learners: []},
+		offset: 0,
+		size: 1,
+		data: new Uint8Array(1),
+		...change,
+	});
 	const append = (change: object): unknown => ({
 		group: 0,
 		term: 5,
@@ -153,51 +165,29 @@ describe('packets', () => {
 			}),
 		],
 		['an unknown type', append({type: 'toString'})],
+		['a chunk beyond its snapshot', snapshot({offset: 3, size: 4, data: new Uint8Array(2)})],
+		['a snapshot that is too large', snapshot({size: 2 ** 30, data: new Uint8Array(2)})],
+		['a chunk that is too large', snapshot({size: 2 ** 20, data: new Uint8Array(2 ** 19)})],
+		['a snapshot without voters', snapshot({configuration: {voters: [], learners: []}})],
+		['a snapshot of a later term than its leader', snapshot({snapshotTerm: 2})],
+		['a snapshot that leaves no room for entries', snapshot({index: 2 ** 47 + 1})],
 		[
-			'a chunk beyond its snapshot',
-			{
-				group: 0,
-				term: 1,
-				type: 'snapshot',
-				index: 1,
-				snapshotTerm: 1,
-				configuration: {voters: [], learners: []},
-				offset: 3,
-				size: 4,
-				data: new Uint8Array(2),
-			},
-		],
-		[
-			'a snapshot that is too large',
-			{
-				group: 0,
-				term: 1,
-				type: 'snapshot',
-				index: 1,
-				snapshotTerm: 1,
-				configuration: {voters: [], learners: []},
-				offset: 0,
-				size: 2 ** 30,
-				data: new Uint8Array(2),
-			},
-		],
-		[
-			'a chunk that is too large',
-			{
-				group: 0,
-				term: 1,
-				type: 'snapshot',
-				index: 1,
-				snapshotTerm: 1,
-				configuration: {voters: [], learners: []},
-				offset: 0,
-				size: 2 ** 20,
-				data: new Uint8Array(2 ** 19),
-			},
+			'a configuration without voters',
+			append({
+				entries: [
+					{
+						term: 2,
+						index: 6,
+						kind: 'configuration',
+						data: encodeConfigurationData({voters: [], learners: []}, new Uint8Array(0)),
+					},
+				],
+			}),
 		],
 		['a context that is too long', {group: 0, term: 1, type: 'read', context: 'x'.repeat(129)}],
 	])('are refused with %s', (_, value) => {
 		expect(parseRaftPacket(append({}))).toEqual(append({}));
+		expect(parseRaftPacket(snapshot({}))).toEqual(snapshot({}));
 		expect(parseRaftPacket(value)).toBeUndefined();
 	});
 });

@@ -7,6 +7,7 @@ import type {NodeId} from '../../../core/message.ts';
 import type {PacketOf, RaftPacket} from '../../../core/raft/packet.ts';
 import {inflightMax, Progress} from '../../../core/raft/progress.ts';
 import {createRaft, type Raft} from '../../../core/raft/raft.ts';
+import {readsOfPeerMax} from '../../../core/raft/reads.ts';
 
 const [one, two, three] = ['1', '2', '3'].map(digit => digit.padStart(16, '0') as NodeId) as [NodeId, NodeId, NodeId];
 const group = 0;
@@ -204,6 +205,34 @@ describe('work between ready and advance', () => {
 		expect(raft.status()).toMatchObject({role: 'candidate', term: 2, votes: []});
 		settle(raft);
 		expect(raft.status()).toMatchObject({role: 'leader', term: 2});
+	});
+});
+
+describe('reads', () => {
+	it('of one node leave room for those of the others', () => {
+		const raft = lead();
+		for (let count = 0; count < 2000; count++)
+			raft.step(two, {group, term: 1, type: 'read', context: `flood ${count}`});
+		expect(raft.status().bounds).toEqual({reads: 2000 - readsOfPeerMax});
+		raft.step(three, {group, term: 1, type: 'read', context: 'other'});
+		raft.readIndex('own');
+		const [beat] = settle(raft).filter(packet => packet.type === 'heartbeat');
+		raft.step(three, {group, term: 1, type: 'heartbeat-reply', round: beat!.round});
+		const answers = raft.ready()!;
+		expect(answers.reads).toEqual([{context: 'own', index: 1}]);
+		expect(answers.packets.filter(({to}) => to === three).map(({packet}) => packet.type)).toEqual(['read-reply']);
+	});
+
+	it('are answered only by the leader that was asked', () => {
+		const raft = create(one, [one, two, three]);
+		raft.step(two, {group, term: 1, type: 'heartbeat', commit: 0, round: 1});
+		settle(raft);
+		expect(raft.readIndex('read')).toBe('accepted');
+		settle(raft);
+		raft.step(three, {group, term: 1, type: 'read-reply', context: 'read', index: 0});
+		expect([raft.ready()?.reads ?? [], raft.status().bounds]).toEqual([[], {odd: 1}]);
+		raft.step(two, {group, term: 1, type: 'read-reply', context: 'read', index: 0});
+		expect(raft.ready()?.reads).toEqual([{context: 'read', index: 0}]);
 	});
 });
 

@@ -8,8 +8,10 @@ const peer = (index: number): NodeId => index.toString(16).padStart(16, '0') as 
 
 describe('the terms that a peer may set', () => {
 	test('may be far ahead once, as for a node that joins an old cluster', () => {
-		expect(new TermBounds(electionTicks).raise(peer(1), 0, 2 ** 44 - 1, 0)).toBeUndefined();
-		expect(new TermBounds(electionTicks).raise(peer(1), 0, 2 ** 44, 0)).toBe('term-jump');
+		expect(new TermBounds(electionTicks).raise(peer(1), 0, 2 ** 47 - 1, 0)).toBeUndefined();
+		expect(new TermBounds(electionTicks).raise(peer(1), 0, 2 ** 47, 0)).toBe('term-jump');
+		expect(new TermBounds(electionTicks).raise(peer(1), 1, 2 ** 44 - 1, 0)).toBeUndefined();
+		expect(new TermBounds(electionTicks).raise(peer(1), 1, 2 ** 44 + 1, 0)).toBe('term-jump');
 	});
 
 	test('leave fifteen of sixteen terms after any packets of one peer', () => {
@@ -37,6 +39,14 @@ describe('the terms that a peer may set', () => {
 
 		// Two hundred times a sixteenth of the rest.
 		expect(termMax - term).toBeGreaterThan(500_000_000);
+	});
+
+	test('may be as far ahead as two peers have shown', () => {
+		const bounds = new TermBounds(electionTicks);
+		expect(bounds.raise(peer(1), 7, termMax, 0)).toBe('term-jump');
+		expect(bounds.raise(peer(1), 7, 2 ** 46, 0), 'the same peer again').toBe('term-jump');
+		expect(bounds.raise(peer(2), 7, 2 ** 47, 0), 'over half').toBe('term-jump');
+		expect(bounds.raise(peer(2), 7, 2 ** 46, 0)).toBeUndefined();
 	});
 
 	test('are ignored for 120 election timeouts after 32 raises, and then accepted again', () => {

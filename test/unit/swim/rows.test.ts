@@ -226,3 +226,16 @@ test('a packet full of rows and states stays within its bound and always has the
 		{numRuns: 200},
 	);
 });
+
+test('a forged row of a member does not delay its own rows once it is stale', () => {
+	const [honest, other] = [rowsOf(n1), rowsOf(n2)];
+	const row = (): Row => honest.take(n2, 1, 1000, 1, staleTicks).rows[0]!;
+	honest.observe(fine, 1, 12);
+	const [, , , hash] = row();
+	other.learn([n1, 900, 2 ** 32 - 1, hash, new Uint8Array(0)], undefined, 1, staleTicks);
+	const from = 1 + staleTicks;
+	other.learn(row(), undefined, from, staleTicks, false);
+	honest.observe({...fine, isHeard: id => id !== n3}, from + 1, 12);
+	other.learn(row(), undefined, from + 1, staleTicks, false);
+	expect(other.hears(n1, n3, from + 1, staleTicks)).toBe(false);
+});

@@ -78,7 +78,8 @@ export class HostProcess implements Endpoint {
 			onShort: () => this.#node?.journal.bound('open-files'),
 		});
 		this.#storage = storage;
-		const {links, datagrams, dial} = fabric.linksOf(this);
+		const {dial, ...ports} = fabric.linksOf(this);
+		const {links, datagrams} = host.options.wire?.(ports) ?? ports;
 		this.announce();
 		this.#clock.every(config.discovery.intervalMs, () => this.announce());
 		const node = new Node(this.#nodeOptions(storage, {links: observer.links.wrap(host, links), datagrams}));

@@ -6,6 +6,7 @@ machine may get a new disk, and then another id.
 import type {Config} from '../../../../core/config.ts';
 import type {Judgement, Process} from '../../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../../core/message.ts';
+import type {NodeIo} from '../../../../core/node/node-options.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import type {RaftLimits} from '../../../../core/raft/leader.ts';
 import type {KeptTime} from '../../../../core/topic-log/retention.ts';
@@ -57,6 +58,8 @@ export type HostOptions = {
 	/** How many thousandths its clock runs too fast, or too slow if negative. */
 	readonly driftPerMille: number;
 	readonly note: (text: string) => void;
+	/** Wraps the ports of its processes to the network. @default as they are */
+	readonly wire?: ((ports: Pick<NodeIo, 'links' | 'datagrams'>) => Pick<NodeIo, 'links' | 'datagrams'>) | undefined;
 	/** Called when its process has ended. */
 	readonly onEnd?: (host: Host) => void;
 };
