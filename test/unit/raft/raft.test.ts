@@ -216,7 +216,7 @@ describe('reads', () => {
 		expect(raft.status().bounds).toEqual({reads: 2000 - readsOfPeerMax});
 		raft.step(three, {group, term: 1, type: 'read', context: 'other'});
 		raft.readIndex('own');
-		const [beat] = settle(raft).filter(packet => packet.type === 'heartbeat');
+		const beat = settle(raft).find(packet => packet.type === 'heartbeat');
 		raft.step(three, {group, term: 1, type: 'heartbeat-reply', round: beat!.round});
 		const answers = raft.ready()!;
 		expect(answers.reads).toEqual([{context: 'own', index: 1}]);
