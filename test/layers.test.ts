@@ -71,6 +71,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 			'lamport',
 			'machine',
 			'message',
+			'message-pack',
 			'node-name',
 			'platform',
 			'ports',

@@ -21,6 +21,7 @@ import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
 import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
 import {positionsMax} from '../position.ts';
+import {problemOfSize} from './request-size.ts';
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
 
@@ -69,8 +70,17 @@ export const positionSchema = v.object({
 	since: count,
 	streams: list(v.tuple([node, count, count]), positionsMax),
 });
+/** Positions in up to `topicsMax` topics. Their number is checked before they are. */
+const positions = (topicsMax: number) =>
+	v.pipe(
+		v.custom<unknown[]>(
+			value => Array.isArray(value) && value.length <= topicsMax && streamsOf(value) <= positionsMax,
+			`Expected a list of 0 to ${topicsMax} topics with ${positionsMax} positions at most`,
+		),
+		v.array(positionSchema),
+	);
 /** The positions of a subscription, one per topic. */
-export const positionsSchema = list(positionSchema, subscribedTopicsMax);
+export const positionsSchema = positions(subscribedTopicsMax);
 /** The starts of a subscription, one per topic. */
 export const startsSchema = list(v.object({...positionSchema.entries, end: v.optional(count)}), subscribedTopicsMax);
 const requestSchema = v.variant('op', [
@@ -85,7 +95,7 @@ const requestSchema = v.variant('op', [
 		from: v.optional(v.picklist(['now', 'start'])),
 		/** With messages: give the start of each topic, and begin topics after these positions. */
 		isTracked: v.optional(v.boolean()),
-		after: v.optional(list(positionSchema, positionsMax)),
+		after: v.optional(positions(positionsMax)),
 		credit: v.optional(count),
 	}),
 	v.object({
@@ -159,12 +169,21 @@ export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[]
 	return [head, value];
 }
 
+/** The pieces of a snapshot frame with an encoded snapshot. */
+export function encodeSnapshot(stream: number, snapshot: Uint8Array): Uint8Array[] {
+	const head = Buffer.from([remoteKinds.snapshot, 0x92, 0xce, 0, 0, 0, 0]); // An array of a u32 and the snapshot.
+	head.writeUInt32BE(stream, 3);
+	return [head, snapshot];
+}
+
 export function decodeFrame(frame: Uint8Array): unknown {
 	return decode(frame.subarray(1));
 }
 
 /** The request in a frame, or its id and the problem. */
-export function parseRequest(frame: Uint8Array): Request | {readonly id: number; readonly problem: string} {
+export function parseRequest(frame: Buffer): Request | {readonly id: number; readonly problem: string} {
+	const tooLarge = problemOfSize(frame);
+	if (tooLarge) return tooLarge;
 	const value = decodeFrame(frame);
 	const parsed = v.safeParse(requestSchema, value, {abortEarly: true});
 	if (parsed.success) return parsed.output;
@@ -239,6 +258,17 @@ export function decodeDelivery(frame: Buffer): {readonly stream: number; readonl
 		stream: frame.readUInt32BE(1),
 		item: {offset: frame.readUIntBE(5, 6), hops: frame[11]!, repaired: frame[12] === 1, batch},
 	};
+}
+
+/** The number of positions in a list of topics that is not validated yet. */
+function streamsOf(topics: readonly unknown[]): number {
+	let streams = 0;
+	for (const one of topics) {
+		const found: unknown = Object(one).streams;
+		if (Array.isArray(found)) streams += found.length;
+	}
+
+	return streams;
 }
 
 function problemOf(name: unknown): string {
