@@ -10,6 +10,7 @@ import {Faults} from '../io/net/faults.ts';
 import {createMesh, type Mesh} from '../io/net/mesh.ts';
 import {createTransport, transportOptions} from '../io/net/transport.ts';
 import {openDatagrams, type OpenDatagrams} from '../io/net/udp.ts';
+import {clientOf} from '../io/net/client-identity.ts';
 import {parseJoin} from '../membership/joining.ts';
 import type {NodeId} from '../message.ts';
 import type {Node} from '../node/node.ts';
@@ -61,6 +62,7 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		identity: state.identity,
 		version,
 		onRefusal: refused => slot.refused(refused),
+		onQuota: (quota, who) => slot.bound(quota, who),
 	});
 	// A refusal for want of room is a limit that was hit, which `check` reports.
 	shared.refusals.onAdd = reason => {
@@ -168,7 +170,12 @@ async function ask(
 
 function serveClient(node: Node | undefined, channel: Channel): void {
 	if (!node) return channel.close('the node is starting');
-	serve(node, channelPipe(channel), () => node.journal.reject(channel.remoteAddress, 'malformed'));
+	serve(
+		node,
+		channelPipe(channel),
+		() => node.journal.reject(channel.remoteAddress, 'malformed'),
+		clientOf(channel).name,
+	);
 	void node.closed.then(why => channel.close(why));
 }
 

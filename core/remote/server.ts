@@ -7,6 +7,8 @@ is not read from meanwhile.
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
+import type {Clock} from '../ports.ts';
+import {ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import type {Pipe} from './pipe.ts';
@@ -20,6 +22,7 @@ import {
 	type Answer,
 	type Request,
 } from './protocol.ts';
+import {requestBytesMax} from './request-size.ts';
 import {
 	follow,
 	SharedSnapshot,
@@ -33,13 +36,21 @@ import {
 
 export type {BatchReading} from './streams.ts';
 export type ServedBroker = ReadableBroker & {
-	readonly options: {readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'>}};
-	/** Counts the bounds that were hit. */
-	readonly journal: {bound(name: string): void};
+	readonly options: {
+		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
+		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
+	};
+	/** Counts the bounds that were hit, and the clients that hit them. */
+	readonly journal: {bound(name: string, who?: string): void};
 };
 
 /** State that all connections of a node share. */
-type Shared = {readonly inflow: Inflow; readonly snapshot: SharedSnapshot; readers: number};
+type Shared = {
+	readonly inflow: Inflow;
+	readonly snapshot: SharedSnapshot;
+	readonly accounts: ClientAccounts;
+	readers: number;
+};
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
 /** Positions that the streams of a connection may hold. */
@@ -50,9 +61,10 @@ const answersMax = 256;
 /**
 Serves one connection until it closes.
 @param onMalformed called for a frame that violates the protocol; the connection is closed.
+@param client the client that quotas count the connection for. @default none: a console in the node's process
 */
-export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void): void {
-	const connection = new Connection(broker, pipe, onMalformed);
+export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void, client?: string): void {
+	const connection = new Connection(broker, pipe, onMalformed, client);
 	pipe.onClose = () => connection.close();
 	pipe.onFrame = frame => connection.onFrame(frame);
 }
@@ -66,6 +78,9 @@ class Connection implements StreamContext {
 	readonly #streams = new Map<number, Stream>();
 	/** Requests and publishes without an answer. */
 	readonly #pending = new Set<number>();
+	readonly #account: ClientAccount | undefined;
+	/** Set while the client publishes faster than its quota. */
+	#throttle: Disposable | undefined;
 	#requests = 0;
 	#publishBytes = 0;
 	#isClosed = false;
@@ -88,7 +103,7 @@ class Connection implements StreamContext {
 		let total = positions;
 		for (const stream of this.#streams.values()) total += stream.positions ?? 0;
 		if (total <= positionsKeptMax) return true;
-		this.broker.journal.bound('positions');
+		this.broker.journal.bound('positions', this.#account?.name);
 		return false;
 	};
 
@@ -100,6 +115,7 @@ class Connection implements StreamContext {
 		const isOverloaded =
 			this.outbox.waiting >= answersMax * threshold ||
 			this.#publishBytes >= publishBytesMax * threshold ||
+			this.#throttle !== undefined ||
 			(inflow.isFull && this.#publishBytes > 0);
 		if (isOverloaded === this.#isPaused) return;
 		this.#isPaused = isOverloaded;
@@ -108,19 +124,28 @@ class Connection implements StreamContext {
 		if (inflow.isFull) inflow.whenFree(this.#updateFlow);
 	};
 
-	constructor(broker: ServedBroker, pipe: Pipe, onMalformed: () => void) {
+	constructor(broker: ServedBroker, pipe: Pipe, onMalformed: () => void, client: string | undefined) {
 		this.broker = broker;
 		this.#pipe = pipe;
 		this.#onMalformed = onMalformed;
 		this.outbox = new Outbox(pipe);
 		this.outbox.onSent = () => this.#updateFlow();
 		this.outbox.onRoom = () => this.#resume();
-		this.#shared = sharedOf.get(broker) ?? {inflow: new Inflow(), snapshot: new SharedSnapshot(), readers: 0};
+		this.#shared = sharedOf.get(broker) ?? {
+			inflow: new Inflow(),
+			snapshot: new SharedSnapshot(),
+			accounts: new ClientAccounts(broker.options.config.limits),
+			readers: 0,
+		};
 		sharedOf.set(broker, this.#shared);
+		this.#account = client === undefined ? undefined : this.#shared.accounts.open(client, this.#nowMs());
 	}
 
 	close(): void {
+		if (this.#isClosed) return;
 		this.#isClosed = true;
+		this.#throttle?.[Symbol.dispose]();
+		if (this.#account) this.#shared.accounts.close(this.#account, this.#nowMs());
 		for (const id of this.#streams.keys()) this.#end(id);
 		this.#shared.inflow.forget(this.#updateFlow);
 		this.outbox.clear();
@@ -131,6 +156,8 @@ class Connection implements StreamContext {
 		if (frame[0] === remoteKinds.publish) return this.#onPublish(frame);
 		if (frame[0] !== remoteKinds.request) return this.#malformed();
 		const request = parseRequest(frame);
+		if ('problem' in request && frame.length > requestBytesMax)
+			this.broker.journal.bound('request-bytes', this.#account?.name);
 		if ('problem' in request) return this.#refuse(request.id, new DapssError('usage', request.problem));
 		switch (request.op) {
 			case 'next':
@@ -164,6 +191,7 @@ class Connection implements StreamContext {
 		this.#pending.add(id);
 		this.#publishBytes += cost;
 		inflow.add(cost);
+		this.#noteRate(bodies);
 		this.broker
 			.publish(topic, bodies)
 			.then(
@@ -179,6 +207,29 @@ class Connection implements StreamContext {
 		this.#updateFlow();
 	}
 
+	/** Counts a publish against the quota of the client. Over it, the connection is not read from until later. */
+	#noteRate(bodies: readonly Uint8Array[]): void {
+		this.#account?.published(bodies, this.#nowMs());
+		if (this.#throttle === undefined && this.#awaitRate())
+			this.broker.journal.bound('publish-rate', this.#account?.name);
+	}
+
+	/** False when the client keeps its rate; else `#throttle` is set until it does. */
+	#awaitRate(): boolean {
+		const waitMs = this.#account?.waitMs(this.#nowMs()) ?? 0;
+		if (waitMs === 0) return false;
+		this.#throttle = this.broker.options.io.clock.after(waitMs, () => {
+			this.#throttle = undefined;
+			// Another connection of the client may have published meanwhile.
+			if (!this.#isClosed && !this.#awaitRate()) this.#updateFlow();
+		});
+		return true;
+	}
+
+	#nowMs(): number {
+		return this.broker.options.io.clock.monotonicMs();
+	}
+
 	/** The refusal of a request; `undefined` when it is accepted. */
 	#refusal(request: Request): DapssError | undefined {
 		const {
@@ -191,7 +242,7 @@ class Connection implements StreamContext {
 		} = this;
 		if (this.#isInUse(request.id)) return inUse(request.id);
 		if (this.#streams.size + this.#requests >= openMax) {
-			journal.bound('requests');
+			journal.bound('requests', this.#account?.name);
 			return new DapssError('refused', `Expected at most ${openMax} open requests on a connection, got one more`);
 		}
 
@@ -200,7 +251,7 @@ class Connection implements StreamContext {
 		let open = 0;
 		for (const {topics} of this.#streams.values()) open += topics;
 		if (open + wanted > limits.readersPerConnection) {
-			journal.bound('readers-per-connection');
+			journal.bound('readers-per-connection', this.#account?.name);
 			return new DapssError(
 				'refused',
 				`Expected at most ${limits.readersPerConnection} topics to be read by one connection ` +
@@ -208,8 +259,17 @@ class Connection implements StreamContext {
 			);
 		}
 
+		if (this.#account && this.#account.readers + wanted > limits.readersPerClient) {
+			journal.bound('readers-per-client', this.#account.name);
+			return new DapssError(
+				'refused',
+				`Expected at most ${limits.readersPerClient} topics to be read by one client ` +
+					`(limits.readers_per_client), got ${this.#account.readers + wanted} of ${this.#account.name}`,
+			);
+		}
+
 		if (this.#shared.readers + wanted <= limits.readers) return undefined;
-		journal.bound('readers');
+		journal.bound('readers', this.#account?.name);
 		return new DapssError(
 			'refused',
 			`Expected at most ${limits.readers} topics to be read through this node (limits.readers), ` +
@@ -261,15 +321,20 @@ class Connection implements StreamContext {
 
 	#open(id: number, stream: Stream): void {
 		this.#streams.set(id, stream);
-		this.#shared.readers += stream.topics;
+		this.#countReaders(stream.topics);
 	}
 
 	#end(id: number): void {
 		const stream = this.#streams.get(id);
 		if (!stream) return;
 		this.#streams.delete(id);
-		this.#shared.readers -= stream.topics;
+		this.#countReaders(-stream.topics);
 		stream.end();
+	}
+
+	#countReaders(change: number): void {
+		this.#shared.readers += change;
+		if (this.#account) this.#account.readers += change;
 	}
 
 	#answerWith(id: number, work: Promise<unknown>): void {

@@ -9,8 +9,9 @@ import {DapssError} from '../errors.ts';
 import type {TrackedEvent, TrackedEvents} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
 import {Seen, type Place, type SubscriptionStart} from '../position.ts';
+import type {Snapshot} from '../snapshot.ts';
 import type {Outbox} from './outbox.ts';
-import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
+import {encodeDelivery, encodeFrame, encodeSnapshot, type Answer, type Request} from './protocol.ts';
 
 /** A subscription in batches, as they are stored, which a server forwards without decoding the messages. */
 export type BatchReading = {
@@ -56,19 +57,31 @@ export type StreamContext = {
 	readonly hasRoomFor: (positions: number) => boolean;
 };
 
+const encodedSnapshots = new WeakMap<Snapshot, Buffer>();
+
+/** A snapshot goes to all watchers, and is encoded for the first of them. */
+function encodedOnce(snapshot: Snapshot): Buffer {
+	const known = encodedSnapshots.get(snapshot);
+	if (known) return known;
+	const bytes = encode(snapshot);
+	encodedSnapshots.set(snapshot, bytes);
+	return bytes;
+}
+
 /** Streams snapshots one at a time: the next is sent when the last was processed. */
 export function watch({broker, outbox, fail}: StreamContext, id: number): Stream {
 	let isAwaited = true;
-	let latest: unknown;
+	let latest: Snapshot | undefined;
 	const send = (): void => {
 		if (!isAwaited || latest === undefined || outbox.room() === 0) return;
-		const pieces = [encodeFrame('snapshot', [id, latest])];
+		const bytes = encodedOnce(latest);
+		const pieces = encodeSnapshot(id, bytes);
 		if (!outbox.fits(pieces))
 			return fail(
 				id,
 				new DapssError(
 					'too-large',
-					`The snapshot of this node has ${pieces[0]!.length} bytes: raise limits.frame_bytes on both sides`,
+					`The snapshot of this node has ${bytes.length} bytes: raise limits.frame_bytes on both sides`,
 				),
 			);
 		if (!outbox.stream(pieces)) return;
@@ -174,6 +187,7 @@ export function subscribe(
 	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean =>
 		seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
 	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
+		owner: outbox,
 		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
 		take(items) {
 			let taken = 0;

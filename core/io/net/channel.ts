@@ -6,6 +6,7 @@ suite covers all of them.
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
 import type {Identity, Keys} from '../../wire/seal.ts';
+import type {ConnectionQuota} from './connection-quotas.ts';
 import type {Budget, Counters} from './counters.ts';
 import type {Names} from './host-names.ts';
 
@@ -75,6 +76,7 @@ export type RefusalCode =
 	| 'not-a-member'
 	| 'duplicate'
 	| 'older-incarnation'
+	| 'limit'
 	| 'busy';
 
 /** A refusal as it is reported: the peer, its address, and the side that refused. */
@@ -191,6 +193,8 @@ export type TransportOptions = {
 	readonly names: Names;
 	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
+	/** A client was refused because a quota of its connections is used up. `who`: as the quotas name it. */
+	readonly onQuota?: (quota: ConnectionQuota, who: string) => void;
 };
 
 /** The security settings of a configuration. */

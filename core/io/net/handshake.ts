@@ -93,6 +93,7 @@ const refusalCodes = [
 	'not-a-member',
 	'duplicate',
 	'older-incarnation',
+	'limit',
 	'busy',
 ] as const satisfies readonly RefusalCode[];
 const refuseSchema = v.object({

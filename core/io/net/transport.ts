@@ -30,10 +30,12 @@ export function transportOptions(
 		identity,
 		version,
 		onRefusal,
+		onQuota,
 	}: {
 		readonly identity: Identity | undefined;
 		readonly version: string;
 		readonly onRefusal?: (refused: RefusedPeer) => void;
+		readonly onQuota?: TransportOptions['onQuota'];
 	},
 ): TransportOptions {
 	return {
@@ -47,5 +49,6 @@ export function transportOptions(
 		budget: new Budget(config.limits.outQueueTotalBytes),
 		names: new Names(),
 		...(onRefusal && {onRefusal}),
+		...(onQuota && {onQuota}),
 	};
 }

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {ReadBudget} from '../../../core/data/read-budget.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import type {TrackedEvent} from '../../../core/events.ts';
 import type {StoredBatch, Topic} from '../../../core/message.ts';
@@ -21,7 +21,7 @@ class Logs implements TopicReading {
 	readonly subscribed = new Set<Topic>([t]);
 	readonly readers = new Map<Reader, Topic>();
 	firstOffset = 0;
-	readonly #slots = new ReadSlots();
+	readonly #slots = new ReadBudget();
 
 	async end(topic: Topic): Promise<number> {
 		return this.topics.get(topic)!.length;

@@ -1,6 +1,5 @@
 import {expect, test} from 'vitest';
 import type {Delivery} from '../../../core/broker.ts';
-import {defaults} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {positionsMax} from '../../../core/position.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
@@ -195,7 +194,7 @@ test('publishers of many connections share one bound', async () => {
 
 test('the topics read per connection and in total have limits, which the refusal names', async () => {
 	const node = new FakeNode();
-	node.options = {config: {limits: {...defaults.limits, readersPerConnection: 300, readers: 500}}};
+	node.limit({readersPerConnection: 300, readers: 500});
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
 	const one = serving(node, 50_000);
 	const two = serving(node, 50_000);
