@@ -3,6 +3,7 @@ The events of a node, as its clients check them: every field that is shown or co
 newer nodes pass.
 */
 import * as v from 'valibot';
+import {isNodeId, type NodeId} from '../message.ts';
 import {positionSchema} from './protocol.ts';
 
 export const text = v.string();
@@ -11,8 +12,10 @@ export const whole = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const flag = v.boolean();
 /** A state or a kind, which may be one of a newer node. */
 export const word = v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/u));
-export const id = v.pipe(v.string(), v.maxLength(64));
-export const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.nullish(schema);
+/** Ids are shown as they are. */
+export const id = v.custom<NodeId>(value => isNodeId(value));
+/** Absent or of its type; not `null`, which texts and views do not expect. */
+export const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(schema);
 export const bytes = v.custom<Uint8Array>(value => value instanceof Uint8Array);
 
 /** The states of an event, which its texts distinguish. */

@@ -8,7 +8,7 @@ import type {TrackedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
-import {id, isEvent, isStart, maybe, text, whole} from './event-schema.ts';
+import {id, isEvent, isStart, text, whole} from './event-schema.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
 import {withoutControls} from './plain-text.ts';
 import {decodeFrame, startsSchema, type Answer} from './protocol.ts';
@@ -84,7 +84,7 @@ export const values = {
 	deleted: (value: unknown): value is DeletedTopic => v.is(deletedSchema, value),
 	change: (value: unknown): value is TopicChange => v.is(changeSchema, value),
 	index: (value: unknown): value is number => v.is(whole, value),
-	successor: (value: unknown): value is NodeId | null | undefined => v.is(maybe(id), value),
+	successor: (value: unknown): value is NodeId | null | undefined => v.is(v.nullish(id), value),
 	/** The value is not used. */
 	any: (_value: unknown): _value is void => true,
 } as const;

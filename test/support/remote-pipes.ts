@@ -3,12 +3,14 @@ import type {Broker, Published} from '../../core/broker.ts';
 import {defaults, type Config} from '../../core/config.ts';
 import {ReadBudget, type ReadBudgetOptions} from '../../core/data/read-budget.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';
+import {DapssError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import {ManualClock} from '../../core/io/net/memory-network.ts';
 import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, SubscriptionStart} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
 import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
 import {healthy} from '../tui/support/fixtures.ts';
 import {batchOf} from './batches.ts';
 
@@ -176,6 +178,29 @@ export class FakeNode {
 		this.published.push(bodies.length);
 		return {origin, incarnation: 1, topic, firstSeq: 1, count: bodies.length};
 	}
+
+	/** Snapshots are sent to a watcher only at its start. */
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		onSnapshot(healthy);
+		return {[Symbol.dispose]: () => undefined};
+	}
+
+	trackedEvents(): AsyncIterableIterator<RecordedEvent> {
+		return this.events();
+	}
+
+	readonly #refuse = async (): Promise<never> => {
+		throw new DapssError('refused', 'This node does nothing');
+	};
+	readonly subscribeNode = this.#refuse;
+	readonly unsubscribeNode = this.#refuse;
+	readonly createTopic = this.#refuse;
+	readonly deleteTopic = this.#refuse;
+	readonly readIndex = this.#refuse;
+	readonly transferLeadership = this.#refuse;
+	readonly removeMember = this.#refuse;
+	readonly leave = this.#refuse;
+	readonly fault = this.#refuse;
 
 	events(): AsyncIterableIterator<RecordedEvent> {
 		this.followers++;

@@ -152,6 +152,8 @@ test.each([
 	['a topic without a count', {topics: [{...healthy.topics[0], messages: undefined}]}],
 	['sides that are no lists', {partition: {...healthy.partition, sides: [5]}}],
 	['a feed without bytes', {feed: [{...healthy.feed[0], preview: 'text'}]}],
+	['an id that is no id', {self: '\u200D'}],
+	['a leader that is null', {events: [{at: 1, type: 'leader', term: 1, leader: null}]}],
 	['an event whose nodes are a number', {events: [{at: 1, type: 'voters', voters: 5}]}],
 	['counters that are texts', {counters: {...healthy.counters, bounds: {x: '\u001B'}}}],
 ])('a snapshot with %s is malformed', (_what, changed) => {
