@@ -7,6 +7,7 @@ import type {Plugin} from 'esbuild';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
+import {limitMutants} from './limits.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
@@ -25,6 +26,7 @@ export const mutants: readonly Mutant[] = [
 	...readerMutants,
 	...versionMutants,
 	...topicMutants,
+	...limitMutants,
 ];
 
 /** Changes the sources while they are bundled. @param root of the repository */

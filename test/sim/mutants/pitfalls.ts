@@ -272,4 +272,22 @@ export const pitfalls: readonly Pitfall[] = [
 		pitfall: 'nodes that moved do not find each other',
 		mutants: ['seeds-ignored-by-members', 'missing-member-not-asked-for'],
 	},
+	{
+		pitfall: 'a client exhausts its node',
+		mutants: [
+			'structure-unchecked',
+			'any-extension',
+			'any-request-size',
+			'positions-uncounted',
+			'reads-beyond-credit',
+			'reads-beyond-budget',
+			'no-room-for-members',
+			'quota-before-the-proof',
+			'rate-starts-anew',
+		],
+	},
+	{
+		pitfall: 'a node exhausts or controls its clients',
+		mutants: ['unasked-topic-taken', 'requests-queue-without-end', 'controls-pass'],
+	},
 ];
