@@ -32,7 +32,9 @@ import {
 	encodeFrame,
 	encodePublish,
 	openMax,
+	publishMessagesMax,
 	remoteKinds,
+	tooManyText,
 	type Answer,
 	type RequestBody,
 } from './protocol.ts';
@@ -88,6 +90,7 @@ export class RemoteBroker implements Broker {
 	async publish(name: string, messages: readonly MessageBody[]): Promise<Published> {
 		const topic = topicNamed(name);
 		const bodies = expectBodies(messages);
+		if (bodies.length > publishMessagesMax) throw new DapssError('usage', tooManyText(bodies.length));
 		const cost = costOf(bodies);
 		return new Promise<Published>((resolve, reject) => {
 			this.#publishing.enter(

@@ -25,6 +25,8 @@ import {problemOfSize} from './request-size.ts';
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
 
+/** Messages of one publish: each costs time and memory besides its bytes. */
+export const publishMessagesMax = 65_536;
 /** Streams and requests that one connection may have open. */
 export const openMax = 1024;
 
@@ -208,12 +210,15 @@ export function encodePublish(requestId: number, topicName: Topic, bodies: reado
 	return [head, ...bodies];
 }
 
-/** `undefined` when the lengths do not add up exactly; a `problem` when the topic is invalid. */
+/**
+`undefined` when the lengths do not add up exactly; a `problem` when the topic is invalid, or there are too many
+messages.
+*/
 export function decodePublish(
 	frame: Buffer,
 ):
 	| {readonly id: number; readonly topic: Topic; readonly bodies: Buffer[]}
-	| {readonly id: number; readonly problem: string}
+	| {readonly id: number; readonly problem: string; readonly isTooMany?: boolean}
 	| undefined {
 	if (frame.length < 11) return undefined;
 	const requestId = frame.readUInt32BE(1);
@@ -223,6 +228,7 @@ export function decodePublish(
 	const lengthsAt = nameEnd + 4;
 	let at = lengthsAt + bodyCount * 4;
 	if (at > frame.length) return undefined;
+	if (bodyCount > publishMessagesMax) return {id: requestId, problem: tooManyText(bodyCount), isTooMany: true};
 	const bodies: Buffer[] = [];
 	for (let index = 0; index < bodyCount; index++) {
 		const end = at + frame.readUInt32BE(lengthsAt + index * 4);
@@ -236,6 +242,11 @@ export function decodePublish(
 	return typeof parsed === 'string'
 		? {id: requestId, topic: parsed, bodies}
 		: {id: requestId, problem: parsed.problem};
+}
+
+/** The problem of a publish with more than `publishMessagesMax` messages. */
+export function tooManyText(messages: number): string {
+	return `Expected at most ${publishMessagesMax} messages in one publish, got ${messages}: divide them`;
 }
 
 const deliveryHeadBytes = 13;

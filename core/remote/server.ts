@@ -183,6 +183,7 @@ class Connection implements StreamContext {
 	#onPublish(frame: Buffer): void {
 		const publish = decodePublish(frame);
 		if (!publish) return this.#malformed();
+		if ('isTooMany' in publish) this.broker.journal.bound('publish-messages', this.#account?.name);
 		if ('problem' in publish) return this.#refuse(publish.id, new DapssError('usage', publish.problem));
 		const {id, topic, bodies} = publish;
 		if (this.#isInUse(id)) return this.#refuse(id, inUse(id));
