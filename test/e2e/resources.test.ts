@@ -36,7 +36,7 @@ test('a node with 256 descriptors stores messages of 228 topics, and has them af
 });
 
 test('a start with too few descriptors is refused, with the number that is needed; check reports refused connections', async () => {
-	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
+	await using cluster = new Cluster({cli, settings: {limits: {connections: 16, connections_reserved: 0}}});
 	const [port] = (await freePorts(1)) as [number];
 	const short = spawn(
 		'bash',
