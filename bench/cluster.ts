@@ -9,6 +9,9 @@ import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {connect, type Broker, type NodeId, type Snapshot} from '../core/index.ts';
+import {createPrivate} from '../core/io/files/private-file.ts';
+import {identityPath} from '../core/io/files/user-files.ts';
+import {createIdentity} from '../core/wire/seal.ts';
 
 export type JsonEvent = {readonly type: string; readonly at: number; readonly [key: string]: unknown};
 
@@ -184,6 +187,7 @@ export class Cluster implements AsyncDisposable {
 		this.secret = Buffer.from(randomBytes(32).toString('base64url'));
 		writeFileSync(this.secretFile, `${this.secret.toString()}\n`, {mode: 0o600});
 		chmodSync(this.secretFile, 0o600);
+		createPrivate(this.identityFile, JSON.stringify(createIdentity().toJson()));
 		writeFileSync(
 			join(this.folder, 'config.json'),
 			JSON.stringify({discovery: {enabled: false}, ...options.settings}),
@@ -194,9 +198,18 @@ export class Cluster implements AsyncDisposable {
 		return join(this.folder, 'secret');
 	}
 
-	/** Files of the nodes outside their data folders stay in the folder of the cluster. */
+	/** The identity of the user who runs the nodes. */
+	get identityFile(): string {
+		return identityPath(this.env, this.name);
+	}
+
+	/** Files of the nodes and commands outside their data folders stay in the folder of the cluster. */
 	get env(): Readonly<Record<string, string>> {
-		return {XDG_STATE_HOME: join(this.folder, 'state'), XDG_RUNTIME_DIR: ''};
+		return {
+			XDG_CONFIG_HOME: join(this.folder, 'config'),
+			XDG_STATE_HOME: join(this.folder, 'state'),
+			XDG_RUNTIME_DIR: '',
+		};
 	}
 
 	/** Flags that let a command of the command line reach this cluster. */
@@ -286,6 +299,7 @@ export class Cluster implements AsyncDisposable {
 		return connect({
 			servers: [`127.0.0.1:${port}`],
 			secret: this.secret,
+			identityFile: this.identityFile,
 			cluster: this.name,
 			timeoutMs: waitMs,
 			enableNodeAuth: true,

@@ -3,6 +3,7 @@ The operations of a node, the same for a node in this process (`openBroker`), in
 (`connect`). The interface names no protocol, so another engine can implement it for the same console and commands.
 */
 export type {TopicSettings} from './topic-settings.ts';
+import type {AccessChange, AccessReport} from './access.ts';
 import type {RecordedEvent} from './events.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {From, SubscriptionStart, TopicPosition} from './position.ts';
@@ -158,6 +159,13 @@ export type Broker = AsyncDisposable & {
 	*/
 	leave(): Promise<void>;
 	fault(command: FaultCommand): Promise<void>;
+	/** The roles of identities, and that of the caller. */
+	access(): Promise<AccessReport>;
+	/**
+	Changes the role of an identity, or of everyone without one. Connections whose access changes are closed.
+	@throws `usage`, `not-authorized`, `refused` with the reason, `no-quorum`, `no-leader`
+	*/
+	changeAccess(change: AccessChange): Promise<void>;
 	/** Resolves with the reason when the node has stopped, or the connection to it is lost for good. */
 	readonly closed: Promise<string>;
 };

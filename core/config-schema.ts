@@ -4,6 +4,7 @@ them. All problems are reported at once, each with the setting, the expected val
 */
 import leven from 'leven';
 import * as v from 'valibot';
+import {isJoinToken} from './access.ts';
 import {
 	canonicalAddress,
 	formatAddress,
@@ -23,7 +24,7 @@ import {problemOfName} from './node-name.ts';
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
 /** The settings that have defaults here. */
-export type Tunables = Omit<Config, 'data' | 'secret'>;
+export type Tunables = Omit<Config, 'data' | 'secret' | 'identityFile'>;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -93,7 +94,7 @@ const limits = v.strictObject(
 		connectionsReserved: whole(0, 65_536),
 		connectionsPerClient: whole(1, 65_536),
 		connectionsPerAddress: whole(1, 65_536),
-		connectionsWithoutKey: whole(0, 65_536),
+		connectionsWithoutIdentity: whole(0, 65_536),
 		unauthenticated: whole(1, 65_536),
 		unauthenticatedPerAddress: whole(1, 65_536),
 		handshakeMs: whole(100, 60_000),
@@ -129,6 +130,7 @@ const shape = v.strictObject(
 		advertise: advertised,
 		bootstrap: list('addresses (host:port)', address),
 		expect: whole(0, 1024),
+		joinToken: text('a token that `access token` printed', input => input === '' || isJoinToken(input)),
 		topics: list('topic names', topicName),
 		enableNodeAuth: flag,
 		enableMessageSigning: flag,
@@ -320,18 +322,20 @@ The configuration of a node: what is given, over the defaults. `undefined` count
 @throws `config`, with a line for every problem; what `files.secret` throws
 */
 export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
-	const {data, secret, secretFile, ...rest} = given;
+	const {data, secret, secretFile, identityFile, ...rest} = given;
 	const tunables = withCanonicalAddresses(withDefaults(rest));
 	const problems = [...problemsOf(tunables)];
 	if ((data !== undefined || !files) && (typeof data !== 'string' || data === ''))
 		problems.push({setting: 'data', message: `Expected a folder, got ${show(data)}`});
-	problems.push(...secretProblems({secret, secretFile}, files !== undefined));
+	problems.push(...secretProblems({secret, secretFile}, files !== undefined), ...identityProblems(identityFile));
 	expectNone(problems);
 	const {cluster, port} = tunables;
 	return {
 		...tunables,
 		data: data ?? files!.dataFolder(cluster, port),
 		secret: secret ?? files!.secret(cluster, secretFile),
+		// A program that gives its secret has no files of its own, unless it names one.
+		identityFile: identityFile ?? (secret === undefined ? files?.identityFile(cluster) : undefined),
 	};
 }
 
@@ -363,6 +367,13 @@ export function secretProblems(
 	if (secret !== undefined && secretFile !== undefined)
 		problems.push({setting: 'secretFile', message: 'Expected the secret or its file, got both'});
 	return problems;
+}
+
+/** Problems of the path of an identity file. */
+export function identityProblems(identityFile: unknown): readonly Problem[] {
+	return identityFile === undefined || (typeof identityFile === 'string' && identityFile !== '')
+		? []
+		: [{setting: 'identityFile', message: `Expected a path, got ${show(identityFile)}`}];
 }
 
 /** Accept settings that have no problem. @throws `config`, with a line for every problem */
@@ -399,7 +410,7 @@ export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 
 What `openBroker` takes: whatever differs from the defaults. Without `data` and `secret` the node uses the data folder
 and the secret file of the command line, and makes them when they do not exist.
 */
-export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret'>> & {
+export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'identityFile'>> & {
 	/** A file with the cluster secret (mode 0600), instead of `secret`. It must exist. */
 	readonly secretFile?: string;
 } & {
@@ -413,6 +424,8 @@ export type DefaultFiles = {
 	dataFolder(cluster: string, port: number): string;
 	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
 	secret(cluster: string, file: string | undefined): Uint8Array;
+	/** The identity file of the user, made if it is missing; `undefined` when it cannot be made. @throws `config` */
+	identityFile(cluster: string): string | undefined;
 };
 
 /** The most similar name; `undefined` when none is similar. */

@@ -37,6 +37,8 @@ export type Config = {
 	@default 0
 	*/
 	readonly expect: number;
+	/** Admits this node to a cluster that it joins; an operator makes one with `access token`. @default '' */
+	readonly joinToken: string;
 	/** Topics that this node subscribes to at its start. @default [] */
 	readonly topics: readonly string[];
 	/**
@@ -50,6 +52,12 @@ export type Config = {
 	is none
 	*/
 	readonly secret: Uint8Array;
+	/**
+	A file with the identity of the user who runs the node: an operator on this node, and of a cluster that it founds.
+	Without one, the cluster has no operator of its own.
+	@default that of the cluster (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there is none
+	*/
+	readonly identityFile?: string | undefined;
 	/** Prove that a peer holds the cluster secret before anything else. Off: loopback only. @default true */
 	readonly enableNodeAuth: boolean;
 	/** Sign and verify every batch. Off: loopback only. @default true */
@@ -141,13 +149,13 @@ export type Config = {
 		/** Connections that clients leave to members; a quarter of all at most. @default 64 */
 		readonly connectionsReserved: number;
 		/**
-		Connections of one client, which is known by its key. Clients without a key count together for each address.
+		Connections of one client, which is known by its identity. Clients without one count together for each address.
 		@default 256
 		*/
 		readonly connectionsPerClient: number;
-		/** Connections of all clients of one address, and of all clients without a key. @default 512, 512 */
+		/** Connections of all clients of one address, and of all clients without an identity. @default 512, 512 */
 		readonly connectionsPerAddress: number;
-		readonly connectionsWithoutKey: number;
+		readonly connectionsWithoutIdentity: number;
 		/** Connections that have not authenticated yet, in all and per address. @default 64, 16 */
 		readonly unauthenticated: number;
 		readonly unauthenticatedPerAddress: number;
@@ -209,7 +217,7 @@ export type Config = {
 };
 
 /** A configuration without the two values that have no default. */
-export const defaults: Omit<Config, 'data' | 'secret'> = {
+export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 	cluster: 'dapss',
 	name: '',
 	host: '127.0.0.1',
@@ -217,6 +225,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 	advertise: '',
 	bootstrap: [],
 	expect: 0,
+	joinToken: '',
 	topics: [],
 	enableNodeAuth: true,
 	enableMessageSigning: true,
@@ -242,7 +251,7 @@ export const defaults: Omit<Config, 'data' | 'secret'> = {
 		connectionsReserved: 64,
 		connectionsPerClient: 256,
 		connectionsPerAddress: 512,
-		connectionsWithoutKey: 512,
+		connectionsWithoutIdentity: 512,
 		unauthenticated: 64,
 		unauthenticatedPerAddress: 16,
 		handshakeMs: 2000,

@@ -6,6 +6,7 @@ import {canonicalAddress} from './address.ts';
 import type {Broker} from './broker.ts';
 import {
 	expectNone,
+	identityProblems,
 	problemsOf,
 	secretProblems,
 	unknownText,
@@ -14,7 +15,7 @@ import {
 	withDefaults,
 } from './config-schema.ts';
 import {defaults, type Config} from './config.ts';
-import {clientSecret} from './default-files.ts';
+import {clientSecret, userIdentity} from './default-files.ts';
 import {DapssError} from './errors.ts';
 import {connectToFound, type Chosen, type FindOptions} from './find.ts';
 import {systemClock} from './io/clock.ts';
@@ -25,6 +26,7 @@ import {channelPipe} from './remote/channel-pipe.ts';
 import {RemoteBroker} from './remote/client.ts';
 import type {Connection} from './remote/reconnecting.ts';
 import {version} from './version.ts';
+import type {Identity} from './wire/seal.ts';
 
 /** What `connect` and `follow` take: whatever differs from the defaults. */
 export type ConnectOptions = {
@@ -41,6 +43,14 @@ export type ConnectOptions = {
 	@default the cluster's secret file of this user (Linux: `~/.config/dapss/CLUSTER.secret`)
 	*/
 	readonly secretFile?: string;
+	/**
+	A file with the identity of the client. It must exist.
+	@default that of this user (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there is none; none with
+	`secret`
+	*/
+	readonly identityFile?: string;
+	/** The node refuses changes on this connection. @default false */
+	readonly isReadonly?: boolean;
 	/** As the nodes have it. @default true */
 	readonly enableNodeAuth?: boolean;
 	/** As the nodes have it. @default true */
@@ -59,7 +69,10 @@ export type ConnectSettings = Pick<
 	Config,
 	'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'
 > &
-	Omit<ConnectOptions, 'limits' | 'secretFile'> & {readonly limits?: Config['limits']};
+	Omit<ConnectOptions, 'limits' | 'secretFile'> & {
+		readonly limits?: Config['limits'];
+		readonly identity?: Identity | undefined;
+	};
 
 /** The address that is used; `chosen` is the node, when it was found on the network. */
 export type Reached = {readonly server: string; readonly chosen?: Chosen};
@@ -96,12 +109,20 @@ export async function connect(options: string | ConnectOptions = {}): Promise<Br
 
 /** As `connect`, with settings that were checked. @internal */
 export async function connectWith(options: ConnectSettings): Promise<Connection & Reached> {
-	const {servers = [], timeoutMs = connectMs, limits = defaults.limits} = options;
+	const {
+		servers = [],
+		timeoutMs = connectMs,
+		limits = defaults.limits,
+		identity: clientIdentity,
+		isReadonly,
+	} = options;
 	if (servers.length === 0)
 		return connectToFound({...options, ...options.find, timeoutMs}, found =>
 			connectWith({...options, servers: found}),
 		);
-	const transport = createTransport(transportOptions({...options, limits}, {identity: undefined, version}));
+	const transport = createTransport(
+		transportOptions({...options, limits}, {identity: undefined, clientIdentity, version}),
+	);
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	let last: unknown;
 	const failures = new Map<string, unknown>();
@@ -109,7 +130,7 @@ export async function connectWith(options: ConnectSettings): Promise<Connection 
 		const starting: string[] = [];
 		for (const server of left) {
 			try {
-				const channel = await call(transport, server, timeoutMs);
+				const channel = await call(transport, server, {timeoutMs, isReadonly});
 				return Object.assign(
 					new RemoteBroker(channelPipe(channel), {
 						toleratedBytes: channel.remote.protocol < strictProtocol ? olderToleratedBytes : 0,
@@ -156,12 +177,16 @@ function failureOf(failures: ReadonlyMap<string, unknown>): unknown {
 }
 
 /** A channel to the server. A server that closes the connection during the handshake is tried again. */
-async function call(transport: Transport, server: string, timeoutMs: number): Promise<Channel> {
+async function call(
+	transport: Transport,
+	server: string,
+	{timeoutMs, isReadonly}: {readonly timeoutMs: number; readonly isReadonly: boolean | undefined},
+): Promise<Channel> {
 	const untilMs = systemClock.monotonicMs() + timeoutMs;
 	for (let calls = 1; ; calls++) {
 		try {
 			return await transport.dial(server, {
-				hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client'},
+				hello: {address: '', clusterId: '', incarnation: 0, instance: '', name: '', via: 'client', isReadonly},
 				timeoutMs: Math.ceil(untilMs - systemClock.monotonicMs()),
 			});
 		} catch (error) {
@@ -172,7 +197,17 @@ async function call(transport: Transport, server: string, timeoutMs: number): Pr
 }
 
 /** Every setting of a node is accepted, so that a program can pass its configuration on. Most have no effect here. */
-const optionNames = ['servers', 'find', 'timeoutMs', 'secretFile', 'data', 'secret', ...Object.keys(defaults)];
+const optionNames = [
+	'servers',
+	'find',
+	'timeoutMs',
+	'secretFile',
+	'identityFile',
+	'isReadonly',
+	'data',
+	'secret',
+	...Object.keys(defaults),
+];
 
 /**
 The settings of a client: what is given, over the defaults.
@@ -181,7 +216,7 @@ The settings of a client: what is given, over the defaults.
 */
 export function completeConnect(given: string | ConnectOptions): ConnectSettings {
 	const options: ConnectOptions = typeof given === 'string' ? {servers: listed(given)} : given;
-	const {servers = [], secret, secretFile, find, timeoutMs = connectMs} = options;
+	const {servers = [], secret, secretFile, identityFile, isReadonly = false, find, timeoutMs = connectMs} = options;
 	const {cluster, enableNodeAuth, enableMessageSigning, enableEncryption, limits} = options;
 	const discovery = find?.discovery;
 	const tunables = withDefaults({
@@ -202,6 +237,7 @@ export function completeConnect(given: string | ConnectOptions): ConnectSettings
 		})),
 		...serverProblems(servers),
 		...secretProblems({secret, secretFile}, true),
+		...identityProblems(identityFile),
 		...(timeoutMs >= 0 ? [] : [{setting: 'timeoutMs', message: `Expected milliseconds, got ${String(timeoutMs)}`}]),
 	]);
 	return {
@@ -212,6 +248,12 @@ export function completeConnect(given: string | ConnectOptions): ConnectSettings
 		limits: tunables.limits,
 		servers: servers.map(server => canonicalAddress(server)!),
 		secret: secret ?? clientSecret(tunables.cluster, secretFile),
+		// A program that gives its secret has no files of its own, unless it names one.
+		identity:
+			secret !== undefined && identityFile === undefined
+				? undefined
+				: userIdentity(process.env, tunables.cluster, identityFile),
+		isReadonly,
 		timeoutMs,
 		...(find && {find}),
 	};

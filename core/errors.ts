@@ -20,6 +20,8 @@ export type ErrorCode =
 	| 'no-leader'
 	/** The other side does not have the same cluster secret, or its settings of authentication differ. */
 	| 'not-authenticated'
+	/** The identity of the caller does not have the role that the operation needs. The message says how to get it. */
+	| 'not-authorized'
 	/** No node answered at the addresses, or none was found. */
 	| 'unreachable'
 	/** A benchmark missed its bound. Thrown by the command line only. */
@@ -116,6 +118,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
 	'no-quorum': 11,
 	'no-leader': 12,
 	'not-authenticated': 13,
+	'not-authorized': 13,
 	unreachable: 14,
 	'missed-bound': 15,
 	'wait-over': 16,

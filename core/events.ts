@@ -2,6 +2,7 @@
 The events of a node, as values. The console, `--headless -o jsonl`, `events`, recordings and metrics are all folds over
 this one stream. `at` is the wall clock in milliseconds, added when an event is recorded.
 */
+import type {IdentityKey, Role} from './access.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {TopicPosition} from './position.ts';
 
@@ -127,6 +128,34 @@ export type BrokerEvent =
 			readonly node: NodeId;
 			readonly retainAgeS?: number;
 			readonly retainBytes?: number;
+	  }
+	/** The cluster agreed on a change of access. `by`: the operator's identity; `node`: where it was asked. */
+	| {
+			readonly type: 'access';
+			readonly change: 'granted' | 'revoked' | 'default' | 'node-admitted' | 'token-made' | 'token-withdrawn';
+			readonly identity?: IdentityKey;
+			readonly name?: string;
+			readonly role?: Role;
+			readonly topics?: readonly string[];
+			/** node-admitted: the node that may become a member. */
+			readonly candidate?: NodeId;
+			/** The hash of a join token. */
+			readonly hash?: string;
+			readonly node: NodeId;
+			readonly by?: IdentityKey;
+	  }
+	/**
+	A caller asked this node for a change. `by`: its identity; empty without one. `failed`: refused or not agreed, for
+	the reason.
+	*/
+	| {
+			readonly type: 'audit';
+			readonly action: string;
+			readonly target: string;
+			readonly by: string;
+			readonly address: string;
+			readonly outcome: 'done' | 'failed';
+			readonly reason?: string;
 	  }
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent

@@ -7,6 +7,16 @@ reconnects by itself. All three give a `Broker`. `docs/library.md` is the guide.
 // A program that is compiled for an older target has no `AsyncDisposable` of its own.
 /// <reference lib="esnext.disposable" preserve="true" />
 export type {From, SubscriptionStart, TopicPosition} from './position.ts';
+export {
+	identityKeyOf,
+	isIdentityKey,
+	roles,
+	type AccessChange,
+	type AccessReport,
+	type Grant,
+	type IdentityKey,
+	type Role,
+} from './access.ts';
 export type {
 	Broker,
 	DeletedTopic,

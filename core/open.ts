@@ -15,18 +15,21 @@ import {completeConfig, type BrokerOptions} from './config-schema.ts';
 import type {Config} from './config.ts';
 import {nodeFiles} from './default-files.ts';
 import {nodeOptions} from './host/assembly.ts';
+import {openAudit} from './host/audit.ts';
 import {keepNameRegistered, openDiscovery, registerNode, updateRegistration} from './host/discovery.ts';
 import {openKeptClock} from './host/kept-clock.ts';
 import {openNetwork} from './host/network.ts';
 import {NodeSlot} from './host/node-slot.ts';
 import {recoverState, type RecoveredState} from './host/recovered-state.ts';
 import {openStorage} from './host/storage.ts';
+import {readIdentity} from './io/files/identity-file.ts';
 import {advertisedAddress} from './io/net/advertise.ts';
 import type {WantedName} from './membership/naming.ts';
 import type {NodeId} from './message.ts';
 import {defaultName} from './node-name.ts';
 import {Node} from './node/node.ts';
 import type {Pipe} from './remote/pipe.ts';
+import {localCaller} from './remote/permissions.ts';
 import {serve, type ServedBroker} from './remote/server.ts';
 import {AsyncStack} from './stack.ts';
 
@@ -50,8 +53,12 @@ export async function openBroker(options: BrokerOptions = {}): Promise<OpenBroke
 }
 
 /** Serve a node to a console or client in this process, or in another thread of it, over a pipe. @internal */
-export function serveOver(broker: Broker, pipe: Pipe): void {
-	serve(broker as ServedBroker, pipe, () => undefined);
+export function serveOver(
+	broker: Broker,
+	pipe: Pipe,
+	{isReadonly = false}: {readonly isReadonly?: boolean} = {},
+): void {
+	serve(broker as ServedBroker, pipe, {...localCaller, isReadonly}, () => undefined);
 }
 
 async function assemble(configured: Config, resources: AsyncStack): Promise<OpenBroker> {
@@ -63,11 +70,15 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 	const clock = await openKeptClock(folder, config, text => slot.warn(text), resources);
 	const instance = randomBytes(8).toString('hex');
 	const name = nameOf(config);
+	const owner = config.identityFile === undefined ? undefined : readIdentity(config.identityFile);
 	const network = await openNetwork({config, recovered, instance, name: name.text, address, slot}, resources);
 	const discovery = resources.use(await openDiscovery({config, recovered, address, network, slot}));
 	const registration = await registerNode({config, recovered, slot}, resources);
 
-	const node = new Node(nodeOptions({storage, recovered, clock, network, discovery, slot, instance, name, address}));
+	const node = new Node(
+		nodeOptions({storage, recovered, clock, network, discovery, slot, instance, name, owner, address}),
+	);
+	openAudit(node, path, resources);
 	await node.start();
 	slot.set(node);
 	node.onPhase = () => {

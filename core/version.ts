@@ -2,5 +2,5 @@
 declare const dapssVersion: string | undefined;
 export const version: string = typeof dapssVersion === 'string' ? dapssVersion : '0.2.0';
 /** Oldest and newest version of the protocol between nodes that this program supports. */
-export const spokenProtocols: readonly [number, number] = [1, 3];
+export const spokenProtocols: readonly [number, number] = [1, 4];
 export const protocolMax = spokenProtocols[1];

@@ -59,6 +59,7 @@ const layers = {
 const rootFiles: Readonly<Record<string, string>> = {
 	...Object.fromEntries(
 		[
+			'access',
 			'address',
 			'broker',
 			'broker-arguments',
@@ -79,6 +80,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 			'run-deadline',
 			'snapshot',
 			'stack',
+			'topic-pattern',
 			'topic-settings',
 			'version',
 		].map(name => [`core/${name}.ts`, 'vocabulary']),

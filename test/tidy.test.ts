@@ -47,6 +47,7 @@ test('the command line imports only the entry points of the core', () => {
 	// are made, and deadlines.
 	const entryPoints = new Set([
 		'core/index.ts',
+		'core/access.ts',
 		'core/address.ts',
 		'core/broker.ts',
 		'core/broker-arguments.ts',
@@ -54,12 +55,14 @@ test('the command line imports only the entry points of the core', () => {
 		'core/config-schema.ts',
 		'core/errors.ts',
 		'core/message.ts',
+		'core/node-name.ts',
 		'core/platform.ts',
 		'core/preflight.ts',
 		'core/run-deadline.ts',
 		'core/version.ts',
 		'core/io/clock.ts',
 		'core/io/make-folder.ts',
+		'core/io/files/identity-file.ts',
 		'core/io/files/private-file.ts',
 		'core/io/files/secret.ts',
 		'core/io/files/user-files.ts',
@@ -119,6 +122,7 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 
 test('machines import neither one another nor modules with effects', () => {
 	const shared = new Set([
+		'core/access.ts',
 		'core/message.ts',
 		'core/machine.ts',
 		'core/lamport.ts',

@@ -5,13 +5,16 @@ node (`save`), and a snapshot is those bytes.
 
 Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all
 members have agreed on protocol 2, and until then the saved bytes are those of version 1 (etcd does this with its
-cluster version). The same holds for the settings and the deletion of topics: protocol 3 and version 3.
+cluster version). The same holds for the settings and the deletion of topics (protocol and version 3), and for the
+access of identities (protocol and version 4).
 */
+import type {IdentityKey} from '../access.ts';
 import {decode, encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {nameKey} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
+import {AccessList, type AccessEvent, type SavedAccess} from './access-list.ts';
 import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
 import {Sessions, type Result, type SessionState} from './sessions.ts';
 
@@ -31,7 +34,9 @@ export type ClusterStateEvent =
 	| {readonly type: 'protocol'; readonly protocol: number}
 	| {readonly type: 'subscribed' | 'unsubscribed'; readonly topic: Topic; readonly node: NodeId}
 	| {readonly type: 'created'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings}
-	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId};
+	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId}
+	/** `node` proposed the change; `by` is the identity that asked it to. */
+	| (AccessEvent & {readonly node: NodeId; readonly by: IdentityKey | undefined});
 export type Applied = {
 	readonly envelope: Envelope | undefined;
 	readonly result: Result;
@@ -42,11 +47,13 @@ export type AgreedInstance = {readonly incarnation: number; readonly instance: s
 export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 
 /** The newest version of the saved state that this program reads. */
-export const stateVersionMax = 3;
+export const stateVersionMax = 4;
 /** Names and claims exist from this agreed protocol on. */
 export const namesProtocol = 2;
 /** Topics are created and deleted from this agreed protocol on. */
 export const topicsProtocol = 3;
+/** Identities have roles from this agreed protocol on. */
+export const accessProtocol = 4;
 const removedMax = 4096;
 /** Remembered deletions. When the oldest is forgotten, a node absent since before it brings those messages back. */
 const deletedMax = 4096;
@@ -67,6 +74,7 @@ export class ClusterState {
 	readonly #deleted = new Map<Topic, number>();
 	/** Increases with every deletion. */
 	deletionsSeen = 0;
+	readonly access = new AccessList();
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
 
@@ -190,11 +198,12 @@ export class ClusterState {
 		this.#applied = index;
 		const events: ClusterStateEvent[] = [];
 		const added = decodeContext(context);
-		const {clusterId, protocol, node, address} = added;
+		const {clusterId, protocol, operator, token, successor, node, address} = added;
 		if (clusterId !== undefined && this.#clusterId === '') {
 			this.#clusterId = clusterId;
 			events.push({type: 'founded', clusterId});
 			if (protocol !== undefined) this.#raise(protocol, events);
+			if (operator !== undefined && this.#protocol >= accessProtocol) this.access.found(operator);
 		}
 
 		const kept = new Set(nodes);
@@ -202,6 +211,7 @@ export class ClusterState {
 			if (kept.has(id)) continue;
 			this.#remove(id, index);
 			events.push({type: 'removed', node: id, address: at});
+			if (successor !== undefined && this.#protocol >= accessProtocol) this.access.admissions.admit(successor);
 		}
 
 		for (const id of nodes) {
@@ -216,6 +226,7 @@ export class ClusterState {
 			}
 
 			this.#members.set(id, at ?? '');
+			if (this.#protocol >= accessProtocol) this.access.admissions.joined(id, id === node ? token : undefined);
 			events.push({type: 'added', node: id, address: at ?? ''});
 		}
 
@@ -247,8 +258,9 @@ export class ClusterState {
 	save(): Uint8Array {
 		const isFirst = this.#protocol < namesProtocol;
 		const hasTopics = this.#protocol >= topicsProtocol;
+		const hasAccess = this.#protocol >= accessProtocol;
 		return encode({
-			version: isFirst ? 1 : hasTopics ? 3 : 2,
+			version: isFirst ? 1 : hasAccess ? 4 : hasTopics ? 3 : 2,
 			applied: this.#applied,
 			clusterId: this.#clusterId,
 			members: sorted(this.#members),
@@ -267,6 +279,7 @@ export class ClusterState {
 						]),
 					}),
 			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
+			...(hasAccess && {access: this.access.save()}),
 		});
 	}
 
@@ -295,6 +308,7 @@ export class ClusterState {
 		replaceEntries(this.#created, state.created ?? []);
 		replaceEntries(this.#deleted, state.deleted ?? []);
 		this.deletionsSeen++;
+		this.access.load(state.access);
 		this.#sessions.load(state.sessions);
 	}
 
@@ -331,6 +345,8 @@ export class ClusterState {
 				return this.#create(command, events);
 			case 'delete':
 				return this.#delete(command, events);
+			case 'access':
+				return this.#changeAccess(command, events);
 			default:
 				return command satisfies never;
 		}
@@ -422,6 +438,13 @@ export class ClusterState {
 		return done;
 	}
 
+	#changeAccess({node, by, change}: Extract<Command, {type: 'access'}>, events: ClusterStateEvent[]): Result {
+		const changes: AccessEvent[] = [];
+		const result = this.access.apply(change, changes);
+		events.push(...changes.map(event => ({...event, node, by})));
+		return result;
+	}
+
 	/** The refusal of a new topic at the limit; `undefined` when the topic exists or there is room. */
 	#refusal(topic: Topic): Result | undefined {
 		if (this.#topics.has(topic) || this.#created.has(topic)) return undefined;
@@ -466,7 +489,7 @@ export function expectKnownState(bytes: Uint8Array): void {
 	const newer = newerState(bytes);
 	if (newer !== undefined) throw new NewerVersionError('The agreed state of the cluster', newer);
 	const {version} = Object(decode(bytes)) as {readonly version?: unknown};
-	if (version !== 1 && version !== 2 && version !== stateVersionMax)
+	if (!Number.isInteger(version) || (version as number) < 1 || (version as number) > stateVersionMax)
 		throw new Error(`Expected a saved state of version 1 to ${stateVersionMax}, got ${String(version)}`);
 }
 
@@ -493,10 +516,13 @@ type SavedState = {
 	/** Since version 3. */
 	readonly created?: ReadonlyArray<readonly [Topic, TopicSettings]>;
 	readonly deleted?: ReadonlyArray<readonly [Topic, number]>;
+	/** Since version 4. */
+	readonly access?: SavedAccess;
 };
 
 /** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {
+	if (type === 'access') return accessProtocol;
 	if (type === 'create' || type === 'delete') return topicsProtocol;
 	return type === 'name' || type === 'claim' ? namesProtocol : 1;
 }

@@ -2,6 +2,7 @@
 The commands that the Raft log carries to the cluster state. Each is wrapped in an envelope with its session, so that a
 command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
+import {isHash, isIdentityKey, parseAccessChange, type AccessChange, type IdentityKey} from '../access.ts';
 import {decode, encode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
@@ -38,6 +39,13 @@ export type Command =
 			readonly node: NodeId;
 			readonly until: number;
 			readonly force: boolean;
+	  }
+	/** An operator changes the access of identities. `by`: the operator's identity, if it has one. Protocol 4. */
+	| {
+			readonly type: 'access';
+			readonly node: NodeId;
+			readonly by: IdentityKey | undefined;
+			readonly change: AccessChange;
 	  };
 
 export type Envelope = {
@@ -59,6 +67,12 @@ export type MemberContext = {
 	readonly clusterId?: string;
 	/** The protocol of a new cluster; set by the entry that founds it. */
 	readonly protocol?: number;
+	/** The identity of the user who founds the cluster, its first operator. Protocol 4. */
+	readonly operator?: IdentityKey;
+	/** The hash of the join token that the added node has. Protocol 4. */
+	readonly token?: string;
+	/** The removed node lost its data: this one takes its place, and may become a member. Protocol 4. */
+	readonly successor?: NodeId;
 	/** The added node and its address. */
 	readonly node?: NodeId;
 	readonly address?: string;
@@ -109,10 +123,14 @@ export function encodeContext(context: MemberContext): Uint8Array {
 export function decodeContext(bytes: Uint8Array): MemberContext {
 	const value = bytes.length === 0 ? undefined : decode(bytes);
 	if (typeof value !== 'object' || value === null) return {};
-	const {clusterId, protocol, node, address, name, incarnation, instance} = value as Record<string, unknown>;
+	const {clusterId, protocol, operator, token, successor, node, address, name, incarnation, instance} =
+		value as Record<string, unknown>;
 	return {
 		...(typeof clusterId === 'string' && clusterId.length <= 64 ? {clusterId} : {}),
 		...(isProtocol(protocol) ? {protocol} : {}),
+		...(isIdentityKey(operator) ? {operator} : {}),
+		...(isHash(token) ? {token} : {}),
+		...(isNodeId(successor) ? {successor} : {}),
 		...(isNodeId(node) ? {node} : {}),
 		...(isAddress(address) ? {address} : {}),
 		...(isNodeName(name) ? {name} : {}),
@@ -136,6 +154,8 @@ function parseCommand(value: unknown): Command | undefined {
 		update,
 		until,
 		force,
+		by,
+		change,
 	} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
 	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
@@ -143,6 +163,12 @@ function parseCommand(value: unknown): Command | undefined {
 	if (type === 'name') return isNodeName(name) ? {type, node, name} : undefined;
 	if (type === 'claim')
 		return isCount(incarnation) && isInstance(instance) ? {type, node, incarnation, instance} : undefined;
+	if (type === 'access') {
+		const parsed = parseAccessChange(change);
+		if ('problem' in parsed || (by !== undefined && !isIdentityKey(by))) return undefined;
+		return {type, node, by, change: parsed};
+	}
+
 	const topic = typeof topicName === 'string' ? parseTopic(topicName) : undefined;
 	if (typeof topic !== 'string') return undefined;
 	if (type === 'unsubscribe') return {type, topic, node};

@@ -2,11 +2,13 @@
 Admits nodes that ask to join. The leader appends the node to the configuration as a learner; the answer leaves once
 that entry is applied. Any other member redirects the node to the leader, or tells it to wait.
 */
+import {createHash} from 'node:crypto';
 import {joinProblem} from '../address.ts';
-import {namesProtocol, type ClusterState} from '../cluster-state/cluster-state.ts';
+import {accessProtocol, namesProtocol, type ClusterState} from '../cluster-state/cluster-state.ts';
 import {encodeContext, type MemberContext} from '../cluster-state/command.ts';
-import type {DapssError} from '../errors.ts';
+import {errorMessage, type DapssError} from '../errors.ts';
 import type {BrokerEvent} from '../events.ts';
+import {isEndorsed} from '../membership/endorsement.ts';
 import {protocolRefusal} from '../membership/agreed-protocol.ts';
 import {JoinRefusals} from '../membership/join-refusals.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
@@ -30,20 +32,39 @@ export type AdmissionOptions = {
 	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** This node proposes a newer protocol at the moment. */
 	readonly isRaisingProtocol: () => boolean;
+	/** The name of the cluster, which endorsements are for. */
+	readonly cluster: string;
+	/** Wall clock, milliseconds: join tokens expire by it. */
+	readonly wallMs: () => number;
+	/** Calls the address; resolves with the id of the node that answers there. */
+	readonly dialBack: (address: string) => Promise<NodeId | undefined>;
 	readonly proposeChange: (change: Change, context: Uint8Array) => ReturnType<Raft['proposeChange']>;
 	/** The reason why nothing can be agreed now. */
 	readonly unavailableError: () => DapssError;
 };
 
+/** The hash under which the cluster knows a join token. */
+export function hashOf(token: string): string {
+	return createHash('sha256').update(token).digest('hex');
+}
+
 /** How long a new node waits for the node that it replaces to become unreachable, milliseconds. */
 const replacedMs = 10_000;
 const replacingMax = 64;
+/** How long an answer of a new node at its address counts, milliseconds. */
+const calledMs = 10_000;
+const calledMax = 1024;
+/** New nodes that are called at once. */
+const callingMax = 16;
 
 export class Admission {
 	readonly #options: AdmissionOptions;
 	readonly #refusals: JoinRefusals;
 	/** Nodes whose learner entry was proposed here and is not applied yet. */
 	readonly #proposed = new Map<NodeId, Array<(answer: JoinAnswer) => void>>();
+	/** Nodes that answered at their address, and when. */
+	readonly #called = new Map<NodeId, {readonly address: string; readonly atMs: number}>();
+	#calling = 0;
 	/** New nodes whose former id is still reachable, and the time of their first request. */
 	readonly #replacing = new Map<NodeId, number>();
 
@@ -88,12 +109,14 @@ export class Admission {
 		}
 
 		if (raft().role !== 'leader') return this.#redirect();
-		return (
+		const unadmitted =
 			this.#checkRoom(request) ??
 			this.#checkReplaced(request) ??
-			this.#checkFacts(request) ??
-			this.#admit(request)
-		);
+			this.#checkAdmitted(request) ??
+			this.#checkFacts(request);
+		if (unadmitted) return unadmitted;
+		if (this.#isCallable(request)) return this.#admit(request);
+		return (await this.#callBack(request)) ?? this.#admit(request);
 	}
 
 	/** Whether the node can belong to this cluster at all; any member knows. */
@@ -146,7 +169,8 @@ export class Admission {
 		const replaced = this.#replaced(node, resignations);
 		if (replaced === undefined) return undefined;
 		if (!isReachable(replaced)) {
-			proposeChange({type: 'remove', node: replaced}, new Uint8Array(0));
+			// Its place goes to the new node, which needs no admission of its own.
+			proposeChange({type: 'remove', node: replaced}, encodeContext({successor: node}));
 			return {type: 'wait', reason: `node ${replaced}, whose data folder was lost, is being removed`};
 		}
 
@@ -167,6 +191,66 @@ export class Admission {
 		return resignations.find(
 			one => one.id !== newcomer && one.id !== self && state.address(one.id) !== undefined && isProof(one),
 		)?.id;
+	}
+
+	/** A new node needs the consent of an operator, unless everyone is one. */
+	#checkAdmitted(request: JoinRequest): JoinAnswer | undefined {
+		const {id: node, endorsement, token} = request;
+		const {cluster, state, wallMs} = this.#options;
+		const {access} = state;
+		if (state.protocol < accessProtocol || access.defaultRole === 'operator') return undefined;
+		if (access.admissions.isAdmitted(node)) return undefined;
+		if (
+			endorsement &&
+			access.of(endorsement.identity).role === 'operator' &&
+			isEndorsed(endorsement, cluster, node)
+		)
+			return undefined;
+		const known = token === undefined ? undefined : access.admissions.token(hashOf(token));
+		if (known && known.untilMs > wallMs()) return undefined;
+		const problem =
+			token === undefined ? '' : known ? 'its join token has expired; ' : 'its join token is not valid; ';
+		return this.#hold(request, `${problem}an operator must admit this node: dapss-tui access admit ${node}`);
+	}
+
+	/** The node answered at its address a moment ago. Until all members speak protocol 4, it need not. */
+	#isCallable({id: node, address}: JoinRequest): boolean {
+		const {state, nowMs} = this.#options;
+		const last = this.#called.get(node);
+		return state.protocol < accessProtocol || (last?.address === address && nowMs() - last.atMs < calledMs);
+	}
+
+	/**
+	The node must answer at its address, so that nobody makes members of addresses where no node is. An answer counts
+	for a while, because the request is repeated.
+	*/
+	async #callBack(request: JoinRequest): Promise<JoinAnswer | undefined> {
+		const {id: node, address} = request;
+		const {nowMs, dialBack, raft} = this.#options;
+		if (this.#calling >= callingMax) return {type: 'wait', reason: 'other nodes are being admitted'};
+		this.#calling++;
+		try {
+			const found = await dialBack(address);
+			if (found !== node)
+				return this.#hold(request, `another node answers at its address ${address}: is --advertise right?`);
+		} catch (error) {
+			return this.#hold(
+				request,
+				`the leader cannot call it at its address ${address} (${errorMessage(error)}): is --advertise right?`,
+			);
+		} finally {
+			this.#calling--;
+		}
+
+		if (this.#called.size >= calledMax) this.#called.clear();
+		this.#called.set(node, {address, atMs: nowMs()});
+		return raft().role === 'leader' ? undefined : this.#redirect();
+	}
+
+	/** The node waits for a person, so this is an event too. */
+	#hold(request: JoinRequest, reason: string): JoinAnswer {
+		if (request.facts) this.#refusals.report(request.id, request.address, reason, this.#options.nowMs());
+		return {type: 'wait', reason};
 	}
 
 	#checkFacts(request: JoinRequest): JoinAnswer | undefined {
@@ -221,11 +305,13 @@ export class Admission {
 		});
 	}
 
-	#contextOf({name = '', facts}: JoinRequest): MemberContext {
+	#contextOf({name = '', facts, token}: JoinRequest): MemberContext {
 		const {state} = this.#options;
 		if (!facts || state.protocol < namesProtocol) return {};
+		const isWithToken = token !== undefined && state.protocol >= accessProtocol;
 		const {incarnation, instance = ''} = facts;
 		return {
+			...(isWithToken && {token: hashOf(token)}),
 			...(name === '' ? {} : {name: freeName(state, name)}),
 			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
 		};

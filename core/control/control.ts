@@ -62,6 +62,10 @@ export type ControlOptions = {
 	readonly isCalled?: (node: NodeId) => boolean;
 	/** The current address of a member, which may be newer than the agreed one; `undefined` for other nodes. */
 	readonly addressOf: (node: NodeId) => string | undefined;
+	/** Wall clock, milliseconds. @default 0 */
+	readonly wallMs?: () => number;
+	/** Calls an address; resolves with the id of the node that answers there. */
+	readonly dialBack: (address: string) => Promise<NodeId | undefined>;
 	/** @default by the signature */
 	readonly isGenuine?: ((resignation: Resignation) => boolean) | undefined;
 	/** The agreed state changed. */
@@ -133,6 +137,9 @@ export class Control {
 			isReachable: options.isReachable,
 			addressOf: options.addressOf,
 			isGenuine: options.isGenuine,
+			cluster: config.cluster,
+			wallMs: options.wallMs ?? (() => 0),
+			dialBack: options.dialBack,
 			isRaisingProtocol: () => this.#isRaisingProtocol,
 			proposeChange: (change, context) => this.#afterStep(this.raft.proposeChange(change, context)),
 			unavailableError: () => this.unavailableError(),

@@ -1,14 +1,16 @@
 /**
 The options of a node, put together from the parts of its process.
 */
+import {identityKeyOf} from '../access.ts';
 import type {FaultCommand} from '../broker.ts';
 import {topicsOf} from '../control/desired-subscriptions.ts';
 import {systemClock, systemEntropy} from '../io/clock.ts';
 import type {Discovery} from '../io/net/discovery.ts';
+import {endorse} from '../membership/endorsement.ts';
 import type {WantedName} from '../membership/naming.ts';
 import type {NodeIo, NodeOptions} from '../node/node-options.ts';
 import {protocolMax, version} from '../version.ts';
-import {signBatch, verifyBatch} from '../wire/seal.ts';
+import {signBatch, verifyBatch, type Identity} from '../wire/seal.ts';
 import type {KeptClock} from './kept-clock.ts';
 import type {Network} from './network.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -26,6 +28,8 @@ export type Parts = {
 	/** Drawn by this process at its start. */
 	readonly instance: string;
 	readonly name: WantedName;
+	/** The identity of the user who runs the node. */
+	readonly owner: Identity | undefined;
 	/** Where other nodes reach this node. */
 	readonly address: string;
 };
@@ -36,6 +40,7 @@ export function nodeOptions(parts: Parts): NodeOptions {
 		recovered: {state, incarnation, lamport, resignations, isFresh},
 		instance,
 		name,
+		owner,
 		address,
 	} = parts;
 	return {
@@ -43,6 +48,8 @@ export function nodeOptions(parts: Parts): NodeOptions {
 		incarnation,
 		lamport,
 		config,
+		owner: owner && identityKeyOf(owner.publicKey),
+		endorsement: owner && endorse(owner, config.cluster, state.identity.id),
 		address,
 		version,
 		protocolMax,

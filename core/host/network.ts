@@ -2,19 +2,22 @@
 The sockets of a node: links and client connections over TCP, datagrams over UDP, both through injected faults when the
 node was started with `--faults`.
 */
+import {identityKeyOf} from '../access.ts';
 import type {Config} from '../config.ts';
 import {DapssError} from '../errors.ts';
 import {systemClock, systemEntropy} from '../io/clock.ts';
-import type {Channel, LocalHello, Transport, TransportOptions} from '../io/net/channel.ts';
+import type {Channel, Hello, LocalHello, Refusal, Transport, TransportOptions} from '../io/net/channel.ts';
+import {DatagramKeys} from '../io/net/datagram-keys.ts';
 import {Faults} from '../io/net/faults.ts';
+import {clientKeysProtocol} from '../io/net/handshake.ts';
 import {createMesh, type Mesh} from '../io/net/mesh.ts';
 import {createTransport, transportOptions} from '../io/net/transport.ts';
 import {openDatagrams, type OpenDatagrams} from '../io/net/udp.ts';
-import {clientOf} from '../io/net/client-identity.ts';
 import {parseJoin} from '../membership/joining.ts';
 import type {NodeId} from '../message.ts';
 import type {Node} from '../node/node.ts';
 import {channelPipe} from '../remote/channel-pipe.ts';
+import type {Caller} from '../remote/permissions.ts';
 import {serve} from '../remote/server.ts';
 import {runDeadline} from '../run-deadline.ts';
 import type {AsyncStack} from '../stack.ts';
@@ -70,12 +73,14 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		else if (reason === 'accept') slot.bound('open-files');
 	};
 	const transport = createTransport(shared);
+	const datagramKeys = new DatagramKeys();
 	const hello = (): Omit<LocalHello, 'via'> => ({
 		address: options.address,
 		clusterId: slot.node?.clusterId ?? state.clusterId,
 		incarnation,
 		instance,
 		name: options.name,
+		datagramKey: datagramKeys.publicKey,
 		protocolMin: slot.node?.control.state.protocol ?? 1,
 	});
 	const mesh = resources.use(await openMesh(options, {transport, shared, faults, hello}));
@@ -88,6 +93,10 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 			incarnation,
 			instance,
 			instanceOf: peer => mesh.instance(peer),
+			secretOf(peer) {
+				const theirs = mesh.datagramKey(peer);
+				return theirs && datagramKeys.secret(peer, theirs);
+			},
 			encrypt: config.enableEncryption,
 			refusals: shared.refusals,
 			names: shared.names,
@@ -141,6 +150,7 @@ function openMesh(
 		onRefusal: refused => slot.refused(refused),
 		onClient: channel => serveClient(slot.node, channel),
 		isStarting: () => slot.node === undefined,
+		admitClient: remote => slot.node && clientRefusal(slot.node, remote),
 		onJoin: channel => serveJoin(slot.node, channel),
 	});
 }
@@ -170,13 +180,31 @@ async function ask(
 
 function serveClient(node: Node | undefined, channel: Channel): void {
 	if (!node) return channel.close('the node is starting');
-	serve(
-		node,
-		channelPipe(channel),
-		() => node.journal.reject(channel.remoteAddress, 'malformed'),
-		clientOf(channel).name,
+	const {remote, remoteAddress} = channel;
+	serve(node, channelPipe(channel), callerOf(remote, remoteAddress), () =>
+		node.journal.reject(remoteAddress, 'malformed'),
 	);
 	void node.closed.then(why => channel.close(why));
+}
+
+function callerOf({clientKey, isReadonly = false}: Hello, address: string): Caller {
+	return {identity: clientKey && identityKeyOf(clientKey), isLocal: false, isReadonly, address};
+}
+
+/** The refusal of a client without access; `undefined` to admit it. */
+function clientRefusal(node: Node, remote: Hello): Refusal | undefined {
+	const caller = callerOf(remote, '');
+	if (node.guard.accessOf(caller).role !== 'none') return undefined;
+	const {identity} = caller;
+	return {
+		// A client of an earlier release does not know the first code.
+		code: remote.protocol >= clientKeysProtocol ? 'no-access' : 'identity',
+		reason:
+			identity === undefined
+				? 'a client without an identity has no access to this cluster: name an identity file (identity_file)'
+				: `the identity ${identity} has no access to this cluster: ` +
+					`ask an operator to run: dapss-tui access add ${identity} client`,
+	};
 }
 
 function serveJoin(node: Node | undefined, channel: Channel): void {

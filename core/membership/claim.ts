@@ -15,6 +15,8 @@ export type ClaimOptions = AgreedInstance & {
 	readonly agreed: Pick<ClusterState, 'protocol' | 'instance' | 'address'>;
 	readonly nowMs: () => number;
 	readonly hasLeader: () => boolean;
+	/** The program of the leader knows no claims, so its cluster has none. */
+	readonly isLeaderOlder: () => boolean;
 	readonly propose: () => Promise<void>;
 	/** Resolves once this node has applied everything that was committed before the call. */
 	readonly catchUp: () => Promise<unknown>;
@@ -93,7 +95,8 @@ export class Claim {
 	}
 
 	async #catchUp(): Promise<void> {
-		await this.#options.catchUp();
+		// Such a leader may not answer read requests of others either.
+		if (!this.#options.isLeaderOlder()) await this.#options.catchUp();
 		this.#isDoubted = false;
 	}
 

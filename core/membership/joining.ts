@@ -2,12 +2,14 @@
 The request of a node that wants to become a member, and the answers to it. Fields that version 1 of the protocol does
 not know are optional, and version 1 ignores them.
 */
+import {isJoinToken} from '../access.ts';
 import {parseAddress} from '../address.ts';
 import {decode} from '../codec.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {isNodeName} from '../node-name.ts';
 import type {Spoken} from '../ports.ts';
 import {kinds} from '../wire/wire.ts';
+import {parseEndorsement, type Endorsement} from './endorsement.ts';
 import {seekersMax, type SeekerState} from './founding.ts';
 import {parseResignation, resignationsMax, type Resignation} from './resignation.ts';
 
@@ -22,6 +24,10 @@ export type JoinRequest = {
 	readonly isNameChosen?: boolean;
 	/** Resignations of former identities of the same data folder, whose data were lost. */
 	readonly resignations?: readonly Resignation[];
+	/** The user who runs the node says that it may join. */
+	readonly endorsement?: Endorsement;
+	/** A join token, as an operator made it. */
+	readonly token?: string;
 	/** The state of a node that seeks a cluster, and may found one. */
 	readonly seeking?: SeekerState;
 	/** The facts from the hello of the connection; absent when a member asks over its link for the members. */
@@ -51,9 +57,13 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 	if (frame[0] !== kinds.join) return undefined;
 	const value = decode(frame.subarray(1));
 	if (typeof value !== 'object' || value === null) return undefined;
-	const {id, address, clusterId, name, isNameChosen, resignations, seeking} = value as Record<string, unknown>;
+	const {id, address, clusterId, name, isNameChosen, resignations, seeking, token, ...rest} = value as Record<
+		string,
+		unknown
+	>;
 	if (!isNodeId(id) || !isShortText(address) || address === '' || !isShortText(clusterId)) return undefined;
 	const word = seeking === undefined ? undefined : parseSeekerState(seeking);
+	const endorsement = parseEndorsement(rest['endorsement']);
 	const resigned =
 		Array.isArray(resignations) && resignations.length <= resignationsMax
 			? resignations.flatMap(one => parseResignation(one) ?? [])
@@ -65,6 +75,8 @@ export function parseJoin(frame: Buffer): JoinRequest | undefined {
 		...(isNodeName(name) ? {name, isNameChosen: isNameChosen === true} : {}),
 		...(resigned.length > 0 ? {resignations: resigned} : {}),
 		...(word ? {seeking: word} : {}),
+		...(endorsement ? {endorsement} : {}),
+		...(isJoinToken(token) ? {token} : {}),
 	};
 }
 

@@ -2,7 +2,7 @@
 How a node enters a cluster: creates the search for a cluster from the options of the node. It has the node's join
 request, and the facts of the first entry when the node founds a cluster.
 */
-import {namesProtocol} from '../cluster-state/cluster-state.ts';
+import {accessProtocol, namesProtocol} from '../cluster-state/cluster-state.ts';
 import type {MemberContext} from '../cluster-state/command.ts';
 import {Bootstrapping, returningAlone, seekingAlone} from '../membership/bootstrapping.ts';
 import {Founding} from '../membership/founding.ts';
@@ -27,6 +27,8 @@ export function createBootstrapping(
 		name,
 		protocolMax,
 		founding,
+		owner,
+		endorsement,
 		former,
 		resignations = [],
 		config,
@@ -48,6 +50,8 @@ export function createBootstrapping(
 			name: name.text,
 			isNameChosen: name.isChosen,
 			...(resignations.length > 0 ? {resignations} : {}),
+			...(endorsement && {endorsement}),
+			...(config.joinToken !== '' && {token: config.joinToken}),
 		}),
 		onWaiting: text => hooks.waitFor(text),
 		refused: error => hooks.refused(error),
@@ -56,7 +60,8 @@ export function createBootstrapping(
 			const clusterId = Buffer.from(entropy.bytes(16)).toString('hex');
 			const agreed =
 				protocolMax < namesProtocol ? {} : {protocol: protocolMax, name: name.text, incarnation, instance};
-			hooks.found({clusterId, address, ...agreed});
+			const operator = protocolMax >= accessProtocol && owner !== undefined ? {operator: owner} : {};
+			hooks.found({clusterId, address, ...agreed, ...operator});
 		},
 	});
 }

@@ -1,11 +1,13 @@
 /**
 The options of a node: its identity and configuration, and the ports to time, randomness, disks and sockets.
 */
+import type {IdentityKey} from '../access.ts';
 import type {FaultCommand} from '../broker.ts';
 import type {Config} from '../config.ts';
 import type {RaftStore} from '../control/raft-store.ts';
 import type {DataIo} from '../data/data.ts';
 import type {Lamport} from '../lamport.ts';
+import type {Endorsement} from '../membership/endorsement.ts';
 import type {WantedName} from '../membership/naming.ts';
 import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId, Topic} from '../message.ts';
@@ -60,6 +62,10 @@ export type NodeOptions = {
 	/** Resignations of former nodes with a lost data folder, which this node replaces. */
 	readonly resignations?: readonly Resignation[];
 	readonly config: Config;
+	/** The identity of the user who runs the node: an operator on it, and of a cluster that it founds. */
+	readonly owner?: IdentityKey | undefined;
+	/** The statement of that user that this node may become a member. */
+	readonly endorsement?: Endorsement | undefined;
 	readonly address: string;
 	readonly version: string;
 	/** The newest protocol version that this program speaks. */

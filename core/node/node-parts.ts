@@ -20,6 +20,7 @@ import {Waiting} from '../observe/waiting.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {encodeControl, encodePushHead} from '../wire/wire.ts';
 import {Leaving} from './leaving.ts';
+import {NodeGuard} from './node-guard.ts';
 import type {NodeOptions} from './node-options.ts';
 import {OwnIdentity} from './own-identity.ts';
 import {OwnMessages} from './own-messages.ts';
@@ -60,6 +61,7 @@ export class NodeParts {
 	readonly stateWriter: NodeStateWriter;
 	readonly topicAdmin: TopicAdmin;
 	readonly leaving: Leaving;
+	readonly guard: NodeGuard;
 	readonly #options: NodeOptions;
 	readonly #hooks: NodeHooks;
 
@@ -87,6 +89,7 @@ export class NodeParts {
 		this.stateWriter = this.#createStateWriter();
 		this.topicAdmin = this.#createTopicAdmin();
 		this.leaving = this.#createLeaving();
+		this.guard = this.#createGuard();
 		for (const topic of options.topics) this.desired.own.add(topic);
 	}
 
@@ -134,6 +137,10 @@ export class NodeParts {
 			},
 			addressOf: node => (node === id ? address : this.peerDirectory.address(node)),
 			isGenuine: io.isGenuine,
+			wallMs: () => io.clock.wallMs(),
+			// A node that is joining answers a request that seeks nothing, and the handshake proves its id.
+			dialBack: async at =>
+				(await io.peers.ask(at, encodeControl('join', {id, address, clusterId: this.#hooks.clusterId()}))).id,
 			onAgreed,
 			announce: node => this.failureDetection.announce(node),
 		});
@@ -323,6 +330,17 @@ export class NodeParts {
 			isReachable: this.#isReached,
 			send: (to, kind, packet) => this.relay.send(to, encodeControl(kind, packet)),
 		};
+	}
+
+	#createGuard(): NodeGuard {
+		const {id, owner} = this.#options;
+		return new NodeGuard({
+			self: id,
+			owner,
+			state: this.control.state,
+			propose: command => this.identity.propose(command),
+			record: this.#emit,
+		});
 	}
 
 	#createLeaving(): Leaving {

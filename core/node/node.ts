@@ -17,6 +17,7 @@ the interface for programs. Time, randomness, disks and sockets come in through 
 `NodeParts` creates the parts and the callbacks between them.
 */
 import * as v from 'valibot';
+import type {AccessChange, AccessReport} from '../access.ts';
 import {parseAddress} from '../address.ts';
 import {expectBodies, expectNodeId, expectTopic, expectTopics} from '../broker-arguments.ts';
 import type {
@@ -49,6 +50,7 @@ import {Watchers} from '../observe/watchers.ts';
 import type {Place, TopicPosition} from '../position.ts';
 import {faultSchema} from '../remote/protocol.ts';
 import {parseRaftPacket} from '../raft/packet.ts';
+import {localCaller} from '../remote/permissions.ts';
 import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
@@ -59,6 +61,7 @@ import {EventStream} from './event-stream.ts';
 import type {Leaving} from './leaving.ts';
 import {publishHere} from './local-publishing.ts';
 import {readBatches, subscribeHere} from './local-reading.ts';
+import type {NodeGuard} from './node-guard.ts';
 import type {NodeOptions} from './node-options.ts';
 import {NodeParts} from './node-parts.ts';
 import type {OwnIdentity} from './own-identity.ts';
@@ -156,6 +159,10 @@ export class Node implements ServedBroker {
 
 	get waiting(): Waiting {
 		return this.#parts.waiting;
+	}
+
+	get guard(): NodeGuard {
+		return this.#parts.guard;
 	}
 
 	get phase(): Snapshot['phase'] {
@@ -415,6 +422,14 @@ export class Node implements ServedBroker {
 		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
 	}
 
+	async access(): Promise<AccessReport> {
+		return this.guard.report(localCaller);
+	}
+
+	async changeAccess(change: AccessChange): Promise<void> {
+		return this.guard.change(change, localCaller);
+	}
+
 	/**
 	Stop on request: transfer leadership, announce to the members that the node was stopped on purpose, and write all
 	pending data to disk.
@@ -526,6 +541,7 @@ export class Node implements ServedBroker {
 		const {state: topics} = this.control;
 		this.identity.claim.update();
 		this.#parts.admin.check();
+		this.guard.agreed();
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#parts.peerDirectory.link();

@@ -2,6 +2,7 @@
 The identity of this node. The process claims it through the log, delays publishers until the claim is agreed, proposes
 the node's name, and detects a second process with its own identity or that of a peer.
 */
+import {namesProtocol} from '../cluster-state/cluster-state.ts';
 import {parseAddress} from '../address.ts';
 import type {Command} from '../cluster-state/command.ts';
 import type {Control} from '../control/control.ts';
@@ -25,7 +26,7 @@ export type OwnIdentityOptions = {
 	readonly cluster: string;
 	readonly clusterId: () => string;
 	readonly control: Control;
-	readonly links: Pick<Links, 'send' | 'drop'>;
+	readonly links: Pick<Links, 'send' | 'drop' | 'speaks'>;
 	readonly nowMs: () => number;
 	readonly emit: (event: BrokerEvent) => void;
 	/** Another process holds the identity: this process must stop. */
@@ -56,6 +57,11 @@ export class OwnIdentity {
 			agreed: topics,
 			nowMs,
 			hasLeader,
+			isLeaderOlder: () => {
+				const {leader} = control.raft;
+				const spoken = leader === undefined ? undefined : links.speaks(leader);
+				return spoken !== undefined && spoken.protocol < namesProtocol;
+			},
 			propose: () => control.propose({type: 'claim', node: self, incarnation, instance}),
 			catchUp: () => control.readIndex(),
 		});

@@ -1,4 +1,5 @@
 /** The events for changes of the agreed state. Pure. */
+import type {AccessEvent} from '../cluster-state/access-list.ts';
 import type {ClusterStateEvent} from '../cluster-state/cluster-state.ts';
 import type {BrokerEvent} from '../events.ts';
 
@@ -22,6 +23,13 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 			return {type: 'topic', topic: event.topic, state: 'created', node: event.node, ...event.settings};
 		case 'topic-deleted':
 			return {type: 'topic', topic: event.topic, state: 'deleted', node: event.node};
+		case 'granted':
+		case 'revoked':
+		case 'default-role':
+		case 'node-admitted':
+		case 'token-made':
+		case 'token-withdrawn':
+			return accessEvent(event);
 		case 'added':
 		case 'moved':
 		case 'founded':
@@ -29,4 +37,15 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 		default:
 			return event satisfies never;
 	}
+}
+
+function accessEvent(event: Extract<ClusterStateEvent, AccessEvent>): BrokerEvent {
+	const {type, node, by, ...facts} = event;
+	return {
+		type: 'access',
+		change: type === 'default-role' ? 'default' : type,
+		...facts,
+		node,
+		...(by === undefined ? {} : {by}),
+	};
 }

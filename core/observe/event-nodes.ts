@@ -28,6 +28,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'subscribed':
 		case 'unsubscribed':
 		case 'topic':
+		case 'access':
 			return [event.node];
 		case 'partition':
 			return [...event.sides.flat(), ...(event.gone ?? [])];
@@ -43,6 +44,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'discovered':
 		case 'lagged':
 		case 'fault':
+		case 'audit':
 		case 'refilled':
 		case 'deleted':
 		case 'warning':

@@ -20,6 +20,8 @@ export function levelOf(event: RecordedEvent): Level {
 			return event.foreign ? 'warn' : 'info';
 		case 'refilled':
 			return event.missing === 0 ? 'info' : 'warn';
+		case 'audit':
+			return event.outcome === 'done' ? 'info' : 'warn';
 		case 'rejected':
 		case 'refused':
 		case 'lagged':
@@ -43,6 +45,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'subscribed':
 		case 'unsubscribed':
 		case 'topic':
+		case 'access':
 		case 'message':
 		case 'stopped':
 			return 'info';

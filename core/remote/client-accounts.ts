@@ -1,12 +1,20 @@
 /**
 What each client of a node uses over all its connections: topics that it reads, and the rate at which it publishes. A
-client is known by its key, or by its address when it has none. Nothing is dropped: a connection of a client that
-publishes too fast is not read from until the rate is kept.
+client is known by its identity, or by its address when it showed none. Nothing is dropped: a connection of a client
+that publishes too fast is not read from until the rate is kept.
 */
+import {parseAddress} from '../address.ts';
 import type {Config} from '../config.ts';
+import type {Caller} from './permissions.ts';
 import {TokenBucket} from './token-bucket.ts';
 
 export type ClientLimits = Pick<Config['limits'], 'readersPerClient' | 'publishBytesPerS' | 'publishMessagesPerS'>;
+
+/** The name under which a caller is counted; `undefined` for the console or the program of this process. */
+export function accountNameOf({isLocal, identity, address}: Caller): string | undefined {
+	if (isLocal) return undefined;
+	return identity === undefined ? `address ${parseAddress(address)?.host ?? address}` : `identity ${identity}`;
+}
 
 /** Clients without a connection whose rate is remembered, so that a new connection does not start anew. */
 const formerMax = 1024;

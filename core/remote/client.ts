@@ -3,6 +3,7 @@ The client's end of the remote protocol: a `Broker` over a pipe. When the pipe c
 the reason, and `closed` resolves. Frames of the node are validated and bounded by the granted credit; a node that
 violates the protocol is disconnected.
 */
+import type {AccessChange, AccessReport} from '../access.ts';
 import {expectBodies, expectNodeId, expectTopic, expectTopicCount, expectTopics} from '../broker-arguments.ts';
 import {
 	leftReason,
@@ -238,6 +239,14 @@ export class RemoteBroker implements Broker {
 			},
 			values.any,
 		);
+	}
+
+	access(): Promise<AccessReport> {
+		return this.#request({op: 'access'}, values.access);
+	}
+
+	changeAccess(change: AccessChange): Promise<void> {
+		return this.#request({op: 'change-access', change}, values.any);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

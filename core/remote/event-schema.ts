@@ -3,6 +3,7 @@ The events of a node, as its clients check them: every field that is shown or co
 newer nodes pass.
 */
 import * as v from 'valibot';
+import {isIdentityKey, type IdentityKey} from '../access.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {positionSchema} from './protocol.ts';
 
@@ -14,6 +15,7 @@ const flag = v.boolean();
 export const word = v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/u));
 /** Ids are shown as they are. */
 export const id = v.custom<NodeId>(value => isNodeId(value));
+export const key = v.custom<IdentityKey>(value => isIdentityKey(value));
 /** Absent or of its type; not `null`, which texts and views do not expect. */
 export const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(schema);
 export const bytes = v.custom<Uint8Array>(value => value instanceof Uint8Array);
@@ -73,6 +75,18 @@ const fieldsByType: Readonly<Record<string, v.ObjectEntries>> = {
 	quarantined: {problem: text, folder: text, formerId: maybe(id), id},
 	refilled: {topic: text, messages: number, missing: number},
 	deleted: {topic: text, reason: word, messages: number, bytes: number, unread: number},
+	access: {
+		change: word,
+		identity: maybe(key),
+		name: maybe(text),
+		role: maybe(word),
+		topics: maybe(v.array(text)),
+		candidate: maybe(id),
+		hash: maybe(word),
+		node: id,
+		by: maybe(key),
+	},
+	audit: {action: text, target: text, by: text, address: text, outcome: word, reason: maybe(text)},
 	warning: {text},
 	stopped: {reason: text},
 };

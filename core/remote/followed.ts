@@ -17,6 +17,7 @@ import type {
 	TopicChange,
 	TopicSettings,
 } from '../broker.ts';
+import type {AccessChange, AccessReport} from '../access.ts';
 import type {RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -117,6 +118,14 @@ export class Followed implements FollowedBroker {
 
 	async fault(command: FaultCommand): Promise<void> {
 		await this.#now().fault(command);
+	}
+
+	async access(): Promise<AccessReport> {
+		return this.#now().access();
+	}
+
+	async changeAccess(change: AccessChange): Promise<void> {
+		await this.#now().changeAccess(change);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -17,6 +17,7 @@ A tracked `subscribe` is answered with its start positions (`../position.ts`). W
 positions reached at another node. A node of an earlier release ignores both, begins at `from` and answers with `true`.
 */
 import * as v from 'valibot';
+import {parseAccessChange, type AccessChange} from '../access.ts';
 import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
 import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
@@ -66,6 +67,14 @@ export const faultSchema = v.variant('type', [
 	v.object({type: v.literal('drop'), percent: v.pipe(v.number(), v.minValue(0), v.maxValue(100)), forMs}),
 	v.object({type: v.literal('heal')}),
 ]);
+const accessChange = v.pipe(
+	v.unknown(),
+	v.check(
+		value => 'type' in parseAccessChange(value),
+		issue => problemText(parseAccessChange(issue.input)),
+	),
+	v.transform(value => parseAccessChange(value) as AccessChange),
+);
 /** The position of a reader in a topic: `../position.ts`. */
 export const positionSchema = v.object({
 	topic,
@@ -127,6 +136,9 @@ const requestSchema = v.variant('op', [
 	v.object({id, op: v.literal('remove'), node}),
 	v.object({id, op: v.literal('leave')}),
 	v.object({id, op: v.literal('fault'), command: faultSchema}),
+	/** The agreed access, and that of the asker. */
+	v.object({id, op: v.literal('access')}),
+	v.object({id, op: v.literal('change-access'), change: accessChange}),
 ]);
 
 export type Request = v.InferOutput<typeof requestSchema>;
@@ -280,6 +292,10 @@ function streamsOf(topics: readonly unknown[]): number {
 	}
 
 	return streams;
+}
+
+function problemText(parsed: ReturnType<typeof parseAccessChange>): string {
+	return 'problem' in parsed ? parsed.problem : 'Expected a change of access';
 }
 
 function problemOf(name: unknown): string {

@@ -3,12 +3,13 @@ Validation of the frames of a node, which may be faulty or malicious. `undefined
 protocol.
 */
 import * as v from 'valibot';
+import type {AccessReport} from '../access.ts';
 import type {DeletedTopic, Published, TopicChange} from '../broker.ts';
 import type {TrackedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
-import {id, isEvent, isStart, text, whole} from './event-schema.ts';
+import {id, isEvent, isStart, key, number, text, whole, word} from './event-schema.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
 import {withoutControls} from './plain-text.ts';
 import {decodeFrame, startsSchema, type Answer} from './protocol.ts';
@@ -76,6 +77,13 @@ export function snapshotOf(value: unknown): Snapshot | undefined {
 
 const publishedSchema = v.looseObject({origin: id, incarnation: whole, topic: text, firstSeq: whole, count: whole});
 const deletedSchema = v.looseObject({messages: whole, missing: v.array(id)});
+const accessSchema = v.looseObject({
+	defaultRole: word,
+	grants: v.array(v.looseObject({identity: key, role: word, name: text, topics: v.array(text)})),
+	admitted: v.array(id),
+	tokens: v.array(v.looseObject({hash: word, uses: whole, untilMs: number})),
+	you: v.looseObject({identity: v.optional(key), isOwner: v.boolean(), role: word, topics: v.array(text)}),
+});
 const changeSchema = v.picklist(['created', 'changed', 'unchanged']);
 
 /** Checks of the values of answers. */
@@ -85,6 +93,7 @@ export const values = {
 	change: (value: unknown): value is TopicChange => v.is(changeSchema, value),
 	index: (value: unknown): value is number => v.is(whole, value),
 	successor: (value: unknown): value is NodeId | null | undefined => v.is(v.nullish(id), value),
+	access: (value: unknown): value is AccessReport => v.is(accessSchema, value),
 	/** The value is not used. */
 	any: (_value: unknown): _value is void => true,
 } as const;

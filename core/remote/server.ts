@@ -4,13 +4,15 @@ request is answered or refused. A slow reader loses nothing and costs bounded me
 snapshots are sent one at a time. A connection that does not take its answers, or publishes faster than the disk stores,
 is not read from meanwhile.
 */
+import {accessChangeText, type Access, type AccessChange, type AccessReport} from '../access.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {Clock} from '../ports.ts';
-import {ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
+import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
+import {isAudited, publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
 import type {Pipe} from './pipe.ts';
 import {
 	decodePublish,
@@ -35,7 +37,20 @@ import {
 } from './streams.ts';
 
 export type {BatchReading} from './streams.ts';
+
+/** The access of callers, as the cluster has agreed. */
+export type Guard = {
+	accessOf(caller: Caller): Access;
+	report(caller: Caller): AccessReport;
+	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
+	change(change: AccessChange, caller: Caller): Promise<void>;
+	/** Records a request that changes something, and its outcome. `error`: it failed or was refused. */
+	audit(caller: Caller, action: string, target: string, error: unknown): void;
+	/** Calls the listener after changes of the agreed access. */
+	watch(listener: () => void): Disposable;
+};
 export type ServedBroker = ReadableBroker & {
+	readonly guard: Guard;
 	readonly options: {
 		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
 		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
@@ -59,12 +74,11 @@ const positionsKeptMax = 65_536;
 const answersMax = 256;
 
 /**
-Serves one connection until it closes.
+Serves one connection until it closes, or until the access of its caller changes.
 @param onMalformed called for a frame that violates the protocol; the connection is closed.
-@param client the client that quotas count the connection for. @default none: a console in the node's process
 */
-export function serve(broker: ServedBroker, pipe: Pipe, onMalformed: () => void, client?: string): void {
-	const connection = new Connection(broker, pipe, onMalformed, client);
+export function serve(broker: ServedBroker, pipe: Pipe, caller: Caller, onMalformed: () => void): void {
+	const connection = new Connection(broker, pipe, caller, onMalformed);
 	pipe.onClose = () => connection.close();
 	pipe.onFrame = frame => connection.onFrame(frame);
 }
@@ -73,6 +87,9 @@ class Connection implements StreamContext {
 	readonly broker: ServedBroker;
 	readonly outbox: Outbox;
 	readonly #pipe: Pipe;
+	readonly #caller: Caller;
+	readonly #access: Access;
+	readonly #watching: Disposable;
 	readonly #onMalformed: () => void;
 	readonly #shared: Shared;
 	readonly #streams = new Map<number, Stream>();
@@ -124,9 +141,12 @@ class Connection implements StreamContext {
 		if (inflow.isFull) inflow.whenFree(this.#updateFlow);
 	};
 
-	constructor(broker: ServedBroker, pipe: Pipe, onMalformed: () => void, client: string | undefined) {
+	constructor(broker: ServedBroker, pipe: Pipe, caller: Caller, onMalformed: () => void) {
 		this.broker = broker;
 		this.#pipe = pipe;
+		this.#caller = caller;
+		this.#access = broker.guard.accessOf(caller);
+		this.#watching = broker.guard.watch(() => this.#updateAccess());
 		this.#onMalformed = onMalformed;
 		this.outbox = new Outbox(pipe);
 		this.outbox.onSent = () => this.#updateFlow();
@@ -138,12 +158,18 @@ class Connection implements StreamContext {
 			readers: 0,
 		};
 		sharedOf.set(broker, this.#shared);
-		this.#account = client === undefined ? undefined : this.#shared.accounts.open(client, this.#nowMs());
+		const account = accountNameOf(caller);
+		this.#account = account === undefined ? undefined : this.#shared.accounts.open(account, this.#nowMs());
+	}
+
+	get seesMessages(): boolean {
+		return readsAllTopics(this.#access);
 	}
 
 	close(): void {
 		if (this.#isClosed) return;
 		this.#isClosed = true;
+		this.#watching[Symbol.dispose]();
 		this.#throttle?.[Symbol.dispose]();
 		if (this.#account) this.#shared.accounts.close(this.#account, this.#nowMs());
 		for (const id of this.#streams.keys()) this.#end(id);
@@ -174,6 +200,20 @@ class Connection implements StreamContext {
 		}
 	}
 
+	/** A changed access ends the connection; its caller connects again with the new one. */
+	#updateAccess(): void {
+		const {role, topics} = this.broker.guard.accessOf(this.#caller);
+		const before = this.#access;
+		if (role === before.role && topics.join(' ') === before.topics.join(' ')) return;
+		const {identity = 'connections without an identity'} = this.#caller;
+		// The answer to a request that changed the own access comes first.
+		setImmediate(() => {
+			if (this.#isClosed) return;
+			this.#pipe.close(`the access of ${identity} has changed: it has ${role === 'none' ? 'no role' : role} now`);
+			this.close();
+		});
+	}
+
 	#malformed(): void {
 		this.#onMalformed();
 		this.#pipe.close('malformed frame');
@@ -186,7 +226,8 @@ class Connection implements StreamContext {
 		if ('isTooMany' in publish) this.broker.journal.bound('publish-messages', this.#account?.name);
 		if ('problem' in publish) return this.#refuse(publish.id, new DapssError('usage', publish.problem));
 		const {id, topic, bodies} = publish;
-		if (this.#isInUse(id)) return this.#refuse(id, inUse(id));
+		const refusal = this.#isInUse(id) ? inUse(id) : publishRefusal(this.#access, topic, this.#caller);
+		if (refusal) return this.#refuse(id, refusal);
 		const {inflow} = this.#shared;
 		const cost = costOf(bodies);
 		this.#pending.add(id);
@@ -242,6 +283,12 @@ class Connection implements StreamContext {
 			},
 		} = this;
 		if (this.#isInUse(request.id)) return inUse(request.id);
+		const refusal = requestRefusal(this.#access, request, this.#caller);
+		if (refusal) {
+			if (isAudited(request.op)) this.#audit(request, refusal);
+			return refusal;
+		}
+
 		if (this.#streams.size + this.#requests >= openMax) {
 			journal.bound('requests', this.#account?.name);
 			return new DapssError('refused', `Expected at most ${openMax} open requests on a connection, got one more`);
@@ -283,41 +330,60 @@ class Connection implements StreamContext {
 	}
 
 	#onRequest(request: Exclude<Request, {op: 'next' | 'credit' | 'end'}>): void {
-		const {broker} = this;
 		const {id} = request;
 		switch (request.op) {
 			case 'snapshot':
 				return this.#answerSnapshot(id);
-			case 'subscribe-node':
-				return this.#answerWith(id, broker.subscribeNode(request.topic));
-			case 'unsubscribe-node':
-				return this.#answerWith(id, broker.unsubscribeNode(request.topic));
-			case 'create-topic':
-				return this.#answerWith(
-					id,
-					broker.createTopic(request.topic, withoutUndefined(request.settings), request),
-				);
-			case 'delete-topic':
-				return this.#answerWith(id, broker.deleteTopic(request.topic, request));
-			case 'read-index':
-				return this.#answerWith(id, broker.readIndex());
-			case 'transfer':
-				return this.#answerWith(id, broker.transferLeadership(request.to));
-			case 'remove':
-				return this.#answerWith(id, broker.removeMember(request.node));
-			case 'leave':
-				return this.#answerWith(id, broker.leave());
-			case 'fault':
-				return this.#answerWith(id, broker.fault(request.command));
 			case 'watch':
 				return this.#open(id, watch(this, id));
 			case 'events':
 				return this.#open(id, follow(this, id, request));
 			case 'subscribe':
 				return this.#open(id, subscribe(this, id, request));
+			case 'read-index':
+				return this.#answerWith(id, this.broker.readIndex());
+			case 'access':
+				return this.answer({id, value: this.broker.guard.report(this.#caller)});
+			default: {
+				const work = this.#change(request);
+				work.then(
+					() => this.#audit(request, undefined),
+					(error: unknown) => this.#audit(request, error),
+				);
+				return this.#answerWith(id, work);
+			}
+		}
+	}
+
+	/** A request that changes the cluster or the node. */
+	#change(request: ChangeRequest): Promise<unknown> {
+		const {broker} = this;
+		switch (request.op) {
+			case 'subscribe-node':
+				return broker.subscribeNode(request.topic);
+			case 'unsubscribe-node':
+				return broker.unsubscribeNode(request.topic);
+			case 'create-topic':
+				return broker.createTopic(request.topic, withoutUndefined(request.settings), request);
+			case 'delete-topic':
+				return broker.deleteTopic(request.topic, request);
+			case 'transfer':
+				return broker.transferLeadership(request.to);
+			case 'remove':
+				return broker.removeMember(request.node);
+			case 'leave':
+				return broker.leave();
+			case 'fault':
+				return broker.fault(request.command);
+			case 'change-access':
+				return broker.guard.change(request.change, this.#caller);
 			default:
 				return request satisfies never;
 		}
+	}
+
+	#audit(request: Request, error: unknown): void {
+		this.broker.guard.audit(this.#caller, request.op, targetOf(request), error);
 	}
 
 	#open(id: number, stream: Stream): void {
@@ -348,7 +414,7 @@ class Connection implements StreamContext {
 	#answerSnapshot(id: number): void {
 		this.#track(
 			id,
-			this.#shared.snapshot.of(this.broker).then(bytes => {
+			this.#shared.snapshot.of(this.broker, this.seesMessages).then(bytes => {
 				if (!this.#isClosed && !this.outbox.put(encodeAnswer(id, bytes))) throw tooLarge();
 				this.#updateFlow();
 			}),
@@ -378,6 +444,32 @@ class Connection implements StreamContext {
 		if (streams.length === 0) return;
 		this.#first = (this.#first + 1) % streams.length;
 		for (let index = 0; index < streams.length; index++) streams[(this.#first + index) % streams.length]!.resume();
+	}
+}
+
+type ChangeRequest = Exclude<
+	Request,
+	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access'}
+>;
+
+/** The object of a request, for the audit log. */
+function targetOf(request: Request): string {
+	switch (request.op) {
+		case 'subscribe-node':
+		case 'unsubscribe-node':
+		case 'create-topic':
+		case 'delete-topic':
+			return request.topic;
+		case 'transfer':
+			return request.to ?? '';
+		case 'remove':
+			return request.node;
+		case 'fault':
+			return request.command.type;
+		case 'change-access':
+			return accessChangeText(request.change);
+		default:
+			return '';
 	}
 }
 

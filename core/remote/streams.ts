@@ -8,8 +8,8 @@ import type {BatchSink} from '../data/reader.ts';
 import {DapssError} from '../errors.ts';
 import type {TrackedEvent, TrackedEvents} from '../events.ts';
 import {lastSeq, type Batch, type Topic} from '../message.ts';
-import {Seen, type Place, type SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
+import {Seen, type Place, type SubscriptionStart} from '../position.ts';
 import type {Outbox} from './outbox.ts';
 import {encodeDelivery, encodeFrame, encodeSnapshot, type Answer, type Request} from './protocol.ts';
 
@@ -51,6 +51,8 @@ export function topicsOf(request: Request): number {
 export type StreamContext = {
 	readonly broker: ReadableBroker;
 	readonly outbox: Outbox;
+	/** Whether the reader may see messages of all topics, as a snapshot's feed has them. */
+	readonly seesMessages: boolean;
 	readonly answer: (body: Answer) => void;
 	readonly fail: (id: number, error: unknown) => void;
 	/** Whether a stream may hold this many positions. If not, its reader skips messages that it has. */
@@ -69,7 +71,7 @@ function encodedOnce(snapshot: Snapshot): Buffer {
 }
 
 /** Streams snapshots one at a time: the next is sent when the last was processed. */
-export function watch({broker, outbox, fail}: StreamContext, id: number): Stream {
+export function watch({broker, outbox, fail, seesMessages}: StreamContext, id: number): Stream {
 	let isAwaited = true;
 	let latest: Snapshot | undefined;
 	const send = (): void => {
@@ -90,7 +92,7 @@ export function watch({broker, outbox, fail}: StreamContext, id: number): Stream
 	};
 
 	const watching = broker.watch(snapshot => {
-		latest = snapshot;
+		latest = seesMessages ? snapshot : withoutMessages(snapshot);
 		send();
 	});
 	return {
@@ -240,18 +242,25 @@ export function subscribe(
 	};
 }
 
+const silent = new WeakMap<Snapshot, Snapshot>();
+
+/** The same value for all watchers of a snapshot, so that it is encoded once. */
+function withoutMessages(snapshot: Snapshot): Snapshot {
+	const known = silent.get(snapshot) ?? {...snapshot, feed: []};
+	silent.set(snapshot, known);
+	return known;
+}
+
 /** An encoded snapshot, shared by all requests in one turn of the event loop. */
 export class SharedSnapshot {
-	#bytes: Promise<Buffer> | undefined;
+	readonly #bytes = new Map<boolean, Promise<Buffer>>();
 
-	of(broker: Broker): Promise<Buffer> {
-		if (!this.#bytes) {
-			this.#bytes = broker.snapshot().then(snapshot => encode(snapshot));
-			setImmediate(() => {
-				this.#bytes = undefined;
-			});
-		}
-
-		return this.#bytes;
+	of(broker: Broker, seesMessages: boolean): Promise<Buffer> {
+		const present = this.#bytes.get(seesMessages);
+		if (present) return present;
+		const bytes = broker.snapshot().then(snapshot => encode(seesMessages ? snapshot : withoutMessages(snapshot)));
+		this.#bytes.set(seesMessages, bytes);
+		setImmediate(() => this.#bytes.delete(seesMessages));
+		return bytes;
 	}
 }

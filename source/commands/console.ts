@@ -24,7 +24,9 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	const preferences = loadPreferences(env, line => terminal.say(line));
 	const {tunables} = context.settings(preferences);
 	terminal.say('Starting a node …'); // The node listens for its cluster before it founds one.
-	await using node = await startNode(context, config => openWorkerNode(config));
+	await using node = await startNode(context, config =>
+		openWorkerNode(config, {isReadonly: flags.readonly === true && flags.leave !== true}),
+	);
 	titleNode({id: node.id, name: '', port: node.port, cluster: tunables.cluster});
 	const ended = new AbortController();
 	using _end = {[Symbol.dispose]: () => ended.abort()};

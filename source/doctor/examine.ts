@@ -24,6 +24,7 @@ import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type S
 import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, type DiskFacts} from './disk-facts.ts';
 import {isFolderOf, isUserOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
+import {identityFacts, judgeIdentity} from './identity.ts';
 import {judgeMemory, judgeNodeVersion, judgeOpenFiles, judgeSystem, machineFacts} from './machine.ts';
 import {judgeAddress, judgeMulticast, judgeNeighbours, judgePort, type PortFacts} from './network.ts';
 import {compareClocks, judgeOffsets, type CompareOptions, type OffsetFacts} from './offset.ts';
@@ -89,6 +90,7 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 		judgeOpenFiles(machine, limits),
 		judgeSettings(loaded, [...settings.warnings, ...leftOut]),
 		judgeSecret(secretFacts(settings), disk?.node !== undefined),
+		judgeIdentity(identityFacts(settings)),
 		...(await diskChecks(facts, settings, options)),
 		judgePort('TCP', ports.TCP),
 		judgePort('UDP', ports.UDP),

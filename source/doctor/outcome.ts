@@ -29,6 +29,7 @@ export const outcomes = {
 		'no-secret': 'problem',
 		'not-makable': 'problem',
 	},
+	identity: {missing: 'problem', unusable: 'problem', 'not-makable': 'warning'},
 	'data-folder': {
 		'not-yours': 'problem',
 		open: 'problem',

@@ -2,6 +2,7 @@
 Connects a command to a node: a given one, one of this user on this machine, or one that is found on the network.
 */
 import type {Broker} from '../../core/broker.ts';
+import type {ConnectSettings} from '../../core/connect.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {FoundNode} from '../../core/find.ts';
 import type {Topic} from '../../core/message.ts';
@@ -86,6 +87,7 @@ export async function reach(
 		servers,
 		cluster,
 		secret: await opened(),
+		...callerOf(context),
 		enableNodeAuth,
 		enableMessageSigning,
 		enableEncryption,
@@ -101,6 +103,15 @@ export async function reach(
 	if (tunables.enableEncryption && tunables.enableNodeAuth) return broker;
 	terminal.say('Warning: this link is not protected; enable_encryption or enable_node_auth is off');
 	return broker;
+}
+
+/** Without a file for an identity a command connects without one. */
+function callerOf({flags, settings}: Reaching): Pick<ConnectSettings, 'identityFile' | 'isReadonly'> {
+	const identity = settings().identity();
+	return {
+		isReadonly: flags.readonly === true,
+		...('problem' in identity ? {} : {identityFile: identity.path}),
+	};
 }
 
 /**

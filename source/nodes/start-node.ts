@@ -46,11 +46,13 @@ export async function startNode(
 			return startOn(next);
 		}
 
-		const {config, secretPath, secretCreated} = nodeConfig(settings, port);
+		const {config, secretPath, secretCreated, identityProblem} = nodeConfig(settings, port);
 		if (secretCreated)
 			terminal.say(
 				`Created the secret of cluster ${config.cluster}: ${secretPath} (nodes on other machines need a copy)`,
 			);
+		if (identityProblem !== undefined)
+			terminal.say(`Warning: ${identityProblem}. Without it you are no operator of the cluster`);
 		try {
 			const node = await interruptible(open(config), context.signal);
 			if (port !== wanted)

@@ -27,10 +27,13 @@ const closeMs = 1000;
 Start a node in its own thread. Disposing of the broker stops the node.
 @throws the errors of `openBroker`
 */
-export async function openWorkerNode(config: Config): Promise<Broker & {readonly id: string; readonly port: number}> {
+export async function openWorkerNode(
+	config: Config,
+	{isReadonly}: {readonly isReadonly: boolean},
+): Promise<Broker & {readonly id: string; readonly port: number}> {
 	const {port1, port2} = new MessageChannel();
 	const worker = new Worker(fileURLToPath(new URL('worker.js', import.meta.url)), {
-		workerData: {config, port: port2},
+		workerData: {config, port: port2, isReadonly},
 		transferList: [port2],
 		stdout: true,
 		stderr: true,
@@ -62,11 +65,19 @@ export async function openWorkerNode(config: Config): Promise<Broker & {readonly
 	});
 }
 
-async function run({config, port}: {readonly config: Config; readonly port: MessagePort}): Promise<void> {
+async function run({
+	config,
+	port,
+	isReadonly,
+}: {
+	readonly config: Config;
+	readonly port: MessagePort;
+	readonly isReadonly: boolean;
+}): Promise<void> {
 	const tell = (message: Started): void => parentPort!.postMessage(message);
 	try {
 		const broker = await openBroker(config);
-		serveOver(broker, portPipe(port));
+		serveOver(broker, portPipe(port), {isReadonly});
 		parentPort!.once('message', () => void broker[Symbol.asyncDispose]());
 		void broker.closed.then(() => {
 			port.close();
@@ -85,4 +96,4 @@ async function run({config, port}: {readonly config: Config; readonly port: Mess
 }
 
 if (!isMainThread && (workerData as {readonly port?: unknown} | null)?.port)
-	await run(workerData as {readonly config: Config; readonly port: MessagePort});
+	await run(workerData as Parameters<typeof run>[0]);

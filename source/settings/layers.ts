@@ -28,13 +28,14 @@ const configBytesMax = 1024 * 1024;
 const depthMax = 2;
 
 /** Variables that are not settings of a node. */
-const otherVariables = ['DAPSS_SERVER', 'DAPSS_CONFIG', 'DAPSS_DATA', 'DAPSS_SECRET_FILE'];
+const otherVariables = ['DAPSS_SERVER', 'DAPSS_CONFIG', 'DAPSS_DATA', 'DAPSS_SECRET_FILE', 'DAPSS_IDENTITY_FILE'];
 
 /** Flags that are settings, by the setting's name. */
 const settingFlags = {
 	port: 'port',
 	bootstrap: 'bootstrap',
 	expect: 'expect',
+	joinToken: 'join_token',
 	name: 'name',
 	host: 'host',
 	advertise: 'advertise',
@@ -42,6 +43,7 @@ const settingFlags = {
 	topics: 'topics',
 	data: 'data',
 	secretFile: 'secret_file',
+	identityFile: 'identity_file',
 	faults: 'faults',
 	discovery: 'discovery.enabled',
 } as const;

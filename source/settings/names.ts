@@ -8,7 +8,7 @@ import {defaults} from '../../core/config.ts';
 export type Plain = string | number | boolean | readonly unknown[];
 
 /** Settings that only the command line uses; empty means the default path. */
-export const places = {data: '', secret_file: ''} as const;
+export const places = {data: '', secret_file: '', identity_file: ''} as const;
 
 /** Every setting by its name in config.json, with its default. */
 export const known: ReadonlyMap<string, Plain> = new Map([...flatten(spell(defaults)), ...Object.entries(places)]);

@@ -5,7 +5,7 @@ The folders of this user: settings and secrets, data, logs, caches. The rules of
 import {existsSync} from 'node:fs';
 import {here, placesOf, type Env} from '../../core/platform.ts';
 
-export {nodeDataPath, secretPath} from '../../core/io/files/user-files.ts';
+export {identityPath, nodeDataPath, secretPath} from '../../core/io/files/user-files.ts';
 export type {Env};
 
 /** Settings, preferences and secrets. */

@@ -6,6 +6,8 @@ import {canonicalAddress} from '../../core/address.ts';
 import {nearest, problemsOf, withCanonicalAddresses, type Tunables} from '../../core/config-schema.ts';
 import {defaults, type Config} from '../../core/config.ts';
 import {DapssError} from '../../core/errors.ts';
+import {identityKeyOf, type IdentityKey} from '../../core/access.ts';
+import {openIdentity, readIdentity} from '../../core/io/files/identity-file.ts';
 import {openSecret, readSecret, secretProblem} from '../../core/io/files/secret.ts';
 import type {Flags} from '../arguments/flags.ts';
 import {
@@ -19,7 +21,7 @@ import {
 	type UnusedFile,
 } from './layers.ts';
 import {known, nest, snake} from './names.ts';
-import {nodeDataPath, secretPath, type Env} from './places.ts';
+import {identityPath, nodeDataPath, secretPath, type Env} from './places.ts';
 
 export type Setting = {readonly name: string; readonly value: unknown; readonly from: string};
 
@@ -44,7 +46,15 @@ export type Settings = {
 		readonly path: string;
 		readonly created: boolean;
 	};
+	/**
+	The identity of this user, made at its first use unless its file is named; or why it cannot be made.
+	@throws `config`
+	*/
+	identity(): OwnIdentity | {readonly problem: string};
 };
+
+/** The identity of this user, and its file. */
+export type OwnIdentity = {readonly key: IdentityKey; readonly path: string};
 
 export type SettingsInput = {
 	readonly flags: Flags;
@@ -68,9 +78,9 @@ export function loadSettings(input: SettingsInput): Settings {
 		flagLayer(flags),
 	];
 	const {entries, secrets} = merged(layers);
-	const {data, secretFile, ...tunables} = nest(
+	const {data, secretFile, identityFile, ...tunables} = nest(
 		new Map([...entries].map(([name, {value}]) => [name, value])),
-	) as Tunables & {readonly data: string; readonly secretFile: string};
+	) as Tunables & Readonly<Record<'data' | 'secretFile' | 'identityFile', string>>;
 	throwProblems([
 		...layers.flatMap(layer => layer.problems),
 		...problemsOf(tunables).map(
@@ -81,11 +91,15 @@ export function loadSettings(input: SettingsInput): Settings {
 	]);
 	const dataPath = (port: number): string => (data === '' ? nodeDataPath(env, tunables.cluster, port) : data);
 	const secretFilePath = secretFile === '' ? secretPath(env, tunables.cluster) : secretFile;
-	const places: Readonly<Record<string, string>> = {data: dataPath(tunables.port), secret_file: secretFilePath};
+	const places: Readonly<Record<string, string>> = {
+		data: dataPath(tunables.port),
+		secret_file: secretFilePath,
+		identity_file: identityFile === '' ? identityPath(env, tunables.cluster) : identityFile,
+	};
 	const port = entries.get('port')!;
 	return {
 		tunables,
-		list: [...entries].map(([name, {value, from}]) => ({name, value: places[name] ?? value, from})),
+		list: [...entries].map(([name, {value, from}]) => ({name, value: shown(name, places[name] ?? value), from})),
 		warnings: layers.flatMap(layer => layer.warnings),
 		configPath: file.path,
 		unusedConfig: file.unused,
@@ -101,7 +115,17 @@ export function loadSettings(input: SettingsInput): Settings {
 				? {path: secretFilePath, ...openSecret(secretFilePath)}
 				: {path: secretFilePath, secret: readSecret(secretFilePath), created: false};
 		},
+		identity() {
+			const path = places['identity_file']!;
+			const identity = identityFile === '' ? openIdentity(path) : readIdentity(path);
+			return 'problem' in identity ? identity : {key: identityKeyOf(identity.publicKey), path};
+		},
 	};
+}
+
+/** A token is shown as set only. */
+function shown(name: string, value: unknown): unknown {
+	return name === 'join_token' && value !== '' ? '(set)' : value;
 }
 
 type Entries = ReadonlyMap<string, Entry>;
@@ -135,7 +159,7 @@ function throwProblems(problems: readonly string[]): void {
 }
 
 function pathProblems(entries: Entries): readonly string[] {
-	return (['data', 'secret_file'] as const)
+	return (['data', 'secret_file', 'identity_file'] as const)
 		.map(name => ({name, ...entries.get(name)!}))
 		.filter(({value}) => typeof value !== 'string')
 		.map(({name, from}) => `${name} (${from}): Expected a path`);
@@ -145,12 +169,26 @@ function pathProblems(entries: Entries): readonly string[] {
 export function nodeConfig(
 	settings: Settings,
 	port: number,
-): {readonly config: Config; readonly secretPath: string; readonly secretCreated: boolean} {
+): {
+	readonly config: Config;
+	readonly secretPath: string;
+	readonly secretCreated: boolean;
+	/** Why this user has no identity. */
+	readonly identityProblem: string | undefined;
+} {
 	const {secret, path, created} = settings.secret({create: true});
+	const identity = settings.identity();
 	return {
-		config: {...settings.tunables, port, data: settings.data(port), secret},
+		config: {
+			...settings.tunables,
+			port,
+			data: settings.data(port),
+			secret,
+			...('problem' in identity ? {} : {identityFile: identity.path}),
+		},
 		secretPath: path,
 		secretCreated: created,
+		identityProblem: 'problem' in identity ? identity.problem : undefined,
 	};
 }
 

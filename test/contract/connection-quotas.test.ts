@@ -1,9 +1,10 @@
 /** A listener keeps room for members, and no client or address takes all connections. */
 import {expect, test} from 'vitest';
+import {identityKeyOf} from '../../core/access.ts';
 import {defaults, type Config} from '../../core/config.ts';
 import type {Channel, LocalHello} from '../../core/io/net/channel.ts';
 import {createTransport, transportOptions} from '../../core/io/net/transport.ts';
-import {createIdentity, idOf, type Identity} from '../../core/wire/seal.ts';
+import {createIdentity, type Identity} from '../../core/wire/seal.ts';
 import {hello, listening, secret, side} from './support/channel-sides.ts';
 
 const newest = [1, 4] as const;
@@ -58,7 +59,7 @@ test('one client may not take all connections; other clients and members come in
 	const {address} = listener;
 	const [greedy, other, third] = [createIdentity(), createIdentity(), createIdentity()];
 	const channels = await Promise.all(Array.from({length: 4}, () => dial(address, greedy)));
-	const name = `client ${idOf(greedy.publicKey)}`;
+	const name = `identity ${identityKeyOf(greedy.publicKey)}`;
 	expect(await failure(dial(address, greedy))).toMatchObject({
 		code: 'refused',
 		message: expect.stringContaining(
@@ -94,19 +95,19 @@ test('members come in when clients have taken all that is theirs', async () => {
 	for (const channel of channels) channel.close('done');
 });
 
-test('clients without a key, and those of earlier releases, count under their address and get the reason', async () => {
-	const {listener, used} = await open({connections: 64, connectionsPerClient: 3, connectionsWithoutKey: 2});
+test('clients without an identity, and those of earlier releases, count under their address and get the reason', async () => {
+	const {listener, used} = await open({connections: 64, connectionsPerClient: 3, connectionsWithoutIdentity: 2});
 	await using _listener = listener;
 	const {address} = listener;
 	const channels = [await dial(address, undefined), await dial(address, undefined, [1, 3])];
 	for (const protocols of [newest, [1, 3]] as const)
 		expect(await failure(dial(address, undefined, protocols))).toMatchObject({
 			code: 'refused',
-			message: expect.stringContaining('limits.connections_without_key'),
+			message: expect.stringContaining('limits.connections_without_identity'),
 		});
 	expect(used).toEqual([
-		['connections-without-key', 'address 127.0.0.1'],
-		['connections-without-key', 'address 127.0.0.1'],
+		['connections-without-identity', 'address 127.0.0.1'],
+		['connections-without-identity', 'address 127.0.0.1'],
 	]);
 	channels.push(await dial(address, createIdentity()));
 	for (const channel of channels) channel.close('done');

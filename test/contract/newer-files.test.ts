@@ -139,9 +139,9 @@ const command = encodeEnvelope({
 	seq: 1,
 	answeredBelow: 1,
 	lamport: 1,
-	command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 4},
+	command: {type: 'protocol', node: 'aaaaaaaaaaaaaaaa' as NodeId, protocol: 5},
 });
-const newerState = {version: 4, applied: 9, clusterId: 'c1', somethingNew: true};
+const newerState = {version: 5, applied: 9, clusterId: 'c1', somethingNew: true};
 
 /** Files that a newer program may have written, and the text of the refusal. */
 const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
@@ -159,7 +159,7 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 	],
 	[
 		'a snapshot whose state is of a later format',
-		/snapshot-\d+ was written by a newer version of dapss-tui \(format 4, this program reads up to 3\)/,
+		/snapshot-\d+ was written by a newer version of dapss-tui \(format 5, this program reads up to 4\)/,
 		async () => {
 			writeFileSync(
 				join(path, 'snapshot-0000000000000009'),
@@ -193,7 +193,7 @@ const cases: ReadonlyArray<readonly [string, RegExp, () => Promise<void>]> = [
 	],
 	[
 		'an agreement on a later protocol in the Raft log',
-		/its cluster uses protocol 4, this program speaks up to 3/,
+		/its cluster uses protocol 5, this program speaks up to 4/,
 		() => append(join(path, 'raft'), [encodeEntry({term: 1, index: 2, kind: 'command', data: command})]),
 	],
 	[

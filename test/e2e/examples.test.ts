@@ -6,6 +6,7 @@ import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {Cluster, freePorts, NodeProcess} from '../../bench/cluster.ts';
+import {createIdentity} from '../../core/wire/seal.ts';
 import {cli, run} from './support/command.ts';
 import {CommandProcess} from './support/command-process.ts';
 import {isReady} from './support/events.ts';
@@ -206,6 +207,7 @@ describe.skipIf(process.platform === 'win32')('dapss-tui.service', () => {
 		writeFileSync(join(folder, 'etc/cluster.secret'), `${foreignSecret}\n`, {
 			mode: 0o400,
 		});
+		writeFileSync(join(folder, 'etc/operator.identity'), JSON.stringify(createIdentity().toJson()), {mode: 0o400});
 		const env = {
 			...(Object.fromEntries(
 				[...unit.matchAll(/^Environment=(.*)$/gmu)]

@@ -97,7 +97,7 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		const mixed = await snapshotOf(cluster, upgraded);
 		expect([mixed.protocol, mixed.members.map(({protocol}) => protocol).toSorted((a, b) => a - b)]).toEqual([
 			1,
-			[1, 1, 3],
+			[1, 1, 4],
 		]);
 		// A feature that older nodes lack is refused, with a remedy.
 		expect(await runAt(cluster, upgraded, 'topic', 'create', 'orders')).toMatchObject({
@@ -151,8 +151,8 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		expect(await runAt(oldCluster, old, 'publish', news, 'x')).toMatchObject({code: 0});
 	}, 60_000);
 
-	test('agrees on protocol 3 and on the names of the nodes once all nodes are upgraded', async () => {
-		await waitForAll(cluster.nodes, isProtocol(3), 'protocol 3');
+	test('agrees on protocol 4 and on the names of the nodes once all nodes are upgraded', async () => {
+		await waitForAll(cluster.nodes, isProtocol(4), 'protocol 4');
 		for (const node of cluster.nodes) {
 			await expect
 				.poll(
@@ -162,12 +162,12 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 				)
 				.toEqual(
 					cluster.nodes
-						.map(({id, port}) => [id, defaultName(hostname(), port), 3])
+						.map(({id, port}) => [id, defaultName(hostname(), port), 4])
 						.toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
 				);
 		}
 
-		await exchange('protocol 3');
+		await exchange('protocol 4');
 		expect(await runAt(cluster, cluster.nodes[0]!, 'topic', 'create', 'orders')).toMatchObject({
 			code: 0,
 			stderr: '',
@@ -181,9 +181,9 @@ describe.skipIf(!previous)('a cluster of the previous release', () => {
 		const old = cluster.startAlone(port!, ['--bootstrap', String(cluster.nodes[0]!.port)]);
 		cluster.nodes.pop();
 		expect(await old.exited).toBe(1);
-		expect(outputOf(old)).toMatch(/speaks protocol 3, this node 1/);
+		expect(outputOf(old)).toMatch(/speaks protocol 4, this node 1/);
 		await cluster.nodes[0]!.waitFor(
-			isRefused(/speaks protocol 1 \(version [\d.]+\), this node 3 \(version [\d.]+\)/),
+			isRefused(/speaks protocol 1 \(version [\d.]+\), this node 4 \(version [\d.]+\)/),
 			'the refusal',
 			start,
 		);
@@ -232,7 +232,7 @@ describe.skipIf(!previous)('beacons of both releases', () => {
 		await using cluster = new Cluster({cli, settings: await separateDiscovery(beaconMs)});
 		const [port, oldPort] = await freePorts(2);
 		const node = cluster.startAlone(port!);
-		await node.waitFor(isProtocol(3), 'protocol 3');
+		await node.waitFor(isProtocol(4), 'protocol 4');
 		const command = [previous!.cli, '--headless', '-o', 'jsonl', ...nodeFlags(cluster, oldPort!, 'old')];
 		const old = new NodeProcess(oldPort!, command, false, process.execPath, {
 			XDG_STATE_HOME: join(cluster.folder, 'another-user'),
@@ -240,7 +240,7 @@ describe.skipIf(!previous)('beacons of both releases', () => {
 		});
 		// The old node finds the other one only by beacons, and is refused because of its protocol.
 		expect(await old.exited).toBe(1);
-		expect(outputOf(old)).toMatch(/speaks protocol 3, this node 1/);
+		expect(outputOf(old)).toMatch(/speaks protocol 4, this node 1/);
 	}, 60_000);
 });
 
@@ -277,10 +277,10 @@ test.skipIf(!previous)(
 	120_000,
 );
 
-describe('a program that supports only protocol 4', () => {
+describe('a program that supports only protocol 5', () => {
 	let later: Release;
 	beforeAll(() => {
-		later = releaseOf([4, 4], '9.0.0');
+		later = releaseOf([5, 5], '9.0.0');
 	}, 60_000);
 	afterAll(() => later[Symbol.dispose]());
 
@@ -294,13 +294,13 @@ describe('a program that supports only protocol 4', () => {
 		expect(await newer.exited).toBe(1);
 		expect(outputOf(newer)).toMatch(
 			new RegExp(
-				`peer 127\\.0\\.0\\.1:${member.port} speaks protocol 3 \\(version [\\d.]+\\), this node 4 \\(version 9\\.0\\.0\\)`,
+				`peer 127\\.0\\.0\\.1:${member.port} speaks protocol 4 \\(version [\\d.]+\\), this node 5 \\(version 9\\.0\\.0\\)`,
 			),
 		);
 		await member.waitFor(
 			isRefused(
 				new RegExp(
-					`peer 127\\.0\\.0\\.1:${port} speaks protocol 4 \\(version 9\\.0\\.0\\), this node 3 \\(version [\\d.]+\\)`,
+					`peer 127\\.0\\.0\\.1:${port} speaks protocol 5 \\(version 9\\.0\\.0\\), this node 4 \\(version [\\d.]+\\)`,
 				),
 			),
 			'the refusal',
@@ -316,7 +316,7 @@ describe('a program that supports only protocol 4', () => {
 		const older = cluster.startAlone(port);
 		expect(await older.exited).toBe(1);
 		expect(older.stderr).toMatch(
-			/was written by a newer version of dapss-tui \(its cluster uses protocol 4, this program speaks up to 3, at position \d+\): start that version, or use another --data\. Nothing was changed/,
+			/was written by a newer version of dapss-tui \(its cluster uses protocol 5, this program speaks up to 4, at position \d+\): start that version, or use another --data\. Nothing was changed/,
 		);
 		cluster.cli = later.cli;
 		const again = cluster.startAlone(port);

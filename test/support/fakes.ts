@@ -17,6 +17,7 @@ import {DapssError, NoneFoundError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
 import {followWith} from '../../core/follow.ts';
+import type {AccessChange, AccessReport} from '../../core/access.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {From} from '../../core/position.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -32,6 +33,14 @@ export class FakeBroker implements Broker {
 	readonly transfers: Array<NodeId | undefined> = [];
 	readonly removed: NodeId[] = [];
 	readonly topicCommands: unknown[] = [];
+	readonly accessChanges: AccessChange[] = [];
+	accessValue: AccessReport = {
+		defaultRole: 'client',
+		grants: [],
+		admitted: [],
+		tokens: [],
+		you: {identity: undefined, isOwner: true, role: 'operator', topics: []},
+	};
 	hasLeft = false;
 	manageAnswer: () => Promise<void> = async () => undefined;
 	readonly subscriptions: Array<{readonly topics: readonly Topic[]; readonly from: From | undefined}> = [];
@@ -86,6 +95,15 @@ export class FakeBroker implements Broker {
 	async removeMember(node: NodeId): Promise<void> {
 		await this.manageAnswer();
 		this.removed.push(node);
+	}
+
+	async access(): Promise<AccessReport> {
+		return this.accessValue;
+	}
+
+	async changeAccess(change: AccessChange): Promise<void> {
+		await this.manageAnswer();
+		this.accessChanges.push(change);
 	}
 
 	async leave(): Promise<void> {

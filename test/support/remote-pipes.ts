@@ -1,4 +1,5 @@
 /** Both ends of a connection with small queues, and a node at one of them whose topics are lists of batches. */
+import type {Access} from '../../core/access.ts';
 import type {Broker, Published} from '../../core/broker.ts';
 import {defaults, type Config} from '../../core/config.ts';
 import {ReadBudget, type ReadBudgetOptions} from '../../core/data/read-budget.ts';
@@ -9,7 +10,7 @@ import {ManualClock} from '../../core/io/net/memory-network.ts';
 import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, SubscriptionStart} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
-import type {BatchReading, ServedBroker} from '../../core/remote/server.ts';
+import type {BatchReading, Guard, ServedBroker} from '../../core/remote/server.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {healthy} from '../tui/support/fixtures.ts';
 import {batchOf} from './batches.ts';
@@ -154,6 +155,34 @@ export class FakeNode {
 		this.options = {config: {limits: {...defaults.limits, ...limits}}, io: {clock: this.clock}};
 	}
 
+	/** The access of every caller; `regrant` changes it. */
+	access: Access = {role: 'operator', topics: [], isReadonly: false};
+	readonly audits: string[] = [];
+	readonly #guards = new Set<() => void>();
+	readonly guard: Guard = {
+		accessOf: () => this.access,
+		report: () => ({
+			defaultRole: 'client',
+			grants: [],
+			admitted: [],
+			tokens: [],
+			you: {identity: undefined, isOwner: false, role: this.access.role, topics: this.access.topics},
+		}),
+		change: async () => undefined,
+		audit: (_caller, action, target, error) =>
+			void this.audits.push(`${action} ${target} ${error === undefined ? 'done' : 'failed'}`),
+		watch: listener => {
+			this.#guards.add(listener);
+			return {[Symbol.dispose]: () => void this.#guards.delete(listener)};
+		},
+	};
+
+	/** Changes the access of every caller. */
+	regrant(access: Access): void {
+		this.access = access;
+		for (const listener of this.#guards) listener();
+	}
+
 	/** The node, as the server uses it. */
 	get broker(): ServedBroker {
 		return this as unknown as ServedBroker;
@@ -173,16 +202,15 @@ export class FakeNode {
 		return healthy;
 	}
 
+	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
+		onSnapshot(healthy);
+		return {[Symbol.dispose]: () => undefined};
+	}
+
 	async publish(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
 		await this.stored;
 		this.published.push(bodies.length);
 		return {origin, incarnation: 1, topic, firstSeq: 1, count: bodies.length};
-	}
-
-	/** Snapshots are sent to a watcher only at its start. */
-	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
-		onSnapshot(healthy);
-		return {[Symbol.dispose]: () => undefined};
 	}
 
 	trackedEvents(): AsyncIterableIterator<RecordedEvent> {

@@ -46,6 +46,10 @@ export type Hello = {
 	of an earlier release has none.
 	*/
 	readonly clientKey?: Uint8Array | undefined;
+	/** The X25519 key of a node's process for datagrams, 32 bytes. A node before protocol 4 has none. */
+	readonly datagramKey?: Uint8Array | undefined;
+	/** A client that wants to change nothing: the node refuses changes. @default false */
+	readonly isReadonly?: boolean | undefined;
 };
 
 /** Why a connection was refused. `reason` is a line from the reader's point of view. */
@@ -75,6 +79,8 @@ export type RefusalCode =
 	| 'removed'
 	| 'not-a-member'
 	| 'duplicate'
+	/** The identity of the client has no role. Only nodes and clients of protocol 4 know this code. */
+	| 'no-access'
 	| 'older-incarnation'
 	| 'limit'
 	| 'busy';
@@ -152,7 +158,10 @@ export type DialOptions = {
 };
 
 /** The fields of a hello that the transport does not know itself. */
-export type LocalHello = Pick<Hello, 'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via'> & {
+export type LocalHello = Pick<
+	Hello,
+	'address' | 'clusterId' | 'incarnation' | 'instance' | 'name' | 'via' | 'isReadonly' | 'datagramKey'
+> & {
 	/**
 	The protocol version that the cluster has agreed on: a node that speaks only earlier ones is refused. Clients are
 	not.

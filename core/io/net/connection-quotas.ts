@@ -1,7 +1,7 @@
 /**
 The quotas of client connections. Links of members are not counted: room for them is reserved. A client is counted under
-its key; clients without a key are counted under their address and share one more quota. A client can make any number of
-keys, so an address has a quota too.
+its identity. Clients without one are counted under their address and share one more quota. A client can make any number
+of identities, so an address has a quota too.
 */
 import type {Config} from '../../config.ts';
 import type {ClientIdentity} from './client-identity.ts';
@@ -11,13 +11,17 @@ export const connectionQuotas = [
 	'connections',
 	'connections-per-client',
 	'connections-per-address',
-	'connections-without-key',
+	'connections-without-identity',
 ] as const;
 export type ConnectionQuota = (typeof connectionQuotas)[number];
 
 export type QuotaLimits = Pick<
 	Config['limits'],
-	'connections' | 'connectionsReserved' | 'connectionsPerClient' | 'connectionsPerAddress' | 'connectionsWithoutKey'
+	| 'connections'
+	| 'connectionsReserved'
+	| 'connectionsPerClient'
+	| 'connectionsPerAddress'
+	| 'connectionsWithoutIdentity'
 >;
 
 /** A quota that is used up, with the text for the client that is refused. */
@@ -60,9 +64,14 @@ export class ConnectionQuotas {
 		};
 	}
 
-	#quotasOf({name, hasKey, host}: ClientIdentity) {
-		const {connections, connectionsReserved, connectionsPerClient, connectionsPerAddress, connectionsWithoutKey} =
-			this.#limits;
+	#quotasOf({name, hasIdentity, host}: ClientIdentity) {
+		const {
+			connections,
+			connectionsReserved,
+			connectionsPerClient,
+			connectionsPerAddress,
+			connectionsWithoutIdentity,
+		} = this.#limits;
 		const forClients = Math.max(connections - connectionsReserved, Math.ceil(connections * clientShare));
 		return [
 			{
@@ -86,15 +95,15 @@ export class ConnectionQuotas {
 				max: connectionsPerAddress,
 				of: `of clients at ${host}`,
 			},
-			...(hasKey
+			...(hasIdentity
 				? []
 				: [
 						{
-							quota: 'connections-without-key',
-							setting: 'limits.connections_without_key',
-							key: 'without key',
-							max: connectionsWithoutKey,
-							of: 'of clients without a key',
+							quota: 'connections-without-identity',
+							setting: 'limits.connections_without_identity',
+							key: 'without identity',
+							max: connectionsWithoutIdentity,
+							of: 'of clients without an identity',
 						} as const,
 					]),
 		] as const;

@@ -35,6 +35,7 @@ import {isNodeId, type NodeId} from '../../message.ts';
 import {spokenProtocols} from '../../version.ts';
 import {idOf, isMac, isSignedBy, macOf, publicKeyBytes, type Identity, type Keys} from '../../wire/seal.ts';
 import type {Hello, Refusal, RefusalCode} from './channel.ts';
+import {datagramKeyBytes} from './datagram-keys.ts';
 
 /**
 The version of the handshake itself, a byte at the start of a hello. Later protocol versions are negotiated in the body.
@@ -79,6 +80,9 @@ const helloSchema = v.object({
 	publicKey: v.optional(bytes(publicKeyBytes)),
 	/** Another field than that of a node: earlier releases ignore it, and refuse a client with the other one. */
 	clientKey: v.optional(bytes(publicKeyBytes)),
+	isReadonly: v.optional(v.boolean()),
+	/** Of a node; earlier releases ignore it. */
+	datagramKey: v.optional(bytes(datagramKeyBytes)),
 });
 const refusalCodes = [
 	'malformed',
@@ -92,6 +96,7 @@ const refusalCodes = [
 	'removed',
 	'not-a-member',
 	'duplicate',
+	'no-access',
 	'older-incarnation',
 	'limit',
 	'busy',
@@ -349,7 +354,7 @@ export function encodeHello(
 	keys: Keys,
 	protocols: readonly [number, number] = spokenProtocols,
 ): Buffer {
-	const {id, protocol: _newest, clientKey, ...rest} = local;
+	const {id, protocol: _newest, clientKey, isReadonly, datagramKey, ...rest} = local;
 	const body = encode({
 		...rest,
 		protocols,
@@ -357,6 +362,8 @@ export function encodeHello(
 		nonce: randomBytes(nonceBytes),
 		...(identity && {publicKey: identity.publicKey}),
 		...(clientKey && {clientKey}),
+		...(isReadonly === true && {isReadonly}),
+		...(datagramKey && {datagramKey}),
 	});
 	const head = Buffer.concat([Buffer.of(channelKind, types.hello), magic, Buffer.of(protocol)]);
 	return Buffer.concat([head, macOf(keys.proof, head, body), body]);
@@ -464,7 +471,22 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 }
 
 function plainHello(
-	{role, id, address, cluster, clusterId, incarnation, instance, name, flags, version, via, clientKey}: ParsedHello,
+	{
+		role,
+		id,
+		address,
+		cluster,
+		clusterId,
+		incarnation,
+		instance,
+		name,
+		flags,
+		version,
+		via,
+		clientKey,
+		isReadonly,
+		datagramKey,
+	}: ParsedHello,
 	agreed: number,
 ): Hello {
 	return {
@@ -481,6 +503,8 @@ function plainHello(
 		protocol: agreed,
 		via,
 		...(clientKey && {clientKey}),
+		...(isReadonly === true && {isReadonly}),
+		...(datagramKey && {datagramKey}),
 	};
 }
 

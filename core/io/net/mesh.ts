@@ -44,6 +44,8 @@ export type MeshOptions = {
 	readonly onClient: (channel: Channel) => void;
 	/** Clients are to call again in a moment. @default never */
 	readonly isStarting?: () => boolean;
+	/** The refusal of a client. Its identity is not proved yet. @default no refusal */
+	readonly admitClient?: (remote: Hello) => Refusal | undefined;
 	/** A node wants to become a member. */
 	readonly onJoin: (channel: Channel) => void;
 	/** A peer cannot be linked, for a reason that does not pass by itself. */
@@ -62,6 +64,7 @@ export type Mesh = Links &
 	AsyncDisposable & {
 		readonly listener: Listener;
 		instance(peer: NodeId): string | undefined;
+		datagramKey(peer: NodeId): Uint8Array | undefined;
 		states(): ReadonlyMap<NodeId, LinkState>;
 	};
 
@@ -84,6 +87,8 @@ class LinkMesh implements Mesh {
 	readonly #links = new Map<NodeId, Link>();
 	/** Versions of peers that are or were linked; bounded by the number of links. */
 	readonly #spoken = new Map<NodeId, Spoken>();
+	/** The datagram keys of peers that are or were linked; bounded as `#spoken`. */
+	readonly #datagramKeys = new Map<NodeId, Uint8Array>();
 	/** Channels of clients and joining nodes, to be closed when the node stops. */
 	readonly #otherChannels = new Set<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
@@ -176,6 +181,11 @@ class LinkMesh implements Mesh {
 		return this.#links.get(peer)?.channel?.remote.instance || undefined;
 	}
 
+	/** The datagram key of the process that the peer was linked to last; `undefined` for one that has none. */
+	datagramKey(peer: NodeId): Uint8Array | undefined {
+		return this.#datagramKeys.get(peer);
+	}
+
 	called(peer: NodeId): Called {
 		return this.#links.get(peer)?.called ?? {state: 'untried'};
 	}
@@ -244,6 +254,8 @@ class LinkMesh implements Mesh {
 			onFrame: frame => onFrame(peer, frame),
 			onUp: remote => {
 				this.#spoken.set(peer, {protocol: remote.protocol, version: remote.version});
+				if (remote.datagramKey) this.#datagramKeys.set(peer, remote.datagramKey);
+				else this.#datagramKeys.delete(peer);
 				onUp(peer, remote);
 			},
 			onDown: (why, {sentBytes, receivedBytes}) => {
@@ -277,7 +289,9 @@ class LinkMesh implements Mesh {
 		const {id, via, role, incarnation} = remote;
 		const {faults, hello} = this.#options;
 		if (via === 'client')
-			return this.#options.isStarting?.() ? {code: 'busy', reason: 'the node is starting'} : undefined;
+			return this.#options.isStarting?.()
+				? {code: 'busy', reason: 'the node is starting'}
+				: this.#options.admitClient?.(remote);
 		if (id === undefined || role === 'client') return {code: 'not-a-member', reason: 'a client cannot be a member'};
 		if (faults?.isCut(id, 'in') || faults?.isCut(id, 'out')) return 'silence';
 		const {clusterId} = hello();
@@ -358,6 +372,7 @@ class LinkMesh implements Mesh {
 		if (!link) return;
 		this.#links.delete(id);
 		this.#spoken.delete(id);
+		this.#datagramKeys.delete(id);
 		link.stop(why);
 	}
 }

@@ -3,15 +3,21 @@ Turns a socket into a channel: runs the handshake over it, and then leaves the s
 handshake has finished, a frame has at most 4 KiB. The caller sets the deadline.
 */
 import type {Duplex} from 'node:stream';
-import {DapssError} from '../../errors.ts';
+import {DapssError, type ErrorCode} from '../../errors.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
 import {systemClock} from '../clock.ts';
-import type {Hello, Refusal, TransportOptions} from './channel.ts';
+import type {Hello, Refusal, RefusalCode, TransportOptions} from './channel.ts';
 import {Handshake, helloBytesMax, type HandshakeOptions} from './handshake.ts';
 import {SocketChannel} from './socket-channel.ts';
 
 /** How long the last payloads of a failed handshake may take to leave, in milliseconds. */
 const goodbyeMs = 1000;
+
+/** Codes of refusals that callers distinguish. */
+const errorCodes: Partial<Readonly<Record<RefusalCode, ErrorCode>>> = {
+	'not-authenticated': 'not-authenticated',
+	'no-access': 'not-authorized',
+};
 
 /** The handshake ended with a refusal by one side. */
 export class RefusedError extends DapssError {
@@ -19,7 +25,7 @@ export class RefusedError extends DapssError {
 	readonly by: 'us' | 'peer';
 
 	constructor(refusal: Refusal, by: 'us' | 'peer') {
-		super(refusal.code === 'not-authenticated' ? 'not-authenticated' : 'refused', refusal.reason, {cause: refusal});
+		super(errorCodes[refusal.code] ?? 'refused', refusal.reason, {cause: refusal});
 		this.refusal = refusal;
 		this.by = by;
 	}

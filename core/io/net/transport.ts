@@ -28,11 +28,13 @@ export function transportOptions(
 	>,
 	{
 		identity,
+		clientIdentity,
 		version,
 		onRefusal,
 		onQuota,
 	}: {
 		readonly identity: Identity | undefined;
+		readonly clientIdentity?: Identity | undefined;
 		readonly version: string;
 		readonly onRefusal?: (refused: RefusedPeer) => void;
 		readonly onQuota?: TransportOptions['onQuota'];
@@ -42,6 +44,7 @@ export function transportOptions(
 		cluster: config.cluster,
 		keys: deriveKeys(config),
 		identity,
+		clientIdentity,
 		flags: flagsOf(config),
 		limits: config.limits,
 		version,

@@ -1,12 +1,14 @@
 /**
-Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own: HKDF of the cluster's
-datagram key over sender, incarnation and instance. The nonce is a counter, so no nonce is used twice, not even after a
+Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own for each peer: HKDF of the
+secret that both processes share (`datagram-keys.ts`) over sender, incarnation and instance. Datagrams to and from nodes
+before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret; they prove
+only that the sender has the secret of the cluster. The nonce is a counter, so no nonce is used twice, not even after a
 restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded datagrams
 cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old ones
 useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
 
 ```
-u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
+u8 version (1, 2: cluster key, 3, 4: pair; 2, 4: HMAC) | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
 ```
 */
 import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
@@ -32,6 +34,8 @@ export type DatagramOptions = {
 	readonly instance: string;
 	/** The instance of a peer according to its link; `undefined` without a link. @default no peer is linked */
 	readonly instanceOf?: (id: NodeId) => string | undefined;
+	/** The secret that this process shares with the linked process of a peer. @default none */
+	readonly secretOf?: (id: NodeId) => Buffer | undefined;
 	readonly encrypt: boolean;
 	readonly refusals: Counters;
 	/** Resolves host names; shared with TCP. */
@@ -51,7 +55,17 @@ const tagBytes = 16;
 const sendersMax = 4096;
 const windowBits = 64n;
 
-type Sender = {incarnation: number; salt: string; key: KeyObject; newest: number; window: bigint};
+type Sender = {
+	incarnation: number;
+	salt: string;
+	/** What `key` was derived from: the shared secret, or the key of the cluster. */
+	base: Buffer;
+	key: KeyObject;
+	newest: number;
+	window: bigint;
+};
+
+const versions = {cluster: {sealed: 1, open: 2}, pair: {sealed: 3, open: 4}} as const;
 
 /** Seals and opens datagrams. Keeps a replay window for each sender, for at most `sendersMax` of them. */
 export class Seal {
@@ -60,6 +74,9 @@ export class Seal {
 	readonly #isEncrypted: boolean;
 	readonly #header = Buffer.alloc(headerBytes);
 	readonly #key: KeyObject;
+	/** By peer: the shared secret, and the key that was derived from it. */
+	readonly #pairs = new Map<NodeId, {readonly secret: Buffer; readonly key: KeyObject; readonly header: Buffer}>();
+	readonly #secretOf: (id: NodeId) => Buffer | undefined;
 	readonly #senders = new Map<NodeId, Sender>();
 	readonly #instanceOf: (id: NodeId) => string | undefined;
 	#counter = 0;
@@ -70,26 +87,30 @@ export class Seal {
 		incarnation,
 		instance,
 		instanceOf = () => undefined,
+		secretOf = () => undefined,
 		encrypt,
-	}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'encrypt'>) {
+	}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'secretOf' | 'encrypt'>) {
 		this.#base = keys.datagram;
 		this.#id = id;
 		this.#isEncrypted = encrypt;
-		this.#header[0] = encrypt ? 1 : 2;
+		this.#header[0] = this.#versionOf('cluster');
 		this.#header.write(id, 1, 8, 'hex');
 		this.#header.writeUInt32BE(incarnation, 9);
 		Buffer.from(instance, 'hex').copy(this.#header, 13);
 		this.#instanceOf = instanceOf;
-		this.#key = this.#derive(this.#header);
+		this.#secretOf = secretOf;
+		this.#key = derive(this.#base, this.#header);
 	}
 
-	seal(bytes: Uint8Array): Buffer {
+	/** @param to the peer; without one, or before the first link to it, the key of the cluster is used */
+	seal(bytes: Uint8Array, to?: NodeId): Buffer {
 		this.#counter++;
-		const header = Buffer.from(this.#header);
+		const pair = to === undefined ? undefined : this.#pair(to);
+		const key = pair?.key ?? this.#key;
+		const header = Buffer.from(pair?.header ?? this.#header);
 		header.writeUIntBE(this.#counter, 21, 6);
-		if (!this.#isEncrypted)
-			return Buffer.concat([header, bytes, macOf(this.#key, header, bytes).subarray(0, tagBytes)]);
-		const cipher = createCipheriv('aes-256-gcm', this.#key, nonceOf(this.#counter));
+		if (!this.#isEncrypted) return Buffer.concat([header, bytes, macOf(key, header, bytes).subarray(0, tagBytes)]);
+		const cipher = createCipheriv('aes-256-gcm', key, nonceOf(this.#counter));
 		cipher.setAAD(header);
 		return Buffer.concat([header, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
 	}
@@ -98,7 +119,9 @@ export class Seal {
 	open(
 		datagram: Buffer,
 	): {readonly from: NodeId; readonly bytes: Buffer} | 'malformed' | 'bad-datagram' | 'replayed' | 'other-process' {
-		if (datagram.length < headerBytes + tagBytes || datagram[0] !== (this.#isEncrypted ? 1 : 2)) return 'malformed';
+		if (datagram.length < headerBytes + tagBytes) return 'malformed';
+		const isPair = datagram[0] === this.#versionOf('pair');
+		if (!isPair && datagram[0] !== this.#versionOf('cluster')) return 'malformed';
 		const from = datagram.toString('hex', 1, 9) as NodeId;
 		const incarnation = datagram.readUInt32BE(9);
 		if (from === this.#id) return 'replayed'; // Our own datagram, sent back to us.
@@ -112,11 +135,17 @@ export class Seal {
 		const isKnown = known?.incarnation === incarnation && known.salt === salt;
 		if (known && !isKnown && linked === undefined && incarnation <= known.incarnation) return 'replayed';
 		if (isKnown && !isFresh(known, counter)) return 'replayed';
-		const key = isKnown ? known.key : this.#derive(datagram);
+		// A peer that shares a secret with this process seals with it: anything else comes from another node.
+		const secret = this.#secretOf(from);
+		if (isPair !== (secret !== undefined)) return 'bad-datagram';
+		const base = secret ?? this.#base;
+		const key = isKnown && known.base === base ? known.key : derive(base, datagram);
 		const bytes = this.#openWith(key, datagram, counter);
 		if (!bytes) return 'bad-datagram';
 		// Only a datagram that verified changes the state: an unauthenticated peer cannot advance a sender's window.
-		const sender = isKnown ? known : {incarnation, salt, key, newest: 0, window: 0n};
+		const sender = isKnown ? known : {incarnation, salt, base, key, newest: 0, window: 0n};
+		sender.base = base;
+		sender.key = key;
 		if (!isKnown) {
 			if (this.#senders.size >= sendersMax) this.#senders.delete(this.#senders.keys().next().value!);
 			this.#senders.set(from, sender);
@@ -141,14 +170,27 @@ export class Seal {
 		}
 	}
 
-	/**
-	The key of one process of a sender, from the version of the seal, the sender, its incarnation and its instance.
-	*/
-	#derive(header: Buffer): KeyObject {
-		return createSecretKey(
-			Buffer.from(hkdfSync('sha256', this.#base, header.subarray(0, 21), 'dapss1 datagram key', 32)),
-		);
+	#versionOf(key: keyof typeof versions): number {
+		return this.#isEncrypted ? versions[key].sealed : versions[key].open;
 	}
+
+	#pair(to: NodeId): {readonly key: KeyObject; readonly header: Buffer} | undefined {
+		const secret = this.#secretOf(to);
+		if (!secret) return undefined;
+		const known = this.#pairs.get(to);
+		if (known?.secret === secret) return known;
+		if (this.#pairs.size >= sendersMax) this.#pairs.clear();
+		const header = Buffer.from(this.#header);
+		header[0] = this.#versionOf('pair');
+		const pair = {secret, header, key: derive(secret, header)};
+		this.#pairs.set(to, pair);
+		return pair;
+	}
+}
+
+/** The key of one process of a sender, from the version of the seal, the sender, its incarnation and its instance. */
+function derive(base: Buffer, header: Buffer): KeyObject {
+	return createSecretKey(Buffer.from(hkdfSync('sha256', base, header.subarray(0, 21), 'dapss1 datagram key', 32)));
 }
 
 /**
@@ -183,7 +225,7 @@ export async function openDatagrams(options: DatagramOptions): Promise<OpenDatag
 				return;
 			}
 
-			const datagram = seal.seal(bytes);
+			const datagram = seal.seal(bytes, to);
 			const leave = (): void => {
 				// An error such as a missing route is ignored: failed probes report it.
 				if (!isClosed) socket.send(datagram, target.port, target.host, () => undefined);

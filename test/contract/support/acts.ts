@@ -64,6 +64,7 @@ export async function openActs(
 		isReachable: () => true,
 		isReached: () => true,
 		addressOf: () => undefined,
+		dialBack: async () => undefined,
 		onAgreed: () => undefined,
 		bound: () => undefined,
 		emit: () => undefined,

@@ -73,7 +73,7 @@ export const serverFlags = (cluster: Cluster, {port}: {readonly port: number}): 
 
 /** Run a command at one node of the cluster. */
 export const runAt = (cluster: Cluster, node: {readonly port: number}, ...args: readonly string[]): Promise<Finished> =>
-	run([...args, ...serverFlags(cluster, node)]);
+	run([...args, ...serverFlags(cluster, node)], {env: cluster.env});
 
 /** The JSON output of a command at one node of the cluster. */
 export async function jsonAt<Output>(

@@ -27,6 +27,7 @@ export async function startLimited(cluster: Cluster, port: number, setup = 'true
 		],
 		false,
 		'bash',
+		cluster.env,
 	);
 	cluster.nodes.splice(0, 1, node);
 	await node.waitFor(hasLeader, 'a leader');

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type {StoredBatch, Topic} from '../../../core/message.ts';
 import {decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer} from '../../../core/remote/protocol.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import {batchAt, FakeNode, pipes, settle} from '../../support/remote-pipes.ts';
 import {altered, bytes, damaged, hostileText, packed, value} from '../arbitraries.ts';
@@ -24,6 +25,8 @@ const requests = [
 	{id: 1, op: 'read-index'},
 	{id: 1, op: 'transfer', to: id},
 	{id: 1, op: 'remove', node: id},
+	{id: 1, op: 'access'},
+	{id: 1, op: 'change-access', change: {type: 'default', role: 'client'}},
 	{id: 1, op: 'fault', command: {type: 'cut', peers: [id], direction: 'both', forMs: 1}},
 ];
 
@@ -54,7 +57,7 @@ export const requestTarget = target('requests', 1000, () => ({
 		const ends = pipes(1_000_000);
 		const got: Buffer[] = [];
 		ends.near.onFrame = given => got.push(given);
-		serve(node.broker, ends.far, () => undefined, 'client 01');
+		serve(node.broker, ends.far, {...localCaller, isLocal: false, address: '10.0.0.1:1234'}, () => undefined);
 		for (const given of frames) if (given.length > 0 && ends.far.why === undefined) ends.far.onFrame(given);
 		await settle(ends);
 		for (const given of got.filter(one => isAnswer(one)))

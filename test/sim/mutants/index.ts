@@ -4,6 +4,7 @@ All mutants, and the plugin that plants one.
 import {readFile} from 'node:fs/promises';
 import {relative} from 'node:path';
 import type {Plugin} from 'esbuild';
+import {accessMutants} from './access.ts';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
@@ -26,6 +27,7 @@ export const mutants: readonly Mutant[] = [
 	...readerMutants,
 	...versionMutants,
 	...topicMutants,
+	...accessMutants,
 	...limitMutants,
 ];
 

@@ -273,6 +273,28 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['seeds-ignored-by-members', 'missing-member-not-asked-for'],
 	},
 	{
+		pitfall: 'an identity has more access than its role gives, or keeps it',
+		mutants: [
+			'access-not-in-snapshots',
+			'revocation-not-applied',
+			'access-of-a-proposer',
+			'access-before-its-protocol',
+			'no-operator-left',
+			'client-removes-members',
+			'patterns-ignored',
+			'readonly-ignored',
+			'messages-for-observers',
+			'connection-outlives-its-access',
+			'refusals-not-audited',
+			'identity-not-proved',
+		],
+	},
+	{
+		pitfall: 'a node becomes a member without consent, or at an address where it is not',
+		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
+	},
+	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
+	{
 		pitfall: 'a client exhausts its node',
 		mutants: [
 			'structure-unchecked',

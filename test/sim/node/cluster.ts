@@ -240,6 +240,7 @@ class Run {
 			reads: observer.raft.checks.readsServed,
 			applied: observer.raft.checks.highestApplied,
 			topicsDeleted: observer.topicLogs.deletions.count,
+			accessChanges: this.#operators.access.agreed,
 			saidHealthy: this.#views.counts.healthy,
 			viewsCompared: this.#views.counts.compared,
 			copies: this.#duplicates.copies,
@@ -551,6 +552,7 @@ class Run {
 			...fullDisks.remaining(this.#up),
 			...this.#readers.lagging(),
 			...this.#followers.lagging(),
+			...this.#operators.access.remaining(hosts),
 		];
 	}
 

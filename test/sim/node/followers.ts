@@ -11,6 +11,7 @@ import {incarnationsMax, type From, type TopicPosition} from '../../../core/posi
 import {RemoteBroker} from '../../../core/remote/client.ts';
 import {Followed} from '../../../core/remote/followed.ts';
 import type {Connection} from '../../../core/remote/reconnecting.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
@@ -176,7 +177,7 @@ export class Followers {
 		const {node} = host;
 		const link = new FollowerLink(host, node, this.#schedule, this.#random);
 		host.run(() =>
-			serve(node, link.server, () =>
+			serve(node, link.server, localCaller, () =>
 				this.#violation(`a follower conforms to the protocol: ${follower.name} does not`),
 			),
 		);

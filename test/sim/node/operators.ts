@@ -1,14 +1,16 @@
 /**
-Operators who create topics with their own retention and delete topics, through any node that runs.
+Operators who create topics with their own retention, delete topics, and change access, through any node that runs.
 */
 import type {Config} from '../../../core/config.ts';
 import type {Topic} from '../../../core/message.ts';
+import {AccessOperator} from './access-operator.ts';
 import type {Host} from './host/host.ts';
 import type {Event} from './plan.ts';
 
 export class Operators {
 	readonly #topics: readonly Topic[];
 	readonly #storage: Config['storage'];
+	readonly access = new AccessOperator();
 
 	constructor(topics: readonly Topic[], storage: Config['storage']) {
 		this.#topics = topics;
@@ -21,6 +23,7 @@ export class Operators {
 		if (host?.node?.phase !== 'running' || host.isPaused) return false;
 		const topic = this.#topics[b % this.#topics.length]!;
 		const {retainBytes} = this.#storage;
+		if (kind === 'create-topic') this.access.act(host, b >> 13);
 		// A refusal is an answer, not a failure.
 		if (kind === 'delete-topic') host.node.deleteTopic(topic, {force: (b >> 4) % 4 !== 0}).catch(() => undefined);
 		else

@@ -202,7 +202,7 @@ test('a snapshot of a newer version from the leader does not replace the own sta
 	let saved = 0;
 	Object.assign(store, {saveSnapshot: async () => void saved++});
 	const failed = Promise.withResolvers<unknown>();
-	const data = encode({version: 4});
+	const data = encode({version: 5});
 	const control = createControl({self, store, failed: error => failed.resolve(error)});
 	control.step(leader, snapshotPacket(data));
 	await expect(failed.promise).resolves.toBeInstanceOf(NewerVersionError);

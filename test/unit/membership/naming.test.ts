@@ -107,6 +107,7 @@ describe('the claim of a process', () => {
 	type World = {
 		nowMs: number;
 		leader: boolean;
+		isLeaderOlder: boolean;
 		member: boolean;
 		protocol: number;
 		current: AgreedInstance | undefined;
@@ -130,6 +131,7 @@ describe('the claim of a process', () => {
 			instance: '00000000000000aa',
 			nowMs: () => world.nowMs,
 			hasLeader: () => world.leader,
+			isLeaderOlder: () => world.isLeaderOlder,
 			agreed: {
 				get protocol() {
 					return world.protocol;
@@ -152,7 +154,7 @@ describe('the claim of a process', () => {
 		return {claim, lost, proposals: () => proposals, fail: error => fail(error), caughtUp: () => caughtUp()};
 	};
 
-	const ready = {nowMs: 1000, leader: true, member: true, protocol: 2, current: undefined};
+	const ready = {nowMs: 1000, leader: true, isLeaderOlder: false, member: true, protocol: 2, current: undefined};
 
 	test.each([
 		['there is no leader', {leader: false}],
@@ -200,6 +202,13 @@ describe('the claim of a process', () => {
 		caughtUp();
 		await settled();
 		expect([claim.isDoubted, claim.isHeld, proposals()]).toEqual([false, true, 0]);
+	});
+
+	test('does not wait for the answer of a leader whose program knows no claims', async () => {
+		const {claim} = make({...ready, protocol: 1, isLeaderOlder: true});
+		claim.housekeep();
+		await settled();
+		expect(claim.isDoubted).toBe(false);
 	});
 
 	test('is proposed again after a failure, but not at every tick', async () => {

@@ -31,7 +31,7 @@ test('after a pause, a publisher waits until the identity of this process is con
 		cluster: 'test',
 		clusterId: () => 'c',
 		control,
-		links: {send: () => true, drop: () => undefined},
+		links: {send: () => true, drop: () => undefined, speaks: () => undefined},
 		nowMs: () => nowMs,
 		emit: () => undefined,
 		refused: () => undefined,

@@ -3,6 +3,7 @@ import {expect, test} from 'vitest';
 import {ManualClock} from '../../../core/io/net/memory-network.ts';
 import {Watchers} from '../../../core/observe/watchers.ts';
 import {decodeFrame, encodeFrame, remoteKinds} from '../../../core/remote/protocol.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
 import {FakeNode, pipes, settle} from '../../support/remote-pipes.ts';
@@ -49,7 +50,7 @@ test('a snapshot is encoded once for all watchers of a node', async () => {
 	const ends = pipes(100_000_000);
 	const got: Buffer[] = [];
 	ends.near.onFrame = frame => got.push(frame);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	for (let id = 1; id <= 500; id++) ends.far.onFrame(encodeFrame('request', {id, op: 'watch'}));
 	await settle(ends);
 	expect(encoded).toBe(1);

@@ -2,18 +2,20 @@
 import {expect, test} from 'vitest';
 import {ClientAccounts} from '../../../core/remote/client-accounts.ts';
 import {decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer} from '../../../core/remote/protocol.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import type {Topic} from '../../../core/message.ts';
 import {FakeNode, pipes, settle, type FakePipe} from '../../support/remote-pipes.ts';
 
 function connect(
 	node: FakeNode,
-	client?: string,
+	host?: string,
 ): {readonly near: FakePipe; readonly far: FakePipe; answers(): Answer[]} {
 	const ends = pipes(1_000_000);
 	const got: Buffer[] = [];
 	ends.near.onFrame = frame => got.push(frame);
-	serve(node.broker, ends.far, () => undefined, client);
+	const caller = host === undefined ? localCaller : {...localCaller, isLocal: false, address: `${host}:1234`};
+	serve(node.broker, ends.far, caller, () => undefined);
 	return {
 		...ends,
 		answers: () => got.filter(frame => frame[0] === remoteKinds.answer).map(frame => decodeFrame(frame) as Answer),
@@ -35,12 +37,12 @@ test.each([
 ])('a client that publishes more %s than its quota waits, and loses nothing', async (_what, limits, frame) => {
 	const node = new FakeNode();
 	node.limit(limits);
-	const {near, far, answers} = connect(node, 'client 01');
+	const {near, far, answers} = connect(node, '10.0.0.1');
 	far.onFrame(frame);
 	expect(far.isPaused).toBe(true);
 	await settle({near, far});
 	expect(answers().map(({id}) => id)).toEqual([1]);
-	expect(node.boundsBy).toEqual([['publish-rate', 'client 01']]);
+	expect(node.boundsBy).toEqual([['publish-rate', 'address 10.0.0.1']]);
 	node.clock.advance(1999);
 	expect(far.isPaused).toBe(true);
 	node.clock.advance(1);
@@ -50,7 +52,7 @@ test.each([
 test('the connections of one client share its rate, and other clients are not held up', async () => {
 	const node = new FakeNode();
 	node.limit({publishBytesPerS: 1000});
-	const [one, two, other] = [connect(node, 'client 01'), connect(node, 'client 01'), connect(node, 'client 02')];
+	const [one, two, other] = [connect(node, '10.0.0.1'), connect(node, '10.0.0.1'), connect(node, '10.0.0.2')];
 	one.far.onFrame(publish(1, 1, 2000));
 	node.clock.advance(999);
 	two.far.onFrame(publish(1, 1, 1000));
@@ -65,11 +67,11 @@ test('the connections of one client share its rate, and other clients are not he
 test('a new connection does not start a new rate', () => {
 	const node = new FakeNode();
 	node.limit({publishBytesPerS: 1000});
-	const first = connect(node, 'client 01');
+	const first = connect(node, '10.0.0.1');
 	first.far.onFrame(publish(1, 1, 5000));
 	first.far.close('away');
 	first.far.onClose('away');
-	const second = connect(node, 'client 01');
+	const second = connect(node, '10.0.0.1');
 	expect(second.far.isPaused).toBe(false);
 	second.far.onFrame(publish(1, 1, 1));
 	expect(second.far.isPaused).toBe(true);
@@ -81,7 +83,7 @@ test('a new connection does not start a new rate', () => {
 
 test('without a quota, or without a client, nothing waits', () => {
 	const node = new FakeNode();
-	const client = connect(node, 'client 01');
+	const client = connect(node, '10.0.0.1');
 	client.far.onFrame(publish(1, 1000, 100));
 	expect(client.far.isPaused).toBe(false);
 	const limited = new FakeNode();
@@ -96,7 +98,7 @@ test('the topics that a client reads are counted over its connections, and the r
 	node.limit({readersPerConnection: 256, readersPerClient: 300});
 	const topics = Array.from({length: 200}, (_, index) => `m${index}`);
 	const subscribe = encodeFrame('request', {id: 1, op: 'subscribe', topics, from: 'now', credit: 1});
-	const [one, two, other] = [connect(node, 'client 01'), connect(node, 'client 01'), connect(node, 'client 02')];
+	const [one, two, other] = [connect(node, '10.0.0.1'), connect(node, '10.0.0.1'), connect(node, '10.0.0.2')];
 	for (const {far} of [one, two, other]) far.onFrame(subscribe);
 	for (const ends of [one, two, other]) await settle(ends);
 	expect(two.answers()).toEqual([
@@ -106,12 +108,12 @@ test('the topics that a client reads are counted over its connections, and the r
 				code: 'refused',
 				message:
 					'Expected at most 300 topics to be read by one client (limits.readers_per_client), ' +
-					'got 400 of client 01',
+					'got 400 of address 10.0.0.1',
 			},
 		},
 	]);
 	expect(other.answers()).toEqual([{id: 1, value: true}]);
-	expect(node.boundsBy).toEqual([['readers-per-client', 'client 01']]);
+	expect(node.boundsBy).toEqual([['readers-per-client', 'address 10.0.0.1']]);
 	one.near.close('done');
 	await settle(one);
 	two.far.onFrame(subscribe);

@@ -4,6 +4,7 @@ import {defaults} from '../../../core/config.ts';
 import {readBytesMax, type ReadBudgetOptions} from '../../../core/data/read-budget.ts';
 import type {Topic} from '../../../core/message.ts';
 import {encodeFrame, remoteKinds} from '../../../core/remote/protocol.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import {batchAt, FakeNode, pipes, turn, type FakePipe} from '../../support/remote-pipes.ts';
 
@@ -25,7 +26,7 @@ async function crowded(
 	const ends: FakePipe[] = [];
 	for (let count = 0; count < readers / readersPerConnection; count++) {
 		const {far} = pipes(4_000_000);
-		serve(node.broker, far, () => undefined);
+		serve(node.broker, far, localCaller, () => undefined);
 		ends.push(far);
 		for (let id = 1; id <= readersPerConnection / topicsPerSubscription; id++)
 			far.onFrame(encodeFrame('request', {id, op: 'subscribe', topics, from: 'beginning', credit}));

@@ -5,6 +5,7 @@ import type {NodeId} from '../../../core/message.ts';
 import {positionsMax} from '../../../core/position.ts';
 import {encodeFrame, parseRequest, remoteKinds} from '../../../core/remote/protocol.ts';
 import {positionedBytesMax, problemOfSize, requestBytesMax} from '../../../core/remote/request-size.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import {FakeNode, pipes, settle} from '../../support/remote-pipes.ts';
 
@@ -76,9 +77,9 @@ test('a node answers a request that is too large, and counts it', async () => {
 	const {near, far} = pipes(1_000_000);
 	const got: Buffer[] = [];
 	near.onFrame = frame => got.push(frame);
-	serve(node.broker, far, () => undefined, 'client 00');
+	serve(node.broker, far, {...localCaller, isLocal: false, address: '10.0.0.1:1234'}, () => undefined);
 	far.onFrame(encodeFrame('request', {id: 9, op: 'remove', node: 'x'.repeat(requestBytesMax)}));
 	await settle({near, far});
 	expect(got.length).toBe(1);
-	expect(node.boundsBy).toEqual([['request-bytes', 'client 00']]);
+	expect(node.boundsBy).toEqual([['request-bytes', 'address 10.0.0.1']]);
 });

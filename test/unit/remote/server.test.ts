@@ -13,6 +13,7 @@ import {
 	remoteKinds,
 	type Answer,
 } from '../../../core/remote/protocol.ts';
+import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
 import {batchAt, FakeNode, origin, pipes, settle, turn, type FakePipe} from '../../support/remote-pipes.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
@@ -31,7 +32,7 @@ function serving(
 	const got: Buffer[] = [];
 	let malformed = 0;
 	ends.near.onFrame = frame => got.push(frame);
-	serve(node.broker, ends.far, () => malformed++);
+	serve(node.broker, ends.far, localCaller, () => malformed++);
 	return {...ends, got, malformed: () => malformed};
 }
 
@@ -44,7 +45,7 @@ test('a slow reader of 120 topics over a small queue gets every message, without
 			Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 5000)),
 		);
 	const ends = pipes(40_000); // Of 6 MB.
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const subscription = client.subscribe(topics, {from: 'beginning'});
 	const got = new Map<Topic, number[]>();
@@ -81,7 +82,7 @@ test('an unread subscription does not block another one', async () => {
 		Array.from({length: 300}, (_, offset) => batchAt('read', offset, 5000)),
 	);
 	const ends = pipes(200_000);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const left = client.subscribe(['left'], {from: 'beginning'});
 	await settle(ends);
@@ -312,7 +313,7 @@ test('a tracked subscription reports its start and continues after its positions
 		Array.from({length: 10}, (_, offset) => batchAt(topic, offset, 100)),
 	);
 	const ends = pipes(100_000);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const after = [{topic, since: 3, streams: [[origin, 1, 6]]}] as const;
 	node.starts = [{topic, since: 7, streams: [[origin, 1, 4]]}];
@@ -331,7 +332,7 @@ test('a tracked subscription reports its start and continues after its positions
 test('a subscription from an offset asks for its start, even when it is not tracked', async () => {
 	const node = new FakeNode();
 	const ends = pipes(100_000);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const topic = 't' as Topic;
 	node.starts = [{topic, since: 0, streams: [[origin, 1, 4]], end: 3}];
@@ -352,7 +353,7 @@ test('positions that would fill a frame are not sent: the node starts at the beg
 	const node = new FakeNode();
 	const topic = 't' as Topic;
 	const ends = pipes(10_000_000);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const streams = Array.from(
 		{length: positionsMax},
 		(_, index) => [index.toString(16).padStart(16, '0') as NodeId, 1, index] as const,
@@ -383,7 +384,7 @@ test('a connection holds a bounded number of positions; beyond it the reader ski
 		Array.from({length: 3}, (_, offset) => batchAt(topic, offset, 100)),
 	);
 	const ends = pipes(10_000_000);
-	serve(node.broker, ends.far, () => undefined);
+	serve(node.broker, ends.far, localCaller, () => undefined);
 	const client = new RemoteBroker(ends.near);
 	const streams = [
 		[origin, 1, 2],

@@ -17,6 +17,7 @@ import {
 	judgeSpeed,
 } from '../../../source/doctor/disk.ts';
 import {examine} from '../../../source/doctor/examine.ts';
+import {judgeIdentity} from '../../../source/doctor/identity.ts';
 import {
 	judgeMemory,
 	judgeNodeVersion,
@@ -156,6 +157,17 @@ describe('the files of a start', () => {
 		expect(
 			outcome(judgeSecret({...missing, found: {failure: '/s is a folder', remedy: 'Move it away'}}, true)),
 		).toBe('problem unreadable');
+	});
+
+	test('an identity is a problem if it is named and missing, or unusable', () => {
+		const missing = {path: '/i', isNamed: false, closed: undefined, found: 'missing'} as const;
+		expect(outcome(judgeIdentity({...missing, found: 'usable'}))).toBe('ok');
+		expect(outcome(judgeIdentity(missing))).toBe('ok');
+		expect(outcome(judgeIdentity({...missing, isNamed: true}))).toBe('problem missing');
+		expect(outcome(judgeIdentity({...missing, found: {problem: 'others can read it'}}))).toBe('problem unusable');
+		expect(outcome(judgeIdentity({...missing, closed: {code: 'EROFS', message: 'read-only file system'}}))).toBe(
+			'warning not-makable',
+		);
 	});
 
 	test('a closed registry of nodes is a warning', () => {

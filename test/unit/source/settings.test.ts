@@ -48,9 +48,9 @@ const of = (settings: Settings, name: string): unknown => {
 test('config.json has every setting with its default, and no secret', () => {
 	const file: unknown = JSON.parse(readFileSync(new URL('../../../config.json', import.meta.url), 'utf8'));
 	expect(file).toEqual(defaultFile());
-	const {data, secretFile, ...rest} = nest(new Map(flatten(file as object)));
+	const {data, secretFile, identityFile, ...rest} = nest(new Map(flatten(file as object)));
 	expect(rest).toEqual(defaults);
-	expect({data, secretFile}).toEqual({data: '', secretFile: ''});
+	expect({data, secretFile, identityFile}).toEqual({data: '', secretFile: '', identityFile: ''});
 });
 
 test('the defaults are valid, and apply without a configuration', () => {

@@ -50,6 +50,7 @@ export function createControl(options: Pick<ControlOptions, 'self' | 'store'> & 
 		isReachable: () => true,
 		isReached: () => true,
 		addressOf: () => undefined,
+		dialBack: async () => undefined,
 		emit: () => undefined,
 		bound: () => undefined,
 		onAgreed: () => undefined,

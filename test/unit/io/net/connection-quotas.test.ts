@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
+import {identityKeyOf} from '../../../../core/access.ts';
 import {defaults} from '../../../../core/config.ts';
 import {clientIdentityOf, type ClientIdentity} from '../../../../core/io/net/client-identity.ts';
 import {ConnectionQuotas} from '../../../../core/io/net/connection-quotas.ts';
 import {createIdentity} from '../../../../core/wire/seal.ts';
 
-const keyed = (name: string, host = '10.0.0.1'): ClientIdentity => ({name: `client ${name}`, hasKey: true, host});
-const keyless = (host: string): ClientIdentity => ({name: `address ${host}`, hasKey: false, host});
+const keyed = (name: string, host = '10.0.0.1'): ClientIdentity => ({name: `client ${name}`, hasIdentity: true, host});
+const keyless = (host: string): ClientIdentity => ({name: `address ${host}`, hasIdentity: false, host});
 
 /** Opens connections until one is refused. */
 function fill(
@@ -20,7 +21,7 @@ function fill(
 	}
 }
 
-test('one client, one address and all clients without a key have quotas, which the refusal names', () => {
+test('one client, one address and all clients without an identity have quotas, which the refusal names', () => {
 	const quotas = new ConnectionQuotas(defaults.limits);
 	expect(fill(quotas, () => keyed('01'))).toEqual({
 		count: 256,
@@ -37,7 +38,7 @@ test('one client, one address and all clients without a key have quotas, which t
 	});
 	expect(fill(new ConnectionQuotas(defaults.limits), index => keyless(`10.0.${index % 250}.7`))).toMatchObject({
 		count: 512,
-		why: expect.stringContaining('limits.connections_without_key'),
+		why: expect.stringContaining('limits.connections_without_identity'),
 	});
 });
 
@@ -91,8 +92,8 @@ test('any order of opening and closing leaves no count behind', () => {
 test('a client is named by its key, or by its address', () => {
 	const {publicKey, id} = createIdentity();
 	expect(clientIdentityOf({id: undefined, clientKey: publicKey}, '10.0.0.1')).toEqual({
-		name: `client ${id}`,
-		hasKey: true,
+		name: `identity ${identityKeyOf(publicKey)}`,
+		hasIdentity: true,
 		host: '10.0.0.1',
 	});
 	expect(clientIdentityOf({id: undefined}, '::1').name).toBe('address ::1');

@@ -166,13 +166,13 @@ test('another handshake version is reported on both sides, with both numbers', (
 		return changed;
 	});
 	expect(listener).toMatchObject({
-		refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 3 (version 1.0.0)'},
+		refusal: {code: 'protocol', reason: 'peer x speaks protocol 9, this node 1 to 4 (version 1.0.0)'},
 	});
 	expect(dialer).toMatchObject({
 		by: 'peer',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 1 to 3 (version 1.0.0)',
+			reason: 'peer x speaks protocol 1 to 4 (version 1.0.0), this node 1 to 4 (version 1.0.0)',
 		},
 	});
 });
@@ -182,21 +182,21 @@ test('two programs without a common protocol refuse each other, and both report 
 	const options = {
 		identity: newer,
 		local: helloOf(newer, {version: '3.0.0', address: '10.0.0.7:5000'}),
-		protocols: [4, 4] as const,
+		protocols: [5, 5] as const,
 	};
 	const called = run(end('dialer', options), end('listener'));
 	expect(called.listener).toMatchObject({
 		by: 'us',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer 10.0.0.7:5000 speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)',
+			reason: 'peer 10.0.0.7:5000 speaks protocol 5 (version 3.0.0), this node 1 to 4 (version 1.0.0)',
 		},
 	});
 	expect(called.dialer).toMatchObject({
 		by: 'peer',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer x speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)',
+			reason: 'peer x speaks protocol 1 to 4 (version 1.0.0), this node 5 (version 3.0.0)',
 		},
 	});
 	const calls = run(end('dialer'), end('listener', options));
@@ -204,14 +204,14 @@ test('two programs without a common protocol refuse each other, and both report 
 		by: 'peer',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer x speaks protocol 4 (version 3.0.0), this node 1 to 3 (version 1.0.0)',
+			reason: 'peer x speaks protocol 5 (version 3.0.0), this node 1 to 4 (version 1.0.0)',
 		},
 	});
 	expect(calls.listener).toMatchObject({
 		by: 'us',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 3 (version 1.0.0), this node 4 (version 3.0.0)',
+			reason: 'peer 127.0.0.1:5000 speaks protocol 1 to 4 (version 1.0.0), this node 5 (version 3.0.0)',
 		},
 	});
 });
@@ -235,14 +235,14 @@ test('a cluster with an agreed protocol refuses older nodes on either side of a 
 		by: 'us',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 to 3 (version 1.0.0)',
+			reason: 'peer 127.0.0.1:5000 speaks protocol 1 (version 1.0.0), this node 2 to 4 (version 1.0.0)',
 		},
 	});
 	expect(called.dialer).toMatchObject({
 		by: 'peer',
 		refusal: {
 			code: 'protocol',
-			reason: 'peer x speaks protocol 2 to 3 (version 1.0.0), this node 1 (version 1.0.0)',
+			reason: 'peer x speaks protocol 2 to 4 (version 1.0.0), this node 1 (version 1.0.0)',
 		},
 	});
 	expect(run(end('dialer', {protocolMin: 2}), end('listener', old)).dialer).toMatchObject({
@@ -254,7 +254,7 @@ test('a cluster with an agreed protocol refuses older nodes on either side of a 
 	);
 	expect(run(end('dialer'), end('listener', {protocolMin: 2})).listener).toMatchObject({
 		type: 'open',
-		remote: {protocol: 3},
+		remote: {protocol: 4},
 	});
 });
 
@@ -263,7 +263,7 @@ test('a refusal has the required version for a node of the previous release, whi
 	expect(decode(send[0]!.subarray(2))).toMatchObject({
 		code: 'protocol',
 		protocol: 2,
-		protocols: [2, 3],
+		protocols: [2, 4],
 		version: '1.0.0',
 	});
 });

@@ -1,6 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {createSocket} from 'node:dgram';
 import {expect, test} from 'vitest';
+import {DatagramKeys} from '../../../../core/io/net/datagram-keys.ts';
 import {Counters} from '../../../../core/io/net/counters.ts';
 import {Faults} from '../../../../core/io/net/faults.ts';
 import {Names} from '../../../../core/io/net/host-names.ts';
@@ -19,11 +20,21 @@ type Settings = {
 	readonly under?: typeof keys;
 	readonly instance?: string;
 	readonly instanceOf?: (id: NodeId) => string | undefined;
+	readonly secretOf?: (id: NodeId) => Buffer | undefined;
 };
 const seal = (
 	id: NodeId,
-	{incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf}: Settings = {},
-): Seal => new Seal({keys: under, id, incarnation, instance, encrypt, ...(instanceOf && {instanceOf})});
+	{incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf, secretOf}: Settings = {},
+): Seal =>
+	new Seal({
+		keys: under,
+		id,
+		incarnation,
+		instance,
+		encrypt,
+		...(instanceOf && {instanceOf}),
+		...(secretOf && {secretOf}),
+	});
 const hello = Buffer.from('hello');
 
 test.each([
@@ -285,4 +296,53 @@ test('a node may listen on a name, as TCP does', async () => {
 		'Cannot listen on UDP nowhere.invalid: the name is not found',
 	);
 	await Promise.all([a.at[Symbol.asyncDispose](), b.at[Symbol.asyncDispose]()]);
+});
+
+/** Two processes that exchanged their datagram keys over a link, and a third member that has the cluster's secret. */
+function linked(encrypt: boolean): {readonly sender: Seal; readonly receiver: Seal; readonly member: Seal} {
+	const [ours, theirs, foreign] = [new DatagramKeys(), new DatagramKeys(), new DatagramKeys()];
+	return {
+		sender: seal(one, {encrypt, secretOf: id => ours.secret(id, theirs.publicKey)}),
+		receiver: seal(other, {encrypt, secretOf: id => theirs.secret(id, ours.publicKey)}),
+		// It calls itself `one`, and knows the public keys of both.
+		member: seal(one, {encrypt, incarnation: 2 ** 32 - 1, secretOf: id => foreign.secret(id, theirs.publicKey)}),
+	};
+}
+
+test.each([true, false])('a linked peer opens what was sealed for it, once (encryption %s)', encrypt => {
+	const {sender, receiver} = linked(encrypt);
+	const datagram = sender.seal(hello, other);
+	expect(datagram.includes(hello)).toBe(!encrypt);
+	expect(receiver.open(datagram)).toEqual({from: one, bytes: hello});
+	expect(receiver.open(datagram)).toBe('replayed');
+});
+
+test.each([true, false])('a member cannot send a datagram in the name of a linked peer (encryption %s)', encrypt => {
+	const {receiver, member} = linked(encrypt);
+	expect(receiver.open(member.seal(hello, other))).toBe('bad-datagram');
+	// Nor with the key that all members have.
+	expect(receiver.open(seal(one, {encrypt, incarnation: 2 ** 32 - 1}).seal(hello))).toBe('bad-datagram');
+	// A datagram for another peer is of no use either.
+	const {sender} = linked(encrypt);
+	expect(receiver.open(sender.seal(hello, other))).toBe('bad-datagram');
+});
+
+test('a peer without a datagram key, of an earlier release, uses the key of the cluster', () => {
+	const keysOfThis = new DatagramKeys();
+	const receiver = seal(other, {secretOf: () => undefined});
+	expect(receiver.open(seal(one).seal(hello, other))).toEqual({from: one, bytes: hello});
+	expect(keysOfThis.secret(one, Buffer.alloc(32))).toBeUndefined(); // A point of low order.
+});
+
+test('another process of the peer, with another key, is opened once its link is up', () => {
+	const [ours, theirs, later] = [new DatagramKeys(), new DatagramKeys(), new DatagramKeys()];
+	let current = theirs;
+	const receiver = seal(other, {secretOf: id => ours.secret(id, current.publicKey)});
+	const former = seal(one, {secretOf: id => theirs.secret(id, ours.publicKey)});
+	const next = seal(one, {incarnation: 2, secretOf: id => later.secret(id, ours.publicKey)});
+	expect(receiver.open(former.seal(hello, other))).toMatchObject({from: one});
+	expect(receiver.open(next.seal(hello, other))).toBe('bad-datagram');
+	current = later;
+	expect(receiver.open(next.seal(hello, other))).toMatchObject({from: one});
+	expect(receiver.open(former.seal(hello, other))).toBe('replayed');
 });

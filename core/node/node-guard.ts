@@ -1,0 +1,101 @@
+/**
+The access of the callers of this node. The user who runs the node is an operator on it, whatever the cluster has agreed
+on: that user could change the program and the data folder as well.
+*/
+import {parseAccessChange, type Access, type AccessChange, type AccessReport, type IdentityKey} from '../access.ts';
+import type {AccessList} from '../cluster-state/access-list.ts';
+import {accessProtocol} from '../cluster-state/cluster-state.ts';
+import type {Command} from '../cluster-state/command.ts';
+import {DapssError, errorMessage} from '../errors.ts';
+import type {BrokerEvent} from '../events.ts';
+import type {NodeId} from '../message.ts';
+import type {Caller} from '../remote/permissions.ts';
+import type {Guard} from '../remote/server.ts';
+
+export type NodeGuardOptions = {
+	readonly self: NodeId;
+	/** The identity of the user who runs this node, if it has one. */
+	readonly owner: IdentityKey | undefined;
+	readonly state: {readonly access: AccessList; readonly protocol: number};
+	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
+	readonly propose: (command: Command) => Promise<void>;
+	readonly record: (event: BrokerEvent) => void;
+};
+
+export class NodeGuard implements Guard {
+	readonly #options: NodeGuardOptions;
+	readonly #listeners = new Set<() => void>();
+	#version = 0;
+
+	constructor(options: NodeGuardOptions) {
+		this.#options = options;
+		this.#version = options.state.access.version;
+	}
+
+	accessOf(caller: Caller): Access {
+		const {isReadonly, identity} = caller;
+		if (this.#isOwner(caller)) return {role: 'operator', topics: [], isReadonly};
+		return {...this.#options.state.access.of(identity), isReadonly};
+	}
+
+	report(caller: Caller): AccessReport {
+		const {access} = this.#options.state;
+		const {role, topics} = this.accessOf(caller);
+		return {
+			defaultRole: access.defaultRole,
+			grants: access.grants,
+			admitted: access.admissions.admitted,
+			tokens: access.admissions.tokens,
+			you: {
+				identity: caller.identity ?? (caller.isLocal ? this.#options.owner : undefined),
+				isOwner: this.#isOwner(caller),
+				role,
+				topics,
+			},
+		};
+	}
+
+	async change(change: AccessChange, caller: Caller): Promise<void> {
+		const {self, owner, state, propose} = this.#options;
+		const parsed = parseAccessChange(change);
+		if ('problem' in parsed) throw new DapssError('usage', parsed.problem);
+		if (state.protocol < accessProtocol)
+			throw new DapssError(
+				'refused',
+				'Identities have roles once all members run a version that supports them ' +
+					`(protocol ${accessProtocol}); this cluster uses protocol ${state.protocol}. ` +
+					'`peers` shows the version of each member: upgrade the older ones',
+			);
+		const by = caller.identity ?? (caller.isLocal ? owner : undefined);
+		await propose({type: 'access', node: self, by, change: parsed});
+	}
+
+	audit({identity, isLocal, address}: Caller, action: string, target: string, error: unknown): void {
+		this.#options.record({
+			type: 'audit',
+			action,
+			target,
+			by: identity ?? (isLocal ? this.#options.owner : undefined) ?? '',
+			address,
+			outcome: error === undefined ? 'done' : 'failed',
+			...(error === undefined ? {} : {reason: errorMessage(error)}),
+		});
+	}
+
+	watch(listener: () => void): Disposable {
+		this.#listeners.add(listener);
+		return {[Symbol.dispose]: () => void this.#listeners.delete(listener)};
+	}
+
+	/** Entries were applied: tells the connections when the access has changed. */
+	agreed(): void {
+		const {version} = this.#options.state.access;
+		if (version === this.#version) return;
+		this.#version = version;
+		for (const listener of this.#listeners) listener();
+	}
+
+	#isOwner({identity, isLocal}: Caller): boolean {
+		return isLocal || (identity !== undefined && identity === this.#options.owner);
+	}
+}
