@@ -68,6 +68,32 @@ test('a start with too few descriptors is refused, with the number that is neede
 	await node.kill('SIGTERM');
 }, 90_000);
 
+test('a client that has used up its connections is refused with the limit, and status says which client it was', async () => {
+	await using cluster = new Cluster({cli, settings: {limits: {connections_per_client: 2}}});
+	const [port] = (await freePorts(1)) as [number];
+	const node = await startLimited(cluster, port);
+	const clients = await Promise.all([cluster.client(node), cluster.client(node)]);
+	await expect(cluster.client(node)).rejects.toMatchObject({
+		code: 'refused',
+		message: expect.stringContaining('Expected at most 2 connections of') as string,
+	});
+	await clients[0]![Symbol.asyncDispose]();
+	await expect
+		.poll(async () => (await runAt(cluster, node, 'status', '-o', 'json')).stdout.toString(), {timeout: 20_000})
+		.toContain('connections-per-client');
+	const {bounds} = JSON.parse((await runAt(cluster, node, 'status', '-o', 'json')).stdout.toString()) as {
+		readonly bounds: unknown;
+	};
+	expect(bounds).toContainEqual(
+		expect.objectContaining({
+			name: 'connections-per-client',
+			by: [{client: expect.stringMatching(/^(?:address|identity) \S+$/u), count: expect.any(Number)}],
+		}),
+	);
+	await clients[1]![Symbol.asyncDispose]();
+	await node.kill('SIGTERM');
+}, 90_000);
+
 test('200 new topics at once do not exceed the limit of topics; a topic is deleted with its last message', async () => {
 	await using cluster = new Cluster({cli, settings: {limits: {topics: 16}, storage: {retain_age_s: 1}}});
 	const [port] = (await freePorts(1)) as [number];
