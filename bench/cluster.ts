@@ -203,10 +203,13 @@ export class Cluster implements AsyncDisposable {
 		return identityPath(this.env, this.name);
 	}
 
-	/** Files of the nodes and commands outside their data folders stay in the folder of the cluster. */
+	/**
+	Files of the nodes and commands outside their data folders stay in the folder of the cluster. Tests give another
+	folder for identities, so that other programs that they start are of the same user.
+	*/
 	get env(): Readonly<Record<string, string>> {
 		return {
-			XDG_CONFIG_HOME: join(this.folder, 'config'),
+			XDG_CONFIG_HOME: process.env['CLUSTER_CONFIG_HOME'] ?? join(this.folder, 'config'),
 			XDG_STATE_HOME: join(this.folder, 'state'),
 			XDG_RUNTIME_DIR: '',
 		};

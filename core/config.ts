@@ -156,7 +156,7 @@ export type Config = {
 		/** Connections of all clients of one address, and of all clients without an identity. @default 512, 512 */
 		readonly connectionsPerAddress: number;
 		readonly connectionsWithoutIdentity: number;
-		/** Connections that have not authenticated yet, in all and per address. @default 64, 16 */
+		/** Connections that have not authenticated yet, in all and per address. @default 512, 64 */
 		readonly unauthenticated: number;
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
@@ -252,8 +252,8 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 		connectionsPerClient: 256,
 		connectionsPerAddress: 512,
 		connectionsWithoutIdentity: 512,
-		unauthenticated: 64,
-		unauthenticatedPerAddress: 16,
+		unauthenticated: 512,
+		unauthenticatedPerAddress: 64,
 		handshakeMs: 2000,
 		readersPerConnection: 2048,
 		readersPerClient: 8192,

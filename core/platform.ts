@@ -137,6 +137,17 @@ export function trustedOwners({platform, uid} = thisMachine): readonly number[] 
 	return platform === 'win32' || uid === undefined ? undefined : [uid, 0];
 }
 
+/** `ownGid`: the group that only this user is in; `undefined` when there is none. */
+export type OwnerIds = {readonly uid: number; readonly ownGid: number | undefined};
+
+/**
+This user, for checks of owners; `undefined` where owners and modes say nothing. A group is this user's own if it is the
+primary one and has the number of the user, as systems with a group for each user make it.
+*/
+export function ownerIds({platform, uid} = thisMachine, gid = process.getgid?.()): OwnerIds | undefined {
+	return platform === 'win32' || uid === undefined ? undefined : {uid, ownGid: gid === uid ? gid : undefined};
+}
+
 /**
 Whether more than its folder protects a file from other users. False on Windows outside the user's profile, where a file
 is open to every user that may open its folder.
@@ -244,6 +255,9 @@ export const advice = {
 		platform === 'win32'
 			? `icacls "${path}" /inheritance:r /grant:r "${env['USERNAME'] ?? '%USERNAME%'}:(OI)(CI)F"`
 			: `chmod 700 ${path}`,
+
+	/** To keep other users from changing what is in a folder. */
+	closeToWrites: (path: string): string => `chmod go-w ${path}`,
 
 	/** To take over a file of another user. Not needed where owners say nothing. */
 	takeFile: (path: string, uid: number): string => `as root, chown ${uid} ${path} && chmod 600 ${path}`,

@@ -117,8 +117,11 @@ export type Datagrams = {
 	send(address: string, bytes: Uint8Array, to?: NodeId): void;
 };
 
-/** `isMember`: a member of a cluster of this name was seen there recently. */
-export type Candidate = {readonly address: string; readonly isMember: boolean};
+/**
+`isMember`: a member of a cluster of this name was seen there recently. `isReported`: a beacon that cannot prove that it
+is no replay says so.
+*/
+export type Candidate = {readonly address: string; readonly isMember: boolean; readonly isReported?: boolean};
 
 /** Finds nodes to which there is no link yet. */
 export type PeerFinder = {

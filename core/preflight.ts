@@ -13,6 +13,7 @@ export {isMissing, remedyFor} from './io/file-system.ts';
 export {folderHolder, ownershipProblem, placeRemedy} from './io/files/data-folder.ts';
 export {probeMulticast, type Probed} from './io/net/multicast-probe.ts';
 export {listNodes, registryFolder, type RegisteredNode} from './io/files/registry.ts';
+export {folderProblem, type FolderProblem} from './io/trusted-folder.ts';
 export {freeBytesOf, reserveFile, roomOf} from './io/files/reserve.ts';
 export {parseKeptTime, resumedTime, type KeptTime} from './topic-log/retention.ts';
 export {deriveKeys} from './wire/seal.ts';

@@ -7,6 +7,7 @@ import {Socket} from 'node:net';
 import {join} from 'node:path';
 import process from 'node:process';
 import {makeFoldersNow} from '../core/io/make-folder.ts';
+import {folderProblem} from '../core/io/trusted-folder.ts';
 import {endingSignals} from '../core/platform.ts';
 import {ignoresHangup} from './process/hangup.ts';
 import {signalCodes} from './process/signals.ts';
@@ -57,12 +58,12 @@ function endWithLauncher(): void {
 	pipe.unref();
 }
 
-/** Not in the shared temporary folder: the content of the cache is executed. */
+/** The content of the cache is executed: a folder that other users can change is not used. */
 function cacheCompiled(): void {
 	const folder = join(cacheFolder(process.env), 'compiled');
 	try {
 		makeFoldersNow(folder);
-		module.enableCompileCache(folder);
+		if (!folderProblem(folder)) module.enableCompileCache(folder);
 	} catch {
 		// Without a writable home folder, a start takes some milliseconds more.
 	}

@@ -3,7 +3,7 @@
 Plain JavaScript for Node 18 and newer, because the right Node is a part of the installation.
 */
 import {spawnSync} from 'node:child_process';
-import {closeSync, openSync, readFileSync, rmSync, writeSync} from 'node:fs';
+import {closeSync, openSync, readFileSync, rmSync, statSync, writeSync} from 'node:fs';
 import {join} from 'node:path';
 import process from 'node:process';
 import {pathToFileURL} from 'node:url';
@@ -12,6 +12,8 @@ import {handOver, isNewEnough, neededNode, ownNode} from './node-version.mjs';
 
 const lockPath = join(root, '.setup.lock');
 const lockPollMs = 200;
+/** After this time a waiting process says why; and a lock without content is left by a killed process. */
+const lockSayMs = 5000;
 
 const tasks = {
 	start: {file: 'dist/cli.js', args: []},
@@ -95,6 +97,8 @@ async function run(file, rest) {
 
 /** A lock between processes: two terminals may start at once on a fresh clone. */
 async function locked(work) {
+	const sinceMs = Date.now();
+	let isSaid = false;
 	for (;;) {
 		try {
 			const file = openSync(lockPath, 'wx');
@@ -104,6 +108,14 @@ async function locked(work) {
 		} catch (error) {
 			if (error.code !== 'EEXIST') fail(`Could not write in ${root}: ${error.message}`);
 			if (!isHeld()) rmSync(lockPath, {force: true});
+			else if (!isSaid && Date.now() - sinceMs > lockSayMs) {
+				isSaid = true;
+				say(
+					`another process installs or builds here and holds ${lockPath}: waiting for it. ` +
+						'If there is no such process, remove that file',
+				);
+			}
+
 			await new Promise(resolve => setTimeout(resolve, lockPollMs));
 		}
 	}
@@ -121,7 +133,8 @@ async function locked(work) {
 function isHeld() {
 	try {
 		const pid = Number(readFileSync(lockPath, 'utf8'));
-		if (pid === 0) return true; // The file was created, and its content is about to be written.
+		// The file was created, and its content is about to be written; unless that process was killed.
+		if (pid === 0) return Date.now() - statSync(lockPath).mtimeMs < lockSayMs;
 		process.kill(pid, 0);
 		return true;
 	} catch (error) {

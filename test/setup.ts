@@ -11,4 +11,5 @@ fc.configureGlobal({seed: Number(process.env['FC_SEED'] ?? 20_261_124)});
 
 const folder = mkdtempSync(join(tmpdir(), 'dapss-config-'));
 process.env['XDG_CONFIG_HOME'] = folder;
+process.env['CLUSTER_CONFIG_HOME'] = folder;
 process.once('exit', () => rmSync(folder, {recursive: true, force: true}));

@@ -63,6 +63,7 @@ test('the command line imports only the entry points of the core', () => {
 		'core/io/clock.ts',
 		'core/io/make-folder.ts',
 		'core/io/files/identity-file.ts',
+		'core/io/trusted-folder.ts',
 		'core/io/files/private-file.ts',
 		'core/io/files/secret.ts',
 		'core/io/files/user-files.ts',
@@ -197,6 +198,14 @@ test('no loop declares a `using`: in the bundle a failure of one turn would fail
 			});
 		});
 	expect(wrong).toEqual([]);
+});
+
+test('commands write JSON with escapes of invisible characters (jsonText)', () => {
+	// Within a template, JSON.stringify quotes a text for people.
+	const plain = /(?<!\$\{)JSON\.stringify\(/u;
+	expect(files.filter(file => isIn(file, 'source/commands', 'source/output') && plain.test(text.get(file)!))).toEqual(
+		[],
+	);
 });
 
 // Prettier leaves comments and long texts as they are.

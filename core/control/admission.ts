@@ -195,11 +195,13 @@ export class Admission {
 
 	/** A new node needs the consent of an operator, unless everyone is one. */
 	#checkAdmitted(request: JoinRequest): JoinAnswer | undefined {
-		const {id: node, endorsement, token} = request;
+		const {id: node, endorsement, token, resignations = []} = request;
 		const {cluster, state, wallMs} = this.#options;
 		const {access} = state;
 		if (state.protocol < accessProtocol || access.defaultRole === 'operator') return undefined;
 		if (access.admissions.isAdmitted(node)) return undefined;
+		// A member that lost its data, and whose process still answers, consents with its own key.
+		if (this.#replaced(node, resignations) !== undefined) return undefined;
 		if (
 			endorsement &&
 			access.of(endorsement.identity).role === 'operator' &&

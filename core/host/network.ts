@@ -71,6 +71,8 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 	shared.refusals.onAdd = reason => {
 		if (reason === 'connections') slot.bound('connections');
 		else if (reason === 'accept') slot.bound('open-files');
+		else if (reason === 'beacon-rate') slot.bound('beacons');
+		else if (reason.startsWith('unauthenticated')) slot.bound('unauthenticated');
 	};
 	const transport = createTransport(shared);
 	const datagramKeys = new DatagramKeys();

@@ -136,8 +136,12 @@ export class Bootstrapping {
 		const addresses = this.#addresses(nowMs);
 		this.#search.ask(addresses);
 		if (addresses.length > 0) this.#settled.resolve();
-		for (const {address, isMember} of this.#candidates)
-			if (isMember && !this.#own.has(address)) founding?.memberHeard(address, nowMs);
+		for (const {address, isMember, isReported = false} of this.#candidates) {
+			if (this.#own.has(address)) continue;
+			if (isMember) founding?.memberHeard(address, nowMs);
+			else if (isReported) founding?.memberReported(address, nowMs);
+		}
+
 		if (!founding)
 			return this.#report(addresses.length === 0 ? this.#options.aloneAdvice : this.#resultsText(addresses));
 		const decision = founding.decide(nowMs);

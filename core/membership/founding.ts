@@ -46,7 +46,7 @@ export function isAdmission(text: string): boolean {
 
 /** A seeker that was not heard for this long is forgotten. */
 const freshMs = 3000;
-/** A cluster counts as existing for this long after a member was heard. */
+/** A cluster counts as existing for this long after a member was heard, or was first reported without a proof. */
 const memberMs = 30_000;
 /** How long a seeker keeps a vote that it sent; and for how long the founder counts an answer, from its question on. */
 const leaseMs = 2000;
@@ -71,6 +71,8 @@ export class Founding {
 	#lease: {readonly choice: NodeId; readonly untilMs: number} | undefined;
 	#memberMs = Number.NEGATIVE_INFINITY;
 	#member = '';
+	/** When a member was first reported without a proof. */
+	#reportedMs: number | undefined;
 
 	constructor(options: FoundingOptions) {
 		this.#options = options;
@@ -140,6 +142,16 @@ export class Founding {
 		this.#hints.delete(address);
 	}
 
+	/**
+	A beacon reports a member, and cannot prove that it is no replay: it is of an earlier version. All such reports
+	together count for `memberMs` from the first one on. In that time this node asks the address repeatedly; a member
+	that answers counts as heard. So a replayed beacon delays a first node, and does not keep it from founding.
+	*/
+	memberReported(address: string, nowMs: number): void {
+		this.#reportedMs ??= nowMs;
+		if (nowMs - this.#memberMs >= memberMs) this.#member = address;
+	}
+
 	/** Whether this node founds now, or else the condition that it waits for. */
 	decide(nowMs: number): Decision {
 		this.#forget(nowMs);
@@ -200,7 +212,7 @@ export class Founding {
 	}
 
 	#knowsMember(nowMs: number): boolean {
-		return nowMs - this.#memberMs < memberMs;
+		return nowMs - this.#memberMs < memberMs || nowMs - (this.#reportedMs ?? Number.NEGATIVE_INFINITY) < memberMs;
 	}
 
 	/** The condition that must hold before this node may found; `undefined` when it holds. */

@@ -5,6 +5,7 @@ that publishes too fast is not read from until the rate is kept.
 */
 import {parseAddress} from '../address.ts';
 import type {Config} from '../config.ts';
+import {addressKey} from '../io/net/pending-connections.ts';
 import type {Caller} from './permissions.ts';
 import {TokenBucket} from './token-bucket.ts';
 
@@ -13,7 +14,9 @@ export type ClientLimits = Pick<Config['limits'], 'readersPerClient' | 'publishB
 /** The name under which a caller is counted; `undefined` for the console or the program of this process. */
 export function accountNameOf({isLocal, identity, address}: Caller): string | undefined {
 	if (isLocal) return undefined;
-	return identity === undefined ? `address ${parseAddress(address)?.host ?? address}` : `identity ${identity}`;
+	return identity === undefined
+		? `address ${addressKey(parseAddress(address)?.host ?? address)}`
+		: `identity ${identity}`;
 }
 
 /** Clients without a connection whose rate is remembered, so that a new connection does not start anew. */

@@ -23,9 +23,15 @@ import type {Rejection} from '../events.ts';
 import {isSigned, signatureBytes, type NodeId} from '../message.ts';
 
 export type Keys = {
-	/** Pre-shared key of TLS, and its identity. */
+	/** Pre-shared key of TLS. */
 	readonly psk: Buffer;
+	/**
+	The name of that key, which a ClientHello shows in plain text: derived, so that it does not tell the name of the
+	cluster to those who listen.
+	*/
 	readonly pskIdentity: string;
+	/** The name in earlier versions: with the name of the cluster. */
+	readonly formerPskIdentity: string;
 	/** Signs batches. Always derived from the secret. */
 	readonly batch: KeyObject;
 	/** Base of the keys that seal datagrams. */
@@ -43,6 +49,7 @@ export type Keys = {
 };
 
 const keyBytes = 32;
+const pskIdentityBytes = 12;
 
 /**
 The keys of a cluster. Without `enableNodeAuth` all keys except the batch key are derived from the cluster's name, which
@@ -63,7 +70,8 @@ export function deriveKeys({
 		Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
 	return {
 		psk: derive(link, 'psk'),
-		pskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
+		pskIdentity: `dapss2:${derive(link, 'psk identity').subarray(0, pskIdentityBytes).toString('base64url')}`,
+		formerPskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
 		batch: createSecretKey(derive(secret, 'batch signature')),
 		datagram: derive(link, 'datagram'),
 		beacon: createSecretKey(derive(link, 'beacon')),

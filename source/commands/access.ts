@@ -17,6 +17,7 @@ import {DapssError} from '../../core/errors.ts';
 import {isNodeId} from '../../core/message.ts';
 import {nameKey} from '../../core/node-name.ts';
 import {shortIdentity} from '../../core/observe/access-text.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import {msOf} from '../arguments/values.ts';
@@ -44,7 +45,7 @@ export async function run(context: Context): Promise<void> {
 async function list(context: Context): Promise<void> {
 	expectInput(context, 0, 1, 'access list');
 	const report = await withNode(context, broker => broker.access());
-	await context.terminal.line(context.output === 'json' ? JSON.stringify(report) : listText(report));
+	await context.terminal.line(context.output === 'json' ? jsonText(report) : listText(report));
 }
 
 function listText({defaultRole, grants, admitted, tokens, you}: AccessReport): string {
@@ -98,9 +99,7 @@ async function add(context: Context): Promise<void> {
 		return made;
 	});
 	const only = grant.topics.length === 0 ? '' : ` for the topics ${printable(grant.topics.join(', '))}`;
-	await terminal.line(
-		output === 'json' ? JSON.stringify(grant) : `${labelOf(grant)} has the role ${role}${only} now`,
-	);
+	await terminal.line(output === 'json' ? jsonText(grant) : `${labelOf(grant)} has the role ${role}${only} now`);
 }
 
 async function revoke(context: Context): Promise<void> {
@@ -119,7 +118,7 @@ async function revoke(context: Context): Promise<void> {
 				'To shut it out: dapss-tui access default none';
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({revoked: grant.identity, name: grant.name, defaultRole})
+			? jsonText({revoked: grant.identity, name: grant.name, defaultRole})
 			: `${labelOf(grant)} ${rest}`,
 	);
 }
@@ -133,7 +132,7 @@ async function setDefault(context: Context): Promise<void> {
 	await withNode(context, broker => broker.changeAccess({type: 'default', role}));
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({defaultRole: role})
+			? jsonText({defaultRole: role})
 			: `Everyone who has the secret and no role of their own: ${roleText(role)}`,
 	);
 }
@@ -144,7 +143,7 @@ async function identity(context: Context): Promise<void> {
 	const own = context.settings().identity();
 	if ('problem' in own) throw new DapssError('config', own.problem);
 	const {key, path} = own;
-	await terminal.line(output === 'json' ? JSON.stringify({identity: key, file: path}) : key);
+	await terminal.line(output === 'json' ? jsonText({identity: key, file: path}) : key);
 }
 
 async function admit(context: Context): Promise<void> {
@@ -157,7 +156,7 @@ async function admit(context: Context): Promise<void> {
 			`Expected the id of a node (16 hexadecimal digits, as its output shows), got ${JSON.stringify(node)}`,
 		);
 	await withNode(context, broker => broker.changeAccess({type: 'admit', node}));
-	await terminal.line(output === 'json' ? JSON.stringify({admitted: node}) : `Node ${node} may join the cluster`);
+	await terminal.line(output === 'json' ? jsonText({admitted: node}) : `Node ${node} may join the cluster`);
 }
 
 async function token(context: Context): Promise<void> {
@@ -168,7 +167,7 @@ async function token(context: Context): Promise<void> {
 	const made = `join-${randomBytes(16).toString('base64url')}`;
 	const hash = createHash('sha256').update(made).digest('hex');
 	await withNode(context, broker => broker.changeAccess({type: 'token', hash, uses, untilMs}));
-	await terminal.line(output === 'json' ? JSON.stringify({token: made, hash, uses, untilMs}) : made);
+	await terminal.line(output === 'json' ? jsonText({token: made, hash, uses, untilMs}) : made);
 	if (output !== 'json')
 		terminal.say(
 			`Admits ${nodesText(uses)} until ${dateText(untilMs)}. ` +
@@ -193,7 +192,7 @@ async function withdraw(context: Context): Promise<void> {
 		return found[0]!.hash;
 	});
 	await terminal.line(
-		output === 'json' ? JSON.stringify({withdrawn: hash}) : `Join token ${shortIdentity(hash)} is withdrawn`,
+		output === 'json' ? jsonText({withdrawn: hash}) : `Join token ${shortIdentity(hash)} is withdrawn`,
 	);
 }
 

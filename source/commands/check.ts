@@ -5,6 +5,7 @@ quorum confirms it.
 import type {Broker} from '../../core/broker.ts';
 import {DapssError, type ErrorCode} from '../../core/errors.ts';
 import {systemClock} from '../../core/io/clock.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';
 import {runDeadline} from '../../core/run-deadline.ts';
@@ -32,7 +33,7 @@ export async function run(context: Context): Promise<number> {
 				return {...verdictOf(seen, confirmed), snapshot: seen};
 			});
 	if (output === 'json') {
-		await terminal.line(JSON.stringify({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
+		await terminal.line(jsonText({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
 		return exitCode;
 	}
 

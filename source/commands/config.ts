@@ -1,6 +1,7 @@
 /**
 `config`: every setting, its value, and its origin. The secret is shown as the path of its file.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
@@ -15,7 +16,7 @@ export async function run(context: Context): Promise<void> {
 	const {list, configPath, unusedConfig} = context.settings(preferences);
 	if (output === 'json')
 		return terminal.line(
-			JSON.stringify({
+			jsonText({
 				config: configPath ?? null,
 				unused: unusedConfig ? {config: unusedConfig.path, why: unusedConfig.why} : null,
 				settings: Object.fromEntries(list.map(({name, value, from}) => [name, {value, from}])),
@@ -27,7 +28,7 @@ export async function run(context: Context): Promise<void> {
 			['SETTING', 'VALUE', 'FROM'],
 			list.map(({name, value, from}) => [
 				name,
-				printable(typeof value === 'string' ? value : JSON.stringify(value)),
+				printable(typeof value === 'string' ? value : jsonText(value)),
 				printable(from),
 			]),
 		),

@@ -2,6 +2,7 @@
 `doctor`: is this machine ready for a node that starts with the same flags? Each check has a result and a remedy. It
 needs no node and no network.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
@@ -62,7 +63,7 @@ export async function run(context: Context): Promise<number> {
 	const exitCode = level === 'problem' ? 1 : 0;
 	if (output === 'json') {
 		await terminal.line(
-			JSON.stringify({
+			jsonText({
 				verdict: level,
 				cluster: node?.cluster ?? null,
 				port: node?.port ?? null,

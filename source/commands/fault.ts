@@ -4,6 +4,7 @@
 import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
@@ -155,7 +156,7 @@ async function printDone(
 	const nodes = reached.map(({id}) => id);
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({...command, nodes})
+			? jsonText({...command, nodes})
 			: `${command.type}: done by ${reached.map(({id, name}) => labelOf(id, name)).join(', ')}`,
 	);
 }

@@ -2,6 +2,7 @@
 `leader`: the current leader. `leader transfer [NODE]`: transfer leadership, for a restart without an election.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -36,7 +37,7 @@ export async function run(context: Context): Promise<number | void> {
 	const {address, name: called} = members.find(({id}) => id === leader) ?? {};
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
+			? jsonText({leader: leader ?? null, name: called ?? '', address: address ?? null, term, tookMs})
 			: `${leader === undefined ? 'another node' : labelsOf(members)(leader)} (${printable(address ?? '?')}) ` +
 					`leads now, in term ${term}, after ${tookMs} ms`,
 	);

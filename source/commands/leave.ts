@@ -1,6 +1,7 @@
 /**
 `leave`: the node gives back its leadership, its vote and its membership, then stops.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -25,7 +26,7 @@ export async function run(context: Context): Promise<void> {
 	const name = members.find(({id}) => id === self)?.name ?? '';
 	await context.terminal.line(
 		context.output === 'json'
-			? JSON.stringify({left: self, name, address, cluster, tookMs})
+			? jsonText({left: self, name, address, cluster, tookMs})
 			: `${labelsOf(members)(self)} (${printable(address)}) left the cluster ${printable(cluster)} after ` +
 					`${tookMs} ms and stops. Started again with its data folder it joins as a new member`,
 	);

@@ -2,6 +2,7 @@
 `peer remove NODE`: remove a member from the cluster permanently.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
@@ -33,7 +34,7 @@ export async function run(context: Context): Promise<void> {
 		state === 'alive' ? '' : '. Keep its data folder: messages that did not reach other nodes are only there';
 	await context.terminal.line(
 		context.output === 'json'
-			? JSON.stringify({removed: id, name: called, address})
+			? jsonText({removed: id, name: called, address})
 			: `${labelOf(id, called)} (${printable(address)}) is no longer a member. ` +
 					`To join again it needs an empty data folder${unsent}`,
 	);

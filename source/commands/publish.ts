@@ -3,6 +3,7 @@
 */
 import {setTimeout as sleep} from 'node:timers/promises';
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
@@ -56,9 +57,7 @@ export async function run(context: Context): Promise<void> {
 
 	const tookMs = Math.round(performance.now() - startMs);
 	if (output === 'json')
-		await terminal.line(
-			JSON.stringify({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}),
-		);
+		await terminal.line(jsonText({topic, ...batches.totals, count: batches.stored, bytes: batches.bytes, tookMs}));
 	else {
 		const {totals} = batches;
 		const {members} = await broker.snapshot();

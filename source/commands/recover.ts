@@ -3,6 +3,7 @@
 lost, asks for the name of the cluster, and makes the node the only voter of a new cluster.
 */
 import {DapssError} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import type {SurvivorReport} from '../../core/recover.ts';
@@ -31,7 +32,7 @@ export async function run(context: Context): Promise<void> {
 	const {node, name, address, clusterId: formerClusterId, voters: formerVoters, lost, topics, last} = remains;
 	if (output === 'json')
 		return await terminal.line(
-			JSON.stringify({
+			jsonText({
 				cluster,
 				clusterId,
 				formerClusterId,

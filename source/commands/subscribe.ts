@@ -5,6 +5,7 @@ import {expectTopicCount} from '../../core/broker-arguments.ts';
 import type {Broker, Delivery, Subscription} from '../../core/broker.ts';
 import {DapssError, type ErrorDetails} from '../../core/errors.ts';
 import {parseTopicName, type Topic} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {printable, printableBytes} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
 import type {From, SubscriptionStart} from '../../core/position.ts';
@@ -57,7 +58,7 @@ export async function run(context: Context): Promise<void> {
 		if (subscription.dropped <= dropped) return;
 		const missing = subscription.dropped - dropped;
 		dropped = subscription.dropped;
-		if (output === 'jsonl') await terminal.line(JSON.stringify({type: 'lagged', at: Date.now(), dropped: missing}));
+		if (output === 'jsonl') await terminal.line(jsonText({type: 'lagged', at: Date.now(), dropped: missing}));
 		terminal.say(
 			missing === 1
 				? '1 message was deleted before the command read it'

@@ -4,6 +4,7 @@
 import type {TopicSettings} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Topic} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {messagesText, topicText} from '../../core/observe/topic-text.ts';
@@ -51,7 +52,7 @@ async function createTopic(context: Context): Promise<void> {
 	const what = change === 'unchanged' ? 'exists already, with these settings' : change;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({topic, change, settings, retention: retention ?? null})
+			? jsonText({topic, change, settings, retention: retention ?? null})
 			: `topic ${printable(topicText(topic))} ` +
 					`${change === 'created' ? 'is created' : change === 'changed' ? 'is changed' : what}${kept}`,
 	);
@@ -107,7 +108,7 @@ async function deleteTopic(context: Context): Promise<void> {
 			: `. Not confirmed yet by ${missing.map(id => label(id)).join(', ')}: they delete it when they learn of it`;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({deleted: topic, messages, missing})
+			? jsonText({deleted: topic, messages, missing})
 			: `topic ${printable(topicText(topic))} is deleted, with ${messagesText(messages)}${away}`,
 	);
 }

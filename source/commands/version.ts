@@ -1,6 +1,7 @@
 /**
 `version`: the version of the program, and of its runtime.
 */
+import {jsonText} from '../../core/observe/json-text.ts';
 import {version} from '../../core/version.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
@@ -11,7 +12,7 @@ export async function run(context: Context): Promise<void> {
 	const {node, openssl} = process.versions;
 	await terminal.line(
 		output === 'json'
-			? JSON.stringify({version, node, openssl, platform: process.platform, arch: process.arch})
+			? jsonText({version, node, openssl, platform: process.platform, arch: process.arch})
 			: `dapss-tui ${version} (Node ${node}, OpenSSL ${openssl}, ${process.platform} ${process.arch})`,
 	);
 }

@@ -3,6 +3,7 @@
 */
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {whoText} from '../../core/observe/limits.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
@@ -63,9 +64,7 @@ export function runView(name: string): Run {
 	return async context => {
 		expectInput(context, 0, 0, `${name} without arguments`);
 		const snapshot = await withNode(context, broker => broker.snapshot());
-		await context.terminal.line(
-			context.output === 'json' ? JSON.stringify(view.json(snapshot)) : view.text(snapshot),
-		);
+		await context.terminal.line(context.output === 'json' ? jsonText(view.json(snapshot)) : view.text(snapshot));
 		return view.code?.(snapshot) ?? 0;
 	};
 }

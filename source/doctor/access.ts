@@ -7,7 +7,7 @@ import {DapssError, errorMessage} from '../../core/errors.ts';
 import {accessProblem, accessRemedy, readPrivate} from '../../core/io/files/private-file.ts';
 import {missingSecret, secretProblem} from '../../core/io/files/secret.ts';
 import {advice, here} from '../../core/platform.ts';
-import {causeOf, isMissing, remedyFor, writeProblem} from '../../core/preflight.ts';
+import {causeOf, folderProblem, isMissing, remedyFor, writeProblem, type FolderProblem} from '../../core/preflight.ts';
 import {unusedText} from '../settings/layers.ts';
 import type {Settings} from '../settings/settings.ts';
 import {bad, good, type Check} from './outcome.ts';
@@ -132,8 +132,23 @@ export function judgeSecret({path, isNamed, closed, found}: SecretFacts, hasNode
 	);
 }
 
-/** @param closed the reason why this user cannot create files there */
-export function judgeRegistry(folder: string, closed: Closed | undefined): Check {
+/**
+@param closed the reason why this user cannot create files there
+@param open the reason why other users can change what is there
+*/
+export function judgeRegistry(folder: string, closed: Closed | undefined, open?: FolderProblem): Check {
+	if (open)
+		return bad(
+			'registry',
+			'open',
+			{
+				found: `A node is not listed in ${folder}: expected ${folder} ${open.problem}`,
+				remedy:
+					`${open.remedy}; or name another folder in XDG_RUNTIME_DIR. ` +
+					'Until then, commands find the node only with --server',
+			},
+			{folder},
+		);
 	if (closed)
 		return bad(
 			'registry',
@@ -147,6 +162,15 @@ export function judgeRegistry(folder: string, closed: Closed | undefined): Check
 			{folder},
 		);
 	return good('registry', `Nodes of this user are listed in ${folder}`, {folder});
+}
+
+/** The reason why other users can change what is in a folder; `undefined` also when it cannot be examined. */
+export function openTo(folder: string): FolderProblem | undefined {
+	try {
+		return folderProblem(folder);
+	} catch {
+		return undefined;
+	}
 }
 
 /** The reason why the path cannot be written or, if it is missing, created. */

@@ -20,7 +20,15 @@ import {shortId} from '../output/units.ts';
 import type {Env} from '../settings/places.ts';
 import {existingPreferences} from '../settings/preferences.ts';
 import type {Settings, SettingsInput} from '../settings/settings.ts';
-import {closedTo, judgeRegistry, judgeSecret, judgeSettings, secretFacts, type SettingsFacts} from './access.ts';
+import {
+	closedTo,
+	judgeRegistry,
+	judgeSecret,
+	judgeSettings,
+	openTo,
+	secretFacts,
+	type SettingsFacts,
+} from './access.ts';
 import {clockFacts, judgeClock} from './clock.ts';
 import {diskFacts, type DiskFacts} from './disk-facts.ts';
 import {isFolderOf, isUserOf, judgeFileSystem, judgeFolder, judgeSilence, judgeSpace, judgeSpeed} from './disk.ts';
@@ -95,7 +103,7 @@ export async function examine(options: ExamineOptions): Promise<Examined> {
 		judgePort('TCP', ports.TCP),
 		judgePort('UDP', ports.UDP),
 		judgeAddress(address),
-		judgeRegistry(registryFolder(), closedTo(registryFolder())),
+		judgeRegistry(registryFolder(), closedTo(registryFolder()), openTo(registryFolder())),
 		judgeMulticast(heard, discovery),
 		judgeNeighbours({
 			heard,

@@ -18,9 +18,8 @@ export type IdentityFacts = {
 
 /** Looks at the file without creating it. */
 export function identityFacts(settings: Settings): IdentityFacts {
-	const {value, from} = settings.list.find(({name}) => name === 'identity_file')!;
-	const path = value as string;
-	return {path, isNamed: from !== 'default', closed: closedTo(path), found: lookAt(path)};
+	const path = settings.list.find(({name}) => name === 'identity_file')!.value as string;
+	return {path, isNamed: settings.isIdentityNamed, closed: closedTo(path), found: lookAt(path)};
 }
 
 function lookAt(path: string): IdentityFacts['found'] {

@@ -48,7 +48,7 @@ export const outcomes = {
 	'tcp-port': port,
 	'udp-port': port,
 	address: {unclear: 'problem'},
-	registry: {closed: 'warning'},
+	registry: {closed: 'warning', open: 'warning'},
 	multicast: {none: 'warning', some: 'warning'},
 	neighbours: {double: 'problem', 'two-clusters': 'warning'},
 	'clock-offset': {apart: 'warning'},

@@ -8,6 +8,8 @@ import pino from 'pino';
 import type {Broker} from '../../core/broker.ts';
 import {errorMessage} from '../../core/errors.ts';
 import {makeFoldersNow} from '../../core/io/make-folder.ts';
+import {folderProblem} from '../../core/io/trusted-folder.ts';
+import {escapeHidden} from '../../core/observe/json-text.ts';
 import {levelOf} from '../../core/observe/levels.ts';
 import {stateFolder, type Env} from '../settings/places.ts';
 
@@ -25,6 +27,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 	let destination: ReturnType<typeof pino.destination>;
 	try {
 		makeFoldersNow(folder);
+		if (folderProblem(folder)) return undefined; // Another user could lead the log to another file.
 		if ((statSync(path, {throwIfNoEntry: false})?.size ?? 0) > keptBytes) renameSync(path, `${path}.1`);
 		destination = pino.destination({dest: path, sync: false, mode: 0o600});
 	} catch {
@@ -32,7 +35,9 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 	}
 
 	destination.on('error', () => undefined);
-	const log = pino({base: {pid: process.pid}, timestamp: pino.stdTimeFunctions.isoTime}, destination);
+	// People read the file with programs that do not escape anything.
+	const escaped = {write: (line: string) => destination.write(escapeHidden(line))};
+	const log = pino({base: {pid: process.pid}, timestamp: pino.stdTimeFunctions.isoTime}, escaped);
 	void (async () => {
 		let lines = 0;
 		try {
@@ -44,7 +49,7 @@ export function logTo(env: Env, name: string, broker: Broker): string | undefine
 			log.error(errorMessage(error));
 		}
 
-		log.flush();
+		destination.flush();
 	})();
 	return path;
 }

@@ -3,6 +3,7 @@ The error of a command, for people and for scripts: text on standard error and, 
 line on standard output.
 */
 import {DapssError, errorMessage} from '../../core/errors.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 import {flagTable} from '../arguments/flags.ts';
 import {paint, type Terminal} from './terminal.ts';
 
@@ -11,7 +12,7 @@ import {paint, type Terminal} from './terminal.ts';
 */
 export function errorLine(error: unknown, exitCode: number, at: number): string {
 	const {code, details} = error instanceof DapssError ? error : {code: 'failure', details: {}};
-	return JSON.stringify({type: 'error', at, code, message: errorMessage(error), exitCode, ...details});
+	return jsonText({type: 'error', at, code, message: errorMessage(error), exitCode, ...details});
 }
 
 /** The error for people, on standard error. */

@@ -5,12 +5,13 @@ import {isUtf8} from 'node:buffer';
 import type {Delivery} from '../../core/broker.ts';
 import type {RecordedEvent} from '../../core/events.ts';
 import type {Message} from '../../core/message.ts';
+import {jsonText} from '../../core/observe/json-text.ts';
 
 /** One event as one line, without the newline. */
 export function eventLine(event: RecordedEvent): string {
 	if (event.type === 'message') return messageLine(event.at, event.message);
 	const {type, at, ...rest} = event;
-	return JSON.stringify({type, at, ...rest, ...('leader' in rest ? {leader: rest.leader ?? null} : {})});
+	return jsonText({type, at, ...rest, ...('leader' in rest ? {leader: rest.leader ?? null} : {})});
 }
 
 /**
@@ -20,10 +21,10 @@ publisher's clock. The payload is text if it is valid UTF-8, else base64; both d
 export function messageLine(at: number, message: Message & Partial<Pick<Delivery, 'offset'>>): string {
 	const {topic, origin, incarnation, seq, lamport, sentAtMs, body, offset} = message;
 	const payload = isUtf8(body)
-		? `"payload":${JSON.stringify(textOf(body))}`
+		? `"payload":${jsonText(textOf(body))}`
 		: `"payload64":"${bufferOf(body).toString('base64')}"`;
 	return (
-		`{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${JSON.stringify(topic)},` +
+		`{"type":"message","at":${at},"sentAt":${sentAtMs},"topic":${jsonText(topic)},` +
 		`"origin":"${origin}","incarnation":${incarnation},"seq":${seq},"lamport":${lamport}` +
 		`,"size":${body.length},${payload}${offset === undefined ? '' : `,"offset":${offset}`}}`
 	);

@@ -81,12 +81,12 @@ export class Terminal {
 	}
 
 	line(text: string): Promise<void> {
-		return this.print(`${text}\n`);
+		return this.print(`${harmless(text)}\n`);
 	}
 
 	/** One line for people. */
 	say(text: string): void {
-		this.#err.write(`${text}\n`);
+		this.#err.write(`${harmless(text)}\n`);
 	}
 
 	/** Resolves when all output has left the process, or cannot leave it. */
@@ -123,6 +123,26 @@ export function paint(hasColour: boolean, tone: Tone, text: string): string {
 	return hasColour ? `\u001B[${on}m${text}\u001B[${off}m` : text;
 }
 
+const isPlain = /^[ -~\n]*$/;
+/** The colours of `paint`; or a control of C0 but newline and tab, DEL, one of C1, of direction, or a separator. */
+const controls = new RegExp(
+	String.raw`(?<colour>\u001B\[(?:${Object.values(codes).flat().join('|')})m)|` +
+		String.raw`\r(?!\n)|[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F` +
+		String.raw`\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]`,
+	'g',
+);
+
+/**
+Text from outside is made printable where it is put into a line. This is the last barrier: a control that came through
+is shown as its code.
+*/
+export function harmless(text: string): string {
+	if (isPlain.test(text)) return text;
+	return text.replaceAll(controls, (found, colour: string | undefined) =>
+		colour === undefined ? `‹U+${found.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›` : found,
+	);
+}
+
 const flushChars = 64 * 1024;
 
 /** Gathers lines into one write per turn of the event loop. */
@@ -138,7 +158,7 @@ export class LineWriter {
 
 	/** @returns a promise when the reader is slow; await it before the next line */
 	add(line: string): Promise<void> | undefined {
-		this.#pending += `${line}\n`;
+		this.#pending += `${harmless(line)}\n`;
 		if (this.#pending.length >= flushChars) this.#write();
 		else if (!this.#isScheduled) {
 			this.#isScheduled = true;

@@ -38,6 +38,8 @@ export type Settings = {
 	readonly isPortExplicit: boolean;
 	/** The secret file was named, so a start does not create it. */
 	readonly isSecretNamed: boolean;
+	/** The identity file was named, so a program does not create it. */
+	readonly isIdentityNamed: boolean;
 	/** Data folder of a node on that port. */
 	data(port: number): string;
 	/** @throws `config`; `not-authenticated` when there is no secret and `create` is false */
@@ -105,6 +107,7 @@ export function loadSettings(input: SettingsInput): Settings {
 		unusedConfig: file.unused,
 		isPortExplicit: port.from.startsWith('--') || port.from.startsWith('DAPSS_') || port.value !== defaults.port,
 		isSecretNamed: secretFile !== '',
+		isIdentityNamed: identityFile !== '',
 		data: dataPath,
 		secret({create}) {
 			const inConfig = secretKeys.map(name => secrets.get(name)).find(entry => entry && entry.value !== '');

@@ -7,9 +7,10 @@ import {join} from 'node:path';
 import {afterAll, afterEach, expect, test, vi} from 'vitest';
 import {freePorts} from '../../bench/cluster.ts';
 import {connect, defaults, findNodes, openBroker} from '../../core/index.ts';
-import {openBeacon, type Beacon, type OpenBeacon} from '../../core/io/net/beacon.ts';
+import type {Beacon} from '../../core/io/net/beacon.ts';
 import {Counters} from '../../core/io/net/counters.ts';
 import {openNodeSearch, type NodeSearch} from '../../core/io/net/node-search.ts';
+import {openBeacon, type OpenBeacon} from '../../core/io/net/open-beacon.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/wire/seal.ts';
 

@@ -233,7 +233,7 @@ test('a thousand half-open connections use bounded resources, and an honest peer
 	}
 
 	const channel = await side(createTransport, {}).transport.dial(listener.address, {hello, timeoutMs: 3000});
-	expect(unauthenticatedMax).toBe(16);
+	expect(unauthenticatedMax).toBe(64);
 	expect(answered).toBe(0);
 	expect(server.options.refusals.of('unauthenticated-per-address')).toBeGreaterThan(900);
 	channel.close('done');

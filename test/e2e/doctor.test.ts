@@ -65,7 +65,7 @@ test('doctor reports a running node of the cluster, and receives its beacons', a
 	expect(checkIn(report, 'data-folder').found).toContain('which runs now');
 	expect(checkIn(report, 'neighbours').values['heard']).toEqual([`${node!.id} 127.0.0.1:${node!.port} member`]);
 	const text = await run(['doctor', ...flags], {env: cluster.env});
-	expect(text.stdout.toString()).toContain('its node runs here; 18 checks');
+	expect(text.stdout.toString()).toContain('its node runs here; 19 checks');
 
 	// With another data folder it is another node, and the port is in use.
 	const elsewhere = await run(['doctor', ...flags.slice(0, -1), join(cluster.folder, 'other'), '-o', 'json'], {

@@ -77,7 +77,7 @@ test('a client that has used up its connections is refused with the limit, and s
 		code: 'refused',
 		message: expect.stringContaining('Expected at most 2 connections of') as string,
 	});
-	await clients[0]![Symbol.asyncDispose]();
+	await clients[0][Symbol.asyncDispose]();
 	await expect
 		.poll(async () => (await runAt(cluster, node, 'status', '-o', 'json')).stdout.toString(), {timeout: 20_000})
 		.toContain('connections-per-client');
@@ -90,7 +90,7 @@ test('a client that has used up its connections is refused with the limit, and s
 			by: [{client: expect.stringMatching(/^(?:address|identity) \S+$/u), count: expect.any(Number)}],
 		}),
 	);
-	await clients[1]![Symbol.asyncDispose]();
+	await clients[1][Symbol.asyncDispose]();
 	await node.kill('SIGTERM');
 }, 90_000);
 

@@ -134,15 +134,19 @@ describe.skipIf('problem' in fetched)('Windows', () => {
 		const node = windows.node([cli, ...common, '--port', String(port)], root);
 		await node.waitFor(/"type":"admitted"/);
 		const folder = mkdtempSync(join(tmpdir(), 'dapss-mixed-'));
-		const secretFile = join(folder, 'secret');
-		copyFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', 'mixed.secret'), secretFile);
-		chmodSync(secretFile, 0o600);
+		// The user on Linux is the same: the node of an operator joins by itself.
+		const [secretFile, identityFile] = ['secret', 'identity'].map(name => {
+			const copy = join(folder, name);
+			copyFileSync(profile('AppData', 'Roaming', 'dapss', 'Config', `mixed.${name}`), copy);
+			chmodSync(copy, 0o600);
+			return copy;
+		}) as [string, string];
 		const onLinux = new NodeProcess(
 			linuxPort,
 			[cli, ...common, '--port', String(linuxPort), '--secret-file', secretFile, '--data', join(folder, 'data')],
 			true,
 			process.execPath,
-			{XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: ''},
+			{XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: '', DAPSS_IDENTITY_FILE: identityFile},
 		);
 		try {
 			await onLinux.waitFor(hasLeader, 'the leader, which runs on Windows');

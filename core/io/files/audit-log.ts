@@ -5,6 +5,7 @@ The audit log of a node: `audit.jsonl` in its data folder, one JSON object a lin
 import {open, rename, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {errorMessage} from '../../errors.ts';
+import {jsonText} from '../../observe/json-text.ts';
 import {despiteOthers} from '../despite-others.ts';
 import {isMissing} from '../file-system.ts';
 
@@ -38,7 +39,7 @@ export class AuditLog implements AsyncDisposable {
 	/** Queues a line. */
 	add(entry: object): void {
 		if (this.#waiting.length >= waitingMax) this.#dropped++;
-		else this.#waiting.push(`${JSON.stringify(entry)}\n`);
+		else this.#waiting.push(`${jsonText(entry)}\n`);
 		this.#writing ??= this.#write();
 	}
 

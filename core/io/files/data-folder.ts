@@ -6,7 +6,7 @@ the subject of `node-files.ts`.
 Only SQLite may open the file `lock`: a POSIX lock is released when the process closes any descriptor of the file.
 */
 import {statSync} from 'node:fs';
-import {chmod, readFile, stat, writeFile} from 'node:fs/promises';
+import {chmod, lstat, readFile, stat, writeFile} from 'node:fs/promises';
 import {join, resolve} from 'node:path';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {advice, trustedOwners} from '../../platform.ts';
@@ -90,6 +90,14 @@ function ownerOf(path: string): number | undefined {
 }
 
 async function expectClosed(path: string): Promise<void> {
+	const link = await lstat(path);
+	const own = trustedOwners();
+	if (own && link.isSymbolicLink() && !own.includes(link.uid))
+		throw new DapssError(
+			'config',
+			`Expected the data folder ${path} to be yours (user ${own[0]!}), ` +
+				`it is a symbolic link of user ${link.uid}: ${advice.remove(path)}; or choose another --data`,
+		);
 	const {mode, uid} = await stat(path);
 	const finding = ownershipProblem(path, {mode, uid}, trustedOwners()?.[0], writeProblem(path)?.code);
 	if (finding)

@@ -130,6 +130,7 @@ export function createPrivate(path: string, text: string): boolean {
 	const folder = dirname(path);
 	const draft = join(folder, `.draft-${randomBytes(8).toString('hex')}`);
 	makeFoldersNow(folder);
+	// The name is random and must be new (O_EXCL), so that no link is followed.
 	const file = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
 	try {
 		writeSync(file, `${text}\n`);

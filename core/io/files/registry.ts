@@ -1,14 +1,18 @@
 /**
 The running nodes of this user on this machine, with one file for each node in a private folder. A second terminal finds
-the first node through it without a network, and two nodes that start at once do not both found a cluster.
+the first node through it without a network.
+
+`XDG_RUNTIME_DIR` may name a folder that other users can change. Then the registry is not used: an entry of another user
+would lead commands to a program of that user, and a link would lead this node to overwrite another file.
 */
-import {existsSync} from 'node:fs';
-import {chmod, readdir, readFile, rename, stat, unlink, writeFile} from 'node:fs/promises';
+import {constants, existsSync} from 'node:fs';
+import {open, readdir, readFile, rename, stat, unlink} from 'node:fs/promises';
 import {join} from 'node:path';
-import {fileName, here, placesOf} from '../../platform.ts';
+import {DapssError} from '../../errors.ts';
+import {here, placesOf} from '../../platform.ts';
 import {despiteOthers} from '../despite-others.ts';
 import {makeFolders} from '../make-folder.ts';
-import {DatabaseSync} from './sqlite.ts';
+import {folderProblem} from '../trusted-folder.ts';
 
 export type RegisteredNode = {
 	readonly pid: number;
@@ -30,11 +34,14 @@ export type Registration = AsyncDisposable & {
 	update(change: Partial<Pick<RegisteredNode, 'phase' | 'clusterId' | 'name'>>): Promise<void>;
 };
 
-const lockRetryMs = 50;
 /** An entry is written under a name with this ending, then renamed. */
 const draftEnding = '.new';
 /** No write of an entry takes longer than this, milliseconds. */
 const draftMsMax = 60_000;
+/** An entry has less than 1 KiB. */
+const entryBytesMax = 65_536;
+/** Windows knows neither of the two flags. */
+const {O_NOFOLLOW = 0, O_NONBLOCK = 0} = constants as Partial<Record<string, number>>;
 /** An entry without a version has this one. */
 const entryVersion = 1;
 
@@ -43,18 +50,23 @@ export function registryFolder(env: Readonly<Record<string, string | undefined>>
 	return placesOf(here(env), existsSync).runtime;
 }
 
-/** Registers a running node; disposing removes the entry. */
+/**
+Registers a running node; disposing removes the entry.
+@throws `config` for a folder that others can change, or the error of the system
+*/
 export async function register(
 	node: Omit<RegisteredNode, 'pid' | 'born' | 'name'>,
 	folder = registryFolder(),
 ): Promise<Registration> {
-	await makePrivate(folder);
+	await makeFolders(folder);
+	const problem = folderProblem(folder);
+	if (problem) throw new DapssError('config', `Expected ${folder} ${problem.problem}: ${problem.remedy}`);
 	let current: RegisteredNode = {pid: process.pid, born: await birthOf(process.pid), name: '', ...node};
 	const path = join(folder, `${node.port}-${node.id}.json`);
 	const draft = `${path}${draftEnding}`;
 	const write = async (): Promise<void> => {
 		try {
-			await writeFile(draft, JSON.stringify(current), {mode: 0o600});
+			await writeNew(draft, JSON.stringify(current));
 			await despiteOthers(() => rename(draft, path));
 		} catch (error) {
 			await despiteOthers(() => unlink(draft)).catch(() => undefined);
@@ -84,8 +96,12 @@ export async function register(
 	};
 }
 
-/** The nodes whose process runs. Removes the entries and drafts of processes that have ended. */
+/**
+The nodes whose process runs. Removes the entries and drafts of processes that have ended. None in a folder that others
+can change.
+*/
 export async function listNodes(folder = registryFolder()): Promise<readonly RegisteredNode[]> {
+	if (!isTrusted(folder)) return [];
 	const names = await readdir(folder).catch(() => []);
 	const nodes: RegisteredNode[] = [];
 	for (const name of names) {
@@ -102,6 +118,41 @@ export async function listNodes(folder = registryFolder()): Promise<readonly Reg
 	return nodes.toSorted((a, b) => a.port - b.port);
 }
 
+function isTrusted(folder: string): boolean {
+	try {
+		return folderProblem(folder) === undefined;
+	} catch {
+		return false;
+	}
+}
+
+/** Writes a file that must not exist: one that a killed process left is removed, and no link is followed. */
+async function writeNew(path: string, text: string): Promise<void> {
+	const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW;
+	const file = await open(path, flags, 0o600).catch(async (error: unknown) => {
+		if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+		await despiteOthers(() => unlink(path));
+		return open(path, flags, 0o600);
+	});
+	try {
+		await file.writeFile(text);
+	} finally {
+		await file.close();
+	}
+}
+
+/** The text of a regular file of bounded size; no link is followed, and a pipe does not block. */
+async function readSmall(path: string): Promise<string> {
+	const file = await open(path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	try {
+		const stats = await file.stat();
+		if (!stats.isFile() || stats.size > entryBytesMax) throw new Error(`${path} is no entry of a node`);
+		return await file.readFile('utf8');
+	} finally {
+		await file.close();
+	}
+}
+
 /** Removes the draft of an entry whose process has ended during the write. */
 async function removeLeftDraft(path: string): Promise<void> {
 	try {
@@ -111,42 +162,6 @@ async function removeLeftDraft(path: string): Promise<void> {
 	} catch {
 		// It was renamed in the meantime.
 	}
-}
-
-/**
-Allows one founder at a time for a cluster name: waits while another process of this user holds the lock. The lock is
-SQLite's, as for the data folder. The kernel releases it with the process, so no stale lock remains.
-*/
-export async function formLock(cluster: string, folder = registryFolder()): Promise<AsyncDisposable> {
-	await makePrivate(folder);
-	const path = join(folder, fileName(`${cluster}.founding`));
-	for (;;) {
-		const lock = new DatabaseSync(path);
-		try {
-			lock.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE');
-			await chmod(path, 0o600);
-			let isHeld = true;
-			return {
-				async [Symbol.asyncDispose]() {
-					if (isHeld) lock.close();
-					isHeld = false;
-				},
-			};
-		} catch (error) {
-			lock.close();
-			if (!isBusy(error)) throw error;
-		}
-
-		await new Promise(resolve => {
-			setTimeout(resolve, lockRetryMs);
-		});
-	}
-}
-
-/** SQLITE_BUSY, SQLITE_LOCKED. */
-function isBusy(error: unknown): boolean {
-	const {errcode} = error as {readonly errcode?: unknown};
-	return errcode === 5 || errcode === 6;
 }
 
 /** `newer`: the entry of a newer program, which must be left alone. */
@@ -163,7 +178,7 @@ async function readNode(path: string): Promise<RegisteredNode | 'newer' | undefi
 			id,
 			phase,
 			name = '',
-		} = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+		} = JSON.parse(await readSmall(path)) as Record<string, unknown>;
 		if (typeof version === 'number' && version > entryVersion) return 'newer';
 		const areTexts = [born, address, cluster, clusterId, id, phase, name].every(text => typeof text === 'string');
 		return Number.isSafeInteger(pid) && Number.isSafeInteger(port) && areTexts
@@ -191,8 +206,4 @@ function isAlive(pid: number): boolean {
 	} catch (error) {
 		return (error as NodeJS.ErrnoException).code === 'EPERM';
 	}
-}
-
-async function makePrivate(folder: string): Promise<void> {
-	await makeFolders(folder);
 }

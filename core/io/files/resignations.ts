@@ -82,7 +82,7 @@ export class Resignations {
 				undefined,
 				'\t',
 			)}\n`,
-			{mode: 0o600},
+			{mode: 0o600, flag: 'wx'},
 		);
 		await despiteOthers(() => rename(draft, this.#path));
 	}

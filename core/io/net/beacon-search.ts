@@ -6,11 +6,13 @@ first, so that they are not among those that do not fit.
 The answer is a beacon to the group, never a packet to the sender of the question, and a node answers at most four times
 a second. So a forged sender address gains nothing, and a replayed question gains little. A node of an earlier version
 does not know the key: it ignores the question like a beacon of another cluster, and is found by its next beacon. Topics
-are sent as keyed hashes, so a question does not reveal their names.
+are sent as keyed hashes, so a question does not reveal their names. The challenge of a question stands among the
+hashes, for the same reason as in `challenges.ts`.
 */
 import {decode, encode} from '../../codec.ts';
 import type {Clock} from '../../ports.ts';
 import {isMac, macOf, type Keys} from '../../wire/seal.ts';
+import {isChallenge} from './challenges.ts';
 
 const macBytes = 32;
 /** The first byte after the MAC. In a beacon it is the version, which is a small number. */
@@ -22,11 +24,12 @@ export const searchedTopicsMax = 24;
 const searchBytesMax = 512;
 const gapMs = 250;
 
-/** A question for nodes with any of these topics. Topics beyond `searchedTopicsMax` are left out. */
-export function encodeSearch(topics: readonly string[], keys: Pick<Keys, 'beaconSearch'>): Buffer {
+/** A question for nodes with any of these topics. What exceeds `searchedTopicsMax` with the challenge is left out. */
+export function encodeSearch(topics: readonly string[], keys: Pick<Keys, 'beaconSearch'>, challenge?: string): Buffer {
+	const marks = challenge === undefined ? [] : [challenge];
 	const body = Buffer.concat([
 		Buffer.of(kind),
-		encode(topics.slice(0, searchedTopicsMax).map(topic => topicHash(topic, keys))),
+		encode([...marks, ...topics.map(topic => topicHash(topic, keys))].slice(0, searchedTopicsMax)),
 	]);
 	return Buffer.concat([macOf(keys.beaconSearch, body), body]);
 }
@@ -36,18 +39,17 @@ export function isSearch(datagram: Uint8Array): boolean {
 	return datagram[macBytes] === kind;
 }
 
-/** The hashes of the topics, or why the datagram is ignored. */
-export function decodeSearch(
-	datagram: Buffer,
-	keys: Pick<Keys, 'beaconSearch'>,
-): readonly string[] | 'malformed' | 'foreign' {
+export type Search = {readonly hashes: readonly string[]; readonly challenge: string | undefined};
+
+/** The hashes of the topics and the challenge, or why the datagram is ignored. */
+export function decodeSearch(datagram: Buffer, keys: Pick<Keys, 'beaconSearch'>): Search | 'malformed' | 'foreign' {
 	if (datagram.length > searchBytesMax) return 'malformed';
 	const body = datagram.subarray(macBytes);
 	if (!isMac(keys.beaconSearch, datagram.subarray(0, macBytes), body)) return 'foreign';
 	const value = decode(body.subarray(1));
 	const isHash = (one: unknown): one is string => typeof one === 'string' && one.length === topicBytes * 2;
 	return Array.isArray(value) && value.length <= searchedTopicsMax && value.every(one => isHash(one))
-		? value
+		? {hashes: value.filter(one => !isChallenge(one)), challenge: value.find(one => isChallenge(one))}
 		: 'malformed';
 }
 
@@ -94,10 +96,10 @@ export class Answers implements Disposable {
 		const searched = this.#searched;
 		this.#searched = new Set();
 		this.#hasQuestion = false;
-		this.#announce(searched);
 		this.#pause = this.#clock.after(gapMs, () => {
 			this.#pause = undefined;
 			if (this.#hasQuestion) this.#answer();
 		});
+		this.#announce(searched);
 	}
 }

@@ -4,10 +4,12 @@ The port of the network: authenticated, ordered connections that carry frames. `
 suite covers all of them.
 */
 import type {Config} from '../../config.ts';
+import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
 import type {Identity, Keys} from '../../wire/seal.ts';
 import type {ConnectionQuota} from './connection-quotas.ts';
 import type {Budget, Counters} from './counters.ts';
+import type {FormerPeers} from './former-peers.ts';
 import type {Names} from './host-names.ts';
 
 export type Role = 'node' | 'client';
@@ -146,6 +148,8 @@ export type ListenOptions = {
 	*/
 	readonly admit: (remote: Hello) => Refusal | 'silence' | undefined;
 	readonly onChannel: (channel: Channel) => void;
+	/** Addresses and names of members, whose calls have room of their own. @default none */
+	readonly memberHosts?: () => readonly string[];
 };
 
 export type DialOptions = {
@@ -200,6 +204,10 @@ export type TransportOptions = {
 	readonly budget: Budget;
 	/** Resolves host names; shared with datagrams. */
 	readonly names: Names;
+	/** Where peers of earlier versions answered. */
+	readonly formerPeers: FormerPeers;
+	/** Chooses which unauthenticated connection is dropped. @default that of the machine */
+	readonly random?: Random;
 	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
 	/** A client was refused because a quota of its connections is used up. `who`: as the quotas name it. */

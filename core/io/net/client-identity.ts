@@ -4,21 +4,23 @@ it showed none.
 */
 import {identityKeyOf} from '../../access.ts';
 import type {NodeId} from '../../message.ts';
+import {addressKey} from './pending-connections.ts';
 
 export type ClientIdentity = {
 	/** Unique, and fit to be shown: `identity …`, `node 0123456789abcdef` or `address 10.0.0.1`. */
 	readonly name: string;
 	/** It has an identity. Others at its address share the name of one that has none. */
 	readonly hasIdentity: boolean;
-	/** The address without the port. */
+	/** The address without the port; of IPv6 the network, which one machine may have for itself. */
 	readonly host: string;
 };
 
 /** The fields of a hello that say who its sender is. */
 type Sender = {readonly id: NodeId | undefined; readonly clientKey?: Uint8Array | undefined};
 
-/** @param host the address of the peer, without the port */
-export function clientIdentityOf({id, clientKey}: Sender, host: string): ClientIdentity {
+/** @param address the address of the peer, without the port */
+export function clientIdentityOf({id, clientKey}: Sender, address: string): ClientIdentity {
+	const host = addressKey(address);
 	const name = clientKey
 		? `identity ${identityKeyOf(clientKey)}`
 		: id === undefined

@@ -2,7 +2,7 @@
 The dialling side of a connection: TCP, TLS if it is enabled, and the handshake, with one deadline for all of them.
 */
 import net, {type Socket} from 'node:net';
-import {expectAddress, plainHost} from '../../address.ts';
+import {expectAddress, isLoopback, plainHost} from '../../address.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {spokenProtocols} from '../../version.ts';
@@ -18,7 +18,17 @@ import {
 } from './channel.ts';
 import {helloBytesMax, isRefusal} from './handshake.ts';
 import {HungUpError, open, RefusedError} from './opening.ts';
-import {bindingOf, explainClientError, isPreShared, NoTlsError, secureClientSide} from './tls.ts';
+import {
+	bindingOf,
+	explainClientError,
+	isPreShared,
+	keyNameOf,
+	mayUseFormerName,
+	NoTlsError,
+	secureClientSide,
+	UnknownKeyNameError,
+	type KeyName,
+} from './tls.ts';
 
 /**
 Of the addresses of a name, each but the last is given up after this long (RFC 8305, section 5). An address that needs
@@ -30,10 +40,47 @@ const attemptMs = 250;
 const tlsStart = Buffer.of(0x16, 3, 1);
 
 /** See `Transport.dial`. */
-export async function dial(
+export async function dial(transport: TransportOptions, address: string, options: DialOptions): Promise<Channel> {
+	const {
+		hello: {protocolMin},
+		timeoutMs,
+	} = options;
+	const {formerPeers} = transport;
+	expectProtected(transport, expectAddress(address).host, address);
+	if (!mayUseFormerName(protocolMin)) return call(transport, address, options, 'only');
+	if (formerPeers.has(address)) return call(transport, address, options, 'former');
+	const startedMs = systemClock.monotonicMs();
+	try {
+		return await call(transport, address, options, 'first');
+	} catch (error) {
+		if (!(error instanceof UnknownKeyNameError)) throw error;
+		const leftMs = Math.max(1, Math.ceil(startedMs + timeoutMs - systemClock.monotonicMs()));
+		const channel = await call(transport, address, {...options, timeoutMs: leftMs}, 'former');
+		formerPeers.add(address);
+		return channel;
+	}
+}
+
+/**
+Without encryption or authentication anybody on the path can read and change what is sent. Nodes listen on loopback only
+then, and so nothing is called beyond it.
+@throws `config`
+*/
+function expectProtected({flags}: TransportOptions, host: string, address: string): void {
+	if ((flags.encrypt && flags.auth) || isLoopback(host)) return;
+	const off = flags.encrypt ? 'enable_node_auth' : 'enable_encryption';
+	throw new DapssError(
+		'config',
+		`Expected ${off} to be true for ${address}, got false: with it off, only loopback addresses may be called, ` +
+			'because the network could read and change all messages. Switch it on here and at the nodes',
+	);
+}
+
+async function call(
 	transport: TransportOptions,
 	address: string,
 	{hello, timeoutMs, expect, signal}: DialOptions,
+	keyName: KeyName,
 ): Promise<Channel> {
 	const {host, port} = expectAddress(address);
 	const name = `peer ${address}`;
@@ -65,9 +112,10 @@ export async function dial(
 	if (signal?.aborted) abort();
 	try {
 		await connected(socket, name);
+		expectProtected(transport, plainHost(socket.remoteAddress), address); // The address that the name led to.
 		names.worked(host, plainHost(socket.remoteAddress));
 		phase = 'takes connections but does not answer the handshake';
-		const secured = transport.flags.encrypt ? await secure(socket, transport, name) : undefined;
+		const secured = transport.flags.encrypt ? await secure(socket, transport, name, keyName) : undefined;
 		return await open({
 			socket: secured ?? socket,
 			remoteAddress: address,
@@ -179,15 +227,20 @@ function triedText({
 	return tried.length > 1 ? `; tried ${tried.map(address => address.replace(/:\d+$/, '')).join(', ')}` : '';
 }
 
-function secure(socket: Socket, {keys}: TransportOptions, name: string): Promise<ReturnType<typeof secureClientSide>> {
+function secure(
+	socket: Socket,
+	{keys}: TransportOptions,
+	name: string,
+	keyName: KeyName,
+): Promise<ReturnType<typeof secureClientSide>> {
 	return new Promise((resolve, reject) => {
-		const secured = secureClientSide(socket, keys);
+		const secured = secureClientSide(socket, keys, keyNameOf(keys, keyName));
 		secured.once('secureConnect', () => {
 			if (isPreShared(secured)) return resolve(secured);
 			secured.destroy();
 			reject(new DapssError('not-authenticated', `${name} did not prove the cluster's secret`));
 		});
-		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys)));
+		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys, keyName)));
 		secured.once('close', () => reject(new HungUpError(name)));
 	});
 }

@@ -9,8 +9,10 @@ import type {Candidate, PeerFinder} from '../../ports.ts';
 import type {Keys} from '../../wire/seal.ts';
 import {systemClock} from '../clock.ts';
 import {listNodes} from '../files/registry.ts';
-import {openBeacon, type Beacon, type OpenBeacon} from './beacon.ts';
+import type {Freshness} from './beacon-receiver.ts';
+import type {Beacon} from './beacon.ts';
 import type {Counters} from './counters.ts';
+import {openBeacon, type OpenBeacon} from './open-beacon.ts';
 
 export type DiscoveryOptions = {
 	readonly config: Pick<Config, 'cluster' | 'bootstrap' | 'discovery'>;
@@ -39,9 +41,16 @@ export type DiscoveryOptions = {
 const heardMax = 1024;
 const heardIntervals = 5;
 
+type Heard = {
+	readonly beacon: Beacon;
+	readonly atMs: number;
+	readonly freshness: Freshness;
+	readonly provedAtMs: number;
+};
+
 export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposable {
 	readonly #options: DiscoveryOptions;
-	readonly #heard = new Map<NodeId, {readonly beacon: Beacon; readonly atMs: number}>();
+	readonly #heard = new Map<NodeId, Heard>();
 	#beacon: OpenBeacon | undefined;
 
 	private constructor(options: DiscoveryOptions) {
@@ -63,7 +72,7 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 					const {clusterId, isMember, topics, name} = self();
 					return {address, clusterId, phase: isMember ? 'member' : 'seeking', topics, name};
 				},
-				onBeacon: beacon => discovery.#onBeacon(beacon),
+				onBeacon: (beacon, freshness) => discovery.#onBeacon(beacon, freshness),
 			});
 		}
 
@@ -88,16 +97,20 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 				? (await listNodes()).filter(node => node.cluster === cluster && node.id !== id && isOurs(node))
 				: [];
 		if (!isMember) this.#beacon?.announce(); // Helps nodes that start together to find each other sooner.
-		const all = [
+		const all: readonly Candidate[] = [
 			...bootstrap.map(address => ({address, isMember: false})),
 			...local.map(({address, phase}) => ({address, isMember: phase === 'running'})),
 			...this.#fresh()
-				.filter(isOurs)
-				.map(({address, phase}) => ({address, isMember: phase === 'member'})),
+				.filter(({beacon}) => isOurs(beacon))
+				.map(heard => this.#candidateOf(heard)),
 			...former.map(address => ({address, isMember: false})),
 		];
 		const byAddress = new Map<string, Candidate>();
-		for (const one of all) if (!byAddress.get(one.address)?.isMember) byAddress.set(one.address, one);
+		for (const one of all) {
+			const known = byAddress.get(one.address);
+			if (!known || one.isMember || (one.isReported && !known.isMember)) byAddress.set(one.address, one);
+		}
+
 		return [...byAddress.values()];
 	}
 
@@ -105,23 +118,43 @@ export class Discovery implements Pick<PeerFinder, 'candidates'>, AsyncDisposabl
 		await this.#beacon?.[Symbol.asyncDispose]();
 	}
 
-	#fresh(): readonly Beacon[] {
-		const untilMs = systemClock.monotonicMs() - heardIntervals * this.#options.config.discovery.intervalMs;
+	#fresh(): readonly Heard[] {
+		const untilMs = this.#sinceMs();
 		for (const [id, {atMs}] of this.#heard) if (atMs < untilMs) this.#heard.delete(id);
-		return [...this.#heard.values()].map(({beacon}) => beacon);
+		return [...this.#heard.values()];
 	}
 
-	#onBeacon(beacon: Beacon): void {
+	/** Beacons that are older do not count. */
+	#sinceMs(): number {
+		return systemClock.monotonicMs() - heardIntervals * this.#options.config.discovery.intervalMs;
+	}
+
+	/**
+	A beacon says that a member runs there if it proved lately that it is no replay. A node that could prove it and has
+	not is only asked: its address may be of the past.
+	*/
+	#candidateOf({beacon: {address, phase}, freshness, provedAtMs}: Heard): Candidate {
+		const isMember = phase === 'member' && provedAtMs >= this.#sinceMs();
+		return {address, isMember, ...(phase === 'member' && freshness === 'unable' && {isReported: true})};
+	}
+
+	#onBeacon(beacon: Beacon, freshness: Freshness): void {
 		const {id, address, self, onForeign, onDuplicate} = this.#options;
 		if (beacon.id === id) {
-			if (beacon.address !== address) onDuplicate(beacon.address);
+			if (beacon.address !== address && freshness !== 'unproved') onDuplicate(beacon.address);
 			return;
 		}
 
-		if (this.#heard.size < heardMax || this.#heard.has(beacon.id))
-			this.#heard.set(beacon.id, {beacon, atMs: systemClock.monotonicMs()});
+		const nowMs = systemClock.monotonicMs();
+		const known = this.#heard.get(beacon.id);
+		if (known || this.#heard.size < heardMax) {
+			const isSame = known?.beacon.address === beacon.address && known.beacon.phase === beacon.phase;
+			const provedAtMs = freshness === 'proved' ? nowMs : isSame ? known.provedAtMs : Number.NEGATIVE_INFINITY;
+			this.#heard.set(beacon.id, {beacon, atMs: nowMs, freshness, provedAtMs});
+		}
+
 		const {clusterId, isMember} = self();
-		if (isMember && beacon.phase === 'member' && beacon.clusterId !== clusterId)
+		if (isMember && beacon.phase === 'member' && beacon.clusterId !== clusterId && freshness !== 'unproved')
 			onForeign(beacon.clusterId, beacon.address);
 	}
 }

@@ -3,6 +3,9 @@ Chooses the node that a command connects to, among the nodes that were heard. A 
 topics is best: it has the messages, and forwards new ones without another hop. A member is better than a node that is
 still joining. Among equals, the one that was heard first is the nearest or the least busy.
 
+A beacon that answers the challenge of the search comes before all others, because those may be replays. Nodes of an
+earlier version cannot answer: they are chosen when no node has.
+
 The wait depends on what is known. A node that no other can surpass is taken at once. When members were heard, the
 choice waits a moment for a better one. Without members it waits until the search ends. The caller passes the time.
 */
@@ -14,6 +17,7 @@ export type HeardNode = Pick<Beacon, 'address' | 'id' | 'clusterId' | 'name'> & 
 	/** The requested topics that it subscribes to. */
 	readonly subscribes: readonly string[];
 };
+type Heard = {readonly counter: number; readonly isProved: boolean};
 export type HeardOptions = {
 	readonly topics: readonly string[];
 	/** When the search ends, in monotonic milliseconds. */
@@ -28,7 +32,7 @@ const heardMax = 1024;
 export class HeardNodes {
 	readonly #topics: ReadonlySet<string>;
 	readonly #untilMs: number;
-	readonly #nodes = new Map<NodeId, HeardNode>();
+	readonly #nodes = new Map<NodeId, HeardNode & Pick<Beacon, 'incarnation'> & Heard>();
 	readonly #taken = new Set<NodeId>();
 	#memberAtMs: number | undefined;
 
@@ -46,20 +50,29 @@ export class HeardNodes {
 		return new Set([...this.#nodes.values()].filter(({isMember}) => isMember).map(({clusterId}) => clusterId));
 	}
 
-	hear({id, address, clusterId, name, phase, topics}: Beacon, nowMs: number): void {
+	/** @param isProved the beacon answers the challenge of this search */
+	hear(
+		{id, incarnation, counter, address, clusterId, name, phase, topics}: Beacon & Pick<Heard, 'counter'>,
+		isProved: boolean,
+		nowMs: number,
+	): void {
 		const known = this.#nodes.get(id);
 		if (!known && this.#nodes.size >= heardMax) return;
+		if (known && (known.isProved ? !isProved : !isProved && !isNewer({incarnation, counter}, known))) return;
 		const isMember = phase === 'member';
 		// A node that is still joining has no agreed subscriptions. A beacon contains only some of many topics, so
 		// earlier ones are kept.
 		const heard = isMember ? topics.filter(topic => this.#topics.has(topic)) : [];
 		this.#nodes.set(id, {
 			id,
+			incarnation,
+			counter,
+			isProved,
 			address,
 			clusterId,
 			name,
 			isMember,
-			subscribes: [...new Set([...(known?.subscribes ?? []), ...heard])],
+			subscribes: [...new Set([...(known?.isProved === isProved ? known.subscribes : []), ...heard])],
 		});
 		if (isMember) this.#memberAtMs ??= nowMs;
 	}
@@ -69,17 +82,38 @@ export class HeardNodes {
 	ended.
 	*/
 	take(nowMs: number): HeardNode | {readonly waitMs: number} | undefined {
-		let best: HeardNode | undefined;
+		let best: (HeardNode & Pick<Heard, 'isProved'>) | undefined;
 		for (const node of this.#nodes.values())
 			if (!this.#taken.has(node.id) && (!best || this.#rank(node) > this.#rank(best))) best = node;
-		const isBest = best !== undefined && this.#rank(best) === this.#topics.size + 1;
+		const isBest = best !== undefined && best.isProved && this.#rank(best) === this.#rankMax;
 		const untilMs = best?.isMember ? Math.min(this.#untilMs, this.#memberAtMs! + settleMs) : this.#untilMs;
 		if (!isBest && nowMs < untilMs) return {waitMs: untilMs - nowMs};
-		if (best) this.#taken.add(best.id);
-		return best;
+		if (!best) return undefined;
+		this.#taken.add(best.id);
+		const {id, address, clusterId, name, isMember, subscribes} = best;
+		return {id, address, clusterId, name, isMember, subscribes};
 	}
 
-	#rank({isMember, subscribes}: HeardNode): number {
-		return isMember ? 1 + subscribes.length : 0;
+	get #rankMax(): number {
+		return 2 * (this.#topics.size + 1);
 	}
+
+	/**
+	Among members, a proof counts most, then the topics. A member without a proof is still better than a joining node.
+	*/
+	#rank({isMember, isProved, subscribes}: HeardNode & Pick<Heard, 'isProved'>): number {
+		if (!isMember) return isProved ? 0.5 : 0;
+		return 1 + subscribes.length + (isProved ? this.#topics.size + 1 : 0);
+	}
+}
+
+/** Whether a beacon was sent after another one of the same node. */
+function isNewer(
+	beacon: {readonly incarnation: number; readonly counter: number},
+	than: {readonly incarnation: number; readonly counter: number},
+): boolean {
+	return (
+		beacon.incarnation > than.incarnation ||
+		(beacon.incarnation === than.incarnation && beacon.counter > than.counter)
+	);
 }

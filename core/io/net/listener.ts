@@ -1,10 +1,9 @@
 /**
 The listening side: accepts connections, bounds the unauthenticated ones, and hands over those that have authenticated.
 
-There is room for few unauthenticated connections: 64 in total, 16 for each address, 2 s each. When the limit is
-reached, the newest is not refused, because then one flood would keep every honest peer out. Instead, the connection
-that has made the least progress for the longest time is dropped. An honest handshake takes milliseconds, so it finishes
-before it would be dropped.
+There is room for few unauthenticated connections: 512 in total, 64 for each address, 2 s each. When the limit is
+reached, the newest is not refused, because then one flood would keep every honest peer out. Instead, a random one is
+dropped (`pending-connections.ts`).
 
 The first bytes decide. A node with encryption accepts only connections that begin with TLS. It closes all others
 without an answer, with one exception: a plain-text hello from a peer that knows the cluster is answered with a refusal,
@@ -21,31 +20,37 @@ import {DapssError, errorMessage} from '../../errors.ts';
 import {isPortTaken} from '../../platform.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
-import {systemClock} from '../clock.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
 import type {Hello, Listener, ListenOptions, Refusal, RefusalCode, TransportOptions} from './channel.ts';
 import {clientIdentityOf} from './client-identity.ts';
 import {ConnectionQuotas, type UsedUp} from './connection-quotas.ts';
 import {helloOf} from './dial.ts';
 import {clientKeysProtocol, differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
+import {PendingConnections} from './pending-connections.ts';
+import {helloHeadBytes, SeenHellos} from './seen-hellos.ts';
 import {bindingOf, describeUnknownKey, isPreShared, secureServerSide, serverContext} from './tls.ts';
 
-/**
-The progress of an unauthenticated connection: 0 nothing received, 1 bytes received, 2 TLS done, so it has the secret.
-*/
-type Stage = 0 | 1 | 2;
 type PendingConnection = {
 	readonly socket: Socket;
 	readonly host: string;
 	readonly name: string;
 	readonly deadline: Disposable;
-	stage: Stage;
 	/** Why it is about to be dropped; `counted` once its refusal has been counted. */
 	why: string;
+	/** The random value of its ClientHello. */
+	hello: string | undefined;
 };
 
 /** Enough to recognise a TLS record of type handshake, version 3.x; shorter input waits for more. */
 const decidingBytes = 3;
+/**
+A TLS alert is the only answer to a peer without the secret, in bytes: 5 of its record, 2 of the alert. Everything
+longer is sent after the peer has shown the secret.
+*/
+const alertBytes = 7;
+/** How long the addresses of members are used before they are read again, in milliseconds. */
+const membersMs = 1000;
 /** How long open connections may take to end by themselves when the listener stops, in milliseconds. */
 const goodbyeMs = 300;
 /**
@@ -69,9 +74,11 @@ class ChannelServer implements Listener {
 	);
 	readonly #context: SecureContext;
 	readonly #quotas: ConnectionQuotas;
-	/** The oldest first. */
-	readonly #pending = new Set<PendingConnection>();
+	readonly #pending: PendingConnections<PendingConnection>;
+	#members: ReadonlySet<string> = new Set();
+	#membersAtMs = Number.NEGATIVE_INFINITY;
 	readonly #open = new Set<Socket>();
+	readonly #hellos = new SeenHellos();
 	/** The last reported text for each host, so that a peer that retries is reported once. */
 	readonly #reported = new Map<string, string>();
 	#reportedSinceMs = 0;
@@ -82,6 +89,15 @@ class ChannelServer implements Listener {
 		this.#options = options;
 		this.#context = serverContext();
 		this.#quotas = new ConnectionQuotas(transport.limits);
+		const {limits, random = systemEntropy} = transport;
+		this.#pending = new PendingConnections({
+			max: limits.unauthenticated,
+			perAddressMax: limits.unauthenticatedPerAddress,
+			random,
+			hasAnswer: ({socket}) => socket.bytesWritten > alertBytes,
+			isMember: host => this.#isMember(host),
+			onDropped: (pending, reason) => this.#close(pending, reason),
+		});
 	}
 
 	get port(): number {
@@ -136,26 +152,21 @@ class ChannelServer implements Listener {
 		socket.on('error', () => {}); // Handled by its close.
 		const {limits, refusals} = this.#transport;
 		const host = plainHost(socket.remoteAddress);
-		if (this.#open.size + this.#pending.size >= limits.connections && !this.#dropLeast(undefined, 'connections')) {
+		if (this.#open.size + this.#pending.size >= limits.connections && !this.#pending.dropOne()) {
 			refusals.add('connections');
 			socket.destroy();
 			return;
 		}
 
-		let ofHost = 0;
-		for (const pending of this.#pending) if (pending.host === host) ofHost++;
-		if (ofHost >= limits.unauthenticatedPerAddress) this.#dropLeast(host, 'unauthenticated-per-address');
-		else if (this.#pending.size >= limits.unauthenticated) this.#dropLeast(undefined, 'unauthenticated');
-
 		const pending: PendingConnection = {
 			socket,
 			host,
 			name: `peer ${formatAddress(host, socket.remotePort ?? 0)}`,
-			stage: 0,
 			why: '',
+			hello: undefined,
 			deadline: runDeadline(systemClock, limits.handshakeMs, () => this.#drop(pending, 'handshake-timeout')),
 		};
-		this.#pending.add(pending);
+		this.#pending.add(pending, host);
 		socket.once('close', () => {
 			this.#forget(pending);
 			this.#open.delete(socket);
@@ -169,12 +180,12 @@ class ChannelServer implements Listener {
 		let head: Buffer = Buffer.alloc(0);
 		const onData = (chunk: Buffer): void => {
 			head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-			pending.stage = 1;
 			if (head.length < decidingBytes) return;
-			socket.off('data', onData);
-			socket.pause();
 			const isTls = head[0] === 0x16 && head[1] === 3 && head[2]! <= 4;
 			const {encrypt} = this.#transport.flags;
+			if (isTls && encrypt && head.length < helloHeadBytes) return;
+			socket.off('data', onData);
+			socket.pause();
 			if (isTls && encrypt) void this.#openSecure(pending, head);
 			else if (!isTls && !encrypt) void this.#openChannel(pending, socket, Buffer.alloc(0), head);
 			else if (isTls) this.#refuseTls(pending);
@@ -187,16 +198,17 @@ class ChannelServer implements Listener {
 	async #openSecure(pending: PendingConnection, head: Buffer): Promise<void> {
 		const {keys} = this.#transport;
 		const {socket, name} = pending;
+		pending.hello = this.#hellos.begun(head);
+		if (pending.hello === undefined) return this.#drop(pending, 'replayed-hello');
 		socket.unshift(head);
 		const isSecure = await new Promise<boolean>(resolve => {
 			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
-				const {code, reason} = describeUnknownKey(pskIdentity, keys, name);
-				pending.why = code;
-				this.#report(pending, code, reason);
+				const refusal = describeUnknownKey(pskIdentity, keys, name);
+				pending.why = refusal?.code ?? 'key-name';
+				if (refusal) this.#report(pending, refusal.code, refusal.reason);
 			});
 			secured.once('secure', () => {
 				if (!isPreShared(secured)) return resolve(false);
-				pending.stage = 2;
 				resolve(true);
 				void this.#openChannel(pending, secured, bindingOf(secured));
 			});
@@ -320,31 +332,41 @@ class ChannelServer implements Listener {
 		pending.socket.end(Buffer.concat([frameHead(refusal.length), refusal]));
 	}
 
-	/**
-	Drops the connection of that host (or of all) with the least progress, the oldest first. Returns false when there is
-	none.
-	*/
-	#dropLeast(host: string | undefined, reason: string): boolean {
-		let least: PendingConnection | undefined;
-		for (const pending of this.#pending) {
-			if ((host === undefined || pending.host === host) && (least === undefined || pending.stage < least.stage))
-				least = pending;
+	/** Whether a known member has the address; names of members count with the addresses that are known of them. */
+	#isMember(host: string): boolean {
+		const nowMs = systemClock.monotonicMs();
+		if (nowMs - this.#membersAtMs >= membersMs) {
+			const {names} = this.#transport;
+			const hosts = this.#options.memberHosts?.() ?? [];
+			this.#members = new Set(hosts.flatMap(one => (net.isIP(one) === 0 ? names.known(one) : [one])));
+			this.#membersAtMs = nowMs;
 		}
 
-		if (least) this.#drop(least, reason);
-		return least !== undefined;
+		return this.#members.has(host);
 	}
 
 	#drop(pending: PendingConnection, reason: string): void {
 		if (!this.#pending.has(pending)) return;
-		this.#forget(pending);
+		this.#pending.delete(pending);
+		this.#close(pending, reason);
+	}
+
+	#close(pending: PendingConnection, reason: string): void {
+		this.#settle(pending);
 		if (pending.why !== 'counted') this.#transport.refusals.add(reason);
 		pending.socket.destroy();
 	}
 
 	#forget(pending: PendingConnection): void {
-		pending.deadline[Symbol.dispose]();
+		this.#settle(pending);
 		this.#pending.delete(pending);
+	}
+
+	/** The connection has authenticated, or has ended. */
+	#settle(pending: PendingConnection): void {
+		pending.deadline[Symbol.dispose]();
+		if (pending.hello !== undefined) this.#hellos.ended(pending.hello, pending.socket.bytesWritten > alertBytes);
+		pending.hello = undefined;
 	}
 
 	#report({host, name}: PendingConnection, code: RefusalCode, reason: string): void {

@@ -3,6 +3,7 @@ The links between nodes: one channel to each member, kept up by `link.ts`. Both 
 sides keep the call of the lower id. Joining nodes and clients connect to the same port, and are handed on. The mesh
 does not interpret frames.
 */
+import {parseAddress} from '../../address.ts';
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
 import type {Judgement, Process} from '../../membership/duplicate-processes.ts';
@@ -115,6 +116,7 @@ class LinkMesh implements Mesh {
 			hello: () => ({...hello(), via: 'peer'}),
 			admit: remote => this.#admit(remote),
 			onChannel: channel => this.#onChannel(channel),
+			memberHosts: () => [...this.#links.values()].flatMap(({address}) => parseAddress(address)?.host ?? []),
 		});
 	}
 

@@ -1,7 +1,8 @@
 /**
 Tests whether this machine can send and receive multicast, and lists the nodes that it hears. A test datagram is sent
 over each interface that a node would use, and must come back. Its key is derived from the beacon key, so nodes count it
-as a datagram of another cluster and never mistake the prober for a node.
+as a datagram of another cluster and never mistake the prober for a node. A question with a challenge goes along: a node
+that could answer it and does not is not listed, because its beacon may be a replay.
 */
 import {createSecretKey, randomBytes} from 'node:crypto';
 import type {Socket} from 'node:dgram';
@@ -10,12 +11,15 @@ import {isLoopback, parseAddress} from '../../address.ts';
 import type {Config} from '../../config.ts';
 import {errorMessage} from '../../errors.ts';
 import {isMac, macOf, type Keys} from '../../wire/seal.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
+import {encodeSearch, isSearch} from './beacon-search.ts';
 import {decodeBeacon, type Beacon} from './beacon.ts';
+import {OwnChallenges} from './challenges.ts';
 import {join, openSocket, pathsOf, type Path} from './multicast.ts';
 
 export type ProbeOptions = {
 	readonly config: Pick<Config['discovery'], 'group' | 'port'>;
-	readonly keys: Pick<Keys, 'beacon'>;
+	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
 	/** The advertised host of the node; it determines the interfaces that are used. */
 	readonly advertised: string;
 	/** How long to listen for others, in milliseconds. */
@@ -55,9 +59,11 @@ export async function probeMulticast(options: ProbeOptions): Promise<Probed> {
 		problem: undefined,
 	}));
 	const nodes = new Map<string, Beacon>();
+	const challenges = new OwnChallenges(systemClock, systemEntropy);
 	let foreign = 0;
 	const onBeacon = (beacon: ReturnType<typeof decodeBeacon>, source: string): void => {
 		if (beacon === 'foreign') foreign++;
+		if (typeof beacon === 'object' && beacon.canProve && !challenges.isMetBy(beacon.answers)) return;
 		// A loopback address of another machine is useless here.
 		if (typeof beacon === 'string' || (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)))
 			return;
@@ -69,14 +75,16 @@ export async function probeMulticast(options: ProbeOptions): Promise<Probed> {
 		const nonce = datagram.subarray(macBytes);
 		if (nonce.length === nonceBytes && isMac(key, datagram.subarray(0, macBytes), nonce))
 			for (const test of tests) test.isHeard ||= test.nonce.equals(nonce);
-		else onBeacon(decodeBeacon(datagram, keys), source);
+		else if (!isSearch(datagram)) onBeacon(decodeBeacon(datagram, keys), source);
 	});
 	const send = (): void => {
+		const question = encodeSearch([], keys, challenges.draw());
 		for (const [test, socket] of sockets) {
 			const datagram = Buffer.concat([macOf(key, test.nonce), test.nonce]);
 			socket.send(datagram, port, test.path.group, error => {
 				if (error) test.problem ??= errorMessage(error);
 			});
+			socket.send(question, port, test.path.group, () => undefined);
 		}
 	};
 

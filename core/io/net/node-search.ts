@@ -11,9 +11,10 @@ import {networkInterfaces} from 'node:os';
 import {isLoopback, parseAddress} from '../../address.ts';
 import type {Config} from '../../config.ts';
 import type {Keys} from '../../wire/seal.ts';
-import {systemClock} from '../clock.ts';
+import {systemClock, systemEntropy} from '../clock.ts';
 import {encodeSearch, isSearch} from './beacon-search.ts';
 import {decodeBeacon} from './beacon.ts';
+import {OwnChallenges} from './challenges.ts';
 import {HeardNodes, type HeardNode} from './heard-nodes.ts';
 import {openMulticast, pathsOf} from './multicast.ts';
 
@@ -66,6 +67,7 @@ export async function openNodeSearch({
 	const untilMs = systemClock.monotonicMs() + listenMs;
 	const heard = new HeardNodes({topics, untilMs});
 	const foreignSources = new Set<string>();
+	const challenges = new OwnChallenges(systemClock, systemEntropy);
 	let wake = (): void => undefined;
 	let problem: string | undefined;
 	const onDatagram = (datagram: Buffer, {address: source}: RemoteInfo): void => {
@@ -75,7 +77,7 @@ export async function openNodeSearch({
 		if (typeof beacon === 'string') return;
 		// A loopback address of another machine is useless here, or refers to another node.
 		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host)) return;
-		heard.hear(beacon, systemClock.monotonicMs());
+		heard.hear(beacon, challenges.isMetBy(beacon.answers), systemClock.monotonicMs());
 		wake();
 	};
 
@@ -89,10 +91,10 @@ export async function openNodeSearch({
 		},
 	});
 	if (multicast.interfaces > 0) problem = undefined;
-	const question = encodeSearch(topics, keys);
-	multicast.send(question);
+	const ask = (): void => multicast.send(encodeSearch(topics, keys, challenges.current()));
+	ask();
 	const asking = setInterval(() => {
-		if (systemClock.monotonicMs() < untilMs) multicast.send(question);
+		if (systemClock.monotonicMs() < untilMs) ask();
 	}, askMs);
 	const onAbort = (): void => wake();
 	signal?.addEventListener('abort', onAbort);

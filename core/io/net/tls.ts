@@ -6,6 +6,12 @@ secrecy.
 - The cipher is set explicitly: Node's default order would select ChaCha20, which is slower here.
 - A session ticket would admit its holder without the secret. OpenSSL sends one nevertheless; with `SSL_OP_NO_TICKET` it
   is only an index into a cache that Node does not keep, so it is useless.
+- A ClientHello shows the name of the key in plain text. The name is derived from the key (`dapss2:…`), so it tells
+  nobody the name of the cluster; it does tell that two connections belong to the same cluster. Nodes of earlier
+  versions know only the former name, which contains the cluster's. A listener accepts both. A dialer uses the new one,
+  and calls again with the former one only if the peer does not know the new one, and if the cluster may have members
+  of earlier versions (`mayUseFormerName`). Somebody on the path can provoke that by answering in place of the peer, and
+  learns the name of the cluster then, not more.
 - No data are read before the handshake has finished: Node offers no early data, and accepts none.
 */
 import {constants} from 'node:crypto';
@@ -20,6 +26,23 @@ const ciphers = 'TLS_AES_128_GCM_SHA256';
 const versions = {minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3'} as const;
 const exporterLabel = 'EXPERIMENTAL dapss hello';
 const exporterBytes = 32;
+
+/** All nodes that speak this protocol know the derived name of the key. */
+const derivedNameProtocol = 4;
+/** Ends the name of the key if the dialer calls again with the former one: the listener then need not report it. */
+const callsAgain = '?';
+
+/** Which name of the key a call shows: the derived one, as the only one or first; or that of earlier versions. */
+export type KeyName = 'only' | 'first' | 'former';
+
+export function keyNameOf(keys: Keys, name: KeyName): string {
+	return name === 'former' ? keys.formerPskIdentity : keys.pskIdentity + (name === 'first' ? callsAgain : '');
+}
+
+/** @param agreed the protocol of the cluster, as far as the dialer knows: a client or a joining node knows none */
+export function mayUseFormerName(agreed: number | undefined): boolean {
+	return (agreed ?? 0) < derivedNameProtocol;
+}
 
 /** The context of the listening side. */
 export function serverContext(): SecureContext {
@@ -41,7 +64,8 @@ export function secureServerSide(
 		secureContext: context,
 		requestCert: false,
 		pskCallback(_socket, identity) {
-			if (identity === keys.pskIdentity) return keys.psk;
+			if ([keys.pskIdentity, keys.pskIdentity + callsAgain, keys.formerPskIdentity].includes(identity))
+				return keys.psk;
 			onUnknownKey(identity);
 			return null;
 		},
@@ -49,13 +73,13 @@ export function secureServerSide(
 	return new tls.TLSSocket(socket, options);
 }
 
-/** The dialling side of TLS on a connected socket. */
-export function secureClientSide(socket: Socket, keys: Keys): TLSSocket {
+/** The dialling side of TLS on a connected socket, with one of the names of `keyNameOf`. */
+export function secureClientSide(socket: Socket, keys: Keys, keyName: string): TLSSocket {
 	return tls.connect({
 		socket,
 		...versions,
 		ciphers,
-		pskCallback: () => ({psk: keys.psk, identity: keys.pskIdentity}),
+		pskCallback: () => ({psk: keys.psk, identity: keyName}),
 		// There is no certificate to check. `isPreShared` verifies that none was accepted instead of the key.
 		checkServerIdentity: () => undefined,
 	});
@@ -78,14 +102,19 @@ export function bindingOf(socket: TLSSocket): Buffer {
 	return socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
 }
 
-/** The refusal of a peer that showed this key name. The name is untrusted text. */
+/**
+The refusal of a peer that showed this key name; `undefined` for one that calls again. The name is untrusted text.
+*/
 export function describeUnknownKey(
-	pskIdentity: string,
+	keyName: string,
 	keys: Keys,
 	name: string,
-): {readonly code: RefusalCode; readonly reason: string} {
-	const theirs = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/.exec(pskIdentity)?.groups;
-	const ours = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/.exec(keys.pskIdentity)?.groups;
+): {readonly code: RefusalCode; readonly reason: string} | undefined {
+	if (/^dapss2:[\w-]{16}\?$/.test(keyName)) return undefined;
+	if (/^dapss2:[\w-]{16}$/.test(keyName)) return {code: 'not-authenticated', reason: unknownNameText(name)};
+	const former = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/;
+	const theirs = former.exec(keyName)?.groups;
+	const ours = former.exec(keys.formerPskIdentity)?.groups;
 	if (!theirs || !ours) return {code: 'malformed', reason: `${name} does not speak this protocol`};
 	if (theirs['cluster'] !== ours['cluster'])
 		return {
@@ -100,6 +129,11 @@ export function describeUnknownKey(
 	};
 }
 
+/** The derived name of the key depends on all three, so a peer without it cannot say more. */
+function unknownNameText(name: string): string {
+	return `${name} has another secret, cluster or enable_node_auth than this node`;
+}
+
 /** The peer answered with something other than TLS: it has encryption off, or is no node of dapss-tui. */
 export class NoTlsError extends DapssError {
 	constructor(peerName: string) {
@@ -107,11 +141,19 @@ export class NoTlsError extends DapssError {
 	}
 }
 
-/** The error of a dialler, from the alert that the listener sent. */
-export function explainClientError(error: NodeJS.ErrnoException, name: string, keys: Keys): DapssError {
+/** The peer does not know the name of the key that this side showed. */
+export class UnknownKeyNameError extends RefusedError {}
+
+/** The error of a dialler that showed this name of the key, from the alert that the listener sent. */
+export function explainClientError(
+	error: NodeJS.ErrnoException,
+	name: string,
+	keys: Keys,
+	keyName: KeyName,
+): DapssError {
 	const code = error.code ?? '';
-	const cluster = keys.pskIdentity.split(':')[1];
-	const isAuth = !keys.pskIdentity.endsWith(':open');
+	const cluster = keys.formerPskIdentity.split(':')[1];
+	const isAuth = !keys.formerPskIdentity.endsWith(':open');
 	// The listener could not verify the binder (RFC 8446, 4.2.11.2): it has another key of the same name.
 	if (code.includes('ALERT_DECRYPT_ERROR'))
 		return new RefusedError(
@@ -119,6 +161,8 @@ export function explainClientError(error: NodeJS.ErrnoException, name: string, k
 			'peer',
 		);
 	// The listener has no key of this name.
+	if (code.includes('ALERT_HANDSHAKE_FAILURE') && keyName !== 'former')
+		return new UnknownKeyNameError({code: 'not-authenticated', reason: unknownNameText(name)}, 'peer');
 	if (code.includes('ALERT_HANDSHAKE_FAILURE'))
 		return new RefusedError(
 			{

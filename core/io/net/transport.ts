@@ -7,6 +7,7 @@ import {deriveKeys, type Identity} from '../../wire/seal.ts';
 import {flagsOf, type RefusedPeer, type Transport, type TransportOptions} from './channel.ts';
 import {Budget, Counters} from './counters.ts';
 import {dial} from './dial.ts';
+import {FormerPeers} from './former-peers.ts';
 import {Names} from './host-names.ts';
 import {listen} from './listener.ts';
 
@@ -51,6 +52,7 @@ export function transportOptions(
 		refusals: new Counters(),
 		budget: new Budget(config.limits.outQueueTotalBytes),
 		names: new Names(),
+		formerPeers: new FormerPeers(),
 		...(onRefusal && {onRefusal}),
 		...(onQuota && {onQuota}),
 	};

@@ -1,15 +1,17 @@
 /**
-Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own for each peer: HKDF of the
-secret that both processes share (`datagram-keys.ts`) over sender, incarnation and instance. Datagrams to and from nodes
-before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret; they prove
-only that the sender has the secret of the cluster. The nonce is a counter, so no nonce is used twice, not even after a
-restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded datagrams
-cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old ones
-useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
+Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own for each peer: HKDF of
+the secret that both processes share (`datagram-keys.ts`) over sender, incarnation and instance. Datagrams to and from
+nodes before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret; they
+prove only that the sender has the secret of the cluster. The nonce is a counter, so no nonce is used twice, not even
+after a restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded
+datagrams cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old
+ones useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
 
 ```
-u8 version (1, 2: cluster key, 3, 4: pair; 2, 4: HMAC) | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
+u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
 ```
+
+Versions: 1 (2 without encryption) under the key of the cluster, 3 (4) under the key of the two processes.
 */
 import {createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject} from 'node:crypto';
 import {createSocket, type RemoteInfo, type Socket} from 'node:dgram';

@@ -33,7 +33,7 @@ export function previousRelease(): Release | undefined {
 export function releaseOf(protocols: readonly [number, number], version: string): Release {
 	return build(folder => {
 		for (const part of parts) cpSync(join(root, part), join(folder, part), {recursive: true});
-		edit(join(folder, 'core/version.ts'), '= [1, 3];', `= [${protocols.join(', ')}];`);
+		edit(join(folder, 'core/version.ts'), '= [1, 4];', `= [${protocols.join(', ')}];`);
 		edit(join(folder, 'package.json'), /"version": "[^"]+"/, `"version": "${version}"`);
 	});
 }

@@ -25,7 +25,19 @@ const beacon: Beacon = {
 	topics: ['news', 'täglich'],
 	name: 'alpha',
 };
-const fields = [beacon.id, 3, 7, 'c1', beacon.address, 'member', beacon.topics, 'alpha'];
+const mark = {counter: 7, challenge: 'AAAAAAAAAAA', answers: ['BBBBBBBBBBB']};
+const fields = [
+	beacon.id,
+	3,
+	mark.counter,
+	'c1',
+	beacon.address,
+	'member',
+	beacon.topics,
+	'alpha',
+	mark.challenge,
+	mark.answers,
+];
 
 /** A body under a correct MAC. */
 const authentic = (body: Buffer): Buffer => Buffer.concat([macOf(keys.beacon, body), body]);
@@ -33,7 +45,7 @@ const authentic = (body: Buffer): Buffer => Buffer.concat([macOf(keys.beacon, bo
 export const beaconTarget = target('beacons', 3000, () => ({
 	inputs: fc.oneof(
 		bytes(600),
-		damaged(encodeBeacon(beacon, 1, keys)),
+		damaged(encodeBeacon(beacon, mark, keys)),
 		damaged(encodeSearch(['news'], keys)),
 		altered(fields).map(content => authentic(Buffer.concat([Buffer.of(1), packed(content)]))),
 	),

@@ -10,6 +10,7 @@ import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
 import {limitMutants} from './limits.ts';
 import {mutated, type Mutant} from './mutant.ts';
+import {outsiderMutants} from './outsiders.ts';
 import {raftMutants} from './raft.ts';
 import {readerMutants} from './readers.ts';
 import {storageMutants} from './storage.ts';
@@ -28,6 +29,7 @@ export const mutants: readonly Mutant[] = [
 	...versionMutants,
 	...topicMutants,
 	...accessMutants,
+	...outsiderMutants,
 	...limitMutants,
 ];
 

@@ -1,7 +1,6 @@
 /**
 The classic bugs of such systems, and the mutants that plant each of them. The list omits bugs that a simulator cannot
-show: a file cut short under a memory map, two processes on one folder, attacks by unauthenticated peers or hostile
-terminals.
+show and no test file checks: a file cut short under a memory map, two processes on one folder, hostile terminals.
 */
 
 type Pitfall = {readonly pitfall: string; readonly mutants: readonly string[]};
@@ -294,6 +293,24 @@ export const pitfalls: readonly Pitfall[] = [
 		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
 	},
 	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
+	{
+		pitfall: 'datagrams without the secret, or recorded ones, decide whether a node founds a cluster',
+		mutants: [
+			'junk-counts-as-beacons',
+			'replay-counts-as-proof',
+			'challenge-without-end',
+			'reports-keep-from-founding',
+		],
+	},
+	{
+		pitfall: 'connections without the secret lock out those that have it',
+		mutants: ['oldest-is-dropped', 'answered-among-the-silent', 'members-without-room', 'flight-answered-again'],
+	},
+	{
+		pitfall: 'what is said before, or without, encryption tells secrets',
+		mutants: ['former-name-when-refused', 'unprotected-beyond-loopback'],
+	},
+	{pitfall: 'files of other users of the machine are trusted', mutants: ['folder-of-others']},
 	{
 		pitfall: 'a client exhausts its node',
 		mutants: [

@@ -292,6 +292,7 @@ class Run {
 			observer: this.#observer,
 			config: this.#options.config,
 			raftLimits: this.#options.raftLimits,
+			owner: this.#options.owner,
 			disk,
 			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
 			driftPerMille: random.between(-50, 50),

@@ -5,6 +5,7 @@ product, and the number of nodes.
 import {defaults, type Config} from '../../../core/config.ts';
 import type {RaftLimits} from '../../../core/raft/leader.ts';
 import {protocolMax} from '../../../core/version.ts';
+import {createIdentity, type Identity} from '../../../core/wire/seal.ts';
 import type {LinkOptions} from '../network.ts';
 import {createRandom} from '../random.ts';
 import {discoveryModes, type DiscoveryMode} from './discovery.ts';
@@ -16,6 +17,8 @@ export type DrawnOptions = {
 	readonly loss: readonly [number, number];
 	/** The least and the most time that a sync of a disk takes, in milliseconds. */
 	readonly syncMs: readonly [number, number];
+	/** The user who runs all hosts; `undefined` when hosts have no identity. */
+	readonly owner: Identity | undefined;
 	readonly raftLimits: Pick<
 		RaftLimits,
 		'tailEntries' | 'appendEntriesMax' | 'promotionLagMax' | 'uncommittedBytesMax'
@@ -78,6 +81,13 @@ export function drawOptions(seed: number): DrawnOptions {
 		discovery,
 		isMixed: discovery === 'none' && createRandom(`${seed}/versions`).chance(1, 4),
 		olderProtocol: createRandom(`${seed}/older`).between(1, protocolMax - 1),
+		owner: ownerOf(seed),
 		readersSubscribe: createRandom(`${seed}/reading`).chance(1, 2),
 	};
+}
+
+/** The user who runs all hosts; in half of the runs, hosts have no identity file. */
+function ownerOf(seed: number): Identity | undefined {
+	const random = createRandom(`${seed}/owner`);
+	return random.chance(1, 2) ? createIdentity(Buffer.alloc(32, random.below(256))) : undefined;
 }

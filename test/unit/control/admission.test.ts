@@ -36,6 +36,7 @@ async function founded(
 		wallMs: () => 1000,
 		protocolMax: accessProtocol,
 		dialBack: async () => node,
+		isGenuine: () => true,
 		...more,
 	});
 	for (
@@ -105,6 +106,24 @@ test('an expired token and a withdrawn one admit nobody', async () => {
 	expect(await control.join({...request, token})).toEqual(wait(`its join token has expired; ${unadmitted}`));
 	await change({type: 'withdraw', hash: hashOf(token)});
 	expect(await control.join({...request, token})).toEqual(wait(`its join token is not valid; ${unadmitted}`));
+});
+
+test('a node that replaces a member with a lost disk joins, also after that member was removed', async () => {
+	const {control} = await founded({
+		isReachable: id => id !== other,
+		dialBack: async at => (at.endsWith(':3') ? other : node),
+	});
+	const endorsement = endorse(operator, 'dapss', other);
+	expect(await control.join({...request, id: other, address: '127.0.0.1:3', endorsement})).toMatchObject({
+		type: 'joined',
+	});
+	const resignations = [{id: other, publicKey: new Uint8Array(32), signature: new Uint8Array(64)}];
+	expect(await control.join({...request, resignations})).toEqual(
+		wait(`node ${other}, whose data folder was lost, is being removed`),
+	);
+	await expect.poll(() => control.state.isRemoved(other)).toBe(true);
+	expect(control.state.access.admissions.admitted).toEqual([node]);
+	expect(await control.join({...request, resignations})).toMatchObject({type: 'joined'});
 });
 
 test('a cluster without an operator admits every node with the secret, as before', async () => {

@@ -176,6 +176,17 @@ describe('the files of a start', () => {
 		expect(outcome(closed)).toBe('warning closed');
 		expect(closed.remedy).toMatch(/mounted read-only.*--server/u);
 	});
+
+	test('a registry of nodes that other users can change is a warning', () => {
+		const open = judgeRegistry('/shared/dapss', undefined, {
+			reason: 'open',
+			problem: 'to be closed to changes by others, the mode of /shared is 0777',
+			remedy: 'chmod go-w /shared',
+		});
+		expect(outcome(open)).toBe('warning open');
+		expect(open.found).toContain('expected /shared/dapss to be closed to changes by others');
+		expect(open.remedy).toMatch(/^chmod go-w \/shared; or name another folder in XDG_RUNTIME_DIR.*--server/u);
+	});
 });
 
 const running: RegisteredNode = {

@@ -2,7 +2,9 @@
 One process of a host, from its start to its end. It boots as `openBroker` does: it opens its storage, connects to the
 network, reads its logs back, and then founds a cluster, continues in one, or joins one.
 */
+import {identityKeyOf} from '../../../../core/access.ts';
 import {namesProtocol, topicsProtocol} from '../../../../core/cluster-state/cluster-state.ts';
+import {endorse} from '../../../../core/membership/endorsement.ts';
 import type {Judgement, Process} from '../../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../../core/message.ts';
 import {defaultName} from '../../../../core/node-name.ts';
@@ -175,7 +177,7 @@ export class HostProcess implements Endpoint {
 		network: Pick<NodeIo, 'links' | 'datagrams'>,
 	): NodeOptions {
 		const {host, id, address} = this;
-		const {config, replaces, raftLimits} = host.options;
+		const {config, replaces, raftLimits, owner} = host.options;
 		const isFresh = raftStore.isEmpty && state.clusterId === '';
 		return {
 			id,
@@ -190,6 +192,8 @@ export class HostProcess implements Endpoint {
 			clusterId: state.clusterId,
 			topics: state.topics,
 			raftLimits,
+			owner: owner && identityKeyOf(owner.publicKey),
+			endorsement: owner && endorse(owner, config.cluster, id),
 			founding: isFresh ? this.#founding() : undefined,
 			resignations: replaces.map(former => ({
 				id: former,

@@ -10,6 +10,7 @@ import type {Node} from '../../../../core/node/node.ts';
 import type {RaftLimits} from '../../../../core/raft/leader.ts';
 import type {KeptTime} from '../../../../core/topic-log/retention.ts';
 import {protocolMax} from '../../../../core/version.ts';
+import type {Identity} from '../../../../core/wire/seal.ts';
 import type {SeededRandom} from '../../random.ts';
 import type {Schedule} from '../../schedule.ts';
 import type {DiscoveryMode} from '../discovery.ts';
@@ -49,6 +50,8 @@ export type HostOptions = {
 	readonly observer: Observer;
 	readonly config: Config;
 	readonly raftLimits: Partial<RaftLimits>;
+	/** The user who runs the host, if it has an identity. */
+	readonly owner: Identity | undefined;
 	/** The newest protocol that its program speaks at first. A restart may run a newer program. */
 	readonly protocol: number;
 	/** How many thousandths its clock runs too fast, or too slow if negative. */

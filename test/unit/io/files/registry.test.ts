@@ -1,9 +1,10 @@
-import {spawn} from 'node:child_process';
-import {mkdir, mkdtemp, readdir, readFile, rm, stat, unlink, utimes, writeFile} from 'node:fs/promises';
+import {execFile, spawn} from 'node:child_process';
+import {chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, unlink, utimes, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterAll, beforeAll, expect, test, vi} from 'vitest';
-import {formLock, listNodes, register, registryFolder} from '../../../../core/io/files/registry.ts';
+import {promisify} from 'node:util';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {listNodes, register, registryFolder} from '../../../../core/io/files/registry.ts';
 
 let base = '';
 beforeAll(async () => {
@@ -95,53 +96,58 @@ test('a write that fails leaves no draft', async () => {
 	await registration[Symbol.asyncDispose]();
 });
 
-test('the registry admits one founder at a time for each name', async () => {
-	const folder = folderOf('c');
-	const first = await formLock('dapss', folder);
-	const order: string[] = [];
-	const second = formLock('dapss', folder).then(lock => {
-		order.push('second');
-		return lock;
+describe.runIf(process.platform !== 'win32')('a folder that other users can change', () => {
+	test('is not used: a node is not listed there, and entries there are neither read nor removed', async () => {
+		const shared = join(base, 'shared');
+		await mkdir(shared);
+		await chmod(shared, 0o777);
+		const folder = join(shared, 'run');
+		await expect(register(node, folder)).rejects.toMatchObject({
+			code: 'config',
+			message: expect.stringMatching(
+				/^Expected .*run to be closed to changes by others, the mode of .*chmod go-w/,
+			),
+		});
+		await writeFile(join(folder, 'theirs.json'), JSON.stringify({...node, pid: process.pid, born: ''}));
+		expect(await listNodes(folder)).toEqual([]);
+		expect(await readdir(folder)).toEqual(['theirs.json']);
 	});
-	const other = await formLock('other', folder);
-	order.push('other');
-	await first[Symbol.asyncDispose]();
-	await (await second)[Symbol.asyncDispose]();
-	await other[Symbol.asyncDispose]();
-	expect(order).toEqual(['other', 'second']);
-	await (await formLock('dapss', folder))[Symbol.asyncDispose]();
+
+	test('is used again when it was closed', async () => {
+		const folder = folderOf('closed-again');
+		await mkdir(folder, {recursive: true});
+		await chmod(folder, 0o777);
+		expect(await listNodes(folder)).toEqual([]);
+		await chmod(folder, 0o755);
+		await using _registration = await register(node, folder);
+		expect(await listNodes(folder)).toHaveLength(1);
+	});
 });
 
-test('the lock of a killed process is released', async () => {
-	const folder = folderOf('d');
-	const path = new URL('../../../../core/io/files/registry.ts', import.meta.url).pathname;
-	const child = spawn(
-		process.execPath,
-		[
-			'--input-type=module',
-			'-e',
-			`
-		const {formLock} = await import(${JSON.stringify(path)});
-		globalThis.lock = await formLock('dapss', ${JSON.stringify(folder)});
-		console.log('held');
-		setInterval(() => {}, 1000);
-	`,
-		],
-		{stdio: ['ignore', 'pipe', 'inherit']},
-	);
-	await new Promise(resolve => child.stdout.once('data', resolve));
-	const timers = vi.spyOn(globalThis, 'setTimeout');
-	let isHeld = false;
-	const lock = formLock('dapss', folder).then(taken => {
-		isHeld = true;
-		return taken;
+describe.runIf(process.platform !== 'win32')('a link in the folder', () => {
+	test('in the place of a draft is replaced, and its target stays as it is', async () => {
+		const folder = folderOf('link');
+		await mkdir(folder, {recursive: true, mode: 0o700});
+		const target = join(base, 'victim.txt');
+		await writeFile(target, 'precious');
+		await symlink(target, join(folder, `${node.port}-${node.id}.json.new`));
+		await using registration = await register(node, folder);
+		await registration.update({phase: 'running'});
+		expect(await readFile(target, 'utf8')).toBe('precious');
+		expect(await listNodes(folder)).toHaveLength(1);
 	});
-	// A try that finds the lock held sets a timer for the next one.
-	await vi.waitUntil(() => timers.mock.calls.length >= 2);
-	expect(isHeld).toBe(false);
-	timers.mockRestore();
-	child.kill('SIGKILL');
-	await (await lock)[Symbol.asyncDispose]();
+
+	test('or a pipe, or a huge file in the place of an entry is not read', async () => {
+		const folder = folderOf('odd-entries');
+		await mkdir(folder, {recursive: true, mode: 0o700});
+		const entry = JSON.stringify({...node, pid: process.pid, born: ''});
+		await writeFile(join(base, 'elsewhere.json'), entry);
+		await symlink(join(base, 'elsewhere.json'), join(folder, 'link.json'));
+		await writeFile(join(folder, 'huge.json'), entry + ' '.repeat(100_000));
+		await promisify(execFile)('mkfifo', [join(folder, 'pipe.json')]);
+		expect(await listNodes(folder)).toEqual([]);
+		expect(await readFile(join(base, 'elsewhere.json'), 'utf8')).toBe(entry);
+	});
 });
 
 test.runIf(process.platform === 'linux')('the folder follows XDG', () => {

@@ -1,7 +1,8 @@
 /** Keys, a beacon, and damaged datagrams for tests of discovery and failure detection. */
+import {encode} from '../../../../../core/codec.ts';
 import type {Beacon} from '../../../../../core/io/net/beacon.ts';
 import type {NodeId} from '../../../../../core/message.ts';
-import {deriveKeys} from '../../../../../core/wire/seal.ts';
+import {deriveKeys, macOf} from '../../../../../core/wire/seal.ts';
 import type {SeededRandom} from '../../../../sim/random.ts';
 
 export const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
@@ -15,6 +16,17 @@ export const beacon: Beacon = {
 	topics: ['news', 'täglich'],
 	name: 'alpha',
 };
+
+/** A beacon as the previous version sends it: without a challenge and answers. */
+export function formerBeacon(
+	{id, incarnation, clusterId, address, phase, topics, name}: Beacon,
+	counter: number,
+	under = keys,
+): Buffer {
+	const values = [id, incarnation, counter, clusterId, address, phase, topics, ...(name === undefined ? [] : [name])];
+	const body = Buffer.concat([Buffer.of(1), encode(values)]);
+	return Buffer.concat([macOf(under.beacon, body), body]);
+}
 
 /** Endless datagrams: random bytes, and a valid datagram that is cut and has a wrong byte, in turn. */
 export function* damagedOrRandom(
