@@ -144,22 +144,47 @@ export type Config = {
 		readonly outQueueBytes: number;
 		/** Waiting to leave over all links, bytes. @default 268435456 */
 		readonly outQueueTotalBytes: number;
-		/** @default 1024 */
+		/** Of members and clients. @default 1024 */
 		readonly connections: number;
+		/** Connections that clients leave to members; a quarter of all at most. @default 64 */
+		readonly connectionsReserved: number;
+		/**
+		Connections of one client, which is known by its identity. Clients without one count together for each address.
+		@default 256
+		*/
+		readonly connectionsPerClient: number;
+		/** Connections of all clients of one address, and of all clients without an identity. @default 512, 512 */
+		readonly connectionsPerAddress: number;
+		readonly connectionsWithoutIdentity: number;
 		/** Connections that have not authenticated yet, in all and per address. @default 512, 64 */
 		readonly unauthenticated: number;
 		readonly unauthenticatedPerAddress: number;
 		/** From accept to authenticated, milliseconds. @default 2000 */
 		readonly handshakeMs: number;
 		/**
-		Topics that are read at once, by one connection and by all; each subscription counts once for each of its
-		topics.
-		@default 2048, 16384
+		Topics that are read at once, by one connection, by all of one client (see `connectionsPerClient`) and by all;
+		each subscription counts once for each of its topics.
+		@default 2048, 8192, 16384
 		*/
 		readonly readersPerConnection: number;
+		readonly readersPerClient: number;
 		readonly readers: number;
 		/** Reads of topic logs that run at once for readers that catch up, up to 256 KiB each. @default 64 */
 		readonly reads: number;
+		/**
+		Bytes that such reads hold at once, in all and for one connection. A batch that is larger than the budget is
+		read alone.
+		@default 16777216, 4194304
+		*/
+		readonly readBytes: number;
+		readonly readBytesPerConnection: number;
+		/**
+		Bytes and messages that one client (see `connectionsPerClient`) publishes in a second; 0 for any number. A
+		faster client waits.
+		@default 0, 0
+		*/
+		readonly publishBytesPerS: number;
+		readonly publishMessagesPerS: number;
 		/**
 		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that
 		are idle close theirs. Of the rest `connections` gets all but 64.
@@ -223,12 +248,21 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 		outQueueBytes: 16_777_216,
 		outQueueTotalBytes: 268_435_456,
 		connections: 1024,
+		connectionsReserved: 64,
+		connectionsPerClient: 256,
+		connectionsPerAddress: 512,
+		connectionsWithoutIdentity: 512,
 		unauthenticated: 512,
 		unauthenticatedPerAddress: 64,
 		handshakeMs: 2000,
 		readersPerConnection: 2048,
+		readersPerClient: 8192,
 		readers: 16_384,
 		reads: 64,
+		readBytes: 16_777_216,
+		readBytesPerConnection: 4_194_304,
+		publishBytesPerS: 0,
+		publishMessagesPerS: 0,
 		openFiles: 256,
 		diskBytes: 17_179_869_184,
 		topics: 1024,

@@ -190,6 +190,11 @@ export type Counters = {
 	readonly bounds: Readonly<Record<string, number>>;
 	/** When each bound was last hit, by the wall clock of the node; absent from an older node. */
 	readonly boundsAtMs?: Readonly<Record<string, number>>;
+	/**
+	Clients that hit each bound, with their counts, the highest first; an empty name stands for all others. Absent from
+	an older node.
+	*/
+	readonly boundsBy?: Readonly<Record<string, ReadonlyArray<readonly [name: string, count: number]>>>;
 };
 
 /** The state of a node, and of the cluster as this node observes it, at one moment. Times are milliseconds. */

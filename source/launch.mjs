@@ -22,6 +22,7 @@ const tasks = {
 	'sim:campaign': {file: 'test/sim/campaign.mjs', args: []},
 	'sim:crash': {file: 'test/sim/store/run.mjs', args: []},
 	'sim:mutants': {file: 'test/sim/mutants.mjs', args: []},
+	fuzz: {file: 'test/fuzz/run.mjs', args: []},
 	'bench:scale': {file: 'bench/scale.mjs', args: []},
 	build: undefined,
 };

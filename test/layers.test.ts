@@ -72,6 +72,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 			'lamport',
 			'machine',
 			'message',
+			'message-pack',
 			'node-name',
 			'platform',
 			'ports',

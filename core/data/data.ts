@@ -32,7 +32,7 @@ import type {TopicSettings} from '../topic-settings.ts';
 import type {LiveTopic, NewBatch} from './live-topic.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import {RateSampler} from './rates.ts';
-import {ReadSlots} from './read-slots.ts';
+import {ReadBudget} from './read-budget.ts';
 import type {BatchSink, Reader} from './reader.ts';
 import {TopicTable} from './topic-table.ts';
 
@@ -138,7 +138,12 @@ export class Data implements AsyncDisposable {
 			agreed: () => this.#subscriptions,
 			onWritten: (live, items) => this.#onWritten(live, items),
 			failed: options.hooks.failed,
-			slots: new ReadSlots(config.limits.reads),
+			budget: new ReadBudget({
+				reads: config.limits.reads,
+				bytes: config.limits.readBytes,
+				bytesPerOwner: config.limits.readBytesPerConnection,
+				onFull: () => options.hooks.bound('read-bytes'),
+			}),
 			onFull: () => options.hooks.bound('topics'),
 			removeLog: topic => io.removeTopic(topic),
 			openLog: topic => this.#openLog(topic),

@@ -6,6 +6,9 @@ to continue.
 import type {Delivery, Subscription} from '../broker.ts';
 import {messagesOf, type StoredBatch, type Topic} from '../message.ts';
 
+/** Messages that are decoded at once, unless one batch has more. A batch of empty messages has very many. */
+const messagesMax = 16_384;
+
 export function* deliveriesOf({offset, batch, hops, repaired}: StoredBatch): Generator<Delivery> {
 	for (const message of messagesOf(batch)) yield {...message, offset: offset++, hops, repaired};
 }
@@ -59,8 +62,10 @@ export class DeliveryQueue implements Subscription {
 
 	async *[Symbol.asyncIterator](): AsyncGenerator<readonly Delivery[]> {
 		try {
-			for (;;) {
-				if (this.#items.length === 0) {
+			let items: StoredBatch[] = [];
+			for (let at = 0; ;) {
+				if (this.#closed) at = items.length;
+				if (at >= items.length && this.#items.length === 0) {
 					if (this.#error) throw this.#error;
 					if (this.#ended) return;
 					await new Promise<void>(resolve => {
@@ -70,13 +75,24 @@ export class DeliveryQueue implements Subscription {
 					continue;
 				}
 
-				const items = this.#items;
-				this.#items = [];
+				if (at >= items.length) {
+					items = this.#items;
+					this.#items = [];
+					at = 0;
+				}
+
 				let bytes = 0;
+				let messages = 0;
 				const deliveries: Delivery[] = [];
 				const skipped: Delivery[] = [];
-				for (const item of items) {
+				for (
+					;
+					at < items.length && (messages === 0 || messages + items[at]!.batch.count <= messagesMax);
+					at++
+				) {
+					const item = items[at]!;
 					bytes += item.batch.bytes.length;
+					messages += item.batch.count;
 					const first = this.#firstOffset(item.batch.topic);
 					for (const delivery of deliveriesOf(item))
 						(delivery.offset < first ? skipped : deliveries).push(delivery);

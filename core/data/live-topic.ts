@@ -8,7 +8,7 @@ The log opens in the background when a topic is first used; earlier appends wait
 import type {Batch, StoredBatch, Topic} from '../message.ts';
 import {Seen, type StreamPosition, type TopicPosition} from '../position.ts';
 import type {TopicLog} from '../topic-log/topic-log.ts';
-import {ReadSlots} from './read-slots.ts';
+import {ReadBudget} from './read-budget.ts';
 import {Reader, type BatchSink} from './reader.ts';
 
 export type NewBatch = {readonly batch: Batch; readonly hops: number; readonly repaired: boolean};
@@ -33,23 +33,23 @@ export class LiveTopic implements AsyncDisposable {
 	readonly #opened: Promise<TopicLog>;
 	readonly #readers = new Set<Reader>();
 	readonly #onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
-	readonly #slots: ReadSlots;
+	readonly #budget: ReadBudget;
 
 	/**
 	@param opened the topic's log.
 	@param onWritten called with each group of batches, in log order, once it survives the process.
 	@param onFailed called with the first error of the log's disk.
-	@param slots shared by the readers of all topics
+	@param budget shared by the readers of all topics
 	*/
 	constructor(
 		name: Topic,
 		opened: Promise<TopicLog>,
 		onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void,
 		onFailed: (error: unknown) => void,
-		slots = new ReadSlots(),
+		budget = new ReadBudget(),
 	) {
 		this.name = name;
-		this.#slots = slots;
+		this.#budget = budget;
 		this.#onWritten = onWritten;
 		this.#opened = opened.then(log => {
 			this.#log = log;
@@ -177,7 +177,7 @@ export class LiveTopic implements AsyncDisposable {
 	}
 
 	#start(log: TopicLog, offset: number, sink: BatchSink): Reader {
-		const reader = new Reader(log, offset, this.#writtenEnd, sink, this.#slots);
+		const reader = new Reader(log, offset, this.#writtenEnd, sink, this.#budget);
 		this.#readers.add(reader);
 		reader.resume();
 		return reader;

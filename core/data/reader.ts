@@ -5,13 +5,13 @@ has not taken. So a slow reader costs only disk reads, and loses only messages t
 counted.
 */
 import type {StoredBatch} from '../message.ts';
-import type {ReadSlots} from './read-slots.ts';
+import type {ReadBudget, ReadingSink} from './read-budget.ts';
 
 /**
 The destination of batches. A sink is full when its `room` is 0 or it takes fewer batches than offered; `Reader.resume`
 continues.
 */
-export type BatchSink = {
+export type BatchSink = ReadingSink & {
 	/** Bytes that it accepts now; 0 when it is full. The batch that fills it may be larger. */
 	room(): number;
 	/** Takes batches from the front while it has room, and returns how many; the others stay in the log. */
@@ -29,24 +29,22 @@ export type ReadableLog = {
 	read(offset: number, bytesMax: number): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}>;
 };
 
-const catchUpBytes = 256 * 1024;
-
 export class Reader implements Disposable {
 	#cursor: number;
 	#end: number;
 	#state: 'live' | 'full' | 'reading' | 'closed' = 'full';
 	readonly #log: ReadableLog;
 	readonly #sink: BatchSink;
-	readonly #slots: ReadSlots;
+	readonly #budget: ReadBudget;
 
 	/**
 	@param from the first wanted offset.
 	@param end the offset after the newest written batch.
-	@param slots shared by all readers of the node
+	@param budget shared by all readers of the node
 	*/
-	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink, slots: ReadSlots) {
+	constructor(log: ReadableLog, from: number, end: number, sink: BatchSink, budget: ReadBudget) {
 		this.#log = log;
-		this.#slots = slots;
+		this.#budget = budget;
 		this.#cursor = from;
 		this.#end = end;
 		this.#sink = sink;
@@ -101,17 +99,17 @@ export class Reader implements Disposable {
 
 	async #catchUp(): Promise<void> {
 		while (this.#cursor < this.#end) {
-			const waiting = this.#slots.acquire();
+			const turn = await this.#budget.acquire(this.#sink);
 			try {
-				if (waiting) await waiting;
 				if (this.#isClosed()) return;
-				const room = this.#sink.room();
-				if (room <= 0) {
+				if (turn.bytes <= 0) {
+					// Room that came since the turn was given is not reported again.
+					if (this.#sink.room() > 0) continue;
 					this.#state = 'full';
 					return;
 				}
 
-				const {items, next} = await this.#log.read(this.#cursor, Math.min(catchUpBytes, room));
+				const {items, next} = await this.#log.read(this.#cursor, turn.bytes);
 				if (this.#isClosed()) return;
 				// Retention deleted everything up to the end; the reader continues with the next written batch.
 				if (items.length === 0 && next <= this.#cursor) break;
@@ -127,7 +125,7 @@ export class Reader implements Disposable {
 					return;
 				}
 			} finally {
-				this.#slots.release();
+				turn.release();
 			}
 		}
 

@@ -10,7 +10,7 @@ import {DapssError} from '../errors.ts';
 import type {StoredBatch, Topic} from '../message.ts';
 import type {TopicLog} from '../topic-log/topic-log.ts';
 import {LiveTopic} from './live-topic.ts';
-import type {ReadSlots} from './read-slots.ts';
+import type {ReadBudget} from './read-budget.ts';
 
 export type TopicTableOptions = {
 	readonly topicsMax: number;
@@ -25,7 +25,7 @@ export type TopicTableOptions = {
 	readonly onWritten: (topic: LiveTopic, items: readonly StoredBatch[]) => void;
 	readonly failed: (error: unknown) => void;
 	/** Shared by the readers of all topics. */
-	readonly slots?: ReadSlots;
+	readonly budget?: ReadBudget;
 	/** Called when the limit is hit. */
 	readonly onFull: () => void;
 };
@@ -90,11 +90,11 @@ export class TopicTable {
 	open(topic: Topic, onProblem: (error: unknown) => void = this.#options.failed): LiveTopic {
 		const known = this.live.get(topic);
 		if (known) return known;
-		const {openLog, onWritten, failed, slots} = this.#options;
+		const {openLog, onWritten, failed, budget} = this.#options;
 		const removing = this.#removing.get(topic);
 		const log = removing ? removing.then(() => openLog(topic)) : openLog(topic);
 		log.catch(onProblem);
-		const live = new LiveTopic(topic, log, onWritten, failed, slots);
+		const live = new LiveTopic(topic, log, onWritten, failed, budget);
 		this.live.set(topic, live);
 		return live;
 	}

@@ -65,6 +65,7 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		identity: state.identity,
 		version,
 		onRefusal: refused => slot.refused(refused),
+		onQuota: (quota, who) => slot.bound(quota, who),
 	});
 	// A refusal for want of room is a limit that was hit, which `check` reports.
 	shared.refusals.onAdd = reason => {

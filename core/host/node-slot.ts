@@ -38,9 +38,9 @@ export class NodeSlot {
 		if (!this.#node?.leaving.isExpected(refused)) this.#record({type: 'refused', ...refused});
 	}
 
-	/** A limit was hit. */
-	bound(name: string): void {
-		this.#node?.journal.bound(name);
+	/** A limit was hit. `who`: the client that hit it, if it is known. */
+	bound(name: string, who?: string): void {
+		this.#node?.journal.bound(name, who);
 	}
 
 	#record(event: BrokerEvent): void {

@@ -35,8 +35,10 @@ export type FeedOptions = {
 	readonly after?: readonly TopicPosition[] | undefined;
 };
 
-/** Bytes that a follower holds and has not taken. */
+/** Bytes that a follower holds and has not taken: its share of what all followers hold, within these bounds. */
 const unreadBytesMax = 256 * 1024;
+const unreadBytesMin = 4096;
+const unreadTotalBytes = 16 * 1024 * 1024;
 /** How long a stopping node waits for its followers to read the remaining messages, milliseconds. */
 const readOutMs = 2000;
 
@@ -72,7 +74,14 @@ export class OwnMessages {
 	}
 
 	open({from = 'now', isTracked = false, after = []}: FeedOptions = {}): OwnFeed {
-		const feed: OwnFeed = new OwnFeed(this.#data, () => this.#feeds.delete(feed), isTracked, after);
+		const feed: OwnFeed = new OwnFeed({
+			data: this.#data,
+			unreadBytesMax: () =>
+				Math.max(unreadBytesMin, Math.min(unreadBytesMax, Math.floor(unreadTotalBytes / this.#feeds.size))),
+			onClose: () => this.#feeds.delete(feed),
+			isTracked,
+			after,
+		});
 		this.#feeds.add(feed);
 		for (const [topic, since] of this.#since) feed.begin(topic, from === 'start' ? since : this.#data.end(topic));
 		return feed;
@@ -96,11 +105,21 @@ export class OwnMessages {
 type Cursor = {readonly topic: Topic; next: number; until: number; reader: Reader | undefined; isOver: boolean};
 type Part = {readonly events: Iterable<FeedEvent>; readonly messages: number; readonly bytes: number};
 
+export type OwnFeedOptions = {
+	readonly data: TopicReading;
+	/** Bytes that the follower may hold now. */
+	readonly unreadBytesMax: () => number;
+	readonly onClose: () => void;
+	readonly isTracked: boolean;
+	readonly after: readonly TopicPosition[];
+};
+
 /** One follower. `take` returns the messages of each topic in the order of its log. */
 export class OwnFeed implements Disposable {
 	/** Called when `take` has events. */
 	onNews: () => void = () => {};
 	readonly #data: TopicReading;
+	readonly #unreadBytesMax: () => number;
 	readonly #onClose: () => void;
 	readonly #isTracked: boolean;
 	/** Positions of topics that were not begun yet. */
@@ -113,13 +132,9 @@ export class OwnFeed implements Disposable {
 	#taken: Part | undefined;
 	#unreadBytes = 0;
 
-	constructor(
-		data: TopicReading,
-		onClose: () => void,
-		isTracked: boolean = false,
-		after: readonly TopicPosition[] = [],
-	) {
+	constructor({data, unreadBytesMax: bytesMax, onClose, isTracked, after}: OwnFeedOptions) {
 		this.#data = data;
+		this.#unreadBytesMax = bytesMax;
 		this.#onClose = onClose;
 		this.#isTracked = isTracked;
 		this.#after = new Map(after.map(position => [position.topic, position]));
@@ -130,7 +145,8 @@ export class OwnFeed implements Disposable {
 		if (this.#taken) {
 			this.#unreadBytes -= this.#taken.bytes;
 			this.#taken = undefined;
-			if (this.#unreadBytes <= unreadBytesMax / 2) for (const {reader} of [...this.#cursors]) reader?.resume();
+			if (this.#unreadBytes <= this.#unreadBytesMax() / 2)
+				for (const {reader} of [...this.#cursors]) reader?.resume();
 		}
 
 		this.#taken = this.#queue.shift();
@@ -182,8 +198,9 @@ export class OwnFeed implements Disposable {
 		const after = this.#after.get(topic);
 		this.#after.delete(topic);
 		const sink: BatchSink = {
+			owner: this,
 			// No message before the start of its topic.
-			room: () => (cursor.reader ? Math.max(0, unreadBytesMax - this.#unreadBytes) : 0),
+			room: () => (cursor.reader ? Math.max(0, this.#unreadBytesMax() - this.#unreadBytes) : 0),
 			take: items => this.#add(cursor, items),
 			dropped: messages => {
 				cursor.next += messages;
@@ -208,7 +225,7 @@ export class OwnFeed implements Disposable {
 	#add(cursor: Cursor, items: readonly StoredBatch[]): number {
 		let taken = 0;
 		for (const item of items) {
-			if (this.#unreadBytes >= unreadBytesMax) break;
+			if (this.#unreadBytes >= this.#unreadBytesMax()) break;
 			taken++;
 			if (cursor.isOver || item.offset >= cursor.until) continue;
 			cursor.next = item.offset + item.batch.count;

@@ -188,6 +188,7 @@ function countersOf(node: ViewedNode): Counters {
 		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
 		boundsAtMs: Object.fromEntries(journal.boundsAtMs),
+		boundsBy: journal.boundsBy.all(),
 	};
 }
 

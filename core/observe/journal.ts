@@ -5,6 +5,7 @@ later. On the hot path it only counts: a batch costs one entry in a ring, howeve
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import {bodiesOf, type NodeId, type StoredBatch} from '../message.ts';
 import type {MessageSnapshot} from '../snapshot.ts';
+import {Attribution} from './attribution.ts';
 import {nodesOf} from './event-nodes.ts';
 
 /** A reader of the events. */
@@ -39,6 +40,8 @@ export class Journal {
 	readonly bounds = new Map<string, number>();
 	/** When each bound was last reached, in wall time. */
 	readonly boundsAtMs = new Map<string, number>();
+	/** The clients that reached each bound. */
+	readonly boundsBy = new Attribution();
 	#events: RecordedEvent[] = [];
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
@@ -83,10 +86,20 @@ export class Journal {
 		if (Number.isInteger(Math.log2(count))) this.record({type: 'rejected', from, reason, count});
 	}
 
-	/** Counts a bound that was reached. */
-	bound(name: string): void {
+	/**
+	Counts a bound that was reached.
+	@param who the client that reached it, if it is known. Its first time, and then each power of two, is an event.
+	*/
+	bound(name: string, who?: string): void {
 		this.bounds.set(name, (this.bounds.get(name) ?? 0) + 1);
 		this.boundsAtMs.set(name, this.#options.wallMs());
+		if (who === undefined) return;
+		const count = this.boundsBy.add(name, who);
+		if (count !== undefined && Number.isInteger(Math.log2(count)))
+			this.record({
+				type: 'warning',
+				text: `${who} reached the limit ${name}${count > 1 ? ` ${count} times` : ''}`,
+			});
 	}
 
 	/** Adds messages to the feed and the counters. Readers of events get messages from the log instead. */

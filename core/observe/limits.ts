@@ -42,12 +42,19 @@ const known: Readonly<
 	},
 };
 
+/** The client that reached a limit most often, as the end of a sentence. */
+export function whoText(names: ReadonlyArray<readonly [name: string, count: number]> = []): string {
+	const [[name, count] = ['', 0]] = names;
+	if (name === '') return '';
+	return names.length === 1 ? `, by ${name}` : `, ${count}× by ${name}`;
+}
+
 /** The findings, with counts since the start of the node. */
 export function limitFindings({
 	atMs,
 	topicSlots,
 	fullDisk,
-	counters: {bounds, boundsAtMs = {}},
+	counters: {bounds, boundsAtMs = {}, boundsBy = {}},
 }: Pick<Snapshot, 'atMs' | 'topicSlots' | 'fullDisk' | 'counters'>): readonly Limited[] {
 	const isFull = topicSlots !== undefined && topicSlots.used >= topicSlots.max;
 	const hit = Object.entries(bounds).filter(
@@ -59,7 +66,8 @@ export function limitFindings({
 	);
 	const timesText = (name: string, count: number): string =>
 		`${count}× since the ` +
-		`start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}`;
+		`start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}` +
+		whoText(boundsBy[name]);
 	const others = hit.filter(([name]) => !Object.hasOwn(known, name));
 	return [
 		...(isFull
@@ -93,7 +101,9 @@ export function limitFindings({
 						problem:
 							'Bounds were reached: ' +
 							others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', '),
-						advice: 'A peer or a reader was too slow, or too many messages arrived at once.',
+						advice:
+							'A peer or a reader was too slow, too much arrived at once, or a client used more than ' +
+							'its share: docs/troubleshooting.md explains each bound.',
 					},
 				]
 			: []),

@@ -9,6 +9,8 @@ export class Watchers implements Disposable {
 	readonly #all = new Set<(snapshot: Snapshot) => void>();
 	readonly #options: {readonly clock: Clock; readonly intervalMs: number; readonly view: () => Snapshot};
 	#timer: Disposable | undefined;
+	/** The snapshot of this turn of the event loop: many watchers may come in one turn. */
+	#present: Snapshot | undefined;
 
 	constructor(options: {readonly clock: Clock; readonly intervalMs: number; readonly view: () => Snapshot}) {
 		this.#options = options;
@@ -17,7 +19,14 @@ export class Watchers implements Disposable {
 	add(onSnapshot: (snapshot: Snapshot) => void): Disposable {
 		const {clock, intervalMs, view} = this.#options;
 		this.#all.add(onSnapshot);
-		onSnapshot(view());
+		if (!this.#present) {
+			this.#present = view();
+			clock.soon(() => {
+				this.#present = undefined;
+			});
+		}
+
+		onSnapshot(this.#present);
 		this.#timer ??= clock.every(intervalMs, () => {
 			const snapshot = view();
 			for (const watcher of this.#all) watcher(snapshot);

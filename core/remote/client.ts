@@ -17,7 +17,7 @@ import {
 	type TopicSettings,
 } from '../broker.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
-import {topicNamed} from '../data/topic-named.ts';
+import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, exitCodes, type ErrorCode} from '../errors.ts';
 import type {RecordedEvent, TrackedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
@@ -33,12 +33,15 @@ import {
 	encodeFrame,
 	encodePublish,
 	openMax,
+	publishMessagesMax,
 	remoteKinds,
+	tooManyText,
 	type Answer,
 	type RequestBody,
 } from './protocol.ts';
-import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf} from './received.ts';
+import {receiveAnswer, receiveEvents, receiveSnapshot, snapshotOf, startsOf, values} from './received.ts';
 import type {RemoteSubscribeOptions} from './reconnecting.ts';
+import {positionedBytesMax, requestBytesMax} from './request-size.ts';
 import {SendWindow} from './send-window.ts';
 
 export type RemoteOptions = {
@@ -46,10 +49,18 @@ export type RemoteOptions = {
 	readonly toleratedBytes?: number;
 };
 
-/** Approximate bytes of a position on the wire. A topic name may be longer, but there are few topics. */
-const positionBytes = 32;
+/** Bytes of a position on the wire, and of a topic besides its name. */
+const positionBytes = 36;
+const topicBytes = 64;
 
 type Waiting = {readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void};
+type Check<Value> = (value: unknown) => value is Value;
+type Reading = {
+	readonly queue: DeliveryQueue;
+	readonly credit: StreamCredit;
+	/** Also in the spelling of a node that normalizes names. */
+	readonly topics: ReadonlySet<string>;
+};
 
 export class RemoteBroker implements Broker {
 	readonly closed: Promise<string>;
@@ -60,7 +71,7 @@ export class RemoteBroker implements Broker {
 	readonly #outbox: Outbox;
 	readonly #publishing = new SendWindow();
 	readonly #window: CreditWindow;
-	readonly #deliveries = new Map<number, {readonly queue: DeliveryQueue; readonly credit: StreamCredit}>();
+	readonly #deliveries = new Map<number, Reading>();
 	readonly #snapshots = new Map<number, (snapshot: Snapshot) => void>();
 	readonly #events = new Map<number, EventQueue>();
 
@@ -80,13 +91,14 @@ export class RemoteBroker implements Broker {
 	async publish(name: string, messages: readonly MessageBody[]): Promise<Published> {
 		const topic = topicNamed(name);
 		const bodies = expectBodies(messages);
+		if (bodies.length > publishMessagesMax) throw new DapssError('usage', tooManyText(bodies.length));
 		const cost = costOf(bodies);
 		return new Promise<Published>((resolve, reject) => {
 			this.#publishing.enter(
 				cost,
 				() => {
 					const id = this.#nextId();
-					this.#ask<Published>(id, encodePublish(id, topic, bodies))
+					this.#ask(id, encodePublish(id, topic, bodies), values.published)
 						.finally(() => this.#publishing.leave(cost))
 						.then(resolve, reject);
 				},
@@ -106,7 +118,7 @@ export class RemoteBroker implements Broker {
 		// Tracked, so that the node reports the end of its log, which may be before the offset.
 		const fromOffset = typeof from === 'number' && after === undefined ? from : undefined;
 		const queue = new DeliveryQueue({
-			agreed: this.#request<unknown>(
+			agreed: this.#request(
 				{
 					op: 'subscribe',
 					topics: [...topics],
@@ -114,6 +126,7 @@ export class RemoteBroker implements Broker {
 					credit: credit.grant(),
 					...(isTracked || fromOffset !== undefined ? {isTracked: true, ...this.#sent(after)} : {}),
 				},
+				values.any as Check<unknown>,
 				id,
 			).then(startsOf),
 			firstOffset: firstOffset ?? (fromOffset === undefined ? undefined : () => fromOffset),
@@ -125,17 +138,17 @@ export class RemoteBroker implements Broker {
 				this.#notify({op: 'end', stream: id});
 			},
 		});
-		this.#deliveries.set(id, {queue, credit});
+		this.#deliveries.set(id, {queue, credit, topics: new Set([...topics, ...topics.map(normalizeTopic)])});
 		queue.agreed.catch((error: unknown) => queue.end(error as Error));
 		return queue;
 	}
 
 	async subscribeNode(topic: string): Promise<void> {
-		return this.#request({op: 'subscribe-node', topic: topicNamed(topic)});
+		return this.#request({op: 'subscribe-node', topic: topicNamed(topic)}, values.any);
 	}
 
 	async unsubscribeNode(topic: string): Promise<void> {
-		return this.#request({op: 'unsubscribe-node', topic: expectTopic(topic)});
+		return this.#request({op: 'unsubscribe-node', topic: expectTopic(topic)}, values.any);
 	}
 
 	async createTopic(
@@ -143,18 +156,17 @@ export class RemoteBroker implements Broker {
 		settings: TopicSettings = {},
 		{update = false}: {readonly update?: boolean} = {},
 	): Promise<TopicChange> {
-		return this.#request({op: 'create-topic', topic: topicNamed(topic), settings, update});
+		return this.#request({op: 'create-topic', topic: topicNamed(topic), settings, update}, values.change);
 	}
 
 	async deleteTopic(topic: string, {force = false}: {readonly force?: boolean} = {}): Promise<DeletedTopic> {
-		return this.#request({op: 'delete-topic', topic: expectTopic(topic), force});
+		return this.#request({op: 'delete-topic', topic: expectTopic(topic), force}, values.deleted);
 	}
 
 	async snapshot(): Promise<Snapshot> {
-		const snapshot = snapshotOf(await this.#request<unknown>({op: 'snapshot'}));
+		const snapshot = snapshotOf(await this.#request({op: 'snapshot'}, values.any));
 		if (snapshot) return snapshot;
-		this.#violated('its snapshot is malformed');
-		throw this.#lost();
+		throw this.#violated('its snapshot is malformed');
 	}
 
 	watch(onSnapshot: (snapshot: Snapshot) => void): Disposable {
@@ -198,21 +210,21 @@ export class RemoteBroker implements Broker {
 	}
 
 	readIndex(): Promise<number> {
-		return this.#request({op: 'read-index'});
+		return this.#request({op: 'read-index'}, values.index);
 	}
 
 	async transferLeadership(to?: string): Promise<NodeId | undefined> {
 		const successor = to === undefined ? {} : {to: expectNodeId(to)};
-		return (await this.#request<NodeId | null | undefined>({op: 'transfer', ...successor})) ?? undefined;
+		return (await this.#request({op: 'transfer', ...successor}, values.successor)) ?? undefined;
 	}
 
 	async removeMember(node: string): Promise<void> {
-		return this.#request({op: 'remove', node: expectNodeId(node)});
+		return this.#request({op: 'remove', node: expectNodeId(node)}, values.any);
 	}
 
 	async leave(): Promise<void> {
 		try {
-			await this.#request({op: 'leave'});
+			await this.#request({op: 'leave'}, values.any);
 		} catch (error) {
 			// The node may stop before its answer is sent; then the reason of the close confirms it.
 			if (this.#why !== leftReason) throw error;
@@ -220,18 +232,21 @@ export class RemoteBroker implements Broker {
 	}
 
 	fault(command: FaultCommand): Promise<void> {
-		return this.#request({
-			op: 'fault',
-			command: command.type === 'cut' ? {...command, peers: [...command.peers]} : command,
-		});
+		return this.#request(
+			{
+				op: 'fault',
+				command: command.type === 'cut' ? {...command, peers: [...command.peers]} : command,
+			},
+			values.any,
+		);
 	}
 
 	access(): Promise<AccessReport> {
-		return this.#request({op: 'access'});
+		return this.#request({op: 'access'}, values.access);
 	}
 
 	changeAccess(change: AccessChange): Promise<void> {
-		return this.#request({op: 'change-access', change});
+		return this.#request({op: 'change-access', change}, values.any);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
@@ -245,32 +260,34 @@ export class RemoteBroker implements Broker {
 		switch (frame[0]) {
 			case remoteKinds.delivery: {
 				const delivery = decodeDelivery(frame);
-				if (!delivery) return this.#violated('a delivery is malformed');
+				if (!delivery) return void this.#violated('a delivery is malformed');
 				const reading = this.#deliveries.get(delivery.stream);
 				if (!reading) return; // Ended here, but the node does not know that yet.
+				if (!reading.topics.has(delivery.item.batch.topic))
+					return void this.#violated('it sent messages of a topic that was not asked for');
 				if (!reading.credit.receive(delivery.item.batch.bytes.length))
-					return this.#violated('it sent more messages than its credit allows');
+					return void this.#violated('it sent more messages than its credit allows');
 				return reading.queue.push([delivery.item]);
 			}
 
 			case remoteKinds.answer: {
 				const answer = receiveAnswer(frame);
-				return answer ? this.#onAnswer(answer) : this.#violated('an answer is malformed');
+				return answer ? this.#onAnswer(answer) : void this.#violated('an answer is malformed');
 			}
 
 			case remoteKinds.snapshot: {
 				const received = receiveSnapshot(frame);
 				return received
 					? this.#snapshots.get(received.id)?.(received.snapshot)
-					: this.#violated('a snapshot is malformed');
+					: void this.#violated('a snapshot is malformed');
 			}
 
 			case remoteKinds.event: {
 				const received = receiveEvents(frame);
-				if (!received) return this.#violated('an event is malformed');
+				if (!received) return void this.#violated('an event is malformed');
 				const queue = this.#events.get(received.id);
 				if (queue && !queue.isTracked && received.events.some(({type}) => type === 'start'))
-					return this.#violated('an event was not asked for');
+					return void this.#violated('an event was not asked for');
 				if (queue && !queue.push(received.events, frame.length))
 					this.#violated('it sent more events than its credit allows');
 				return;
@@ -308,8 +325,19 @@ export class RemoteBroker implements Broker {
 	#sent(after: readonly TopicPosition[] | undefined): {
 		readonly after?: Extract<RequestBody, {op: 'subscribe'}>['after'];
 	} {
-		const count = after?.reduce((sum, {streams}) => sum + streams.length + 1, 0) ?? 0;
-		if (!after || count > positionsMax || count * positionBytes > this.#pipe.frameBytesMax / 2) return {};
+		if (!after) return {};
+		let count = 0;
+		let bytes = 0;
+		for (const {topic, streams} of after) {
+			count += streams.length + 1;
+			bytes += streams.length * positionBytes + Buffer.byteLength(topic) + topicBytes;
+		}
+
+		if (
+			count > positionsMax ||
+			bytes > Math.min(this.#pipe.frameBytesMax / 2, positionedBytesMax - requestBytesMax)
+		)
+			return {};
 		return {
 			after: after.map(({topic, since, streams}) => ({
 				topic,
@@ -320,10 +348,11 @@ export class RemoteBroker implements Broker {
 	}
 
 	/** The node violated the protocol, so none of its frames can be relied on. */
-	#violated(what: string): void {
+	#violated(what: string): DapssError {
 		const why = `the node violates the protocol: ${what}`;
 		this.#onClose(why);
 		this.#pipe.close(why);
+		return this.#lost();
 	}
 
 	#onClose(why: string): void {
@@ -346,15 +375,19 @@ export class RemoteBroker implements Broker {
 		return this.#lastId;
 	}
 
+	/** Sends a request without an answer. A node that takes none must not make their number grow. */
 	#notify(body: RequestBody, id = this.#nextId()): void {
-		if (this.#why === undefined) this.#outbox.put([encodeFrame('request', {id, ...body})]);
+		if (this.#why !== undefined) return;
+		if (this.#outbox.waiting >= openMax) return void this.#violated('it takes no requests');
+		this.#outbox.put([encodeFrame('request', {id, ...body})]);
 	}
 
-	#request<Value>(body: RequestBody, id = this.#nextId()): Promise<Value> {
-		return this.#ask<Value>(id, [encodeFrame('request', {id, ...body})]);
+	#request<Value>(body: RequestBody, isValid: Check<Value>, id = this.#nextId()): Promise<Value> {
+		return this.#ask(id, [encodeFrame('request', {id, ...body})], isValid);
 	}
 
-	#ask<Value>(id: number, pieces: readonly Uint8Array[]): Promise<Value> {
+	/** Sends a frame that is answered. @param isValid whether the node may answer with the value */
+	#ask<Value>(id: number, pieces: readonly Uint8Array[], isValid: Check<Value>): Promise<Value> {
 		return new Promise<Value>((resolve, reject) => {
 			if (this.#why !== undefined) return reject(this.#lost());
 			if (this.#outbox.waiting >= openMax)
@@ -364,7 +397,13 @@ export class RemoteBroker implements Broker {
 						'Too many frames wait to be sent to the node: wait for earlier answers first',
 					),
 				);
-			this.#waiting.set(id, {resolve: resolve as (value: unknown) => void, reject});
+			this.#waiting.set(id, {
+				resolve: value => {
+					if (isValid(value)) return resolve(value);
+					reject(this.#violated('the value of an answer is malformed'));
+				},
+				reject,
+			});
 			if (this.#outbox.put(pieces)) return;
 			this.#waiting.delete(id);
 			reject(

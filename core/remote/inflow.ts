@@ -7,12 +7,13 @@ memory is bounded.
 /** Bytes of publishes on their way to the disk, per connection and in total. */
 export const publishBytesMax = 4 * 1024 * 1024;
 const publishTotalBytesMax = 64 * 1024 * 1024;
-/** Cost of a publish besides its bodies. */
+/** Memory of a publish, and of each of its bodies, besides the bytes of the bodies. */
 const publishCostBytes = 512;
+const bodyCostBytes = 128;
 
 export function costOf(bodies: readonly Uint8Array[]): number {
 	let cost = publishCostBytes;
-	for (const body of bodies) cost += body.length + 4;
+	for (const body of bodies) cost += body.length + bodyCostBytes;
 	return cost;
 }
 

@@ -6,13 +6,16 @@ before they could be read, and are counted.
 import type {Message, Topic} from '../message.ts';
 import {positionsMax, Seen, type TopicPosition} from '../position.ts';
 
+/** Topics with positions; each has a stream at least. */
+export const topicsMax = positionsMax;
+
 /** A message that was read. */
 type Read = Pick<Message, 'topic' | 'origin' | 'incarnation' | 'seq' | 'lamport'>;
 
 export class Positions {
 	/** Messages that the nodes after the first one no longer had. */
 	missed = 0;
-	/** Streams whose positions were dropped at the bound. */
+	/** Streams whose positions were dropped at a bound. */
 	forgotten = 0;
 	readonly #topics = new Map<Topic, Seen>();
 	/** Number of streams over all topics. */
@@ -84,11 +87,22 @@ export class Positions {
 	#of(topic: Topic): Seen {
 		let seen = this.#topics.get(topic);
 		if (!seen) {
+			if (this.#topics.size >= topicsMax) this.#forgetOldest();
 			seen = new Seen();
 			this.#topics.set(topic, seen);
 		}
 
 		return seen;
+	}
+
+	/** A node may send messages of ever new topics. */
+	#forgetOldest(): void {
+		const [oldest] = this.#topics;
+		if (!oldest) return;
+		const [topic, {size}] = oldest;
+		this.#topics.delete(topic);
+		this.#size -= size;
+		this.forgotten += size;
 	}
 
 	#note(seen: Seen, {origin, incarnation, seq}: Omit<Read, 'topic' | 'lamport'>): void {
@@ -97,12 +111,17 @@ export class Positions {
 		this.#size += seen.size - before;
 	}
 
+	/** Drops streams of the topics that have the most, and some more than needed, so that it happens seldom. */
 	#bound(): void {
-		while (this.#size > this.#max) {
-			const largest = [...this.#topics.values()].reduce((most, seen) => (seen.size > most.size ? seen : most));
-			const streams = largest.dropOldest();
-			this.#size -= streams;
-			this.forgotten += streams;
+		if (this.#size <= this.#max) return;
+		const target = this.#max - Math.floor(this.#max / 16);
+		while (this.#size > target) {
+			for (const seen of [...this.#topics.values()].toSorted((one, other) => other.size - one.size)) {
+				if (this.#size <= target) break;
+				const streams = seen.dropOldest();
+				this.#size -= streams;
+				this.forgotten += streams;
+			}
 		}
 	}
 }

@@ -22,9 +22,12 @@ import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
 import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
 import {positionsMax} from '../position.ts';
+import {problemOfSize} from './request-size.ts';
 
 export const remoteKinds = {request: 20, answer: 21, publish: 22, delivery: 23, event: 24, snapshot: 25} as const;
 
+/** Messages of one publish: each costs time and memory besides its bytes. */
+export const publishMessagesMax = 65_536;
 /** Streams and requests that one connection may have open. */
 export const openMax = 1024;
 
@@ -78,8 +81,17 @@ export const positionSchema = v.object({
 	since: count,
 	streams: list(v.tuple([node, count, count]), positionsMax),
 });
+/** Positions in up to `topicsMax` topics. Their number is checked before they are. */
+const positions = (topicsMax: number) =>
+	v.pipe(
+		v.custom<unknown[]>(
+			value => Array.isArray(value) && value.length <= topicsMax && streamsOf(value) <= positionsMax,
+			`Expected a list of 0 to ${topicsMax} topics with ${positionsMax} positions at most`,
+		),
+		v.array(positionSchema),
+	);
 /** The positions of a subscription, one per topic. */
-export const positionsSchema = list(positionSchema, subscribedTopicsMax);
+export const positionsSchema = positions(subscribedTopicsMax);
 /** The starts of a subscription, one per topic. */
 export const startsSchema = list(v.object({...positionSchema.entries, end: v.optional(count)}), subscribedTopicsMax);
 const requestSchema = v.variant('op', [
@@ -94,7 +106,7 @@ const requestSchema = v.variant('op', [
 		from: v.optional(v.picklist(['now', 'start'])),
 		/** With messages: give the start of each topic, and begin topics after these positions. */
 		isTracked: v.optional(v.boolean()),
-		after: v.optional(list(positionSchema, positionsMax)),
+		after: v.optional(positions(positionsMax)),
 		credit: v.optional(count),
 	}),
 	v.object({
@@ -171,12 +183,21 @@ export function encodeAnswer(requestId: number, value: Uint8Array): Uint8Array[]
 	return [head, value];
 }
 
+/** The pieces of a snapshot frame with an encoded snapshot. */
+export function encodeSnapshot(stream: number, snapshot: Uint8Array): Uint8Array[] {
+	const head = Buffer.from([remoteKinds.snapshot, 0x92, 0xce, 0, 0, 0, 0]); // An array of a u32 and the snapshot.
+	head.writeUInt32BE(stream, 3);
+	return [head, snapshot];
+}
+
 export function decodeFrame(frame: Uint8Array): unknown {
 	return decode(frame.subarray(1));
 }
 
 /** The request in a frame, or its id and the problem. */
-export function parseRequest(frame: Uint8Array): Request | {readonly id: number; readonly problem: string} {
+export function parseRequest(frame: Buffer): Request | {readonly id: number; readonly problem: string} {
+	const tooLarge = problemOfSize(frame);
+	if (tooLarge) return tooLarge;
 	const value = decodeFrame(frame);
 	const parsed = v.safeParse(requestSchema, value, {abortEarly: true});
 	if (parsed.success) return parsed.output;
@@ -201,12 +222,15 @@ export function encodePublish(requestId: number, topicName: Topic, bodies: reado
 	return [head, ...bodies];
 }
 
-/** `undefined` when the lengths do not add up exactly; a `problem` when the topic is invalid. */
+/**
+`undefined` when the lengths do not add up exactly; a `problem` when the topic is invalid, or there are too many
+messages.
+*/
 export function decodePublish(
 	frame: Buffer,
 ):
 	| {readonly id: number; readonly topic: Topic; readonly bodies: Buffer[]}
-	| {readonly id: number; readonly problem: string}
+	| {readonly id: number; readonly problem: string; readonly isTooMany?: boolean}
 	| undefined {
 	if (frame.length < 11) return undefined;
 	const requestId = frame.readUInt32BE(1);
@@ -216,6 +240,7 @@ export function decodePublish(
 	const lengthsAt = nameEnd + 4;
 	let at = lengthsAt + bodyCount * 4;
 	if (at > frame.length) return undefined;
+	if (bodyCount > publishMessagesMax) return {id: requestId, problem: tooManyText(bodyCount), isTooMany: true};
 	const bodies: Buffer[] = [];
 	for (let index = 0; index < bodyCount; index++) {
 		const end = at + frame.readUInt32BE(lengthsAt + index * 4);
@@ -229,6 +254,11 @@ export function decodePublish(
 	return typeof parsed === 'string'
 		? {id: requestId, topic: parsed, bodies}
 		: {id: requestId, problem: parsed.problem};
+}
+
+/** The problem of a publish with more than `publishMessagesMax` messages. */
+export function tooManyText(messages: number): string {
+	return `Expected at most ${publishMessagesMax} messages in one publish, got ${messages}: divide them`;
 }
 
 const deliveryHeadBytes = 13;
@@ -251,6 +281,17 @@ export function decodeDelivery(frame: Buffer): {readonly stream: number; readonl
 		stream: frame.readUInt32BE(1),
 		item: {offset: frame.readUIntBE(5, 6), hops: frame[11]!, repaired: frame[12] === 1, batch},
 	};
+}
+
+/** The number of positions in a list of topics that is not validated yet. */
+function streamsOf(topics: readonly unknown[]): number {
+	let streams = 0;
+	for (const one of topics) {
+		const found: unknown = Object(one).streams;
+		if (Array.isArray(found)) streams += found.length;
+	}
+
+	return streams;
 }
 
 function problemText(parsed: ReturnType<typeof parseAccessChange>): string {

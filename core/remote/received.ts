@@ -3,11 +3,20 @@ Validation of the frames of a node, which may be faulty or malicious. `undefined
 protocol.
 */
 import * as v from 'valibot';
+import type {AccessReport} from '../access.ts';
+import type {DeletedTopic, Published, TopicChange} from '../broker.ts';
 import type {TrackedEvent} from '../events.ts';
+import type {NodeId} from '../message.ts';
 import type {SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
+import {id, isEvent, isStart, key, number, text, whole, word} from './event-schema.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
-import {decodeFrame, positionSchema, startsSchema, type Answer} from './protocol.ts';
+import {withoutControls} from './plain-text.ts';
+import {decodeFrame, startsSchema, type Answer} from './protocol.ts';
+import {snapshotSchema} from './snapshot-schema.ts';
+
+/** Characters of an error of the node that are kept. */
+const messageMax = 4000;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -20,13 +29,17 @@ const isMaybe = (value: unknown, is: (value: unknown) => boolean): boolean =>
 	value === undefined || value === null || is(value);
 
 export function receiveAnswer(frame: Uint8Array): Answer | undefined {
-	const body = decodeFrame(frame);
+	const body = withoutControls(decodeFrame(frame));
 	if (!isObject(body) || !isId(body['id'])) return undefined;
 	const {error, dropped, ended} = body;
 	const isError = (value: unknown): boolean => isObject(value) && isText(value['code']) && isText(value['message']);
 	if (!isMaybe(error, isError) || !isMaybe(dropped, isId) || !isMaybe(ended, value => typeof value === 'boolean'))
 		return undefined;
-	return body as Answer;
+	const answer = body as Answer;
+	const {code = '', message = ''} = answer.error ?? {};
+	return message.length <= messageMax
+		? answer
+		: {...answer, error: {code, message: `${message.slice(0, messageMax)}…`}};
 }
 
 /** The starts of a tracked subscription; `undefined` when the node does not report them. */
@@ -38,87 +51,49 @@ export function startsOf(value: unknown): readonly SubscriptionStart[] | undefin
 export function receiveEvents(
 	frame: Uint8Array,
 ): {readonly id: number; readonly events: readonly TrackedEvent[]} | undefined {
-	const body = decodeFrame(frame);
+	const body = withoutControls(decodeFrame(frame));
 	if (!Array.isArray(body)) return undefined;
-	const [id, events] = body as unknown[];
-	if (!isId(id) || !Array.isArray(events) || !events.every(event => isEvent(event) || isStart(event)))
+	const [stream, events] = body as unknown[];
+	if (!isId(stream) || !Array.isArray(events) || !events.every(event => isEvent(event) || isStart(event)))
 		return undefined;
 	return {
-		id,
+		id: stream,
 		events: (events as TrackedEvent[]).map(event => (event.type === 'start' ? event : currentEvent(event))),
 	};
 }
 
 export function receiveSnapshot(frame: Uint8Array): {readonly id: number; readonly snapshot: Snapshot} | undefined {
-	const body = decodeFrame(frame);
+	const body = withoutControls(decodeFrame(frame));
 	if (!Array.isArray(body)) return undefined;
-	const [id, value] = body as unknown[];
+	const [stream, value] = body as unknown[];
 	const snapshot = snapshotOf(value);
-	return isId(id) && snapshot ? {id, snapshot} : undefined;
+	return isId(stream) && snapshot ? {id: stream, snapshot} : undefined;
 }
-
-const texts = ['version', 'cluster', 'clusterId', 'self', 'address', 'phase', 'detail'];
-const numbers = ['atMs', 'uptimeMs', 'lamport'];
-/** Lists of objects, and the text fields of each. */
-const lists: Readonly<Record<string, readonly string[]>> = {
-	members: ['id', 'address', 'state', 'why'],
-	topics: ['name'],
-	feed: ['topic', 'origin'],
-	events: ['type'],
-};
 
 /** A snapshot of this release or the previous one. */
 export function snapshotOf(value: unknown): Snapshot | undefined {
-	if (!isObject(value)) return undefined;
-	const {raft, partition, gossip, counters, insecure, faults} = value;
-	if (!texts.every(name => isText(value[name])) || !numbers.every(name => typeof value[name] === 'number'))
-		return undefined;
-	if (!isObject(raft) || !Array.isArray(raft['voters']) || !Array.isArray(raft['learners']) || !isText(raft['role']))
-		return undefined;
-	if (
-		!isObject(partition) ||
-		!Array.isArray(partition['sides']) ||
-		!Array.isArray(partition['order']) ||
-		!Array.isArray(partition['sees'])
-	)
-		return undefined;
-	if (!isObject(gossip) || !isObject(counters) || !isObject(counters['rejected']) || !isObject(counters['bounds']))
-		return undefined;
-	if (![insecure, faults].every(list => Array.isArray(list) && list.every(text => isText(text)))) return undefined;
-	for (const [name, fields] of Object.entries(lists)) {
-		const list = value[name];
-		if (!Array.isArray(list) || !list.every(item => isObject(item) && fields.every(field => isText(item[field]))))
-			return undefined;
-	}
-
-	if (!(value['topics'] as Fields[]).every(({subscribers}) => Array.isArray(subscribers))) return undefined;
-	if (!(value['events'] as unknown[]).every(event => isEvent(event))) return undefined;
-	return currentSnapshot(value as unknown as Snapshot);
+	return v.is(snapshotSchema, value) ? currentSnapshot(value as unknown as Snapshot) : undefined;
 }
 
-const startSchema = v.object({
-	...positionSchema.entries,
-	at: v.number(),
-	type: v.literal('start'),
-	isResumed: v.boolean(),
+const publishedSchema = v.looseObject({origin: id, incarnation: whole, topic: text, firstSeq: whole, count: whole});
+const deletedSchema = v.looseObject({messages: whole, missing: v.array(id)});
+const accessSchema = v.looseObject({
+	defaultRole: word,
+	grants: v.array(v.looseObject({identity: key, role: word, name: text, topics: v.array(text)})),
+	admitted: v.array(id),
+	tokens: v.array(v.looseObject({hash: word, uses: whole, untilMs: number})),
+	you: v.looseObject({identity: v.optional(key), isOwner: v.boolean(), role: word, topics: v.array(text)}),
 });
+const changeSchema = v.picklist(['created', 'changed', 'unchanged']);
 
-function isStart(value: unknown): boolean {
-	return v.is(startSchema, value);
-}
-
-/** A message must have a topic, an origin and bytes; other fields of an event are only shown to people. */
-function isEvent(value: unknown): boolean {
-	if (!isObject(value) || !isText(value['type']) || typeof value['at'] !== 'number') return false;
-	if (value['type'] !== 'message') return value['type'] !== 'start';
-	const {message} = value;
-	return (
-		isObject(message) &&
-		isText(message['topic']) &&
-		isText(message['origin']) &&
-		isId(message['seq']) &&
-		isId(message['incarnation']) &&
-		typeof message['lamport'] === 'number' &&
-		message['body'] instanceof Uint8Array
-	);
-}
+/** Checks of the values of answers. */
+export const values = {
+	published: (value: unknown): value is Published => v.is(publishedSchema, value),
+	deleted: (value: unknown): value is DeletedTopic => v.is(deletedSchema, value),
+	change: (value: unknown): value is TopicChange => v.is(changeSchema, value),
+	index: (value: unknown): value is number => v.is(whole, value),
+	successor: (value: unknown): value is NodeId | null | undefined => v.is(v.nullish(id), value),
+	access: (value: unknown): value is AccessReport => v.is(accessSchema, value),
+	/** The value is not used. */
+	any: (_value: unknown): _value is void => true,
+} as const;

@@ -8,7 +8,7 @@ import type {RecordedEvent, TopicStart, TrackedEvent} from '../events.ts';
 import type {Message, Topic} from '../message.ts';
 import {topicText} from '../observe/topic-text.ts';
 import type {TopicSnapshot} from '../snapshot.ts';
-import {Positions} from './positions.ts';
+import {Positions, topicsMax} from './positions.ts';
 import type {Connection, Reconnecting} from './reconnecting.ts';
 
 export type ResumedOptions = EventOptions & {
@@ -136,13 +136,13 @@ export class ResumedMessages {
 	*#start({topic, since, streams, isResumed}: TopicStart): Generator<RecordedEvent> {
 		const isExpected = this.#unresumed.delete(topic);
 		if (!isExpected || !this.#tracked.has(topic)) this.#positions.begin([{topic, since, streams}]);
-		this.#topics.add(topic);
-		this.#tracked.add(topic);
+		addBounded(this.#topics, topic);
+		addBounded(this.#tracked, topic);
 		if (isExpected && !isResumed) yield this.#gapWarning();
 	}
 
 	*#message(event: RecordedEvent, message: Message): Generator<RecordedEvent> {
-		this.#topics.add(message.topic);
+		addBounded(this.#topics, message.topic);
 		if (this.#connections === 1) {
 			this.#positions.note([message]);
 			yield event;
@@ -178,6 +178,17 @@ export class ResumedMessages {
 		else this.#reported.delete(stream);
 		return Math.max(0, gap - reported);
 	}
+}
+
+/** Forgets the oldest topic at the bound. */
+function addBounded(topics: Set<Topic>, topic: Topic): void {
+	if (topics.has(topic)) return;
+	if (topics.size >= topicsMax) {
+		const [oldest] = topics;
+		topics.delete(oldest!);
+	}
+
+	topics.add(topic);
 }
 
 function keyOf(event: TrackedEvent): string {

@@ -8,6 +8,8 @@ import {accessChangeText, type Access, type AccessChange, type AccessReport} fro
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
+import type {Clock} from '../ports.ts';
+import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import {isAudited, publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
@@ -22,6 +24,7 @@ import {
 	type Answer,
 	type Request,
 } from './protocol.ts';
+import {requestBytesMax} from './request-size.ts';
 import {
 	follow,
 	SharedSnapshot,
@@ -55,13 +58,21 @@ export type Guard = {
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
-	readonly options: {readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'>}};
-	/** Counts the bounds that were hit. */
-	readonly journal: {bound(name: string): void};
+	readonly options: {
+		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
+		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
+	};
+	/** Counts the bounds that were hit, and the clients that hit them. */
+	readonly journal: {bound(name: string, who?: string): void};
 };
 
 /** State that all connections of a node share. */
-type Shared = {readonly inflow: Inflow; readonly snapshot: SharedSnapshot; readers: number};
+type Shared = {
+	readonly inflow: Inflow;
+	readonly snapshot: SharedSnapshot;
+	readonly accounts: ClientAccounts;
+	readers: number;
+};
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
 /** Positions that the streams of a connection may hold. */
@@ -91,6 +102,9 @@ class Connection implements StreamContext {
 	readonly #streams = new Map<number, Stream>();
 	/** Requests and publishes without an answer. */
 	readonly #pending = new Set<number>();
+	readonly #account: ClientAccount | undefined;
+	/** Set while the client publishes faster than its quota. */
+	#throttle: Disposable | undefined;
 	#requests = 0;
 	#publishBytes = 0;
 	#isClosed = false;
@@ -113,7 +127,7 @@ class Connection implements StreamContext {
 		let total = positions;
 		for (const stream of this.#streams.values()) total += stream.positions ?? 0;
 		if (total <= positionsKeptMax) return true;
-		this.broker.journal.bound('positions');
+		this.broker.journal.bound('positions', this.#account?.name);
 		return false;
 	};
 
@@ -125,6 +139,7 @@ class Connection implements StreamContext {
 		const isOverloaded =
 			this.outbox.waiting >= answersMax * threshold ||
 			this.#publishBytes >= publishBytesMax * threshold ||
+			this.#throttle !== undefined ||
 			(inflow.isFull && this.#publishBytes > 0);
 		if (isOverloaded === this.#isPaused) return;
 		this.#isPaused = isOverloaded;
@@ -143,8 +158,15 @@ class Connection implements StreamContext {
 		this.outbox = new Outbox(pipe);
 		this.outbox.onSent = () => this.#updateFlow();
 		this.outbox.onRoom = () => this.#resume();
-		this.#shared = sharedOf.get(broker) ?? {inflow: new Inflow(), snapshot: new SharedSnapshot(), readers: 0};
+		this.#shared = sharedOf.get(broker) ?? {
+			inflow: new Inflow(),
+			snapshot: new SharedSnapshot(),
+			accounts: new ClientAccounts(broker.options.config.limits),
+			readers: 0,
+		};
 		sharedOf.set(broker, this.#shared);
+		const account = accountNameOf(caller);
+		this.#account = account === undefined ? undefined : this.#shared.accounts.open(account, this.#nowMs());
 	}
 
 	get seesMessages(): boolean {
@@ -152,8 +174,11 @@ class Connection implements StreamContext {
 	}
 
 	close(): void {
+		if (this.#isClosed) return;
 		this.#isClosed = true;
 		this.#watching[Symbol.dispose]();
+		this.#throttle?.[Symbol.dispose]();
+		if (this.#account) this.#shared.accounts.close(this.#account, this.#nowMs());
 		for (const id of this.#streams.keys()) this.#end(id);
 		this.#shared.inflow.forget(this.#updateFlow);
 		this.outbox.clear();
@@ -164,6 +189,8 @@ class Connection implements StreamContext {
 		if (frame[0] === remoteKinds.publish) return this.#onPublish(frame);
 		if (frame[0] !== remoteKinds.request) return this.#malformed();
 		const request = parseRequest(frame);
+		if ('problem' in request && frame.length > requestBytesMax)
+			this.broker.journal.bound('request-bytes', this.#account?.name);
 		if ('problem' in request) return this.#refuse(request.id, new DapssError('usage', request.problem));
 		switch (request.op) {
 			case 'next':
@@ -203,6 +230,7 @@ class Connection implements StreamContext {
 	#onPublish(frame: Buffer): void {
 		const publish = decodePublish(frame);
 		if (!publish) return this.#malformed();
+		if ('isTooMany' in publish) this.broker.journal.bound('publish-messages', this.#account?.name);
 		if ('problem' in publish) return this.#refuse(publish.id, new DapssError('usage', publish.problem));
 		const {id, topic, bodies} = publish;
 		const refusal = this.#isInUse(id) ? inUse(id) : publishRefusal(this.#access, topic, this.#caller);
@@ -212,6 +240,7 @@ class Connection implements StreamContext {
 		this.#pending.add(id);
 		this.#publishBytes += cost;
 		inflow.add(cost);
+		this.#noteRate(bodies);
 		this.broker
 			.publish(topic, bodies)
 			.then(
@@ -225,6 +254,29 @@ class Connection implements StreamContext {
 				this.#updateFlow();
 			});
 		this.#updateFlow();
+	}
+
+	/** Counts a publish against the quota of the client. Over it, the connection is not read from until later. */
+	#noteRate(bodies: readonly Uint8Array[]): void {
+		this.#account?.published(bodies, this.#nowMs());
+		if (this.#throttle === undefined && this.#awaitRate())
+			this.broker.journal.bound('publish-rate', this.#account?.name);
+	}
+
+	/** False when the client keeps its rate; else `#throttle` is set until it does. */
+	#awaitRate(): boolean {
+		const waitMs = this.#account?.waitMs(this.#nowMs()) ?? 0;
+		if (waitMs === 0) return false;
+		this.#throttle = this.broker.options.io.clock.after(waitMs, () => {
+			this.#throttle = undefined;
+			// Another connection of the client may have published meanwhile.
+			if (!this.#isClosed && !this.#awaitRate()) this.#updateFlow();
+		});
+		return true;
+	}
+
+	#nowMs(): number {
+		return this.broker.options.io.clock.monotonicMs();
 	}
 
 	/** The refusal of a request; `undefined` when it is accepted. */
@@ -245,7 +297,7 @@ class Connection implements StreamContext {
 		}
 
 		if (this.#streams.size + this.#requests >= openMax) {
-			journal.bound('requests');
+			journal.bound('requests', this.#account?.name);
 			return new DapssError('refused', `Expected at most ${openMax} open requests on a connection, got one more`);
 		}
 
@@ -254,7 +306,7 @@ class Connection implements StreamContext {
 		let open = 0;
 		for (const {topics} of this.#streams.values()) open += topics;
 		if (open + wanted > limits.readersPerConnection) {
-			journal.bound('readers-per-connection');
+			journal.bound('readers-per-connection', this.#account?.name);
 			return new DapssError(
 				'refused',
 				`Expected at most ${limits.readersPerConnection} topics to be read by one connection ` +
@@ -262,8 +314,17 @@ class Connection implements StreamContext {
 			);
 		}
 
+		if (this.#account && this.#account.readers + wanted > limits.readersPerClient) {
+			journal.bound('readers-per-client', this.#account.name);
+			return new DapssError(
+				'refused',
+				`Expected at most ${limits.readersPerClient} topics to be read by one client ` +
+					`(limits.readers_per_client), got ${this.#account.readers + wanted} of ${this.#account.name}`,
+			);
+		}
+
 		if (this.#shared.readers + wanted <= limits.readers) return undefined;
-		journal.bound('readers');
+		journal.bound('readers', this.#account?.name);
 		return new DapssError(
 			'refused',
 			`Expected at most ${limits.readers} topics to be read through this node (limits.readers), ` +
@@ -349,15 +410,20 @@ class Connection implements StreamContext {
 
 	#open(id: number, stream: Stream): void {
 		this.#streams.set(id, stream);
-		this.#shared.readers += stream.topics;
+		this.#countReaders(stream.topics);
 	}
 
 	#end(id: number): void {
 		const stream = this.#streams.get(id);
 		if (!stream) return;
 		this.#streams.delete(id);
-		this.#shared.readers -= stream.topics;
+		this.#countReaders(-stream.topics);
 		stream.end();
+	}
+
+	#countReaders(change: number): void {
+		this.#shared.readers += change;
+		if (this.#account) this.#account.readers += change;
 	}
 
 	#answerWith(id: number, work: Promise<unknown>): void {

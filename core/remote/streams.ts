@@ -11,7 +11,7 @@ import {lastSeq, type Batch, type Topic} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Seen, type Place, type SubscriptionStart} from '../position.ts';
 import type {Outbox} from './outbox.ts';
-import {encodeDelivery, encodeFrame, type Answer, type Request} from './protocol.ts';
+import {encodeDelivery, encodeFrame, encodeSnapshot, type Answer, type Request} from './protocol.ts';
 
 /** A subscription in batches, as they are stored, which a server forwards without decoding the messages. */
 export type BatchReading = {
@@ -59,19 +59,31 @@ export type StreamContext = {
 	readonly hasRoomFor: (positions: number) => boolean;
 };
 
+const encodedSnapshots = new WeakMap<Snapshot, Buffer>();
+
+/** A snapshot goes to all watchers, and is encoded for the first of them. */
+function encodedOnce(snapshot: Snapshot): Buffer {
+	const known = encodedSnapshots.get(snapshot);
+	if (known) return known;
+	const bytes = encode(snapshot);
+	encodedSnapshots.set(snapshot, bytes);
+	return bytes;
+}
+
 /** Streams snapshots one at a time: the next is sent when the last was processed. */
 export function watch({broker, outbox, fail, seesMessages}: StreamContext, id: number): Stream {
 	let isAwaited = true;
-	let latest: unknown;
+	let latest: Snapshot | undefined;
 	const send = (): void => {
 		if (!isAwaited || latest === undefined || outbox.room() === 0) return;
-		const pieces = [encodeFrame('snapshot', [id, latest])];
+		const bytes = encodedOnce(latest);
+		const pieces = encodeSnapshot(id, bytes);
 		if (!outbox.fits(pieces))
 			return fail(
 				id,
 				new DapssError(
 					'too-large',
-					`The snapshot of this node has ${pieces[0]!.length} bytes: raise limits.frame_bytes on both sides`,
+					`The snapshot of this node has ${bytes.length} bytes: raise limits.frame_bytes on both sides`,
 				),
 			);
 		if (!outbox.stream(pieces)) return;
@@ -177,6 +189,7 @@ export function subscribe(
 	const isKnown = ({topic, origin, incarnation, firstSeq, count, lamport}: Batch): boolean =>
 		seen.get(topic)?.isFresh(origin, incarnation, lastSeq({firstSeq, count}), lamport) === false;
 	const reading = broker.readBatches(topics, isTracked ? {from, after} : from, {
+		owner: outbox,
 		room: () => (credit > 0 ? Math.min(credit, outbox.room()) : 0),
 		take(items) {
 			let taken = 0;
@@ -229,8 +242,13 @@ export function subscribe(
 	};
 }
 
+const silent = new WeakMap<Snapshot, Snapshot>();
+
+/** The same value for all watchers of a snapshot, so that it is encoded once. */
 function withoutMessages(snapshot: Snapshot): Snapshot {
-	return {...snapshot, feed: []};
+	const known = silent.get(snapshot) ?? {...snapshot, feed: []};
+	silent.set(snapshot, known);
+	return known;
 }
 
 /** An encoded snapshot, shared by all requests in one turn of the event loop. */

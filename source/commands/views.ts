@@ -4,6 +4,7 @@
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
 import {jsonText} from '../../core/observe/json-text.ts';
+import {whoText} from '../../core/observe/limits.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
@@ -118,6 +119,7 @@ function statusText(snapshot: Snapshot): string {
 			`fanout ${snapshot.gossip.fanout}, ${percent(snapshot.gossip.duplicates)} duplicates, ` +
 				`${percent(snapshot.gossip.misses)} by repair, ${snapshot.gossip.held} held back`,
 		],
+		...boundRows(snapshot),
 		['lamport', String(snapshot.lamport)],
 		...(snapshot.faults.length > 0
 			? [['faults', snapshot.faults.map(fault => printable(fault)).join(', ')] as const]
@@ -127,6 +129,16 @@ function statusText(snapshot: Snapshot): string {
 			: []),
 	];
 	return rows.map(([name, value]) => `${name.padEnd(10)}  ${value}`).join('\n');
+}
+
+/** The bounds that were hit since the start of the node, and the client that hit each most often. */
+function boundRows({counters: {bounds, boundsBy = {}}}: Snapshot): ReadonlyArray<readonly [string, string]> {
+	return Object.entries(bounds)
+		.toSorted(([, one], [, other]) => other - one)
+		.map(([name, count], index) => [
+			index === 0 ? 'bounds hit' : '',
+			printable(`${name} ${count}×${whoText(boundsBy[name])}`),
+		]);
 }
 
 /** One line for each member that is not fully usable. */

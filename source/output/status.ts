@@ -4,6 +4,16 @@ A snapshot as `status -o json` prints it: a contract with scripts.
 import {quorumHealthOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 
+/** The bounds that were hit since the start, and the clients that hit them. */
+function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}}}: Pick<Snapshot, 'counters'>) {
+	return Object.entries(bounds).map(([name, count]) => ({
+		name,
+		count,
+		at: boundsAtMs[name] ?? null,
+		by: (boundsBy[name] ?? []).map(([client, times]) => ({client, count: times})),
+	}));
+}
+
 export type Status = ReturnType<typeof statusOf>;
 
 export function statusOf({raft, members, topics, partition, ...snapshot}: Snapshot) {
@@ -58,6 +68,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		),
 		rates: snapshot.counters.rates ?? null,
 		deleted: snapshot.counters.deleted ?? null,
+		bounds: boundsOf(snapshot),
 		partition: {state: partition.state, sides: partition.sides},
 		cuts: snapshot.cuts.map(({between, what, via, forMs}) => ({between, what, via: via ?? null, forMs})),
 		foreign: snapshot.foreign,

@@ -36,7 +36,7 @@ test('a node with 256 descriptors stores messages of 228 topics, and has them af
 });
 
 test('a start with too few descriptors is refused, with the number that is needed; check reports refused connections', async () => {
-	await using cluster = new Cluster({cli, settings: {limits: {connections: 16}}});
+	await using cluster = new Cluster({cli, settings: {limits: {connections: 16, connections_reserved: 0}}});
 	const [port] = (await freePorts(1)) as [number];
 	const short = spawn(
 		'bash',
@@ -65,6 +65,32 @@ test('a start with too few descriptors is refused, with the number that is neede
 	await expect
 		.poll(async () => (await check()).stdout.toString(), {timeout: 20_000})
 		.toMatch(/Connections were refused: the limit \(limits\.connections/);
+	await node.kill('SIGTERM');
+}, 90_000);
+
+test('a client that has used up its connections is refused with the limit, and status says which client it was', async () => {
+	await using cluster = new Cluster({cli, settings: {limits: {connections_per_client: 2}}});
+	const [port] = (await freePorts(1)) as [number];
+	const node = await startLimited(cluster, port);
+	const clients = await Promise.all([cluster.client(node), cluster.client(node)]);
+	await expect(cluster.client(node)).rejects.toMatchObject({
+		code: 'refused',
+		message: expect.stringContaining('Expected at most 2 connections of') as string,
+	});
+	await clients[0][Symbol.asyncDispose]();
+	await expect
+		.poll(async () => (await runAt(cluster, node, 'status', '-o', 'json')).stdout.toString(), {timeout: 20_000})
+		.toContain('connections-per-client');
+	const {bounds} = JSON.parse((await runAt(cluster, node, 'status', '-o', 'json')).stdout.toString()) as {
+		readonly bounds: unknown;
+	};
+	expect(bounds).toContainEqual(
+		expect.objectContaining({
+			name: 'connections-per-client',
+			by: [{client: expect.stringMatching(/^(?:address|identity) \S+$/u), count: expect.any(Number)}],
+		}),
+	);
+	await clients[1][Symbol.asyncDispose]();
 	await node.kill('SIGTERM');
 }, 90_000);
 

@@ -16,8 +16,11 @@ process.once('exit', () => {
 	for (const folder of folders) rmSync(folder, {recursive: true, force: true});
 });
 
-/** Returns the path of the bundle. Its folder is deleted when this process exits. */
-export async function bundle(plugins = [], entry = 'test/sim/main.ts') {
+/**
+Returns the path of the bundle. Its folder is deleted when this process exits.
+@param options more options of esbuild
+*/
+export async function bundle(plugins = [], entry = 'test/sim/main.ts', options = {}) {
 	const folder = mkdtempSync(join(tmpdir(), 'dapss-sim-'));
 	folders.push(folder);
 	symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
@@ -38,6 +41,7 @@ export async function bundle(plugins = [], entry = 'test/sim/main.ts') {
 		},
 		logLevel: 'error',
 		sourcemap: 'inline',
+		...options,
 	});
 	return outfile;
 }

@@ -1,15 +1,17 @@
 /** Both ends of a connection with small queues, and a node at one of them whose topics are lists of batches. */
 import type {Access} from '../../core/access.ts';
 import type {Broker, Published} from '../../core/broker.ts';
-import {defaults} from '../../core/config.ts';
-import {ReadSlots} from '../../core/data/read-slots.ts';
+import {defaults, type Config} from '../../core/config.ts';
+import {ReadBudget, type ReadBudgetOptions} from '../../core/data/read-budget.ts';
 import {Reader, type BatchSink} from '../../core/data/reader.ts';
+import {DapssError} from '../../core/errors.ts';
 import type {RecordedEvent} from '../../core/events.ts';
+import {ManualClock} from '../../core/io/net/memory-network.ts';
 import type {NodeId, StoredBatch, Topic} from '../../core/message.ts';
 import type {Place, SubscriptionStart} from '../../core/position.ts';
 import type {Pipe} from '../../core/remote/pipe.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
 import type {BatchReading, Guard, ServedBroker} from '../../core/remote/server.ts';
+import type {Snapshot} from '../../core/snapshot.ts';
 import {healthy} from '../tui/support/fixtures.ts';
 import {batchOf} from './batches.ts';
 
@@ -121,12 +123,13 @@ export async function settle({near, far}: {readonly near: FakePipe; readonly far
 
 export class FakeNode {
 	readonly bounds: string[] = [];
-	readonly topics = new Map<Topic, StoredBatch[]>();
+	readonly topics = new Map<Topic, readonly StoredBatch[]>();
 	readonly readers = new Set<Reader>();
 	readonly published: number[] = [];
 	snapshots = 0;
 	reads = 0;
 	mostReads = 0;
+	readsTotal = 0;
 	/** The positions at which readers asked to begin. */
 	readonly places: Place[] = [];
 	/** The answer to tracked readers. */
@@ -135,8 +138,23 @@ export class FakeNode {
 	stored: Promise<void> = Promise.resolve();
 	/** Streams of events that are open. */
 	followers = 0;
-	options: ServedBroker['options'] = {config: {limits: defaults.limits}};
-	readonly #slots = new ReadSlots(8);
+	readonly clock = new ManualClock();
+	options: ServedBroker['options'] = {config: {limits: defaults.limits}, io: {clock: this.clock}};
+	/** Bytes of the logs that are read at once. */
+	readBytes = 0;
+	mostReadBytes = 0;
+	readonly #budget: ReadBudget;
+
+	/** @param budget the read budget of the node */
+	constructor(budget: ReadBudgetOptions = {reads: 8}) {
+		this.#budget = new ReadBudget(budget);
+	}
+
+	/** Changes limits of the node. */
+	limit(limits: Partial<Config['limits']>): void {
+		this.options = {config: {limits: {...defaults.limits, ...limits}}, io: {clock: this.clock}};
+	}
+
 	/** The access of every caller; `regrant` changes it. */
 	access: Access = {role: 'operator', topics: [], isReadonly: false};
 	readonly audits: string[] = [];
@@ -175,7 +193,14 @@ export class FakeNode {
 		return this as unknown as ServedBroker;
 	}
 
-	readonly journal = {bound: (name: string): void => void this.bounds.push(name)};
+	/** Bounds that were hit, with the client that hit each. */
+	readonly boundsBy: Array<readonly [name: string, who: string | undefined]> = [];
+	readonly journal = {
+		bound: (name: string, who?: string): void => {
+			this.bounds.push(name);
+			this.boundsBy.push([name, who]);
+		},
+	};
 
 	async snapshot(): ReturnType<Broker['snapshot']> {
 		this.snapshots++;
@@ -196,6 +221,22 @@ export class FakeNode {
 		this.published.push(bodies.length);
 		return {origin, incarnation: 1, topic, firstSeq: 1, count: bodies.length};
 	}
+
+	trackedEvents(): AsyncIterableIterator<RecordedEvent> {
+		return this.events();
+	}
+
+	readonly #refuse = async (): Promise<never> => {
+		throw new DapssError('refused', 'This node does nothing');
+	};
+	readonly subscribeNode = this.#refuse;
+	readonly unsubscribeNode = this.#refuse;
+	readonly createTopic = this.#refuse;
+	readonly deleteTopic = this.#refuse;
+	readonly readIndex = this.#refuse;
+	readonly transferLeadership = this.#refuse;
+	readonly leave = this.#refuse;
+	readonly fault = this.#refuse;
 
 	events(): AsyncIterableIterator<RecordedEvent> {
 		this.followers++;
@@ -222,7 +263,7 @@ export class FakeNode {
 				0,
 				batches.length,
 				sink,
-				this.#slots,
+				this.#budget,
 			);
 			this.readers.add(reader);
 			reader.resume();
@@ -248,12 +289,17 @@ export class FakeNode {
 		bytesMax: number,
 	): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> {
 		this.reads++;
+		this.readsTotal++;
 		this.mostReads = Math.max(this.mostReads, this.reads);
+		let next = offset;
+		let bytes = 0;
+		for (; next < batches.length && (next === offset || bytes < bytesMax); next++)
+			bytes += batches[next]!.batch.bytes.length;
+		this.readBytes += bytes;
+		this.mostReadBytes = Math.max(this.mostReadBytes, this.readBytes);
 		await turn();
 		this.reads--;
-		let next = offset;
-		for (let bytes = 0; next < batches.length && (next === offset || bytes < bytesMax); next++)
-			bytes += batches[next]!.batch.bytes.length;
+		this.readBytes -= bytes;
 		return {items: batches.slice(offset, next), next};
 	}
 }

@@ -222,6 +222,11 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 		empty,
 		heading('Exceeded limits'),
 		...table(counters.bounds),
+		...Object.entries(counters.boundsBy ?? {}).flatMap(([name, clients]) =>
+			clients.map(([client, times]) =>
+				field('', printable(`${count(times).padStart(12)}  ${name}: ${client || 'other clients'}`), 'warning'),
+			),
+		),
 	];
 }
 

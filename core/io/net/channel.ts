@@ -7,6 +7,7 @@ import type {Config} from '../../config.ts';
 import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
 import type {Identity, Keys} from '../../wire/seal.ts';
+import type {ConnectionQuota} from './connection-quotas.ts';
 import type {Budget, Counters} from './counters.ts';
 import type {FormerPeers} from './former-peers.ts';
 import type {Names} from './host-names.ts';
@@ -83,6 +84,7 @@ export type RefusalCode =
 	/** The identity of the client has no role. Only nodes and clients of protocol 4 know this code. */
 	| 'no-access'
 	| 'older-incarnation'
+	| 'limit'
 	| 'busy';
 
 /** A refusal as it is reported: the peer, its address, and the side that refused. */
@@ -208,6 +210,8 @@ export type TransportOptions = {
 	readonly random?: Random;
 	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
+	/** A client was refused because a quota of its connections is used up. `who`: as the quotas name it. */
+	readonly onQuota?: (quota: ConnectionQuota, who: string) => void;
 };
 
 /** The security settings of a configuration. */

@@ -98,6 +98,7 @@ const refusalCodes = [
 	'duplicate',
 	'no-access',
 	'older-incarnation',
+	'limit',
 	'busy',
 ] as const satisfies readonly RefusalCode[];
 const refuseSchema = v.object({

@@ -21,9 +21,11 @@ import {isPortTaken} from '../../platform.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
-import type {Listener, ListenOptions, RefusalCode, TransportOptions} from './channel.ts';
+import type {Hello, Listener, ListenOptions, Refusal, RefusalCode, TransportOptions} from './channel.ts';
+import {clientIdentityOf} from './client-identity.ts';
+import {ConnectionQuotas, type UsedUp} from './connection-quotas.ts';
 import {helloOf} from './dial.ts';
-import {differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
+import {clientKeysProtocol, differs, encodeRefusal, helloBytesMax, isHelloOfCluster, parseHello} from './handshake.ts';
 import {open, RefusedError} from './opening.ts';
 import {PendingConnections} from './pending-connections.ts';
 import {helloHeadBytes, SeenHellos} from './seen-hellos.ts';
@@ -71,6 +73,7 @@ class ChannelServer implements Listener {
 		this.#onConnection(socket),
 	);
 	readonly #context: SecureContext;
+	readonly #quotas: ConnectionQuotas;
 	readonly #pending: PendingConnections<PendingConnection>;
 	#members: ReadonlySet<string> = new Set();
 	#membersAtMs = Number.NEGATIVE_INFINITY;
@@ -85,6 +88,7 @@ class ChannelServer implements Listener {
 		this.#transport = transport;
 		this.#options = options;
 		this.#context = serverContext();
+		this.#quotas = new ConnectionQuotas(transport.limits);
 		const {limits, random = systemEntropy} = transport;
 		this.#pending = new PendingConnections({
 			max: limits.unauthenticated,
@@ -232,11 +236,21 @@ class ChannelServer implements Listener {
 				remoteAddress,
 				transport: this.#transport,
 				head,
-				handshake: {side: 'listener', local, binding, peerName: name, admit, protocolMin: said.protocolMin},
+				handshake: {
+					side: 'listener',
+					local,
+					binding,
+					peerName: name,
+					admit: remoteHello => admit(remoteHello) ?? this.#quotaRefusal(remoteHello, pending.host),
+					protocolMin: said.protocolMin,
+				},
 			});
 			this.#forget(pending);
 			if (pending.socket.destroyed) return channel.destroy('the connection was lost');
 			this.#open.add(pending.socket);
+			// Counted once it has proved who it is. Others may have used up the quota since its hello.
+			const usedUp = this.#countClient(channel.remote, pending);
+			if (usedUp) return channel.close(usedUp.reason);
 			const remote = parseAddress(channel.remote.address);
 			if (remote) this.#transport.names.worked(remote.host, pending.host);
 			onChannel(channel);
@@ -248,6 +262,31 @@ class ChannelServer implements Listener {
 				pending.why = 'counted';
 			} else this.#drop(pending, 'malformed');
 		}
+	}
+
+	#quotaRefusal(remote: Hello, host: string): Refusal | undefined {
+		if (remote.via === 'peer') return undefined;
+		const client = clientIdentityOf(remote, host);
+		const usedUp = this.#quotas.usedUp(client);
+		if (!usedUp) return undefined;
+		this.#transport.onQuota?.(usedUp.quota, client.name);
+		// Earlier releases do not know the code, and show the reason of this one.
+		return {code: remote.protocol >= clientKeysProtocol ? 'limit' : 'not-a-member', reason: usedUp.reason};
+	}
+
+	/** Counts the connection until it closes; the quota, if there is no room. Links of members are not counted. */
+	#countClient(remote: Hello, {host, socket}: PendingConnection): UsedUp | undefined {
+		if (remote.via === 'peer') return undefined;
+		const client = clientIdentityOf(remote, host);
+		const usedUp = this.#quotas.usedUp(client);
+		if (usedUp) {
+			this.#transport.onQuota?.(usedUp.quota, client.name);
+			return usedUp;
+		}
+
+		const counted = this.#quotas.add(client);
+		socket.once('close', () => counted[Symbol.dispose]());
+		return undefined;
 	}
 
 	/** TLS at a node that speaks plain text: the plain answer makes the other side report the difference. */

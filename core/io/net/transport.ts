@@ -32,11 +32,13 @@ export function transportOptions(
 		clientIdentity,
 		version,
 		onRefusal,
+		onQuota,
 	}: {
 		readonly identity: Identity | undefined;
 		readonly clientIdentity?: Identity | undefined;
 		readonly version: string;
 		readonly onRefusal?: (refused: RefusedPeer) => void;
+		readonly onQuota?: TransportOptions['onQuota'];
 	},
 ): TransportOptions {
 	return {
@@ -52,5 +54,6 @@ export function transportOptions(
 		names: new Names(),
 		formerPeers: new FormerPeers(),
 		...(onRefusal && {onRefusal}),
+		...(onQuota && {onQuota}),
 	};
 }

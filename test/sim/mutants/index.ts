@@ -9,6 +9,7 @@ import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
 import {liarMutants} from './liars.ts';
+import {limitMutants} from './limits.ts';
 import {mutated, type Mutant} from './mutant.ts';
 import {outsiderMutants} from './outsiders.ts';
 import {raftMutants} from './raft.ts';
@@ -31,6 +32,7 @@ export const mutants: readonly Mutant[] = [
 	...accessMutants,
 	...outsiderMutants,
 	...liarMutants,
+	...limitMutants,
 ];
 
 /** Changes the sources while they are bundled. @param root of the repository */

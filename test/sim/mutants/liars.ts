@@ -187,9 +187,9 @@ export const liarMutants: readonly Mutant[] = [
 		tests: 'test/unit/codec.test.ts',
 		edits: [
 			{
-				file: 'core/codec.ts',
-				find: 'if (items > 0 && open.push(items) > depthMax) return false;',
-				replace: 'if (items > 0) open.push(items);',
+				file: 'core/message-pack.ts',
+				find: 'if (isKey || left.length > depthMax) return false;',
+				replace: 'if (isKey) return false;',
 			},
 		],
 	},

@@ -342,4 +342,22 @@ export const pitfalls: readonly Pitfall[] = [
 			'skip-within-a-batch',
 		],
 	},
+	{
+		pitfall: 'a client exhausts its node',
+		mutants: [
+			'structure-unchecked',
+			'any-extension',
+			'any-request-size',
+			'positions-uncounted',
+			'reads-beyond-credit',
+			'reads-beyond-budget',
+			'no-room-for-members',
+			'quota-before-the-proof',
+			'rate-starts-anew',
+		],
+	},
+	{
+		pitfall: 'a node exhausts or controls its clients',
+		mutants: ['unasked-topic-taken', 'requests-queue-without-end', 'controls-pass'],
+	},
 ];

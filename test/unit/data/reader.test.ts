@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {Delivery} from '../../../core/broker.ts';
 import {DeliveryQueue} from '../../../core/data/delivery.ts';
-import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {ReadBudget} from '../../../core/data/read-budget.ts';
 import {Reader, type BatchSink} from '../../../core/data/reader.ts';
 import type {NodeId, StoredBatch, Topic} from '../../../core/message.ts';
 import {batchOf} from '../../support/batches.ts';
@@ -52,7 +52,7 @@ const turn = (): Promise<void> =>
 describe('a reader', () => {
 	test('that keeps up gets each batch when it is written', () => {
 		const {log, sink, taken} = setUp({stored: 0});
-		const reader = new Reader(log, 0, 0, sink, new ReadSlots(1));
+		const reader = new Reader(log, 0, 0, sink, new ReadBudget({reads: 1}));
 		reader.resume();
 		reader.onWritten([batchAt(0, 2)], 2);
 		reader.onWritten([batchAt(2, 2), batchAt(4, 2)], 6);
@@ -61,7 +61,7 @@ describe('a reader', () => {
 
 	test('from the beginning reads the log and then continues live, without a gap', async () => {
 		const {log, sink, taken} = setUp({stored: 3});
-		const reader = new Reader(log, 0, 6, sink, new ReadSlots(1));
+		const reader = new Reader(log, 0, 6, sink, new ReadBudget({reads: 1}));
 		reader.resume();
 		log.items.push(batchAt(6, 2));
 		reader.onWritten([log.items[3]!], 8); // Written while the reader is still in the log.
@@ -72,7 +72,7 @@ describe('a reader', () => {
 
 	test('that read a batch from the log does not get it again when it is reported as written', async () => {
 		const {log, sink, taken} = setUp({stored: 2});
-		const reader = new Reader(log, 0, 2, sink, new ReadSlots(1));
+		const reader = new Reader(log, 0, 2, sink, new ReadBudget({reads: 1}));
 		// The log is ahead of the reported writes.
 		log.read = async offset => ({items: log.items.filter(item => item.offset >= offset), next: 4});
 		reader.resume();
@@ -85,7 +85,7 @@ describe('a reader', () => {
 	test('whose sink is full pauses, and later continues from the log where it paused', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		state.room = 2;
-		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
+		const reader = new Reader(log, 0, 8, sink, new ReadBudget({reads: 1}));
 		reader.resume();
 		await turn();
 		expect(taken).toEqual([0, 2]);
@@ -100,7 +100,7 @@ describe('a reader', () => {
 
 	test('counts messages that retention deleted before they could be read', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4, firstOffset: 4});
-		const reader = new Reader(log, 0, 8, sink, new ReadSlots(1));
+		const reader = new Reader(log, 0, 8, sink, new ReadBudget({reads: 1}));
 		reader.resume();
 		await turn();
 		expect(state.dropped).toBe(4);
@@ -115,7 +115,7 @@ describe('a reader', () => {
 			return read(offset);
 		};
 
-		new Reader(log, 2, 8, sink, new ReadSlots(1)).resume();
+		new Reader(log, 2, 8, sink, new ReadBudget({reads: 1})).resume();
 		await turn();
 		expect(state.dropped).toBe(4);
 		expect(taken).toEqual([6]);
@@ -123,7 +123,7 @@ describe('a reader', () => {
 
 	test('counts messages that retention deleted up to the next written batch', async () => {
 		const {log, sink, taken, state} = setUp({stored: 0});
-		const reader = new Reader(log, 1, 4, sink, new ReadSlots(1));
+		const reader = new Reader(log, 1, 4, sink, new ReadBudget({reads: 1}));
 		reader.resume();
 		await turn();
 		reader.onWritten([batchAt(4, 2)], 6);
@@ -134,7 +134,7 @@ describe('a reader', () => {
 	test('counts messages lost to damage', async () => {
 		const {log, sink, taken, state} = setUp({stored: 4});
 		log.items.splice(1, 2);
-		new Reader(log, 0, 8, sink, new ReadSlots(1)).resume();
+		new Reader(log, 0, 8, sink, new ReadBudget({reads: 1})).resume();
 		await turn();
 		expect(state.dropped).toBe(4);
 		expect(taken).toEqual([0, 6]);
@@ -143,7 +143,7 @@ describe('a reader', () => {
 	test('reports when the log fails', async () => {
 		const {log, sink, state} = setUp({stored: 1});
 		log.read = () => Promise.reject(new Error('EIO'));
-		new Reader(log, 0, 2, sink, new ReadSlots(1)).resume();
+		new Reader(log, 0, 2, sink, new ReadBudget({reads: 1})).resume();
 		await turn();
 		expect(state.error?.message).toBe('EIO');
 	});

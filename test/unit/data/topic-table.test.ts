@@ -146,7 +146,7 @@ test('`check` reports a reached limit of topics by the name of its setting', () 
 		},
 		{
 			problem: 'Bounds were reached: out-queue 2× since the start',
-			advice: 'A peer or a reader was too slow, or too many messages arrived at once.',
+			advice: expect.stringContaining('docs/troubleshooting.md') as string,
 		},
 	]);
 	expect(
@@ -164,5 +164,20 @@ test('`check` reports a reached limit of topics by the name of its setting', () 
 	};
 	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual([
 		'Bounds were reached: out-queue 2× since the start, last 2 min ago',
+	]);
+	const boundsBy = {
+		'out-queue': [['client 01', 2]],
+		topics: [
+			['client 02', 5],
+			['', 3],
+		],
+	} as const;
+	expect(
+		limitFindings({atMs, counters: {...counters, bounds: {'out-queue': 2, topics: 8}, boundsBy}}).map(
+			({problem}) => problem,
+		),
+	).toEqual([
+		'The limit of topics (limits.topics) was reached, 8× since the start, 5× by client 02',
+		'Bounds were reached: out-queue 2× since the start, by client 01',
 	]);
 });

@@ -6,6 +6,7 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import type {Cause} from '../../../core/membership/reachability.ts';
+import {connectionQuotas} from '../../../core/io/net/connection-quotas.ts';
 import {findingReasons, type FindingReason} from '../../../core/observe/finding-reasons.ts';
 import {findingsOf} from '../../../core/observe/findings.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
@@ -141,10 +142,14 @@ describe('the page', () => {
 		const names = readdirSync(core, {recursive: true, encoding: 'utf8'})
 			.filter(file => file.endsWith('.ts'))
 			.flatMap(file =>
-				[...readFileSync(join(core, file), 'utf8').matchAll(/\bbound\('([\w-]+)'\)/gu)].map(match => match[1]!),
+				[...readFileSync(join(core, file), 'utf8').matchAll(/\bbound\('([\w-]+)'[,)]/gu)].map(
+					match => match[1]!,
+				),
 			);
 		expect(names.length).toBeGreaterThan(5);
-		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual([...new Set(names)].toSorted());
+		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual(
+			[...new Set([...names, ...connectionQuotas])].toSorted(),
+		);
 	});
 });
 

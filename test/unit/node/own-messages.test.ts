@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {ReadBudget} from '../../../core/data/read-budget.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import type {TrackedEvent} from '../../../core/events.ts';
 import type {StoredBatch, Topic} from '../../../core/message.ts';
@@ -21,7 +21,9 @@ class Logs implements TopicReading {
 	readonly subscribed = new Set<Topic>([t]);
 	readonly readers = new Map<Reader, Topic>();
 	firstOffset = 0;
-	readonly #slots = new ReadSlots();
+	/** Reads that run now. */
+	reads = 0;
+	readonly #slots = new ReadBudget();
 
 	async end(topic: Topic): Promise<number> {
 		return this.topics.get(topic)!.length;
@@ -33,7 +35,9 @@ class Logs implements TopicReading {
 			offset: number,
 			bytesMax: number,
 		): Promise<{readonly items: readonly StoredBatch[]; readonly next: number}> => {
+			this.reads++;
 			await turn();
+			this.reads--;
 			const first = Math.max(offset, this.firstOffset);
 			const items = batches.slice(first, first + Math.max(1, Math.floor(bytesMax / 10_000)));
 			return {items, next: first + items.length};
@@ -112,6 +116,20 @@ function setUp(): {readonly logs: Logs; readonly own: Set<Topic>; readonly messa
 	messages.update();
 	return {logs, own, messages};
 }
+
+test('many followers that take nothing hold a bounded number of messages together', async () => {
+	const {logs, messages} = setUp();
+	await turn();
+	logs.write(t, 100); // 1 MB.
+	const feeds = Array.from({length: 1000}, () => messages.open({from: 'start'}));
+	do for (let wait = 0; wait < 20; wait++) await turn();
+	while (logs.reads > 0);
+	const held = feeds.reduce((sum, feed) => sum + feed.unread, 0);
+	expect(held * 10_000).toBeLessThanOrEqual(16 * 1024 * 1024 + feeds.length * 10_000);
+	expect(held).toBeGreaterThanOrEqual(1000);
+	for (const feed of feeds.slice(1)) feed[Symbol.dispose]();
+	expect(await takeAll(feeds[0]!)).toEqual(numbers(t, 0, 100));
+});
 
 test('a late and slow follower gets all messages since the node subscribed, in little memory', async () => {
 	const {logs, messages} = setUp();

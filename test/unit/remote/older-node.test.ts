@@ -43,6 +43,18 @@ test('a snapshot of a node of protocol 1 gets all fields, and no member is `dead
 	).toBe('lost');
 });
 
+test('a snapshot of this version that lacks fields gets the same values', () => {
+	const {foreign: _foreign, ...rest} = snapshots.healthy;
+	const topics = snapshots.healthy.topics.map(topic => ({...topic, missing: undefined}));
+	const members = snapshots.healthy.members.map(member => ({...member, name: undefined}));
+	expect(currentSnapshot({...rest, cuts: undefined, topics, members} as unknown as Snapshot)).toEqual({
+		...snapshots.healthy,
+		foreign: [],
+		topics: topics.map(topic => ({...topic, missing: 0})),
+		members: members.map(member => ({...member, name: ''})),
+	});
+});
+
 test('a snapshot of this version passes unchanged', () =>
 	expect(currentSnapshot(snapshots.healthy)).toBe(snapshots.healthy));
 

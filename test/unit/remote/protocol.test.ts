@@ -7,11 +7,11 @@ const problemOf = (body: object): unknown => {
 };
 
 test.each([
-	['topics', {op: 'subscribe', topics: Array(500_000).fill(1), from: 'now', credit: 1}, 'a list of 1 to 256 items'],
-	['streams', {op: 'events', messages: true, after: Array(500_000).fill(1)}, 'a list of 0 to 16384 items'],
+	['topics', {op: 'subscribe', topics: Array(60_000).fill(1), from: 'now', credit: 1}, 'a list of 1 to 256 items'],
+	['streams', {op: 'events', messages: true, after: Array(500_000).fill(1)}, 'a list of 0 to 16384 topics'],
 	[
 		'peers',
-		{op: 'fault', command: {type: 'cut', peers: Array(500_000).fill(1), direction: 'both', forMs: 1}},
+		{op: 'fault', command: {type: 'cut', peers: Array(60_000).fill(1), direction: 'both', forMs: 1}},
 		'a list of 0 to 1024 items',
 	],
 ])('a list of %s that is too long is refused before its items are checked', (_what, body, expected) => {
@@ -19,10 +19,10 @@ test.each([
 });
 
 test('a topic name that is too long is refused without quoting it', () => {
-	const name = `\u0000${'x'.repeat(1_000_000)}`;
+	const name = `\u0000${'x'.repeat(60_000)}`;
 	expect(problemOf({op: 'subscribe-node', topic: name})).toEqual([
 		7,
-		'topic: Expected a topic name of at most 255 bytes, got 1000001',
+		'topic: Expected a topic name of at most 255 bytes, got 60001',
 	]);
 });
 

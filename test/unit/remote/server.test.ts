@@ -1,6 +1,5 @@
 import {expect, test} from 'vitest';
 import type {Delivery} from '../../../core/broker.ts';
-import {defaults} from '../../../core/config.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import {positionsMax} from '../../../core/position.ts';
 import {RemoteBroker} from '../../../core/remote/client.ts';
@@ -10,6 +9,7 @@ import {
 	encodeFrame,
 	encodePublish,
 	openMax,
+	publishMessagesMax,
 	remoteKinds,
 	type Answer,
 } from '../../../core/remote/protocol.ts';
@@ -177,6 +177,23 @@ test('a client that publishes faster than the disk stores is not read from meanw
 	expect(answersOf(got).map(({id}) => id)).toEqual(Array.from({length: sent}, (_, index) => index + 1));
 });
 
+test('a publish of too many messages is refused before they are decoded, and counted', async () => {
+	const node = new FakeNode();
+	const {near, far, got} = serving(node, 50_000);
+	const empty = (count: number): Buffer[] => Array<Buffer>(count).fill(Buffer.alloc(0));
+	far.onFrame(Buffer.concat(encodePublish(1, 't' as Topic, empty(publishMessagesMax))));
+	far.onFrame(Buffer.concat(encodePublish(2, 't' as Topic, empty(publishMessagesMax + 1))));
+	await settle({near, far});
+	expect(node.published).toEqual([publishMessagesMax]);
+	expect(node.bounds).toEqual(['publish-messages']);
+	expect(answersOf(got).find(({error}) => error)).toMatchObject({
+		id: 2,
+		error: {code: 'usage', message: expect.stringContaining('at most 65536 messages')},
+	});
+	const client = new RemoteBroker(pipes(50_000).near);
+	await expect(client.publish('t', empty(publishMessagesMax + 1))).rejects.toMatchObject({code: 'usage'});
+});
+
 test('publishers of many connections share one bound', async () => {
 	const node = new FakeNode();
 	const disk = Promise.withResolvers<void>();
@@ -196,7 +213,7 @@ test('publishers of many connections share one bound', async () => {
 
 test('the topics read per connection and in total have limits, which the refusal names', async () => {
 	const node = new FakeNode();
-	node.options = {config: {limits: {...defaults.limits, readersPerConnection: 300, readers: 500}}};
+	node.limit({readersPerConnection: 300, readers: 500});
 	const topics = Array.from({length: 120}, (_, index) => `m${index}`);
 	const one = serving(node, 50_000);
 	const two = serving(node, 50_000);

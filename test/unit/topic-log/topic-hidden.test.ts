@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import fc from 'fast-check';
 import {expect, test} from 'vitest';
-import {ReadSlots} from '../../../core/data/read-slots.ts';
+import {ReadBudget} from '../../../core/data/read-budget.ts';
 import {Reader} from '../../../core/data/reader.ts';
 import {openLog} from '../../../core/io/log/log.ts';
 import {MemoryLog} from '../../../core/io/log/memory-log.ts';
@@ -56,7 +56,7 @@ async function readAll(log: TopicLog): Promise<{readonly got: unknown[]; readonl
 				throw error;
 			},
 		},
-		new ReadSlots(),
+		new ReadBudget(),
 	);
 	reader.resume();
 	for (let turn = 0; reader.cursor < log.nextOffset; turn++) {
