@@ -315,7 +315,10 @@ export class Bootstrapping {
 
 	/** The reasons of the members that do not admit this node. Other answers and silent addresses are left out. */
 	#admissionReasons(addresses: readonly string[]): string {
-		const reasons = new Set(addresses.flatMap(address => this.#reasons.get(address) ?? []));
+		const reasons = new Set(
+			// A member that does not lead passes no reason on: its leader has it.
+			addresses.flatMap(address => this.#reasons.get(this.#redirects.get(address) ?? address) ?? []),
+		);
 		return reasons.size === 0 ? '' : `: ${[...reasons].join('; ')}`;
 	}
 

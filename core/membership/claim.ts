@@ -98,6 +98,8 @@ export class Claim {
 		// Such a leader may not answer read requests of others either.
 		if (!this.#options.isLeaderOlder()) await this.#options.catchUp();
 		this.#isDoubted = false;
+		// The claim need not wait: this was no failed proposal.
+		this.#requestedMs = Number.NEGATIVE_INFINITY;
 	}
 
 	/** Called when this process did not run for a while. */

@@ -66,6 +66,7 @@ describe.each(versions)('Node $wanted', ({wanted, fetched}) => {
 				...cluster.env,
 				XDG_CONFIG_HOME: join(cluster.folder, 'config'),
 				XDG_CACHE_HOME: join(cluster.folder, 'cache'),
+				DAPSS_IDENTITY_FILE: cluster.identityFile,
 			};
 			await using terminal = new Terminal(
 				fetched.path,

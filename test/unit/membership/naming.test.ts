@@ -204,6 +204,17 @@ describe('the claim of a process', () => {
 		expect([claim.isDoubted, claim.isHeld, proposals()]).toEqual([false, true, 0]);
 	});
 
+	test('is proposed as soon as the node has caught up', async () => {
+		const world: World = {...ready, protocol: 1};
+		const {claim, caughtUp, proposals} = make(world);
+		claim.housekeep();
+		world.protocol = 2;
+		caughtUp();
+		await settled();
+		claim.housekeep();
+		expect(proposals()).toBe(1);
+	});
+
 	test('does not wait for the answer of a leader whose program knows no claims', async () => {
 		const {claim} = make({...ready, protocol: 1, isLeaderOlder: true});
 		claim.housekeep();
