@@ -22,6 +22,7 @@ function setUp(
 	answers: Readonly<Record<string, JoinAnswer | Error>>,
 	seeds: readonly string[] = Object.keys(answers),
 	isAddressGiven = false,
+	candidates: readonly string[] = Object.keys(answers),
 ) {
 	const reported = {waits: [] as string[], ended: undefined as string | undefined};
 	let nowMs = 0;
@@ -44,7 +45,7 @@ function setUp(
 		aloneAdvice: '',
 		founding: new Founding({self, address: 'own:1', seeds, expect: 0, seekMs: 0, nowMs: 0}),
 		peers: {
-			candidates: async () => Object.keys(answers).map(address => ({address, isMember: false})),
+			candidates: async () => candidates.map(address => ({address, isMember: false})),
 			async ask(address) {
 				const answer = answers[address] ?? new Promise<never>(() => undefined); // Hangs.
 				if (answer instanceof Promise) return answer;
@@ -112,6 +113,12 @@ describe('a node that the cluster refuses (case A)', () => {
 		expect(waits.at(-1)).toMatch(
 			/^the cluster at h:[12] to admit this node: the name web is taken; an election is under way$/,
 		);
+	});
+
+	test('reports the reason of the leader to which the asked members redirect', async () => {
+		const reason = 'an operator must admit this node';
+		const {waits} = await setUp({'h:2': ask, 'h:1': {type: 'wait', reason}}, ['h:2'], false, []).run();
+		expect(waits).toContain(`the cluster at h:2 to admit this node: ${reason}`);
 	});
 
 	test('that waits for seeds reports the error of another silent address with that address', async () => {
