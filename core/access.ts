@@ -4,6 +4,7 @@ as 64 hexadecimal digits. The node enforces the roles (`remote/permissions.ts`),
 (`cluster-state/access-list.ts`). The replicated state depends on `parseAccessChange`, so a change of its rules needs a
 new version of the protocol.
 */
+import {createHash} from 'node:crypto';
 import {isNodeId, type NodeId} from './message.ts';
 import {problemOfName} from './node-name.ts';
 import {matchesTopic, problemOfPattern} from './topic-pattern.ts';
@@ -152,6 +153,11 @@ function parseAdmission(
 /** Whether the text is a SHA-256 hash, 64 lower-case hexadecimal digits. */
 export function isHash(value: unknown): value is string {
 	return typeof value === 'string' && /^[\da-f]{64}$/.test(value);
+}
+
+/** The hash under which the cluster knows a join token. */
+export function hashOfToken(token: string): string {
+	return createHash('sha256').update(token).digest('hex');
 }
 
 /** Whether the text has the form of a join token. */

@@ -2,7 +2,7 @@
 Admits nodes that ask to join. The leader appends the node to the configuration as a learner; the answer leaves once
 that entry is applied. Any other member redirects the node to the leader, or tells it to wait.
 */
-import {createHash} from 'node:crypto';
+import {hashOfToken} from '../access.ts';
 import {joinProblem} from '../address.ts';
 import {accessProtocol, namesProtocol, type ClusterState} from '../cluster-state/cluster-state.ts';
 import {encodeContext, type MemberContext} from '../cluster-state/command.ts';
@@ -42,11 +42,6 @@ export type AdmissionOptions = {
 	/** The reason why nothing can be agreed now. */
 	readonly unavailableError: () => DapssError;
 };
-
-/** The hash under which the cluster knows a join token. */
-export function hashOf(token: string): string {
-	return createHash('sha256').update(token).digest('hex');
-}
 
 /** How long a new node waits for the node that it replaces to become unreachable, milliseconds. */
 const replacedMs = 10_000;
@@ -214,7 +209,7 @@ export class Admission {
 			isEndorsed(endorsement, cluster, node)
 		)
 			return undefined;
-		const known = token === undefined ? undefined : access.admissions.token(hashOf(token));
+		const known = token === undefined ? undefined : access.admissions.token(hashOfToken(token));
 		if (known && known.untilMs > wallMs()) return undefined;
 		const problem =
 			token === undefined ? '' : known ? 'its join token has expired; ' : 'its join token is not valid; ';
@@ -319,7 +314,7 @@ export class Admission {
 		const isWithToken = token !== undefined && state.protocol >= accessProtocol;
 		const {incarnation, instance = ''} = facts;
 		return {
-			...(isWithToken && {token: hashOf(token)}),
+			...(isWithToken && {token: hashOfToken(token)}),
 			...(name === '' ? {} : {name: freeName(state, name)}),
 			...(incarnation === undefined || instance === '' ? {} : {incarnation, instance}),
 		};

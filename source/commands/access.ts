@@ -2,8 +2,9 @@
 `access list|add|revoke|default`: identities and their roles. `access admit|token|withdraw`: which nodes may join.
 `access identity`: the own identity, without a node.
 */
-import {createHash, randomBytes} from 'node:crypto';
+import {randomBytes} from 'node:crypto';
 import {
+	hashOfToken,
 	isIdentityKey,
 	isJoinToken,
 	isRole,
@@ -165,7 +166,7 @@ async function token(context: Context): Promise<void> {
 	const uses = flags.uses === undefined ? 1 : Number(flags.uses);
 	const untilMs = Date.now() + (flags.expires === undefined ? hourMs : msOf(flags.expires));
 	const made = `join-${randomBytes(16).toString('base64url')}`;
-	const hash = createHash('sha256').update(made).digest('hex');
+	const hash = hashOfToken(made);
 	await withNode(context, broker => broker.changeAccess({type: 'token', hash, uses, untilMs}));
 	await terminal.line(output === 'json' ? jsonText({token: made, hash, uses, untilMs}) : made);
 	if (output !== 'json')
@@ -179,7 +180,7 @@ async function withdraw(context: Context): Promise<void> {
 	const {output, terminal} = context;
 	expectInput(context, 2, 2, 'access withdraw TOKEN | HASH');
 	const given = context.input[1]!;
-	const wanted = isJoinToken(given) ? createHash('sha256').update(given).digest('hex') : given;
+	const wanted = isJoinToken(given) ? hashOfToken(given) : given;
 	const hash = await withNode(context, async broker => {
 		const found = (await broker.access()).tokens.filter(one => one.hash.startsWith(wanted));
 		if (wanted.length < prefixMin || found.length !== 1)

@@ -1,8 +1,7 @@
 /** Which nodes the leader of a cluster with an operator makes members. */
 import {expect, test} from 'vitest';
-import {identityKeyOf, type AccessChange} from '../../../core/access.ts';
+import {hashOfToken, identityKeyOf, type AccessChange} from '../../../core/access.ts';
 import {accessProtocol} from '../../../core/cluster-state/cluster-state.ts';
-import {hashOf} from '../../../core/control/admission.ts';
 import type {Control, ControlOptions} from '../../../core/control/control.ts';
 import {endorse, isEndorsed} from '../../../core/membership/endorsement.ts';
 import {parseJoin, type JoinAnswer, type JoinRequest} from '../../../core/membership/joining.ts';
@@ -92,7 +91,7 @@ test('a node that an operator admitted joins, once', async () => {
 
 test('a join token admits as many nodes as it says', async () => {
 	const {control, change} = await founded({dialBack: async address => (address.endsWith(':2') ? node : other)});
-	await change({type: 'token', hash: hashOf(token), uses: 1, untilMs: 2000});
+	await change({type: 'token', hash: hashOfToken(token), uses: 1, untilMs: 2000});
 	expect(await control.join({...request, token})).toMatchObject({type: 'joined'});
 	expect(control.state.access.admissions.tokens).toEqual([]);
 	expect(await control.join({...request, id: other, address: '127.0.0.1:3', token})).toEqual(
@@ -102,9 +101,9 @@ test('a join token admits as many nodes as it says', async () => {
 
 test('an expired token and a withdrawn one admit nobody', async () => {
 	const {control, change} = await founded();
-	await change({type: 'token', hash: hashOf(token), uses: 5, untilMs: 1000});
+	await change({type: 'token', hash: hashOfToken(token), uses: 5, untilMs: 1000});
 	expect(await control.join({...request, token})).toEqual(wait(`its join token has expired; ${unadmitted}`));
-	await change({type: 'withdraw', hash: hashOf(token)});
+	await change({type: 'withdraw', hash: hashOfToken(token)});
 	expect(await control.join({...request, token})).toEqual(wait(`its join token is not valid; ${unadmitted}`));
 });
 
