@@ -470,42 +470,12 @@ export function differs(local: Hello, remote: Hello, name: string): Refusal | un
 	return {code: 'flags', reason: `${name} has ${lines.join('; ')}`};
 }
 
+/** The fields of a hello that its receiver uses, with the version that both sides speak. */
 function plainHello(
-	{
-		role,
-		id,
-		address,
-		cluster,
-		clusterId,
-		incarnation,
-		instance,
-		name,
-		flags,
-		version,
-		via,
-		clientKey,
-		isReadonly,
-		datagramKey,
-	}: ParsedHello,
-	agreed: number,
+	{nonce: _nonce, protocols: _spoken, publicKey: _proved, isReadonly, ...hello}: ParsedHello,
+	protocolOfBoth: number,
 ): Hello {
-	return {
-		role,
-		id,
-		address,
-		cluster,
-		clusterId,
-		incarnation,
-		instance,
-		name,
-		flags,
-		version,
-		protocol: agreed,
-		via,
-		...(clientKey && {clientKey}),
-		...(isReadonly === true && {isReadonly}),
-		...(datagramKey && {datagramKey}),
-	};
+	return {...hello, id: hello.id, protocol: protocolOfBoth, ...(isReadonly === true && {isReadonly})};
 }
 
 function byeReason(payload: Buffer): string {
