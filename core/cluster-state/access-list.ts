@@ -1,9 +1,9 @@
 /**
-The agreed grants of identities, and the role of everyone else who has the secret. A part of the cluster state, so it is
-deterministic.
+The agreed grants of identities, and the default role, for all others who have the secret. It is a part of the cluster
+state, so it is deterministic.
 
-A cluster that was founded with an operator gives others the role `client`. A cluster without (of an earlier release, or
-founded by a program without an identity) gives all of them the role `operator`, as such a cluster always did.
+The default role is `client` in a cluster that an operator founded. It is `operator` in a cluster of an earlier release,
+and in one that a program without an identity founded: there the secret always gave all rights.
 */
 import {
 	isIdentityKey,

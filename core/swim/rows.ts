@@ -195,7 +195,7 @@ export class Rows {
 		}
 
 		const ended = this.#ended.get(node);
-		// What the node itself sends is of its running process. Another node may have made up the row that ended.
+		// A row that the node itself sends belongs to its running process. The ended row may be forged by another node.
 		const isOwn = isDiskFull !== undefined;
 		if (
 			ended &&
