@@ -9,6 +9,7 @@ import {
 	isJoinToken,
 	isRole,
 	roles,
+	usesMax,
 	type AccessReport,
 	type Grant,
 	type IdentityKey,
@@ -21,13 +22,14 @@ import {shortIdentity} from '../../core/observe/access-text.ts';
 import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {expectInput} from '../arguments/input.ts';
-import {msOf} from '../arguments/values.ts';
+import {parseDuration, parseNumber} from '../arguments/values.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 import {table} from '../output/table.ts';
 
 const actions = {list, add, revoke, default: setDefault, identity, admit, token, withdraw} as const;
 const hourMs = 3_600_000;
+const expiresMsMax = 365 * 24 * hourMs;
 /** Digits of an identity that name a grant. */
 const prefixMin = 8;
 
@@ -94,7 +96,8 @@ async function add(context: Context): Promise<void> {
 			identity: before?.identity ?? (who as IdentityKey),
 			role,
 			name: name ?? before?.name ?? '',
-			topics: patterns ?? [],
+			// Without --only a client keeps its patterns: a new name must not widen its access.
+			topics: patterns ?? (role === 'client' ? (before?.topics ?? []) : []),
 		};
 		await broker.changeAccess({type: 'grant', ...made});
 		return made;
@@ -163,8 +166,9 @@ async function admit(context: Context): Promise<void> {
 async function token(context: Context): Promise<void> {
 	const {flags, output, terminal} = context;
 	expectInput(context, 1, 1, 'access token [--uses N] [--expires TIME]');
-	const uses = flags.uses === undefined ? 1 : Number(flags.uses);
-	const untilMs = Date.now() + (flags.expires === undefined ? hourMs : msOf(flags.expires));
+	const uses = flags.uses === undefined ? 1 : parseNumber(flags.uses, '--uses', {min: 1, max: usesMax});
+	const forMs = flags.expires === undefined ? hourMs : parseDuration(flags.expires, '--expires', expiresMsMax);
+	const untilMs = Date.now() + forMs;
 	const made = `join-${randomBytes(16).toString('base64url')}`;
 	const hash = hashOfToken(made);
 	await withNode(context, broker => broker.changeAccess({type: 'token', hash, uses, untilMs}));
