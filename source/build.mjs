@@ -81,6 +81,10 @@ export async function build() {
 		logLevel: 'warning',
 		metafile: true,
 		write: false,
+		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
+		banner: {
+			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
+		},
 	};
 	const commands = await bundle({
 		...common,
@@ -91,10 +95,6 @@ export async function build() {
 		minifySyntax: true,
 		minifyWhitespace: true,
 		sourcesContent: false,
-		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
-		banner: {
-			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
-		},
 	});
 	// Lines as they were written, and the sources in the map: an error in a program quotes a line that can be read.
 	const library = await bundle({...common, entryPoints: {library: 'core/library.ts'}});

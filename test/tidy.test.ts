@@ -268,7 +268,7 @@ function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 }
 
 test('only the console loads Ink and React; a headless node loads no conf and no tables of Unicode either', () => {
-	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
+	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'prom-client', 'string-width'];
 	expect(
 		show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench'))),
 	).toEqual([]);

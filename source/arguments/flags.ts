@@ -46,6 +46,11 @@ export const flagTable = {
 		type: 'boolean',
 		text: 'find nodes on the network by multicast; --no-discovery stops that, except for nodes of this machine',
 	},
+	metricsPort: {
+		type: 'string',
+		value: 'PORT',
+		text: 'TCP port of /metrics, /healthz and /readyz, on 127.0.0.1 (none)',
+	},
 	faults: {type: 'boolean', text: 'accept fault commands, for tests and drills'},
 	leave: {type: 'boolean', text: 'leave the cluster permanently when a signal stops the node'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
@@ -136,6 +141,7 @@ export const nodeFlags = [
 	'secretFile',
 	'identityFile',
 	'discovery',
+	'metricsPort',
 	'faults',
 ] as const satisfies readonly FlagName[];
 export const clientFlags = [
