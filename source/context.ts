@@ -7,6 +7,7 @@ import type {Config} from '../core/config.ts';
 import type {ConnectSettings, Reached} from '../core/connect.ts';
 import type {FoundNode} from '../core/find.ts';
 import type {Survivor} from '../core/recover.ts';
+import type {Snapshot} from '../core/snapshot.ts';
 import type {FlagName, Flags} from './arguments/flags.ts';
 import type {Terminal} from './output/terminal.ts';
 import type {Env} from './settings/places.ts';
@@ -20,6 +21,8 @@ export type Backend = {
 		connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>,
 	): Promise<FollowedBroker>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
+	/** A snapshot from outside, checked. */
+	snapshotOf(value: unknown): Snapshot | undefined;
 	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
 

@@ -48,6 +48,7 @@ const layers = {
 		'source/nodes',
 		'context',
 		'source/process',
+		'source/recording',
 		'source/output',
 		'source/settings',
 		'source/arguments',

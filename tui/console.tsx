@@ -20,6 +20,7 @@ import {ThemeContext, type Theme} from './theme.ts';
 import {alertsOf, type Alert} from './view/alerts.ts';
 import {paneNames} from './view/pane-titles.ts';
 import {quitLines, quitQuestion} from './view/quit.ts';
+import {timeTitle} from './view/time.ts';
 import {Boundary} from './widgets/boundary.tsx';
 import {frameColumns, frameRows} from './widgets/frame.tsx';
 import {Line} from './widgets/lines.tsx';
@@ -70,6 +71,7 @@ export function Console({
 		isReadonly,
 		isRemote,
 		isLost,
+		past: shown.time?.mode,
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
@@ -120,13 +122,21 @@ function Screen(props: ScreenProps): ReactNode {
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
 	const context = contextOf(state);
 	const hintLine =
-		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, header.width);
+		context === 'confirm'
+			? []
+			: hintSpans(
+					keymap,
+					context,
+					isReadonly || shown.time !== undefined,
+					state.paused !== undefined,
+					header.width,
+				);
 	return (
 		<Box flexDirection="column" width={header.width} height={hints.y + hints.height}>
 			<Header
 				width={header.width}
 				snapshot={shown.snapshot}
-				title={title}
+				title={shown.time ? timeTitle(shown.time) : title}
 				connection={shown.connection}
 				isReadonly={isReadonly}
 				isRemote={isRemote}

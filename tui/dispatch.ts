@@ -12,6 +12,7 @@ import {quoteWord, topicsOf, wordsOf} from './input/line.ts';
 import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
+import type {Move, TimeView} from './source/timeline.ts';
 import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
 import {keysOf, listMessages, shownFeed} from './view/lists.ts';
 
@@ -21,6 +22,8 @@ export type Effect =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	/** Examine the machine. The overlay for the result is open already. */
 	| {readonly type: 'examine'}
+	/** Move in time. */
+	| {readonly type: 'travel'; readonly move: Move}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
 
 export type Situation = {
@@ -30,6 +33,8 @@ export type Situation = {
 	readonly isRemote: boolean;
 	/** The connection to the node is lost. */
 	readonly isLost: boolean;
+	/** A snapshot of the past is shown: of a recording, or of the last minutes. */
+	readonly past?: TimeView['mode'] | undefined;
 	/** Rows of a page in the focused pane, or lines of the overlay. */
 	readonly page: number;
 	/** Number of lines of the overlay. */
@@ -39,7 +44,12 @@ export type Situation = {
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
 const warn = (text: string): readonly Effect[] => change({type: 'notice', notice: {tone: 'warning', text}});
 const nothing: readonly Effect[] = [];
+const travel = (move: Move): readonly Effect[] => [{type: 'travel', move}];
 
+const pastRefusals: Readonly<Record<TimeView['mode'], string>> = {
+	replay: 'This is a recording: there is no cluster that could be changed',
+	past: 'The past cannot be changed: G returns to the present',
+};
 export const readonlyRefusal = 'This console is read-only: it changes nothing and publishes nothing';
 
 const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} is not a list`;
@@ -76,23 +86,37 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	down: moving(() => 1),
 	'page-up': moving(page => -page),
 	'page-down': moving(page => page),
-	first: (state, situation) => moveTo(state, situation, 'first'),
-	last: (state, situation) => moveTo(state, situation, 'last'),
+	first: (state, situation) => (situation.past ? travel('start') : moveTo(state, situation, 'first')),
+	last: (state, situation) => [...(situation.past ? travel('end') : nothing), ...moveTo(state, situation, 'last')],
 	inspect,
 	zoom: changing({type: 'zoom'}),
 	filter: ({focus, lists}) =>
 		isListPane(focus)
 			? change({type: 'prompt', kind: 'filter', draft: lists[focus].filter})
 			: warn(noFilterText(focus)),
-	pause: (_, {snapshot}) =>
-		snapshot ? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered}) : nothing,
+	pause: (_, {snapshot, past}) =>
+		past === 'replay'
+			? travel('play')
+			: snapshot
+				? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered})
+				: nothing,
 	clear: changing({type: 'clear'}),
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
 	command: changing({type: 'prompt', kind: 'command'}),
 	help: changing({type: 'overlay', overlay: {type: 'help', scroll: 0}}),
-	quit: changing({type: 'ask-quit'}),
+	'time-back': () => travel('back'),
+	'time-forward': () => travel('forward'),
+	'time-previous': () => travel('previous'),
+	'time-next': () => travel('next'),
+	'time-slower': () => travel('slower'),
+	'time-faster': () => travel('faster'),
+	quit: (_, {past}) =>
+		past === 'replay'
+			? [{type: 'exit', how: 'quit'}]
+			: // The question says what a stop costs now.
+				[...(past ? travel('end') : nothing), ...change({type: 'ask-quit'})],
 	interrupt: () => [{type: 'exit', how: 'interrupted'}],
 	'overlay-close': changing({type: 'overlay-close'}),
 	'overlay-up': scrolling(() => -1),
@@ -207,11 +231,13 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	}
 }
 
-function run(wanted: ConsoleCommand, {isReadonly}: Situation): readonly Effect[] {
+function run(wanted: ConsoleCommand, {isReadonly, past}: Situation): readonly Effect[] {
+	if (past) return warn(pastRefusals[past]);
 	return isReadonly && wanted.type !== 'confirm' ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
 }
 
 function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation): readonly Effect[] {
+	if (situation.past) return warn(pastRefusals[situation.past]);
 	if (situation.isReadonly) return warn(readonlyRefusal);
 	const topic = topicAtHand(state, situation.snapshot);
 	// A name with unprintable characters must not get into the prompt, which shows text as it is typed.

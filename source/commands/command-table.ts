@@ -273,6 +273,44 @@ export const commands: readonly Command[] = [
 		load: () => import('./events.ts'),
 	},
 	{
+		name: 'record',
+		usage: ['record FILE [--for TIME] [--max-bytes SIZE]'],
+		summary: 'Record what a console of the node would show, for `replay`.',
+		notes: [
+			'The file has the state of the node with each change, its events, and a sample of its messages with their',
+			'first bytes. Only you may read it.',
+			'It ends by Ctrl-C, after --for, or at --max-bytes. An existing recording is continued.',
+			'When the connection is lost it continues at another node (--server A,B gives several).',
+		],
+		flags: [...clientFlags, 'for', 'maxBytes'],
+		formats: ['text', 'json'],
+		examples: [
+			'dapss-tui record incident.jsonl',
+			'dapss-tui record night.jsonl --for 8h --max-bytes 1g --server 5001',
+		],
+		load: () => import('./record.ts'),
+	},
+	{
+		name: 'replay',
+		usage: ['replay FILE', 'replay FILE… --check', 'replay FILE… --shiviz OUT'],
+		summary: 'Show a recording in the console, or check it; without a cluster.',
+		notes: [
+			'Space plays and pauses, [ and ] step, { and } jump to the last or next change of the leader or partition,',
+			'< and > change the speed, g and G go to the start and the end.',
+			'--check: one leader in a term, no message twice, the order of each origin, and delivery everywhere, as far as',
+			'the recordings show it. Ends with 1 for a violation. Several files are compared.',
+			'--shiviz: a log for ShiViz (bestchai.bitbucket.io/shiviz), from recordings of one or several nodes.',
+		],
+		flags: ['check', 'shiviz', 'output'],
+		formats: ['text', 'json'],
+		examples: [
+			'dapss-tui replay incident.jsonl',
+			'dapss-tui replay n1.jsonl n2.jsonl n3.jsonl --check -o json',
+			'dapss-tui replay n1.jsonl n2.jsonl --shiviz messages.log',
+		],
+		load: () => import('./replay.ts'),
+	},
+	{
 		name: 'fault',
 		usage: [
 			'fault cut A,B C [--one-way] [--for 10s]',

@@ -7,6 +7,7 @@ import {exitCodes} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {createSource} from '../../tui/client-source.ts';
 import {runConsole} from '../../tui/index.tsx';
+import {withTimeTravel} from '../../tui/time-travel.ts';
 import type {Examination} from '../../tui/source/source.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../nodes/leaving.ts';
@@ -57,7 +58,7 @@ export async function showConsole(
 	const {flags, env, terminal} = context;
 	const {name, remote, preferences, onName, examine} = options;
 	const log = logTo(env, name, broker);
-	using source = createSource(broker);
+	using source = withTimeTravel(createSource(broker));
 	let named = '';
 	source.subscribe(() => {
 		const called = source.getState().snapshot?.name ?? '';

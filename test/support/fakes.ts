@@ -20,6 +20,7 @@ import {followWith} from '../../core/follow.ts';
 import type {AccessChange, AccessReport} from '../../core/access.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {From} from '../../core/position.ts';
+import {snapshotOf} from '../../core/remote/received.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {main} from '../../source/cli.ts';
 import type {Backend} from '../../source/context.ts';
@@ -245,6 +246,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 				throw new DapssError('failure', 'not asked for here');
 			},
 			followWith,
+			snapshotOf,
 			async openSurvivor() {
 				throw new DapssError('failure', 'not asked for here');
 			},

@@ -68,6 +68,7 @@ export function useEffects({source, initial, examine, onExit}: EffectsInput): Ef
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
+			else if (effect.type === 'travel') source.travel?.(effect.move);
 			else void run(effect.command);
 		}
 	};

@@ -5,6 +5,7 @@ tests with an object.
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
+import type {Move, TimeView} from './timeline.ts';
 
 export type SourceState = {
 	/** The newest snapshot; `undefined` before the first. Unchanged parts keep their identity. */
@@ -14,6 +15,8 @@ export type SourceState = {
 	readonly detail: string;
 	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
+	/** Set while the snapshot is one of the past. */
+	readonly time?: TimeView;
 };
 
 export type ConsoleSource = {
@@ -22,6 +25,8 @@ export type ConsoleSource = {
 	subscribe(onChange: () => void): () => void;
 	/** Never rejects. `text` is one raw line for the status line. */
 	run(command: ConsoleCommand): Promise<CommandResult>;
+	/** Move in time; absent when only the present can be shown. */
+	travel?(move: Move): void;
 };
 
 /**
