@@ -26,10 +26,10 @@ const entryPoints = {
 };
 
 /**
-Node loads the native checksum from where npm put it. The others are never loaded: one is for the developers of Ink, the
-other a native part of msgpackr that is switched off below.
+Node loads the native checksum from where npm put it. The others are not needed: one is for the developers of Ink, one a
+native part of msgpackr that is switched off below, and one draws the plots of vega as pixels.
 */
-const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract'];
+const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract', 'canvas'];
 
 /** Names, sizes and times of all files that go into a build. */
 export function fingerprint() {

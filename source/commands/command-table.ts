@@ -297,7 +297,7 @@ export const commands: readonly Command[] = [
 		notes: [
 			'Space plays and pauses, [ and ] step, { and } jump to the last or next change of the leader or partition,',
 			'< and > change the speed, g and G go to the start and the end.',
-			'--check: one leader in a term, no message twice, the order of each origin, and delivery everywhere, as far as',
+			'--check: one leader in a term, no message twice, the order of each origin, delivery everywhere, as far as',
 			'the recordings show it. Ends with 1 for a violation. Several files are compared.',
 			'--shiviz: a log for ShiViz (bestchai.bitbucket.io/shiviz), from recordings of one or several nodes.',
 		],
@@ -340,7 +340,7 @@ export const commands: readonly Command[] = [
 	},
 	{
 		name: 'bench',
-		usage: ['bench latency | throughput | reliability | partition | failover'],
+		usage: ['bench latency | throughput | reliability | partition | failover [--report FILE.html]'],
 		words: ['latency', 'throughput', 'reliability', 'partition', 'failover'],
 		summary: 'Measure a cluster of real processes on this machine, and compare it with bounds.',
 		notes: [
@@ -349,8 +349,9 @@ export const commands: readonly Command[] = [
 			'A flag that a benchmark does not use is refused: throughput has no --rate, partition and failover measure',
 			'no rate.',
 			'Ends with 15 when a bound (--max-p99, --min-rate, --max-loss) was missed.',
+			'--report writes one page with the machine, the settings, and plots, also over time; it loads nothing.',
 		],
-		flags: ['nodes', 'count', 'size', 'rate', 'runs', 'maxP99', 'minRate', 'maxLoss', 'output'],
+		flags: ['nodes', 'count', 'size', 'rate', 'runs', 'maxP99', 'minRate', 'maxLoss', 'report', 'output'],
 		formats: ['text', 'json'],
 		examples: ['dapss-tui bench throughput --size 1k', 'dapss-tui bench latency --rate 1000 --max-p99 5 -o json'],
 		load: () => import('./bench.ts'),

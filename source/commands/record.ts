@@ -48,9 +48,8 @@ export async function run(context: Context): Promise<void> {
 	if (signal.aborted) stop();
 	void broker.closed.then(stop);
 	const timer = forMs === undefined ? undefined : setTimeout(() => ended.resolve('time'), forMs);
-	terminal.say(
-		`Recording ${printable(broker.server)} to ${printable(path)}${forMs === undefined ? '; Ctrl-C ends it' : ''}`,
-	);
+	const hint = forMs === undefined ? '; Ctrl-C ends it' : '';
+	terminal.say(`Recording ${printable(broker.server)} to ${printable(path)}${hint}`);
 	const why = await ended.promise;
 	clearTimeout(timer);
 	session.end(why);

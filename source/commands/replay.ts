@@ -51,7 +51,8 @@ async function printReport({output, terminal}: Context, report: CheckReport): Pr
 
 	for (const {file, node, cluster, fromMs, toMs, frames, messages, skipped} of report.files)
 		await terminal.line(
-			`${printable(file)}: ${printable(node)} of ${printable(cluster)}, ${timestamp(fromMs)} to ${timestamp(toMs)}, ` +
+			`${printable(file)}: ${printable(node)} of ${printable(cluster)}, ` +
+				`${timestamp(fromMs)} to ${timestamp(toMs)}, ` +
 				`${frames} snapshots, ${messages} messages${skipped === 0 ? '' : `, ${skipped} not in the sample`}`,
 		);
 	for (const rule of report.rules) await terminal.line(ruleText(rule, terminal.hasColour));

@@ -70,7 +70,7 @@ export type Process = {
 	readonly file: string;
 	first: Snapshot;
 	last: Snapshot;
-	/** The messages of the sample, in the order of their delivery, with the time of the snapshot that has them first. */
+	/** The messages of the sample in the order of their delivery, each with the time of its first snapshot. */
 	readonly delivered: Array<{readonly message: MessageSnapshot; readonly atMs: number}>;
 	/** From here on the sample has every message. */
 	completeFromMs: number;
