@@ -435,12 +435,10 @@ export async function failover(flags: BenchFlags): Promise<BenchResult> {
 			),
 		);
 		gaps.push(Math.max(...elected.map(({at}) => at - killedMs)));
-		const run = index + 1;
-		marks.push(
-			{run, atMs: killedMs, text: 'leader killed'},
-			{run, atMs: Math.min(...elected.map(({at}) => at)), text: 'first node has a new leader'},
-			{run, atMs: killedMs + gaps.at(-1)!, text: 'all have a new leader'},
-		);
+		const mark = (atMs: number, text: string): void => void marks.push({run: index + 1, atMs, text});
+		mark(killedMs, 'leader killed');
+		mark(Math.min(...elected.map(({at}) => at)), 'first node has a new leader');
+		mark(killedMs + gaps.at(-1)!, 'all have a new leader');
 		flags.say(`run ${index + 1} of ${flags.runs}: new leader after ${gaps.at(-1)!} ms`);
 		const back = cluster.start(leader.port);
 		await back.waitFor(

@@ -44,7 +44,7 @@ export type Situation = {
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
 const warn = (text: string): readonly Effect[] => change({type: 'notice', notice: {tone: 'warning', text}});
 const nothing: readonly Effect[] = [];
-const travel = (move: Move): readonly Effect[] => [{type: 'travel', move}];
+const travel = (by: Move): readonly Effect[] => [{type: 'travel', move: by}];
 
 const pastRefusals: Readonly<Record<TimeView['mode'], string>> = {
 	replay: 'This is a recording: there is no cluster that could be changed',

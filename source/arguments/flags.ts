@@ -116,6 +116,7 @@ export const flagTable = {
 	maxP99: {type: 'string', value: 'MS', text: 'highest p99 that passes, in milliseconds'},
 	minRate: {type: 'string', value: 'R', text: 'lowest rate that passes, in messages per second to each subscriber'},
 	maxLoss: {type: 'string', value: 'N', text: 'highest number of lost messages that passes'},
+	incarnation: {type: 'string', value: 'N', text: 'start of the origin that counts (the newest with that number)'},
 	report: {type: 'string', value: 'FILE', text: 'write a page (HTML) with plots of the benchmark'},
 	confirm: {type: 'string', value: 'NAME', text: "the cluster's name, instead of typing it"},
 	help: {type: 'boolean', shortFlag: 'h', text: 'this text'},

@@ -273,6 +273,21 @@ export const commands: readonly Command[] = [
 		load: () => import('./events.ts'),
 	},
 	{
+		name: 'trace',
+		usage: ['trace TOPIC ORIGIN SEQ [--incarnation N]'],
+		summary: 'Which members have a message, over how many hops, and why the others do not.',
+		notes: [
+			'ORIGIN is the node that published it: a name, an address, a port, or the first digits of an id.',
+			'Each member that subscribes to the topic is asked; all must be reachable from here.',
+			'From which member it came, and how many duplicates came, is not stored.',
+			'Ends with 1 if no member has it.',
+		],
+		flags: [...clientFlags, 'incarnation'],
+		formats: ['text', 'json'],
+		examples: ['dapss-tui trace weather 5001 42', 'dapss-tui trace weather node-1 42 -o json'],
+		load: () => import('./trace.ts'),
+	},
+	{
 		name: 'record',
 		usage: ['record FILE [--for TIME] [--max-bytes SIZE]'],
 		summary: 'Record what a console of the node would show, for `replay`.',

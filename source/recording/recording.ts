@@ -14,6 +14,7 @@ import {
 	type ChangeRecord,
 	type FileRecord,
 	type Header,
+	type LinkRecord,
 	type StateRecord,
 } from './format.ts';
 import {patched} from './merge-patch.ts';
@@ -82,14 +83,9 @@ export class Recording implements Timeline {
 				`Expected a snapshot in record ${index + 1} of ${this.path}: it is malformed`,
 			);
 		if (type !== 'link') return {atMs: at, snapshot};
-		const record = this.#record(index) as {
-			readonly state?: unknown;
-			readonly server?: unknown;
-			readonly why?: unknown;
-		};
-		return record.state === 'connected'
-			? {atMs: at, snapshot}
-			: {atMs: at, snapshot, lost: `${String(record.server)}: ${String(record.why ?? 'no connection')}`};
+		const {state, server, why} = this.#record(index) as LinkRecord;
+		const texts = [server, why].filter(one => typeof one === 'string');
+		return {atMs: at, snapshot, ...(state !== 'connected' && {lost: texts.join(': ')})};
 	}
 
 	#raw(index: number): Raw {
