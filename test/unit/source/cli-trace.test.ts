@@ -1,6 +1,6 @@
 /** `trace`: where a message is, as each member answers. */
 import {expect, test} from 'vitest';
-import type {NodeId, Topic} from '../../../core/message.ts';
+import type {Topic} from '../../../core/message.ts';
 import type {Snapshot} from '../../../core/snapshot.ts';
 import {delivery, FakeBroker} from '../../support/fakes.ts';
 import {a, b, c, d, healthy, member, topic} from '../../tui/support/fixtures.ts';
@@ -22,9 +22,7 @@ const snapshot: Snapshot = {
 function memberAt(last: number, kept: readonly number[], changes: {readonly hops?: number} = {}): FakeBroker {
 	const broker = new FakeBroker(snapshot);
 	broker.agreed = Promise.resolve([{topic: 'news' as Topic, since: 0, streams: [[a, 1, last]]}]);
-	broker.deliveries = [
-		kept.map(seq => ({...delivery(seq, 'text'), origin: a as NodeId, incarnation: 1, hops: 1, ...changes})),
-	];
+	broker.deliveries = [kept.map(seq => ({...delivery(seq, 'text'), origin: a, incarnation: 1, hops: 1, ...changes}))];
 	return broker;
 }
 
