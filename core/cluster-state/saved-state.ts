@@ -9,6 +9,7 @@ import {isNodeName} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {isSavedAccess, type SavedAccess} from './access-list.ts';
 import {addressBytesMax, clusterIdCharactersMax, isCount, isInstance, isProtocol, parseSettings} from './command.ts';
+import {isSavedKeys, type SavedKeys} from './key-list.ts';
 import {isSessionState, type SessionState} from './sessions.ts';
 
 /** The newest version of the saved state that this program reads. */
@@ -36,12 +37,14 @@ export type SavedState = {
 	readonly deleted: Pairs<Topic, number>;
 	/** Since version 4. */
 	readonly access: SavedAccess | undefined;
+	/** Since version 4, once a second key was added. */
+	readonly keys: SavedKeys | undefined;
 };
 
 /** The saved state in these bytes, or the first problem with them. */
 export function parseSavedState(bytes: Uint8Array): SavedState | {readonly problem: string} {
 	const value = Object(decode(bytes)) as Record<string, unknown>;
-	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access} = value;
+	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access, keys} = value;
 	const newer = newerVersion(version);
 	if (newer !== undefined) return {problem: newer};
 	if (!isCount(version) || version < 1)
@@ -65,6 +68,7 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 	const deletedTopics = pairs(deleted, asTopic, asStamp, deletedMax);
 	if (!deletedTopics) return wrong('deleted');
 	if (access !== undefined && !isSavedAccess(access)) return wrong('access');
+	if (keys !== undefined && !isSavedKeys(keys)) return wrong('keys');
 	return {
 		version,
 		applied,
@@ -79,6 +83,7 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 		created: createdTopics,
 		deleted: deletedTopics,
 		access,
+		keys,
 	};
 }
 

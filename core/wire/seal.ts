@@ -19,10 +19,13 @@ import {
 	verify,
 	type KeyObject,
 } from 'node:crypto';
+import type {KeyId} from '../cluster-keys.ts';
 import type {Rejection} from '../events.ts';
 import {isSigned, signatureBytes, type NodeId} from '../message.ts';
 
 export type Keys = {
+	/** The id of the key: the first half of `pskIdentity`, as hexadecimal digits. */
+	readonly id: KeyId;
 	/** Pre-shared key of TLS. */
 	readonly psk: Buffer;
 	/**
@@ -50,6 +53,8 @@ export type Keys = {
 
 const keyBytes = 32;
 const pskIdentityBytes = 12;
+const keyIdBytes = 8;
+const pskIdentityPrefix = 'dapss2:';
 
 /**
 The keys of a cluster. Without `enableNodeAuth` all keys except the batch key are derived from the cluster's name, which
@@ -68,9 +73,11 @@ export function deriveKeys({
 	const link = enableNodeAuth ? secret : open;
 	const derive = (base: Uint8Array, use: string): Buffer =>
 		Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
+	const identity = derive(link, 'psk identity').subarray(0, pskIdentityBytes);
 	return {
+		id: keyIdOf(identity),
 		psk: derive(link, 'psk'),
-		pskIdentity: `dapss2:${derive(link, 'psk identity').subarray(0, pskIdentityBytes).toString('base64url')}`,
+		pskIdentity: `${pskIdentityPrefix}${identity.toString('base64url')}`,
 		formerPskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
 		batch: createSecretKey(derive(secret, 'batch signature')),
 		datagram: derive(link, 'datagram'),
@@ -79,6 +86,16 @@ export function deriveKeys({
 		proof: createSecretKey(derive(link, 'proof')),
 		openProof: createSecretKey(derive(open, 'proof')),
 	};
+}
+
+/** The id of the key with this name in a ClientHello; `undefined` for a text that is no derived name. */
+export function keyIdOfName(pskIdentity: string): KeyId | undefined {
+	const [, name] = /^dapss2:([\w-]{16})$/.exec(pskIdentity) ?? [];
+	return name === undefined ? undefined : keyIdOf(Buffer.from(name, 'base64url'));
+}
+
+function keyIdOf(identity: Buffer): KeyId {
+	return identity.toString('hex', 0, keyIdBytes) as KeyId;
 }
 
 /** Writes the signature into the last 32 bytes of a batch that was encoded with room for it. */
@@ -90,13 +107,15 @@ export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
 /**
 Verifies the signature only; `decodeBatch` checks the rest. Without `required` an unsigned batch passes, but a wrong
 signature never does.
+@param batchKeys the keys that may have signed it, the likeliest first
 */
-export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
+export function verifyBatch(bytes: Uint8Array, batchKeys: readonly KeyObject[], required: boolean): 'ok' | Rejection {
 	if (bytes.length < 2) return 'malformed';
 	if (!isSigned(bytes)) return required ? 'unsigned' : 'ok';
 	const end = bytes.length - signatureBytes;
 	if (end < 2) return 'malformed';
-	return isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end)) ? 'ok' : 'bad-signature';
+	const [signature, signed] = [bytes.subarray(end), bytes.subarray(0, end)];
+	return batchKeys.some(key => isMac(key, signature, signed)) ? 'ok' : 'bad-signature';
 }
 
 export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
