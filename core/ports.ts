@@ -160,10 +160,16 @@ export type OwnKeys = {
 	keyOf(secret: Uint8Array): KeyId;
 	/** The change that adds a key with this secret. @throws `refused` when no key protects the cluster */
 	addition(secret: Uint8Array): KeyChange;
-	/** Wrong keys of the last ten minutes. */
-	wrong(): readonly WrongKey[];
-	/** The path of the secret file; empty without one. */
-	readonly secretFile: string;
+	/** For a snapshot. Does not read the secret file. */
+	view(): {
+		readonly active: KeyId;
+		readonly valid: readonly KeyId[];
+		readonly file: KeyUse['file'];
+		/** The path of the secret file; empty without one. */
+		readonly secretFile: string;
+		/** Wrong keys of the last ten minutes. */
+		readonly wrong: readonly WrongKey[];
+	};
 };
 
 /** The file that holds the secret of this process. */

@@ -75,8 +75,7 @@ export class KeyAdmin {
 		const own = this.#own();
 		const uses = await this.#ask();
 		const agreed = this.#options.control.state.keys.keys;
-		const keys =
-			agreed.length > 0 ? agreed : [{id: own.use().active, state: 'active' as const, sinceMs: 0}];
+		const keys = agreed.length > 0 ? agreed : [{id: own.use().active, state: 'active' as const, sinceMs: 0}];
 		return {
 			keys: keys.map(({id, state, sinceMs}) => ({
 				id,
@@ -276,13 +275,14 @@ export class KeyAdmin {
 	async #ask(): Promise<Uses> {
 		const {self, isReachable, send, awakeMs} = this.#options;
 		if (this.#rounds.size >= roundsMax)
-			throw new DapssError('refused', `Expected at most ${roundsMax} questions about keys at a time, got one more`);
+			throw new DapssError(
+				'refused',
+				`Expected at most ${roundsMax} questions about keys at a time, got one more`,
+			);
 		const own = this.#own();
 		const seq = ++this.#seq;
 		const {promise, resolve} = Promise.withResolvers<Uses>();
-		const asked = this.#members().filter(
-			id => id !== self && isReachable(id) && send(id, 'manage', {keys: seq}),
-		);
+		const asked = this.#members().filter(id => id !== self && isReachable(id) && send(id, 'manage', {keys: seq}));
 		this.#rounds.set(seq, {
 			waiting: new Set(asked),
 			uses: new Map([[self, own.use()]]),

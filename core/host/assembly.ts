@@ -72,7 +72,7 @@ export function nodeOptions(parts: Parts): NodeOptions {
 
 function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): NodeIo {
 	const {config, folder, reserve} = storage;
-	const {shared, mesh, datagrams, faults, ask} = network;
+	const {ring, keys, mesh, datagrams, faults, ask} = network;
 	const topicLogs = {
 		storage,
 		self: recovered.state.identity.id,
@@ -88,9 +88,10 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		knownTopics: recovered.knownTopics,
 		save: recovered.save,
 		room: reserve,
+		keys,
 		peers: {candidates: () => discovery.candidates(), ask},
-		sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
-		verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
+		sign: config.enableMessageSigning ? bytes => signBatch(bytes, ring.active) : undefined,
+		verify: bytes => verifyBatch(bytes, ring.batchKeys, config.enableMessageSigning),
 		openTopic: (topic, onHeader) => openTopicIn(topicLogs, topic, onHeader),
 		retentionMs: clock.nowMs,
 		noteAge: clock.noteAge,

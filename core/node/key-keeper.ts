@@ -11,6 +11,7 @@ the former key any more. So the keys in the whole log on disk count until the sa
 */
 import type {AgreedKey, KeyChange, KeyConnection, KeyId, KeyUse} from '../cluster-keys.ts';
 import {DapssError, errorMessage} from '../errors.ts';
+import {secretProblem} from '../io/files/secret.ts';
 import type {OwnKeys, SecretFile, WrongKey} from '../ports.ts';
 import type {KeyRing} from '../wire/key-ring.ts';
 
@@ -55,10 +56,6 @@ export class KeyKeeper implements OwnKeys {
 		ring.update(stored.keys);
 	}
 
-	get secretFile(): string {
-		return this.#options.file?.path ?? '';
-	}
-
 	/** Call once, when the network is open. */
 	connect(network: KeyedNetwork): void {
 		this.#network = network;
@@ -80,13 +77,24 @@ export class KeyKeeper implements OwnKeys {
 	}
 
 	use(): KeyUse {
-		const {ring, file} = this.#options;
+		const {ring} = this.#options;
 		this.#readFile();
 		return {
 			active: ring.active.id,
 			valid: ring.valid.map(({id}) => id),
-			file: file === undefined ? 'none' : this.#isFileCurrent() ? 'current' : 'outdated',
+			file: this.#fileState,
 			connections: this.#network?.keyConnections() ?? [],
+		};
+	}
+
+	view(): ReturnType<OwnKeys['view']> {
+		const {ring, file} = this.#options;
+		return {
+			active: ring.active.id,
+			valid: ring.valid.map(({id}) => id),
+			file: this.#fileState,
+			secretFile: file?.path ?? '',
+			wrong: this.#recentWrong(),
 		};
 	}
 
@@ -101,10 +109,14 @@ export class KeyKeeper implements OwnKeys {
 				'refused',
 				'enable_node_auth is off: no key protects this cluster, so there is none to rotate',
 			);
+		// A secret file holds it as text.
+		const text = Buffer.from(secret).toString();
+		const problem = Buffer.from(text.trim()).equals(secret) ? secretProblem(text) : 'it is no text of one line';
+		if (problem !== undefined) throw new DapssError('usage', `Expected a good secret, but ${problem}`);
 		return ring.addition(secret, bytes);
 	}
 
-	wrong(): readonly WrongKey[] {
+	#recentWrong(): readonly WrongKey[] {
 		const {ring, nowMs} = this.#options;
 		const now = nowMs();
 		return [...this.#wrong]
@@ -126,6 +138,11 @@ export class KeyKeeper implements OwnKeys {
 
 	#hasOtherConnections(): boolean {
 		return (this.#network?.keyConnections() ?? []).length > 0;
+	}
+
+	get #fileState(): KeyUse['file'] {
+		if (!this.#options.file) return 'none';
+		return this.#isFileCurrent() ? 'current' : 'outdated';
 	}
 
 	#isFileCurrent(): boolean {

@@ -57,35 +57,37 @@ test('without node authentication links depend on the name alone, and signatures
 
 test('a signature covers every byte of a batch', () => {
 	const bytes = batch(true);
-	expect(verifyBatch(bytes, keys, true)).toBe('bad-signature');
+	expect(verifyBatch(bytes, [keys.batch], true)).toBe('bad-signature');
 	signBatch(bytes, keys);
-	expect(verifyBatch(bytes, keys, true)).toBe('ok');
+	expect(verifyBatch(bytes, [keys.batch], true)).toBe('ok');
 	for (let at = 0; at < bytes.length; at++) {
 		for (const bit of [0, 4, 7]) {
 			if (at === 1 && bit === 0) continue; // This bit is the signed flag: see below.
 			const forged = Buffer.from(bytes);
 			forged[at]! ^= 1 << bit;
-			expect(verifyBatch(forged, keys, true), `byte ${at}`).toBe('bad-signature');
+			expect(verifyBatch(forged, [keys.batch], true), `byte ${at}`).toBe('bad-signature');
 		}
 	}
 
-	expect(verifyBatch(bytes, deriveKeys({secret, cluster: 'other'}), true)).toBe('bad-signature');
+	expect(verifyBatch(bytes, [deriveKeys({secret, cluster: 'other'}).batch], true)).toBe('bad-signature');
 });
 
 test('an unsigned batch passes only where signatures are off; a wrong signature never passes', () => {
-	expect(verifyBatch(batch(false), keys, true)).toBe('unsigned');
-	expect(verifyBatch(batch(false), keys, false)).toBe('ok');
-	expect(verifyBatch(batch(true), keys, false)).toBe('bad-signature');
+	expect(verifyBatch(batch(false), [keys.batch], true)).toBe('unsigned');
+	expect(verifyBatch(batch(false), [keys.batch], false)).toBe('ok');
+	expect(verifyBatch(batch(true), [keys.batch], false)).toBe('bad-signature');
 	const stripped = batch(true);
 	signBatch(stripped, keys);
 	stripped[1] = 0;
-	expect(verifyBatch(stripped, keys, true)).toBe('unsigned');
+	expect(verifyBatch(stripped, [keys.batch], true)).toBe('unsigned');
 });
 
 test('bytes that are too short for a batch are malformed', () => {
 	for (let length = 0; length < 40; length++)
-		expect(['malformed', 'bad-signature', 'unsigned']).toContain(verifyBatch(Buffer.alloc(length, 1), keys, true));
-	expect(verifyBatch(Buffer.alloc(0), keys, false)).toBe('malformed');
+		expect(['malformed', 'bad-signature', 'unsigned']).toContain(
+			verifyBatch(Buffer.alloc(length, 1), [keys.batch], true),
+		);
+	expect(verifyBatch(Buffer.alloc(0), [keys.batch], false)).toBe('malformed');
 });
 
 test('a MAC is accepted whole or as a prefix of at least 16 bytes', () => {
