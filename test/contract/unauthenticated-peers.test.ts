@@ -51,10 +51,10 @@ test.each([
 	const {error, server} = await mismatch({enableEncryption}, {enableEncryption, secret: Buffer.alloc(32, 8)});
 	expect(error).toMatchObject({
 		code: 'not-authenticated',
-		message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+		message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node/),
 	});
 	expect(server.problems).toEqual([
-		expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+		expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node/),
 	]);
 	expect(server.options.refusals.of('not-authenticated')).toBe(1);
 });

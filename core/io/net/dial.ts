@@ -48,7 +48,8 @@ export async function dial(transport: TransportOptions, address: string, options
 	} = options;
 	const {formerPeers} = transport;
 	expectProtected(transport, expectAddress(address).host, address);
-	const mayUseFormer = mayUseFormerName(protocolMin);
+	// Plain text shows no name of a key.
+	const mayUseFormer = transport.flags.encrypt && mayUseFormerName(protocolMin);
 	const {active, valid} = transport.keys;
 	if (mayUseFormer && formerPeers.has(address)) return call(transport, address, options, {key: active, as: 'former'});
 	const attempts: readonly Attempt[] = [

@@ -37,6 +37,7 @@ import {
 	isPreShared,
 	keyIdShown,
 	keysText,
+	removedKeyText,
 	secureServerSide,
 	serverContext,
 } from './tls.ts';
@@ -255,7 +256,7 @@ class ChannelServer implements Listener {
 		pending.why = refusal?.code ?? 'key-name';
 		if (refusal) this.#report(pending, refusal.code, refusal.reason);
 		if (refusal && shown !== undefined) onWrongKey?.(shown, name.slice('peer '.length));
-		if (refusal || shown === undefined) return;
+		if (shown === undefined) return;
 		if (this.#callingAgain.size >= callingAgainMax) this.#callingAgain.clear();
 		this.#callingAgain.set(host, shown);
 	}
@@ -266,6 +267,7 @@ class ChannelServer implements Listener {
 		const shown = this.#callingAgain.get(host);
 		if (shown === undefined) return text;
 		const {keys, onWrongKey} = this.#transport;
+		if (keys.isRemoved?.(shown)) return removedKeyText(name, shown, keys.active.id);
 		onWrongKey?.(shown, name.slice('peer '.length));
 		return `${text}: it uses the key ${shown}, here ${keysText(keys.valid)}`;
 	}
