@@ -242,7 +242,10 @@ function faultReason({
 function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
 	switch (failure?.code) {
 		case 'not-authenticated':
-			return {cause: failure.code, why: 'has another secret than this node'};
+			return {
+				cause: failure.code,
+				why: `has another secret than this node${/: it does not accept the key [\da-f]{16}/.exec(failure.reason)?.[0] ?? ''}`,
+			};
 		case 'protocol':
 			return {
 				cause: failure.code,
