@@ -2,7 +2,7 @@
 The keys of the cluster in this process: takes over what the cluster agreed on, tells the network, and keeps the secret
 file of the user at the active key, so that a restart and the commands of the user use it.
 
-The file is written only when it has a key that the agreed list knows as an earlier one. One that an operator changed to
+The file is read regularly: a secret that an operator puts there takes effect without a restart. It is written only when it has a key that the agreed list knows as an earlier one. One that an operator changed to
 a newer or to another secret stays. A file that cannot be written is left alone: at its next start the node decrypts the
 newer secrets from its own state.
 
@@ -39,12 +39,16 @@ export const wrongKeysMax = 16;
 const wrongMs = 600_000;
 /** How often the secret file is read again, in ticks. */
 const readTicks = 5;
+/** A file that could not be written is tried again after so many ticks. */
+const retryTicks = 60;
 
 export class KeyKeeper implements OwnKeys {
 	readonly #options: KeyKeeperOptions;
 	readonly #wrong = new Map<KeyId, {readonly address: string; readonly atMs: number}>();
 	#network: KeyedNetwork | undefined;
 	#fileKey: KeyId | undefined;
+	/** The key of a file that could not be written, and the tick at which that is tried again. */
+	#leftAlone: {readonly key: KeyId; readonly untilTick: number} | undefined;
 	#isCurrent = false;
 	#isWriting = false;
 	#ticks = 0;
@@ -63,11 +67,12 @@ export class KeyKeeper implements OwnKeys {
 
 	agreed(keys: readonly AgreedKey[], applied: number, isCurrent: boolean): void {
 		const {ring, stored} = this.#options;
+		const isFirst = isCurrent && !this.#isCurrent;
 		this.#isCurrent = isCurrent;
 		if (applied < stored.index && !isCurrent) return;
 		const isChanged = ring.update(keys);
 		if (isChanged) this.#network?.rekey();
-		if (isChanged || !this.#isFileCurrent()) this.#settleFile();
+		if (isChanged || isFirst) this.#settleFile();
 	}
 
 	tick(): void {
@@ -155,7 +160,9 @@ export class KeyKeeper implements OwnKeys {
 	#readFile(): Uint8Array | undefined {
 		const {ring, file} = this.#options;
 		const held = file?.read();
-		this.#fileKey = held && ring.keyOf(held);
+		const key = held && ring.keyOf(held);
+		this.#fileKey = key;
+		if (held && key !== ring.own.id && ring.adopt(held)) this.#network?.rekey();
 		return held;
 	}
 
@@ -167,15 +174,18 @@ export class KeyKeeper implements OwnKeys {
 		if (!this.#isCurrent || !held || !next || this.#isFileCurrent()) return;
 		const key = ring.keyOf(held);
 		if (!ring.isRemoved(key) && !ring.isOlder(key, ring.active.id)) return;
+		if (this.#leftAlone?.key === key && this.#ticks < this.#leftAlone.untilTick) return;
 		this.#isWriting = true;
 		file.replace(held, next)
 			.then(
 				() => this.#readFile(),
-				(error: unknown) =>
+				(error: unknown) => {
+					this.#leftAlone = {key, untilTick: this.#ticks + retryTicks};
 					warn(
 						`The secret file ${file.path} has the former key ${key} and is left as it is: ` +
 							`${errorMessage(error)}. Put the secret of the key ${ring.active.id} into it`,
-					),
+					);
+				},
 			)
 			.finally(() => {
 				this.#isWriting = false;

@@ -2,8 +2,9 @@
 The keys that this process has: those that the cluster agreed on, as far as it can decrypt their secrets from its own.
 
 A process begins with the secret of its file. From the agreed list it learns the secrets of keys that were added after
-its own, and during a rotation that of the one before. A key whose id the list does not have is newer than the state of
-this process: it was down, and an operator put the current secret into its file. Such a key is used first.
+its own, and during a rotation that of the one before. A key of the file that the list does not have is probably newer
+than the state of this process, which missed a rotation, and an operator put the present secret into the file. Such a
+key is used after those that the list has.
 */
 import {createSecretKey, type KeyObject} from 'node:crypto';
 import type {AgreedKey, KeyChange, KeyId, KeyLink} from '../cluster-keys.ts';
@@ -26,8 +27,7 @@ export function fixedKeys<Use>(keys: Use): KeySet<Use> {
 }
 
 export class KeyRing implements KeySet {
-	/** The key of the secret file. */
-	readonly own: Keys;
+	#own: Keys;
 	readonly #cluster: string;
 	readonly #enableNodeAuth: boolean;
 	readonly #secrets = new Map<KeyId, Uint8Array>();
@@ -47,9 +47,14 @@ export class KeyRing implements KeySet {
 	}) {
 		this.#cluster = cluster;
 		this.#enableNodeAuth = enableNodeAuth;
-		this.own = this.#learn(secret);
-		this.#valid = [this.own];
-		this.#batchKeys = [this.own.batch];
+		this.#own = this.#learn(secret);
+		this.#valid = [this.#own];
+		this.#batchKeys = [this.#own.batch];
+	}
+
+	/** The key of the secret file. */
+	get own(): Keys {
+		return this.#own;
 	}
 
 	get active(): Keys {
@@ -94,15 +99,26 @@ export class KeyRing implements KeySet {
 	update(agreed: readonly AgreedKey[]): boolean {
 		if (agreed === this.#agreed) return false;
 		this.#agreed = agreed;
+		return this.#recompute();
+	}
+
+	/** The secret file has another secret now. True when the usable keys have changed. */
+	adopt(secret: Uint8Array): boolean {
+		this.#own = this.#learn(secret);
+		return this.#recompute();
+	}
+
+	#recompute(): boolean {
+		const agreed = this.#agreed;
 		this.#unwrapSecrets();
 		const former = this.#valid;
 		const usable = agreed
 			.filter(({state}) => state !== 'removed')
 			.toSorted((one, other) => Number(other.state === 'active') - Number(one.state === 'active'))
 			.flatMap(({id}) => this.#keys.get(id) ?? []);
-		const isAhead = !agreed.some(({id}) => id === this.own.id);
+		const isUnknown = !agreed.some(({id}) => id === this.#own.id);
 		// Without any usable key the own one shows to others, and to an operator, that it is the wrong one.
-		this.#valid = isAhead ? [this.own, ...usable] : usable.length > 0 ? usable : [this.own];
+		this.#valid = isUnknown || usable.length === 0 ? [...usable, this.#own] : usable;
 		this.#batchKeys = this.#unwrapBatchKeys();
 		return former.map(({id}) => id).join() !== this.#valid.map(({id}) => id).join();
 	}

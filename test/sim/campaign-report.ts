@@ -39,6 +39,7 @@ const rows: ReadonlyArray<readonly [text: string, ...counters: readonly string[]
 	['joins', 'join'],
 	['removals', 'remove'],
 	['created and deleted topics', 'create-topic', 'delete-topic'],
+	['steps of key rotations', 'rotate-key'],
 	['followers', 'follower'],
 ];
 

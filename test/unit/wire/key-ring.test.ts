@@ -131,13 +131,19 @@ test('a rotation that was given up leaves the first key, and messages that were 
 	for (const number of [1, 2, 3]) expect(verifyBatch(batchUnder(number), fresh.batchKeys, true)).toBe('ok');
 });
 
-test('a node with a secret that its state does not know uses it first: an operator put the present one there', () => {
+test('a node with a secret that its state does not know uses it: an operator put the present one there', () => {
 	const rotation = new Rotations();
 	rotation.add(2);
-	const ahead = ringOf(9);
-	ahead.update(rotation.list.keys);
-	expect(validOf(ahead)).toEqual([idOf(9)]);
-	expect(ahead.isRemoved(idOf(1))).toBe(false);
+	const restarted = ringOf(9);
+	restarted.update(rotation.list.keys);
+	expect(validOf(restarted)).toEqual([idOf(9)]);
+	expect(restarted.isRemoved(idOf(1))).toBe(false);
+
+	// While it runs, it signs and calls with what its state has, and with the other key where that is refused.
+	expect(rotation.ring.adopt(secretOf(9))).toBe(true);
+	expect(validOf(rotation.ring)).toEqual([idOf(1), idOf(2), idOf(9)]);
+	expect(rotation.ring.adopt(secretOf(2))).toBe(true);
+	expect(validOf(rotation.ring)).toEqual([idOf(1), idOf(2)]);
 });
 
 test('a node whose key was removed and that can decrypt no other one keeps it, to be told', () => {
