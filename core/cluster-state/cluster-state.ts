@@ -459,10 +459,10 @@ export class ClusterState {
 		return result;
 	}
 
-	#refusalOfAuthor({by, isOwner}: {readonly by: IdentityKey | undefined; readonly isOwner: boolean}): Result | undefined {
-		return isOwner || this.access.of(by).role === 'operator'
-			? undefined
-			: {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+	#refusalOfAuthor({by, isOwner}: Extract<Command, {type: 'access' | 'keys'}>): Result | undefined {
+		if (!isOwner && this.access.of(by).role !== 'operator')
+			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+		return undefined;
 	}
 
 	/** The refusal of a new topic at the limit; `undefined` when the topic exists or there is room. */
@@ -502,7 +502,8 @@ export class ClusterState {
 
 /** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {
-	if (type === 'access' || type === 'keys') return accessProtocol;
+	if (type === 'access') return accessProtocol;
+	if (type === 'keys') return accessProtocol;
 	if (type === 'create' || type === 'delete') return topicsProtocol;
 	return type === 'name' || type === 'claim' ? namesProtocol : 1;
 }

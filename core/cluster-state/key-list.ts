@@ -59,11 +59,7 @@ export class KeyList {
 		}));
 	}
 
-	#add(
-		{key, type: _type, ...link}: Extract<KeyChange, {type: 'add'}>,
-		atMs: number,
-		events: KeyEvent[],
-	): Result {
+	#add({key, type: _type, ...link}: Extract<KeyChange, {type: 'add'}>, atMs: number, events: KeyEvent[]): Result {
 		const {before} = link;
 		const founding: AgreedKey = {id: before, state: 'active', sinceMs: 0, link: undefined};
 		const keys = this.#keys.length === 0 ? [founding] : this.#keys;
@@ -109,8 +105,8 @@ export class KeyList {
 			// Nobody needs the secret of the removed key any more.
 			return one.link?.before === key ? {...one, link: {...one.link, former: undefined}} : one;
 		});
-		const forgotten = removed.filter(({state}) => state === 'removed').slice(0, -removedKeysMax);
-		this.#keys = removed.filter(one => !forgotten.includes(one));
+		const forgotten = new Set(removed.filter(({state}) => state === 'removed').slice(0, -removedKeysMax));
+		this.#keys = removed.filter(one => !forgotten.has(one));
 		events.push({type: 'key-removed', key});
 		return done;
 	}

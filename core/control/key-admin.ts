@@ -167,9 +167,9 @@ export class KeyAdmin {
 			throw new DapssError(
 				'refused',
 				`The key ${key} is not known to all members yet: ${names.join(', ')}. ` +
-					'Start or wait for them. --force uses it nonetheless: until such a member has the key, it rejects ' +
-					'what the others seal and sign with it, and if it comes back after the former key was removed, ' +
-					'it needs the new secret in its secret file',
+					'Start or wait for them. --force uses it nonetheless: until such a member has the key, it ' +
+					'rejects what the others seal and sign with it. If it comes back after the former key was ' +
+					'removed, it needs the new secret in its secret file',
 			);
 		}
 
@@ -228,9 +228,9 @@ export class KeyAdmin {
 		];
 		return new DapssError(
 			'refused',
-			`The key ${key} is still in use: ${reasons.join('; ')}. Give those clients and nodes the present secret ` +
-				'and let them connect again. --force removes it nonetheless: these connections are closed, and whoever ' +
-				'has only this key is refused until it gets the present secret',
+			`The key ${key} is still in use: ${reasons.join('; ')}. Give those clients and nodes the present ` +
+				'secret and let them connect again. --force removes it nonetheless: these connections are closed, ' +
+				'and whoever has only this key is refused until it gets the present secret',
 		);
 	}
 

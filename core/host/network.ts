@@ -11,7 +11,7 @@ import {DatagramKeys} from '../io/net/datagram-keys.ts';
 import {Faults} from '../io/net/faults.ts';
 import {clientKeysProtocol} from '../io/net/handshake.ts';
 import {createMesh, type Mesh} from '../io/net/mesh.ts';
-import {secretFileAt} from '../io/files/secret.ts';
+import {secretFileAt, secretProblem} from '../io/files/secret.ts';
 import {createTransport, transportOptions} from '../io/net/transport.ts';
 import {openDatagrams, type OpenDatagrams} from '../io/net/udp.ts';
 import {parseJoin} from '../membership/joining.ts';
@@ -61,21 +61,12 @@ export type Network = {
 export async function openNetwork(options: NetworkOptions, resources: AsyncStack): Promise<Network> {
 	const {
 		config,
-		recovered: {state, incarnation, keys: stored},
+		recovered: {state, incarnation},
 		instance,
 		slot,
 	} = options;
 	const {id} = state.identity;
-	const ring = new KeyRing(config);
-	const keys = new KeyKeeper({
-		ring,
-		isProtecting: config.enableNodeAuth,
-		file: config.secretPath === undefined ? undefined : secretFileAt(config.secretPath),
-		stored,
-		bytes: systemEntropy.bytes,
-		nowMs: systemClock.monotonicMs,
-		warn: text => slot.warn(text),
-	});
+	const {ring, keys} = openKeys(options);
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {
 		identity: state.identity,
@@ -134,6 +125,21 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		faults,
 		ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame),
 	};
+}
+
+function openKeys({config, recovered, slot}: NetworkOptions): Pick<Network, 'ring' | 'keys'> {
+	const ring = new KeyRing(config);
+	const keys = new KeyKeeper({
+		ring,
+		isProtecting: config.enableNodeAuth,
+		file: config.secretPath === undefined ? undefined : secretFileAt(config.secretPath),
+		stored: recovered.keys,
+		problemOf: secretProblem,
+		bytes: systemEntropy.bytes,
+		nowMs: systemClock.monotonicMs,
+		warn: text => slot.warn(text),
+	});
+	return {ring, keys};
 }
 
 function openMesh(

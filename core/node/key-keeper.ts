@@ -2,16 +2,16 @@
 The keys of the cluster in this process: takes over what the cluster agreed on, tells the network, and keeps the secret
 file of the user at the active key, so that a restart and the commands of the user use it.
 
-The file is read regularly: a secret that an operator puts there takes effect without a restart. It is written only when it has a key that the agreed list knows as an earlier one. One that an operator changed to
-a newer or to another secret stays. A file that cannot be written is left alone: at its next start the node decrypts the
-newer secrets from its own state.
+The file is read regularly: a secret that an operator puts there takes effect without a restart. It is written only when
+it has a key that the agreed list knows as an earlier one. One that an operator changed to a newer or to another secret
+stays. A file that cannot be written is left alone: at its next start the node decrypts the newer secrets from its own
+state.
 
 At a start the state on disk may be ahead of what is applied: applying waits for a leader, and the leader may not accept
 the former key any more. So the keys in the whole log on disk count until the same index is applied.
 */
 import type {AgreedKey, KeyChange, KeyConnection, KeyId, KeyUse} from '../cluster-keys.ts';
 import {DapssError, errorMessage} from '../errors.ts';
-import {secretProblem} from '../io/files/secret.ts';
 import type {OwnKeys, SecretFile, WrongKey} from '../ports.ts';
 import type {KeyRing} from '../wire/key-ring.ts';
 
@@ -23,6 +23,8 @@ export type KeyKeeperOptions = {
 	readonly file: SecretFile | undefined;
 	/** The keys in the log on disk at the start, and the index of its last entry. */
 	readonly stored: {readonly keys: readonly AgreedKey[]; readonly index: number};
+	/** Why a text is no good secret. */
+	readonly problemOf: (text: string) => string | undefined;
 	readonly bytes: (count: number) => Uint8Array;
 	readonly nowMs: () => number;
 	readonly warn: (text: string) => void;
@@ -108,7 +110,7 @@ export class KeyKeeper implements OwnKeys {
 	}
 
 	addition(secret: Uint8Array): KeyChange {
-		const {ring, isProtecting, bytes} = this.#options;
+		const {ring, isProtecting, bytes, problemOf} = this.#options;
 		if (!isProtecting)
 			throw new DapssError(
 				'refused',
@@ -116,7 +118,7 @@ export class KeyKeeper implements OwnKeys {
 			);
 		// A secret file holds it as text.
 		const text = Buffer.from(secret).toString();
-		const problem = Buffer.from(text.trim()).equals(secret) ? secretProblem(text) : 'it is no text of one line';
+		const problem = Buffer.from(text.trim()).equals(secret) ? problemOf(text) : 'it is no text of one line';
 		if (problem !== undefined) throw new DapssError('usage', `Expected a good secret, but ${problem}`);
 		return ring.addition(secret, bytes);
 	}

@@ -481,31 +481,29 @@ function keyFindings({keys, members}: Snapshot): readonly Finding[] {
 						reason: 'secret-outdated',
 						problem: `The secret file ${secretFile} does not have the key ${active} of the cluster`,
 						advice:
-							'Put the present secret into it. Commands that read it are refused once its key is removed; ' +
-							'this node itself has the present key in its data folder.',
+							'Put the present secret into it. Commands that read it are refused once its key is ' +
+							'removed. This node has the present key in its data folder.',
 					},
 				] as const)
 			: []),
-		...removed.map(
-			({key, address}): Finding => ({
-				code: 'warning',
-				reason: 'removed-key',
-				problem: `A caller at ${address} uses the key ${key}, which was removed from the cluster: its key is ${active}`,
-				advice: 'Put the present secret into the secret file of that node or user, and start it again.',
-			}),
-		),
-		...unknown.map(
-			({key, address}): Finding => ({
-				code: 'warning',
-				reason: 'unknown-key',
-				problem:
-					`A caller at ${address} uses the key ${key}, which this node does not know: ` +
-					`here ${valid.join(' and ')} ${valid.length === 1 ? 'is' : 'are'} valid`,
-				advice:
-					'Give it the secret of this cluster. If the key of the cluster was rotated while this node was down: ' +
-					`put the present secret into ${secretFile || 'its secret file'}, and start this node again.`,
-			}),
-		),
+		...removed.map(({key, address}): Finding => ({
+			code: 'warning',
+			reason: 'removed-key',
+			problem:
+				`A caller at ${address} uses the key ${key}, which was removed from the cluster: ` +
+				`its key is ${active}`,
+			advice: 'Put the present secret into the secret file of that node or user.',
+		})),
+		...unknown.map(({key, address}): Finding => ({
+			code: 'warning',
+			reason: 'unknown-key',
+			problem:
+				`A caller at ${address} uses the key ${key}, which this node does not know: ` +
+				`here ${valid.join(' and ')} ${valid.length === 1 ? 'is' : 'are'} valid`,
+			advice:
+				'Give it the secret of this cluster. If the key was rotated while this node was down or cut off: ' +
+				`put the present secret into ${secretFile || 'the secret file of this node'}.`,
+		})),
 	];
 }
 

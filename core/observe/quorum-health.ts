@@ -101,8 +101,7 @@ export function meaningOf({voters, present, needed, spare}: QuorumHealth): strin
 export const refusalRemedies: ReadonlyMap<string, string> = new Map([
 	[
 		'not-authenticated',
-		'give all nodes the same secret file (--secret-file), and start the one that has another again: ' +
-			'after a rotation of the key, that of the present key',
+		'give all nodes the same secret file (--secret-file), and start the one that has another again',
 	],
 	['protocol', 'run versions of the program that can speak to each other: upgrade the older one'],
 	['flags', 'give all nodes the same security settings in config.json'],

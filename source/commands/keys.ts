@@ -1,6 +1,6 @@
 /**
-`keys list|add|use|remove`: the keys of the cluster, for operators. A rotation is `add`, `use` and `remove`; between them
-both keys are valid.
+`keys list|add|use|remove`: the keys of the cluster, for operators. A rotation is `add`, `use` and `remove`; between
+them both keys are valid.
 */
 import {randomBytes} from 'node:crypto';
 import type {ChangedKey, KeyId, KeysReport, KeyState} from '../../core/cluster-keys.ts';
@@ -145,9 +145,9 @@ async function labelOf(broker: Pick<Broker, 'snapshot'>): Promise<Label> {
 }
 
 function lateText({missing}: ChangedKey, label: Label): string {
-	return missing.length === 0
-		? ''
-		: `; ${missing.map(node => label(node)).join(', ')} ${missing.length === 1 ? 'has' : 'have'} not applied it yet`;
+	if (missing.length === 0) return '';
+	const names = missing.map(node => label(node)).join(', ');
+	return `; ${names} ${missing.length === 1 ? 'has' : 'have'} not applied it yet`;
 }
 
 /** Date and time (UTC), without seconds. */

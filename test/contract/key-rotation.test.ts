@@ -25,7 +25,8 @@ class Agreed {
 	}
 
 	apply(change: KeyChange): void {
-		expect(this.list.apply(change, 1, [])).toEqual({ok: true});
+		const result = this.list.apply(change, 1, []);
+		if (!result.ok) throw new Error(result.reason);
 		for (const ring of this.rings) ring.update(this.list.keys);
 	}
 

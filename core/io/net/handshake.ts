@@ -123,7 +123,7 @@ export type HandshakeOptions = {
 	/** The identity of a client, if it has one. */
 	readonly clientIdentity?: Identity | undefined;
 	/**
-	The keys that this side accepts, the one of a dialer or of TLS alone. The hello of the dialer shows which one it has.
+	The keys that this side accepts; a dialer, and TLS, have one. The hello of the dialer shows which one it has.
 	*/
 	readonly keys: readonly Keys[];
 	/** The TLS exporter of the connection; empty without TLS. */
@@ -215,8 +215,7 @@ export class Handshake {
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
 		const shared = keys.find(({proof}) => isHelloUnder(proof, payload));
-		if (!shared)
-			return this.#refuse('not-authenticated', `${name} has another secret than this node`);
+		if (!shared) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
 
 		const isNode = hello.role === 'node';
 		if (isNode !== (parsed.publicKey !== undefined) || isNode !== (hello.id !== undefined))

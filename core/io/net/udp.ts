@@ -2,10 +2,11 @@
 Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own for each peer: HKDF of
 the secret that both processes share (`datagram-keys.ts`) over sender, incarnation and instance. Datagrams to and from
 nodes before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret (the
-active one; each valid one is accepted); they prove only that the sender has the secret of the cluster. The nonce is a counter, so no nonce is used twice, not even
-after a restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded
-datagrams cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old
-ones useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
+active one; each valid one is accepted); they prove only that the sender has the secret of the cluster. The nonce is a
+counter, so no nonce is used twice, not even after a restart. A receiver accepts each counter of a sender once, and no
+earlier incarnation of it, so recorded datagrams cannot be replayed. (A receiver that has just started has no history;
+the packets carry numbers that make old ones useless.) Datagrams that do not verify are counted and not answered.
+Without encryption the tag is an HMAC.
 
 ```
 u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag

@@ -389,8 +389,8 @@ export class Fabric {
 	}
 
 	/**
-	The process uses its present keys: it closes connections under keys that it does not accept any more, and those under
-	a former key if the peer accepts the present one.
+	The process uses its present keys: it closes connections under keys that it does not accept any more, and those
+	under a former key if the peer accepts the present one.
 	*/
 	#rekey(process: Process): void {
 		const {endpoint, links} = process;

@@ -1,5 +1,6 @@
 /**
-Operators who create topics with their own retention, delete topics, change access and rotate the key, through any node that runs.
+Operators who create topics with their own retention, delete topics, change access and rotate the key, through any node
+that runs.
 */
 import type {Config} from '../../../core/config.ts';
 import type {Topic} from '../../../core/message.ts';

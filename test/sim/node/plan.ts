@@ -4,8 +4,8 @@ events from a failing plan. The seed also decides which kinds of faults occur at
 event carries numbers that select hosts when it happens.
 
 Incidents change the environment of the nodes: addresses, copied disks, blocked transports, versions, keys, descriptors,
-full disks, operators who create and delete topics or rotate the key, and new followers. Incidents and traits have random streams of their
-own, so that the faults of a seed are the same with and without them.
+full disks, operators who create and delete topics or rotate the key, and new followers. Incidents and traits have
+random streams of their own, so that the faults of a seed are the same with and without them.
 */
 import {createRandom, type SeededRandom} from '../random.ts';
 

@@ -254,6 +254,7 @@ export class HostProcess implements Endpoint {
 				},
 			},
 			stored: {keys: logged.keys.keys, index: logged.applied},
+			problemOf: () => undefined,
 			bytes: count => this.#entropy.bytes(count),
 			nowMs: () => this.#clock.monotonicMs(),
 			warn: () => undefined,
