@@ -534,6 +534,7 @@ class Run {
 		let problems: readonly string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
+			this.#operators.keys.finish(this.#members()?.hosts ?? [], this.#hosts);
 			problems = this.#unconverged();
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}

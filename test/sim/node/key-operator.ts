@@ -21,6 +21,7 @@ export class KeyOperator {
 	#next = 0;
 	#step: Step = 'add';
 	#isAsking = false;
+	#why = '';
 	readonly #removed = new Set<KeyId>();
 	readonly counts = {added: 0, used: 0, removed: 0, refused: 0};
 
@@ -32,7 +33,7 @@ export class KeyOperator {
 	/** Takes the next step. @param hosts all machines @param draw a random number */
 	act({node}: Host, hosts: readonly Host[], draw: number): void {
 		if (this.#isAsking) return;
-		const force = draw % 4 === 0;
+		const force = draw % 2 === 0;
 		switch (this.#step) {
 			case 'add': {
 				// After a lost answer the same secret is added again.
@@ -57,10 +58,17 @@ export class KeyOperator {
 		}
 	}
 
+	/** After the heal: completes the rotation, without `force`. */
+	finish(members: readonly Host[], hosts: readonly Host[]): void {
+		const host = members.find(({node}) => node?.phase === 'running');
+		if (host && this.#step !== 'add') this.act(host, hosts, 1);
+	}
+
 	/** What members lack after the heal. @param hosts those of the members that run */
 	remaining(hosts: readonly Host[]): readonly string[] {
 		const lists = new Set(hosts.flatMap(({node}) => (node ? [JSON.stringify(listOf(node))] : [])));
 		return [
+			...(this.#step === 'add' ? [] : [`the rotation waits for ${this.#step}: ${this.#why}`]),
 			...(lists.size > 1 ? [`members have different keys: ${[...lists].join(' and ')}`] : []),
 			...hosts.flatMap(({id, node, keys}) => {
 				const agreed = node ? listOf(node).filter(({state}) => state !== 'removed') : [];
@@ -83,6 +91,7 @@ export class KeyOperator {
 			},
 			(error: Error) => {
 				this.counts.refused++;
+				this.#why = error.message;
 				// A change whose answer was lost took place nevertheless.
 				if (/is valid already|is active already/.test(error.message)) this.#step = 'use';
 				if (/has no valid key|was removed/.test(error.message)) this.#restart();
