@@ -39,7 +39,6 @@ const rows: ReadonlyArray<readonly [text: string, ...counters: readonly string[]
 	['joins', 'join'],
 	['removals', 'remove'],
 	['created and deleted topics', 'create-topic', 'delete-topic'],
-	['steps of key rotations', 'rotate-key'],
 	['followers', 'follower'],
 ];
 

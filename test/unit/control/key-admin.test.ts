@@ -19,13 +19,13 @@ const sealed = Buffer.alloc(60, 1);
 /** A node, and another member whose answers the test decides. */
 class World {
 	readonly list = new KeyList();
+	readonly state = {keys: this.list, members: () => [{id: self}, {id: other}], protocol: 4};
 	readonly proposed: Command[] = [];
 	nowMs = 0;
 	isReachable = true;
 	/** What the other member answers; `undefined` for no answer. */
 	theirs: KeyUse | undefined;
 	own: KeyUse = {active: former, valid: [former], file: 'current', connections: []};
-	protocol = 4;
 	readonly admin: KeyAdmin;
 
 	constructor() {
@@ -45,20 +45,9 @@ class World {
 			}),
 			view: () => ({...this.own, secretFile: '', wrong: []}),
 		};
-		const list = this.list;
-		const members = (): unknown => [{id: self}, {id: other}];
-		const world = this;
 		this.admin = new KeyAdmin({
 			self,
-			control: {
-				state: {
-					keys: list,
-					members,
-					get protocol() {
-						return world.protocol;
-					},
-				},
-			} as unknown as Control,
+			control: {state: this.state} as unknown as Control,
 			keys,
 			awakeMs: () => this.nowMs,
 			wallMs: () => 1000,
@@ -67,7 +56,7 @@ class World {
 			propose: async command => {
 				this.proposed.push(command);
 				if (command.type !== 'keys') return;
-				const result = list.apply(command.change, command.atMs, []);
+				const result = this.list.apply(command.change, command.atMs, []);
 				if (!result.ok) throw new Error(result.reason);
 			},
 			send: (_to, _kind, packet) => {
@@ -81,19 +70,20 @@ class World {
 
 	/** Settles a change, while time passes. */
 	async outcome(work: Promise<unknown>): Promise<unknown> {
-		let result: unknown;
-		const settled = work.then(
-			value => void (result = value),
-			(error: DapssError) => void (result = error.message),
-		);
-		for (let ticks = 0; ticks < 400 && result === undefined; ticks++) {
+		let isSettled = false;
+		const settled = work
+			.catch((error: DapssError) => error.message)
+			.finally(() => {
+				isSettled = true;
+			});
+		const isWaiting = (): boolean => !isSettled;
+		for (let ticks = 0; ticks < 400 && isWaiting(); ticks++) {
 			this.nowMs += 25;
 			this.admin.tick();
 			await new Promise(resolve => setImmediate(resolve));
 		}
 
-		await settled;
-		return result;
+		return settled;
 	}
 
 	get changes(): readonly string[] {
@@ -199,7 +189,7 @@ test('unknown keys, short secrets and earlier protocols are refused', async () =
 	expect(await world.outcome(world.admin.change({type: 'add', secret: Buffer.alloc(31)}, author))).toContain(
 		'Expected a secret of 32 to 1024 bytes',
 	);
-	world.protocol = 3;
+	world.state.protocol = 3;
 	expect(await world.outcome(world.admin.change({type: 'add', secret: Buffer.alloc(32)}, author))).toContain(
 		'this cluster uses protocol 3',
 	);
