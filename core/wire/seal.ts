@@ -2,8 +2,8 @@
 Keys, batch signatures and node identities.
 
 HKDF (RFC 5869) derives a separate key for each use from the cluster secret, so that data sealed for one use is invalid
-for any other. A batch is signed end to end with HMAC-SHA256, once per batch and not per message. The key is a
-KeyObject, because with a Buffer the same HMAC costs five times as much. A node's id is the hash of its Ed25519 key (RFC
+for any other. Batches of protocols before 4 have an HMAC-SHA256 under such a key. Keys are KeyObjects, because with a
+Buffer the same HMAC costs five times as much. A node's id is the hash of its Ed25519 key (RFC
 8032): a signature under that key proves the id, and no key directory is needed.
 */
 import {
@@ -19,8 +19,7 @@ import {
 	verify,
 	type KeyObject,
 } from 'node:crypto';
-import type {Rejection} from '../events.ts';
-import {isSigned, signatureBytes, type NodeId} from '../message.ts';
+import {macBytes, type NodeId} from '../message.ts';
 
 export type Keys = {
 	/** Pre-shared key of TLS. */
@@ -81,22 +80,16 @@ export function deriveKeys({
 	};
 }
 
-/** Writes the signature into the last 32 bytes of a batch that was encoded with room for it. */
-export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
-	const end = bytes.length - signatureBytes;
-	createHmac('sha256', keys.batch).update(bytes.subarray(0, end)).digest().copy(bytes, end);
+/** Writes the MAC into the last 32 bytes of a batch that was encoded with room for it. */
+export function addBatchMac(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
+	const end = bytes.length - macBytes;
+	macOf(keys.batch, bytes.subarray(0, end)).copy(bytes, end);
 }
 
-/**
-Verifies the signature only; `decodeBatch` checks the rest. Without `required` an unsigned batch passes, but a wrong
-signature never does.
-*/
-export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
-	if (bytes.length < 2) return 'malformed';
-	if (!isSigned(bytes)) return required ? 'unsigned' : 'ok';
-	const end = bytes.length - signatureBytes;
-	if (end < 2) return 'malformed';
-	return isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end)) ? 'ok' : 'bad-signature';
+/** Whether the last 32 bytes are the MAC of the others. */
+export function hasBatchMac(bytes: Uint8Array, keys: Pick<Keys, 'batch'>): boolean {
+	const end = bytes.length - macBytes;
+	return end > 0 && isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end));
 }
 
 export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
@@ -164,15 +157,20 @@ export function idOf(publicKey: Uint8Array): NodeId {
 
 /** Whether the owner of the raw public key signed `bytes`. False when the key is invalid. */
 export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
-	if (publicKey.length !== publicKeyBytes || signature.length !== identitySignatureBytes) return false;
+	const key = signature.length === identitySignatureBytes ? publicKeyOf(publicKey) : undefined;
+	return key !== undefined && verify(null, bytes, key, signature);
+}
+
+/** The key of raw bytes, for many verifications; `undefined` when they are no Ed25519 key. */
+export function publicKeyOf(raw: Uint8Array): KeyObject | undefined {
+	if (raw.length !== publicKeyBytes) return undefined;
 	try {
-		const key = createPublicKey({
-			key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')},
+		return createPublicKey({
+			key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(raw).toString('base64url')},
 			format: 'jwk',
 		});
-		return verify(null, bytes, key, signature);
 	} catch {
-		return false;
+		return undefined;
 	}
 }
 
