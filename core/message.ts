@@ -234,7 +234,7 @@ export function signedBytes(place: GroupPlace): number {
 }
 
 /** Bytes of the proof; `undefined` when the batch is too short or names no place in a group. */
-function proofBytesOf(bytes: Uint8Array): number | undefined {
+export function proofBytesOf(bytes: Uint8Array): number | undefined {
 	const kind = proofKind(bytes);
 	if (kind === 'none') return 0;
 	if (kind === 'mac') return macBytes;

@@ -240,7 +240,7 @@ export class NodeParts {
 			stampable: () => this.stateWriter.stampable(),
 			agreedProofs: {
 				areSigned: () => this.control.state.protocol >= signedBatchesProtocol,
-				hasMacs: (origin, incarnation) => this.control.state.hasMacs(origin, incarnation),
+				hasMacs: (origin, process) => this.control.state.hasMacs(origin, process),
 			},
 			io: {
 				clock: io.clock,

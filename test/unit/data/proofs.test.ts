@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest';
-import {BatchProofs, type BatchDraft, type Proofs} from '../../../core/data/proofs.ts';
+import {BatchProofs, type AgreedProofs, type BatchDraft, type Proofs} from '../../../core/data/proofs.ts';
 import {decodeBatch, groupMax, proofKind, type NodeId, type Topic} from '../../../core/message.ts';
 import {SignedBatches, signGroup} from '../../../core/wire/batch-signature.ts';
 import {addBatchMac, createIdentity, deriveKeys, hasBatchMac} from '../../../core/wire/seal.ts';
@@ -21,13 +21,13 @@ function proofsOf(identity: typeof origin, given: Partial<Proofs> = {}): Proofs 
 	};
 }
 
-const signed = {areSigned: () => true, hasMacs: () => false};
+const signed: AgreedProofs = {areSigned: () => true, hasMacs: () => false};
 /** Protocol 4 was agreed when the origin had incarnation 3. */
 const upgraded = {
 	areSigned: () => true,
 	hasMacs: (id: NodeId, incarnation: number) => id === origin.id && incarnation <= 3,
 };
-const before = {areSigned: () => false, hasMacs: () => true};
+const before: AgreedProofs = {areSigned: () => false, hasMacs: () => true};
 
 function drafts(count: number, incarnation = 3): BatchDraft[] {
 	return Array.from({length: count}, (_, index) => ({
@@ -45,9 +45,9 @@ function drafts(count: number, incarnation = 3): BatchDraft[] {
 }
 
 /** A batch in the name of the origin, with the proofs of `by`. */
-const made = (by: typeof origin, agreed: typeof signed, incarnation = 3, given: Partial<Proofs> = {}): Buffer =>
+const made = (by: typeof origin, agreed: AgreedProofs, incarnation = 3, given: Partial<Proofs> = {}): Buffer =>
 	new BatchProofs(proofsOf(by, given), agreed).encode(drafts(1, incarnation))[0]!;
-const check = (from: NodeId, bytes: Buffer, agreed: typeof signed, given: Partial<Proofs> = {}): string =>
+const check = (from: NodeId, bytes: Buffer, agreed: AgreedProofs, given: Partial<Proofs> = {}): string =>
 	new BatchProofs(proofsOf(liar, given), agreed).check(from, decodeBatch(bytes)!, bytes);
 
 describe('the proof of a batch', () => {
