@@ -42,8 +42,7 @@ export type AgreedKey = {
 
 /** A change as the log has it. */
 export type KeyChange =
-	| ({readonly type: 'add'; readonly key: KeyId} & KeyLink)
-	| {readonly type: 'use' | 'remove'; readonly key: KeyId};
+	({readonly type: 'add'; readonly key: KeyId} & KeyLink) | {readonly type: 'use' | 'remove'; readonly key: KeyId};
 
 /** A change as an operator asks for it. `force`: despite members that are not ready. */
 export type KeyRequest =

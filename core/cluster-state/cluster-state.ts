@@ -11,7 +11,7 @@ access of identities and the keys of the cluster (protocol and version 4).
 import type {IdentityKey} from '../access.ts';
 import {encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
-import type {NodeId, Topic} from '../message.ts';
+import {incarnationMax, type NodeId, type Topic} from '../message.ts';
 import {nameKey} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {AccessList, type AccessEvent} from './access-list.ts';
@@ -52,7 +52,7 @@ export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 export const namesProtocol = 2;
 /** Topics are created and deleted from this agreed protocol on. */
 export const topicsProtocol = 3;
-/** Identities have roles from this agreed protocol on. */
+/** Identities have roles, and batches signatures of their origins, from this agreed protocol on. */
 export const accessProtocol = 4;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
@@ -72,6 +72,11 @@ export class ClusterState {
 	/** Increases with every deletion. */
 	deletionsSeen = 0;
 	readonly access = new AccessList();
+	/**
+	The members at the time when protocol 4 was agreed, each with the incarnation of its process: up to that one, its
+	batches may have a MAC instead of a signature. `undefined` in a cluster that was founded with protocol 4.
+	*/
+	#lastMacs: Map<NodeId, number> | undefined;
 	readonly keys = new KeyList();
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
@@ -109,6 +114,17 @@ export class ClusterState {
 	/** The process that uses the identity of the node; `undefined` before its claim is agreed. */
 	instance(node: NodeId): AgreedInstance | undefined {
 		return this.#instances.get(node);
+	}
+
+	/**
+	Whether batches of this incarnation of the origin may have a MAC of the cluster instead of a signature, because they
+	may be older than protocol 4. So may those of an origin that was removed: it is not known when.
+	*/
+	hasMacs(origin: NodeId, incarnation: number): boolean {
+		if (this.#protocol < accessProtocol) return true;
+		if (!this.#lastMacs) return false;
+		const last = this.#lastMacs.get(origin);
+		return last === undefined ? !this.#members.has(origin) : incarnation <= last;
 	}
 
 	members(): readonly AgreedMember[] {
@@ -278,6 +294,7 @@ export class ClusterState {
 					}),
 			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
 			...(hasAccess && {access: this.access.save()}),
+			...(this.#lastMacs && {lastMacs: sorted(this.#lastMacs)}),
 			...(this.keys.keys.length > 0 && {keys: this.keys.save()}),
 		});
 	}
@@ -310,6 +327,7 @@ export class ClusterState {
 		replaceEntries(this.#deleted, state.deleted);
 		this.deletionsSeen++;
 		this.access.load(state.access);
+		this.#lastMacs = state.lastMacs && new Map(state.lastMacs);
 		this.keys.load(state.keys);
 		this.#sessions.load(state.sessions);
 	}
@@ -358,6 +376,10 @@ export class ClusterState {
 
 	#raise(protocol: number, events: ClusterStateEvent[]): void {
 		if (protocol <= this.#protocol) return;
+		if (this.#protocol < accessProtocol && protocol >= accessProtocol && this.#members.size > 0)
+			this.#lastMacs = new Map(
+				[...this.#members.keys()].map(id => [id, this.#instances.get(id)?.incarnation ?? incarnationMax]),
+			);
 		this.#protocol = protocol;
 		events.push({type: 'protocol', protocol});
 	}
@@ -388,6 +410,8 @@ export class ClusterState {
 		}
 
 		this.#instances.set(node, {incarnation: Math.max(incarnation, current?.incarnation ?? 0), instance});
+		// A cluster that went from protocol 1 to 4 agrees on incarnations only after that.
+		if (this.#lastMacs?.get(node) === incarnationMax) this.#lastMacs.set(node, incarnation);
 		return done;
 	}
 

@@ -4,7 +4,7 @@ in full before it replaces anything: types, bounds, and that it belongs to the p
 */
 import {decode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
-import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+import {incarnationMax, isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
 import {isNodeName} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {isSavedAccess, type SavedAccess} from './access-list.ts';
@@ -37,6 +37,8 @@ export type SavedState = {
 	readonly deleted: Pairs<Topic, number>;
 	/** Since version 4. */
 	readonly access: SavedAccess | undefined;
+	/** Only if the cluster had members before protocol 4. */
+	readonly lastMacs: Pairs<NodeId, number> | undefined;
 	/** Since version 4, once a second key was added. */
 	readonly keys: SavedKeys | undefined;
 };
@@ -68,6 +70,8 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 	const deletedTopics = pairs(deleted, asTopic, asStamp, deletedMax);
 	if (!deletedTopics) return wrong('deleted');
 	if (access !== undefined && !isSavedAccess(access)) return wrong('access');
+	const lastMacs = value['lastMacs'] === undefined ? undefined : pairs(value['lastMacs'], asNode, asIncarnation);
+	if (value['lastMacs'] !== undefined && !lastMacs) return wrong('lastMacs');
 	if (keys !== undefined && !isSavedKeys(keys)) return wrong('keys');
 	return {
 		version,
@@ -83,6 +87,7 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 		created: createdTopics,
 		deleted: deletedTopics,
 		access,
+		lastMacs,
 		keys,
 	};
 }
@@ -143,6 +148,10 @@ function isIndex(value: unknown): value is number {
 
 function asIndex(value: unknown): number | undefined {
 	return isIndex(value) ? value : undefined;
+}
+
+function asIncarnation(value: unknown): number | undefined {
+	return isCount(value) && value <= incarnationMax ? value : undefined;
 }
 
 function asNode(value: unknown): NodeId | undefined {

@@ -21,7 +21,7 @@ export type FaultControl = {
 	active(label?: (peer: NodeId) => string): readonly string[];
 };
 
-export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
+export type NodeIo = Pick<DataIo, 'proofs' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
 	readonly clock: Clock;
 	readonly entropy: Entropy;
 	readonly links: Links;

@@ -8,6 +8,7 @@ import {KeyAdmin} from '../control/key-admin.ts';
 import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
+import {signedBatchesProtocol} from '../data/proofs.ts';
 import {normalizeTopic} from '../data/topic-named.ts';
 import type {BrokerEvent} from '../events.ts';
 import {FailureDetection} from '../membership/failure-detection.ts';
@@ -240,11 +241,14 @@ export class NodeParts {
 			tickMs: this.#hooks.tickMs,
 			config,
 			stampable: () => this.stateWriter.stampable(),
+			agreedProofs: {
+				areSigned: () => this.control.state.protocol >= signedBatchesProtocol,
+				hasMacs: (origin, process) => this.control.state.hasMacs(origin, process),
+			},
 			io: {
 				clock: io.clock,
 				random: io.entropy,
-				sign: io.sign,
-				verify: io.verify,
+				proofs: io.proofs,
 				hasRoom: () => !io.room?.isFull,
 				openTopic: io.openTopic,
 				removeTopic: io.removeTopic,

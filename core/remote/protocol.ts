@@ -7,7 +7,7 @@ batches.
 request   20 | MessagePack {id, op, …}              event    24 | MessagePack [id, events]
 answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [id, snapshot]
 publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
-delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
+delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, without proof
 ```
 Streams of deliveries and events use credit: the reader grants bytes of batches or event frames, so a slow reader costs
 the node only a cursor. A node sends while credit is left, so the last frame may exceed it. An `events` request without
@@ -21,7 +21,15 @@ import {parseAccessChange, type AccessChange} from '../access.ts';
 import {isKeyId, secretBytesRange, type KeyId} from '../cluster-keys.ts';
 import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
-import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
+import {
+	decodeBatch,
+	isNodeId,
+	parseTopic,
+	proofBytesOf,
+	type NodeId,
+	type StoredBatch,
+	type Topic,
+} from '../message.ts';
 import {positionsMax} from '../position.ts';
 import {problemOfSize} from './request-size.ts';
 
@@ -281,14 +289,24 @@ export function tooManyText(messages: number): string {
 
 const deliveryHeadBytes = 13;
 
-export function encodeDelivery(stream: number, {offset, batch, hops, repaired}: StoredBatch): Uint8Array[] {
-	const head = Buffer.allocUnsafe(deliveryHeadBytes);
+/**
+A delivery in pieces. The batch has no proof: clients check none, and those of earlier protocols do not know signatures.
+`bytes`: of the batch, as sent; readers grant credit for them.
+*/
+export function encodeDelivery(
+	stream: number,
+	{offset, batch, hops, repaired}: StoredBatch,
+): {readonly pieces: readonly Uint8Array[]; readonly bytes: number} {
+	const bytes = batch.bytes.length - (proofBytesOf(batch.bytes) ?? 0);
+	const head = Buffer.allocUnsafe(deliveryHeadBytes + 2);
 	head[0] = remoteKinds.delivery;
 	head.writeUInt32BE(stream, 1);
 	head.writeUIntBE(offset, 5, 6);
 	head[11] = hops;
 	head[12] = repaired ? 1 : 0;
-	return [head, batch.bytes];
+	head[deliveryHeadBytes] = batch.bytes[0]!;
+	head[deliveryHeadBytes + 1] = 0; // No proof.
+	return {pieces: [head, batch.bytes.subarray(2, bytes)], bytes};
 }
 
 export function decodeDelivery(frame: Buffer): {readonly stream: number; readonly item: StoredBatch} | undefined {

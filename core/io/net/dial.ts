@@ -250,11 +250,7 @@ function triedText({
 	return tried.length > 1 ? `; tried ${tried.map(address => address.replace(/:\d+$/, '')).join(', ')}` : '';
 }
 
-function secure(
-	socket: Socket,
-	{key, as}: Attempt,
-	name: string,
-): Promise<ReturnType<typeof secureClientSide>> {
+function secure(socket: Socket, {key, as}: Attempt, name: string): Promise<ReturnType<typeof secureClientSide>> {
 	return new Promise((resolve, reject) => {
 		const secured = secureClientSide(socket, key, keyNameOf(key, as));
 		secured.once('secureConnect', () => {

@@ -61,10 +61,7 @@ export function secureServerSide(
 	socket: Socket,
 	context: SecureContext,
 	keys: KeySet,
-	{
-		onKey,
-		onUnknownKey,
-	}: {readonly onKey: (key: Keys) => void; readonly onUnknownKey: (pskIdentity: string) => void},
+	{onKey, onUnknownKey}: {readonly onKey: (key: Keys) => void; readonly onUnknownKey: (pskIdentity: string) => void},
 ): TLSSocket {
 	// Node accepts the callback here as in `createServer`; the types know only the latter.
 	const options: TLSSocketOptions & {readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null} = {

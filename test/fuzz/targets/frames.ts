@@ -51,7 +51,7 @@ export const frameTarget = target('frame decoder', 4000, () => ({
 }));
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)));
+const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)).pieces);
 const publish = Buffer.concat(encodePublish(7, 't' as Topic, [Buffer.from('a'), Buffer.from('b')]));
 const listener = {
 	role: 'node',

@@ -91,6 +91,16 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{pitfall: 'a late completion of a write counts for another log', mutants: ['late-disk-answer']},
 	{
+		pitfall: 'a member publishes in the name of another one',
+		mutants: [
+			'signature-unchecked',
+			'mac-proves-the-origin',
+			'any-key-signs',
+			'signature-remembered-by-its-root',
+			'macs-of-all-incarnations',
+		],
+	},
+	{
 		pitfall: 'a member that lies about its term stops the cluster for good',
 		mutants: ['term-raises-without-bound', 'term-jump-without-bound'],
 	},

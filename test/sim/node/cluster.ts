@@ -298,7 +298,6 @@ class Run {
 			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
 			secret: this.#operators.keys.secret,
 			writesSecret: random.child('secret').chance(2, 3),
-			signs: this.#plan.some(({kind}) => kind === 'rotate-key'),
 			driftPerMille: random.between(-50, 50),
 			note: text => this.#note(text),
 			onEnd: ended => this.#ended(ended),

@@ -4,7 +4,7 @@ import type {AgreedKey, KeyChange} from '../../../core/cluster-keys.ts';
 import {KeyList} from '../../../core/cluster-state/key-list.ts';
 import {KeyRing} from '../../../core/wire/key-ring.ts';
 import {unwrap, wrap, type WrapPlace} from '../../../core/wire/key-wrap.ts';
-import {deriveKeys, keyIdOfName, signBatch, verifyBatch} from '../../../core/wire/seal.ts';
+import {addBatchMac, deriveKeys, hasBatchMac, keyIdOfName} from '../../../core/wire/seal.ts';
 
 const cluster = 'dapss';
 const secretOf = (number: number): Uint8Array => Buffer.alloc(32, number);
@@ -43,7 +43,7 @@ const validOf = (ring: KeyRing): readonly string[] => ring.valid.map(({id}) => i
 function batchUnder(number: number): Buffer {
 	const batch = Buffer.alloc(80, 1);
 	batch[1] = 1;
-	signBatch(batch, deriveKeys({secret: secretOf(number), cluster}));
+	addBatchMac(batch, deriveKeys({secret: secretOf(number), cluster}).batch);
 	return batch;
 }
 
@@ -115,8 +115,8 @@ test('messages of removed keys stay valid, also for a node that has only the pre
 	for (const number of [2, 3]) rotation.rotate(number);
 	const fresh = ringOf(3);
 	fresh.update(rotation.list.keys);
-	for (const number of [1, 2, 3]) expect(verifyBatch(batchUnder(number), fresh.batchKeys, true)).toBe('ok');
-	expect(verifyBatch(batchUnder(4), fresh.batchKeys, true)).toBe('bad-signature');
+	for (const number of [1, 2, 3]) expect(hasBatchMac(batchUnder(number), fresh.batchKeys)).toBe(true);
+	expect(hasBatchMac(batchUnder(4), fresh.batchKeys)).toBe(false);
 });
 
 test('a rotation that was given up leaves the first key, and messages that were signed meanwhile valid', () => {
@@ -129,7 +129,7 @@ test('a rotation that was given up leaves the first key, and messages that were 
 	rotation.rotate(3);
 	const fresh = ringOf(3);
 	fresh.update(rotation.list.keys);
-	for (const number of [1, 2, 3]) expect(verifyBatch(batchUnder(number), fresh.batchKeys, true)).toBe('ok');
+	for (const number of [1, 2, 3]) expect(hasBatchMac(batchUnder(number), fresh.batchKeys)).toBe(true);
 });
 
 test('a node with a secret that its state does not know uses it: an operator put the present one there', () => {

@@ -16,12 +16,13 @@ import type {SeededRandom} from '../../random.ts';
 import {KeyKeeper} from '../../../../core/node/key-keeper.ts';
 import {replay} from '../../../../core/node-state/force-new-cluster.ts';
 import {KeyRing} from '../../../../core/wire/key-ring.ts';
-import {deriveKeys, signBatch, verifyBatch} from '../../../../core/wire/seal.ts';
+import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {simSecret} from '../key-operator.ts';
 import {HeardBeacons, type DiscoveryMode} from '../discovery.ts';
 import {limitToProtocol1, limitToProtocol2} from '../earlier-releases.ts';
 import type {Beacon, Endpoint} from '../fabric.ts';
 import type {Hello, Refusal} from '../handshake.ts';
+import {simProofs} from './batch-proofs.ts';
 import {EventLoop} from './event-loop.ts';
 import type {Host} from './host.ts';
 import {requestJoin} from './join-request.ts';
@@ -191,7 +192,7 @@ export class HostProcess implements Endpoint {
 		network: Pick<NodeIo, 'links' | 'datagrams' | 'keys'>,
 	): NodeOptions {
 		const {host, id, address} = this;
-		const {config, replaces, raftLimits, owner, signs = false} = host.options;
+		const {config, replaces, raftLimits, owner} = host.options;
 		const signer = host.hasForeignSecret ? deriveKeys({secret: host.secret, cluster: config.cluster}) : undefined;
 		const isFresh = raftStore.isEmpty && state.clusterId === '';
 		return {
@@ -231,9 +232,11 @@ export class HostProcess implements Endpoint {
 				},
 				isGenuine: () => true,
 				faults: undefined,
-				// What a node with a foreign secret publishes could never reach the others: that is not simulated.
-				sign: signs ? bytes => signBatch(bytes, signer ?? this.#ring.active) : undefined,
-				verify: bytes => (signs ? verifyBatch(bytes, this.#ring.batchKeys, true) : 'ok'),
+				proofs: simProofs(id, {
+					// What a node with a foreign secret publishes could never reach the others: that is not simulated.
+					active: () => (signer ?? this.#ring.active).batch,
+					valid: () => this.#ring.batchKeys,
+				}),
 			},
 		};
 	}

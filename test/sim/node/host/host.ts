@@ -48,8 +48,6 @@ export type HostOptions = {
 	readonly secret?: Uint8Array;
 	/** Whether its node may write that file. @default true */
 	readonly writesSecret?: boolean;
-	/** Whether its node signs messages, and verifies those of others. @default false */
-	readonly signs?: boolean;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	readonly fabric: Fabric;
