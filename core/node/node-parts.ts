@@ -348,6 +348,8 @@ export class NodeParts {
 			propose: command => this.identity.propose(command),
 			caughtUp: async () => this.identity.gate.wait(),
 			record: this.#emit,
+			bound: (name, who) => this.journal.bound(name, who),
+			nowMs: this.#nowMs,
 		});
 	}
 

@@ -472,6 +472,7 @@ export class Node implements ServedBroker {
 		await this.data[Symbol.asyncDispose]();
 		await this.#parts.stateWriter.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
+		this.guard.close();
 		const why = this.#failure ?? reason;
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
@@ -500,6 +501,7 @@ export class Node implements ServedBroker {
 		this.#pauses.ticked(nowMs);
 		this.failureDetection.tick();
 		this.#parts.relay.tick();
+		this.guard.tick();
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();

@@ -86,7 +86,15 @@ const fieldsByType: Readonly<Record<string, v.ObjectEntries>> = {
 		node: id,
 		by: maybe(key),
 	},
-	audit: {action: text, target: text, by: text, address: text, outcome: word, reason: maybe(text)},
+	audit: {
+		action: text,
+		target: text,
+		by: text,
+		address: text,
+		outcome: word,
+		reason: maybe(text),
+		count: maybe(number),
+	},
 	warning: {text},
 	stopped: {reason: text},
 };

@@ -4,7 +4,7 @@ request is answered or refused. A slow reader loses nothing and costs bounded me
 snapshots are sent one at a time. A connection that does not take its answers, or publishes faster than the disk stores,
 is not read from meanwhile.
 */
-import {accessChangeText, type Access, type AccessChange, type AccessReport} from '../access.ts';
+import {accessChangeText, coversTopic, type Access, type AccessChange, type AccessReport} from '../access.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
@@ -12,7 +12,7 @@ import type {Clock} from '../ports.ts';
 import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
-import {isAudited, publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
+import {publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
 import type {Pipe} from './pipe.ts';
 import {
 	decodePublish,
@@ -51,7 +51,10 @@ export type Guard = {
 	current(): Promise<void>;
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	change(change: AccessChange, caller: Caller): Promise<void>;
-	/** Records a request that changes something, and its outcome. `error`: it failed or was refused. */
+	/**
+	Records a request that changes something with its outcome, and each refusal of a role or of a topic. `error`: it
+	failed or was refused.
+	*/
 	audit(caller: Caller, action: string, target: string, error: unknown): void;
 	/** Calls the listener after changes of the agreed access. */
 	watch(listener: () => void): Disposable;
@@ -233,8 +236,13 @@ class Connection implements StreamContext {
 		if ('isTooMany' in publish) this.broker.journal.bound('publish-messages', this.#account?.name);
 		if ('problem' in publish) return this.#refuse(publish.id, new DapssError('usage', publish.problem));
 		const {id, topic, bodies} = publish;
-		const refusal = this.#isInUse(id) ? inUse(id) : publishRefusal(this.#access, topic, this.#caller);
-		if (refusal) return this.#refuse(id, refusal);
+		if (this.#isInUse(id)) return this.#refuse(id, inUse(id));
+		const refusal = publishRefusal(this.#access, topic, this.#caller);
+		if (refusal) {
+			this.broker.guard.audit(this.#caller, 'publish', topic, refusal);
+			return this.#refuse(id, refusal);
+		}
+
 		const {inflow} = this.#shared;
 		const cost = costOf(bodies);
 		this.#pending.add(id);
@@ -292,7 +300,7 @@ class Connection implements StreamContext {
 		if (this.#isInUse(request.id)) return inUse(request.id);
 		const refusal = requestRefusal(this.#access, request, this.#caller);
 		if (refusal) {
-			if (isAudited(request.op)) this.#audit(request, refusal);
+			this.#audit(request, refusal);
 			return refusal;
 		}
 
@@ -405,7 +413,7 @@ class Connection implements StreamContext {
 	}
 
 	#audit(request: Request, error: unknown): void {
-		this.broker.guard.audit(this.#caller, request.op, targetOf(request), error);
+		this.broker.guard.audit(this.#caller, request.op, targetOf(request, this.#access), error);
 	}
 
 	#open(id: number, stream: Stream): void {
@@ -474,9 +482,11 @@ type ChangeRequest = Exclude<
 	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access'}
 >;
 
-/** The object of a request, for the audit log. */
-function targetOf(request: Request): string {
+/** The object of a request, for the audit log; of a refused subscription the topic for which it was refused. */
+function targetOf(request: Request, access: Access): string {
 	switch (request.op) {
+		case 'subscribe':
+			return request.topics.find(topic => !coversTopic(access, topic)) ?? request.topics[0] ?? '';
 		case 'subscribe-node':
 		case 'unsubscribe-node':
 		case 'create-topic':

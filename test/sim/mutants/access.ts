@@ -89,9 +89,9 @@ export const accessMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'refusals-not-audited',
-		pitfall: 'a refused change is not in the audit log',
+		pitfall: 'a refused change or subscription is not in the audit log',
 		tests: guardedTests,
-		edits: [server('			if (isAudited(request.op)) this.#audit(request, refusal);\n', '')],
+		edits: [server('			this.#audit(request, refusal);\n			return refusal;\n', '			return refusal;\n')],
 	},
 	{
 		name: 'identity-not-proved',

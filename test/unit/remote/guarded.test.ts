@@ -45,6 +45,14 @@ test('a message to a topic outside of the patterns is refused, and is not publis
 	expect(await outcome(broker.publish('wages', ['one']), ends)).toBe('not-authorized');
 	expect(await outcome(broker.publish('orders.eu', ['one']), ends)).toBe('done');
 	expect(node.published).toEqual([1]);
+	expect(node.audits).toEqual(['publish wages failed']);
+});
+
+test('a refused subscription is recorded with the topic for which it was refused', async () => {
+	const {node, broker, ends} = connect({...client, topics: ['orders.>']});
+	const reading = broker.subscribe(['orders.eu', 'wages']);
+	expect(await outcome(reading.agreed, ends)).toBe('not-authorized');
+	expect(node.audits).toEqual(['subscribe wages failed']);
 });
 
 test.each([
