@@ -195,6 +195,8 @@ export type Counters = {
 	an older node.
 	*/
 	readonly boundsBy?: Readonly<Record<string, ReadonlyArray<readonly [name: string, count: number]>>>;
+	/** The names that operators gave the identities of these clients, by client; absent from an older node. */
+	readonly clientNames?: Readonly<Record<string, string>>;
 };
 
 /** The state of a node, and of the cluster as this node observes it, at one moment. Times are milliseconds. */

@@ -85,7 +85,8 @@ function roleRefusal(access: Access, operation: Operation, caller: Caller): Daps
 	if (includesRole(access.role, role)) return undefined;
 	return new DapssError(
 		'not-authorized',
-		`The request to ${requestWords[operation]} needs the role ${role}, ${accessText(access, caller)}. ${remedy(role, caller)}`,
+		`The request to ${requestWords[operation]} needs the role ${role}, ${accessText(access, caller)}. ` +
+			remedy(role, caller),
 	);
 }
 

@@ -8,6 +8,7 @@ import {describe, expect, test} from 'vitest';
 import type {Cause} from '../../../core/membership/reachability.ts';
 import {connectionQuotas} from '../../../core/io/net/connection-quotas.ts';
 import {findingReasons, type FindingReason} from '../../../core/observe/finding-reasons.ts';
+import {limitWords} from '../../../core/observe/limit-text.ts';
 import {findingsOf} from '../../../core/observe/findings.ts';
 import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
@@ -150,6 +151,7 @@ describe('the page', () => {
 		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual(
 			[...new Set([...names, ...connectionQuotas])].toSorted(),
 		);
+		expect(Object.keys(limitWords).toSorted()).toEqual([...new Set([...names, ...connectionQuotas])].toSorted());
 	});
 });
 
