@@ -106,6 +106,7 @@ const limits = v.strictObject(
 		readBytesPerConnection: whole(256 * KiB, 1024 * MiB),
 		publishBytesPerS: whole(0, 2 ** 40),
 		publishMessagesPerS: whole(0, 1_000_000_000),
+		storedBytesPerClient: whole(0, 2 ** 50),
 		openFiles: whole(16, 65_536),
 		diskBytes: whole(64 * KiB, 2 ** 50),
 		topics: whole(1, 65_536),

@@ -35,6 +35,7 @@ export const limitWords: Readonly<Record<string, string>> = {
 	relay: 'bytes that are relayed',
 	'request-bytes': 'bytes of one request',
 	requests: 'open requests of one connection',
+	'stored-bytes-per-client': 'what one client publishes in a day',
 	streams: 'streams of all topics',
 	terms: 'terms that one member sets',
 	topics: 'topics',

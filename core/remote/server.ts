@@ -10,6 +10,7 @@ import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {Clock} from '../ports.ts';
 import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
+import {storedBytesOf} from './daily-use.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
 import {publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
@@ -243,6 +244,10 @@ class Connection implements StreamContext {
 			return this.#refuse(id, refusal);
 		}
 
+		const stored = storedBytesOf(bodies);
+		const overQuota = this.#quotaRefusal(stored);
+		if (overQuota) return this.#refuse(id, overQuota);
+		const refund = this.#account?.store(stored, this.#nowMs());
 		const {inflow} = this.#shared;
 		const cost = costOf(bodies);
 		this.#pending.add(id);
@@ -253,7 +258,10 @@ class Connection implements StreamContext {
 			.publish(topic, bodies)
 			.then(
 				value => this.answer({id, value}),
-				(error: unknown) => this.#refuse(id, error),
+				(error: unknown) => {
+					refund?.();
+					this.#refuse(id, error);
+				},
 			)
 			.finally(() => {
 				this.#pending.delete(id);
@@ -262,6 +270,20 @@ class Connection implements StreamContext {
 				this.#updateFlow();
 			});
 		this.#updateFlow();
+	}
+
+	/** Why the client may not publish so much today; `undefined` when it may. */
+	#quotaRefusal(bytes: number): DapssError | undefined {
+		const {storedBytesPerClient: bytesMax} = this.broker.options.config.limits;
+		if (!this.#account || bytesMax === 0) return undefined;
+		const total = this.#account.storedBytes(this.#nowMs()) + bytes;
+		if (total <= bytesMax) return undefined;
+		this.broker.journal.bound('stored-bytes-per-client', this.#account.name);
+		return new DapssError(
+			'refused',
+			`Expected one client to publish at most ${bytesMax} bytes a day through a node ` +
+				`(limits.stored_bytes_per_client), got ${total} of ${this.#account.name}. Nothing was stored`,
+		);
 	}
 
 	/** Counts a publish against the quota of the client. Over it, the connection is not read from until later. */
