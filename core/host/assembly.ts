@@ -10,7 +10,7 @@ import {endorse} from '../membership/endorsement.ts';
 import type {WantedName} from '../membership/naming.ts';
 import type {NodeIo, NodeOptions} from '../node/node-options.ts';
 import {protocolMax, version} from '../version.ts';
-import {signBatch, verifyBatch, type Identity} from '../wire/seal.ts';
+import {signBatch, signerOf, verifyBatch, type Identity} from '../wire/seal.ts';
 import type {KeptClock} from './kept-clock.ts';
 import type {Network} from './network.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -84,6 +84,7 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		entropy: systemEntropy,
 		links: mesh,
 		datagrams,
+		signer: signerOf(recovered.state.identity),
 		raftStore: recovered.raftStore,
 		knownTopics: recovered.knownTopics,
 		save: recovered.save,

@@ -55,6 +55,7 @@ import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
 import {parseSwimPacket} from '../swim/packet.ts';
+import {isRelayKind} from '../wire/relay-frame.ts';
 import {decodeControl, decodePushHead, kinds, pushHeaderBytes} from '../wire/wire.ts';
 import {createBootstrapping} from './bootstrap.ts';
 import {EventStream} from './event-stream.ts';
@@ -240,10 +241,10 @@ export class Node implements ServedBroker {
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.failureDetection.heard(from);
-		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
+		if (!isRelayKind(frame[0])) return this.#onFrame(from, frame);
 		const relayed = this.#parts.relay.onFrame(from, frame);
 		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
-		else if (relayed.type === 'refused') this.journal.reject(from, 'malformed');
+		else if (relayed.type === 'refused') this.journal.reject(from, relayed.reason);
 	}
 
 	#onFrame(from: NodeId, frame: Buffer): void {
@@ -287,7 +288,7 @@ export class Node implements ServedBroker {
 				);
 			case kinds.managed:
 				return this.#rejectUnless(
-					this.#parts.topicAdmin.onAnswer(from, frame) || this.#parts.admin.onAnswer(frame),
+					this.#parts.topicAdmin.onAnswer(from, frame) || this.#parts.admin.onAnswer(from, frame),
 					from,
 				);
 			default:

@@ -21,6 +21,7 @@ import {
 } from 'node:crypto';
 import type {Rejection} from '../events.ts';
 import {isSigned, signatureBytes, type NodeId} from '../message.ts';
+import type {Signer} from '../ports.ts';
 
 export type Keys = {
 	/** Pre-shared key of TLS. */
@@ -174,6 +175,15 @@ export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: 
 	} catch {
 		return false;
 	}
+}
+
+/** The key of the node, and the check of signatures by the ids of other nodes. */
+export function signerOf({publicKey, sign: signed}: Identity): Signer {
+	return {
+		publicKey,
+		sign: signed,
+		isSignedBy: (node, key, bytes, signature) => idOf(key) === node && isSignedBy(key, bytes, signature),
+	};
 }
 
 function identityOf(privateKey: KeyObject): Identity {
