@@ -20,8 +20,8 @@ export type RelayProofsOptions = {
 
 export type Verdict = 'ok' | 'bad-signature' | 'replayed' | 'too-many';
 
-/** Signatures that are checked per relay and tick (25 ms): a check takes about a tenth of a millisecond. */
-export const checksMax = 64;
+/** Signatures that are checked per relay and tick (25 ms): a check takes a tenth to a quarter of a millisecond. */
+export const checksMax = 32;
 /** Origins that are remembered before those that are no members any more are forgotten. */
 const originsMax = 1024;
 

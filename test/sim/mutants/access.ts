@@ -94,6 +94,18 @@ export const accessMutants: readonly Mutant[] = [
 		edits: [server('			this.#audit(request, refusal);\n			return refusal;\n', '			return refusal;\n')],
 	},
 	{
+		name: 'refusals-without-bound',
+		pitfall: 'a client without rights fills the audit log',
+		tests: 'test/unit/observe/refusals.test.ts',
+		edits: [
+			{
+				file: 'core/observe/refusals.ts',
+				find: 'if (this.#rows.size >= rowsMax || this.#rowsOf(client) >= rowsPerClientMax) {',
+				replace: 'if (this.#rowsOf(client) < 0) {',
+			},
+		],
+	},
+	{
 		name: 'identity-not-proved',
 		pitfall: 'a client uses the identity of another one without its key',
 		tests: 'test/unit/io/net/handshake.test.ts',

@@ -67,6 +67,12 @@ export const limitMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'daily-quota-of-a-connection',
+		pitfall: 'a client that connects again gets its daily quota anew',
+		tests: 'test/unit/remote/client-quotas.test.ts',
+		edits: [edit('remote/client-accounts.ts', '&& this.storedBytes(nowMs) === 0', '')],
+	},
+	{
 		name: 'quota-before-the-proof',
 		pitfall: 'calls at the same time pass a quota that is checked before they are counted',
 		tests: 'test/contract/connection-quotas.test.ts',

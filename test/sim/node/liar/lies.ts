@@ -346,7 +346,7 @@ export class Liar {
 				{type: 'heartbeat', commit: 2 ** 40, round: 1},
 			]),
 		});
-		const origin = {from, to, incarnation: 1 + random.below(50), counter: 1 + random.below(2 ** 40)};
+		const origin = {from, to, incarnation: 1 + random.below(50), counter: 1 + random.below(2 ** 31)};
 		const own = simSigner(node.id);
 		yield random.pick([
 			Buffer.concat([encodeRelayHead(from, to), inner]),
