@@ -22,9 +22,10 @@ export type NodeGuardOptions = {
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	readonly propose: (command: Command) => Promise<void>;
 	/**
-	Resolves once the agreed state of this start is current. @throws `no-quorum` when that takes too long
+	`undefined` when the agreed state is current; else it resolves once it is.
+	@throws `no-quorum` when that takes too long
 	*/
-	readonly caughtUp: () => Promise<void>;
+	readonly caughtUp: () => Promise<void> | undefined;
 	readonly record: (event: BrokerEvent) => void;
 	/** Counts a bound, and the client that reached it. */
 	readonly bound: (name: string, who: string) => void;
@@ -82,8 +83,8 @@ export class NodeGuard implements Guard {
 		await propose({type: 'access', node: self, by, isOwner: this.isOwner(caller), change: parsed});
 	}
 
-	async current(): Promise<void> {
-		await this.#options.caughtUp();
+	current(): Promise<void> | undefined {
+		return this.#options.caughtUp();
 	}
 
 	audit(caller: Caller, action: string, target: string, error: unknown): void {

@@ -347,7 +347,7 @@ export class NodeParts {
 			owner,
 			state: this.control.state,
 			propose: command => this.identity.propose(command),
-			caughtUp: async () => this.identity.gate.wait(),
+			caughtUp: () => this.identity.gate.wait(),
 			record: this.#emit,
 			bound: (name, who) => this.journal.bound(name, who),
 			nowMs: this.#nowMs,

@@ -5,8 +5,10 @@ snapshots are sent one at a time. A connection that does not take its answers, o
 is not read from meanwhile.
 */
 import {accessChangeText, coversTopic, type Access, type AccessChange, type AccessReport} from '../access.ts';
+import type {Published} from '../broker.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
+import type {Topic} from '../message.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {Clock} from '../ports.ts';
 import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
@@ -46,10 +48,11 @@ export type Guard = {
 	/** The caller is the user who runs the node. */
 	isOwner(caller: Caller): boolean;
 	/**
-	Resolves once the access is current: a node that has just started may know an earlier state.
+	`undefined` when the access is current. A node that has just started may know an earlier state: then it resolves
+	once the node has caught up with the cluster.
 	@throws `no-quorum`
 	*/
-	current(): Promise<void>;
+	current(): Promise<void> | undefined;
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	change(change: AccessChange, caller: Caller): Promise<void>;
 	/**
@@ -254,8 +257,7 @@ class Connection implements StreamContext {
 		this.#publishBytes += cost;
 		inflow.add(cost);
 		this.#noteRate(bodies);
-		this.broker
-			.publish(topic, bodies)
+		this.#publishIfAllowed(topic, bodies)
 			.then(
 				value => this.answer({id, value}),
 				(error: unknown) => {
@@ -270,6 +272,19 @@ class Connection implements StreamContext {
 				this.#updateFlow();
 			});
 		this.#updateFlow();
+	}
+
+	/** A node that has just started may know an access that was taken since. */
+	#publishIfAllowed(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		const {guard} = this.broker;
+		const current = guard.isOwner(this.#caller) ? undefined : guard.current();
+		if (!current) return this.broker.publish(topic, bodies);
+		return current.then(() => {
+			const refusal = publishRefusal(guard.accessOf(this.#caller), topic, this.#caller);
+			if (!refusal) return this.broker.publish(topic, bodies);
+			guard.audit(this.#caller, 'publish', topic, refusal);
+			throw refusal;
+		});
 	}
 
 	/** Why the client may not publish so much today; `undefined` when it may. */

@@ -158,8 +158,8 @@ export class FakeNode {
 	/** The access of every caller; `regrant` changes it. */
 	access: Access = {role: 'operator', topics: [], isReadonly: false};
 	readonly audits: string[] = [];
-	/** Resolves when the access is current. */
-	current: Promise<void> = Promise.resolve();
+	/** Resolves when the access is current. @default it is */
+	current: Promise<void> | undefined;
 	readonly removed: string[] = [];
 	readonly #guards = new Set<() => void>();
 	readonly guard: Guard = {

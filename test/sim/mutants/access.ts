@@ -160,6 +160,17 @@ export const accessMutants: readonly Mutant[] = [
 		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (node === undefined)')],
 	},
 	{
+		name: 'earlier-access-publishes',
+		pitfall: 'a revoked client publishes through a node that has just started',
+		tests: guardedTests,
+		edits: [
+			server(
+				'if (!refusal) return this.broker.publish(topic, bodies);',
+				'if (refusal ?? true) return this.broker.publish(topic, bodies);',
+			),
+		],
+	},
+	{
 		name: 'earlier-access-counts',
 		pitfall: 'a node that has just started changes the cluster for a caller whose role was taken',
 		tests: guardedTests,

@@ -289,6 +289,7 @@ export const pitfalls: readonly Pitfall[] = [
 			'identity-not-proved',
 			'author-not-checked',
 			'earlier-access-counts',
+			'earlier-access-publishes',
 		],
 	},
 	{

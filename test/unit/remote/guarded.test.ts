@@ -89,6 +89,23 @@ test('a changed access ends the connection with the reason; one that stays the s
 	expect(node.published).toEqual([1]);
 });
 
+test('a node that has just started publishes for a client only when it knows the current access', async () => {
+	const {node, broker, ends} = connect({...client, topics: ['orders', 'wages']});
+	const caughtUp = Promise.withResolvers<void>();
+	node.current = caughtUp.promise;
+	const [kept, taken] = [
+		outcome(broker.publish(orders, ['one']), ends),
+		outcome(broker.publish('wages', ['two']), ends),
+	];
+	await settle(ends);
+	expect(node.published).toEqual([]);
+	node.access = {...client, topics: ['orders']};
+	caughtUp.resolve();
+	await settle(ends);
+	expect([await kept, await taken]).toEqual(['done', 'not-authorized']);
+	expect([node.published, node.audits]).toEqual([[1], ['publish wages failed']]);
+});
+
 test('a node that has just started decides on a change only when it knows the current access', async () => {
 	const {node, broker, ends} = connect({...client, role: 'operator'});
 	const caughtUp = Promise.withResolvers<void>();
