@@ -34,6 +34,7 @@ import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
+import {TurnBudget} from '../data/turn-budget.ts';
 import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {RecordedEvent, TrackedEvent} from '../events.ts';
@@ -74,6 +75,8 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const housekeepMs = 1000;
+/** Topics that readers open in one turn of the event loop: about a millisecond. */
+const opensPerTurn = 128;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -84,6 +87,7 @@ export class Node implements ServedBroker {
 	readonly #parts: NodeParts;
 	readonly #watchers: Watchers;
 	readonly #timers = new Stack();
+	readonly opening: TurnBudget;
 	readonly #closed = Promise.withResolvers<string>();
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;
@@ -106,6 +110,7 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		this.opening = new TurnBudget({soon: run => io.clock.soon(run), max: opensPerTurn, slice: opensPerTurn / 4});
 		// A pause of an election timeout costs a leader its leadership, so it is reported.
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		this.#watchers = new Watchers({

@@ -11,6 +11,7 @@ import {DapssError, errorMessage} from '../errors.ts';
 import type {Topic} from '../message.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {Clock} from '../ports.ts';
+import {TurnBudget, TurnShare} from '../data/turn-budget.ts';
 import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
 import {storedBytesOf} from './daily-use.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
@@ -67,7 +68,7 @@ export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
 	readonly options: {
 		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
-		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
+		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after' | 'soon'>};
 	};
 	/** Counts the bounds that were hit, and the clients that hit them. */
 	readonly journal: {bound(name: string, who?: string): void};
@@ -78,12 +79,21 @@ type Shared = {
 	readonly inflow: Inflow;
 	readonly snapshot: SharedSnapshot;
 	readonly accounts: ClientAccounts;
+	/** The requests that are handled in one turn of the event loop. */
+	readonly turns: TurnBudget;
 	readers: number;
 };
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
 /** Positions that the streams of a connection may hold. */
 const positionsKeptMax = 65_536;
+/**
+The cost of the requests that a node handles in one turn of the event loop, and of those of one connection that waits:
+their bytes, and a constant for each.
+*/
+const turnCostMax = 64 * 1024;
+const turnCostOfConnection = 16 * 1024;
+const requestCost = 512;
 /** Waiting answers at which a connection is no longer read from. */
 const answersMax = 256;
 
@@ -106,6 +116,7 @@ class Connection implements StreamContext {
 	readonly #watching: Disposable;
 	readonly #onMalformed: () => void;
 	readonly #shared: Shared;
+	readonly #turns: TurnShare;
 	readonly #streams = new Map<number, Stream>();
 	/** Requests and publishes without an answer. */
 	readonly #pending = new Set<number>();
@@ -116,6 +127,8 @@ class Connection implements StreamContext {
 	#publishBytes = 0;
 	#isClosed = false;
 	#isPaused = false;
+	/** Its requests wait for the next turn of the event loop. */
+	#isTurnOver = false;
 	/** Index of the stream that gets room first. */
 	#first = 0;
 
@@ -147,12 +160,18 @@ class Connection implements StreamContext {
 			this.outbox.waiting >= answersMax * threshold ||
 			this.#publishBytes >= publishBytesMax * threshold ||
 			this.#throttle !== undefined ||
+			this.#isTurnOver ||
 			(inflow.isFull && this.#publishBytes > 0);
 		if (isOverloaded === this.#isPaused) return;
 		this.#isPaused = isOverloaded;
 		if (!isOverloaded) return this.#pipe.resume();
 		this.#pipe.pause();
 		if (inflow.isFull) inflow.whenFree(this.#updateFlow);
+	};
+
+	readonly #nextTurn = (): void => {
+		this.#isTurnOver = false;
+		this.#updateFlow();
 	};
 
 	constructor(broker: ServedBroker, pipe: Pipe, caller: Caller, onMalformed: () => void) {
@@ -169,9 +188,15 @@ class Connection implements StreamContext {
 			inflow: new Inflow(),
 			snapshot: new SharedSnapshot(),
 			accounts: new ClientAccounts(broker.options.config.limits),
+			turns: new TurnBudget({
+				soon: run => broker.options.io.clock.soon(run),
+				max: turnCostMax,
+				slice: turnCostOfConnection,
+			}),
 			readers: 0,
 		};
 		sharedOf.set(broker, this.#shared);
+		this.#turns = new TurnShare(this.#shared.turns);
 		const account = accountNameOf(caller);
 		this.#account = account === undefined ? undefined : this.#shared.accounts.open(account, this.#nowMs());
 	}
@@ -188,6 +213,7 @@ class Connection implements StreamContext {
 		if (this.#account) this.#shared.accounts.close(this.#account, this.#nowMs());
 		for (const id of this.#streams.keys()) this.#end(id);
 		this.#shared.inflow.forget(this.#updateFlow);
+		this.#turns.end();
 		this.outbox.clear();
 	}
 
@@ -195,6 +221,15 @@ class Connection implements StreamContext {
 		if (this.#isClosed) return;
 		if (frame[0] === remoteKinds.publish) return this.#onPublish(frame);
 		if (frame[0] !== remoteKinds.request) return this.#malformed();
+		this.#turns.spend(frame.length + requestCost);
+		this.#onRequestFrame(frame);
+		if (this.#isTurnOver || !this.#turns.isSpent) return;
+		this.#isTurnOver = true;
+		this.#turns.whenFree(this.#nextTurn);
+		this.#updateFlow();
+	}
+
+	#onRequestFrame(frame: Buffer): void {
 		const request = parseRequest(frame);
 		if ('problem' in request && frame.length > requestBytesMax)
 			this.broker.journal.bound('request-bytes', this.#account?.name);

@@ -365,6 +365,8 @@ export const pitfalls: readonly Pitfall[] = [
 			'no-room-for-members',
 			'quota-before-the-proof',
 			'daily-quota-of-a-connection',
+			'requests-in-one-turn',
+			'topics-in-one-turn',
 			'rate-starts-anew',
 		],
 	},
