@@ -1,7 +1,7 @@
 /**
 Divides work over turns of the event loop, so that many requests at once do not stall it: between two turns the node
-reads heartbeats and serves others. Users whose turn is over wait in line, and each gets a slice in its turn. While there
-is little work, nobody waits.
+reads heartbeats and serves others. Users whose turn is over wait in line, and each gets a slice in its turn. While
+there is little work, nobody waits.
 */
 
 export type TurnBudgetOptions = {
