@@ -131,7 +131,11 @@ const shape = v.strictObject(
 		advertise: advertised,
 		bootstrap: list('addresses (host:port)', address),
 		expect: whole(0, 1024),
-		joinToken: text('a token that `access token` printed', input => input === '' || isJoinToken(input)),
+		joinToken: v.custom<string>(
+			input => input === '' || isJoinToken(input),
+			// It may be a token with a typing error, so it is not shown.
+			'Expected a token that `access token` printed, got another text',
+		),
 		topics: list('topic names', topicName),
 		enableNodeAuth: flag,
 		enableMessageSigning: flag,
