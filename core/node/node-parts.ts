@@ -4,9 +4,11 @@ of links reaches both. Parts never import one another; each asks the others thro
 */
 import {Admin} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
+import {KeyAdmin} from '../control/key-admin.ts';
 import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
+import {signedBatchesProtocol} from '../data/proofs.ts';
 import {normalizeTopic} from '../data/topic-named.ts';
 import type {BrokerEvent} from '../events.ts';
 import {FailureDetection} from '../membership/failure-detection.ts';
@@ -60,6 +62,7 @@ export class NodeParts {
 	readonly upkeep: Upkeep;
 	readonly stateWriter: NodeStateWriter;
 	readonly topicAdmin: TopicAdmin;
+	readonly keyAdmin: KeyAdmin;
 	readonly leaving: Leaving;
 	readonly guard: NodeGuard;
 	readonly #options: NodeOptions;
@@ -89,6 +92,7 @@ export class NodeParts {
 		void options.io.raftStore.failed.then(hooks.failed);
 		this.stateWriter = this.#createStateWriter();
 		this.topicAdmin = this.#createTopicAdmin();
+		this.keyAdmin = this.#createKeyAdmin();
 		this.leaving = this.#createLeaving();
 		this.guard = this.#createGuard();
 		for (const topic of options.topics) this.desired.own.add(topic);
@@ -237,11 +241,14 @@ export class NodeParts {
 			tickMs: this.#hooks.tickMs,
 			config,
 			stampable: () => this.stateWriter.stampable(),
+			agreedProofs: {
+				areSigned: () => this.control.state.protocol >= signedBatchesProtocol,
+				hasMacs: (origin, process) => this.control.state.hasMacs(origin, process),
+			},
 			io: {
 				clock: io.clock,
 				random: io.entropy,
-				sign: io.sign,
-				verify: io.verify,
+				proofs: io.proofs,
 				hasRoom: () => !io.room?.isFull,
 				openTopic: io.openTopic,
 				removeTopic: io.removeTopic,
@@ -323,6 +330,16 @@ export class NodeParts {
 			stateWriter: this.stateWriter,
 			lamport,
 			lamportJumpMax: config.gossip.lamportJumpMax,
+			propose: command => this.identity.propose(command),
+		});
+	}
+
+	#createKeyAdmin(): KeyAdmin {
+		const {io} = this.#options;
+		return new KeyAdmin({
+			...this.#adminOptions(),
+			keys: io.keys,
+			wallMs: () => io.clock.wallMs(),
 			propose: command => this.identity.propose(command),
 		});
 	}

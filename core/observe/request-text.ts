@@ -16,6 +16,8 @@ export const requestWords = {
 	'create-topic': 'create a topic',
 	'delete-topic': 'delete a topic',
 	'change-access': 'change access',
+	keys: 'read the keys',
+	'change-keys': 'change keys',
 	transfer: 'transfer leadership',
 	remove: 'remove a member',
 	leave: 'leave the cluster',

@@ -39,6 +39,8 @@ const needed: Readonly<Record<Operation, Exclude<Role, 'none'>>> = {
 	'create-topic': 'operator',
 	'delete-topic': 'operator',
 	'change-access': 'operator',
+	keys: 'operator',
+	'change-keys': 'operator',
 	transfer: 'operator',
 	remove: 'operator',
 	leave: 'operator',

@@ -6,6 +6,7 @@ is not read from meanwhile.
 */
 import {accessChangeText, coversTopic, type Access, type AccessChange, type AccessReport} from '../access.ts';
 import type {Published} from '../broker.ts';
+import {keyRequestText, type ChangedKey, type KeyRequest} from '../cluster-keys.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {Topic} from '../message.ts';
@@ -66,6 +67,8 @@ export type Guard = {
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
+	/** As `changeKeys`, in the name of the caller. */
+	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey>;
 	readonly options: {
 		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
 		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after' | 'soon'>};
@@ -431,6 +434,8 @@ class Connection implements StreamContext {
 				return this.#answerWith(id, this.broker.readIndex());
 			case 'access':
 				return this.answer({id, value: this.broker.guard.report(this.#caller)});
+			case 'keys':
+				return this.#answerWith(id, this.broker.keys());
 			default: {
 				const work = this.#changeIfAllowed(request);
 				work.then(
@@ -479,6 +484,8 @@ class Connection implements StreamContext {
 				return broker.fault(request.command);
 			case 'change-access':
 				return broker.guard.change(request.change, this.#caller);
+			case 'change-keys':
+				return broker.changeKeysFor(request.change, this.#caller);
 			default:
 				return request satisfies never;
 		}
@@ -551,7 +558,7 @@ class Connection implements StreamContext {
 
 type ChangeRequest = Exclude<
 	Request,
-	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access'}
+	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access' | 'keys'}
 >;
 
 /** The object of a request, for the audit log; of a refused subscription the topic for which it was refused. */
@@ -572,6 +579,8 @@ function targetOf(request: Request, access: Access): string {
 			return request.command.type;
 		case 'change-access':
 			return accessChangeText(request.change);
+		case 'change-keys':
+			return keyRequestText(request.change);
 		default:
 			return '';
 	}

@@ -184,6 +184,7 @@ export function nodeConfig(
 			port,
 			data: settings.data(port),
 			secret,
+			secretPath: path,
 			...('problem' in identity ? {} : {identityFile: identity.path}),
 		},
 		secretPath: path,

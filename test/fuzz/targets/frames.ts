@@ -52,7 +52,7 @@ export const frameTarget = target('frame decoder', 4000, () => ({
 }));
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)));
+const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)).pieces);
 const publish = Buffer.concat(encodePublish(7, 't' as Topic, [Buffer.from('a'), Buffer.from('b')]));
 const listener = {
 	role: 'node',
@@ -102,7 +102,7 @@ export const packetTarget = target('packets', 6000, () => ({
 			side: 'listener',
 			local: listener,
 			identity: undefined,
-			keys,
+			keys: [keys],
 			binding: Buffer.alloc(0),
 			peerName: 'peer',
 		}).step(input);

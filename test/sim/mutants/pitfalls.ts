@@ -91,6 +91,16 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{pitfall: 'a late completion of a write counts for another log', mutants: ['late-disk-answer']},
 	{
+		pitfall: 'a member publishes in the name of another one',
+		mutants: [
+			'signature-unchecked',
+			'mac-proves-the-origin',
+			'any-key-signs',
+			'signature-remembered-by-its-root',
+			'macs-of-all-incarnations',
+		],
+	},
+	{
 		pitfall: 'a member that lies about its term stops the cluster for good',
 		mutants: ['term-raises-without-bound', 'term-jump-without-bound'],
 	},
@@ -304,6 +314,20 @@ export const pitfalls: readonly Pitfall[] = [
 			'relay-without-proof',
 			'relay-key-of-anybody',
 			'relay-replays-accepted',
+		],
+	},
+	{
+		pitfall: 'a rotation of the key leaves a member behind, loses messages, or leaves the former key valid',
+		mutants: [
+			'removed-key-still-accepted',
+			'keys-not-in-snapshots',
+			'keys-of-the-start',
+			'key-used-before-all-have-it',
+			'key-removed-while-in-use',
+			'three-valid-keys',
+			'removed-secret-stays-readable',
+			'messages-of-removed-keys-rejected',
+			'removed-key-during-a-handshake',
 		],
 	},
 	{

@@ -8,11 +8,18 @@ agreed state of the honest nodes equal.
 import {encodeEnvelope} from '../../../../core/cluster-state/command.ts';
 import {decode, encode} from '../../../../core/codec.ts';
 import {lamportMax} from '../../../../core/lamport.ts';
-import type {NodeId, Topic} from '../../../../core/message.ts';
+import {encodeBatch, type NodeId, type Topic} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import type {Datagrams, Links} from '../../../../core/ports.ts';
 import {decodeRelay, encodeProvenRelayHead, encodeRelayHead, signedPartOf} from '../../../../core/wire/relay-frame.ts';
-import {decodeControl, encodeControl, kinds, pushHeaderBytes, type ControlKind} from '../../../../core/wire/wire.ts';
+import {
+	decodeControl,
+	encodeControl,
+	encodePushHead,
+	kinds,
+	pushHeaderBytes,
+	type ControlKind,
+} from '../../../../core/wire/wire.ts';
 import type {SeededRandom} from '../../random.ts';
 import {forgedStampFrame} from '../forged-stamps.ts';
 import {simSigner} from '../host/signer.ts';
@@ -34,6 +41,8 @@ export const lieKinds = [
 	'digests',
 	/** Streams of origins that do not exist. */
 	'streams',
+	/** Batches in the name of other members, and changed batches of them. */
+	'forges',
 	/** Incarnations far ahead, members that are called dead or left, rows of other members. */
 	'incarnations',
 	/** Answers to reads that were not asked of this node. */
@@ -120,7 +129,12 @@ export class Liar {
 						packet['lamport'] = this.#stamp();
 				});
 			case kinds.push: {
-				if (frame.toString('hex', pushHeaderBytes + 2, pushHeaderBytes + 10) !== this.node?.id) return frame;
+				if (frame.toString('hex', pushHeaderBytes + 2, pushHeaderBytes + 10) !== this.node?.id) {
+					// A byte of the last body, or of the proof.
+					if (this.#does('forges', [1, 2])) frame[frame.length - 1 - this.#options.random.below(140)]! ^= 1;
+					return frame;
+				}
+
 				if (this.#does('lamport', [1, 4])) frame.writeUIntBE(this.#stamp(), pushHeaderBytes + lamportAt, 6);
 				return frame;
 			}
@@ -300,6 +314,7 @@ export class Liar {
 					],
 				],
 			});
+		if (this.#does('forges', [1, 15])) yield this.#forgery(node);
 		if (this.#does('reads', [1, 20]))
 			yield raft({
 				type: 'read-reply',
@@ -359,6 +374,41 @@ export class Liar {
 				inner,
 			]),
 		]);
+	}
+
+	/** A batch that would be the next of another member, with a proof that the liar can make. */
+	#forgery(node: Node): Buffer {
+		const {random, topic, others} = this.#options;
+		const {
+			control: {state},
+			options: {
+				lamport: {now},
+				io: {proofs},
+			},
+		} = node;
+		const origin = random.pick(others());
+		const kind = random.pick(['none', 'mac', 'own signature', 'random signature']);
+		const bytes = encodeBatch(
+			{
+				origin,
+				incarnation: (state.instance(origin)?.incarnation ?? 0) + random.pick([0, 0, 1]),
+				topic,
+				firstSeq: random.pick([1, 1 + random.below(200)]),
+				lamport: now + 1,
+				previousLamport: 0,
+				sentAtMs: 0,
+			},
+			[Buffer.from('forged')],
+			kind === 'none' || kind === 'mac' ? kind : {index: 0, size: 1},
+		);
+		if (kind === 'mac') proofs.addMac(bytes);
+		if (kind === 'own signature') proofs.sign([bytes]);
+		if (kind === 'random signature') {
+			Buffer.from(origin.padEnd(32, '.')).copy(bytes, bytes.length - 100);
+			this.#bytes(64).copy(bytes, bytes.length - 68);
+		}
+
+		return Buffer.concat([encodePushHead({hops: 1, complete: true, repair: random.chance(1, 2)}), bytes]);
 	}
 
 	/** A snapshot that no node can restore: it is of another index, cluster or time, or no state at all. */

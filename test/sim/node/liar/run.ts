@@ -90,7 +90,10 @@ class LiarRun {
 			loss: drawn.loss,
 		});
 		const lies = this.#random.child('lies');
-		this.#lies = lies.shuffle(lieKinds).slice(0, lies.between(1, 3));
+		const drawnLies: Lie[] = lies.shuffle(lieKinds.filter(lie => lie !== 'forges')).slice(0, lies.between(1, 3));
+		// Forged messages go with every other lie.
+		if (lies.chance(1, 2)) drawnLies.push('forges');
+		this.#lies = drawnLies;
 		this.#liar = new Liar({
 			random: this.#random.child('packets'),
 			topic,
