@@ -58,7 +58,8 @@ export async function run(context: Context): Promise<void> {
 	await terminal.line(
 		output === 'json'
 			? jsonText(result)
-			: `${printable(path)}: ${result.snapshots} snapshots, ${timeText(result.forMs)}, ${bytesText(result.bytes)}`,
+			: `${printable(path)}: ${result.snapshots} snapshots, ` +
+					`${timeText(result.forMs)}, ${bytesText(result.bytes)}`,
 	);
 }
 

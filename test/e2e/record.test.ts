@@ -1,4 +1,4 @@
-/** Recordings of real nodes: a partition and a change of the leader, a recorder that is killed, and the replay of it. */
+/** Recordings of real nodes: a partition, a recorder that is killed, and the replay. */
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
@@ -11,7 +11,7 @@ import {Terminal} from './support/terminal.ts';
 
 const linesOf = (path: string): number => readFileSync(path, 'utf8').split('\n').length;
 
-test('recordings of a partition are readable after a kill, keep the promises, and are replayed without the cluster', async () => {
+test('recordings of a partition are readable after a kill, hold the rules, and are replayed without the cluster', async () => {
 	await using running = new Cluster({cli, topics: ['news'], flags: ['--faults']});
 	const paths = [0, 1, 2].map(index => join(running.folder, `${index}.jsonl`));
 	const {env} = running;
