@@ -10,6 +10,8 @@ import {stepped, type Frame, type Move, type Timeline} from './source/timeline.t
 const everyMs = 500;
 /** Snapshots that are remembered: five minutes. */
 export const framesMax = 600;
+/** Newest messages of a remembered snapshot: they are different ones in each. */
+const messagesMax = 50;
 /** Members of all remembered snapshots: they are what changes. */
 const membersMax = 24_000;
 
@@ -93,7 +95,9 @@ class TravellingSource implements ClientSource, Timeline {
 			(before.snapshot.raft.leader !== snapshot.raft.leader ||
 				before.snapshot.partition.state !== snapshot.partition.state);
 		if (before && !isMark && snapshot.atMs - before.atMs >= 0 && snapshot.atMs - before.atMs < everyMs) return;
-		this.#frames.push({atMs: snapshot.atMs, snapshot, isMark, number: this.#last++});
+		const kept =
+			snapshot.feed.length > messagesMax ? {...snapshot, feed: snapshot.feed.slice(-messagesMax)} : snapshot;
+		this.#frames.push({atMs: snapshot.atMs, snapshot: kept, isMark, number: this.#last++});
 		const max = Math.min(framesMax, Math.ceil(membersMax / Math.max(1, snapshot.members.length)));
 		if (this.#frames.length > max) this.#frames = this.#frames.slice(-max);
 	}

@@ -20,6 +20,8 @@ import {
 import {patched} from './merge-patch.ts';
 
 const fileBytesMax = 1024 * 1024 * 1024;
+/** Levels of a record; those of this program have fewer than 10. */
+const depthMax = 32;
 const kinds = new Set<FileRecord['type']>(['header', 'state', 'change', 'link', 'end']);
 
 /** A snapshot from outside, checked; `undefined` when it is none. */
@@ -172,10 +174,16 @@ function recordOf(text: string): FileRecord | undefined {
 		const value = JSON.parse(text) as Partial<FileRecord> | null;
 		const isRecord =
 			typeof value === 'object' && value !== null && kinds.has(value.type!) && Number.isFinite(value.at);
-		return isRecord ? (value as FileRecord) : undefined;
+		return isRecord && isShallow(value, depthMax) ? (value as FileRecord) : undefined;
 	} catch {
 		return undefined;
 	}
+}
+
+/** Records are handled recursively. */
+function isShallow(value: unknown, levels: number): boolean {
+	if (typeof value !== 'object' || value === null) return true;
+	return levels > 0 && Object.values(value).every(inner => isShallow(inner, levels - 1));
 }
 
 function expectHeader(path: string, {recording, format, cluster, version}: Header): void {

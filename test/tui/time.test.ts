@@ -167,6 +167,15 @@ describe('the last minutes of a live console', () => {
 		expect(source.getState().snapshot!.lamport).toBe(1076);
 	});
 
+	test('keeps the newest messages only', () => {
+		const live = new LiveSource(at(0).snapshot);
+		using source = withTimeTravel(live);
+		live.show(at(1));
+		source.travel!('back');
+		expect(healthy.feed.length).toBeGreaterThan(50);
+		expect(source.getState().snapshot!.feed).toEqual(healthy.feed.slice(-50));
+	});
+
 	test('shows the past with its age, refuses actions, and asks about quitting in the present', async () => {
 		const live = new LiveSource(at(0).snapshot);
 		const source = withTimeTravel(live);

@@ -170,6 +170,42 @@ describe('a recording', () => {
 		expect(() => malformed.frame(1)).toThrow(/malformed/u);
 	});
 
+	test('of someone else is refused or read, whatever its bytes are', () => {
+		const original = readFileSync(recordAll(snapshots).path);
+		const path = newPath();
+		const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
+		const lines = original.toString().split('\n');
+		const changed = [
+			lines.with(3, `{"type":"change","at":1,"change":${deep}}`).join('\n'),
+			lines.with(2, '{"type":"state","at":1,"state":null,"messages":[null],"events":{}}').join('\n'),
+			lines.with(2, '{"type":"change","at":1,"messages":[{"preview":7}],"kept":1e9}').join('\n'),
+			lines
+				.with(2, '{"type":"change","at":1,"change":{"__proto__":{"self":1},"partition":{"sees":[[null,7]]}}}')
+				.join('\n'),
+		];
+		const read = (content: string | Uint8Array): void => {
+			writeFileSync(path, content);
+			try {
+				const recording = new Recording(path, snapshotOf);
+				for (let index = 0; index < recording.length; index++) recording.frame(index);
+				checkRecordings([recording]);
+				shivizOf([recording]);
+			} catch (error) {
+				expect(error).toMatchObject({code: 'usage'});
+			}
+		};
+		for (const content of changed) read(content);
+		fc.assert(
+			fc.property(fc.nat(original.length - 1), fc.nat(255), fc.nat(60), (at, byte, count) => {
+				const bytes = Buffer.from(original);
+				bytes.fill(byte, at, Math.min(bytes.length, at + count));
+				read(bytes);
+			}),
+			{numRuns: 300},
+		);
+		expect(({} as {self?: unknown}).self).toBeUndefined();
+	});
+
 	test('marks changes of the leader and partitions', () => {
 		const recording = recordAll(
 			course(
