@@ -404,7 +404,7 @@ export class Liar {
 		if (kind === 'mac') proofs.addMac(bytes);
 		if (kind === 'own signature') proofs.sign([bytes]);
 		if (kind === 'random signature') {
-			Buffer.from(origin.padEnd(32, '.')).copy(bytes, bytes.length - 100);
+			Buffer.from(simSigner(origin).publicKey).copy(bytes, bytes.length - 100);
 			this.#bytes(64).copy(bytes, bytes.length - 68);
 		}
 
