@@ -53,8 +53,8 @@ export class Relay {
 		const via = reach(to);
 		const protocol = via === undefined || via === self ? 0 : this.#spokenBy(via);
 		if (via === undefined || protocol < protocolOfRelay) return links.send(to, [frame]);
-		const isProven = protocol >= provenRelaysProtocol && this.#expectsProofs(to);
-		return links.send(via, [isProven ? this.#proofs.head(to, frame) : encodeRelayHead(self, to), frame]);
+		const needsProof = protocol >= provenRelaysProtocol && this.#expectsProofs(to);
+		return links.send(via, [needsProof ? this.#proofs.head(to, frame) : encodeRelayHead(self, to), frame]);
 	}
 
 	/** @param peer the other end of the link that the frame came over */
