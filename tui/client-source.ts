@@ -10,7 +10,7 @@ import {messagesText, topicText} from '../core/observe/topic-text.ts';
 import type {Snapshot} from '../core/snapshot.ts';
 import {shareSnapshot} from './source/share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source/source.ts';
-import {duration} from './view/words.ts';
+import {clockTime, duration} from './view/words.ts';
 
 /** Between two snapshots that React gets, milliseconds. */
 const publishMs = 100;
@@ -21,19 +21,29 @@ const returnedMs = 15_000;
 
 export type ClientSource = ConsoleSource & Disposable;
 type WatchedBroker = Broker & Partial<Pick<FollowedBroker, 'onLink'>>;
-type Clock = {readonly nowMs: () => number};
+type Clock = {readonly nowMs: () => number; readonly wallMs: () => number};
+
+const systemClock: Clock = {nowMs: () => performance.now(), wallMs: () => Date.now()};
+/** Addresses that are named while a node is searched. */
+const triesMax = 3;
 
 /**
 Watch a broker. Dispose the source to stop watching; the broker itself stays open.
 
+@param tries the addresses that the broker tries when it is lost, in their order
 @param clock replaced by tests
 */
-export function createSource(broker: WatchedBroker, clock: Clock = {nowMs: () => performance.now()}): ClientSource {
-	return new BrokerSource(broker, clock);
+export function createSource(
+	broker: WatchedBroker,
+	tries: () => readonly string[] = () => [],
+	clock: Clock = systemClock,
+): ClientSource {
+	return new BrokerSource(broker, tries, clock);
 }
 
 class BrokerSource implements ClientSource {
 	readonly #broker: WatchedBroker;
+	readonly #tries: () => readonly string[];
 	readonly #clock: Clock;
 	readonly #listeners = new Set<() => void>();
 	readonly #subscriptions: readonly Disposable[];
@@ -50,9 +60,12 @@ class BrokerSource implements ClientSource {
 	#publishedMs = Number.NEGATIVE_INFINITY;
 	#isClosed = false;
 	#returned = {text: '', untilMs: 0};
+	/** When the connection was lost, by the wall clock. */
+	#lostAtMs: number | undefined;
 
-	constructor(broker: WatchedBroker, clock: Clock) {
+	constructor(broker: WatchedBroker, tries: () => readonly string[], clock: Clock) {
 		this.#broker = broker;
+		this.#tries = tries;
 		this.#clock = clock;
 		this.#heardMs = clock.nowMs();
 		const link = broker.onLink?.(news => this.#onLink(news));
@@ -125,9 +138,29 @@ class BrokerSource implements ClientSource {
 		this.#change({
 			...this.#state,
 			connection: 'lost',
-			detail: linkWords(news),
+			detail: this.#linkWords(news),
 			why: news.state === 'lost' ? whyLost(news) : '',
 		});
+	}
+
+	/** What is tried, since when, and why the last attempt failed. */
+	#linkWords(news: LinkNews): string {
+		if (news.state === 'connected') {
+			this.#lostAtMs = undefined;
+			return `connected to ${news.server}, waiting for its snapshot`;
+		}
+
+		this.#lostAtMs ??= this.#clock.wallMs();
+		const members = this.#state.snapshot?.members ?? [];
+		const label = labelsOf(members);
+		const tries = this.#tries().map(address => {
+			const member = members.find(each => each.address === address);
+			return member ? `${label(member.id)} (${address})` : address;
+		});
+		const more = tries.length > triesMax ? ` and ${tries.length - triesMax} more` : '';
+		const tried = tries.length === 0 ? 'trying again' : `trying ${tries.slice(0, triesMax).join(', ')}${more}`;
+		const since = clockTime(this.#lostAtMs).slice(0, 8);
+		return `${tried} since ${since}, next in ${duration(news.retryMs)} · ${whyLost(news)}`;
 	}
 
 	#onClosed(reason: string): void {
@@ -146,12 +179,6 @@ class BrokerSource implements ClientSource {
 /** The reason, with the name of the server once. */
 function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
 	return why.includes(server) ? why : `${server}: ${why}`;
-}
-
-function linkWords(news: LinkNews): string {
-	return news.state === 'connected'
-		? `connected to ${news.server}, waiting for its snapshot`
-		: `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
 }
 
 /** @returns one line about the result */
@@ -209,6 +236,10 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			await broker.leave();
 			return 'This node has left its cluster and stops';
 		}
+
+		case 'attach':
+		case 'context':
+			throw new Error('this console shows its own node; `dapss-tui attach` shows any node');
 
 		case 'fault': {
 			await broker.fault(command.fault);

@@ -45,6 +45,8 @@ export const readonlyRefusal = 'This console is read-only: it changes nothing an
 const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} is not a list`;
 const elsewhereRefusal =
 	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
+const ownNodeRefusal =
+	'This console shows its own node; `dapss-tui attach` in another terminal shows any node, and switches between them';
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
@@ -90,6 +92,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
+	attach: attachToPeer,
 	command: changing({type: 'prompt', kind: 'command'}),
 	help: changing({type: 'overlay', overlay: {type: 'help', scroll: 0}}),
 	quit: changing({type: 'ask-quit'}),
@@ -207,8 +210,26 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	}
 }
 
-function run(wanted: ConsoleCommand, {isReadonly}: Situation): readonly Effect[] {
-	return isReadonly && wanted.type !== 'confirm' ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
+/** Commands that change nothing but the view. */
+const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'attach', 'context']);
+
+function run(wanted: ConsoleCommand, {isReadonly, isRemote}: Situation): readonly Effect[] {
+	if ((wanted.type === 'attach' || wanted.type === 'context') && !isRemote) return warn(ownNodeRefusal);
+	return isReadonly && !looking.has(wanted.type) ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
+}
+
+/** The console goes to the node of the selected row. */
+function attachToPeer(state: ConsoleState, situation: Situation): readonly Effect[] {
+	const {snapshot, isRemote} = situation;
+	if (!isRemote) return warn(ownNodeRefusal);
+	if (!snapshot || state.focus !== 'peers') return warn('Select a node in the list of peers first: 1, then a');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	const member = snapshot.members.find(({id}) => id === key);
+	if (!member) return nothing;
+	return member.self
+		? warn('This console shows that node already')
+		: run({type: 'attach', server: member.address}, situation);
 }
 
 function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation): readonly Effect[] {

@@ -42,13 +42,51 @@ export const start: Command = {
 
 export const commands: readonly Command[] = [
 	{
+		name: 'demo',
+		usage: [
+			'demo [--nodes N] [--scenario split|failover|churn]',
+			'demo --headless [--duration 30s] [--nodes N] [--scenario split|failover|churn]',
+		],
+		summary: 'A cluster on this machine in one console, with traffic and failures that are explained.',
+		notes: [
+			'Starts real node processes with a secret, an identity, free ports and data of their own, on loopback.',
+			'Everything is removed at the end. Your settings, secrets and nodes are not touched.',
+			'split     a side is cut off, both sides publish, the cut heals, everything is delivered once',
+			'failover  the leader is killed; a new one is elected; the old one returns and catches up',
+			'churn     nodes restart, join, crash and leave while messages flow',
+			'Keys: n next step, r repeat, q quit; the others as in every console.',
+			'With --headless it prints a line for each step, and ends with 0 only if every promise was kept: each',
+			'acknowledged message delivered exactly once to each reader that stayed, one leader for each term, a',
+			'partition detected and a leader elected within 15 s, and a repair within 30 s of the heal. Else with 1.',
+			'With --duration it repeats the scenario for so long, as far as whole rounds fit; at least once.',
+		],
+		flags: ['nodes', 'scenario', 'headless', 'duration', 'output'],
+		formats: ['text', 'jsonl'],
+		examples: [
+			'dapss-tui demo',
+			'dapss-tui demo --nodes 5 --scenario failover',
+			'dapss-tui demo --headless --duration 30s -o jsonl',
+		],
+		load: () => import('./demo.ts'),
+	},
+	{
 		name: 'attach',
-		usage: ['attach [host:port,…]'],
+		usage: ['attach [host:port,…]', 'attach --context NAME'],
 		summary: 'The console of a running node; closing it does not stop the node.',
-		notes: ['When the connection is lost the console stays open and reconnects, to one of the given addresses.'],
-		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly'],
+		notes: [
+			'When the node is lost the console stays open and goes to another member of the cluster, to one of the',
+			'given addresses, or to the same node. It says what it tries, and since when.',
+			'`:attach NODE` or `a` on a row of Peers shows another node, `:context NAME` another cluster.',
+			'A context is a named cluster in preferences.json, with server, cluster, secret_file, identity_file and',
+			'colour; the header shows it.',
+		],
+		flags: [...clientFlags.filter(name => name !== 'output'), 'context', 'readonly'],
 		formats: ['text'],
-		examples: ['dapss-tui attach', 'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret'],
+		examples: [
+			'dapss-tui attach',
+			'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret',
+			'dapss-tui attach --context prod',
+		],
 		load: () => import('./attach.ts'),
 	},
 	{

@@ -5,8 +5,9 @@ write to the terminal.
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {createSource} from '../../tui/client-source.ts';
-import {runConsole} from '../../tui/index.tsx';
+import {createSource, type ClientSource} from '../../tui/client-source.ts';
+import {runConsole, type ConsolePreferences} from '../../tui/index.tsx';
+import type {Guide} from '../../tui/source/guide.ts';
 import type {Examination} from '../../tui/source/source.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../nodes/leaving.ts';
@@ -49,15 +50,19 @@ export async function showConsole(
 	options: {
 		readonly name: string;
 		readonly remote: boolean;
-		readonly preferences: ReturnType<typeof loadPreferences>;
+		readonly preferences: ConsolePreferences;
 		readonly onName?: (name: string) => void;
 		readonly examine?: () => Promise<Examination>;
+		readonly guide?: Guide;
+		/** @default one of the broker */
+		readonly source?: ClientSource;
 	},
 ): Promise<number> {
 	const {flags, env, terminal} = context;
-	const {name, remote, preferences, onName, examine} = options;
+	const {name, remote, preferences, onName, examine, guide} = options;
+	using own = options.source ? undefined : createSource(broker);
+	const source = options.source ?? own!;
 	const log = logTo(env, name, broker);
-	using source = createSource(broker);
 	let named = '';
 	source.subscribe(() => {
 		const called = source.getState().snapshot?.name ?? '';
@@ -70,6 +75,7 @@ export async function showConsole(
 		readonly: flags.readonly ?? false,
 		remote,
 		examine,
+		guide,
 		preferences,
 	});
 	switch (end) {

@@ -196,7 +196,8 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 				return {[Symbol.dispose]: () => undefined};
 			},
 		}) as unknown as Broker,
-		{nowMs: () => nowMs},
+		() => [...healthy.members.filter(({self}) => !self).map(({address}) => address), '10.0.0.9:5000'],
+		{nowMs: () => nowMs, wallMs: () => Date.parse('2026-11-30T18:02:11')},
 	);
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
@@ -206,7 +207,9 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'trying again in 1.4 s · 10.0.0.1:5000: the connection was lost',
+		detail:
+			'trying a11de875 (127.0.0.1:5001), 034462a6 (127.0.0.1:5002), 10.0.0.9:5000 since 18:02:11, ' +
+			'next in 1.4 s · 10.0.0.1:5000: the connection was lost',
 		why: '10.0.0.1:5000: the connection was lost',
 	});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);

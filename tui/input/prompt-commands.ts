@@ -75,6 +75,16 @@ export const words: Readonly<Record<string, Word>> = {
 	pause: {usage: '', help: 'pause or continue the messages', parse: () => ({type: 'pause'})},
 	zoom: {usage: '', help: 'maximize the focused pane, and back', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
+	attach: {
+		usage: 'NODE | host:port',
+		help: 'show another node, in a console that is attached',
+		parse: parseAttach,
+	},
+	context: {
+		usage: 'NAME',
+		help: 'show another cluster: a context of the preferences',
+		parse: parseContext,
+	},
 	leave: {usage: '', help: 'leave the cluster, then stop; asks first', parse: () => ({type: 'leave'})},
 	quit: {usage: '', help: 'stop the node, or detach the console; asks first', parse: () => ({type: 'quit'})},
 };
@@ -115,7 +125,7 @@ export function complete(line: string, topics: readonly string[], nodes: Command
 			: `${second[1]}${commonStart(candidates) || second[3]}`;
 	}
 
-	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
+	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut|attach)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
 	if (named) return named[1]! + (commonStart(wordsFor(nodes, named[2]!)) || named[2]!);
 
 	if (!/^\s*(?:subscribe|unsubscribe|publish|topic\s+(?:create|delete))\s/u.test(line)) return line;
@@ -214,6 +224,29 @@ function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
 					`This is permanent. To remove ${labelsOf(members)(node)} from the cluster, ` +
 					`type \`:peer remove ${start} yes\``,
 			};
+}
+
+function parseAttach(rest: string, {members}: CommandContext): PromptRequest {
+	const [name, ...more] = argumentsOf(rest);
+	if (name === undefined || more.length > 0)
+		return {
+			type: 'problem',
+			text: 'Expected a node of this cluster, or an address: `:attach n2`, `:attach 10.0.0.7:5000`',
+		};
+	const found = membersCalled(name, members);
+	// A node of this cluster that has just joined, or one of another cluster.
+	if (found.length === 0 && /^(?:\S+:)?\d+$/u.test(name))
+		return {type: 'run', command: {type: 'attach', server: name}};
+	const node = memberCalled(name, members);
+	if (typeof node !== 'string') return node;
+	return {type: 'run', command: {type: 'attach', server: found[0]!.address}};
+}
+
+function parseContext(rest: string): PromptRequest {
+	const [name, ...more] = argumentsOf(rest);
+	return name === undefined || more.length > 0
+		? {type: 'problem', text: 'Expected the name of a context of the preferences: `:context prod`'}
+		: {type: 'run', command: {type: 'context', name}};
 }
 
 /** The words of a command without flags. A line with an open quote is one word, so that its error message shows it. */

@@ -14,6 +14,18 @@ export type SourceState = {
 	readonly detail: string;
 	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
+	/** Of a console that is attached to a node of another process. */
+	readonly attachment?: Attachment;
+};
+
+/** A named cluster in the preferences. `colour` is one of Ink. */
+export type NamedContext = {readonly name: string; readonly colour: string | undefined};
+
+/** The cluster of an attached console, and its way to a node. */
+export type Attachment = {
+	readonly context: NamedContext | undefined;
+	/** The name of the node that was chosen, while another one is shown in its place; raw text. */
+	readonly insteadOf: string | undefined;
 };
 
 export type ConsoleSource = {
@@ -58,6 +70,9 @@ export type ConsoleCommand =
 	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
 	/** Remove a member permanently. */
 	| {readonly type: 'remove'; readonly node: NodeId}
+	/** Show another node, or another cluster: that of a context. For attached consoles. */
+	| {readonly type: 'attach'; readonly server: string}
+	| {readonly type: 'context'; readonly name: string}
 	/** The node of this console leaves its cluster and stops. */
 	| {readonly type: 'leave'}
 	| {readonly type: 'fault'; readonly fault: FaultCommand};
