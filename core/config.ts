@@ -53,6 +53,11 @@ export type Config = {
 	*/
 	readonly secret: Uint8Array;
 	/**
+	The file that `secret` was read from. The node writes the new secret into it when the key of the cluster is rotated.
+	@default the secret file, unless a program gives the secret
+	*/
+	readonly secretPath?: string | undefined;
+	/**
 	A file with the identity of the user who runs the node: an operator on this node, and of a cluster that it founds.
 	Without one, the cluster has no operator of its own.
 	@default that of the cluster (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there is none
@@ -217,7 +222,7 @@ export type Config = {
 };
 
 /** A configuration without the two values that have no default. */
-export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
+export const defaults: Omit<Config, 'data' | 'secret' | 'secretPath' | 'identityFile'> = {
 	cluster: 'dapss',
 	name: '',
 	host: '127.0.0.1',

@@ -3,6 +3,7 @@ The events of a node, as values. The console, `--headless -o jsonl`, `events`, r
 this one stream. `at` is the wall clock in milliseconds, added when an event is recorded.
 */
 import type {IdentityKey, Role} from './access.ts';
+import type {KeyId} from './cluster-keys.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {TopicPosition} from './position.ts';
 
@@ -141,6 +142,14 @@ export type BrokerEvent =
 			readonly candidate?: NodeId;
 			/** The hash of a join token. */
 			readonly hash?: string;
+			readonly node: NodeId;
+			readonly by?: IdentityKey;
+	  }
+	/** The cluster agreed on a change of its keys. `by`: the operator's identity; `node`: where it was asked. */
+	| {
+			readonly type: 'keys';
+			readonly change: 'added' | 'used' | 'removed';
+			readonly key: KeyId;
 			readonly node: NodeId;
 			readonly by?: IdentityKey;
 	  }

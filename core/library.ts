@@ -17,6 +17,16 @@ export {
 	type IdentityKey,
 	type Role,
 } from './access.ts';
+export {
+	isKeyId,
+	type ChangedKey,
+	type KeyConnection,
+	type KeyId,
+	type KeyRequest,
+	type KeysReport,
+	type KeyState,
+	type ReportedKey,
+} from './cluster-keys.ts';
 export type {
 	Broker,
 	DeletedTopic,

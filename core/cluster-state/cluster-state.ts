@@ -6,7 +6,7 @@ node (`save`), and a snapshot is those bytes.
 Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all
 members have agreed on protocol 2, and until then the saved bytes are those of version 1 (etcd does this with its
 cluster version). The same holds for the settings and the deletion of topics (protocol and version 3), and for the
-access of identities (protocol and version 4).
+access of identities and the keys of the cluster (protocol and version 4).
 */
 import type {IdentityKey} from '../access.ts';
 import {encode} from '../codec.ts';
@@ -16,6 +16,7 @@ import {nameKey} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {AccessList, type AccessEvent} from './access-list.ts';
 import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
+import {KeyList, type KeyEvent} from './key-list.ts';
 import {deletedMax, newerState, parseSavedState, removedMax} from './saved-state.ts';
 import {Sessions, type Result} from './sessions.ts';
 
@@ -37,7 +38,7 @@ export type ClusterStateEvent =
 	| {readonly type: 'created'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings}
 	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId}
 	/** `node` proposed the change; `by` is the identity that asked it to. */
-	| (AccessEvent & {readonly node: NodeId; readonly by: IdentityKey | undefined});
+	| ((AccessEvent | KeyEvent) & {readonly node: NodeId; readonly by: IdentityKey | undefined});
 export type Applied = {
 	readonly envelope: Envelope | undefined;
 	readonly result: Result;
@@ -76,6 +77,7 @@ export class ClusterState {
 	batches may have a MAC instead of a signature. `undefined` in a cluster that was founded with protocol 4.
 	*/
 	#lastMacs: Map<NodeId, number> | undefined;
+	readonly keys = new KeyList();
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
 
@@ -293,6 +295,7 @@ export class ClusterState {
 			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
 			...(hasAccess && {access: this.access.save()}),
 			...(this.#lastMacs && {lastMacs: sorted(this.#lastMacs)}),
+			...(this.keys.keys.length > 0 && {keys: this.keys.save()}),
 		});
 	}
 
@@ -325,6 +328,7 @@ export class ClusterState {
 		this.deletionsSeen++;
 		this.access.load(state.access);
 		this.#lastMacs = state.lastMacs && new Map(state.lastMacs);
+		this.keys.load(state.keys);
 		this.#sessions.load(state.sessions);
 	}
 
@@ -363,6 +367,8 @@ export class ClusterState {
 				return this.#delete(command, events);
 			case 'access':
 				return this.#changeAccess(command, events);
+			case 'keys':
+				return this.#changeKeys(command, events);
 			default:
 				return command satisfies never;
 		}
@@ -462,13 +468,25 @@ export class ClusterState {
 
 	/** Whether the author is an operator is decided here, because the node that was asked may know an earlier state. */
 	#changeAccess(command: Extract<Command, {type: 'access'}>, events: ClusterStateEvent[]): Result {
-		const {node, by, isOwner, change} = command;
-		if (!isOwner && this.access.of(by).role !== 'operator')
-			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+		const {node, by, change} = command;
 		const changes: AccessEvent[] = [];
-		const result = this.access.apply(change, changes);
+		const result = this.#refusalOfAuthor(command) ?? this.access.apply(change, changes);
 		events.push(...changes.map(event => ({...event, node, by})));
 		return result;
+	}
+
+	#changeKeys(command: Extract<Command, {type: 'keys'}>, events: ClusterStateEvent[]): Result {
+		const {node, by, atMs, change} = command;
+		const changes: KeyEvent[] = [];
+		const result = this.#refusalOfAuthor(command) ?? this.keys.apply(change, atMs, changes);
+		events.push(...changes.map(event => ({...event, node, by})));
+		return result;
+	}
+
+	#refusalOfAuthor({by, isOwner}: Extract<Command, {type: 'access' | 'keys'}>): Result | undefined {
+		if (!isOwner && this.access.of(by).role !== 'operator')
+			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+		return undefined;
 	}
 
 	/** The refusal of a new topic at the limit; `undefined` when the topic exists or there is room. */
@@ -509,6 +527,7 @@ export class ClusterState {
 /** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {
 	if (type === 'access') return accessProtocol;
+	if (type === 'keys') return accessProtocol;
 	if (type === 'create' || type === 'delete') return topicsProtocol;
 	return type === 'name' || type === 'claim' ? namesProtocol : 1;
 }

@@ -9,6 +9,7 @@ import {isNodeName} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {isSavedAccess, type SavedAccess} from './access-list.ts';
 import {addressBytesMax, clusterIdCharactersMax, isCount, isInstance, isProtocol, parseSettings} from './command.ts';
+import {isSavedKeys, type SavedKeys} from './key-list.ts';
 import {isSessionState, type SessionState} from './sessions.ts';
 
 /** The newest version of the saved state that this program reads. */
@@ -38,12 +39,14 @@ export type SavedState = {
 	readonly access: SavedAccess | undefined;
 	/** Only if the cluster had members before protocol 4. */
 	readonly lastMacs: Pairs<NodeId, number> | undefined;
+	/** Since version 4, once a second key was added. */
+	readonly keys: SavedKeys | undefined;
 };
 
 /** The saved state in these bytes, or the first problem with them. */
 export function parseSavedState(bytes: Uint8Array): SavedState | {readonly problem: string} {
 	const value = Object(decode(bytes)) as Record<string, unknown>;
-	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access} = value;
+	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access, keys} = value;
 	const newer = newerVersion(version);
 	if (newer !== undefined) return {problem: newer};
 	if (!isCount(version) || version < 1)
@@ -69,6 +72,7 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 	if (access !== undefined && !isSavedAccess(access)) return wrong('access');
 	const lastMacs = value['lastMacs'] === undefined ? undefined : pairs(value['lastMacs'], asNode, asIncarnation);
 	if (value['lastMacs'] !== undefined && !lastMacs) return wrong('lastMacs');
+	if (keys !== undefined && !isSavedKeys(keys)) return wrong('keys');
 	return {
 		version,
 		applied,
@@ -84,6 +88,7 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 		deleted: deletedTopics,
 		access,
 		lastMacs,
+		keys,
 	};
 }
 

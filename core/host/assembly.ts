@@ -73,7 +73,7 @@ export function nodeOptions(parts: Parts): NodeOptions {
 
 function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): NodeIo {
 	const {config, folder, reserve} = storage;
-	const {shared, mesh, datagrams, faults, ask} = network;
+	const {ring, keys, mesh, datagrams, faults, ask} = network;
 	const signatures = new SignedBatches();
 	const topicLogs = {
 		storage,
@@ -90,12 +90,13 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		knownTopics: recovered.knownTopics,
 		save: recovered.save,
 		room: reserve,
+		keys,
 		peers: {candidates: () => discovery.candidates(), ask},
 		proofs: {
 			isRequired: config.enableMessageSigning,
 			isLinkProof: config.enableEncryption && config.enableNodeAuth,
-			addMac: bytes => addBatchMac(bytes, shared.keys),
-			hasMac: bytes => hasBatchMac(bytes, shared.keys),
+			addMac: bytes => addBatchMac(bytes, ring.active.batch),
+			hasMac: bytes => hasBatchMac(bytes, ring.batchKeys),
 			sign: group => signGroup(group, recovered.state.identity),
 			isSigned: (bytes, origin) => signatures.isGenuine(bytes, origin),
 		},

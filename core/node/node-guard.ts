@@ -70,8 +70,12 @@ export class NodeGuard implements Guard {
 					`(protocol ${accessProtocol}); this cluster uses protocol ${state.protocol}. ` +
 					'`peers` shows the version of each member: upgrade the older ones',
 			);
-		const by = this.#identityOf(caller);
-		await propose({type: 'access', node: self, by, isOwner: this.isOwner(caller), change: parsed});
+		await propose({type: 'access', node: self, ...this.authorOf(caller), change: parsed});
+	}
+
+	/** Who asks for a change, as the log records it. */
+	authorOf(caller: Caller): {readonly by: IdentityKey | undefined; readonly isOwner: boolean} {
+		return {by: this.#identityOf(caller), isOwner: this.isOwner(caller)};
 	}
 
 	async current(): Promise<void> {

@@ -4,6 +4,7 @@ of links reaches both. Parts never import one another; each asks the others thro
 */
 import {Admin} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
+import {KeyAdmin} from '../control/key-admin.ts';
 import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
@@ -61,6 +62,7 @@ export class NodeParts {
 	readonly upkeep: Upkeep;
 	readonly stateWriter: NodeStateWriter;
 	readonly topicAdmin: TopicAdmin;
+	readonly keyAdmin: KeyAdmin;
 	readonly leaving: Leaving;
 	readonly guard: NodeGuard;
 	readonly #options: NodeOptions;
@@ -92,6 +94,7 @@ export class NodeParts {
 		void options.io.raftStore.failed.then(hooks.failed);
 		this.stateWriter = this.#createStateWriter();
 		this.topicAdmin = this.#createTopicAdmin();
+		this.keyAdmin = this.#createKeyAdmin();
 		this.leaving = this.#createLeaving();
 		this.guard = this.#createGuard();
 		for (const topic of options.topics) this.desired.own.add(topic);
@@ -327,6 +330,16 @@ export class NodeParts {
 			stateWriter: this.stateWriter,
 			lamport,
 			lamportJumpMax: config.gossip.lamportJumpMax,
+			propose: command => this.identity.propose(command),
+		});
+	}
+
+	#createKeyAdmin(): KeyAdmin {
+		const {io} = this.#options;
+		return new KeyAdmin({
+			...this.#adminOptions(),
+			keys: io.keys,
+			wallMs: () => io.clock.wallMs(),
 			propose: command => this.identity.propose(command),
 		});
 	}

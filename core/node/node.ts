@@ -30,6 +30,7 @@ import type {
 	TopicChange,
 	TopicSettings,
 } from '../broker.ts';
+import type {ChangedKey, KeyRequest, KeysReport} from '../cluster-keys.ts';
 import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
@@ -50,7 +51,7 @@ import {Watchers} from '../observe/watchers.ts';
 import type {Place, TopicPosition} from '../position.ts';
 import {faultSchema} from '../remote/protocol.ts';
 import {parseRaftPacket} from '../raft/packet.ts';
-import {localCaller} from '../remote/permissions.ts';
+import {localCaller, type Caller} from '../remote/permissions.ts';
 import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
@@ -282,12 +283,16 @@ export class Node implements ServedBroker {
 				return this.identity.duplicates.answered(from);
 			case kinds.manage:
 				return this.#rejectUnless(
-					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
+					this.#parts.topicAdmin.onQuestion(from, frame) ||
+						this.#parts.keyAdmin.onQuestion(from, frame) ||
+						this.#parts.admin.onCommand(from, frame),
 					from,
 				);
 			case kinds.managed:
 				return this.#rejectUnless(
-					this.#parts.topicAdmin.onAnswer(from, frame) || this.#parts.admin.onAnswer(frame),
+					this.#parts.topicAdmin.onAnswer(from, frame) ||
+						this.#parts.keyAdmin.onAnswer(from, frame) ||
+						this.#parts.admin.onAnswer(frame),
 					from,
 				);
 			default:
@@ -430,6 +435,18 @@ export class Node implements ServedBroker {
 		return this.guard.change(change, localCaller);
 	}
 
+	async keys(): Promise<KeysReport> {
+		return this.#parts.keyAdmin.report();
+	}
+
+	async changeKeys(request: KeyRequest): Promise<ChangedKey> {
+		return this.changeKeysFor(request, localCaller);
+	}
+
+	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey> {
+		return this.#parts.keyAdmin.change(request, this.guard.authorOf(caller));
+	}
+
 	/**
 	Stop on request: transfer leadership, announce to the members that the node was stopped on purpose, and write all
 	pending data to disk.
@@ -461,6 +478,7 @@ export class Node implements ServedBroker {
 		this.control.close();
 		this.#parts.admin.close();
 		this.#parts.topicAdmin.close();
+		this.#parts.keyAdmin.close();
 		const unread = await this.own.readOut(this.options.io.clock);
 		if (unread > 0)
 			this.journal.record({
@@ -506,6 +524,7 @@ export class Node implements ServedBroker {
 		else this.identity.gate.tick();
 		this.#parts.admin.check();
 		this.#parts.topicAdmin.tick();
+		this.#parts.keyAdmin.tick();
 		this.data.tick();
 		const canAgree = this.#canAgree();
 		// Proposals that waited for a leader are made as soon as there is one.
@@ -529,6 +548,7 @@ export class Node implements ServedBroker {
 	}
 
 	#housekeep(): void {
+		this.options.io.keys?.tick();
 		if (this.phase !== 'running') return;
 		this.#parts.peerDirectory.ask();
 		if (!this.#canAgree()) return;
@@ -542,6 +562,7 @@ export class Node implements ServedBroker {
 		this.identity.claim.update();
 		this.#parts.admin.check();
 		this.guard.agreed();
+		this.options.io.keys?.agreed(topics.keys.keys, topics.applied, this.control.isCurrent);
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#parts.peerDirectory.link();

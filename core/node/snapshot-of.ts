@@ -48,6 +48,7 @@ export function viewOf(node: ViewedNode): Snapshot {
 		name: control.state.name(node.id),
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
+		...(io.keys && {keys: io.keys.view()}),
 		phase: node.phase,
 		detail: node.waiting.detail,
 		insecure: [

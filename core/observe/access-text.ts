@@ -23,6 +23,14 @@ export function accessText(event: Extract<BrokerEvent, {readonly type: 'access'}
 	return `${who} has the role ${role ?? 'none'}${patterns} now${place}`;
 }
 
+/** The agreed change of the keys. @param label the label of the node that proposed it */
+export function keysText(event: Extract<BrokerEvent, {readonly type: 'keys'}>, label: Label): string {
+	const {change, key, node, by} = event;
+	const place = `${by === undefined ? '' : ` by ${shortIdentity(by)}`} at ${label(node)}`;
+	if (change === 'added') return `Key ${printable(key)} is valid too${place}`;
+	return change === 'used' ? `Key ${printable(key)} is in use now${place}` : `Key ${printable(key)} removed${place}`;
+}
+
 /** A request that changes something, and its outcome. */
 export function auditText(event: Extract<BrokerEvent, {readonly type: 'audit'}>): string {
 	const {action, target, by, address, outcome, reason} = event;

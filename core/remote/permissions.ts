@@ -38,6 +38,8 @@ const needed: Readonly<Record<Operation, Exclude<Role, 'none'>>> = {
 	'create-topic': 'operator',
 	'delete-topic': 'operator',
 	'change-access': 'operator',
+	keys: 'operator',
+	'change-keys': 'operator',
 	transfer: 'operator',
 	remove: 'operator',
 	leave: 'operator',
@@ -46,7 +48,7 @@ const needed: Readonly<Record<Operation, Exclude<Role, 'none'>>> = {
 
 /** Operations that change the cluster or the node: each is audited. */
 export function isAudited(operation: Operation): boolean {
-	return needed[operation] === 'operator';
+	return needed[operation] === 'operator' && operation !== 'keys';
 }
 
 /** Whether the access covers the messages of all topics, as feeds of a node show them. */

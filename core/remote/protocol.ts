@@ -18,6 +18,7 @@ positions reached at another node. A node of an earlier release ignores both, be
 */
 import * as v from 'valibot';
 import {parseAccessChange, type AccessChange} from '../access.ts';
+import {isKeyId, secretBytesRange, type KeyId} from '../cluster-keys.ts';
 import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
 import {
@@ -83,6 +84,20 @@ const accessChange = v.pipe(
 	),
 	v.transform(value => parseAccessChange(value) as AccessChange),
 );
+const keyId = v.pipe(
+	v.string(),
+	v.check(text => isKeyId(text), 'Expected the id of a key (16 hexadecimal digits)'),
+	v.transform(text => text as KeyId),
+);
+const secret = v.custom<Uint8Array>(
+	value => value instanceof Uint8Array && value.length >= secretBytesRange[0] && value.length <= secretBytesRange[1],
+	`Expected a secret of ${secretBytesRange[0]} to ${secretBytesRange[1]} bytes`,
+);
+const keyRequest = v.variant('type', [
+	v.object({type: v.literal('add'), secret}),
+	v.object({type: v.literal('use'), key: keyId, force: v.boolean()}),
+	v.object({type: v.literal('remove'), key: keyId, force: v.boolean()}),
+]);
 /** The position of a reader in a topic: `../position.ts`. */
 export const positionSchema = v.object({
 	topic,
@@ -147,6 +162,9 @@ const requestSchema = v.variant('op', [
 	/** The agreed access, and that of the asker. */
 	v.object({id, op: v.literal('access')}),
 	v.object({id, op: v.literal('change-access'), change: accessChange}),
+	/** The keys of the cluster, and what its members do with them. */
+	v.object({id, op: v.literal('keys')}),
+	v.object({id, op: v.literal('change-keys'), change: keyRequest}),
 ]);
 
 export type Request = v.InferOutput<typeof requestSchema>;

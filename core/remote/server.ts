@@ -5,6 +5,7 @@ snapshots are sent one at a time. A connection that does not take its answers, o
 is not read from meanwhile.
 */
 import {accessChangeText, type Access, type AccessChange, type AccessReport} from '../access.ts';
+import {keyRequestText, type ChangedKey, type KeyRequest} from '../cluster-keys.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {TopicSettings} from '../topic-settings.ts';
@@ -58,6 +59,8 @@ export type Guard = {
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
+	/** As `changeKeys`, in the name of the caller. */
+	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey>;
 	readonly options: {
 		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
 		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
@@ -351,6 +354,8 @@ class Connection implements StreamContext {
 				return this.#answerWith(id, this.broker.readIndex());
 			case 'access':
 				return this.answer({id, value: this.broker.guard.report(this.#caller)});
+			case 'keys':
+				return this.#answerWith(id, this.broker.keys());
 			default: {
 				const work = this.#changeIfAllowed(request);
 				work.then(
@@ -399,6 +404,8 @@ class Connection implements StreamContext {
 				return broker.fault(request.command);
 			case 'change-access':
 				return broker.guard.change(request.change, this.#caller);
+			case 'change-keys':
+				return broker.changeKeysFor(request.change, this.#caller);
 			default:
 				return request satisfies never;
 		}
@@ -471,7 +478,7 @@ class Connection implements StreamContext {
 
 type ChangeRequest = Exclude<
 	Request,
-	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access'}
+	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access' | 'keys'}
 >;
 
 /** The object of a request, for the audit log. */
@@ -490,6 +497,8 @@ function targetOf(request: Request): string {
 			return request.command.type;
 		case 'change-access':
 			return accessChangeText(request.change);
+		case 'change-keys':
+			return keyRequestText(request.change);
 		default:
 			return '';
 	}

@@ -19,9 +19,12 @@ import {
 	verify,
 	type KeyObject,
 } from 'node:crypto';
+import type {KeyId} from '../cluster-keys.ts';
 import {macBytes, type NodeId} from '../message.ts';
 
 export type Keys = {
+	/** The id of the key: the first half of `pskIdentity`, as hexadecimal digits. */
+	readonly id: KeyId;
 	/** Pre-shared key of TLS. */
 	readonly psk: Buffer;
 	/**
@@ -49,6 +52,8 @@ export type Keys = {
 
 const keyBytes = 32;
 const pskIdentityBytes = 12;
+const keyIdBytes = 8;
+const pskIdentityPrefix = 'dapss2:';
 
 /**
 The keys of a cluster. Without `enableNodeAuth` all keys except the batch key are derived from the cluster's name, which
@@ -67,9 +72,11 @@ export function deriveKeys({
 	const link = enableNodeAuth ? secret : open;
 	const derive = (base: Uint8Array, use: string): Buffer =>
 		Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
+	const identity = derive(link, 'psk identity').subarray(0, pskIdentityBytes);
 	return {
+		id: keyIdOf(identity),
 		psk: derive(link, 'psk'),
-		pskIdentity: `dapss2:${derive(link, 'psk identity').subarray(0, pskIdentityBytes).toString('base64url')}`,
+		pskIdentity: `${pskIdentityPrefix}${identity.toString('base64url')}`,
 		formerPskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
 		batch: createSecretKey(derive(secret, 'batch signature')),
 		datagram: derive(link, 'datagram'),
@@ -80,16 +87,31 @@ export function deriveKeys({
 	};
 }
 
-/** Writes the MAC into the last 32 bytes of a batch that was encoded with room for it. */
-export function addBatchMac(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
-	const end = bytes.length - macBytes;
-	macOf(keys.batch, bytes.subarray(0, end)).copy(bytes, end);
+/** The id of the key with this name in a ClientHello; `undefined` for a text that is no derived name. */
+export function keyIdOfName(pskIdentity: string): KeyId | undefined {
+	const [, name] = /^dapss2:([\w-]{16})$/.exec(pskIdentity) ?? [];
+	return name === undefined ? undefined : keyIdOf(Buffer.from(name, 'base64url'));
 }
 
-/** Whether the last 32 bytes are the MAC of the others. */
-export function hasBatchMac(bytes: Uint8Array, keys: Pick<Keys, 'batch'>): boolean {
+function keyIdOf(identity: Buffer): KeyId {
+	return identity.toString('hex', 0, keyIdBytes) as KeyId;
+}
+
+/** Writes the MAC into the last 32 bytes of a batch that was encoded with room for it. */
+export function addBatchMac(bytes: Buffer, batchKey: KeyObject): void {
 	const end = bytes.length - macBytes;
-	return end > 0 && isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end));
+	macOf(batchKey, bytes.subarray(0, end)).copy(bytes, end);
+}
+
+/**
+Whether the last 32 bytes are the MAC of the others. @param batchKeys the keys that may have made it, the likeliest
+first
+*/
+export function hasBatchMac(bytes: Uint8Array, batchKeys: readonly KeyObject[]): boolean {
+	const end = bytes.length - macBytes;
+	if (end <= 0) return false;
+	const [mac, content] = [bytes.subarray(end), bytes.subarray(0, end)];
+	return batchKeys.some(key => isMac(key, mac, content));
 }
 
 export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {

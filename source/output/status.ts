@@ -14,6 +14,13 @@ function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}}}: Pick<Sna
 	}));
 }
 
+/** The keys of the node; `null` for a node of an earlier release. */
+function keysOf({keys}: Pick<Snapshot, 'keys'>) {
+	if (!keys) return null;
+	const {active, valid, file, wrong} = keys;
+	return {active, valid, file, wrong: wrong.map(({key, state, address, msAgo}) => ({key, state, address, msAgo}))};
+}
+
 export type Status = ReturnType<typeof statusOf>;
 
 export function statusOf({raft, members, topics, partition, ...snapshot}: Snapshot) {
@@ -75,6 +82,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		duplicates: snapshot.duplicates,
 		gossip: snapshot.gossip,
 		lamport: snapshot.lamport,
+		keys: keysOf(snapshot),
 		faults: snapshot.faults,
 		insecure: snapshot.insecure,
 		version: snapshot.version,

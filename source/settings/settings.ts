@@ -187,6 +187,7 @@ export function nodeConfig(
 			port,
 			data: settings.data(port),
 			secret,
+			secretPath: path,
 			...('problem' in identity ? {} : {identityFile: identity.path}),
 		},
 		secretPath: path,

@@ -100,7 +100,7 @@ export const packetTarget = target('packets', 6000, () => ({
 			side: 'listener',
 			local: listener,
 			identity: undefined,
-			keys,
+			keys: [keys],
 			binding: Buffer.alloc(0),
 			peerName: 'peer',
 		}).step(input);

@@ -136,8 +136,8 @@ export const accessMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/io/net/udp.ts',
-				find: "if (isPair !== (secret !== undefined)) return 'bad-datagram';\n		const base = secret ?? this.#base;",
-				replace: 'const base = isPair && secret ? secret : this.#base;',
+				find: "if (isPair !== (secret !== undefined)) return 'bad-datagram';\n		const opened = this.#openUnder(secret ? [secret] :",
+				replace: 'const opened = this.#openUnder(isPair && secret ? [secret] :',
 			},
 		],
 	},
@@ -145,7 +145,7 @@ export const accessMutants: readonly Mutant[] = [
 		name: 'author-not-checked',
 		pitfall: 'a change of access is agreed although its author is no operator any more',
 		tests: listTests,
-		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (node === undefined)')],
+		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (!isOwner && by === undefined)')],
 	},
 	{
 		name: 'earlier-access-counts',

@@ -304,6 +304,20 @@ export const pitfalls: readonly Pitfall[] = [
 		pitfall: 'a node becomes a member without consent, or at an address where it is not',
 		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
 	},
+	{
+		pitfall: 'a rotation of the key leaves a member behind, loses messages, or leaves the former key valid',
+		mutants: [
+			'removed-key-still-accepted',
+			'keys-not-in-snapshots',
+			'keys-of-the-start',
+			'key-used-before-all-have-it',
+			'key-removed-while-in-use',
+			'three-valid-keys',
+			'removed-secret-stays-readable',
+			'messages-of-removed-keys-rejected',
+			'removed-key-during-a-handshake',
+		],
+	},
 	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
 	{
 		pitfall: 'datagrams without the secret, or recorded ones, decide whether a node founds a cluster',

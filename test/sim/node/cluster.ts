@@ -241,6 +241,7 @@ class Run {
 			applied: observer.raft.checks.highestApplied,
 			topicsDeleted: observer.topicLogs.deletions.count,
 			accessChanges: this.#operators.access.agreed,
+			...prefixed('key', this.#operators.keys.counts),
 			saidHealthy: this.#views.counts.healthy,
 			viewsCompared: this.#views.counts.compared,
 			copies: this.#duplicates.copies,
@@ -295,6 +296,8 @@ class Run {
 			owner: this.#options.owner,
 			disk,
 			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
+			secret: this.#operators.keys.secret,
+			writesSecret: random.child('secret').chance(2, 3),
 			driftPerMille: random.between(-50, 50),
 			note: text => this.#note(text),
 			onEnd: ended => this.#ended(ended),
@@ -340,6 +343,7 @@ class Run {
 			random,
 			disk,
 			isCopy: true,
+			secret: host.secret,
 			protocol: host.protocol,
 			driftPerMille: random.between(-50, 50),
 		});
@@ -420,8 +424,8 @@ class Run {
 
 	#injectIncident(kind: IncidentKind, event: Event): boolean {
 		if (kind === 'follower') return this.#followers.begin(event);
-		return kind === 'create-topic' || kind === 'delete-topic'
-			? this.#operators.act(kind, this.#up, event)
+		return kind === 'create-topic' || kind === 'delete-topic' || kind === 'rotate-key'
+			? this.#operators.act(kind, this.#up, event, this.#hosts)
 			: this.#incidents.strike({...event, kind});
 	}
 
@@ -529,6 +533,7 @@ class Run {
 		let problems: readonly string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
+			this.#operators.keys.finish(this.#members()?.hosts ?? [], this.#hosts);
 			problems = this.#unconverged();
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
@@ -554,6 +559,7 @@ class Run {
 			...this.#readers.lagging(),
 			...this.#followers.lagging(),
 			...this.#operators.access.remaining(hosts),
+			...this.#operators.keys.remaining(hosts),
 		];
 	}
 

@@ -13,8 +13,8 @@ function proofsOf(identity: typeof origin, given: Partial<Proofs> = {}): Proofs 
 	return {
 		isRequired: true,
 		isLinkProof: true,
-		addMac: bytes => addBatchMac(bytes, keys),
-		hasMac: bytes => hasBatchMac(bytes, keys),
+		addMac: bytes => addBatchMac(bytes, keys.batch),
+		hasMac: bytes => hasBatchMac(bytes, [keys.batch]),
 		sign: group => signGroup(group, identity),
 		isSigned: (bytes, id) => signatures.isGenuine(bytes, id),
 		...given,

@@ -57,22 +57,22 @@ test('without node authentication links depend on the name alone, and signatures
 
 test('a MAC covers every byte of a batch', () => {
 	const bytes = batch();
-	expect(hasBatchMac(bytes, keys)).toBe(false);
-	addBatchMac(bytes, keys);
-	expect(hasBatchMac(bytes, keys)).toBe(true);
+	expect(hasBatchMac(bytes, [keys.batch])).toBe(false);
+	addBatchMac(bytes, keys.batch);
+	expect(hasBatchMac(bytes, [keys.batch])).toBe(true);
 	for (let at = 0; at < bytes.length; at++) {
 		for (const bit of [0, 4, 7]) {
 			const forged = Buffer.from(bytes);
 			forged[at]! ^= 1 << bit;
-			expect(hasBatchMac(forged, keys), `byte ${at}`).toBe(false);
+			expect(hasBatchMac(forged, [keys.batch]), `byte ${at}`).toBe(false);
 		}
 	}
 
-	expect(hasBatchMac(bytes, deriveKeys({secret, cluster: 'other'}))).toBe(false);
+	expect(hasBatchMac(bytes, [deriveKeys({secret, cluster: 'other'}).batch])).toBe(false);
 });
 
 test('bytes that are too short for a batch have no MAC', () => {
-	for (let length = 0; length < 40; length++) expect(hasBatchMac(Buffer.alloc(length, 1), keys)).toBe(false);
+	for (let length = 0; length < 40; length++) expect(hasBatchMac(Buffer.alloc(length, 1), [keys.batch])).toBe(false);
 });
 
 test('a MAC is accepted whole or as a prefix of at least 16 bytes', () => {
