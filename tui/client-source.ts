@@ -3,6 +3,7 @@ A console source over any `Broker`: a node in this process, in a worker thread, 
 as the node sends them; React gets at most one every 100 ms. A command of the console becomes a call, and its result one
 line of text. Where the broker reconnects by itself, the source shows that the connection is lost, and that it is back.
 */
+import type {AccessReport} from '../core/access.ts';
 import type {Broker, FollowedBroker, LinkNews} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
@@ -85,6 +86,8 @@ class BrokerSource implements ClientSource {
 	async run(command: ConsoleCommand): Promise<CommandResult> {
 		try {
 			const label = labelsOf(this.#state.snapshot?.members ?? []);
+			if (command.type === 'access-list')
+				return {ok: true, text: 'Access', lines: accessLines(await this.#broker.access())};
 			return {ok: true, text: await runCommand(this.#broker, command, label)};
 		} catch (error) {
 			return {ok: false, text: refusal(command, error)};
@@ -237,6 +240,23 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return 'This node has left its cluster and stops';
 		}
 
+		case 'access-change': {
+			await broker.changeAccess(command.change);
+			return 'The access is changed; `:access list` shows it';
+		}
+
+		case 'access-revoke': {
+			const {grants} = await broker.access();
+			const found = grants.filter(({name, identity}) => isCalled(command.name, name, identity));
+			if (found.length !== 1)
+				throw new Error(`expected the name or the first 8 digits of one identity, ${found.length} fit`);
+			await broker.changeAccess({type: 'revoke', identity: found[0]!.identity});
+			return `The access of ${command.name} is revoked`;
+		}
+
+		case 'access-list':
+			return '';
+
 		case 'attach':
 		case 'context':
 			throw new Error('this console shows its own node; `dapss-tui attach` shows any node');
@@ -253,6 +273,30 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return String(unknown);
 		}
 	}
+}
+
+/** A name of an identity, in any case, or enough of its digits. */
+function isCalled(called: string, name: string, identity: string): boolean {
+	return (
+		(name !== '' && name.toLowerCase() === called.toLowerCase()) ||
+		(called.length >= 8 && identity.startsWith(called))
+	);
+}
+
+/** Identities with their roles, as lines for people. */
+function accessLines({defaultRole, grants, admitted, tokens, you}: AccessReport): readonly string[] {
+	return [
+		...grants.map(({role, identity, name, topics}) => {
+			const only = topics.length === 0 ? '' : `  ${topics.join(', ')}`;
+			return `${role.padEnd(9)} ${identity.slice(0, 12)}  ${name}${only}`;
+		}),
+		'',
+		`Everyone else who has the secret: ${defaultRole === 'none' ? 'no access' : `role ${defaultRole}`}`,
+		...admitted.map(node => `Node ${node} may join`),
+		...tokens.map(({hash, uses}) => `Join token ${hash.slice(0, 12)}: admits ${uses} more`),
+		`You: ${you.identity?.slice(0, 12) ?? 'no identity'}, role ${you.role}` +
+			(you.isOwner ? ' (you run this node)' : ''),
+	];
 }
 
 /** The command that failed, the reason, and a hint. */

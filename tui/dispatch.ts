@@ -156,6 +156,13 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 
 		case 'publish-text':
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
+		case 'confirm': {
+			const {question} = prompt;
+			return question !== undefined && line.trim() === question.name
+				? [...done, ...run(question.command, situation)]
+				: [...done, ...warn(`Nothing was done: \`${line.trim()}\` is not \`${question?.name ?? ''}\``)];
+		}
+
 		case 'command':
 			return [...done, ...command(line, state, situation)];
 		default: {
@@ -170,6 +177,8 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	switch (request.type) {
 		case 'run':
 			return run(request.command, situation);
+		case 'confirm':
+			return situation.isReadonly ? warn(readonlyRefusal) : change({type: 'confirm', question: request});
 		case 'focus':
 			return change({type: 'focus', pane: request.pane});
 		case 'report':
@@ -211,7 +220,7 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 }
 
 /** Commands that change nothing but the view. */
-const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'attach', 'context']);
+const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'access-list', 'attach', 'context']);
 
 function run(wanted: ConsoleCommand, {isReadonly, isRemote}: Situation): readonly Effect[] {
 	if ((wanted.type === 'attach' || wanted.type === 'context') && !isRemote) return warn(ownNodeRefusal);
@@ -304,7 +313,8 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 }
 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
-	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text') return nothing;
+	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text' || prompt.kind === 'confirm')
+		return nothing;
 	const topics = (snapshot?.topics ?? []).map(topic => topic.name).filter(name => printable(name) === name);
 	const text =
 		prompt.kind === 'command'

@@ -4,6 +4,7 @@ request is answered or refused. A slow reader loses nothing and costs bounded me
 snapshots are sent one at a time. A connection that does not take its answers, or publishes faster than the disk stores,
 is not read from meanwhile.
 */
+import type {FaultCommand} from '../broker.ts';
 import {accessChangeText, type Access, type AccessChange, type AccessReport} from '../access.ts';
 import {keyRequestText, type ChangedKey, type KeyRequest} from '../cluster-keys.ts';
 import type {Config} from '../config.ts';
@@ -59,6 +60,7 @@ export type Guard = {
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
+	fault(command: FaultCommand, caller: Caller): Promise<void>;
 	/** As `changeKeys`, in the name of the caller. */
 	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey>;
 	readonly options: {
@@ -401,7 +403,7 @@ class Connection implements StreamContext {
 			case 'leave':
 				return broker.leave();
 			case 'fault':
-				return broker.fault(request.command);
+				return broker.fault(request.command, this.#caller);
 			case 'change-access':
 				return broker.guard.change(request.change, this.#caller);
 			case 'change-keys':

@@ -54,6 +54,23 @@ class FakeBroker {
 		if (this.failure) throw this.failure;
 	}
 
+	async access(): Promise<unknown> {
+		return {
+			defaultRole: 'none',
+			grants: [
+				{identity: '9f'.repeat(32), role: 'operator', name: 'alice', topics: []},
+				{identity: 'ab'.repeat(32), role: 'client', name: '', topics: ['orders.>']},
+			],
+			admitted: [],
+			tokens: [],
+			you: {identity: '9f'.repeat(32), role: 'operator', topics: [], isOwner: true},
+		};
+	}
+
+	async changeAccess(change: unknown): Promise<void> {
+		this.calls.push(['access', change]);
+	}
+
 	async leave(): Promise<void> {
 		this.calls.push(['leave']);
 		if (this.failure) throw this.failure;
@@ -126,6 +143,22 @@ test('disposing stops watching and all timers', () => {
 	createSource(broker as unknown as Broker)[Symbol.dispose]();
 	expect(broker.isWatched).toBe(false);
 	expect(vi.getTimerCount()).toBe(0);
+});
+
+test('access is listed in lines, and revoked by name or by digits', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	expect((await source.run({type: 'access-list'})).lines).toEqual([
+		'operator  9f9f9f9f9f9f  alice',
+		'client    abababababab    orders.>',
+		'',
+		'Everyone else who has the secret: no access',
+		'You: 9f9f9f9f9f9f, role operator (you run this node)',
+	]);
+	expect(await source.run({type: 'access-revoke', name: 'Alice'})).toMatchObject({ok: true});
+	expect(await source.run({type: 'access-revoke', name: 'abababab'})).toMatchObject({ok: true});
+	expect(await source.run({type: 'access-revoke', name: 'bob'})).toMatchObject({ok: false});
+	expect(broker.calls).toEqual(['9f', 'ab'].map(digits => ['access', {type: 'revoke', identity: digits.repeat(32)}]));
 });
 
 test('commands become calls, and their results one line', async () => {

@@ -14,14 +14,14 @@ test('a context has the settings to reach a cluster; its files are relative to t
 			},
 			here: {},
 		},
-		'/home/u/.config/dapss/preferences.json',
+		'/users/u/.config/dapss/preferences.json',
 	);
 	expect(problems).toEqual([]);
 	expect(Object.fromEntries(contexts)).toEqual({
 		prod: {
 			server: '10.0.0.1:5000,10.0.0.2:5000',
 			cluster: 'orders',
-			secretFile: '/home/u/.config/dapss/orders.secret',
+			secretFile: '/users/u/.config/dapss/orders.secret',
 			colour: 'red',
 		},
 		here: {},
