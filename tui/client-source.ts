@@ -240,19 +240,9 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return 'This node has left its cluster and stops';
 		}
 
-		case 'access-change': {
-			await broker.changeAccess(command.change);
-			return 'The access is changed; `:access list` shows it';
-		}
-
-		case 'access-revoke': {
-			const {grants} = await broker.access();
-			const found = grants.filter(({name, identity}) => isCalled(command.name, name, identity));
-			if (found.length !== 1)
-				throw new Error(`expected the name or the first 8 digits of one identity, ${found.length} fit`);
-			await broker.changeAccess({type: 'revoke', identity: found[0]!.identity});
-			return `The access of ${command.name} is revoked`;
-		}
+		case 'access-change':
+		case 'access-revoke':
+			return changeAccess(broker, command);
 
 		case 'access-list':
 			return '';
@@ -273,6 +263,23 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return String(unknown);
 		}
 	}
+}
+
+async function changeAccess(
+	broker: Broker,
+	command: Extract<ConsoleCommand, {type: 'access-change' | 'access-revoke'}>,
+): Promise<string> {
+	if (command.type === 'access-change') {
+		await broker.changeAccess(command.change);
+		return 'The access is changed; `:access list` shows it';
+	}
+
+	const {grants} = await broker.access();
+	const found = grants.filter(({name, identity}) => isCalled(command.name, name, identity));
+	if (found.length !== 1)
+		throw new Error(`expected the name or the first 8 digits of one identity, ${found.length} fit`);
+	await broker.changeAccess({type: 'revoke', identity: found[0]!.identity});
+	return `The access of ${command.name} is revoked`;
 }
 
 /** A name of an identity, in any case, or enough of its digits. */

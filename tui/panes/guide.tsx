@@ -2,14 +2,15 @@
 import {Box} from 'ink';
 import {useSyncExternalStore, type ReactNode} from 'react';
 import {printable, widthOf} from '../../core/observe/printable.ts';
+import {rowsMin} from '../layout.ts';
 import type {Guide, GuideState} from '../source/guide.ts';
 import type {Span} from '../view/columns.ts';
 import {wrapWords} from '../view/words.ts';
 import {Line} from '../widgets/lines.tsx';
 
-/** Rows of the guide on a screen with so many rows; constant, so that the panes do not move. */
+/** Rows of the guide on a screen with so many rows; constant, so that the panes do not move. They come first. */
 export function guideRows(rows: number): number {
-	return rows >= 36 ? 6 : 5;
+	return Math.max(2, Math.min(6, rows - rowsMin));
 }
 
 export function GuideLines({

@@ -73,8 +73,8 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 		alerts.push({
 			tone: 'warning',
 			text:
-				`FAULTS INJECTED at ${labelsOf(snapshot.members)(snapshot.self)}: ` +
-				`${faults.map(fault => printable(fault)).join(' · ')}; \`:fault heal\` ends them`,
+				`FAULTS INJECTED at ${labelsOf(snapshot.members)(snapshot.self)}, \`:fault heal\` ends them: ` +
+				faults.map(fault => printable(fault)).join(' · '),
 		});
 	return alerts;
 }
