@@ -22,7 +22,7 @@ export type KeyLink = {
 	readonly secret: Uint8Array;
 	/** The secret of `before`, under that of this key; gone once `before` is removed. */
 	readonly former?: Uint8Array | undefined;
-	/** The keys that sign batches, under each other: messages of a removed key stay valid among members. */
+	/** The keys for MACs of batches, under each other: messages of a removed key stay valid among members. */
 	readonly batch: Uint8Array;
 	readonly formerBatch: Uint8Array;
 };

@@ -106,6 +106,7 @@ const limits = v.strictObject(
 		readBytesPerConnection: whole(256 * KiB, 1024 * MiB),
 		publishBytesPerS: whole(0, 2 ** 40),
 		publishMessagesPerS: whole(0, 1_000_000_000),
+		storedBytesPerClient: whole(0, 2 ** 50),
 		openFiles: whole(16, 65_536),
 		diskBytes: whole(64 * KiB, 2 ** 50),
 		topics: whole(1, 65_536),
@@ -130,7 +131,11 @@ const shape = v.strictObject(
 		advertise: advertised,
 		bootstrap: list('addresses (host:port)', address),
 		expect: whole(0, 1024),
-		joinToken: text('a token that `access token` printed', input => input === '' || isJoinToken(input)),
+		joinToken: v.custom<string>(
+			input => input === '' || isJoinToken(input),
+			// It may be a token with a typing error, so it is not shown.
+			'Expected a token that `access token` printed, got another text',
+		),
 		topics: list('topic names', topicName),
 		enableNodeAuth: flag,
 		enableMessageSigning: flag,

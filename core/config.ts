@@ -191,6 +191,12 @@ export type Config = {
 		readonly publishBytesPerS: number;
 		readonly publishMessagesPerS: number;
 		/**
+		Bytes that one client publishes through this node in a day (the last 24 to 25 hours), with 128 bytes for each
+		message; 0 for any number. More is refused.
+		@default 0
+		*/
+		readonly storedBytesPerClient: number;
+		/**
 		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that
 		are idle close theirs. Of the rest `connections` gets all but 64.
 		@default 256
@@ -268,6 +274,7 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'secretPath' | 'identity
 		readBytesPerConnection: 4_194_304,
 		publishBytesPerS: 0,
 		publishMessagesPerS: 0,
+		storedBytesPerClient: 0,
 		openFiles: 256,
 		diskBytes: 17_179_869_184,
 		topics: 1024,

@@ -154,8 +154,8 @@ export type BrokerEvent =
 			readonly by?: IdentityKey;
 	  }
 	/**
-	A caller asked this node for a change. `by`: its identity; empty without one. `failed`: refused or not agreed, for
-	the reason.
+	A caller asked this node for a change, or was refused a publish or a subscription. `by`: its identity; empty without
+	one. `failed`: refused or not agreed, for the reason. `count`: such refusals since the event before; absent for one.
 	*/
 	| {
 			readonly type: 'audit';
@@ -165,6 +165,7 @@ export type BrokerEvent =
 			readonly address: string;
 			readonly outcome: 'done' | 'failed';
 			readonly reason?: string;
+			readonly count?: number;
 	  }
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent

@@ -17,16 +17,7 @@ export {
 	type IdentityKey,
 	type Role,
 } from './access.ts';
-export {
-	isKeyId,
-	type ChangedKey,
-	type KeyConnection,
-	type KeyId,
-	type KeyRequest,
-	type KeysReport,
-	type KeyState,
-	type ReportedKey,
-} from './cluster-keys.ts';
+export type {ChangedKey, KeyConnection, KeyId, KeyRequest, KeysReport, KeyState, ReportedKey} from './cluster-keys.ts';
 export type {
 	Broker,
 	DeletedTopic,

@@ -77,6 +77,14 @@ Whether this node can dial the peer at its advertised address. `untried`: not si
 `code`: the error, as in `LinkState`.
 */
 export type Called = {readonly state: 'works' | 'untried'} | {readonly state: 'failed'; readonly code: string};
+/** The key of this node, and the check of what other nodes signed. */
+export type Signer = {
+	/** The raw Ed25519 key, 32 bytes. The id of the node is its hash. */
+	readonly publicKey: Uint8Array;
+	sign(bytes: Uint8Array): Uint8Array;
+	/** Whether the node signed the bytes with this key, and the key is its own. */
+	isSignedBy(node: NodeId, publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean;
+};
 /** Versions that a peer announced. */
 export type Spoken = {readonly protocol: number; readonly version: string};
 

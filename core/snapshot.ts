@@ -197,6 +197,8 @@ export type Counters = {
 	an older node.
 	*/
 	readonly boundsBy?: Readonly<Record<string, ReadonlyArray<readonly [name: string, count: number]>>>;
+	/** The names that operators gave the identities of these clients, by client; absent from an older node. */
+	readonly clientNames?: Readonly<Record<string, string>>;
 };
 
 /** What a process knows and uses of the cluster's keys. */

@@ -1,6 +1,6 @@
 /**
 The agreed keys of the cluster: at most two that are valid, and the last removed ones, so that a caller with such a key
-is told so and messages that were signed under it stay valid. It is a part of the cluster state, so it is deterministic;
+is told so and messages with a MAC under it stay valid. It is a part of the cluster state, so it is deterministic;
 it holds no secret in clear text. Empty until the first key is added: each node then has the key of its secret file.
 */
 import {isKeyId, parseKeyLink, type AgreedKey, type KeyChange, type KeyId, type KeyState} from '../cluster-keys.ts';

@@ -168,8 +168,8 @@ export class KeyAdmin {
 				'refused',
 				`The key ${key} is not known to all members yet: ${names.join(', ')}. ` +
 					'Start or wait for them. --force uses it nonetheless: until such a member has the key, it ' +
-					'rejects what the others seal and sign with it. If it comes back after the former key was ' +
-					'removed, it needs the new secret in its secret file',
+					'is called with the former one, and drops datagrams under the new one. If it comes back ' +
+					'after the former key was removed, it needs the new secret in its secret file',
 			);
 		}
 

@@ -11,7 +11,7 @@ import type {WantedName} from '../membership/naming.ts';
 import type {NodeIo, NodeOptions} from '../node/node-options.ts';
 import {protocolMax, version} from '../version.ts';
 import {SignedBatches, signGroup} from '../wire/batch-signature.ts';
-import {addBatchMac, hasBatchMac, type Identity} from '../wire/seal.ts';
+import {addBatchMac, hasBatchMac, signerOf, type Identity} from '../wire/seal.ts';
 import type {KeptClock} from './kept-clock.ts';
 import type {Network} from './network.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -86,6 +86,7 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		entropy: systemEntropy,
 		links: mesh,
 		datagrams,
+		signer: signerOf(recovered.state.identity),
 		raftStore: recovered.raftStore,
 		knownTopics: recovered.knownTopics,
 		save: recovered.save,

@@ -12,7 +12,7 @@ import type {WantedName} from '../membership/naming.ts';
 import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {KeptState} from '../node-state/node-state.ts';
-import type {Clock, Datagrams, Entropy, Links, OwnKeys, PeerFinder} from '../ports.ts';
+import type {Clock, Datagrams, Entropy, Links, OwnKeys, PeerFinder, Signer} from '../ports.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 
 /** Injects faults on purpose. */
@@ -27,6 +27,7 @@ export type NodeIo = Pick<DataIo, 'proofs' | 'openTopic' | 'removeTopic' | 'rete
 	readonly entropy: Entropy;
 	readonly links: Links;
 	readonly datagrams: Datagrams;
+	readonly signer: Signer;
 	readonly peers: PeerFinder;
 	readonly raftStore: RaftStore;
 	readonly knownTopics: readonly Topic[];

@@ -14,7 +14,7 @@ import type {BrokerEvent} from '../events.ts';
 import {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import {PeerDirectory} from '../membership/peer-directory.ts';
-import {Relay, relaysByVotersProtocol} from '../membership/relay.ts';
+import {Relay} from '../membership/relay.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import {Journal} from '../observe/journal.ts';
@@ -71,10 +71,8 @@ export class NodeParts {
 	readonly #emit = (event: BrokerEvent): void => this.journal.record(event);
 	readonly #nowMs = (): number => this.#options.io.clock.monotonicMs();
 	readonly #awakeMs = (): number => this.failureDetection.awakeMs;
+	readonly #agreedIncarnation = (node: NodeId): number | undefined => this.control.state.instance(node)?.incarnation;
 	readonly #isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
-	readonly #mayRelay = (node: NodeId): boolean =>
-		this.control.state.protocol < relaysByVotersProtocol ||
-		!this.control.raft.configuration.learners.includes(node);
 
 	constructor(options: NodeOptions, hooks: NodeHooks) {
 		this.#options = options;
@@ -209,8 +207,7 @@ export class NodeParts {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			isDiskFull: () => io.room?.isFull ?? false,
-			mayRelay: this.#mayRelay,
-			agreedIncarnation: node => this.control.state.instance(node)?.incarnation,
+			agreedIncarnation: this.#agreedIncarnation,
 			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,
@@ -227,7 +224,10 @@ export class NodeParts {
 			links: this.#options.io.links,
 			isMember: node => this.control.state.address(node) !== undefined,
 			reach: node => this.failureDetection.reach(node),
-			mayRelay: this.#mayRelay,
+			incarnation: this.#options.incarnation,
+			signer: this.#options.io.signer,
+			agreedIncarnation: this.#agreedIncarnation,
+			protocol: () => this.control.state.protocol,
 			bound: name => this.journal.bound(name),
 		});
 	}
@@ -353,6 +353,7 @@ export class NodeParts {
 			label: node => this.control.state.name(node) || node,
 			isReachable: this.#isReached,
 			send: (to, kind, packet) => this.relay.send(to, encodeControl(kind, packet)),
+			bound: name => this.journal.bound(name),
 		};
 	}
 
@@ -363,8 +364,10 @@ export class NodeParts {
 			owner,
 			state: this.control.state,
 			propose: command => this.identity.propose(command),
-			caughtUp: async () => this.identity.gate.wait(),
+			caughtUp: () => this.identity.gate.wait(),
 			record: this.#emit,
+			bound: (name, who) => this.journal.bound(name, who),
+			nowMs: this.#nowMs,
 		});
 	}
 

@@ -35,6 +35,7 @@ import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
+import {TurnBudget} from '../data/turn-budget.ts';
 import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {RecordedEvent, TrackedEvent} from '../events.ts';
@@ -56,6 +57,7 @@ import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
 import {parseSwimPacket} from '../swim/packet.ts';
+import {isRelayKind} from '../wire/relay-frame.ts';
 import {decodeControl, decodePushHead, kinds, pushHeaderBytes} from '../wire/wire.ts';
 import {createBootstrapping} from './bootstrap.ts';
 import {EventStream} from './event-stream.ts';
@@ -74,6 +76,8 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const housekeepMs = 1000;
+/** Topics that readers open in one turn of the event loop: about a millisecond. */
+const opensPerTurn = 128;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -84,6 +88,7 @@ export class Node implements ServedBroker {
 	readonly #parts: NodeParts;
 	readonly #watchers: Watchers;
 	readonly #timers = new Stack();
+	readonly opening: TurnBudget;
 	readonly #closed = Promise.withResolvers<string>();
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;
@@ -106,6 +111,7 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		this.opening = new TurnBudget({soon: run => io.clock.soon(run), max: opensPerTurn, slice: opensPerTurn / 4});
 		// A pause of an election timeout costs a leader its leadership, so it is reported.
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		this.#watchers = new Watchers({
@@ -241,10 +247,10 @@ export class Node implements ServedBroker {
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.failureDetection.heard(from);
-		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
+		if (!isRelayKind(frame[0])) return this.#onFrame(from, frame);
 		const relayed = this.#parts.relay.onFrame(from, frame);
 		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
-		else if (relayed.type === 'refused') this.journal.reject(from, 'malformed');
+		else if (relayed.type === 'refused') this.journal.reject(from, relayed.reason);
 	}
 
 	#onFrame(from: NodeId, frame: Buffer): void {
@@ -292,7 +298,7 @@ export class Node implements ServedBroker {
 				return this.#rejectUnless(
 					this.#parts.topicAdmin.onAnswer(from, frame) ||
 						this.#parts.keyAdmin.onAnswer(from, frame) ||
-						this.#parts.admin.onAnswer(frame),
+						this.#parts.admin.onAnswer(from, frame),
 					from,
 				);
 			default:
@@ -495,6 +501,7 @@ export class Node implements ServedBroker {
 		await this.data[Symbol.asyncDispose]();
 		await this.#parts.stateWriter.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
+		this.guard.close();
 		const why = this.#failure ?? reason;
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
@@ -523,6 +530,7 @@ export class Node implements ServedBroker {
 		this.#pauses.ticked(nowMs);
 		this.failureDetection.tick();
 		this.#parts.relay.tick();
+		this.guard.tick();
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();

@@ -89,7 +89,15 @@ const fieldsByType: Readonly<Record<string, v.ObjectEntries>> = {
 		by: maybe(key),
 	},
 	keys: {change: word, key: keyId, node: id, by: maybe(key)},
-	audit: {action: text, target: text, by: text, address: text, outcome: word, reason: maybe(text)},
+	audit: {
+		action: text,
+		target: text,
+		by: text,
+		address: text,
+		outcome: word,
+		reason: maybe(text),
+		count: maybe(number),
+	},
 	warning: {text},
 	stopped: {reason: text},
 };

@@ -113,6 +113,7 @@ const counters = v.looseObject({
 	bounds: counts,
 	boundsAtMs: maybe(counts),
 	boundsBy: maybe(v.record(v.string(), v.array(v.looseTuple([text, number])))),
+	clientNames: maybe(v.record(v.string(), text)),
 });
 
 export const snapshotSchema = v.looseObject({

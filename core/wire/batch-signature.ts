@@ -11,17 +11,12 @@ removed.
 */
 import {createHash, verify, type KeyObject} from 'node:crypto';
 import {groupPlace, hashBytes, leftLeaves, signedBytes, type GroupPlace, type NodeId} from '../message.ts';
+import type {Signer} from '../ports.ts';
 import {identitySignatureBytes, idOf, publicKeyBytes, publicKeyOf} from './seal.ts';
 
 /** Makes the signatures of one origin. */
-export type GroupSigner = {readonly publicKey: Uint8Array; sign(bytes: Uint8Array): Uint8Array};
-/** Whether the origin, whose key these bytes are, made the signature. */
-export type SignatureCheck = (
-	origin: NodeId,
-	publicKey: Uint8Array,
-	signed: Uint8Array,
-	signature: Uint8Array,
-) => boolean;
+export type GroupSigner = Pick<Signer, 'publicKey' | 'sign'>;
+export type SignatureCheck = Signer['isSignedBy'];
 
 const label = Buffer.from('dapss batches 1\0');
 const leafPrefix = Buffer.of(0);

@@ -21,6 +21,7 @@ import {
 } from 'node:crypto';
 import type {KeyId} from '../cluster-keys.ts';
 import {macBytes, type NodeId} from '../message.ts';
+import type {Signer} from '../ports.ts';
 
 export type Keys = {
 	/** The id of the key: the first half of `pskIdentity`, as hexadecimal digits. */
@@ -194,6 +195,15 @@ export function publicKeyOf(raw: Uint8Array): KeyObject | undefined {
 	} catch {
 		return undefined;
 	}
+}
+
+/** The key of the node, and the check of signatures by the ids of other nodes. */
+export function signerOf({publicKey, sign: signed}: Identity): Signer {
+	return {
+		publicKey,
+		sign: signed,
+		isSignedBy: (node, key, bytes, signature) => idOf(key) === node && isSignedBy(key, bytes, signature),
+	};
 }
 
 function identityOf(privateKey: KeyObject): Identity {

@@ -5,12 +5,16 @@ import {quorumHealthOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 
 /** The bounds that were hit since the start, and the clients that hit them. */
-function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}}}: Pick<Snapshot, 'counters'>) {
+function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}, clientNames = {}}}: Pick<Snapshot, 'counters'>) {
 	return Object.entries(bounds).map(([name, count]) => ({
 		name,
 		count,
 		at: boundsAtMs[name] ?? null,
-		by: (boundsBy[name] ?? []).map(([client, times]) => ({client, count: times})),
+		by: (boundsBy[name] ?? []).map(([client, times]) => ({
+			client,
+			name: Object.hasOwn(clientNames, client) ? clientNames[client] : '',
+			count: times,
+		})),
 	}));
 }
 

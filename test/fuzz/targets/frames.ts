@@ -12,7 +12,8 @@ import {receiveAnswer, receiveEvents, receiveSnapshot} from '../../../core/remot
 import {parseSwimPacket} from '../../../core/swim/packet.ts';
 import {frameHead, FrameReader} from '../../../core/wire/frame.ts';
 import {deriveKeys} from '../../../core/wire/seal.ts';
-import {decodeControl, decodePushHead, decodeRelay} from '../../../core/wire/wire.ts';
+import {decodeRelay} from '../../../core/wire/relay-frame.ts';
+import {decodeControl, decodePushHead, kinds} from '../../../core/wire/wire.ts';
 import type {Topic} from '../../../core/message.ts';
 import {batchAt} from '../../support/remote-pipes.ts';
 import {bytes, changed, damaged, packed, value} from '../arbitraries.ts';
@@ -88,7 +89,8 @@ export const packetTarget = target('packets', 6000, () => ({
 		parseJoinAnswer(frame);
 		decodeControl(frame);
 		decodePushHead(frame);
-		decodeRelay(frame);
+		decodeRelay(Buffer.concat([Buffer.of(kinds.relay), input]));
+		decodeRelay(Buffer.concat([Buffer.of(kinds.provenRelay), input]));
 		decodePublish(input);
 		const batch = decodeBatch(input);
 		if (batch) must([...bodiesOf(batch)].length === batch.count, 'as many bodies as are counted');

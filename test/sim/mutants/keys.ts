@@ -33,7 +33,7 @@ export const keyMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'key-used-before-all-have-it',
-		pitfall: 'the nodes seal and sign with a key that a member does not accept yet',
+		pitfall: 'the nodes call and seal with a key that a member does not accept yet',
 		tests: adminTests,
 		edits: [admin('if (lacking.length > 0 && !force) {', 'if (lacking.length > 99 && !force) {')],
 	},

@@ -6,6 +6,8 @@ import type {Edit, Mutant} from './mutant.ts';
 const claims = (find: string, replace: string): Edit => ({file: 'core/gossip/claims.ts', find, replace});
 const claimTests = 'test/unit/gossip/claims.test.ts';
 const control = (find: string, replace: string): Edit => ({file: 'core/control/control.ts', find, replace});
+const relayProofs = (find: string, replace: string): Edit => ({file: 'core/membership/relay-proofs.ts', find, replace});
+const proofTests = 'test/unit/membership/relay-proofs.test.ts';
 const proofs = (find: string, replace: string): Edit => ({file: 'core/data/proofs.ts', find, replace});
 const raft = (find: string, replace: string): Edit => ({file: 'core/raft/raft.ts', find, replace});
 const streams = (find: string, replace: string): Edit => ({file: 'core/gossip/streams.ts', find, replace});
@@ -48,14 +50,60 @@ export const liarMutants: readonly Mutant[] = [
 		edits: [raft('if (!this.#isLearner(from)) return true;', 'if (from !== undefined) return true;')],
 	},
 	{
-		name: 'learner-relays',
-		pitfall: 'a learner forges the frames of a leader as a relay',
-		tests: 'test/unit/membership/relay.test.ts',
+		name: 'relay-proof-not-checked',
+		pitfall: 'a voter that relays forges the frames of a leader',
+		by: 'liar',
+		edits: [
+			relayProofs(
+				"if (!signer.isSignedBy(from, publicKey, signedPartOf(frame, inner), signature)) return 'bad-signature';",
+				'',
+			),
+		],
+	},
+	{
+		name: 'relay-without-proof',
+		pitfall: 'a relay leaves the proof out, and is believed',
+		by: 'liar',
 		edits: [
 			{
 				file: 'core/membership/relay.ts',
-				find: "if (this.#options.mayRelay?.(peer) ?? true) return {type: 'deliver', from, inner};",
-				replace: "if (peer !== from) return {type: 'deliver', from, inner};",
+				find: "return this.#options.protocol() >= provenRelaysProtocol ? {type: 'refused', reason: 'unsigned'}",
+				replace: "return this.#options.protocol() > 99 ? {type: 'refused', reason: 'unsigned'}",
+			},
+		],
+	},
+	{
+		name: 'relay-key-of-anybody',
+		pitfall: 'a relay signs with its own key in the name of another member',
+		tests: proofTests,
+		edits: [
+			{
+				file: 'core/wire/seal.ts',
+				find: 'idOf(key) === node && isSignedBy(key, bytes, signature)',
+				replace: 'node.length > 0 && isSignedBy(key, bytes, signature)',
+			},
+		],
+	},
+	{
+		name: 'relay-replays-accepted',
+		pitfall: 'a relay delivers a recorded frame again',
+		tests: proofTests,
+		edits: [
+			relayProofs(
+				"if (!isNew || incarnation < (agreedIncarnation(from) ?? 0)) return 'replayed';",
+				'void isNew;',
+			),
+		],
+	},
+	{
+		name: 'answer-of-anybody',
+		pitfall: 'a member that was not asked refuses the command of an operator',
+		tests: 'test/unit/control/admin.test.ts',
+		edits: [
+			{
+				file: 'core/control/admin.ts',
+				find: "if (waiting && waiting.asked !== from) this.#options.bound('foreign-answers'); else if",
+				replace: 'void waiting; if',
 			},
 		],
 	},

@@ -295,14 +295,26 @@ export const pitfalls: readonly Pitfall[] = [
 			'messages-for-observers',
 			'connection-outlives-its-access',
 			'refusals-not-audited',
+			'refusals-without-bound',
 			'identity-not-proved',
 			'author-not-checked',
 			'earlier-access-counts',
+			'earlier-access-publishes',
 		],
 	},
 	{
 		pitfall: 'a node becomes a member without consent, or at an address where it is not',
 		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
+	},
+	{
+		pitfall: 'a member speaks in the name of another one',
+		mutants: [
+			'datagram-of-another-member',
+			'relay-proof-not-checked',
+			'relay-without-proof',
+			'relay-key-of-anybody',
+			'relay-replays-accepted',
+		],
 	},
 	{
 		pitfall: 'a rotation of the key leaves a member behind, loses messages, or leaves the former key valid',
@@ -318,7 +330,6 @@ export const pitfalls: readonly Pitfall[] = [
 			'removed-key-during-a-handshake',
 		],
 	},
-	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
 	{
 		pitfall: 'datagrams without the secret, or recorded ones, decide whether a node founds a cluster',
 		mutants: [
@@ -353,7 +364,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'a member acts for a leader that it is not',
-		mutants: ['learner-leads', 'learner-relays', 'read-answered-by-anybody'],
+		mutants: ['learner-leads', 'answer-of-anybody', 'read-answered-by-anybody'],
 	},
 	{
 		pitfall: 'what a peer says to have counts as if it existed',
@@ -377,6 +388,9 @@ export const pitfalls: readonly Pitfall[] = [
 			'reads-beyond-budget',
 			'no-room-for-members',
 			'quota-before-the-proof',
+			'daily-quota-of-a-connection',
+			'requests-in-one-turn',
+			'topics-in-one-turn',
 			'rate-starts-anew',
 		],
 	},

@@ -204,6 +204,20 @@ export class Fabric {
 		this.#cut.clear();
 	}
 
+	/** Ends all faults of the network. */
+	calm(): void {
+		this.heal();
+		for (const network of [this.frames, this.datagrams])
+			network.set({
+				loss: [0, 1],
+				duplication: [0, 1],
+				replay: [0, 1],
+				delayMs: [1, 10],
+				bytesPerMs: 0,
+				ordered: true,
+			});
+	}
+
 	/** Close connections whose backlog would block a slow link for long, as a sender that gives up does. */
 	giveUpBacklogs(): void {
 		for (const key of this.#ends.keys()) {

@@ -20,7 +20,8 @@ export class KeyOperator {
 	#present = 0;
 	#next = 0;
 	#step: Step = 'add';
-	#isAsking = false;
+	/** The node that has not answered yet. A process that has ended never will. */
+	#asked: {readonly host: Host; readonly node: Host['node']} | undefined;
 	#why = '';
 	readonly #removed = new Set<KeyId>();
 	readonly counts = {added: 0, used: 0, removed: 0, refused: 0};
@@ -31,8 +32,10 @@ export class KeyOperator {
 	}
 
 	/** Takes the next step. @param hosts all machines @param draw a random number */
-	act({node}: Host, hosts: readonly Host[], draw: number): void {
-		if (this.#isAsking) return;
+	act(host: Host, hosts: readonly Host[], draw: number): void {
+		const {node} = host;
+		if (this.#asked && this.#asked.host.node === this.#asked.node) return;
+		this.#asked = {host, node};
 		const force = draw % 2 === 0;
 		switch (this.#step) {
 			case 'add': {
@@ -45,12 +48,8 @@ export class KeyOperator {
 				return this.#ask('remove', 'used', node!.changeKeys({type: 'use', key: idOf(this.#next), force}));
 			case 'remove': {
 				const former = idOf(this.#present);
-				for (const host of hosts) if (idOf(host.secret) === former) host.secret = simSecret(this.#next);
-				const done = node!.changeKeys({type: 'remove', key: former, force}).then(() => {
-					this.#present = this.#next;
-					this.#removed.add(former);
-				});
-				return this.#ask('add', 'removed', done);
+				for (const one of hosts) if (idOf(one.secret) === former) one.secret = simSecret(this.#next);
+				return this.#ask('add', 'removed', node!.changeKeys({type: 'remove', key: former, force}));
 			}
 
 			default:
@@ -83,31 +82,33 @@ export class KeyOperator {
 	}
 
 	#ask(next: Step, count: 'added' | 'used' | 'removed', work: Promise<unknown>): void {
-		this.#isAsking = true;
+		const asked = this.#asked;
+		const isLate = (): boolean => this.#asked !== asked;
 		work.then(
 			() => {
-				this.#step = next;
+				if (isLate()) return;
 				this.counts[count]++;
+				if (this.#step === 'remove') this.#restart();
+				else this.#step = next;
 			},
 			(error: Error) => {
+				if (isLate()) return;
 				this.counts.refused++;
 				this.#why = error.message;
 				// A change whose answer was lost took place nevertheless.
-				if (/is valid already|is active already/.test(error.message)) this.#step = 'use';
-				if (/has no valid key|was removed/.test(error.message)) this.#restart();
+				if (/is valid already|is active already/.test(error.message) && this.#step === 'add')
+					this.#step = 'use';
+				if (this.#step === 'remove' && /has no valid key|was removed/.test(error.message)) this.#restart();
 			},
 		).finally(() => {
-			this.#isAsking = false;
+			if (!isLate()) this.#asked = undefined;
 		});
 	}
 
-	/** The last change took place, and its answer was lost. */
+	/** The former key is removed. */
 	#restart(): void {
-		if (this.#step === 'remove') {
-			this.#removed.add(idOf(this.#present));
-			this.#present = this.#next;
-		}
-
+		this.#removed.add(idOf(this.#present));
+		this.#present = this.#next;
 		this.#step = 'add';
 	}
 }

@@ -9,6 +9,7 @@ import type {KeyId} from '../../../core/cluster-keys.ts';
 import type {Cause} from '../../../core/membership/reachability.ts';
 import {connectionQuotas} from '../../../core/io/net/connection-quotas.ts';
 import {findingReasons, type FindingReason} from '../../../core/observe/finding-reasons.ts';
+import {limitWords} from '../../../core/observe/limit-text.ts';
 import {findingsOf} from '../../../core/observe/findings.ts';
 import type {CutSnapshot, KeysSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
@@ -159,6 +160,7 @@ describe('the page', () => {
 		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual(
 			[...new Set([...names, ...connectionQuotas])].toSorted(),
 		);
+		expect(Object.keys(limitWords).toSorted()).toEqual([...new Set([...names, ...connectionQuotas])].toSorted());
 	});
 });
 

@@ -27,6 +27,7 @@ import {EventLoop} from './event-loop.ts';
 import type {Host} from './host.ts';
 import {requestJoin} from './join-request.ts';
 import {processClock} from './process-clock.ts';
+import {simSigner} from './signer.ts';
 import {openStorage, type Storage} from './storage.ts';
 
 const dialMs = 200;
@@ -226,6 +227,7 @@ export class HostProcess implements Endpoint {
 					await io.save(rest);
 					host.hasJoined ||= rest.clusterId !== '';
 				},
+				signer: simSigner(id),
 				peers: {
 					candidates: async () => this.#candidates(state),
 					ask: (at, frame) => requestJoin(this, at, frame),

@@ -11,16 +11,18 @@ import {lamportMax} from '../../../../core/lamport.ts';
 import {encodeBatch, type NodeId, type Topic} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import type {Datagrams, Links} from '../../../../core/ports.ts';
+import {decodeRelay, encodeProvenRelayHead, encodeRelayHead, signedPartOf} from '../../../../core/wire/relay-frame.ts';
 import {
 	decodeControl,
 	encodeControl,
 	encodePushHead,
 	kinds,
 	pushHeaderBytes,
-	type Kind,
+	type ControlKind,
 } from '../../../../core/wire/wire.ts';
 import type {SeededRandom} from '../../random.ts';
 import {forgedStampFrame} from '../forged-stamps.ts';
+import {simSigner} from '../host/signer.ts';
 
 export const lieKinds = [
 	/** Terms far ahead, in all packets but appends. */
@@ -45,6 +47,8 @@ export const lieKinds = [
 	'incarnations',
 	/** Answers to reads that were not asked of this node. */
 	'reads',
+	/** Relayed frames in the name of other members, changed ones and recorded ones. */
+	'relays',
 	/** Frames of every kind with random bytes. */
 	'garbage',
 ] as const;
@@ -55,6 +59,7 @@ type Raw = Record<string, unknown>;
 /** Where the Lamport time is in a batch (`core/message.ts`). */
 const lamportAt = 20;
 const streamsOfPacket = 300;
+const recordedMax = 100;
 
 export type LiarOptions = {
 	readonly random: SeededRandom;
@@ -70,6 +75,8 @@ export class Liar {
 	/** Packets that were changed or made up, by lie. */
 	readonly counts = new Map<Lie, number>();
 	readonly #options: LiarOptions;
+	/** Relayed frames of others that it has carried. */
+	readonly #recorded: Buffer[] = [];
 	#serial = 0;
 
 	constructor(options: LiarOptions) {
@@ -107,6 +114,8 @@ export class Liar {
 	// What its node sends.
 
 	#changed(frame: Buffer): Buffer {
+		const relayed = decodeRelay(frame);
+		if (relayed && relayed.from !== this.node?.id) return this.#carried(frame);
 		switch (frame[0]) {
 			case kinds.raft:
 				return this.#rewritten(frame, 'raft', packet => this.#changeRaft(packet));
@@ -135,7 +144,16 @@ export class Liar {
 		}
 	}
 
-	#rewritten(frame: Buffer, kind: Exclude<Kind, 'push' | 'relay'>, change: (packet: Raw) => void): Buffer {
+	/** A frame of another member, as it passes it on. */
+	#carried(frame: Buffer): Buffer {
+		if (this.#recorded.length < recordedMax) this.#recorded.push(Buffer.from(frame));
+		if (!this.#does('relays', [1, 4])) return frame;
+		const changed = Buffer.from(frame);
+		changed[this.#options.random.below(frame.length)]! ^= 1 << this.#options.random.below(8);
+		return changed;
+	}
+
+	#rewritten(frame: Buffer, kind: ControlKind, change: (packet: Raw) => void): Buffer {
 		const packet = Object(decodeControl(frame)) as Raw;
 		change(packet);
 		return encodeControl(kind, packet);
@@ -303,8 +321,59 @@ export class Liar {
 				context: `${to}:${1 + random.below(3)}:${1 + random.below(200)}`,
 				index: random.pick([0, 2 ** 47]),
 			});
+		if (this.#does('relays', [1, 10])) yield* this.#relayed(node, to);
 		if (this.#does('garbage', [1, 10]))
 			yield Buffer.concat([Buffer.of(random.pick(Object.values(kinds))), this.#bytes(random.below(100))]);
+	}
+
+	/** Frames that it says to have got from another member. */
+	*#relayed(node: Node, to: NodeId): Generator<Buffer> {
+		const {random, topic, others} = this.#options;
+		yield* random.shuffle(this.#recorded.filter(frame => decodeRelay(frame)?.to === to)).slice(0, 1);
+		const candidates = others().filter(id => id !== to);
+		if (candidates.length === 0) return;
+		const {term, leader, commit, lastIndex} = node.control.raft.status();
+		const from = leader !== undefined && candidates.includes(leader) ? leader : random.pick(candidates);
+		const command = {type: 'unsubscribe', topic, node: to} as const;
+		const data = encodeEnvelope({
+			node: to,
+			incarnation: random.below(100),
+			seq: 1_000_000 + this.#serial++,
+			answeredBelow: 0,
+			lamport: 1,
+			command,
+		});
+		const index = random.pick([commit, lastIndex]);
+		const inner = encodeControl('raft', {
+			group: 0,
+			term,
+			...random.pick<Raw>([
+				{
+					type: 'append',
+					prevIndex: index,
+					prevTerm: term,
+					commit: index + 1,
+					entries: [{term, index: index + 1, kind: 'command', data}],
+				},
+				{type: 'append-reply', ok: true, index: lastIndex + 1, hintTerm: term, rejected: 0},
+				{type: 'vote-reply', granted: true},
+				{type: 'timeout-now'},
+				{type: 'heartbeat', commit: 2 ** 40, round: 1},
+			]),
+		});
+		const origin = {from, to, incarnation: 1 + random.below(50), counter: 1 + random.below(2 ** 31)};
+		const own = simSigner(node.id);
+		yield random.pick([
+			Buffer.concat([encodeRelayHead(from, to), inner]),
+			Buffer.concat([
+				encodeProvenRelayHead({
+					...origin,
+					publicKey: random.pick([own, simSigner(from)]).publicKey,
+					signature: own.sign(signedPartOf(origin, inner)),
+				}),
+				inner,
+			]),
+		]);
 	}
 
 	/** A batch that would be the next of another member, with a proof that the liar can make. */
@@ -335,7 +404,7 @@ export class Liar {
 		if (kind === 'mac') proofs.addMac(bytes);
 		if (kind === 'own signature') proofs.sign([bytes]);
 		if (kind === 'random signature') {
-			Buffer.from(origin.padEnd(32, '.')).copy(bytes, bytes.length - 100);
+			Buffer.from(simSigner(origin).publicKey).copy(bytes, bytes.length - 100);
 			this.#bytes(64).copy(bytes, bytes.length - 68);
 		}
 
