@@ -92,7 +92,7 @@ export class NodeGuard implements Guard {
 		const {grants} = this.#options.state.access;
 		const identity = this.#identityOf(caller);
 		const name = grants.find(grant => grant.identity === identity)?.name ?? '';
-		const who = name === '' ? (identity === undefined ? 'nobody known' : identity.slice(0, 12)) : name;
+		const who = name === '' ? (identity === undefined ? 'no identity' : identity.slice(0, 12)) : name;
 		return caller.isLocal ? `${who} here` : `${who} at ${caller.address}`;
 	}
 

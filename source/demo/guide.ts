@@ -4,7 +4,7 @@ The demo in the console: the guide that explains the steps of a scenario, and ru
 import {errorMessage} from '../../core/errors.ts';
 import type {Guide, GuideState} from '../../tui/source/guide.ts';
 import {runStep} from './play.ts';
-import {scenarios, type Scenario, type Step} from './scenarios.ts';
+import {scenarios, type Scenario} from './scenarios.ts';
 import type {Stage} from './stage.ts';
 
 export class DemoGuide implements Guide {
@@ -47,13 +47,14 @@ export class DemoGuide implements Guide {
 		this.#isRunning = true;
 		try {
 			this.#show(step.says(this.#stage), undefined);
-			const {text, broken} = await runStep(step, this.#stage);
-			this.#hasFailed = broken !== undefined;
-			this.#isRunning = false;
-			this.#show(this.#state.text, {tone: broken === undefined ? 'good' : 'bad', text});
 		} catch (error) {
-			this.#failed(error, step);
+			return this.#failed(error); // There is no leader to talk about.
 		}
+
+		const {text, broken} = await runStep(step, this.#stage);
+		this.#hasFailed = broken !== undefined;
+		this.#isRunning = false;
+		this.#show(this.#state.text, {tone: broken === undefined ? 'good' : 'bad', text});
 	}
 
 	async #repeat(): Promise<void> {
@@ -63,7 +64,7 @@ export class DemoGuide implements Guide {
 		try {
 			await this.#stage.reset();
 		} catch (error) {
-			return this.#failed(error, undefined);
+			return this.#failed(error);
 		}
 
 		this.#hasFailed = false;
@@ -71,11 +72,10 @@ export class DemoGuide implements Guide {
 	}
 
 	/** The demo itself could not go on, for example because the user stopped a node. */
-	#failed(error: unknown, step: Step | undefined): void {
+	#failed(error: unknown): void {
 		this.#hasFailed = true;
 		this.#isRunning = false;
-		const where = step === undefined ? 'The start' : `The step ${step.name}`;
-		this.#show(this.#state.text, {tone: 'bad', text: `${where} could not be done: ${errorMessage(error)}`});
+		this.#show(this.#state.text, {tone: 'bad', text: `This could not be done: ${errorMessage(error)}`});
 	}
 
 	#show(text: string, outcome: GuideState['outcome']): void {

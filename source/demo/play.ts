@@ -14,7 +14,17 @@ export type StepResult = {
 	readonly broken?: string;
 };
 
-/** Runs one step. @throws any error but a broken promise */
+/** Before a further round. */
+const reset: Step = {
+	name: 'reset',
+	says: () => '',
+	async run(stage) {
+		await stage.reset();
+		return 'done';
+	},
+};
+
+/** Runs one step. An error breaks a promise too: the product did not do what the step asked for. */
 export async function runStep(step: Step, stage: Stage): Promise<StepResult> {
 	const startMs = performance.now();
 	const tookMs = (): number => Math.round(performance.now() - startMs);
@@ -22,9 +32,11 @@ export async function runStep(step: Step, stage: Stage): Promise<StepResult> {
 		const text = await step.run(stage);
 		return {tookMs: tookMs(), text};
 	} catch (error) {
-		if (!(error instanceof BrokenPromise)) throw error;
-		const cause = error.cause === undefined ? '' : ` (${errorMessage(error.cause)})`;
-		return {tookMs: tookMs(), text: `Not kept: ${error.message}${cause}`, broken: error.message};
+		const isPromise = error instanceof BrokenPromise;
+		const broken = isPromise ? error.message : `the step ${step.name} succeeds`;
+		const cause = isPromise ? error.cause : error;
+		const why = cause === undefined ? '' : ` (${errorMessage(cause)})`;
+		return {tookMs: tookMs(), text: `Not kept: ${broken}${why}`, broken};
 	}
 }
 
@@ -52,13 +64,13 @@ export async function playHeadless(
 	do {
 		const roundStartMs = nowMs();
 		round++;
-		if (round > 1) await stage.reset();
-		for (const step of steps) {
+		for (const step of round === 1 ? steps : [reset, ...steps]) {
 			signal.throwIfAborted();
 			const result = await runStep(step, stage);
 			signal.throwIfAborted(); // The nodes end with the command, so its step has failed.
 			({broken} = result);
-			await print(isJson ? stepJson(scenario, round, step.name, result) : stepText(step.name, result));
+			if (step !== reset || broken !== undefined)
+				await print(isJson ? stepJson(scenario, round, step.name, result) : stepText(step.name, result));
 			if (broken !== undefined) break;
 		}
 
