@@ -38,6 +38,8 @@ export type Context = {
 	/** @param preferences those of the console, which a headless node does not use. @throws `config` */
 	readonly settings: (preferences?: SettingsInput['preferences']) => Settings;
 	readonly backend: () => Promise<Backend>;
+	/** As this context, with other flags, and so with other settings. `isSilent`: the console is on the screen. */
+	readonly reachingWith: (flags: Flags, isSilent: boolean) => Reaching;
 	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when the reader of standard output is gone; see the reason. */
 	readonly signal: AbortSignal;
 };

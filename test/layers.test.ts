@@ -44,6 +44,7 @@ const layers = {
 	source: [
 		'entry points',
 		'source/commands',
+		'source/demo',
 		'source/doctor',
 		'source/nodes',
 		'context',

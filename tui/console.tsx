@@ -12,8 +12,10 @@ import {useLostMs} from './hooks/use-lost-ms.ts';
 import type {Keymap} from './input/keymap.ts';
 import {layOut, type Layout} from './layout.ts';
 import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
+import {GuideLines, guideRows} from './panes/guide.tsx';
 import {Overlay, overlayText, type OverlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
+import type {Guide} from './source/guide.ts';
 import type {ConsoleSource, Examination, SourceState} from './source/source.ts';
 import {initialState, type ConsoleState} from './state/state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
@@ -37,6 +39,8 @@ export type ConsoleProps = {
 	readonly problems?: readonly string[] | undefined;
 	/** Examine the machine for `:doctor`; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
+	/** Explains the cluster above the panes. */
+	readonly guide?: Guide | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 };
 
@@ -51,10 +55,14 @@ export function Console({
 	theme,
 	problems,
 	examine,
+	guide,
 	onExit,
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
-	const {columns, rows} = useWindowSize();
+	const window = useWindowSize();
+	const {columns} = window;
+	const guideHeight = guide ? guideRows(window.rows) : 0;
+	const rows = window.rows - guideHeight;
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
 	const {state, ...effects} = useEffects({source, initial, examine, onExit});
 	const isLost = shown.connection === 'lost';
@@ -75,9 +83,12 @@ export function Console({
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
-	const handlers = useKeyboard({keymap, situation, ...effects});
+	const handlers = useKeyboard({keymap, situation, guide, ...effects});
 	return (
 		<ThemeContext value={theme}>
+			{guide && layout.type === 'panes' ? (
+				<GuideLines guide={guide} width={columns} height={guideHeight} />
+			) : null}
 			{layout.type === 'too-small' ? (
 				<TooSmall columns={columns} rows={rows} />
 			) : (
@@ -90,6 +101,7 @@ export function Console({
 					title={title}
 					isReadonly={isReadonly}
 					isRemote={isRemote}
+					isDemo={guide !== undefined}
 					keymap={keymap}
 					theme={theme}
 					handlers={handlers}
@@ -112,6 +124,8 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 	readonly alerts: readonly Alert[];
 	/** The text of the open overlay. */
 	readonly text: OverlayText | undefined;
+	/** The nodes end with the console. */
+	readonly isDemo: boolean;
 	readonly handlers: PromptHandlers;
 };
 
@@ -140,6 +154,7 @@ function Screen(props: ScreenProps): ReactNode {
 				connection={shown.connection}
 				isReadonly={isReadonly}
 				isRemote={isRemote}
+				attachment={shown.attachment}
 			/>
 			{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
 			<ThemeContext value={isLost ? outdated : theme}>
@@ -149,6 +164,7 @@ function Screen(props: ScreenProps): ReactNode {
 				state={state}
 				width={prompt.width}
 				isRemote={isRemote}
+				isDemo={props.isDemo}
 				isLost={isLost}
 				keymap={keymap}
 				hints={hints.height === 0 ? hintLine : []}
@@ -216,6 +232,7 @@ type PromptRowProps = PromptHandlers & {
 	readonly state: ConsoleState;
 	readonly width: number;
 	readonly isRemote: boolean;
+	readonly isDemo: boolean;
 	readonly isLost: boolean;
 	readonly keymap: Keymap;
 	readonly hints: Parameters<typeof Line>[0]['spans'];
@@ -225,6 +242,7 @@ function PromptRow({
 	state: {prompt, confirmsQuit, notice, focus},
 	width,
 	isRemote,
+	isDemo,
 	isLost,
 	keymap,
 	hints,
@@ -245,7 +263,10 @@ function PromptRow({
 		return (
 			<Line
 				width={width}
-				spans={quitQuestion(keymap, isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own')}
+				spans={quitQuestion(
+					keymap,
+					isDemo ? 'demo' : isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own',
+				)}
 			/>
 		);
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;

@@ -55,6 +55,8 @@ export const readonlyRefusal = 'This console is read-only: it changes nothing an
 const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} is not a list`;
 const elsewhereRefusal =
 	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
+const ownNodeRefusal =
+	'This console shows its own node; `dapss-tui attach` in another terminal shows any node, and switches between them';
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
@@ -104,6 +106,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
+	attach: attachToPeer,
 	command: changing({type: 'prompt', kind: 'command'}),
 	help: changing({type: 'overlay', overlay: {type: 'help', scroll: 0}}),
 	'time-back': () => travel('back'),
@@ -177,6 +180,13 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 
 		case 'publish-text':
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
+		case 'confirm': {
+			const {question} = prompt;
+			return question !== undefined && line.trim() === question.name
+				? [...done, ...run(question.command, situation)]
+				: [...done, ...warn(`Nothing was done: \`${line.trim()}\` is not \`${question?.name ?? ''}\``)];
+		}
+
 		case 'command':
 			return [...done, ...command(line, state, situation)];
 		default: {
@@ -191,6 +201,8 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	switch (request.type) {
 		case 'run':
 			return run(request.command, situation);
+		case 'confirm':
+			return situation.isReadonly ? warn(readonlyRefusal) : change({type: 'confirm', question: request});
 		case 'focus':
 			return change({type: 'focus', pane: request.pane});
 		case 'report':
@@ -231,9 +243,27 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	}
 }
 
-function run(wanted: ConsoleCommand, {isReadonly, past}: Situation): readonly Effect[] {
+/** Commands that change nothing but the view. */
+const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'access-list', 'attach', 'context']);
+
+function run(wanted: ConsoleCommand, {isReadonly, isRemote, past}: Situation): readonly Effect[] {
 	if (past) return warn(pastRefusals[past]);
-	return isReadonly && wanted.type !== 'confirm' ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
+	if ((wanted.type === 'attach' || wanted.type === 'context') && !isRemote) return warn(ownNodeRefusal);
+	return isReadonly && !looking.has(wanted.type) ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
+}
+
+/** The console goes to the node of the selected row. */
+function attachToPeer(state: ConsoleState, situation: Situation): readonly Effect[] {
+	const {snapshot, isRemote} = situation;
+	if (!isRemote) return warn(ownNodeRefusal);
+	if (!snapshot || state.focus !== 'peers') return warn('Select a node in the list of peers first: 1, then a');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	const member = snapshot.members.find(({id}) => id === key);
+	if (!member) return nothing;
+	return member.self
+		? warn('This console shows that node already')
+		: run({type: 'attach', server: member.address}, situation);
 }
 
 function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation): readonly Effect[] {
@@ -309,7 +339,8 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 }
 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
-	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text') return nothing;
+	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text' || prompt.kind === 'confirm')
+		return nothing;
 	const topics = (snapshot?.topics ?? []).map(topic => topic.name).filter(name => printable(name) === name);
 	const text =
 		prompt.kind === 'command'

@@ -6,6 +6,7 @@ milliseconds to load.
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './input/keymap.ts';
+import type {Guide} from './source/guide.ts';
 import type {ConsoleSource, Examination} from './source/source.ts';
 import {chooseTheme, type ThemePreferences} from './theme.ts';
 
@@ -27,6 +28,8 @@ export type RunConsoleOptions = {
 	readonly remote: boolean;
 	/** Examine the machine for `:doctor`, in another process; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
+	/** Explains the cluster above the panes. */
+	readonly guide?: Guide | undefined;
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
 	readonly preferences: ConsolePreferences;
@@ -53,6 +56,7 @@ export async function runConsole({
 	readonly,
 	remote,
 	examine,
+	guide,
 	stdin = process.stdin,
 	stdout = process.stdout,
 	preferences,
@@ -89,6 +93,7 @@ export async function runConsole({
 				theme={chooseTheme(preferences.theme ?? {}, process.env)}
 				problems={preferences.problems}
 				examine={examine}
+				guide={guide}
 				onExit={finish}
 			/>,
 			{

@@ -124,6 +124,11 @@ export function chooseTheme(
 	return {...theme, ...preferences.tones};
 }
 
+/** False for a theme that distinguishes by weight alone. */
+export function hasColours({good}: Theme): boolean {
+	return good.color !== undefined;
+}
+
 export const ThemeContext = createContext<Theme>(mono);
 
 export function useTheme(): Theme {

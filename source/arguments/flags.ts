@@ -60,6 +60,11 @@ export const flagTable = {
 		value: 'ADDRESS',
 		text: 'node to connect to, or several with commas (else one of yours here, else of the network; DAPSS_SERVER)',
 	},
+	context: {
+		type: 'string',
+		value: 'NAME',
+		text: 'a named cluster of the preferences: server, cluster, secret file, colour',
+	},
 	timeout: {type: 'string', value: 'TIME', text: 'how long to try to reach a node (5s)'},
 	wait: {
 		type: 'string',
@@ -112,7 +117,9 @@ export const flagTable = {
 	check: {type: 'boolean', text: 'check the rules instead of showing the recording'},
 	shiviz: {type: 'string', value: 'FILE', text: 'write the causal order of the messages for ShiViz'},
 	oneWay: {type: 'boolean', text: 'cut only traffic from the first group to the second'},
-	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark (3)'},
+	nodes: {type: 'string', value: 'N', text: 'nodes of the benchmark or the demo (3)'},
+	scenario: {type: 'string', value: 'NAME', text: 'what the demo shows: split, failover or churn (split)'},
+	duration: {type: 'string', value: 'TIME', text: 'how long a headless demo repeats its scenario (once)'},
 	runs: {type: 'string', value: 'N', text: 'runs of the benchmark'},
 	maxP99: {type: 'string', value: 'MS', text: 'highest p99 that passes, in milliseconds'},
 	minRate: {type: 'string', value: 'R', text: 'lowest rate that passes, in messages per second to each subscriber'},

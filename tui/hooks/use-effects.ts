@@ -47,7 +47,8 @@ export function useEffects({source, initial, examine, onExit}: EffectsInput): Ef
 
 	const run = async (command: Extract<Effect, {type: 'run'}>['command']): Promise<void> => {
 		notify('muted', `${command.type}…`);
-		const {ok, text} = await source.run(command);
+		const {ok, text, lines} = await source.run(command);
+		if (lines) return change({type: 'overlay', overlay: {type: 'lines', title: text, lines, scroll: 0}});
 		if (command.type === 'leave' && ok) onExit('left');
 		else notify(ok ? 'good' : 'bad', text);
 	};

@@ -6,10 +6,15 @@ import {useInput, usePaste} from 'ink';
 import {useRef} from 'react';
 import {act, submit, type Situation} from '../dispatch.ts';
 import {keyNames, type KeyContext, type Keymap} from '../input/keymap.ts';
+import type {Guide} from '../source/guide.ts';
 import {typed, type ConsoleState} from '../state/state.ts';
 import type {Effects} from './use-effects.ts';
 
-type KeyboardInput = Omit<Effects, 'state'> & {readonly keymap: Keymap; readonly situation: Situation};
+type KeyboardInput = Omit<Effects, 'state'> & {
+	readonly keymap: Keymap;
+	readonly situation: Situation;
+	readonly guide: Guide | undefined;
+};
 
 /** Handlers of the prompt's text input. */
 export type PromptHandlers = {
@@ -22,13 +27,14 @@ export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyCon
 	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
 }
 
-export function useKeyboard({keymap, situation, current, apply, isQuestionNew}: KeyboardInput): PromptHandlers {
+export function useKeyboard({keymap, situation, guide, current, apply, isQuestionNew}: KeyboardInput): PromptHandlers {
 	const draft = (text: string, moved = true): void => apply([{type: 'change', action: {type: 'draft', text, moved}}]);
 	const enter = (line: string): void => apply(submit(line, current(), situation));
 
 	const press = (name: string, character: string | undefined): void => {
 		const context = contextOf(current());
 		if (context === 'confirm' && isQuestionNew() && name !== 'ctrl+c') return;
+		if (context === 'panes' && guide?.press(name)) return;
 		const text = current().prompt?.draft ?? '';
 		const action = keymap.find(context, name);
 		if (action) apply(act(action, current(), situation));

@@ -67,6 +67,7 @@ const table = {
 	subscribe: {context: 'panes', section: 'Do', keys: ['s'], help: 'subscribe to a topic', hint: 'subscribe'},
 	unsubscribe: {context: 'panes', section: 'Do', keys: ['u'], help: 'unsubscribe'},
 	publish: {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
+	attach: {context: 'panes', section: 'Do', keys: ['a'], help: 'attach to the selected peer, if this is attached'},
 	command: {
 		context: 'panes',
 		section: 'Do',

@@ -2,6 +2,7 @@
 The interface between the console and a node: snapshots and commands. `client-source.ts` implements it for any `Broker`,
 tests with an object.
 */
+import type {AccessChange} from '../../core/access.ts';
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -17,6 +18,18 @@ export type SourceState = {
 	readonly why?: string;
 	/** Set while the snapshot is one of the past. */
 	readonly time?: TimeView;
+	/** Of a console that is attached to a node of another process. */
+	readonly attachment?: Attachment;
+};
+
+/** A named cluster in the preferences. `colour` is one of Ink. */
+export type NamedContext = {readonly name: string; readonly colour: string | undefined};
+
+/** The cluster of an attached console, and its way to a node. */
+export type Attachment = {
+	readonly context: NamedContext | undefined;
+	/** The name of the node that was chosen, while another one is shown in its place; raw text. */
+	readonly insteadOf: string | undefined;
 };
 
 export type ConsoleSource = {
@@ -44,7 +57,8 @@ export type ExaminedCheck = {
 	readonly remedy: string | null;
 };
 
-export type CommandResult = {readonly ok: boolean; readonly text: string};
+/** `lines`: an answer that needs more than the status line. */
+export type CommandResult = {readonly ok: boolean; readonly text: string; readonly lines?: readonly string[]};
 
 export type ConsoleCommand =
 	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
@@ -63,6 +77,14 @@ export type ConsoleCommand =
 	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
 	/** Remove a member permanently. */
 	| {readonly type: 'remove'; readonly node: NodeId}
+	/** Identities and their roles. */
+	| {readonly type: 'access-list'}
+	| {readonly type: 'access-change'; readonly change: AccessChange}
+	/** `name`: of the identity, or its first digits. */
+	| {readonly type: 'access-revoke'; readonly name: string}
+	/** Show another node, or another cluster: that of a context. For attached consoles. */
+	| {readonly type: 'attach'; readonly server: string}
+	| {readonly type: 'context'; readonly name: string}
 	/** The node of this console leaves its cluster and stops. */
 	| {readonly type: 'leave'}
 	| {readonly type: 'fault'; readonly fault: FaultCommand};

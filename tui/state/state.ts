@@ -4,7 +4,7 @@ snapshot of the node is not part of it, so an action carries the parts of the sn
 rows, the topic of the selected row).
 */
 import type {MessageSnapshot} from '../../core/snapshot.ts';
-import type {Report} from '../input/prompt-request.ts';
+import type {Question, Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
@@ -17,7 +17,8 @@ export type ListState = {
 	readonly filter: string;
 };
 
-export type PromptKind = 'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'publish-topic' | 'publish-text';
+export type PromptKind =
+	'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'publish-topic' | 'publish-text' | 'confirm';
 export type Prompt = {
 	readonly kind: PromptKind;
 	readonly draft: string;
@@ -25,6 +26,8 @@ export type Prompt = {
 	readonly revision: number;
 	/** publish-text: the topic of the message. */
 	readonly topic: string;
+	/** confirm: what the typed name confirms. */
+	readonly question?: Question | undefined;
 	/** Position in the history, counted from its end; 0 is the draft. */
 	readonly back: number;
 	/** The draft before the history was entered; for a filter, its former text. */
@@ -34,6 +37,8 @@ export type Prompt = {
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
+	/** Raw text. */
+	| {readonly type: 'lines'; readonly title: string; readonly lines: readonly string[]; readonly scroll: number}
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
@@ -68,6 +73,8 @@ export type ConsoleAction =
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
 	| {readonly type: 'prompt'; readonly kind: PromptKind; readonly draft?: string; readonly topic?: string}
+	/** A dangerous command: its consequences, and a prompt for the name. */
+	| {readonly type: 'confirm'; readonly question: Question}
 	| {readonly type: 'draft'; readonly text: string; readonly moved?: boolean}
 	| {readonly type: 'history'; readonly by: 1 | -1}
 	| {readonly type: 'prompt-cancel'}
@@ -143,6 +150,16 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return cleared(state);
 		case 'prompt':
 			return prompted(state, action);
+		case 'confirm': {
+			const {title, lines} = action.question;
+			const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
+			return {
+				...asked,
+				prompt: {...asked.prompt!, question: action.question},
+				overlay: {type: 'lines', title, lines, scroll: 0},
+			};
+		}
+
 		case 'draft':
 			return drafted(state, action.text, action.moved ?? false);
 		case 'history':
@@ -190,14 +207,19 @@ function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<
 function promptCancelled(state: ConsoleState): ConsoleState {
 	const {prompt, focus} = state;
 	const restored = prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
-	return {...restored, prompt: undefined};
+	return {...restored, prompt: undefined, ...(prompt?.kind === 'confirm' ? {overlay: undefined} : {})};
 }
 
 function promptDone(state: ConsoleState): ConsoleState {
 	const {prompt, history} = state;
 	const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
 	const isNew = line !== '' && history.at(-1) !== line;
-	return {...state, prompt: undefined, history: isNew ? [...history, line].slice(-historyMax) : history};
+	return {
+		...state,
+		prompt: undefined,
+		...(prompt?.kind === 'confirm' ? {overlay: undefined} : {}),
+		history: isNew ? [...history, line].slice(-historyMax) : history,
+	};
 }
 
 function select(state: ConsoleState, pane: ListPane, selected: string | undefined): ConsoleState {

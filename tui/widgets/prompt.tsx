@@ -9,7 +9,10 @@ import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
 import type {Prompt as PromptState} from '../state/state.ts';
 import {useTheme} from '../theme.ts';
 
-export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, filtered: string): string {
+export function promptLabel(
+	{kind, topic, question}: Pick<PromptState, 'kind' | 'topic' | 'question'>,
+	filtered: string,
+): string {
 	switch (kind) {
 		case 'command':
 			return ':';
@@ -19,6 +22,8 @@ export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, 
 			return 'Subscribe to: ';
 		case 'unsubscribe':
 			return 'Unsubscribe from: ';
+		case 'confirm':
+			return `To do it, type ${printable(question?.name ?? '')}: `;
 		case 'publish-topic':
 			return 'Publish to: ';
 		case 'publish-text':
