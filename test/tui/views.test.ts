@@ -1,6 +1,7 @@
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../core/events.ts';
 import {widthOf} from '../../core/observe/printable.ts';
+import {hearing, oneWays} from '../../core/observe/sight.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {topicColumns} from '../../tui/panes/topics.tsx';
@@ -10,7 +11,7 @@ import {alertsOf} from '../../tui/view/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
 import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
-import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/partition.ts';
+import {matrixLines, partitionSentences} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
 import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';

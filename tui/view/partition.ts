@@ -4,14 +4,13 @@ because it is often misread: `↛` means that the row does not hear the column a
 */
 import {labelCells, labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {fitCells} from '../../core/observe/printable.ts';
+import {cutPairs, hearing, oneWays, type Hearing} from '../../core/observe/sight.ts';
 import type {PartitionSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Span} from './columns.ts';
 import {duration, names, plural} from './words.ts';
 
 /** Digits of an id that are shown for a node without a name. */
 const idCells = 8;
-
-export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
 
 const marks: Readonly<Record<Hearing, Span>> = {
 	self: {text: '·', tone: 'muted'},
@@ -20,24 +19,6 @@ const marks: Readonly<Record<Hearing, Span>> = {
 	'one-way': {text: '↛', tone: 'warning'},
 	unknown: {text: '?', tone: 'muted'},
 };
-
-export function hearing({sees}: Pick<PartitionSnapshot, 'sees'>, row: number, column: number): Hearing {
-	if (row === column) return 'self';
-	const heard = sees[row]?.[column];
-	if (heard === undefined) return 'unknown';
-	if (heard) return 'yes';
-	return sees[column]?.[row] === true ? 'one-way' : 'no';
-}
-
-/** Pairs [deaf, heard]: the first node does not hear the second, which hears the first. */
-export function oneWays(partition: PartitionSnapshot): ReadonlyArray<readonly [string, string]> {
-	const {order} = partition;
-	return order.flatMap((deaf, row) =>
-		order.flatMap((heard, column) =>
-			hearing(partition, row, column) === 'one-way' ? [[deaf, heard] as const] : [],
-		),
-	);
-}
 
 /** The state in short sentences. */
 export function partitionSentences({partition, self, members, cuts: pairs}: Snapshot): readonly Span[] {
