@@ -11,6 +11,8 @@ import {listed} from './quantity-text.ts';
 import {refusalRemedies} from './quorum-health.ts';
 import {nodesText, place, type SituationContext, type Statement} from './situation-context.ts';
 
+/** Begins the advice to ask another node. */
+const lookThere = 'Look from there:';
 /** Actions that are shown; `check` has all of them. */
 const actionsMax = 4;
 
@@ -33,7 +35,7 @@ export function actionsOf(context: SituationContext, command: string): readonly 
 	const shown = all.slice(0, actionsMax);
 	if (shown.length === 0) shown.push(...newsActions(context, command));
 	if (all.length > actionsMax) shown.push(`\`${command}check\` has ${all.length - actionsMax} more.`);
-	return shown.map(text => ({about: 'do', tone: 'plain', text}));
+	return shown.map(text => ({about: 'do', tone: 'plain', text, isExtra: text.startsWith(lookThere)}));
 }
 
 function faultActions({snapshot: {faults}}: SituationContext, command: string): readonly string[] {
@@ -94,9 +96,9 @@ function networkActions(context: SituationContext): readonly string[] {
 	const isUnheard = !isApart || snapshot.partition.isFarHeard === false;
 	const between = isApart ? 'between the sides' : `to ${who}`;
 	const repair =
-		`Repair the network ${between} (TCP and UDP, ${ports.length === 1 ? 'port' : 'ports'} ${listed(ports, 6)})` +
+		`Repair the network ${between} (TCP and UDP ${ports.length === 1 ? 'port' : 'ports'} ${listed(ports, 6)})` +
 		`${isUnheard ? ', or resume or start the stopped ' + (silent.length === 1 ? 'process' : 'processes') : ''}.`;
-	return [repair, `Look from there: ${checkAt(first)}.`];
+	return [repair, `${lookThere} ${checkAt(first)}.`];
 }
 
 function stoppedActions({stopped, label}: SituationContext, command: string): readonly string[] {

@@ -21,6 +21,8 @@ export type Statement = {
 	readonly tone: SituationTone;
 	/** Full sentences. */
 	readonly text: string;
+	/** Helpful, but the first to go where there is no room. */
+	readonly isExtra?: boolean;
 };
 
 export type SituationContext = {

@@ -164,7 +164,7 @@ function partitionText(context: SituationContext): string {
 	const since = `Since ${sinceText(atMs - partition.sinceMs - detectedMs, atMs)}`;
 	const noticed = partition.detectedMs === undefined ? '' : ` (noticed after ${duration(detectedMs)})`;
 	if (partition.isFarHeard !== false)
-		return `${since} the cluster is split: the sides do not hear each other in both directions${noticed}.`;
+		return `${since} the cluster is split${noticed}: its sides do not hear each other.`;
 	const isOne = far.length === 1;
 	return (
 		`${since} ${nodesText(context, far)} ${isOne ? 'does' : 'do'} not answer${noticed}: ` +
@@ -183,7 +183,7 @@ function repairText({partition, atMs}: Snapshot): string {
 
 /** What this node is, what works here, and what does not. */
 export function worksStatement(context: SituationContext): Statement {
-	const {snapshot, label, here} = context;
+	const {snapshot, label, here, far} = context;
 	const {raft, self, phase, fullDisk} = snapshot;
 	const role = raft.voters.length === 0 ? '' : ` is ${roleText(raft.role)} in term ${count(raft.term)}`;
 	const who = `${label(self)} (this node)${role}.`;
@@ -192,19 +192,23 @@ export function worksStatement(context: SituationContext): Statement {
 		return {about: 'here', tone: 'warning', text: `Nothing works at ${label(self)} until it is a running member.`};
 	if (fullDisk !== undefined)
 		return say('bad', 'Publishing is refused here, and nothing new is stored. Reading stored messages works.');
-	const others = here.filter(id => id !== self);
-	const among =
-		raft.quorum === 'held' && here.length === snapshot.members.length
-			? ''
-			: others.length === 0
-				? ' on this node alone'
-				: ` among ${nodesText(context, here)}`;
+	const isApart = snapshot.partition.state === 'partitioned' && far.length > 0;
+	const where = isApart
+		? ` on side ${sideLetter(snapshot.partition.sides.findIndex(side => side.includes(self)))} only`
+		: here.length === 1
+			? ' on this node alone'
+			: '';
 	if (raft.quorum === 'held')
-		return say('good', `Everything works here: publishing and reading${among}, new subscriptions and topics.`);
+		return say(
+			'good',
+			isApart
+				? `Everything works here; messages arrive${where}.`
+				: 'Everything works here: publishing, reading, new subscriptions and topics.',
+		);
 	return say(
 		'warning',
-		`Publishing and reading work${among}. Subscribing to a new topic, and changes of topics or members, ` +
-			`${raft.quorum === 'lost' ? 'wait for the quorum' : 'wait for a leader'}.`,
+		`Publishing and reading work${where}. New subscriptions, and changes of topics or members, wait for ` +
+			`${raft.quorum === 'lost' ? 'the quorum' : 'a leader'}.`,
 	);
 }
 
@@ -305,7 +309,7 @@ function silentText(group: readonly MemberSnapshot[], context: SituationContext)
 			context,
 			group.map(({id}) => id),
 		)} ${isOne ? 'is' : 'are'} unreachable: ${evidence}. ` +
-		`Nothing refused the connection, so ${isOne ? 'the process' : 'their processes'} may run.`
+		`No connection was refused, so ${isOne ? 'it' : 'they'} may run.`
 	);
 }
 
@@ -336,8 +340,8 @@ export function linkStatements(context: SituationContext): readonly Statement[] 
 		statements.push(
 			say(
 				'warning',
-				`One way: ${label(deaf)} does not hear ${nodesText(context, heards)}, but is heard by ` +
-					`${heards.length === 1 ? 'it' : 'them'}. Packets to ${label(deaf)} are lost.`,
+				`One way: ${label(deaf)} does not hear ${nodesText(context, heards)}, which ` +
+					`${heards.length === 1 ? 'hears' : 'hear'} it: packets to ${label(deaf)} are lost.`,
 			),
 		);
 	if (statements.length > 0 || snapshot.partition.state !== 'partitioned') return statements;
@@ -363,7 +367,7 @@ export function quorumStatement({snapshot, quorum}: SituationContext): readonly 
 			'plain',
 			raft.quorum === 'held' ? 'This cluster has one voter: no loss is tolerated.' : `No decisions: ${reach}.`,
 		);
-	if (raft.quorum === 'lost') return say('bad', `No decisions here: ${reach}, so ${-spare} more must return.`);
+	if (raft.quorum === 'lost') return say('bad', `No decisions here: ${reach}: ${-spare} more must return.`);
 	const left =
 		spare <= 0
 			? 'no further loss is tolerated'
@@ -403,7 +407,7 @@ export function messageStatements(context: SituationContext): readonly Statement
 	const {counters, topics, partition, gossip, phase} = snapshot;
 	if (phase !== 'running') return [];
 	const rate = counters.rates?.delivered ?? topics.reduce((sum, {perSecond}) => sum + perSecond, 0);
-	const delivered = `Delivered here: ${rate < 10 ? Number(rate.toFixed(1)) : count(rate)} a second now.`;
+	const delivered = `Delivered here: ${rate < 10 ? Number(rate.toFixed(1)) : count(rate)}/s.`;
 	const waiting = partition.state === 'partitioned' ? waitingText(context) : '';
 	const missing = gossip.missing ?? 0;
 	const of =
@@ -416,7 +420,7 @@ export function messageStatements(context: SituationContext): readonly Statement
 	const lacking =
 		missing > 0
 			? ` ${plural(missing, 'message is', 'messages are')} missing here${of}.`
-			: ` None is missing here${far.length > 0 && partition.state === 'partitioned' ? ' as far as this side knows' : ''}.`;
+			: ` None is missing here${far.length > 0 && partition.state === 'partitioned' ? ' as far as is known' : ''}.`;
 	return [
 		{
 			about: 'messages',
@@ -440,7 +444,7 @@ function waitingText(context: SituationContext): string {
 					byNode.map(({id, messages}) => `${label(id)} lacks ${count(messages)}`),
 					8,
 				);
-	return ` ${text} of the messages published by ${label(self)}; the heal delivers them.`;
+	return ` ${text} messages of ${label(self)}; the heal delivers them.`;
 }
 
 /** Injected faults: what, where, since when and by whom. */

@@ -97,8 +97,8 @@ function raftSegments({raft, members}: Snapshot): readonly Segment[] {
 		...maybe(leader === undefined || role !== 'leader', () => segment(2, ...leaderSpans)),
 		segment(0, {
 			text:
-				`${{held: 'quorum', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]} ` +
-				`${reachableVoters}/${voters.length}`,
+				`${{held: 'quorum held', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]}: ` +
+				`${reachableVoters} of ${plural(voters.length, 'voter')}`,
 			tone: quorum !== 'held' ? 'bad' : reachableVoters < voters.length ? 'warning' : 'good',
 		}),
 	];

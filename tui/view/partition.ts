@@ -20,36 +20,28 @@ const marks: Readonly<Record<Hearing, Span>> = {
 	unknown: {text: '?', tone: 'muted'},
 };
 
-/** The state in short sentences. */
-export function partitionSentences({partition, self, members, cuts: pairs}: Snapshot): readonly Span[] {
-	const cuts = oneWays(partition);
+/** The state in short sentences, which agree with the matrix. */
+export function partitionSentences(snapshot: Snapshot): readonly Span[] {
+	const {partition, self, members} = snapshot;
 	const label = labelsOf(members);
-	const present = members.filter(member => member.state !== 'left');
-	const spans: Span[] = [
-		stateSentence(
-			partition,
-			self,
-			present.length,
-			present.filter(({state}) => state === 'unreachable' || state === 'down').length,
-			cuts.length,
-			pairs.length,
-		),
-	];
+	const spans: Span[] = [stateSentence(snapshot)];
+	const pairs = cutPairs(snapshot);
 	for (const {
 		between: [one, other],
 		what,
 		via,
-	} of pairs.slice(0, 2))
+	} of pairs.slice(0, pairsMax))
 		spans.push({
 			text:
 				`${{tcp: 'TCP blocked', udp: 'UDP blocked', all: 'Cut'}[what]}: ` +
 				`${label(one)} and ${label(other)}${via === undefined ? '' : `, served through ${label(via)}`}`,
 			tone: 'warning',
 		});
-	if (pairs.length > 2) spans.push({text: `and ${pairs.length - 2} more pairs`, tone: 'warning'});
-	for (const [deaf, heard] of cuts.slice(0, 2))
-		spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}`, tone: 'warning'});
-	if (cuts.length > 2) spans.push({text: `and ${cuts.length - 2} more one-way cuts`, tone: 'warning'});
+	if (pairs.length > pairsMax) spans.push({text: `and ${pairs.length - pairsMax} more pairs`, tone: 'warning'});
+	const cuts = oneWays(partition);
+	for (const [deaf, heard] of cuts.slice(0, pairsMax))
+		spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}, which hears it`, tone: 'warning'});
+	if (cuts.length > pairsMax) spans.push({text: `and ${cuts.length - pairsMax} more one-way links`, tone: 'warning'});
 	if (partition.state !== 'whole' || partition.sides.length > 1) {
 		for (const [index, side] of partition.sides.entries()) {
 			const isQuorum = index === partition.quorum;
@@ -70,24 +62,36 @@ export function partitionSentences({partition, self, members, cuts: pairs}: Snap
 	return spans;
 }
 
-export function partitionTimes({partition}: Snapshot): readonly Span[] {
-	const {detectedMs, healedMs, repairedMs, backlog, waiting} = partition;
+/** Details of the present partition, or of the last one while nothing is wrong. */
+export function partitionTimes(snapshot: Snapshot): readonly Span[] {
+	const {partition, members, raft} = snapshot;
+	const {state, detectedMs, healedMs, repairedMs, backlog, waiting} = partition;
+	const isOver = state !== 'partitioned';
 	const parts = [
-		...(detectedMs === undefined ? [] : [`seen in ${duration(detectedMs)}`]),
-		...(healedMs === undefined ? [] : [`cut for ${duration(healedMs)}`]),
-		...(repairedMs === undefined ? [] : [`repaired in ${duration(repairedMs)}`]),
-		...(backlog > 0 ? [`${plural(backlog, 'message')} repaired`] : []),
+		...(detectedMs === undefined ? [] : [`noticed after ${duration(detectedMs)}`]),
+		...(isOver && healedMs !== undefined ? [`cut for ${duration(healedMs)}`] : []),
+		...(isOver && repairedMs !== undefined ? [`repaired in ${duration(repairedMs)}`] : []),
+		...(isOver && healedMs !== undefined && (backlog > 0 || repairedMs !== undefined)
+			? [backlog > 0 ? `${plural(backlog, 'message')} repaired` : 'no message was missing here']
+			: []),
 	];
-	const spans: Span[] = [];
-	if (waiting > 0)
-		spans.push({text: `${plural(waiting, 'message waits', 'messages wait')} for the far side`, tone: 'warning'});
-	if (parts.length > 0)
-		spans.push({
-			text: `${partition.state === 'whole' ? 'Last' : 'This'} partition: ${parts.join(', ')}`,
-			tone: 'muted',
-		});
-	else if (partition.state === 'whole') spans.push({text: 'No partition since the start', tone: 'muted'});
+	const spans: Span[] = waiting > 0 ? [{text: waitingText(snapshot), tone: 'warning'}] : [];
+	// Details of an old partition beside a running incident are taken for the incident.
+	const isSound = raft.quorum === 'held' && members.every(({state: one}) => one === 'alive' || one === 'left');
+	if (parts.length > 0 && (state !== 'whole' || isSound))
+		spans.push({text: `${state === 'whole' ? 'Last' : 'This'} partition: ${parts.join(', ')}`, tone: 'muted'});
+	else if (state === 'whole' && isSound) spans.push({text: 'No partition since the start', tone: 'muted'});
 	return spans;
+}
+
+/** Pairs and links that have a sentence of their own; the matrix has all. */
+const pairsMax = 3;
+
+function waitingText({partition: {waiting, waitingFor = [], sides}, self, members}: Snapshot): string {
+	const label = labelsOf(members);
+	const far = waitingFor.filter(({messages}) => messages > 0).map(({id}) => id);
+	const ids = far.length > 0 ? far : sides.filter(side => !side.includes(self)).flat();
+	return `${plural(waiting, 'message')} of ${label(self)} ${waiting === 1 ? 'waits' : 'wait'} for ${names(ids, label, 6)}`;
 }
 
 /** One line, for a summary and for reports. */
@@ -96,54 +100,64 @@ export function partitionSummary(snapshot: Snapshot): Span {
 	return first!;
 }
 
-function stateSentence(
-	partition: PartitionSnapshot,
-	self: Snapshot['self'],
-	members: number,
-	down: number,
-	cuts: number,
-	pairs: number,
-): Span {
-	if (partition.state === 'whole') {
-		if (members <= 1) return {text: 'Whole: this node is alone in its cluster', tone: 'good'};
-		// A crash is not a cut: the process is known to have ended.
-		if (down > 0)
-			return {
-				text: `No cut: ${members - down} of ${members} members see one another, ${down} down`,
-				tone: 'warning',
-			};
-		if (pairs > 0)
-			return {
-				text:
-					`Whole, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not ` +
-					'reach each other directly',
-				tone: 'warning',
-			};
-		return cuts === 0
-			? {text: `Whole: all ${members} members see one another`, tone: 'good'}
-			: {text: `Whole, but ${plural(cuts, 'link carries', 'links carry')} one way only`, tone: 'warning'};
-	}
-
-	if (partition.state === 'repairing')
+function stateSentence(snapshot: Snapshot): Span {
+	const {partition, members, self, raft} = snapshot;
+	const {state, sinceMs, backlog, sides} = partition;
+	const present = members.filter(member => member.state !== 'left');
+	const gone = present.filter(member => member.state === 'unreachable' || member.state === 'down').length;
+	if (state === 'repairing')
 		return {
 			text:
-				`Healed; repairing for ${duration(partition.sinceMs)}: ` +
-				`${plural(partition.backlog, 'message')} came in`,
+				`Healed ${duration(sinceMs)} ago; repairing: ` +
+				(backlog > 0 ? `${plural(backlog, 'message')} came in so far` : 'no message was missing here so far'),
 			tone: 'warning',
 		};
-	const here = partition.sides.findIndex(side => side.includes(self));
-	const quorum =
-		partition.quorum === -1
-			? partition.isFarHeard === false
-				? 'no quorum here, no answer from the other side'
-				: 'no side has the quorum'
-			: partition.quorum === here
-				? 'this side has the quorum'
-				: 'the other side has the quorum';
-	return {
-		text: `CUT into ${partition.sides.length} for ${duration(partition.sinceMs)}: ${quorum}`,
-		tone: partition.quorum === here ? 'warning' : 'bad',
-	};
+	if (state === 'partitioned') {
+		const here = sides.findIndex(side => side.includes(self));
+		const quorum =
+			partition.quorum === -1
+				? partition.isFarHeard === false
+					? 'no quorum here, no answer from the other side'
+					: 'no side has the quorum'
+				: partition.quorum === here
+					? 'this side has the quorum'
+					: 'the other side has the quorum';
+		return {
+			text: `CUT into ${sides.length} for ${duration(sinceMs)}: ${quorum}`,
+			tone: partition.quorum === here ? 'warning' : 'bad',
+		};
+	}
+
+	if (present.length <= 1) return {text: 'This node is alone in its cluster', tone: 'plain'};
+	// A crash is not a cut: the process is known to have ended.
+	if (gone > 0)
+		return {
+			text: `No cut: ${present.length - gone} of ${present.length} members see one another, ${gone} gone`,
+			tone: 'warning',
+		};
+	const pairs = cutPairs(snapshot).length;
+	const ways = oneWays(partition).length;
+	if (pairs > 0)
+		return {
+			text:
+				`Not split, but ${plural(pairs, 'pair', 'pairs')} of members ${pairs === 1 ? 'does' : 'do'} not ` +
+				'reach each other directly',
+			tone: 'warning',
+		};
+	if (ways > 0)
+		return {text: `Not split, but ${plural(ways, 'link carries', 'links carry')} one way only`, tone: 'warning'};
+	const isCalm = raft.quorum === 'held' && present.every(member => member.state === 'alive');
+	return isCalm
+		? {text: `Whole: all ${present.length} members see one another`, tone: 'good'}
+		: {text: `No cut is known among ${present.length} members`, tone: 'plain'};
+}
+
+/** The state in one word, for a title: green only while everything is sound. */
+export function partitionWord(snapshot: Snapshot): Span {
+	const {state} = snapshot.partition;
+	if (state !== 'whole') return {text: state.toUpperCase(), tone: state === 'repairing' ? 'warning' : 'bad'};
+	const {tone} = stateSentence(snapshot);
+	return tone === 'good' ? {text: 'whole', tone} : {text: 'not split', tone};
 }
 
 /**
@@ -211,7 +225,7 @@ function nodeCells(order: readonly string[], label: Label, max = 16): number {
 	return labelCells(order, label, idCells, Math.min(16, max));
 }
 
-export const legend: readonly Span[] = [
+const legend: readonly Span[] = [
 	{text: 'row hears column ', tone: 'muted'},
 	{text: '● ', tone: 'good'},
 	{text: 'yes ', tone: 'muted'},
@@ -221,3 +235,10 @@ export const legend: readonly Span[] = [
 	{text: 'one way ', tone: 'muted'},
 	{text: '? not known', tone: 'muted'},
 ];
+
+/** The legend, in two lines if one is too short. */
+export function legendLines(width: number): ReadonlyArray<readonly Span[]> {
+	return width >= legend.reduce((sum, {text}) => sum + text.length, 0)
+		? [legend]
+		: [legend.slice(0, 5), legend.slice(5)];
+}

@@ -71,14 +71,14 @@ export function eventSpan(event: RecordedEvent): Span {
 	return {text: event.type === 'member' ? `${stateMarks[event.state]} ${text}` : text, tone};
 }
 
-/** Lines of at most `width` cells, broken at spaces; continuation lines are indented by two. */
-export function wrapWords(text: string, width: number): readonly string[] {
+/** Lines of at most `width` cells, broken at spaces. @param indent before continuation lines */
+export function wrapWords(text: string, width: number, indent = '  '): readonly string[] {
 	const lines: string[] = [];
 	let line = '';
 	for (const word of text.split(/(?<=\S)\s(?=\S)/u)) {
 		if (line !== '' && widthOf(line) + 1 + widthOf(word) > width) {
 			lines.push(line);
-			line = `  ${word}`;
+			line = `${indent}${word}`;
 		} else {
 			line = line === '' ? word : `${line} ${word}`;
 		}
