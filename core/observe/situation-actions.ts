@@ -91,13 +91,15 @@ function networkActions(context: SituationContext): readonly string[] {
 	);
 	const first = silent.map(id => memberOf(id)).find(member => member !== undefined);
 	if (!first) return [];
-	const ports = [...new Set(silent.flatMap(id => memberOf(id) ?? []).map(member => place(member).port))];
+	const ports = [...new Set(silent.flatMap(id => memberOf(id) ?? []).map(member => place(member).port))].toSorted();
 	const who = nodesText(context, silent);
 	const isUnheard = !isApart || snapshot.partition.isFarHeard === false;
 	const between = isApart ? 'between the sides' : `to ${who}`;
+	if (isApart && snapshot.faults.length > 0)
+		return ['If the sides stay apart, repair the network between them.', `${lookThere} ${checkAt(first)}.`];
 	const repair =
 		`Repair the network ${between} (TCP and UDP ${ports.length === 1 ? 'port' : 'ports'} ${listed(ports, 6)})` +
-		`${isUnheard ? ', or resume or start the stopped ' + (silent.length === 1 ? 'process' : 'processes') : ''}.`;
+		`${isUnheard ? `, or resume the stopped ${silent.length === 1 ? 'process' : 'processes'}` : ''}.`;
 	return [repair, `${lookThere} ${checkAt(first)}.`];
 }
 

@@ -80,10 +80,12 @@ function namesIn({names}: RecordedEvent): Readonly<Record<string, string>> {
 	return names ?? {};
 }
 
-/** `n1, n2 and n3`; of many nodes the first, and the number of the others. */
+const byName = new Intl.Collator('en', {numeric: true});
+
+/** `n1, n2 and n3`, in the order of their names; of many nodes the first, and the number of the others. */
 export function nodesText({label}: Pick<SituationContext, 'label'>, ids: readonly NodeId[], max = 8): string {
 	return listed(
-		ids.map(id => label(id)),
+		ids.map(id => label(id)).toSorted((one, other) => byName.compare(one, other)),
 		max,
 	);
 }

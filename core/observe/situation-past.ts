@@ -5,7 +5,6 @@ stays for some minutes, for those who were not looking. Pure.
 import type {BrokerEvent, RecordedEvent} from '../events.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {leaderChanges} from './leaders.ts';
-import {leaderReason} from './leader-text.ts';
 import {clockSeconds, duration, listed, plural} from './quantity-text.ts';
 import {contextOf, nodesText, type SituationContext} from './situation-context.ts';
 
@@ -36,7 +35,7 @@ export function pastSituation(snapshot: Snapshot): PastSituation | undefined {
 	if (parts.length === 0) return undefined;
 	return {
 		endedAtMs: Math.max(...parts.map(({endMs}) => endMs)),
-		text: `${clockSeconds(Math.min(...parts.map(({startMs}) => startMs)))} ${parts.map(({text}) => text).join('; ')}.`,
+		text: `${clockSeconds(parts[0]!.startMs)} ${parts.map(({text}) => text).join('; ')}.`,
 	};
 }
 
@@ -112,10 +111,8 @@ function leaderParts({snapshot, label}: SituationContext): readonly Part[] {
 	if (!change || change.leader === undefined || change.previous === undefined || change.cause === 'started')
 		return [];
 	const gapMs = change.withoutLeaderMs ?? 0;
-	const reason = leaderReason(change, {name: label, duration});
 	const why = [
-		change.previous === change.leader ? '' : `before ${label(change.previous)}`,
-		reason,
+		change.previous === change.leader ? '' : `before: ${label(change.previous)}`,
 		gapMs > 0 ? `${duration(gapMs)} without a leader` : '',
 	].filter(part => part !== '');
 	return [

@@ -194,15 +194,17 @@ function isReached(id: NodeId, members: Snapshot['members']): boolean {
 	return members.some(member => member.id === id && member.reached);
 }
 
-function leaderProblems({snapshot, label}: SituationContext): readonly Problem[] {
+function leaderProblems({snapshot}: SituationContext): readonly Problem[] {
 	const {raft, atMs, phase} = snapshot;
 	const change = presentLeader(snapshot);
 	if (phase !== 'running' || raft.leader === undefined || !change || change.cause === 'started') return [];
-	if (change.previous === undefined || atMs - change.at > newLeaderMs) return [];
+	// A leader that is heard again was replaced by nobody.
+	if (change.previous === undefined || change.previous === change.leader) return [];
+	if (atMs - change.at > newLeaderMs) return [];
 	return [
 		{
 			key: `leader ${change.term}`,
-			heading: change.previous === change.leader ? `${label(raft.leader)} ELECTED AGAIN` : 'NEW LEADER',
+			heading: 'NEW LEADER',
 			tone: 'warning',
 			atMs: change.at,
 		},

@@ -194,7 +194,7 @@ export function worksStatement(context: SituationContext): Statement {
 		return say('bad', 'Publishing is refused here, and nothing new is stored. Reading stored messages works.');
 	const isApart = snapshot.partition.state === 'partitioned' && far.length > 0;
 	const where = isApart
-		? ` on side ${sideLetter(snapshot.partition.sides.findIndex(side => side.includes(self)))} only`
+		? ` on side ${sideLetter(snapshot.partition.sides.findIndex(side => side.includes(self)))}`
 		: here.length === 1
 			? ' on this node alone'
 			: '';
@@ -202,12 +202,12 @@ export function worksStatement(context: SituationContext): Statement {
 		return say(
 			'good',
 			isApart
-				? `Everything works here; messages arrive${where}.`
+				? `Everything works; messages arrive${where} only.`
 				: 'Everything works here: publishing, reading, new subscriptions and topics.',
 		);
 	return say(
 		'warning',
-		`Publishing and reading work${where}. New subscriptions, and changes of topics or members, wait for ` +
+		`Publishing and reading work${where}; new topics, subscriptions and members wait for ` +
 			`${raft.quorum === 'lost' ? 'the quorum' : 'a leader'}.`,
 	);
 }
@@ -216,8 +216,8 @@ function roleText(role: Snapshot['raft']['role']): string {
 	return {
 		leader: 'the leader',
 		follower: 'a follower',
-		candidate: 'a candidate (it asks for votes)',
-		'pre-candidate': 'a follower that asks for an election',
+		candidate: 'a candidate',
+		'pre-candidate': 'a candidate',
 		learner: 'a learner (without a vote)',
 	}[role];
 }
@@ -291,8 +291,8 @@ export function nodeStatements(context: SituationContext): readonly Statement[] 
 function silentGroups(silent: readonly MemberSnapshot[]): ReadonlyArray<readonly MemberSnapshot[]> {
 	const groups = new Map<string, MemberSnapshot[]>();
 	for (const member of silent) {
-		// The same reason after another number of seconds.
-		const key = member.why.replace(/ for [\d.,]+ \w+/u, '');
+		// The same reason after another number of seconds, or with another error of the last call.
+		const key = member.why.replace(/ for [\d.,]+ \w+/u, '').replace(/ \(\w+\)$/u, '');
 		const group = groups.get(key);
 		if (group) group.push(member);
 		else groups.set(key, [member]);
@@ -303,12 +303,13 @@ function silentGroups(silent: readonly MemberSnapshot[]): ReadonlyArray<readonly
 
 function silentText(group: readonly MemberSnapshot[], context: SituationContext): string {
 	const isOne = group.length === 1;
-	const evidence = printable(group[0]!.why) || 'no answer';
+	// The longest reason has the error of the last call.
+	const [first] = group.map(({why}) => printable(why)).toSorted((one, other) => other.length - one.length);
 	return (
 		`${nodesText(
 			context,
 			group.map(({id}) => id),
-		)} ${isOne ? 'is' : 'are'} unreachable: ${evidence}. ` +
+		)} ${isOne ? 'is' : 'are'} unreachable: ${first || 'no answer'}. ` +
 		`No connection was refused, so ${isOne ? 'it' : 'they'} may run.`
 	);
 }
@@ -367,7 +368,7 @@ export function quorumStatement({snapshot, quorum}: SituationContext): readonly 
 			'plain',
 			raft.quorum === 'held' ? 'This cluster has one voter: no loss is tolerated.' : `No decisions: ${reach}.`,
 		);
-	if (raft.quorum === 'lost') return say('bad', `No decisions here: ${reach}: ${-spare} more must return.`);
+	if (raft.quorum === 'lost') return say('bad', `No decisions: ${reach}: ${-spare} more must return.`);
 	const left =
 		spare <= 0
 			? 'no further loss is tolerated'
@@ -397,7 +398,8 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 		({leader, cause, at}) => leader !== undefined && cause !== 'started' && atMs - at < historyMs,
 	).length;
 	const often = churn > 1 ? ` ${churn} changes in the last 10 min.` : '';
-	const before = `Before: ${label(change.previous!)}${reason === '' ? '' : `; ${reason}`}.`;
+	const former = change.previous === change.leader ? 'the same' : label(change.previous!);
+	const before = `Before: ${former}.${reason === '' ? '' : ` Why: ${reason}.`}`;
 	return say(raft.leader === undefined ? 'bad' : 'plain', `${head}${gap}. ${before}${often}`);
 }
 
@@ -417,10 +419,13 @@ export function messageStatements(context: SituationContext): readonly Statement
 					4,
 				)})`
 			: '';
+	const isApart = far.length > 0 && partition.state === 'partitioned';
 	const lacking =
 		missing > 0
 			? ` ${plural(missing, 'message is', 'messages are')} missing here${of}.`
-			: ` None is missing here${far.length > 0 && partition.state === 'partitioned' ? ' as far as is known' : ''}.`;
+			: isApart
+				? ' What the other side publishes is not known here.'
+				: ' None is missing here.';
 	return [
 		{
 			about: 'messages',
@@ -433,18 +438,23 @@ export function messageStatements(context: SituationContext): readonly Statement
 function waitingText(context: SituationContext): string {
 	const {snapshot, label, far} = context;
 	const {partition, self} = snapshot;
-	if (partition.waiting === 0) return ` ${label(self)} has published nothing that waits for the other side.`;
-	const byNode = (partition.waitingFor ?? []).filter(({messages}) => messages > 0);
-	const numbers = [...new Set(byNode.map(({messages}) => messages))];
-	const text =
-		numbers.length <= 1
-			? `${nodesText(context, byNode.length > 0 ? byNode.map(({id}) => id) : far)} ` +
-				`${(byNode.length > 0 ? byNode : far).length === 1 ? 'lacks' : 'lack'} ${count(partition.waiting)}`
-			: listed(
-					byNode.map(({id, messages}) => `${label(id)} lacks ${count(messages)}`),
-					8,
-				);
-	return ` ${text} messages of ${label(self)}; the heal delivers them.`;
+	if (partition.waiting === 0) return ` ${label(self)} has published nothing that the other side lacks.`;
+	const lacking = (partition.waitingFor ?? []).filter(({messages}) => messages > 0);
+	const numbers = lacking.map(({messages}) => messages);
+	const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+	const ids = lacking.length > 0 ? lacking.map(({id}) => id) : far;
+	// Each node was last heard a moment before or after the others.
+	const isAlike = lacking.length === 0 || most - least <= most / 10;
+	const text = isAlike
+		? `${nodesText(context, ids)} ${ids.length === 1 ? 'lacks' : 'lack'} ` +
+			(lacking.length === 0 || least === most
+				? count(lacking.length === 0 ? partition.waiting : most)
+				: `${count(least)} to ${count(most)}`)
+		: listed(
+				lacking.map(({id, messages}) => `${label(id)} lacks ${count(messages)}`),
+				8,
+			);
+	return ` ${text} messages of ${label(self)} until the heal.`;
 }
 
 /** Injected faults: what, where, since when and by whom. */
