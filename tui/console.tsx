@@ -62,7 +62,7 @@ export function Console({
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
 	const keys = useMemo(() => situationKeys(keymap), [keymap]);
-	const incident = shownSituation(shown, state, {width: columns, lostMs, keys});
+	const incident = incidentOf(shown, state, {width: columns, lostMs, keys});
 	const layout = layOut({
 		columns,
 		rows,
@@ -291,6 +291,17 @@ function pageOf(layout: Layout, {overlay, focus}: ConsoleState): number {
 	if (layout.type !== 'panes') return 1;
 	const place = overlay ? layout.body : layout.rows.flat().find(({pane}) => pane === focus);
 	return Math.max(1, (place?.height ?? 3) - frameRows - (overlay ? 0 : 1));
+}
+
+/** The situation is drawn outside of the panes, so a fault in it must not end the console. */
+function incidentOf(...input: Parameters<typeof shownSituation>): Shown {
+	try {
+		return shownSituation(...input);
+	} catch (error) {
+		const why = printable(error instanceof Error ? error.message : String(error));
+		const text = ` ! The situation cannot be drawn: ${why}`;
+		return {bars: [[{text, tone: 'bad'}]], panel: undefined, keys: [], pastMs: undefined};
+	}
 }
 
 function situationKeys(keymap: Keymap): SituationKeys {

@@ -75,7 +75,7 @@ export function layOut({columns, rows, focus, zoom, bars, situation}: LayoutInpu
 	const panes = zoom
 		? zoomed(body, focus)
 		: isGrid
-			? gridBelow(body, situation)
+			? gridBelow(body, situation, focus)
 			: accordionBelow(body, focus, situation);
 	return {
 		type: 'panes',
@@ -103,9 +103,30 @@ function zoomed(body: Box, focus: PaneId): Below {
 }
 
 /** On a large screen the situation takes at most half of the rows. */
-function gridBelow(body: Box, wanted: number): Below {
+function gridBelow(body: Box, wanted: number, focus: PaneId): Below {
 	const used = Math.min(wanted, Math.floor(body.height / 2));
-	return {used, hidesFocus: false, rows: gridRows(below(body, used))};
+	const rest = below(body, used);
+	return {used, hidesFocus: false, rows: rest.height < gridRowsMin ? focusedRows(rest, focus) : gridRows(rest)};
+}
+
+/** With fewer rows than this, three rows of panes would show almost nothing. */
+const gridRowsMin = 21;
+
+/** The row of the focused pane is open, and the other panes are one line each. */
+function focusedRows(body: Box, focus: PaneId): ReadonlyArray<readonly PlacedPane[]> {
+	let {y} = body;
+	return grid.flatMap(({left, right, leftShare}): ReadonlyArray<readonly PlacedPane[]> => {
+		const closed = (pane: PaneId): PlacedPane => ({...body, y: y++, height: 1, pane, shape: 'summary'});
+		if (focus !== left && focus !== right) return [[closed(left)], [closed(right)]];
+		const height = body.height - paneIds.length + 2;
+		const width = Math.round((body.width * leftShare) / 100);
+		const row: readonly PlacedPane[] = [
+			{x: body.x, y, width, height, pane: left, shape: 'open'},
+			{x: body.x + width, y, width: body.width - width, height, pane: right, shape: 'open'},
+		];
+		y += height;
+		return [row];
+	});
 }
 
 /**
@@ -126,7 +147,14 @@ function closedRows({x, y, width}: Box): ReadonlyArray<readonly PlacedPane[]> {
 	const named = paneIds.filter(pane => !summarized.includes(pane));
 	const cells = Math.floor(width / named.length);
 	return [
-		named.map((pane, index) => ({x: x + index * cells, y, width: cells, height: 1, pane, shape: 'name'})),
+		named.map((pane, index) => ({
+			x: x + index * cells,
+			y,
+			width: index === named.length - 1 ? width - index * cells : cells,
+			height: 1,
+			pane,
+			shape: 'name',
+		})),
 		...summarized.map((pane, index): readonly PlacedPane[] => [
 			{x, y: y + 1 + index, width, height: 1, pane, shape: 'summary'},
 		]),

@@ -36,7 +36,8 @@ export type CutPair = {
 
 /**
 Pairs on one side that do not reach each other, as members report them or as the matrix shows them. A pair with a
-process that is down or stopped is not cut, and pairs across the sides of a partition are described by the sides.
+process that is down or stopped is not cut, a link that works in one direction is none of these, and pairs across the
+sides of a partition are described by the sides.
 */
 export function cutPairs({partition, members, cuts}: Snapshot): readonly CutPair[] {
 	const {order, sides} = partition;
@@ -46,7 +47,10 @@ export function cutPairs({partition, members, cuts}: Snapshot): readonly CutPair
 	const sideOf = new Map(sides.flatMap((side, index) => side.map(id => [id, index] as const)));
 	const isWithin = (one: NodeId, other: NodeId): boolean =>
 		runs.has(one) && runs.has(other) && sideOf.get(one) === sideOf.get(other);
-	const reported = cuts.filter(({between: [one, other]}) => isWithin(one, other));
+	const halves = new Set(oneWays(partition).map(pair => pair.toSorted().join(' ')));
+	const reported = cuts.filter(
+		({between: [one, other]}) => isWithin(one, other) && !halves.has([one, other].toSorted().join(' ')),
+	);
 	const known = new Set(reported.map(({between}) => between.toSorted().join(' ')));
 	const seen = order.flatMap((one, row) =>
 		order.slice(row + 1).flatMap((other, index): readonly CutPair[] => {

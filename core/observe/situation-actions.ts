@@ -9,7 +9,7 @@ import {presentLeader} from './leaders.ts';
 import {printable} from './printable.ts';
 import {listed} from './quantity-text.ts';
 import {refusalRemedies} from './quorum-health.ts';
-import {nodesText, place, type SituationContext, type Statement} from './situation-context.ts';
+import {nodesText, pairText, place, type SituationContext, type Statement} from './situation-context.ts';
 
 /** Begins the advice to ask another node. */
 const lookThere = 'Look from there:';
@@ -27,6 +27,7 @@ export function actionsOf(context: SituationContext, command: string): readonly 
 		...refusalActions(context),
 		...downActions(context, command),
 		...networkActions(context),
+		...linkActions(context),
 		...stoppedActions(context, command),
 		...findingActions(context, command),
 		...waitActions(context),
@@ -69,7 +70,7 @@ function downActions(context: SituationContext, command: string): readonly strin
 		missing <= 0
 			? ''
 			: missing <= votes
-				? `: ${missing === votes ? (votes === 1 ? 'it brings' : 'together they bring') : `${missing} of them bring`} the quorum back`
+				? `: ${missing === votes ? (votes === 1 ? 'it brings' : 'together they bring') : `${missing} of them ${missing === 1 ? 'brings' : 'bring'}`} the quorum back`
 				: '';
 	const first = `Start the ${down.length === 1 ? 'process' : 'processes'} of ${start}${effect}.`;
 	const lost = quorum.missing.find(({isLost, id}) => isLost && down.some(member => member.id === id));
@@ -110,11 +111,29 @@ function stoppedActions({stopped, label}: SituationContext, command: string): re
 	});
 }
 
+/** Cut and one-way links between nodes of one side. */
+function linkActions(context: SituationContext): readonly string[] {
+	const {snapshot, cuts, oneWays} = context;
+	if (cuts.length + oneWays.length === 0) return [];
+	const pairs = [...cuts.map(({between}) => between), ...oneWays];
+	const ports = [
+		...new Set(
+			pairs
+				.flat()
+				.flatMap(id => snapshot.members.find(member => member.id === id) ?? [])
+				.map(one => place(one).port),
+		),
+	].toSorted();
+	const what = cuts.every(cut => cut.what === 'udp') && oneWays.length === 0 ? 'UDP' : 'TCP and UDP';
+	const between = listed([...new Set(pairs.map(pair => pairText(context, pair)))].toSorted(), 6);
+	return [
+		`Repair the network between ${between}: a firewall or a route drops ${what}, ` +
+			`${ports.length === 1 ? 'port' : 'ports'} ${listed(ports, 6)}.`,
+	];
+}
+
 /** Problems whose advice in `check` is the next action. */
 const advised: ReadonlySet<FindingReason> = new Set([
-	'tcp-blocked',
-	'udp-blocked',
-	'cut-off',
 	'degraded',
 	'two-clusters',
 	'two-processes',
@@ -123,7 +142,8 @@ const advised: ReadonlySet<FindingReason> = new Set([
 ]);
 
 function findingActions({snapshot, degraded}: SituationContext, command: string): readonly string[] {
-	const isRefused = degraded.length > 0 && degraded.every(({cause}) => refusalRemedies.has(cause));
+	// Those have an action that names all of them.
+	const isRefused = degraded.every(({cause}) => refusalRemedies.has(cause));
 	return findingsOf(snapshot, {command})
 		.filter(({reason}) => advised.has(reason) && !(isRefused && reason === 'degraded'))
 		.map(({advice}) => printable(advice).trim());

@@ -33,6 +33,7 @@ export type SituationContext = {
 	readonly gone: readonly MemberSnapshot[];
 	/** Voters that were stopped on purpose: they still count for the quorum. */
 	readonly stopped: readonly MemberSnapshot[];
+	/** Members that are degraded for another reason than their links, which have sentences of their own. */
 	readonly degraded: readonly MemberSnapshot[];
 	/** Ids of this node's side without a process that is down, and of all other sides. */
 	readonly here: readonly NodeId[];
@@ -41,25 +42,34 @@ export type SituationContext = {
 	readonly oneWays: ReadonlyArray<readonly [NodeId, NodeId]>;
 };
 
+/** Causes of a degraded member that a cut or one-way link explains. */
+const linkCauses: ReadonlySet<string> = new Set(['tcp', 'udp', 'cut']);
+const byName = new Intl.Collator('en', {numeric: true});
 /** A member that was down before this node started is noticed within this time, milliseconds. */
 const startMs = 5000;
 
 export function contextOf(snapshot: Snapshot): SituationContext {
 	const {members, partition, self, raft} = snapshot;
 	const sideHere = partition.sides.findIndex(side => side.includes(self));
+	const label = labelsWithFormer(snapshot);
+	const cuts = cutPairs(snapshot);
+	const halves = oneWays(partition);
+	const hasLinks = cuts.length + halves.length > 0;
 	return {
 		snapshot,
-		label: labelsWithFormer(snapshot),
+		label,
 		quorum: quorumHealthOf(snapshot),
-		gone: members.filter(({self: isSelf, state}) => !isSelf && (state === 'down' || state === 'unreachable')),
+		gone: members
+			.filter(({self: isSelf, state}) => !isSelf && (state === 'down' || state === 'unreachable'))
+			.toSorted((one, other) => byName.compare(label(one.id), label(other.id))),
 		stopped: members.filter(({id, state}) => state === 'left' && raft.voters.includes(id)),
-		degraded: members.filter(({state}) => state === 'degraded'),
+		degraded: members.filter(({state, cause}) => state === 'degraded' && !(linkCauses.has(cause) && hasLinks)),
 		here: (partition.sides[sideHere] ?? [self]).filter(
 			id => id === self || !members.some(member => member.id === id && isGone(member)),
 		),
 		far: partition.sides.filter((_, index) => index !== sideHere).flat(),
-		cuts: cutPairs(snapshot),
-		oneWays: oneWays(partition),
+		cuts,
+		oneWays: halves,
 	};
 }
 
@@ -80,14 +90,20 @@ function namesIn({names}: RecordedEvent): Readonly<Record<string, string>> {
 	return names ?? {};
 }
 
-const byName = new Intl.Collator('en', {numeric: true});
-
 /** `n1, n2 and n3`, in the order of their names; of many nodes the first, and the number of the others. */
 export function nodesText({label}: Pick<SituationContext, 'label'>, ids: readonly NodeId[], max = 8): string {
 	return listed(
 		ids.map(id => label(id)).toSorted((one, other) => byName.compare(one, other)),
 		max,
 	);
+}
+
+/** `n1–n2`, in the order of the names. */
+export function pairText({label}: Pick<SituationContext, 'label'>, between: readonly [NodeId, NodeId]): string {
+	return between
+		.map(id => label(id))
+		.toSorted((one, other) => byName.compare(one, other))
+		.join('–');
 }
 
 /** `14:03:07 (20 s ago)` */
@@ -105,9 +121,9 @@ export function memberSince({downMs, heardMsAgo}: MemberSnapshot, {snapshot}: Si
 }
 
 /** How long after the last packet of the member this node noticed; empty when that is not known. */
-export function noticedText({downMs, heardMsAgo}: MemberSnapshot): string {
+export function noticedText({downMs, heardMsAgo}: MemberSnapshot, whose = 'its'): string {
 	if (downMs === undefined || heardMsAgo === undefined || heardMsAgo < downMs) return '';
-	return `, noticed ${duration(heardMsAgo - downMs)} after its last packet`;
+	return `, noticed ${duration(heardMsAgo - downMs)} after ${whose} last packet`;
 }
 
 export function place({address}: MemberSnapshot): {readonly host: string; readonly port: string} {

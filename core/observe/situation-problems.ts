@@ -8,7 +8,7 @@ import type {Snapshot} from '../snapshot.ts';
 import {presentLeader} from './leaders.ts';
 import {printable} from './printable.ts';
 import {plural} from './quantity-text.ts';
-import type {SituationContext, SituationTone} from './situation-context.ts';
+import {nodesText, type SituationContext, type SituationTone} from './situation-context.ts';
 
 export type Problem = {
 	readonly key: string;
@@ -100,14 +100,19 @@ function memberProblems(context: SituationContext): readonly Problem[] {
 	const apart = new Set<NodeId>(snapshot.partition.state === 'partitioned' ? far : []);
 	return [
 		// A partition names the nodes that it cuts off.
-		...gone
-			.filter(({id, state}) => state === 'down' || !apart.has(id))
-			.map(({id, state, downMs}): Problem => ({
-				key: `${state} ${id}`,
-				heading: `${label(id)} ${state.toUpperCase()}`,
-				tone: quorum.spare > 0 ? 'warning' : 'bad',
-				atMs: begin(downMs),
-			})),
+		...(['down', 'unreachable'] as const).flatMap((state): readonly Problem[] => {
+			const those = gone.filter(member => member.state === state && (state === 'down' || !apart.has(member.id)));
+			if (those.length === 0) return [];
+			const ids = those.map(({id}) => id);
+			return [
+				{
+					key: `${state} ${ids.join(' ')}`,
+					heading: `${nodesText(context, ids, 4)} ${state.toUpperCase()}`,
+					tone: quorum.spare > 0 ? 'warning' : 'bad',
+					atMs: begin(Math.max(...those.map(({downMs = 0}) => downMs))),
+				},
+			];
+		}),
 		...stopped.map(({id, downMs}): Problem => ({
 			key: `stopped ${id}`,
 			heading: `${label(id)} STOPPED`,
@@ -139,11 +144,11 @@ function identityProblems({foreign, duplicates}: Snapshot): readonly Problem[] {
 	];
 }
 
-function linkProblems({snapshot, cuts, oneWays, degraded}: SituationContext): readonly Problem[] {
+function linkProblems({snapshot, cuts, oneWays}: SituationContext): readonly Problem[] {
 	const problems: Problem[] = [];
 	const longestMs = Math.max(0, ...snapshot.cuts.map(({forMs}) => forMs));
 	const begin = longestMs > 0 ? snapshot.atMs - longestMs : undefined;
-	if (cuts.length > 0 && degraded.length === 0)
+	if (cuts.length > 0)
 		problems.push({
 			key: 'cuts',
 			heading: `${plural(cuts.length, 'LINK', 'LINKS')} CUT`,
@@ -169,8 +174,8 @@ function copyProblems({snapshot, label}: SituationContext): readonly Problem[] {
 	const problems: Problem[] = [];
 	if ((gossip.missing ?? 0) >= copyingMessages)
 		problems.push({key: 'copying', heading: 'COPYING MESSAGES', tone: 'warning', atMs: undefined});
-	for (const {id, match, self} of members)
-		if (!self && match !== undefined && raft.lastIndex - match > lateEntries)
+	for (const {id, match, self, cause} of members)
+		if (!self && cause !== 'behind' && match !== undefined && raft.lastIndex - match > lateEntries)
 			problems.push({
 				key: `behind ${id}`,
 				heading: `${label(id)} CATCHES UP`,

@@ -15,12 +15,15 @@ import {
 	memberSince,
 	nodesText,
 	noticedText,
+	pairText,
 	sinceText,
 	type SituationContext,
 	type Statement,
 } from './situation-context.ts';
 import {lateEntries, quorumLostAtMs} from './situation-problems.ts';
 
+/** Nodes that are lost within this time are lost together. In milliseconds. */
+const togetherMs = 1500;
 /** Within this time after an election the panel still says that the leader is new. In milliseconds. */
 const historyMs = 10 * 60_000;
 
@@ -34,20 +37,8 @@ export function happened(context: SituationContext): readonly Statement[] {
 	const isApart = partition.state === 'partitioned' && far.length > 0;
 	if (isApart) statements.push(what('bad', partitionText(context)));
 	if (partition.state === 'repairing') statements.push(what('warning', repairText(snapshot)));
-	for (const member of gone) {
-		const isDown = member.state === 'down';
-		if (isApart && far.includes(member.id) && !isDown) continue;
-		const evidence = isDown
-			? `: its host refuses connections to ${printable(member.address)}, so no process runs there`
-			: '';
-		statements.push(
-			what(
-				'bad',
-				`${label(member.id)} is ${member.state} ${memberSince(member, context)}${noticedText(member)}${evidence}.`,
-			),
-		);
-	}
-
+	for (const group of goneTogether(gone.filter(({id, state}) => state === 'down' || !isApart || !far.includes(id))))
+		statements.push(what('bad', goneText(group, context)));
 	for (const member of stopped)
 		statements.push(
 			what(
@@ -64,12 +55,57 @@ export function happened(context: SituationContext): readonly Statement[] {
 					`${label(member.id)} is degraded ${memberSince(member, context)}: ${printable(member.why)}.`,
 				),
 			);
-	if (cuts.length > 0 && degraded.length === 0)
-		statements.push(what('warning', `Links between running nodes are cut; all of them are still reached.`));
+	if (!isApart && cuts.length + context.oneWays.length > 0) statements.push(what('warning', linksText(context)));
 	const lostAtMs = raft.quorum === 'held' || phase !== 'running' ? undefined : quorumLostAtMs(snapshot.events);
 	if (statements.length === 0 && lostAtMs !== undefined)
 		statements.push(what('bad', `${quorumLossText(snapshot)} since ${sinceText(lostAtMs, atMs)}.`));
 	return [...statements, ...newsStatements(context, statements.length === 0)];
+}
+
+/** Members that were lost in the same second and the same way share a sentence. */
+function goneTogether(gone: readonly MemberSnapshot[]): ReadonlyArray<readonly MemberSnapshot[]> {
+	const groups: MemberSnapshot[][] = [];
+	for (const member of gone) {
+		const group = groups.find(
+			([first]) =>
+				first!.state === member.state && Math.abs((first!.downMs ?? 0) - (member.downMs ?? 0)) < togetherMs,
+		);
+		if (group) group.push(member);
+		else groups.push([member]);
+	}
+
+	return groups;
+}
+
+function goneText(group: readonly MemberSnapshot[], context: SituationContext): string {
+	const [first] = group;
+	const isOne = group.length === 1;
+	const ids = group.map(({id}) => id);
+	const evidence =
+		first!.state !== 'down'
+			? ''
+			: isOne
+				? `: its host refuses connections to ${printable(first!.address)}, so no process runs there`
+				: ': their hosts refuse connections, so their processes do not run';
+	return (
+		`${nodesText(context, ids)} ${isOne ? 'is' : 'are'} ${first!.state} ${memberSince(first!, context)}` +
+		`${noticedText(first!, isOne ? 'its' : 'their')}${evidence}.`
+	);
+}
+
+/** Links that are cut although no node is lost. */
+function linksText({snapshot, cuts, oneWays}: SituationContext): string {
+	const {atMs, members} = snapshot;
+	const forMs = Math.max(0, ...snapshot.cuts.map(cut => cut.forMs));
+	const since = forMs > 0 ? `Since ${sinceText(atMs - forMs, atMs)} ` : '';
+	const parts = [
+		...(cuts.length > 0 ? [`${plural(cuts.length, 'link is', 'links are')} cut`] : []),
+		...(oneWays.length > 0 ? [`${plural(oneWays.length, 'link works', 'links work')} in one direction only`] : []),
+	];
+	const isReached = members.every(
+		({self, reached, state}) => self || reached || state === 'down' || state === 'left',
+	);
+	return `${since}${parts.join(' and ')}.${isReached ? ' Every running node is still reached, through others.' : ''}`;
 }
 
 function quorumLossText({raft}: Snapshot): string {
@@ -104,8 +140,8 @@ function newsStatements(context: SituationContext, isAlone: boolean): readonly S
 		statements.push(
 			what('warning', `${label(snapshot.self)} copies ${count(gossip.missing ?? 0)} messages that it lacks.`),
 		);
-	for (const {id, match, self} of members) {
-		const lag = match === undefined || self ? 0 : raft.lastIndex - match;
+	for (const {id, match, self, cause} of members) {
+		const lag = match === undefined || self || cause === 'behind' ? 0 : raft.lastIndex - match;
 		if (lag > lateEntries)
 			statements.push(
 				what(
@@ -231,15 +267,8 @@ export function sideStatements(context: SituationContext): readonly Statement[] 
 	if (partition.state !== 'partitioned' || far.length === 0) {
 		const isHeld = raft.quorum !== 'lost';
 		const who =
-			here.length === 1
-				? `${nodesText(context, here)} runs alone`
-				: `${nodesText(context, here)} are on one side`;
-		return [
-			say(
-				isHeld ? 'plain' : 'bad',
-				`${who}, ${isHeld ? 'with the quorum' : 'without a quorum'}; no other side is known.`,
-			),
-		];
+			here.length === 1 ? `${nodesText(context, here)} runs alone` : `${nodesText(context, here)} are one side`;
+		return [say(isHeld ? 'plain' : 'bad', `${who}, ${isHeld ? 'with the quorum' : 'without a quorum'}.`)];
 	}
 
 	return partition.sides.map((side, index) => {
@@ -323,16 +352,13 @@ export function linkStatements(context: SituationContext): readonly Statement[] 
 		const pairs = cuts.filter(cut => cut.what === what);
 		if (pairs.length === 0) continue;
 		const vias = [...new Set(pairs.flatMap(({via}) => via ?? []))];
-		const text = listed(
-			pairs.map(({between: [one, other]}) => `${label(one)}–${label(other)}`),
-			12,
-		);
+		const text = listed(pairs.map(({between}) => pairText(context, between)).toSorted(), 12);
 		statements.push(
 			say(
 				'warning',
 				`${{all: 'Cut both ways', tcp: 'TCP is blocked', udp: 'UDP is blocked'}[what]} ` +
 					`(${plural(pairs.length, 'link')}): ${text}` +
-					`${vias.length > 0 ? `; served through ${nodesText(context, vias)}` : ''}.`,
+					`${vias.length > 0 && vias.length < 3 ? `; served through ${nodesText(context, vias)}` : ''}.`,
 			),
 		);
 	}
@@ -398,9 +424,14 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 		({leader, cause, at}) => leader !== undefined && cause !== 'started' && atMs - at < historyMs,
 	).length;
 	const often = churn > 1 ? ` ${churn} changes in the last 10 min.` : '';
-	const former = change.previous === change.leader ? 'the same' : label(change.previous!);
-	const before = `Before: ${former}.${reason === '' ? '' : ` Why: ${reason}.`}`;
+	if (change.previous === change.leader)
+		return say('plain', `${head}; it led before too, and was not heard${forText(change.withoutLeaderMs)}.${often}`);
+	const before = `Before: ${label(change.previous!)}.${reason === '' ? '' : ` Why: ${reason}.`}`;
 	return say(raft.leader === undefined ? 'bad' : 'plain', `${head}${gap}. ${before}${often}`);
+}
+
+function forText(ms: number | undefined): string {
+	return ms === undefined ? '' : ` for ${duration(ms)}`;
 }
 
 /** Whether messages are delivered here, how many wait for which node, and how many are missing here. */

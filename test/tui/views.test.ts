@@ -7,7 +7,6 @@ import {memberColumns} from '../../tui/panes/peers.tsx';
 import {topicColumns} from '../../tui/panes/topics.tsx';
 import {share, shareSnapshot} from '../../tui/source/share.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
-import {alertsOf} from '../../tui/view/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
 import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
@@ -33,12 +32,6 @@ import {
 } from './support/fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
-const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({
-	snapshot,
-	connection: 'connected',
-	detail: '',
-});
-
 describe('columns', () => {
 	const columns = memberColumns(a, true, 60);
 	test('fill the width exactly, and drop the least important columns first', () => {
@@ -86,68 +79,6 @@ describe('columns', () => {
 	});
 });
 
-describe('alerts', () => {
-	test('a healthy cluster has no alert', () => {
-		expect(alertsOf(connected(healthy), 0)).toEqual([]);
-	});
-
-	test('are sorted by severity, each with its consequence', () => {
-		const alerts = alertsOf(connected(leaderless), 0);
-		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ` +
-				`${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
-			'PARTITION for 12 s: no side has the quorum; ' +
-				`cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
-			'INSECURE: encryption switched off',
-		]);
-	});
-
-	test('a voter that is missing for long is named, with the consequence and a remedy', () => {
-		expect(alertsOf(connected(lost), 0)).toEqual([
-			{
-				tone: 'bad',
-				text:
-					`VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: ` +
-					`no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``,
-			},
-		]);
-		const restarting = {
-			...lost,
-			members: lost.members.map(member => (member.id === c ? {...member, downMs: 5000} : member)),
-		};
-		expect(alertsOf(connected(restarting), 0)).toEqual([]);
-	});
-
-	test('a lost node is reported with the age of its last snapshot', () => {
-		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({
-			tone: 'alarm',
-			text: 'NODE LOST: worker exited · this snapshot is 12 s old',
-		});
-	});
-
-	test('a joining node shows the condition that it waits for, and raises no alert about the quorum', () => {
-		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual([
-			'JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again',
-		]);
-	});
-
-	test('an election with a reachable majority does not count as a lost quorum', () => {
-		const electing = {
-			...healthy,
-			raft: {
-				...healthy.raft,
-				leader: undefined,
-				hasQuorum: false,
-				quorum: 'electing' as const,
-				role: 'candidate' as const,
-			},
-		};
-		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(
-			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is running/,
-		);
-	});
-});
-
 describe('partition', () => {
 	test('one-way cuts have their own mark', () => {
 		expect(hearing(partitioned.partition, 1, 2)).toBe('one-way');
@@ -160,12 +91,12 @@ describe('partition', () => {
 	test('is described in sentences', () => {
 		expect(partitionSentences(partitioned).map(span => span.text)).toEqual([
 			'CUT into 2 for 20 s: this side has the quorum',
-			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}`,
+			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}, which hears it`,
 			`▸ A  QUORUM     ${[a, b, c].map(id => id.slice(0, 8)).join(' ')}`,
 			'  B  no quorum  e58cfcd7 47f77700',
 		]);
 		expect(partitionSentences(healthy)[0]?.text).toBe('Whole: all 3 members see one another');
-		expect(partitionSentences(joining)[0]?.text).toBe('Whole: this node is alone in its cluster');
+		expect(partitionSentences(joining)[0]?.text).toBe('This node is alone in its cluster');
 	});
 
 	test('the matrix has one row per node', () => {
@@ -382,7 +313,7 @@ describe('theme', () => {
 	});
 });
 
-test('a degraded member is in the alerts, titles, partition, its own window, and check', () => {
+test('a degraded member is in the sentences of the partition, its own window, and check', () => {
 	const why = `not reached directly for 4 s (ETIMEDOUT): served through ${b.slice(0, 8)}`;
 	const half: Snapshot = {
 		...healthy,
@@ -391,11 +322,8 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 		),
 		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
 	};
-	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([
-		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what to do`,
-	]);
 	expect(partitionSentences(half).map(span => span.text)).toEqual([
-		'Whole, but 1 pair of members does not reach each other directly',
+		'Not split, but 1 pair of members does not reach each other directly',
 		`Cut: ${a.slice(0, 8)} and ${c.slice(0, 8)}, served through ${b.slice(0, 8)}`,
 	]);
 	const own = peerLines(half.members[2], c).map(line => text(line));
@@ -410,18 +338,6 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 	expect(checkLines(half).map(line => text(line))[0]).toMatch(
 		/^BAD {2}.* do not reach each other for 4 s: served through/,
 	);
-});
-
-test('a second cluster and a duplicate identity are alerts', () => {
-	const withForeign = {
-		...healthy,
-		foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}],
-		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
-	};
-	expect(alertsOf(connected(withForeign), 0).map(alert => alert.text)).toEqual([
-		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what to do',
-		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
-	]);
 });
 
 describe('the result of :doctor', () => {

@@ -211,8 +211,7 @@ export function matrixLines(
 		lines.push(line);
 	}
 
-	if (room < order.length)
-		lines.push([{text: `${room} of ${order.length} members, those with trouble first`, tone: 'muted'}]);
+	if (room < order.length) lines.push([{text: `${room} of ${order.length}, worst first`, tone: 'muted'}]);
 	return lines;
 }
 
