@@ -13,7 +13,7 @@ import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
 import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
-import {keysOf, listMessages, shownFeed} from './view/lists.ts';
+import {keysOf, listEvents, listMessages, shownFeed} from './view/lists.ts';
 
 /** The result of a key or a line. */
 export type Effect =
@@ -105,6 +105,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	first: (state, situation) => moveTo(state, situation, 'first'),
 	last: (state, situation) => moveTo(state, situation, 'last'),
 	inspect,
+	compare,
 	zoom: changing({type: 'zoom'}),
 	filter: ({focus, lists}) =>
 		isListPane(focus)
@@ -309,7 +310,12 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	const {focus} = state;
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
-	if (focus === 'events') return nothing; // The row shows the whole event.
+	if (focus === 'events') {
+		const {rows, keys} = listEvents(snapshot.events, state.lists.events.filter);
+		const event = rows[indexOfSelected(keys, state.lists.events.selected, 'events')];
+		return event ? change({type: 'overlay', overlay: {type: 'event', event, scroll: 0}}) : nothing;
+	}
+
 	if (focus === 'messages') {
 		const message = selectedMessage(state, snapshot);
 		return message ? change({type: 'overlay', overlay: {type: 'message', message, scroll: 0}}) : nothing;
@@ -320,6 +326,18 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	return key === undefined
 		? nothing
 		: change({type: 'overlay', overlay: {type: focus === 'peers' ? 'peer' : 'topic', key, scroll: 0}});
+}
+
+/** Compare the selected peer with this node. */
+function compare(state: ConsoleState, {snapshot}: Situation): readonly Effect[] {
+	if (!snapshot) return nothing;
+	if (state.focus !== 'peers') return warn('Select a node in pane 1 (Peers) to compare it with this one');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	if (key === undefined) return nothing;
+	return key === snapshot.self
+		? warn('This is the node of this console: select another one to compare')
+		: change({type: 'overlay', overlay: {type: 'compare', key, scroll: 0}});
 }
 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {

@@ -63,3 +63,30 @@ export function cutPairs({partition, members, cuts}: Snapshot): readonly CutPair
 	);
 	return [...reported.map(({between, what, via}) => ({between, what, via})), ...seen];
 }
+
+/**
+Rows of the matrix that are equal for all others, as one group: nodes of one side that hear each other, and hear and are
+heard by all other nodes alike. So forty nodes on two sides are two rows.
+*/
+export function foldedRows(partition: Pick<PartitionSnapshot, 'order' | 'sees'>): ReadonlyArray<readonly number[]> {
+	const {order} = partition;
+	const rows = order.map((_, index) => index);
+	const isAlike = (one: number, other: number): boolean =>
+		['yes', 'unknown'].includes(hearing(partition, one, other)) &&
+		hearing(partition, one, other) === hearing(partition, other, one) &&
+		rows.every(
+			row =>
+				row === one ||
+				row === other ||
+				(hearing(partition, one, row) === hearing(partition, other, row) &&
+					hearing(partition, row, one) === hearing(partition, row, other)),
+		);
+	const groups: number[][] = [];
+	for (const row of rows) {
+		const group = groups.find(([first]) => isAlike(first!, row));
+		if (group) group.push(row);
+		else groups.push([row]);
+	}
+
+	return groups;
+}

@@ -32,6 +32,7 @@ const table = {
 	first: {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row'},
 	last: {context: 'panes', section: 'Move', keys: ['G', 'end'], help: 'last row; follows new messages'},
 	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'details of the selected row', hint: 'inspect'},
+	compare: {context: 'panes', section: 'Look', keys: ['d'], help: 'compare the selected peer with this node'},
 	zoom: {
 		context: 'panes',
 		section: 'Look',

@@ -4,7 +4,7 @@ The request that a line of the `:` prompt makes.
 import type {PaneId} from '../layout.ts';
 import type {ConsoleCommand} from '../source/source.ts';
 
-export type Report = 'status' | 'check' | 'leader' | 'counters';
+export type Report = 'status' | 'check' | 'leader' | 'counters' | 'quorum' | 'elections';
 export type PromptRequest =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	| {readonly type: 'focus'; readonly pane: PaneId}

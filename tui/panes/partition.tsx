@@ -6,7 +6,14 @@ import {memo, type ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {Span} from '../view/columns.ts';
-import {legendLines, matrixCells, matrixLines, partitionSentences, partitionTimes} from '../view/partition.ts';
+import {
+	legendLines,
+	matrixCells,
+	matrixLines,
+	partitionSentences,
+	partitionTimes,
+	roundTrips,
+} from '../view/partition.ts';
 import {wrapWords} from '../view/words.ts';
 import {Lines} from '../widgets/lines.tsx';
 
@@ -18,6 +25,7 @@ const sentenceCells = 30;
 export const Partition = memo(({snapshot, width, height}: PartitionProps): ReactNode => {
 	const {partition, self, members} = snapshot;
 	const label = labelsOf(members);
+	const trips = roundTrips(members);
 	const spans = [...partitionSentences(snapshot), ...partitionTimes(snapshot)];
 	const text = (cells: number): ReadonlyArray<readonly Span[]> =>
 		spans.flatMap(({text: sentence, tone}) => wrapWords(sentence, cells).map(line => [{text: line, tone}]));
@@ -33,7 +41,7 @@ export const Partition = memo(({snapshot, width, height}: PartitionProps): React
 		matrixLines(partition, self, beside, height, label).length <=
 			matrixLines(partition, self, width, under, label).length
 	) {
-		const matrix = matrixLines(partition, self, width, under, label);
+		const matrix = matrixLines(partition, self, width, under, label, trips);
 		return (
 			<Lines
 				lines={[...wide, ...(matrix.length > 0 ? [[], ...matrix, ...legend] : [])]}

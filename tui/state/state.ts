@@ -3,6 +3,7 @@ The console's own state: focus, selection, filter, pause, the draft in the promp
 snapshot of the node is not part of it, so an action carries the parts of the snapshot that it needs (the keys of the
 rows, the topic of the selected row).
 */
+import type {RecordedEvent} from '../../core/events.ts';
 import type {MessageSnapshot} from '../../core/snapshot.ts';
 import type {Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
@@ -37,7 +38,8 @@ export type Overlay =
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
-	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
+	| {readonly type: 'event'; readonly event: RecordedEvent; readonly scroll: number}
+	| {readonly type: 'peer' | 'topic' | 'compare'; readonly key: string; readonly scroll: number};
 
 export type Notice = {readonly tone: Tone; readonly text: string};
 

@@ -3,11 +3,11 @@ The partition as sentences and as a matrix of the nodes that hear each other. Pu
 because it is often misread: `↛` means that the row does not hear the column although the column hears the row.
 */
 import {labelCells, labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
-import {fitCells} from '../../core/observe/printable.ts';
-import {cutPairs, hearing, oneWays, type Hearing} from '../../core/observe/sight.ts';
+import {fitCells, widthOf} from '../../core/observe/printable.ts';
+import {cutPairs, foldedRows, hearing, oneWays, type Hearing} from '../../core/observe/sight.ts';
 import type {PartitionSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Span} from './columns.ts';
-import {duration, names, plural} from './words.ts';
+import {duration, names, plural, roundTrip} from './words.ts';
 
 /** Digits of an id that are shown for a node without a name. */
 const idCells = 8;
@@ -160,9 +160,21 @@ export function partitionWord(snapshot: Snapshot): Span {
 	return tone === 'good' ? {text: 'whole', tone} : {text: 'not split', tone};
 }
 
+/** Round trips that this node measured, by node; they stand at the end of the rows if there is room. */
+export type RoundTrips = ReadonlyMap<string, string>;
+
+const roundTripCells = 9;
+
+export function roundTrips(members: Snapshot['members']): RoundTrips {
+	return new Map(
+		members.flatMap(({id, self, rttMs}) => (self || rttMs === undefined ? [] : [[id, roundTrip(rttMs)] as const])),
+	);
+}
+
 /**
 The matrix, at most `height` lines of `width` cells: a line of column letters, then one row per node. If not all nodes
-fit, those with a problem come first, and the last line says so.
+fit, nodes that see and are seen alike share a row. If that is still too much, those with a problem come first, and the
+last line says so.
 */
 export function matrixLines(
 	partition: PartitionSnapshot,
@@ -170,49 +182,66 @@ export function matrixLines(
 	width: number,
 	height: number,
 	label: Label = shortId,
+	trips: RoundTrips = new Map(),
 ): ReadonlyArray<readonly Span[]> {
 	const {order} = partition;
-	// Long names are cut before rows are dropped.
+	if (order.length < 2 || height < 3) return [];
+	const single = order.map((_, index): readonly number[] => [index]);
+	const isRoomy = (rows: number, cells: number): boolean =>
+		rows <= height - 1 && rows <= 52 && cells + 3 + rows * 2 <= width;
 	const cells = nodeCells(order, label, Math.max(idCells, width - 3 - order.length * 2));
-	const fits = Math.min(Math.floor((width - cells - 3) / 2), 52);
-	const room = order.length <= Math.min(fits, height - 1) ? order.length : Math.min(fits, height - 2);
-	if (order.length < 2 || room < 2) return [];
-	const shown = order.map((_, index) => index);
-	if (room < order.length) {
-		const trouble = shown.map(
-			row =>
-				shown.filter(
-					column => hearing(partition, row, column) === 'no' || hearing(partition, row, column) === 'one-way',
-				).length,
-		);
-		shown.sort((a, b) => trouble[b]! - trouble[a]! || a - b);
-		shown.length = room;
-	}
+	if (isRoomy(order.length, cells)) return rowsOf(single, cells);
+	const folded = foldedRows(partition);
+	const foldedCells = Math.min(24, Math.max(cells, width - 3 - folded.length * 2));
+	if (folded.length > 1 && isRoomy(folded.length, foldedCells)) return rowsOf(folded, foldedCells);
+	const room = Math.min(Math.floor((width - cells - 3) / 2), 52, height - 2);
+	if (room < 2) return [];
+	const trouble = single.map(
+		([row]) => single.filter(([column]) => ['no', 'one-way'].includes(hearing(partition, row!, column!))).length,
+	);
+	const worst = single
+		.toSorted(([one], [other]) => trouble[other!]! - trouble[one!]! || one! - other!)
+		.slice(0, room);
+	return [...rowsOf(worst, cells), [{text: `${room} of ${order.length}, worst first`, tone: 'muted'}]];
 
-	const letter = (index: number): string => String.fromCodePoint(index < 26 ? 0x61 + index : 0x41 + index - 26);
-	const lines: Span[][] = [
-		[{text: `${' '.repeat(cells + 3)}${shown.map((_, index) => letter(index)).join(' ')}`, tone: 'muted'}],
-	];
-	for (const [at, row] of shown.entries()) {
-		const line: Span[] = [
-			{
-				text: `${letter(at)} ${fitCells(label(order[row]!), cells)} `,
-				tone: order[row] === self ? 'accent' : 'plain',
-			},
+	function rowsOf(groups: ReadonlyArray<readonly number[]>, nameRoom: number): ReadonlyArray<readonly Span[]> {
+		const letter = (index: number): string => String.fromCodePoint(index < 26 ? 0x61 + index : 0x41 + index - 26);
+		const hasTrips = trips.size > 0 && nameRoom + 3 + groups.length * 2 + roundTripCells <= width;
+		const head = `${' '.repeat(nameRoom + 3)}${groups.map((_, index) => letter(index)).join(' ')}`;
+		return [
+			[{text: `${head}${hasTrips ? '      RTT' : ''}`, tone: 'muted'}],
+			...groups.map((group, at): readonly Span[] => {
+				const [row] = group;
+				const isSelf = group.some(index => order[index] === self);
+				const line: Span[] = [
+					{
+						text: `${letter(at)} ${fitCells(groupName(group, nameRoom), nameRoom)} `,
+						tone: isSelf ? 'accent' : 'plain',
+					},
+				];
+				for (const [column] of groups) {
+					// Within a group all hear each other.
+					const span =
+						column === row && group.length > 1 ? marks.yes : marks[hearing(partition, row!, column!)];
+					const last = line.at(-1)!;
+					// A run of one tone is one span, because a matrix has hundreds of cells.
+					if (last.tone === span.tone)
+						line[line.length - 1] = {text: `${last.text}${span.text} `, tone: span.tone};
+					else line.push({text: `${span.text} `, tone: span.tone});
+				}
+
+				const trip = group.length === 1 ? trips.get(order[row!]!) : undefined;
+				return hasTrips ? [...line, {text: (trip ?? '–').padStart(roundTripCells - 1), tone: 'muted'}] : line;
+			}),
 		];
-		for (const column of shown) {
-			const span = marks[hearing(partition, row, column)];
-			const last = line.at(-1)!;
-			// A run of one tone is one span, because a matrix has hundreds of cells.
-			if (last.tone === span.tone) line[line.length - 1] = {text: `${last.text}${span.text} `, tone: span.tone};
-			else line.push({text: `${span.text} `, tone: span.tone});
-		}
-
-		lines.push(line);
 	}
 
-	if (room < order.length) lines.push([{text: `${room} of ${order.length}, worst first`, tone: 'muted'}]);
-	return lines;
+	function groupName(group: readonly number[], nameRoom: number): string {
+		const [first, ...more] = group.map(index => label(order[index]!));
+		if (more.length === 0) return first!;
+		const count = ` +${more.length}`;
+		return `${widthOf(first!) + count.length > nameRoom ? fitCells(first!, nameRoom - count.length) : first!}${count}`;
+	}
 }
 
 /** Cells of a matrix of these nodes: letter, name, and two per node. */

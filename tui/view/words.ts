@@ -65,9 +65,9 @@ export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {
 
 const eventFormat: EventFormat = {duration, count, nodesMax: 6, previewBytes: 0};
 
-/** An event in one line, printable. */
-export function eventSpan(event: RecordedEvent): Span {
-	const {text, tone} = eventText(event, eventFormat);
+/** An event in one line, printable. @param nodesMax nodes that a list of it names */
+export function eventSpan(event: RecordedEvent, nodesMax = eventFormat.nodesMax): Span {
+	const {text, tone} = eventText(event, {...eventFormat, nodesMax});
 	return {text: event.type === 'member' ? `${stateMarks[event.state]} ${text}` : text, tone};
 }
 
