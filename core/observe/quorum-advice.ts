@@ -10,11 +10,12 @@ import {quorumHealthOf, quorumSize, type QuorumHealth} from './quorum-health.ts'
 
 export type QuorumPreview = {
 	readonly id: NodeId;
+	readonly isMissing: boolean;
 	/** What the quorum is without the process of this node. */
 	readonly loss: string;
 	/** What it is when the node is taken out of the cluster. */
 	readonly removal: string;
-	/** What is tolerated while the node restarts. */
+	/** What is tolerated while the node restarts; for a missing one, when it is back. */
 	readonly restart: string;
 };
 export type QuorumAdvice = {
@@ -24,11 +25,15 @@ export type QuorumAdvice = {
 	readonly repairs: readonly string[];
 };
 
+const byName = new Intl.Collator('en', {numeric: true});
+
 export function quorumAdvice(snapshot: Snapshot, label: Label, command: string): QuorumAdvice {
 	const health = quorumHealthOf(snapshot);
 	return {
 		state: stateText(health),
-		previews: snapshot.raft.voters.map(id => previewOf(id, snapshot, health)),
+		previews: snapshot.raft.voters
+			.toSorted((one, other) => byName.compare(label(one), label(other)))
+			.map(id => previewOf(id, snapshot, health)),
 		repairs: repairsOf(snapshot, health, label, command),
 	};
 }
@@ -57,7 +62,7 @@ function previewOf(id: NodeId, {raft: {voters}}: Snapshot, {present, missing}: Q
 			: present < needed
 				? 'not possible without a quorum'
 				: outcome(left, size, quorumSize(size));
-	return {id, loss, removal, restart};
+	return {id, isMissing, loss, removal, restart};
 }
 
 function outcome(present: number, voters: number, needed: number): string {
@@ -81,7 +86,8 @@ function repairsOf(
 	const down = ids(['down', 'left']);
 	const silent = ids(['unreachable', 'suspect']);
 	const refused = ids(['degraded']);
-	const names = (those: readonly NodeId[]): string => listed(those.map(id => label(id)));
+	const names = (those: readonly NodeId[]): string =>
+		listed(those.map(id => label(id)).toSorted((one, other) => byName.compare(one, other)));
 	const enough = (those: readonly NodeId[]): string =>
 		those.length >= needed
 			? `${needed} of them ${needed === 1 ? 'is' : 'are'} enough`

@@ -1,5 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../core/events.ts';
+import {shortId} from '../../core/observe/node-label.ts';
 import {widthOf} from '../../core/observe/printable.ts';
 import {hearing, oneWays} from '../../core/observe/sight.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -10,7 +11,7 @@ import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
 import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
-import {matrixLines, partitionSentences} from '../../tui/view/partition.ts';
+import {matrixLines, partitionSentences, roundTrips} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
 import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
@@ -23,6 +24,7 @@ import {
 	events,
 	feed,
 	healthy,
+	ids,
 	joining,
 	leaderless,
 	lost,
@@ -110,9 +112,35 @@ describe('partition', () => {
 		]);
 	});
 
-	test('a large matrix shows the nodes with problems that fit', () => {
+	test('a large matrix folds nodes that see and are seen alike', () => {
+		const {partition, self} = largeCluster;
+		const sees = partition.sees.map((row, at) =>
+			row.map((value, column) => (at === 3 && column === 7 ? false : value && at < 30 === column < 30)),
+		);
+		expect(matrixLines({...partition, sees}, self, 40, 12).map(line => text(line).trimEnd())).toEqual([
+			`${' '.repeat(27)}a b c d`,
+			`a ${`${ids[0]!.slice(0, 8)} +27`.padEnd(24)} ● ● ● ×`,
+			`b ${ids[3]!.slice(0, 8).padEnd(24)} ● · ↛ ×`,
+			`c ${ids[7]!.slice(0, 8).padEnd(24)} ● ● · ×`,
+			`d ${`${ids[30]!.slice(0, 8)} +19`.padEnd(24)} × × × ●`,
+		]);
+	});
+
+	test('round trips of this node stand at the end of the rows', () => {
+		const lines = matrixLines(healthy.partition, a, 40, 10, shortId, roundTrips(healthy.members));
+		expect(lines.map(line => text(line).trimEnd())).toEqual([
+			'           a b c      RTT',
+			'a 3f2a91c4 · ● ●        –',
+			'b a11de875 ● · ●  0.81 ms',
+			'c 034462a6 ● ● ·  0.94 ms',
+		]);
+	});
+
+	test('a large matrix without nodes alike shows those with problems that fit', () => {
 		const sees = largeCluster.partition.sees.map((row, at) =>
-			row.map((value, column) => (at === 44 && column !== 44 ? false : value)),
+			row.map((value, column) =>
+				at === 44 && column !== 44 ? false : at === column || (at * 7 + column * 3) % 11 > 0 ? value : false,
+			),
 		);
 		const lines = matrixLines({...largeCluster.partition, sees}, a, 40, 12);
 		expect(lines).toHaveLength(12);

@@ -42,10 +42,10 @@ export function quorumLines(snapshot: Snapshot): readonly Line[] {
 			: []),
 		empty,
 		heading('What would happen'),
-		...previews.flatMap(({id, loss, removal, restart}) => [
+		...previews.flatMap(({id, isMissing, loss, removal, restart}) => [
 			row(id, 'lost', loss),
 			row(id, 'removed', removal),
-			row(id, 'restarts', restart),
+			row(id, isMissing ? 'returns' : 'restarts', restart),
 		]),
 		empty,
 		[{text: 'Removal: `:peer remove NODE yes`, or `dapss-tui leave` on the node itself.', tone: 'muted'}],

@@ -318,6 +318,7 @@ export const oneWay = seen(n4, {
 /** The partition has healed, and nothing is wrong any more. */
 export const healed = seen(n3, {
 	raft: {term: 5, leader: n2, vote: n2, leaders: [founded, elected({at: atMs - 150_000})]},
+	partition: {detectedMs: 700, healedMs: 122_000, repairedMs: 4000, backlog: 132},
 	events: [
 		{
 			...detected(
