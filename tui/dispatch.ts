@@ -148,7 +148,7 @@ export function act(action: Action, state: ConsoleState, situation: Situation): 
 	return handlers[action](state, situation);
 }
 
-/** Esc removes one thing at a time: first what the user added, then the summary of the last incident, then the panel. */
+/** Esc removes one thing at a time: what the user added, then the summary of the last incident, then the panel. */
 function clear({notice, zoom, focus, lists}: ConsoleState, {incident}: Situation): readonly Effect[] {
 	const isFiltered = isListPane(focus) && lists[focus].filter !== '';
 	if (notice || zoom || isFiltered) return change({type: 'clear'});

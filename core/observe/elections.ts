@@ -1,6 +1,6 @@
 /**
-The elections that a node observed, a lane for each term: who led before, why that ended, who won, and for how long nobody
-led. A node records the outcome of an election, and not the votes and refusals of other nodes. Pure.
+The elections that a node observed, a lane for each term: who led before, why that ended, who won, and for how long
+nobody led. A node records the outcome of an election, and not the votes and refusals of other nodes. Pure.
 */
 import type {Snapshot} from '../snapshot.ts';
 import {leaderChanges} from './leaders.ts';
@@ -54,7 +54,8 @@ export function electionsOf(snapshot: Snapshot, label: Label): readonly Election
 		else if (!causes.has(term) && !isAgain)
 			causes.set(
 				term,
-				`${reason === '' ? `${label(previous)} led before` : reason}; ${label(leader)} won term ${term}${withoutLeaderMs ? ` in ${duration(withoutLeaderMs)}` : ''}.`,
+				`${reason === '' ? `${label(previous)} led before` : reason}; ${label(leader)} won term ${term}` +
+					`${withoutLeaderMs ? ` in ${duration(withoutLeaderMs)}` : ''}.`,
 			);
 	}
 
@@ -65,7 +66,9 @@ export function electionsOf(snapshot: Snapshot, label: Label): readonly Election
 		lane.push({
 			atMs: snapshot.atMs,
 			tone: 'warning',
-			text: `this node asks for ${role === 'pre-candidate' ? 'pre-votes' : 'votes'}; granted by ${votes.map(id => label(id)).join(', ')}`,
+			text:
+				`this node asks for ${role === 'pre-candidate' ? 'pre-votes' : 'votes'}; ` +
+				`granted by ${votes.map(id => label(id)).join(', ')}`,
 		});
 	}
 

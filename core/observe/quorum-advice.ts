@@ -1,6 +1,6 @@
 /**
-The quorum advisor: how many more voters can be lost, what the loss, the removal and the restart of each node would mean,
-and what brings a lost quorum back, the safest first. Pure.
+The quorum advisor: how many more voters can be lost, what the loss, the removal and the restart of each node would
+mean, and what brings a lost quorum back, the safest first. Pure.
 */
 import type {NodeId} from '../message.ts';
 import type {MemberSnapshot, Snapshot} from '../snapshot.ts';
@@ -102,10 +102,11 @@ function repairsOf(
 			: []),
 		...(refused.length > 0
 			? [
-					`${names(refused)} ${refused.length === 1 ? 'runs and is' : 'run and are'} refused: \`${command}check\` says why.`,
+					`${names(refused)} ${refused.length === 1 ? 'runs and is' : 'run and are'} refused: ` +
+						`\`${command}check\` says why.`,
 				]
 			: []),
-		'Only if the disks of a majority are gone for good: stop this node and run `dapss-tui recover` for it. It makes a ' +
-			'new cluster of what this node has; changes that only the lost nodes had are gone.',
+		'Only if the disks of a majority are gone for good: stop this node and run `dapss-tui recover` for it. ' +
+			'It makes a new cluster of what this node has; changes that only the lost nodes had are gone.',
 	];
 }

@@ -20,6 +20,10 @@ const actionsMax = 4;
 const checkAt = ({address}: Pick<MemberSnapshot, 'address'>): string =>
 	`\`dapss-tui check --server ${printable(address)}\``;
 
+/** In the console the command needs a word more. */
+const removal = (command: string, name: string): string =>
+	`\`${command}peer remove ${name}${command === ':' ? ' yes' : ''}\``;
+
 /** @param command the prefix of commands: `dapss-tui ` or `:` */
 export function actionsOf(context: SituationContext, command: string): readonly Statement[] {
 	const texts = [
@@ -66,19 +70,20 @@ function downActions(context: SituationContext, command: string): readonly strin
 	);
 	const votes = down.filter(({voter}) => voter).length;
 	const missing = quorum.needed - quorum.present;
-	const effect =
-		missing <= 0
-			? ''
-			: missing <= votes
-				? `: ${missing === votes ? (votes === 1 ? 'it brings' : 'together they bring') : `${missing} of them ${missing === 1 ? 'brings' : 'bring'}`} the quorum back`
-				: '';
+	const bringing =
+		missing === votes
+			? votes === 1
+				? 'it brings'
+				: 'together they bring'
+			: `${missing} of them ${missing === 1 ? 'brings' : 'bring'}`;
+	const effect = missing > 0 && missing <= votes ? `: ${bringing} the quorum back` : '';
 	const first = `Start the ${down.length === 1 ? 'process' : 'processes'} of ${start}${effect}.`;
 	const lost = quorum.missing.find(({isLost, id}) => isLost && down.some(member => member.id === id));
 	if (!lost) return [first];
 	return [
 		first,
 		quorum.spare >= 0
-			? `Only if its disk is gone for good: \`${command}peer remove ${label(lost.id)}${command === ':' ? ' yes' : ''}\`, then start a new node.`
+			? `Only if its disk is gone for good: ${removal(command, label(lost.id))}, then start a new node.`
 			: 'Only if their disks are gone for good: stop this node and run `dapss-tui recover` for it (unsafe).',
 	];
 }
@@ -107,7 +112,7 @@ function networkActions(context: SituationContext): readonly string[] {
 function stoppedActions({stopped, label}: SituationContext, command: string): readonly string[] {
 	return stopped.map(({id}) => {
 		const name = label(id);
-		return `Start ${name} again, or take its vote away: \`${command}peer remove ${name}${command === ':' ? ' yes' : ''}\`.`;
+		return `Start ${name} again, or take its vote away: ${removal(command, name)}.`;
 	});
 }
 

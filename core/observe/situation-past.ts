@@ -46,7 +46,8 @@ function partitionPart(context: SituationContext): {part: Part; nodes: readonly 
 	const detected = events.findLast(({state, at}) => state === 'detected' && at <= healed.at);
 	const repaired = events.find(({state, at}) => state === 'repaired' && at >= healed.at);
 	const sides = (detected?.sides ?? []).map(side => nodesText(context, side, 4)).join(' | ');
-	const took = `partition of ${duration(healed.tookMs + (detected?.tookMs ?? 0))}${sides === '' ? '' : ` (${sides})`}`;
+	const lasted = duration(healed.tookMs + (detected?.tookMs ?? 0));
+	const took = `partition of ${lasted}${sides === '' ? '' : ` (${sides})`}`;
 	const repair = repaired
 		? repaired.messages
 			? `; ${plural(repaired.messages, 'message')} repaired in ${duration(repaired.tookMs)}`
@@ -119,7 +120,9 @@ function leaderParts({snapshot, label}: SituationContext): readonly Part[] {
 		{
 			startMs: change.at - gapMs,
 			endMs: change.at,
-			text: `${label(change.leader)} leads since ${clockSeconds(change.at)}${why.length > 0 ? ` (${why.join(', ')})` : ''}`,
+			text:
+				`${label(change.leader)} leads since ${clockSeconds(change.at)}` +
+				(why.length > 0 ? ` (${why.join(', ')})` : ''),
 		},
 	];
 }

@@ -158,7 +158,7 @@ function linkProblems({snapshot, cuts, oneWays}: SituationContext): readonly Pro
 	if (oneWays.length > 0)
 		problems.push({
 			key: 'one-way',
-			heading: `${plural(oneWays.length, 'ONE-WAY LINK', 'ONE-WAY LINKS')}`,
+			heading: plural(oneWays.length, 'ONE-WAY LINK', 'ONE-WAY LINKS'),
 			tone: 'warning',
 			atMs: begin,
 		});

@@ -125,7 +125,8 @@ function newsStatements(context: SituationContext, isAlone: boolean): readonly S
 			what(
 				'bad',
 				`There are two clusters of the name ${printable(cluster)}: ` +
-					`another one (${printable(clusterId.slice(0, 8))}) is at ${printable(address)}. They are not merged.`,
+					`another one (${printable(clusterId.slice(0, 8))}) is at ${printable(address)}. ` +
+					'They are not merged.',
 			),
 		);
 	for (const {id, address, other} of duplicates.slice(0, 1))
@@ -426,7 +427,7 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 	const often = churn > 1 ? ` ${churn} changes in the last 10 min.` : '';
 	if (change.previous === change.leader)
 		return say('plain', `${head}; it led before too, and was not heard${forText(change.withoutLeaderMs)}.${often}`);
-	const before = `Before: ${label(change.previous!)}.${reason === '' ? '' : ` Why: ${reason}.`}`;
+	const before = `Before: ${label(change.previous)}.${reason === '' ? '' : ` Why: ${reason}.`}`;
 	return say(raft.leader === undefined ? 'bad' : 'plain', `${head}${gap}. ${before}${often}`);
 }
 
@@ -498,7 +499,7 @@ export function faultStatements({snapshot, label}: SituationContext): readonly S
 	const by =
 		asked?.type === 'audit'
 			? `, injected at ${sinceText(asked.at, atMs)} from ${printable(asked.address)}` +
-				`${asked.by === '' ? '' : ` by ${shortIdentity(asked.by)}`}`
+				(asked.by === '' ? '' : ` by ${shortIdentity(asked.by)}`)
 			: '';
 	return [
 		{

@@ -5,7 +5,7 @@ must answer an operator's questions, and nothing that matters may end in `…`.
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {describe, expect, test} from 'vitest';
 import {situationOf} from '../../core/observe/situation.ts';
-import * as incidents from './support/incidents.ts';
+import {healed, leaderKilled, majority, minority, oneWay, quorumLost, ring, wrongKey} from './support/incidents.ts';
 import {openConsole} from './support/terminal.ts';
 
 const folder = new URL('frames/', import.meta.url);
@@ -15,15 +15,16 @@ const sizes = [
 	[160, 45],
 	[300, 80],
 ] as const;
-const shown = ['minority', 'majority', 'leaderKilled', 'quorumLost', 'ring', 'oneWay', 'wrongKey', 'healed'] as const;
+const running = {minority, majority, leaderKilled, quorumLost, ring, oneWay, wrongKey} as const;
+const shown = Object.entries({...running, healed});
 
 /** The text of a frame without line breaks, columns and double spaces. */
 const flat = (text: string): string => text.replaceAll(/\s+/gu, ' ');
 
-describe.each(shown)('%s', name => {
+describe.each(shown)('%s', (name, snapshot) => {
 	test.each(sizes)('at %i×%i', async (columns, rows) => {
-		await using running = await openConsole(incidents[name], columns, rows);
-		const text = `${running.screen.text()}\n`;
+		await using opened = await openConsole(snapshot, columns, rows);
+		const text = `${opened.screen.text()}\n`;
 		const file = new URL(`${name}-${columns}x${rows}.txt`, folder);
 		if (process.env['UPDATE'] === '1') {
 			mkdirSync(folder, {recursive: true});
@@ -34,16 +35,16 @@ describe.each(shown)('%s', name => {
 	});
 });
 
-test.each(shown.filter(name => name !== 'healed'))('at 80×24 every sentence about %s is there, whole', async name => {
-	await using running = await openConsole(incidents[name], 80, 24);
-	const text = flat(running.screen.text());
-	for (const statement of situationOf(incidents[name], ':')!.statements)
+test.each(Object.entries(running))('at 80×24 every sentence about %s is there, whole', async (_, snapshot) => {
+	await using opened = await openConsole(snapshot, 80, 24);
+	const text = flat(opened.screen.text());
+	for (const statement of situationOf(snapshot, ':')!.statements)
 		if (!statement.isExtra) expect(text).toContain(statement.text);
 });
 
 test('the panel folds to a line and back; a new problem unfolds it; Esc removes the summary afterwards', async () => {
-	await using running = await openConsole(incidents.leaderKilled, 80, 24);
-	const {screen, source} = running;
+	await using opened = await openConsole(leaderKilled, 80, 24);
+	const {screen, source} = opened;
 	await screen.until(' What     n1 is down');
 	screen.type('0');
 	await screen.until(/n1 DOWN · NEW LEADER since .* 0 shows it/u);
@@ -53,17 +54,17 @@ test('the panel folds to a line and back; a new problem unfolds it; Esc removes 
 	screen.type('1'); // The panel leaves no room for the pane, so it gives way.
 	await screen.until('┏━ 1 Peers');
 	expect(screen.text()).not.toContain(' What ');
-	source.show({snapshot: incidents.quorumLost});
+	source.show({snapshot: quorumLost});
 	await screen.until(' What     n1, n2 and n3 are down');
-	source.show({snapshot: incidents.healed});
+	source.show({snapshot: healed});
 	await screen.until(/132\s+messages repaired in 4.0 s/u);
 	screen.type('\u001B');
 	await screen.until(/^(?![^]*messages repaired)/u);
 });
 
 test('a panel that is too long scrolls with a mark', async () => {
-	await using running = await openConsole(incidents.minority, 60, 15);
-	const {screen} = running;
+	await using opened = await openConsole(minority, 60, 15);
+	const {screen} = opened;
 	await screen.until(/1–\d+ of \d+: J K · 0 folds/u);
 	screen.type('JJ');
 	await screen.until(/3–\d+ of \d+: J K/u);
@@ -74,15 +75,15 @@ test('a panel that is too long scrolls with a mark', async () => {
 });
 
 test('a notice goes after ten seconds of snapshots; the one of a running command stays', async () => {
-	await using running = await openConsole(incidents.healed, 80, 24);
-	const {screen, source} = running;
-	const {atMs} = incidents.healed;
+	await using opened = await openConsole(healed, 80, 24);
+	const {screen, source} = opened;
+	const {atMs} = healed;
 	screen.type(':nonsense\r');
 	await screen.until('No command `nonsense`');
-	source.show({snapshot: {...incidents.healed, atMs: atMs + 1000}});
-	source.show({snapshot: {...incidents.healed, atMs: atMs + 9000}});
+	source.show({snapshot: {...healed, atMs: atMs + 1000}});
+	source.show({snapshot: {...healed, atMs: atMs + 9000}});
 	await screen.settle();
 	expect(screen.text()).toContain('No command `nonsense`');
-	source.show({snapshot: {...incidents.healed, atMs: atMs + 12_000}});
+	source.show({snapshot: {...healed, atMs: atMs + 12_000}});
 	await screen.until(/^(?![^]*No command)/u);
 });

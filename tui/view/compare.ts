@@ -1,6 +1,7 @@
 /**
-Two nodes side by side, as far as this node knows the other: what is agreed (members, subscriptions), what it measured, and
-which messages one has and the other lacks. What only the other node knows is named, with the command that asks it. Pure.
+Two nodes side by side, as far as this node knows the other: what is agreed (members, subscriptions), what it measured,
+and which messages one has and the other lacks. What only the other node knows is named, with the command that asks it.
+Pure.
 */
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {fitCells, printable} from '../../core/observe/printable.ts';
@@ -89,7 +90,7 @@ function messageLines({partition, gossip, members, self}: Snapshot, other: Membe
 		sentence(
 			'messages',
 			`${name} lacks ${lacks === 0 ? 'none that is known' : plural(lacks, 'message')} of ${label(self)}; ` +
-				`here ${missing === 0 ? 'none' : plural(missing, 'message')} of ${name} ${missing === 1 ? 'is' : 'are'} missing.`,
+				`missing here of ${name}: ${missing === 0 ? 'none' : plural(missing, 'message')}.`,
 			lacks + missing > 0 ? 'warning' : 'plain',
 		),
 		sentence(

@@ -72,7 +72,7 @@ export function electionLines(snapshot: Snapshot): readonly Line[] {
 		]),
 		[
 			{
-				text: 'A node knows its own votes and the outcome; votes and refusals of other nodes are in their events.',
+				text: 'A node knows its own votes and the outcome, and not the votes and refusals of other nodes.',
 				tone: 'muted',
 			},
 		],

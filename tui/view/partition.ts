@@ -91,7 +91,8 @@ function waitingText({partition: {waiting, waitingFor = [], sides}, self, member
 	const label = labelsOf(members);
 	const far = waitingFor.filter(({messages}) => messages > 0).map(({id}) => id);
 	const ids = far.length > 0 ? far : sides.filter(side => !side.includes(self)).flat();
-	return `${plural(waiting, 'message')} of ${label(self)} ${waiting === 1 ? 'waits' : 'wait'} for ${names(ids, label, 6)}`;
+	const verb = waiting === 1 ? 'waits' : 'wait';
+	return `${plural(waiting, 'message')} of ${label(self)} ${verb} for ${names(ids, label, 6)}`;
 }
 
 /** One line, for a summary and for reports. */
@@ -240,7 +241,8 @@ export function matrixLines(
 		const [first, ...more] = group.map(index => label(order[index]!));
 		if (more.length === 0) return first!;
 		const count = ` +${more.length}`;
-		return `${widthOf(first!) + count.length > nameRoom ? fitCells(first!, nameRoom - count.length) : first!}${count}`;
+		const isLong = widthOf(first!) + count.length > nameRoom;
+		return `${isLong ? fitCells(first!, nameRoom - count.length) : first!}${count}`;
 	}
 }
 
