@@ -83,13 +83,7 @@ export function Console({
 		isLost,
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
-		incident: {
-			keys: incident.keys,
-			isOpen: incident.panel !== undefined,
-			hidesFocus: layout.type === 'panes' && layout.hidesFocus,
-			hiddenLines: hiddenLinesOf(layout, incident),
-			pastMs: incident.pastMs,
-		},
+		incident: placedIncident(layout, incident),
 	};
 	const handlers = useKeyboard({keymap, situation, ...effects});
 	return (
@@ -312,6 +306,17 @@ function situationKeys(keymap: Keymap): SituationKeys {
 		down: sign('situation-down'),
 		up: sign('situation-up'),
 		dismiss: sign('clear'),
+	};
+}
+
+/** What the keys need to know of the situation on the screen. */
+function placedIncident(layout: Layout, incident: Shown): Situation['incident'] {
+	return {
+		keys: incident.keys,
+		isOpen: incident.panel !== undefined,
+		hidesFocus: layout.type === 'panes' && layout.hidesFocus,
+		hiddenLines: hiddenLinesOf(layout, incident),
+		pastMs: incident.pastMs,
 	};
 }
 
