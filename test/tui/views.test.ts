@@ -7,6 +7,7 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {topicColumns} from '../../tui/panes/topics.tsx';
 import {share, shareSnapshot} from '../../tui/source/share.ts';
+import {initialState} from '../../tui/state/state.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
 import {headerSpans} from '../../tui/view/header.ts';
@@ -14,6 +15,7 @@ import {listEvents, listMessages} from '../../tui/view/lists.ts';
 import {matrixLines, partitionSentences, roundTrips} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
+import {shownSituation} from '../../tui/view/situation.ts';
 import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
 import {
 	a,
@@ -365,6 +367,43 @@ test('a degraded member is in the sentences of the partition, its own window, an
 	expect(own).toContain(`reached       through ${b.slice(0, 8)}`);
 	expect(checkLines(half).map(line => text(line))[0]).toMatch(
 		/^BAD {2}.* do not reach each other for 4 s: served through/,
+	);
+});
+
+test('a limit that a client has just reached is in a line with its words, and `:counters` lists all clients', () => {
+	const client = `identity ${'ab'.repeat(32)}`;
+	const reached = (ageMs: number): Snapshot => ({
+		...healthy,
+		counters: {
+			...healthy.counters,
+			bounds: {'readers-per-client': 4},
+			boundsAtMs: {'readers-per-client': healthy.atMs - ageMs},
+			boundsBy: {
+				'readers-per-client': [
+					[client, 3],
+					['address 10.0.0.1', 1],
+				],
+			},
+			clientNames: {[client]: 'billing'},
+		},
+	});
+	const bars = (snapshot: Snapshot): readonly string[] =>
+		shownSituation({snapshot, connection: 'connected', detail: ''}, initialState, {
+			width: 200,
+			lostMs: 0,
+			keys: {fold: '0', down: 'J', up: 'K', dismiss: 'Esc'},
+		}).bars.map(line => text(line));
+	expect(bars(reached(1000))).toEqual([
+		' ! LIMIT REACHED: topics read by one client (readers-per-client), 3× by billing (identity abababababab) · ' +
+			'`:counters` shows all clients',
+	]);
+	expect(bars(reached(61_000))).toEqual([]);
+	expect(reportLines('counters', reached(61_000)).map(line => text(line).trim())).toEqual(
+		expect.arrayContaining([
+			expect.stringMatching(/^4 {2}topics read by one client \(readers-per-client\)$/),
+			expect.stringMatching(/^3 {2}topics read by one client .*: billing \(identity abababababab\)$/),
+			expect.stringMatching(/^1 {2}topics read by one client .*: address 10\.0\.0\.1$/),
+		]),
 	);
 });
 

@@ -2,6 +2,7 @@
 The situation as lines between the header and the panes: a panel while something is wrong, one line when it is folded
 away, and the summary of the last incident afterwards. Pure. Sentences are wrapped and never cut.
 */
+import {limitText, whoText} from '../../core/observe/limit-text.ts';
 import {clockSeconds} from '../../core/observe/quantity-text.ts';
 import {fitCells, printable, widthOf, wrapCells} from '../../core/observe/printable.ts';
 import {pastSituation} from '../../core/observe/situation-past.ts';
@@ -11,7 +12,7 @@ import type {SourceState} from '../source/source.ts';
 import type {ConsoleState} from '../state/state.ts';
 import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
-import {age, wrapWords} from './words.ts';
+import {age, plural, wrapWords} from './words.ts';
 
 type Line = readonly Span[];
 
@@ -62,12 +63,12 @@ export function shownSituation(
 	const situation = situationOf(snapshot, ':');
 	const isOpen = situation?.keys.some(key => !folded.includes(key)) && !zoom && connection !== 'lost';
 	if (situation && isOpen) return {bars, panel: situation, keys: situation.keys, pastMs: undefined};
-	const insecure = insecureBars(snapshot, width);
+	const standing = [...insecureBars(snapshot, width), ...limitBars(snapshot, width)];
 	if (situation) {
 		const hint = connection === 'lost' ? '' : zoom ? '' : `${keys.fold} shows it`;
 		const state = connection === 'lost' ? `Before ${clockSeconds(snapshot.atMs)}: ` : '';
 		return {
-			bars: [...bars, headingLine(situation, width, hint, state), ...insecure],
+			bars: [...bars, headingLine(situation, width, hint, state), ...standing],
 			panel: undefined,
 			keys: situation.keys,
 			pastMs: undefined,
@@ -77,7 +78,7 @@ export function shownSituation(
 	const past = connection === 'lost' ? undefined : pastSituation(snapshot);
 	const isShown = past !== undefined && past.endedAtMs > dismissedMs;
 	return {
-		bars: [...bars, ...(isShown ? pastBars(past.text, keys.dismiss, width) : []), ...insecure],
+		bars: [...bars, ...(isShown ? pastBars(past.text, keys.dismiss, width) : []), ...standing],
 		panel: undefined,
 		keys: [],
 		pastMs: isShown ? past.endedAtMs : undefined,
@@ -108,9 +109,30 @@ function insecureBars({insecure}: Snapshot, width: number): readonly Line[] {
 	return bar(`INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`, 'alarm', width);
 }
 
+/** A limit that a client has just reached; clients that reached one earlier are among the counters. */
+const limitFreshMs = 60_000;
+
+/** The limit that a client reached last. */
+function limitBars(
+	{atMs, counters: {boundsBy = {}, boundsAtMs = {}, clientNames}}: Snapshot,
+	width: number,
+): readonly Line[] {
+	const fresh = Object.keys(boundsBy)
+		.filter(name => atMs - (boundsAtMs[name] ?? 0) <= limitFreshMs)
+		.toSorted((one, other) => boundsAtMs[other]! - boundsAtMs[one]!);
+	const [name] = fresh;
+	if (name === undefined) return [];
+	const more = fresh.length > 1 ? ` · and ${plural(fresh.length - 1, 'other limit')}` : '';
+	const who = whoText(boundsBy[name], clientNames);
+	return bar(
+		`LIMIT REACHED: ${printable(limitText(name))}${printable(who)}${more} · \`:counters\` shows all clients`,
+		'warning',
+		width,
+	);
+}
+
 function pastBars(text: string, dismiss: string, width: number): readonly Line[] {
-	const lines = bar(`${text} ${dismiss} removes this line.`, 'good', width, '✓');
-	return lines;
+	return bar(`${text} ${dismiss} removes this line.`, 'good', width, '✓');
 }
 
 /** The text in as few rows as it needs. */
