@@ -39,7 +39,7 @@ test('Enter shows a whole event, which its row cuts', async () => {
 	const {screen} = running;
 	screen.type('6jj\r');
 	await screen.until('Event');
-	await screen.until(/event +fault cut by 61acdda2dd0d \(127\.0\.0\.1:36456\)/u);
+	await screen.until(/event +61acdda2dd0d \(127\.0\.0\.1:36456\) requested: inject a fault \(cut\)/u);
 });
 
 test('the reports about the quorum and elections open from the prompt', async () => {
