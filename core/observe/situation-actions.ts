@@ -100,7 +100,7 @@ function networkActions(context: SituationContext): readonly string[] {
 	const ports = [...new Set(silent.flatMap(id => memberOf(id) ?? []).map(member => place(member).port))].toSorted();
 	const who = nodesText(context, silent);
 	const isUnheard = !isApart || snapshot.partition.isFarHeard === false;
-	const between = isApart ? 'between the sides' : `to ${who}`;
+	const between = isApart && far.length > 1 ? 'between the sides' : `to ${who}`;
 	if (isApart && snapshot.faults.length > 0)
 		return ['If the sides stay apart, repair the network between them.', `${lookThere} ${checkAt(first)}.`];
 	const repair =

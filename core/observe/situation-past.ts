@@ -47,6 +47,9 @@ function partitionPart(context: SituationContext): {part: Part; nodes: readonly 
 	const repaired = events.find(({state, at}) => state === 'repaired' && at >= healed.at);
 	const sides = (detected?.sides ?? []).map(side => nodesText(context, side, 4)).join(' | ');
 	const lasted = duration(healed.tookMs + (detected?.tookMs ?? 0));
+	// A node that hung and one that was cut off look the same from here.
+	const far = (detected?.sides ?? []).slice(1).flat();
+	const isOneSilent = far.length === 1 && detected?.isFarHeard === false && healed.state === 'healed';
 	const took = `partition of ${lasted}${sides === '' ? '' : ` (${sides})`}`;
 	const repair = repaired
 		? repaired.messages
@@ -58,7 +61,11 @@ function partitionPart(context: SituationContext): {part: Part; nodes: readonly 
 		part: {
 			startMs: detected ? detected.at - detected.tookMs : healed.at - healed.tookMs,
 			endMs: repaired?.at ?? healed.at,
-			text: healed.state === 'ended' ? `${took} ended: the other side stopped` : `${took} healed${repair}`,
+			text: isOneSilent
+				? `${nodesText(context, far)} did not answer for ${lasted}${repair}`
+				: healed.state === 'ended'
+					? `${took} ended: the other side stopped`
+					: `${took} healed${repair}`,
 		},
 	};
 }

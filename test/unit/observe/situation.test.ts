@@ -315,6 +315,17 @@ describe('after an incident', () => {
 		expect(pastSituation(of(['alive', 10_000]))).toBeUndefined();
 	});
 
+	test('one node that did not answer is no partition in words: it may have hung', () => {
+		const [n1, n2, n3, n4, n5] = incidents.nodes;
+		const sides = [[n1!, n2!, n4!, n5!], [n3!]];
+		const events = incidents.healed.events.map(event =>
+			event.type === 'partition' && event.state === 'detected' ? {...event, sides} : event,
+		);
+		expect(pastSituation({...incidents.healed, events})?.text).toMatch(
+			/^09:38:34 n3 did not answer for 2 min 3 s; 132 messages repaired in 4\.0 s; /u,
+		);
+	});
+
 	test('a lost quorum that is held again says for how long', () => {
 		const events: Snapshot['events'] = [
 			{at: atMs - 60_000, type: 'quorum', held: false, state: 'lost', reachable: 2, voters: 5},
