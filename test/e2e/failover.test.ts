@@ -270,7 +270,7 @@ test('attach shows the loss of its node, reconnects automatically, and fails ove
 	await Promise.all(
 		[one, both].map(terminal =>
 			terminal.waitFor(
-				text => text.includes('quorum 3/3') && text.split('\n')[0]!.includes(at(first)),
+				text => text.includes('quorum held: 3 of 3 up') && text.split('\n')[0]!.includes(at(first)),
 				'the first node',
 			),
 		),
@@ -289,7 +289,7 @@ test('attach shows the loss of its node, reconnects automatically, and fails ove
 	cluster.start(first.port);
 	await one.waitFor(
 		text =>
-			text.includes(`Attached to ${at(first)} now`) && text.includes('quorum 3/3') && !text.includes('NODE LOST'),
+			text.includes(`Attached to ${at(first)} now`) && text.includes('quorum held: 3 of 3 up') && !text.includes('NODE LOST'),
 		'the restarted node',
 		waitMs,
 	);
