@@ -289,7 +289,9 @@ test('attach shows the loss of its node, reconnects automatically, and fails ove
 	cluster.start(first.port);
 	await one.waitFor(
 		text =>
-			text.includes(`Attached to ${at(first)} now`) && text.includes('quorum held: 3 of 3 up') && !text.includes('NODE LOST'),
+			text.includes(`Attached to ${at(first)} now`) &&
+			text.includes('quorum held: 3 of 3 up') &&
+			!text.includes('NODE LOST'),
 		'the restarted node',
 		waitMs,
 	);
