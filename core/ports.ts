@@ -158,9 +158,9 @@ export type OwnKeys = {
 	/**
 	Takes over the agreed keys.
 	@param applied the index of the last applied entry
-	@param isCurrent the state is as new as that of the leader was after the start of this process
+	@param last the index of the last entry in the log
 	*/
-	agreed(keys: readonly AgreedKey[], applied: number, isCurrent: boolean): void;
+	agreed(keys: readonly AgreedKey[], applied: number, last: number): void;
 	/** Called about once a second. */
 	tick(): void;
 	use(): KeyUse;

@@ -54,11 +54,6 @@ export class AgreedReports {
 		if (!this.#replay.isOld(index)) this.#reportVoters();
 	}
 
-	/** All entries from before this start, and those that a leader had then, are applied. */
-	get isReplayed(): boolean {
-		return this.#isReplayed;
-	}
-
 	/** Call after entries were applied: report the current state after the last old entry. */
 	check(): void {
 		const {self, state, emit} = this.#options;

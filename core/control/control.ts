@@ -205,11 +205,6 @@ export class Control {
 		return this.#isConfigured(this.#options.self);
 	}
 
-	/** The agreed state is as new as that of the leader was when this node first heard it. */
-	get isCurrent(): boolean {
-		return this.#reports.isReplayed;
-	}
-
 	quorum(): QuorumView {
 		const {
 			configuration: {voters},

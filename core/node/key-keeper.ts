@@ -8,7 +8,8 @@ stays. A file that cannot be written is left alone: at its next start the node d
 state.
 
 At a start the state on disk may be ahead of what is applied: applying waits for a leader, and the leader may not accept
-the former key any more. So the keys in the whole log on disk count until the same index is applied.
+the former key any more. So the keys in the whole log on disk count until the same index is applied, or until a leader
+has replaced the end of that log.
 */
 import type {AgreedKey, KeyChange, KeyConnection, KeyId, KeyUse} from '../cluster-keys.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -51,7 +52,8 @@ export class KeyKeeper implements OwnKeys {
 	#fileKey: KeyId | undefined;
 	/** The key of a file that could not be written, and the tick at which that is tried again. */
 	#leftAlone: {readonly key: KeyId; readonly untilTick: number} | undefined;
-	#isCurrent = false;
+	/** The state has everything that was on disk at the start, as far as it was agreed. */
+	#isReplayed = false;
 	#isWriting = false;
 	#ticks = 0;
 
@@ -67,11 +69,12 @@ export class KeyKeeper implements OwnKeys {
 		this.#network = network;
 	}
 
-	agreed(keys: readonly AgreedKey[], applied: number, isCurrent: boolean): void {
+	agreed(keys: readonly AgreedKey[], applied: number, last: number): void {
 		const {ring, stored} = this.#options;
-		const isFirst = isCurrent && !this.#isCurrent;
-		this.#isCurrent = isCurrent;
-		if (applied < stored.index && !isCurrent) return;
+		const isFirst = !this.#isReplayed;
+		// A log that is shorter than at the start: a leader has replaced entries that were never agreed.
+		this.#isReplayed ||= applied >= Math.min(stored.index, last);
+		if (!this.#isReplayed) return;
 		const isChanged = ring.update(keys);
 		if (isChanged) this.#network?.rekey();
 		if (isChanged || isFirst) this.#settleFile();
@@ -173,7 +176,7 @@ export class KeyKeeper implements OwnKeys {
 		if (!file || this.#isWriting) return;
 		const held = this.#readFile();
 		const next = ring.secretOf(ring.active.id);
-		if (!this.#isCurrent || !held || !next || this.#isFileCurrent()) return;
+		if (!this.#isReplayed || !held || !next || this.#isFileCurrent()) return;
 		const key = ring.keyOf(held);
 		if (!ring.isRemoved(key) && !ring.isOlder(key, ring.active.id)) return;
 		if (this.#leftAlone?.key === key && this.#ticks < this.#leftAlone.untilTick) return;

@@ -556,6 +556,7 @@ export class Node implements ServedBroker {
 	}
 
 	#housekeep(): void {
+		this.#takeKeys();
 		this.options.io.keys?.tick();
 		if (this.phase !== 'running') return;
 		this.#parts.peerDirectory.ask();
@@ -570,7 +571,7 @@ export class Node implements ServedBroker {
 		this.identity.claim.update();
 		this.#parts.admin.check();
 		this.guard.agreed();
-		this.options.io.keys?.agreed(topics.keys.keys, topics.applied, this.control.isCurrent);
+		this.#takeKeys();
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#parts.peerDirectory.link();
@@ -599,6 +600,11 @@ export class Node implements ServedBroker {
 		this.desired.agreed();
 		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
+	}
+
+	#takeKeys(): void {
+		const {state, raft} = this.control;
+		this.options.io.keys?.agreed(state.keys.keys, state.applied, raft.lastIndex);
 	}
 
 	#onRemoved(): void {
