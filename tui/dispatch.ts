@@ -14,7 +14,7 @@ import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
 import type {Move, TimeView} from './source/timeline.ts';
 import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
-import {keysOf, listMessages, shownFeed} from './view/lists.ts';
+import {keysOf, listEvents, listMessages, shownFeed} from './view/lists.ts';
 
 /** The result of a key or a line. */
 export type Effect =
@@ -39,6 +39,20 @@ export type Situation = {
 	readonly page: number;
 	/** Number of lines of the overlay. */
 	readonly overlayLines: number;
+	readonly incident: Incident;
+};
+
+/** The situation on the screen. */
+export type Incident = {
+	/** Keys of the present problems; empty while nothing is wrong. */
+	readonly keys: readonly string[];
+	readonly isOpen: boolean;
+	/** The panel leaves no room for the focused pane. */
+	readonly hidesFocus: boolean;
+	/** Lines of the panel that are above or below the visible ones. */
+	readonly hiddenLines: number;
+	/** End of the incident whose summary is shown. */
+	readonly pastMs: number | undefined;
 };
 
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
@@ -75,15 +89,27 @@ const scrolling =
 	(state, situation) =>
 		scroll(state, situation, lines(situation.page));
 
+/** A user who goes to a pane wants to see it, so a panel that hides it is folded away. */
+const focusing =
+	(action: ConsoleAction): Handler =>
+	(_, {incident}) => [
+		...change(action),
+		...(incident.hidesFocus ? change({type: 'situation-fold', keys: incident.keys}) : nothing),
+	];
+const scrollingSituation =
+	(by: number): Handler =>
+	({situation: {scroll: at}}, {incident: {hiddenLines}}) =>
+		change({type: 'situation-scroll', to: Math.min(Math.max(at + by, 0), hiddenLines)});
+
 const handlers: Readonly<Record<Action, Handler>> = {
-	'focus-next': changing({type: 'focus-by', by: 1}),
-	'focus-previous': changing({type: 'focus-by', by: -1}),
-	'focus-peers': changing({type: 'focus', pane: 'peers'}),
-	'focus-raft': changing({type: 'focus', pane: 'raft'}),
-	'focus-topics': changing({type: 'focus', pane: 'topics'}),
-	'focus-messages': changing({type: 'focus', pane: 'messages'}),
-	'focus-partition': changing({type: 'focus', pane: 'partition'}),
-	'focus-events': changing({type: 'focus', pane: 'events'}),
+	'focus-next': focusing({type: 'focus-by', by: 1}),
+	'focus-previous': focusing({type: 'focus-by', by: -1}),
+	'focus-peers': focusing({type: 'focus', pane: 'peers'}),
+	'focus-raft': focusing({type: 'focus', pane: 'raft'}),
+	'focus-topics': focusing({type: 'focus', pane: 'topics'}),
+	'focus-messages': focusing({type: 'focus', pane: 'messages'}),
+	'focus-partition': focusing({type: 'focus', pane: 'partition'}),
+	'focus-events': focusing({type: 'focus', pane: 'events'}),
 	up: moving(() => -1),
 	down: moving(() => 1),
 	'page-up': moving(page => -page),
@@ -91,6 +117,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	first: (state, situation) => (situation.past ? travel('start') : moveTo(state, situation, 'first')),
 	last: (state, situation) => [...(situation.past ? travel('end') : nothing), ...moveTo(state, situation, 'last')],
 	inspect,
+	compare,
 	zoom: changing({type: 'zoom'}),
 	filter: ({focus, lists}) =>
 		isListPane(focus)
@@ -102,7 +129,13 @@ const handlers: Readonly<Record<Action, Handler>> = {
 			: snapshot
 				? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered})
 				: nothing,
-	clear: changing({type: 'clear'}),
+	clear,
+	'situation-fold': (_, {incident: {keys}}) =>
+		keys.length > 0
+			? change({type: 'situation-fold', keys})
+			: warn('Nothing is wrong: there is no situation to show'),
+	'situation-down': scrollingSituation(1),
+	'situation-up': scrollingSituation(-1),
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
@@ -140,6 +173,14 @@ const handlers: Readonly<Record<Action, Handler>> = {
 /** The effects of one action of the key map. */
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
 	return handlers[action](state, situation);
+}
+
+/** Esc removes one thing at a time: what the user added, then the summary of the last incident, then the panel. */
+function clear({notice, zoom, focus, lists}: ConsoleState, {incident}: Situation): readonly Effect[] {
+	const isFiltered = isListPane(focus) && lists[focus].filter !== '';
+	if (notice || zoom || isFiltered) return change({type: 'clear'});
+	if (incident.pastMs !== undefined) return change({type: 'situation-dismiss', endedAtMs: incident.pastMs});
+	return incident.isOpen ? change({type: 'situation-fold', keys: incident.keys}) : change({type: 'clear'});
 }
 
 /** The node leaves the cluster. The overlay that asked for it says what that costs. */
@@ -204,7 +245,7 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 		case 'confirm':
 			return situation.isReadonly ? warn(readonlyRefusal) : change({type: 'confirm', question: request});
 		case 'focus':
-			return change({type: 'focus', pane: request.pane});
+			return focusing({type: 'focus', pane: request.pane})(state, situation);
 		case 'report':
 			return [
 				...change({type: 'overlay', overlay: {type: 'report', report: request.report, scroll: 0}}),
@@ -325,7 +366,12 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	const {focus} = state;
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
-	if (focus === 'events') return nothing; // The row shows the whole event.
+	if (focus === 'events') {
+		const {rows, keys} = listEvents(snapshot.events, state.lists.events.filter);
+		const event = rows[indexOfSelected(keys, state.lists.events.selected, 'events')];
+		return event ? change({type: 'overlay', overlay: {type: 'event', event, scroll: 0}}) : nothing;
+	}
+
 	if (focus === 'messages') {
 		const message = selectedMessage(state, snapshot);
 		return message ? change({type: 'overlay', overlay: {type: 'message', message, scroll: 0}}) : nothing;
@@ -336,6 +382,18 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	return key === undefined
 		? nothing
 		: change({type: 'overlay', overlay: {type: focus === 'peers' ? 'peer' : 'topic', key, scroll: 0}});
+}
+
+/** Compare the selected peer with this node. */
+function compare(state: ConsoleState, {snapshot}: Situation): readonly Effect[] {
+	if (!snapshot) return nothing;
+	if (state.focus !== 'peers') return warn('Select a node in pane 1 (Peers) to compare it with this one');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	if (key === undefined) return nothing;
+	return key === snapshot.self
+		? warn('This is the node of this console: select another one to compare')
+		: change({type: 'overlay', overlay: {type: 'compare', key, scroll: 0}});
 }
 
 function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
