@@ -154,16 +154,16 @@ function headingLine(
 	hint: string,
 	before = '',
 ): Line {
-	const text = (shown: number): string => {
+	const text = (shown: number, end: string): string => {
 		const more = headings.length - shown;
-		const end = since === '' ? '' : ` ${since}`;
 		return ` ! ${before}${headings.slice(0, shown).join(' · ')}${more > 0 ? ` · ${more} more` : ''}${end} `;
 	};
 
 	const room = width - (hint === '' ? 0 : widthOf(hint) + 3);
-	let shown = headings.length;
-	while (shown > 1 && widthOf(text(shown)) > room) shown--;
-	const heading = text(shown);
+	// The first sentence has the time and the age as well.
+	const ends = since === '' ? [''] : [` ${since}`, ` ${since.replace(/ \(.*\)$/, '')}`, ''];
+	const candidates = ends.flatMap(end => headings.map((_, index) => text(headings.length - index, end)));
+	const heading = candidates.find(one => widthOf(one) <= room) ?? candidates.at(-1)!;
 	const fitted = widthOf(heading) > room ? fitCells(heading, room) : heading;
 	if (hint === '') return [{text: fitted, tone}];
 	return [
