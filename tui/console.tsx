@@ -7,9 +7,11 @@ import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/snapshot.ts';
 import type {Situation} from './dispatch.ts';
 import {useEffects} from './hooks/use-effects.ts';
-import {contextOf, useKeyboard, type PromptHandlers} from './hooks/use-keyboard.ts';
+import {contextOf, useKeyboard} from './hooks/use-keyboard.ts';
 import {useLostMs} from './hooks/use-lost-ms.ts';
+import {useSuspend} from './hooks/use-suspend.ts';
 import type {Keymap} from './input/keymap.ts';
+import type {ConsoleTerminal} from './input/terminal.ts';
 import {layOut, type Layout} from './layout.ts';
 import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
 import {Overlay, overlayText, type OverlayText} from './panes/overlay.tsx';
@@ -37,6 +39,8 @@ export type ConsoleProps = {
 	/** Examine the machine for `:doctor`; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
+	/** The terminal beside what Ink does with it. */
+	readonly terminal?: ConsoleTerminal | undefined;
 };
 
 type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
@@ -51,11 +55,13 @@ export function Console({
 	problems,
 	examine,
 	onExit,
+	terminal,
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
-	const {state, ...effects} = useEffects({source, initial, examine, onExit});
+	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
+	const {state, ...effects} = useEffects({source, initial, examine, onExit, onSuspend});
 	const isLost = shown.connection === 'lost';
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
@@ -73,7 +79,7 @@ export function Console({
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
-	const handlers = useKeyboard({keymap, situation, ...effects});
+	useKeyboard({keymap, situation, input: terminal?.input, ...effects});
 	return (
 		<ThemeContext value={theme}>
 			{layout.type === 'too-small' ? (
@@ -90,12 +96,15 @@ export function Console({
 					isRemote={isRemote}
 					keymap={keymap}
 					theme={theme}
-					handlers={handlers}
 				/>
 			)}
 		</ThemeContext>
 	);
 }
+
+const suspendedText = 'dapss-tui is suspended; `fg` continues it';
+const suspendedNodeText =
+	'dapss-tui is suspended, and its node pauses with it: the others find it unreachable until `fg` continues it';
 
 function withProblem([problem, ...more]: readonly string[]): ConsoleState {
 	if (problem === undefined) return initialState;
@@ -110,17 +119,21 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 	readonly alerts: readonly Alert[];
 	/** The text of the open overlay. */
 	readonly text: OverlayText | undefined;
-	readonly handlers: PromptHandlers;
 };
 
 function Screen(props: ScreenProps): ReactNode {
-	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme, handlers} = props;
+	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme} = props;
 	const {header, alerts: alertBox, prompt, hints} = layout;
 	const isLost = shown.connection === 'lost';
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
 	const context = contextOf(state);
 	const hintLine =
 		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, header.width);
+	// An open prompt takes the row of the notice.
+	const noticeBelow =
+		state.prompt && state.notice && hints.height > 0
+			? [{text: ` ${printable(state.notice.text)}`, tone: state.notice.tone}]
+			: undefined;
 	return (
 		<Box flexDirection="column" width={header.width} height={hints.y + hints.height}>
 			<Header
@@ -142,9 +155,10 @@ function Screen(props: ScreenProps): ReactNode {
 				isLost={isLost}
 				keymap={keymap}
 				hints={hints.height === 0 ? hintLine : []}
-				{...handlers}
+				row={prompt.y}
+				hasNotice={noticeBelow === undefined}
 			/>
-			{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
+			{hints.height > 0 ? <Line spans={noticeBelow ?? hintLine} width={hints.width} /> : null}
 		</Box>
 	);
 }
@@ -202,13 +216,16 @@ function Panes({
 	));
 }
 
-type PromptRowProps = PromptHandlers & {
+type PromptRowProps = {
 	readonly state: ConsoleState;
 	readonly width: number;
 	readonly isRemote: boolean;
 	readonly isLost: boolean;
 	readonly keymap: Keymap;
 	readonly hints: Parameters<typeof Line>[0]['spans'];
+	readonly row: number;
+	/** The notice is shown in this row. */
+	readonly hasNotice: boolean;
 };
 
 function PromptRow({
@@ -218,8 +235,8 @@ function PromptRow({
 	isLost,
 	keymap,
 	hints,
-	onChange,
-	onSubmit,
+	row,
+	hasNotice,
 }: PromptRowProps): ReactNode {
 	if (prompt)
 		return (
@@ -227,8 +244,8 @@ function PromptRow({
 				prompt={prompt}
 				filtered={paneNames[focus].slice(2).toLowerCase()}
 				width={width}
-				onChange={onChange}
-				onSubmit={onSubmit}
+				row={row}
+				notice={hasNotice ? notice : undefined}
 			/>
 		);
 	if (confirmsQuit)

@@ -8,6 +8,7 @@ import {printable} from '../core/observe/printable.ts';
 import {leaveCost} from '../core/observe/stop-cost.ts';
 import type {Snapshot} from '../core/snapshot.ts';
 import type {Action} from './input/keymap.ts';
+import type {Edit} from './input/line-editor.ts';
 import {quoteWord, topicsOf, wordsOf} from './input/line.ts';
 import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
 import type {PaneId} from './layout.ts';
@@ -21,6 +22,8 @@ export type Effect =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	/** Examine the machine. The overlay for the result is open already. */
 	| {readonly type: 'examine'}
+	/** Give the terminal back, and stop until the shell continues the program. */
+	| {readonly type: 'suspend'}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
 
 export type Situation = {
@@ -34,6 +37,8 @@ export type Situation = {
 	readonly page: number;
 	/** Number of lines of the overlay. */
 	readonly overlayLines: number;
+	/** The key came together with others: the user has not seen what it answers. It confirms nothing. */
+	readonly isBlind?: boolean;
 };
 
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
@@ -47,6 +52,8 @@ const elsewhereRefusal =
 	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
+
+const blindRefusal = 'The line came together with its Enter, as pasted text does. Press Enter to carry it out, or Esc';
 
 type Handler = (state: ConsoleState, situation: Situation) => readonly Effect[];
 
@@ -62,6 +69,8 @@ const scrolling =
 	(lines: (page: number) => number): Handler =>
 	(state, situation) =>
 		scroll(state, situation, lines(situation.page));
+
+const editing = (edit: Edit): Handler => changing({type: 'edit', edit});
 
 const handlers: Readonly<Record<Action, Handler>> = {
 	'focus-next': changing({type: 'focus-by', by: 1}),
@@ -105,6 +114,19 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	'prompt-older': changing({type: 'history', by: 1}),
 	'prompt-newer': changing({type: 'history', by: -1}),
 	'prompt-complete': completePrompt,
+	'edit-left': editing({type: 'move', to: 'left'}),
+	'edit-right': editing({type: 'move', to: 'right'}),
+	'edit-word-left': editing({type: 'move', to: 'word-left'}),
+	'edit-word-right': editing({type: 'move', to: 'word-right'}),
+	'edit-start': editing({type: 'move', to: 'start'}),
+	'edit-end': editing({type: 'move', to: 'end'}),
+	'edit-delete-left': editing({type: 'delete', to: 'left'}),
+	'edit-delete-right': editing({type: 'delete', to: 'right'}),
+	'edit-delete-word-left': editing({type: 'delete', to: 'word-left'}),
+	'edit-delete-word-right': editing({type: 'delete', to: 'word-right'}),
+	'edit-delete-start': editing({type: 'delete', to: 'start'}),
+	'edit-delete-end': editing({type: 'delete', to: 'end'}),
+	suspend: () => [{type: 'suspend'}],
 	'confirm-yes': () => [{type: 'exit', how: 'quit'}],
 	'confirm-leave': (_, situation) => leave(situation),
 	'confirm-no': changing({type: 'stay'}),
@@ -153,13 +175,23 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 
 		case 'publish-text':
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
-		case 'command':
-			return [...done, ...command(line, state, situation)];
+		case 'command': {
+			const effects = command(line, state, situation);
+			// Text that is pasted as keys must not destroy anything.
+			return situation.isBlind && effects.some(isDangerous) ? warn(blindRefusal) : [...done, ...effects];
+		}
+
 		default: {
 			const unknown: never = prompt.kind;
 			return unknown;
 		}
 	}
+}
+
+const dangerous: ReadonlySet<ConsoleCommand['type']> = new Set(['delete-topic', 'remove', 'leave']);
+
+function isDangerous(effect: Effect): boolean {
+	return effect.type === 'run' && dangerous.has(effect.command.type);
 }
 
 function command(line: string, state: ConsoleState, situation: Situation): readonly Effect[] {
@@ -289,5 +321,5 @@ function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly
 		prompt.kind === 'command'
 			? complete(prompt.draft, topics, snapshot?.members ?? [])
 			: completeTopic(prompt.draft, topics);
-	return text === prompt.draft ? nothing : change({type: 'draft', text, moved: true});
+	return text === prompt.draft ? nothing : change({type: 'draft', text});
 }

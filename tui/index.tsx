@@ -6,6 +6,7 @@ milliseconds to load.
 import {render, type Instance} from 'ink';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './input/keymap.ts';
+import {ConsoleTerminal} from './input/terminal.ts';
 import type {ConsoleSource, Examination} from './source/source.ts';
 import {chooseTheme, type ThemePreferences} from './theme.ts';
 
@@ -30,6 +31,8 @@ export type RunConsoleOptions = {
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
 	readonly preferences: ConsolePreferences;
+	/** A shell can stop this program and continue it. @default true */
+	readonly isInJob?: boolean;
 };
 
 /**
@@ -37,10 +40,6 @@ export type RunConsoleOptions = {
 terminal was closed. `lost`: the user quit after the connection was lost.
 */
 export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
-
-// Without line wrap, a character that the terminal draws wider than Unicode defines cannot move the next row.
-const wrapOff = '\u001B[?7l';
-const wrapOn = '\u001B[?7h';
 
 /**
 Show the console until the user closes it.
@@ -56,29 +55,15 @@ export async function runConsole({
 	stdin = process.stdin,
 	stdout = process.stdout,
 	preferences,
+	isInJob = true,
 }: RunConsoleOptions): Promise<ConsoleExit> {
 	if (!stdout.isTTY || !stdin.isTTY)
 		throw new Error('Expected a terminal for input and output; without one use --headless');
-	const ended = Promise.withResolvers<ConsoleExit>();
-	const finish = (how: ConsoleExit): void => ended.resolve(how);
-	const fail = (error: unknown): void => ended.reject(error instanceof Error ? error : new Error(String(error)));
-	const interrupt = (): void => finish('interrupted');
-	const listeners: ReadonlyArray<readonly [NodeJS.EventEmitter, string, (...values: unknown[]) => void]> = [
-		[process, 'SIGINT', interrupt],
-		[process, 'SIGHUP', interrupt],
-		[process, 'SIGBREAK', interrupt], // Ctrl-Break, on Windows.
-		[process, 'SIGTERM', () => finish('quit')],
-		[process, 'uncaughtException', fail],
-		[process, 'unhandledRejection', fail],
-		[process, 'exit', () => stdout.write(wrapOn)], // Ink restores the rest on exit.
-		[stdin, 'end', interrupt],
-		[stdin, 'error', interrupt],
-		[stdout, 'error', interrupt], // EIO: the terminal is gone.
-	];
-	for (const [emitter, name, listener] of listeners) emitter.on(name, listener);
+	const terminal = new ConsoleTerminal({stdin, stdout, isInJob, hasMouse: false});
 	let app: Instance | undefined;
+	const {ended, finish, ignore} = listenForEnd(terminal, () => app?.unmount());
 	try {
-		stdout.write(wrapOff);
+		terminal.enter();
 		app = render(
 			<Console
 				source={source}
@@ -90,9 +75,10 @@ export async function runConsole({
 				problems={preferences.problems}
 				examine={examine}
 				onExit={finish}
+				terminal={terminal}
 			/>,
 			{
-				stdin,
+				stdin: terminal.input.stream,
 				stdout,
 				alternateScreen: true,
 				incrementalRendering: true,
@@ -103,7 +89,7 @@ export async function runConsole({
 			},
 		);
 		// Ink ends by itself only when drawing fails; then this rejects.
-		const how = await Promise.race([ended.promise, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
+		const how = await Promise.race([ended, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
 		return how === 'quit' && source.getState().connection === 'lost' ? 'lost' : how;
 	} finally {
 		app?.unmount();
@@ -112,7 +98,54 @@ export async function runConsole({
 			app?.waitUntilExit().catch(() => undefined),
 			new Promise(resolve => setTimeout(resolve, 500)),
 		]);
-		if (stdout.writable) stdout.write(wrapOn);
-		for (const [emitter, name, listener] of listeners) emitter.off(name, listener);
+		terminal.leave();
+		ignore();
 	}
+}
+
+/**
+Signals, errors and the end of the terminal end the console.
+@param unmount ends Ink
+*/
+function listenForEnd(
+	terminal: ConsoleTerminal,
+	unmount: () => void,
+): {
+	readonly ended: Promise<ConsoleExit>;
+	readonly finish: (how: ConsoleExit) => void;
+	/** Stops listening. */
+	readonly ignore: () => void;
+} {
+	const {stdin, stdout} = terminal;
+	const {promise: ended, resolve: finish, reject} = Promise.withResolvers<ConsoleExit>();
+	const fail = (error: unknown): void => reject(error instanceof Error ? error : new Error(String(error)));
+	const interrupt = (): void => finish('interrupted');
+	// SIGQUIT ends the process at once, by custom with a core dump; only the terminal is restored before.
+	const abort = (): void => {
+		unmount();
+		terminal.leave();
+		process.removeAllListeners('SIGQUIT');
+		process.kill(process.pid, 'SIGQUIT');
+	};
+	const listeners: ReadonlyArray<readonly [NodeJS.EventEmitter, string, (...values: unknown[]) => void]> = [
+		[process, 'SIGINT', interrupt],
+		[process, 'SIGHUP', interrupt],
+		[process, 'SIGBREAK', interrupt], // Ctrl-Break, on Windows.
+		[process, 'SIGQUIT', abort],
+		[process, 'SIGTERM', () => finish('quit')],
+		[process, 'uncaughtException', fail],
+		[process, 'unhandledRejection', fail],
+		[process, 'exit', () => terminal.leave()], // Ink restores the rest on exit.
+		[stdin, 'end', interrupt],
+		[stdin, 'error', interrupt],
+		[stdout, 'error', interrupt], // EIO: the terminal is gone.
+	];
+	for (const [emitter, name, listener] of listeners) emitter.on(name, listener);
+	return {
+		ended,
+		finish,
+		ignore() {
+			for (const [emitter, name, listener] of listeners) emitter.off(name, listener);
+		},
+	};
 }

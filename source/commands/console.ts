@@ -4,6 +4,7 @@ write to the terminal.
 */
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
+import {controlsJobs} from '../../core/platform.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {createSource} from '../../tui/client-source.ts';
 import {runConsole} from '../../tui/index.tsx';
@@ -71,6 +72,7 @@ export async function showConsole(
 		remote,
 		examine,
 		preferences,
+		isInJob: controlsJobs(),
 	});
 	switch (end) {
 		case 'quit':

@@ -187,9 +187,11 @@ test('a prompt supports correction, recall and cancel, key by key', async () => 
 	await screen.until(/^: *$/m);
 	screen.type('\u001B[A');
 	await screen.until(':peers');
-	screen.type('\u0015'); // Ctrl-U is no letter.
+	screen.type('\u0015'); // Ctrl-U clears the line.
+	await screen.until(/^: *$/m);
+	screen.type('\u0019'); // A key without an action is no letter.
 	await screen.settle();
-	expect(screen.text()).toMatch(/^:peers *$/m);
+	expect(screen.text()).toMatch(/^: *$/m);
 	screen.type('\u001B');
 	await screen.until('q quit');
 	expect(source.commands).toEqual([]);
@@ -220,9 +222,11 @@ test('a prompt inserts pasted text; elsewhere pasted text has no effect', async 
 	screen.type(':publish weather ');
 	await screen.until(':publish weather');
 	screen.type('\u001B[200~two\nlines\u001B]0;x\u0007\u001B[201~');
-	await screen.until('two lines]0;x');
+	await screen.until('two␤lines]0;x');
+	expect(screen.text()).toContain('Pasted 2 lines as one text');
+	expect(screen.text()).toContain('2 control characters were left out');
 	screen.type('\r');
-	await expect.poll(() => source.commands).toEqual([{type: 'publish', topic: 'weather', body: 'two lines]0;x'}]);
+	await expect.poll(() => source.commands).toEqual([{type: 'publish', topic: 'weather', body: 'two\nlines]0;x'}]);
 	await screen.settle();
 	expect(screen.leaks).toEqual([]);
 });

@@ -4,7 +4,6 @@ import {
 	indexOfSelected,
 	initialState,
 	reduce,
-	typed,
 	windowStart,
 	type ConsoleAction,
 	type ConsoleState,
@@ -120,15 +119,38 @@ describe('prompt', () => {
 		expect(after(...lines).history).toEqual(Array.from({length: 100}, (_, index) => `c${50 + index}`));
 	});
 
-	test('typed text is one printable line', () => {
-		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
-		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
-		expect(typed('x'.repeat(50_000)).length).toBe(16_384);
+	test('typed text replaces a proposal, and an edit keeps it', () => {
+		const open: ConsoleAction = {type: 'prompt', kind: 'subscribe', draft: 'weather'};
+		const typing = after(open, {type: 'edit', edit: {type: 'insert', text: 'x'}});
+		expect(typing.prompt).toMatchObject({draft: 'x', cursor: 1, isProposal: false});
+		expect(after(open, {type: 'edit', edit: {type: 'delete', to: 'left'}}).prompt?.draft).toBe('');
+		const moved = after(
+			open,
+			{type: 'edit', edit: {type: 'move', to: 'start'}},
+			{type: 'edit', edit: {type: 'insert', text: 'x'}},
+		);
+		expect(moved.prompt).toMatchObject({draft: 'xweather', cursor: 1});
 	});
 
-	test('half a character, left by the editor, disappears and moves the cursor to the end', () => {
-		const state = after({type: 'prompt', kind: 'command'}, {type: 'draft', text: 'a\uD83E'});
-		expect(state.prompt).toMatchObject({draft: 'a', revision: 2});
+	test('a paste goes to the cursor, and says what it cut', () => {
+		const state = after(
+			{type: 'prompt', kind: 'command'},
+			{type: 'edit', edit: {type: 'insert', text: 'ad'}},
+			{type: 'edit', edit: {type: 'move', to: 'left'}},
+			{type: 'paste', text: 'bc', cut: 0},
+		);
+		expect(state.prompt).toMatchObject({draft: 'abcd', cursor: 3});
+		expect(state.notice).toBeUndefined();
+		const full = after({type: 'prompt', kind: 'command'}, {type: 'paste', text: 'x'.repeat(20_000), cut: 1000});
+		expect(full.prompt?.draft.length).toBe(16_384);
+		expect(full.notice?.text).toContain('Cut: 16,384 of 21,000 characters fit');
+	});
+
+	test('a late sequence opens the prompt again that its first byte had closed', () => {
+		const open = after({type: 'prompt', kind: 'command'}, {type: 'edit', edit: {type: 'insert', text: 'pub'}});
+		const closed = reduce(open, {type: 'prompt-cancel'});
+		expect(closed.prompt).toBeUndefined();
+		expect(reduce(closed, {type: 'undo-escape', before: open}).prompt).toEqual(open.prompt);
 	});
 });
 

@@ -12,6 +12,7 @@ export type EffectsInput = {
 	readonly initial: ConsoleState;
 	readonly examine: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
+	readonly onSuspend: () => void;
 };
 
 export type Effects = {
@@ -24,7 +25,7 @@ export type Effects = {
 	readonly isQuestionNew: () => boolean;
 };
 
-export function useEffects({source, initial, examine, onExit}: EffectsInput): Effects {
+export function useEffects({source, initial, examine, onExit, onSuspend}: EffectsInput): Effects {
 	const [state, setState] = useState(initial);
 	const current = useRef(state);
 	const isQuestionNew = useRef(false);
@@ -68,6 +69,7 @@ export function useEffects({source, initial, examine, onExit}: EffectsInput): Ef
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
+			else if (effect.type === 'suspend') onSuspend();
 			else void run(effect.command);
 		}
 	};

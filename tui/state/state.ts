@@ -4,6 +4,8 @@ snapshot of the node is not part of it, so an action carries the parts of the sn
 rows, the topic of the selected row).
 */
 import type {MessageSnapshot} from '../../core/snapshot.ts';
+import {edited, lineOf, type Edit, type EditedLine} from '../input/line-editor.ts';
+import {draftMax, fullText, pasted, typed} from '../input/prompt-text.ts';
 import type {Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
@@ -21,8 +23,10 @@ export type PromptKind = 'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'p
 export type Prompt = {
 	readonly kind: PromptKind;
 	readonly draft: string;
-	/** Raised when the draft changes other than by typing: the input moves its cursor to the end. */
-	readonly revision: number;
+	/** Code units of the draft before the cursor. */
+	readonly cursor: number;
+	/** The draft is a proposal that nobody has edited: typing replaces it. */
+	readonly isProposal: boolean;
 	/** publish-text: the topic of the message. */
 	readonly topic: string;
 	/** Position in the history, counted from its end; 0 is the draft. */
@@ -68,9 +72,15 @@ export type ConsoleAction =
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
 	| {readonly type: 'prompt'; readonly kind: PromptKind; readonly draft?: string; readonly topic?: string}
-	| {readonly type: 'draft'; readonly text: string; readonly moved?: boolean}
+	| {readonly type: 'edit'; readonly edit: Edit}
+	/** `cut`: characters that were lost before. */
+	| {readonly type: 'paste'; readonly text: string; readonly cut: number}
+	/** Replaces the whole draft. */
+	| {readonly type: 'draft'; readonly text: string}
 	| {readonly type: 'history'; readonly by: 1 | -1}
 	| {readonly type: 'prompt-cancel'}
+	/** The last Escape was the start of a longer sequence: what it closed is open again. */
+	| {readonly type: 'undo-escape'; readonly before: ConsoleState}
 	/** The line was accepted; the prompt closes. */
 	| {readonly type: 'prompt-done'}
 	| {readonly type: 'filter'; readonly pane: ListPane; readonly text: string}
@@ -87,8 +97,6 @@ type ActionOf<Type> = Extract<ConsoleAction, {readonly type: Type}>;
 
 /** Lines that the history keeps. */
 const historyMax = 100;
-/** Code units of a draft. A longer message can be published with the command line. */
-export const draftMax = 16_384;
 
 export const initialState: ConsoleState = {
 	focus: 'messages',
@@ -143,12 +151,21 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return cleared(state);
 		case 'prompt':
 			return prompted(state, action);
+		case 'edit':
+			return editedDraft(state, action.edit);
+		case 'paste':
+			return pastedDraft(state, action);
 		case 'draft':
-			return drafted(state, action.text, action.moved ?? false);
+			return drafted(state, lineOf(action.text));
 		case 'history':
 			return recalled(state, action.by);
 		case 'prompt-cancel':
 			return promptCancelled(state);
+		case 'undo-escape': {
+			const {prompt, overlay, confirmsQuit, lists, zoom, notice} = action.before;
+			return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
+		}
+
 		case 'prompt-done':
 			return promptDone(state);
 		case 'filter':
@@ -177,13 +194,20 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 }
 
 function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<'prompt'>): ConsoleState {
-	const revision = (state.prompt?.revision ?? 0) + 1;
 	return {
 		...state,
 		notice: undefined,
 		overlay: undefined,
 		confirmsQuit: false,
-		prompt: {kind, draft, topic, revision, back: 0, kept: draft},
+		prompt: {
+			kind,
+			draft,
+			cursor: draft.length,
+			isProposal: draft !== '' && kind !== 'filter',
+			topic,
+			back: 0,
+			kept: draft,
+		},
 	};
 }
 
@@ -242,27 +266,45 @@ function filtered(state: ConsoleState, pane: ListPane, filter: string): ConsoleS
 	return {...state, lists: {...state.lists, [pane]: {selected: undefined, filter}}};
 }
 
-function drafted(state: ConsoleState, text: string, moved: boolean): ConsoleState {
-	const {prompt, focus} = state;
+function editedDraft(state: ConsoleState, edit: Edit): ConsoleState {
+	const {prompt} = state;
 	if (!prompt) return state;
-	const draft = typed(text);
-	const next = {
-		...state,
-		prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0},
-	};
-	// A filter applies while it is typed.
-	return prompt.kind === 'filter' && isListPane(focus) ? filtered(next, focus, draft) : next;
+	if (edit.type === 'move') return drafted(state, edited(lineIn(prompt), edit));
+	if (edit.type === 'delete')
+		return drafted(state, prompt.isProposal ? lineOf('') : edited(lineIn(prompt), edit, draftMax));
+	const text = typed(edit.text);
+	const line = edited(prompt.isProposal ? lineOf('') : lineIn(prompt), {type: 'insert', text}, draftMax);
+	const next = drafted(state, line);
+	return line.text.length < prompt.draft.length + text.length && !prompt.isProposal ? noticed(next, fullText) : next;
 }
 
-/**
-Text that a prompt line may hold. A line break becomes a space. Control characters, lone surrogates and characters that
-reorder or hide text are removed, because the line is shown as it is typed.
-*/
-export function typed(text: string): string {
-	return text
-		.slice(0, draftMax)
-		.replaceAll(/[\r\n\t]+/g, ' ')
-		.replaceAll(/[[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]--[\u200C\u200D]]/gv, '');
+function pastedDraft(state: ConsoleState, {text, cut}: ActionOf<'paste'>): ConsoleState {
+	const {prompt} = state;
+	if (!prompt) return state;
+	const line = prompt.isProposal ? lineOf('') : lineIn(prompt);
+	const {text: kept, said} = pasted(text, cut, draftMax - line.text.length);
+	const next = drafted(state, edited(line, {type: 'insert', text: kept}, draftMax));
+	return said === '' ? next : noticed(next, said);
+}
+
+function lineIn({draft, cursor}: Prompt): EditedLine {
+	return {text: draft, cursor};
+}
+
+function noticed(state: ConsoleState, text: string): ConsoleState {
+	return {...state, notice: {tone: 'warning', text}};
+}
+
+function drafted(state: ConsoleState, {text, cursor}: EditedLine): ConsoleState {
+	const {prompt, focus} = state;
+	if (!prompt) return state;
+	const next = {
+		...state,
+		notice: undefined,
+		prompt: {...prompt, draft: text, cursor, isProposal: false, back: text === prompt.draft ? prompt.back : 0},
+	};
+	// A filter applies while it is typed.
+	return prompt.kind === 'filter' && isListPane(focus) && text !== prompt.draft ? filtered(next, focus, text) : next;
 }
 
 function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
@@ -271,8 +313,6 @@ function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
 	const back = Math.min(Math.max(prompt.back + by, 0), history.length);
 	if (back === prompt.back) return state;
 	const kept = prompt.back === 0 ? prompt.draft : prompt.kept;
-	return {
-		...state,
-		prompt: {...prompt, back, kept, draft: back === 0 ? kept : history.at(-back)!, revision: prompt.revision + 1},
-	};
+	const draft = back === 0 ? kept : history.at(-back)!;
+	return {...state, notice: undefined, prompt: {...prompt, back, kept, draft, cursor: draft.length}};
 }
