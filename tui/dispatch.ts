@@ -55,6 +55,8 @@ const detachedRefusal =
 
 const blindRefusal = 'The line came together with its Enter, as pasted text does. Press Enter to carry it out, or Esc';
 
+const goneText = 'The selected row is gone from the list: ↑ or ↓ selects another, and Esc the newest';
+
 type Handler = (state: ConsoleState, situation: Situation) => readonly Effect[];
 
 const changing = (action: ConsoleAction): Handler => {
@@ -299,6 +301,11 @@ function scroll(state: ConsoleState, {page, overlayLines}: Situation, by: number
 function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] {
 	if (!snapshot) return nothing;
 	const {focus} = state;
+	if (isListPane(focus)) {
+		const {selected} = state.lists[focus];
+		if (selected !== undefined && !keysOf(focus, snapshot, state).includes(selected)) return warn(goneText);
+	}
+
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
 	if (focus === 'events') return nothing; // The row shows the whole event.

@@ -41,10 +41,15 @@ describe('selection', () => {
 		expect(indexOfSelected(['k2', 'k3', 'k4', 'k5', 'k6'], lists.messages.selected, 'messages')).toBe(1);
 	});
 
-	test('of a deleted row moves to the old end', () => {
-		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(0);
-		expect(indexOfSelected(['k9', 'k8'], 'k1', 'events')).toBe(1);
-		expect(indexOfSelected([], 'k1', 'peers')).toBe(0);
+	test('of a row that is gone stays with that row, and moves from its old end', () => {
+		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(-1);
+		const gone = after({type: 'move', pane: 'messages', by: -1, keys: ['k1', 'k2']});
+		expect(gone.lists.messages.selected).toBe('k1');
+		const later = ['k8', 'k9', 'k10'];
+		expect(reduce(gone, {type: 'move', pane: 'messages', by: 1, keys: later}).lists.messages.selected).toBe('k8');
+		const event = after({type: 'move', pane: 'events', by: 1, keys: ['k2', 'k1']});
+		const newer = ['k10', 'k9', 'k8'];
+		expect(reduce(event, {type: 'move', pane: 'events', by: -1, keys: newer}).lists.events.selected).toBe('k8');
 	});
 
 	test('of an empty list does not move', () => {

@@ -39,7 +39,13 @@ const table = {
 		help: 'maximize the pane, and back',
 		hint: 'zoom',
 	},
-	filter: {context: 'panes', section: 'Look', keys: ['/'], help: 'filter the list', hint: 'filter'},
+	filter: {
+		context: 'panes',
+		section: 'Look',
+		keys: ['/'],
+		help: 'filter: text, /pattern/, or ! for other rows',
+		hint: 'filter',
+	},
 	pause: {
 		context: 'panes',
 		section: 'Look',

@@ -231,7 +231,9 @@ function select(state: ConsoleState, pane: ListPane, selected: string | undefine
 /** A move to the newest end clears the selection, so that the list follows again. */
 function movedKey(selected: string | undefined, {pane, by, keys}: ActionOf<'move'>): string | undefined {
 	if (keys.length === 0) return undefined;
-	const from = indexOfSelected(keys, selected, pane);
+	const at = indexOfSelected(keys, selected, pane);
+	// A row that is gone was at the old end of the list.
+	const from = at === -1 && pane === 'events' ? keys.length : at;
 	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
 	const newest = followsEnd(pane) ? keys.length - 1 : 0;
 	return to === newest ? undefined : keys[to];
@@ -242,12 +244,10 @@ function endKey({pane, end, keys}: ActionOf<'move-to'>): string | undefined {
 	return end === 'last' ? keys.at(-1) : keys[0];
 }
 
-/** Index of the selected row. A row that is no longer in the list was at its old end. */
+/** Index of the selected row; -1 if the list has it no more. */
 export function indexOfSelected(keys: readonly string[], selected: string | undefined, pane: ListPane): number {
 	if (selected === undefined) return followsEnd(pane) ? keys.length - 1 : 0;
-	const at = keys.indexOf(selected);
-	if (at !== -1) return at;
-	return pane === 'events' ? keys.length - 1 : 0;
+	return keys.indexOf(selected);
 }
 
 /** Index of the first of `height` visible rows, so that the selected row is as near the middle as possible. */
