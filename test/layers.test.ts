@@ -87,6 +87,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 	),
 	'tui/dispatch.ts': 'dispatch',
 	'tui/layout.ts': 'vocabulary',
+	'tui/terminal-kind.ts': 'vocabulary',
 	'tui/theme.ts': 'vocabulary',
 	'source/context.ts': 'context',
 	'source/node-version.mjs': 'vocabulary',

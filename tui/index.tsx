@@ -4,11 +4,14 @@ paste mode off, line wrap on. An error is reported after that. Import this file 
 milliseconds to load.
 */
 import {render, type Instance} from 'ink';
+import type {ReactNode} from 'react';
+import {asciiStream} from './ascii.ts';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './input/keymap.ts';
 import {ConsoleTerminal} from './input/terminal.ts';
 import type {ConsoleSource, Examination} from './source/source.ts';
-import {chooseTheme, type ThemePreferences} from './theme.ts';
+import {isAsciiOnly, isDumb, type Environment} from './terminal-kind.ts';
+import {chooseTheme, dependsOnBackground, type Theme, type ThemePreferences} from './theme.ts';
 
 export type ConsolePreferences = {
 	/** Action → key or keys; see `keymap.ts`. */
@@ -33,6 +36,8 @@ export type RunConsoleOptions = {
 	readonly preferences: ConsolePreferences;
 	/** A shell can stop this program and continue it. @default true */
 	readonly isInJob?: boolean;
+	/** @default that of the process */
+	readonly environment?: Environment;
 };
 
 /**
@@ -40,6 +45,10 @@ export type RunConsoleOptions = {
 terminal was closed. `lost`: the user quit after the connection was lost.
 */
 export type ConsoleExit = 'quit' | 'left' | 'interrupted' | 'lost';
+
+export const dumbText =
+	'The console needs a terminal that can move its cursor, and TERM=dumb cannot; ' +
+	'use --headless, `dapss-tui status` or `dapss-tui events --watch`';
 
 /**
 Show the console until the user closes it.
@@ -56,38 +65,47 @@ export async function runConsole({
 	stdout = process.stdout,
 	preferences,
 	isInJob = true,
+	environment = process.env,
 }: RunConsoleOptions): Promise<ConsoleExit> {
 	if (!stdout.isTTY || !stdin.isTTY)
 		throw new Error('Expected a terminal for input and output; without one use --headless');
-	const terminal = new ConsoleTerminal({stdin, stdout, isInJob, hasMouse: false});
+	if (isDumb(environment)) throw new Error(dumbText);
+	const shownOn = isAsciiOnly(environment) ? asciiStream(stdout) : stdout;
+	const terminal = new ConsoleTerminal({stdin, stdout: shownOn, isInJob, hasMouse: false});
+	const keymap = buildKeymap(preferences.keymap);
 	let app: Instance | undefined;
 	const {ended, finish, ignore} = listenForEnd(terminal, () => app?.unmount());
+	const drawn = (theme: Theme): ReactNode => (
+		<Console
+			source={source}
+			title={title}
+			isReadonly={readonly}
+			isRemote={remote}
+			keymap={keymap}
+			theme={theme}
+			problems={preferences.problems}
+			examine={examine}
+			onExit={finish}
+			terminal={terminal}
+		/>
+	);
 	try {
 		terminal.enter();
-		app = render(
-			<Console
-				source={source}
-				title={title}
-				isReadonly={readonly}
-				isRemote={remote}
-				keymap={buildKeymap(preferences.keymap)}
-				theme={chooseTheme(preferences.theme ?? {}, process.env)}
-				problems={preferences.problems}
-				examine={examine}
-				onExit={finish}
-				terminal={terminal}
-			/>,
-			{
-				stdin: terminal.input.stream,
-				stdout,
-				alternateScreen: true,
-				incrementalRendering: true,
-				maxFps: 30,
-				patchConsole: true,
-				exitOnCtrlC: false,
-				interactive: true,
-			},
-		);
+		const themed = preferences.theme ?? {};
+		app = render(drawn(chooseTheme(themed, environment)), {
+			stdin: terminal.input.stream,
+			stdout: shownOn,
+			alternateScreen: true,
+			incrementalRendering: true,
+			maxFps: 30,
+			patchConsole: true,
+			exitOnCtrlC: false,
+			interactive: true,
+		});
+		if (dependsOnBackground(themed, environment)) {
+			terminal.askBackground(background => app?.rerender(drawn(chooseTheme(themed, environment, background))));
+		}
+
 		// Ink ends by itself only when drawing fails; then this rejects.
 		const how = await Promise.race([ended, app.waitUntilExit().then((): ConsoleExit => 'quit')]);
 		return how === 'quit' && source.getState().connection === 'lost' ? 'lost' : how;

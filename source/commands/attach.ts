@@ -15,10 +15,11 @@ export async function run(context: Context): Promise<number> {
 		?.split(',')
 		.map(one => addressOf(one.trim(), 'the address'))
 		.join(',');
-	if (!terminal.isTerminal || !terminal.stdin.isTTY)
+	const isDumb = env['TERM'] === 'dumb';
+	if (!terminal.isTerminal || !terminal.stdin.isTTY || isDumb)
 		throw new DapssError(
 			'failure',
-			'Expected a terminal for the console; ' +
+			`Expected a terminal for the console${isDumb ? ' that can move its cursor, got TERM=dumb' : ''}; ` +
 				'without one, dapss-tui status and dapss-tui events --watch show a node',
 		);
 	await using broker = await reachAlways(context, {address, isSilent: true});

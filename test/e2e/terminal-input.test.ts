@@ -27,12 +27,12 @@ const flagsOf = (port: number): readonly string[] => [
 ];
 
 /** A console with a node alone in its cluster. */
-async function open(columns = 100, rows = 30): Promise<Terminal> {
+async function open(columns = 100, rows = 30, env: Readonly<Record<string, string>> = {}): Promise<Terminal> {
 	const [port] = await freePorts(1);
 	const terminal = new Terminal(process.execPath, flagsOf(port!), {
 		columns,
 		rows,
-		env: {...userFolders(home), XDG_RUNTIME_DIR: home},
+		env: {...userFolders(home), XDG_RUNTIME_DIR: home, ...env},
 	});
 	await terminal.waitFor(/quorum 1\/1/, 'a leader');
 	return terminal;
@@ -130,6 +130,29 @@ test('a line is edited by character, at the cursor, also with keys that arrive t
 		terminal.press(typed);
 		await terminal.waitFor(text => text.split('\n').some(row => row.trimEnd() === line), line);
 	}
+});
+
+test('the colours follow the background that the terminal reports', async () => {
+	await using terminal = await open(100, 30, {FORCE_COLOR: '2', NO_COLOR: '', COLORFGBG: ''});
+	await terminal.waitFor(() => terminal.raw.includes(`${escape}]11;?`), 'the question');
+	const darkAccent = '38;5;81m';
+	const lightAccent = '38;5;24m';
+	expect(terminal.raw).toContain(darkAccent);
+	expect(terminal.raw).not.toContain(lightAccent);
+	terminal.press(`${escape}]11;rgb:ffff/ffff/ffff${escape}\\`);
+	await terminal.waitFor(() => terminal.raw.includes(lightAccent), 'the colours for a light background');
+});
+
+test('with TERM=dumb the node runs without its console, and says so', async () => {
+	const [port] = await freePorts(1);
+	await using terminal = new Terminal('env', ['TERM=dumb', process.execPath, ...flagsOf(port!)], {
+		columns: 100,
+		rows: 30,
+		env: {...userFolders(home), XDG_RUNTIME_DIR: home},
+	});
+	await terminal.waitFor(/TERM=dumb cannot show the console: the node runs without its console/);
+	await terminal.waitFor(/leads term/);
+	expect(terminal.isAlternate).toBe(false);
 });
 
 test.each([

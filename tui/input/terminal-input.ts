@@ -53,23 +53,6 @@ export class TerminalInput extends EventEmitter<Events> {
 		return this.#stdin.isRaw;
 	}
 
-	/** The next reply of the terminal that this function accepts; `undefined` after `limitMs`. */
-	async reply<Value>(accept: (text: string) => Value | undefined, limitMs: number): Promise<Value | undefined> {
-		const {promise, resolve} = Promise.withResolvers<Value | undefined>();
-		const listen = (text: string): void => {
-			const value = accept(text);
-			if (value !== undefined) resolve(value);
-		};
-		this.on('reply', listen);
-		const timer = setTimeout(resolve, limitMs, undefined);
-		try {
-			return await promise;
-		} finally {
-			clearTimeout(timer);
-			this.off('reply', listen);
-		}
-	}
-
 	setEncoding(encoding: BufferEncoding): this {
 		this.#stdin.setEncoding(encoding);
 		return this;

@@ -2,6 +2,7 @@
 The terminal of a console beside what Ink does with it: the filtered input, and modes that Ink does not know. What is
 set here is restored here.
 */
+import {backgroundOfReply, backgroundQuery, type Background} from '../terminal-kind.ts';
 import {TerminalInput} from './terminal-input.ts';
 
 // Without line wrap, a character that the terminal draws wider than Unicode defines cannot move the next row.
@@ -61,6 +62,15 @@ export class ConsoleTerminal {
 	/** Asks the terminal to put the text on the clipboard (OSC 52). It does not answer, and may refuse. */
 	copy(text: string): void {
 		this.#write(`\u001B]52;c;${Buffer.from(text).toString('base64')}\u0007`);
+	}
+
+	/** Asks the terminal for its background. Not every terminal answers, and a remote one takes its time. */
+	askBackground(onAnswer: (background: Background) => void): void {
+		this.input.on('reply', text => {
+			const background = backgroundOfReply(text);
+			if (background) onAnswer(background);
+		});
+		this.#write(backgroundQuery);
 	}
 
 	#write(sequence: string): void {
