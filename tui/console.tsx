@@ -5,7 +5,7 @@ import {Box, useWindowSize} from 'ink';
 import {useMemo, useSyncExternalStore, type ReactNode} from 'react';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/snapshot.ts';
-import type {Situation} from './dispatch.ts';
+import {act, type Situation} from './dispatch.ts';
 import {useEffects} from './hooks/use-effects.ts';
 import {contextOf, useKeyboard} from './hooks/use-keyboard.ts';
 import {useLostMs} from './hooks/use-lost-ms.ts';
@@ -41,6 +41,8 @@ export type ConsoleProps = {
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	/** The terminal beside what Ink does with it. */
 	readonly terminal?: ConsoleTerminal | undefined;
+	/** Writes a new file. @returns its path, or throws */
+	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
 };
 
 type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
@@ -56,12 +58,22 @@ export function Console({
 	examine,
 	onExit,
 	terminal,
+	save,
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const {columns, rows} = useWindowSize();
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
-	const {state, ...effects} = useEffects({source, initial, examine, onExit, onSuspend});
+	const {state, ...effects} = useEffects({
+		source,
+		initial,
+		examine,
+		onExit,
+		onSuspend,
+		onCopy: text => terminal?.copy(text),
+		save,
+		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
+	});
 	const isLost = shown.connection === 'lost';
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
@@ -74,6 +86,7 @@ export function Console({
 	const situation: Situation = {
 		snapshot,
 		isReadonly,
+		role: shown.role,
 		isRemote,
 		isLost,
 		page: pageOf(layout, state),
@@ -128,7 +141,7 @@ function Screen(props: ScreenProps): ReactNode {
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
 	const context = contextOf(state);
 	const hintLine =
-		context === 'confirm' ? [] : hintSpans(keymap, context, isReadonly, state.paused !== undefined, header.width);
+		context === 'confirm' ? [] : hintSpans(keymap, context, state, {isReadonly, role: shown.role}, header.width);
 	// An open prompt takes the row of the notice.
 	const noticeBelow =
 		state.prompt && state.notice && hints.height > 0

@@ -31,6 +31,8 @@ export type RunConsoleOptions = {
 	readonly remote: boolean;
 	/** Examine the machine for `:doctor`, in another process; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
+	/** Writes a new file. @returns its path, or throws */
+	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
 	readonly preferences: ConsolePreferences;
@@ -61,6 +63,7 @@ export async function runConsole({
 	readonly,
 	remote,
 	examine,
+	save,
 	stdin = process.stdin,
 	stdout = process.stdout,
 	preferences,
@@ -87,6 +90,7 @@ export async function runConsole({
 			examine={examine}
 			onExit={finish}
 			terminal={terminal}
+			save={save}
 		/>
 	);
 	try {

@@ -2,6 +2,8 @@
 The console with its own node, which runs in a worker thread: drawing never delays a heartbeat, and the node cannot
 write to the terminal.
 */
+import {writeFile} from 'node:fs/promises';
+import {resolve} from 'node:path';
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {controlsJobs} from '../../core/platform.ts';
@@ -43,6 +45,13 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	return code;
 }
 
+/** Writes a body to a new file. An existing one is never replaced. */
+async function saveBody(path: string, body: Uint8Array): Promise<string> {
+	const file = resolve(path);
+	await writeFile(file, body, {flag: 'wx', mode: 0o600});
+	return file;
+}
+
 /** Show a broker until the user closes the console. Resolves with the exit code. */
 export async function showConsole(
 	context: Context,
@@ -72,6 +81,7 @@ export async function showConsole(
 		remote,
 		examine,
 		preferences,
+		save: saveBody,
 		isInJob: controlsJobs(),
 	});
 	switch (end) {

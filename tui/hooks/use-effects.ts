@@ -4,8 +4,12 @@ results come back as notices.
 */
 import {useRef, useState} from 'react';
 import type {Effect} from '../dispatch.ts';
+import type {Action} from '../input/keymap.ts';
 import type {ConsoleSource, Examination} from '../source/source.ts';
 import {reduce, type ConsoleAction, type ConsoleState, type Notice} from '../state/state.ts';
+
+import {commandFor} from '../view/inspector.ts';
+import {count} from '../view/words.ts';
 
 export type EffectsInput = {
 	readonly source: ConsoleSource;
@@ -13,6 +17,11 @@ export type EffectsInput = {
 	readonly examine: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	readonly onSuspend: () => void;
+	readonly onCopy: (text: string) => void;
+	/** Writes a new file. @returns its path, or throws */
+	readonly save: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
+	/** Performs an action after its body is loaded. */
+	readonly onLoaded: (action: Action) => void;
 };
 
 export type Effects = {
@@ -25,7 +34,16 @@ export type Effects = {
 	readonly isQuestionNew: () => boolean;
 };
 
-export function useEffects({source, initial, examine, onExit, onSuspend}: EffectsInput): Effects {
+export function useEffects({
+	source,
+	initial,
+	examine,
+	onExit,
+	onSuspend,
+	onCopy,
+	save,
+	onLoaded,
+}: EffectsInput): Effects {
 	const [state, setState] = useState(initial);
 	const current = useRef(state);
 	const isQuestionNew = useRef(false);
@@ -64,12 +82,33 @@ export function useEffects({source, initial, examine, onExit, onSuspend}: Effect
 		change({type: 'examined', examination});
 	};
 
+	const load = async ({message, then}: Extract<Effect, {type: 'load'}>): Promise<void> => {
+		change({type: 'body', message, body: 'loading'});
+		const read = await source.read(message);
+		change({type: 'body', message, body: 'body' in read ? read.body : read});
+		if (!('body' in read)) return;
+		notify('muted', `Loaded. The same at a shell: ${commandFor(message, read.offset)}`);
+		if (then) onLoaded(then);
+	};
+
+	const write = async ({path, body}: Extract<Effect, {type: 'save'}>): Promise<void> => {
+		try {
+			if (!save) throw new Error('this console writes no files');
+			notify('good', `Wrote ${count(body.length)} B to ${await save(path, body)}`);
+		} catch (error) {
+			notify('bad', `Not written: ${error instanceof Error ? error.message : String(error)}`);
+		}
+	};
+
 	const apply = (effects: readonly Effect[]): void => {
 		for (const effect of effects) {
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
 			else if (effect.type === 'suspend') onSuspend();
+			else if (effect.type === 'copy') onCopy(effect.text);
+			else if (effect.type === 'load') void load(effect);
+			else if (effect.type === 'save') void write(effect);
 			else void run(effect.command);
 		}
 	};

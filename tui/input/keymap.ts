@@ -98,6 +98,35 @@ const table = {
 	},
 	'overlay-first': {context: 'overlay', section: 'Look', keys: ['g', 'home'], help: 'first line'},
 	'overlay-last': {context: 'overlay', section: 'Look', keys: ['G', 'end'], help: 'last line'},
+	'message-view': {
+		context: 'overlay',
+		section: 'Look',
+		keys: ['v'],
+		help: 'a message as JSON, text or bytes',
+		hint: 'view',
+	},
+	'message-load': {context: 'overlay', section: 'Look', keys: ['l'], help: 'load the whole body of a message'},
+	'message-copy': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['y'],
+		help: 'copy the body of a message, by the terminal (OSC 52)',
+		hint: 'copy',
+	},
+	'message-save': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['w'],
+		help: 'write the body of a message to a new file',
+		hint: 'write',
+	},
+	'message-publish': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['P'],
+		help: 'publish a message again, also to another topic',
+		hint: 'again',
+	},
 	'prompt-cancel': {context: 'prompt', section: 'Prompt', keys: ['escape'], help: 'close the prompt', hint: 'cancel'},
 	'prompt-older': {
 		context: 'prompt',
@@ -313,8 +342,8 @@ export function keySign(key: string): string {
 export function hintsOf(
 	keymap: Keymap,
 	context: KeyContext,
-): ReadonlyArray<{readonly key: string; readonly word: string}> {
+): ReadonlyArray<{readonly action: Action; readonly key: string; readonly word: string}> {
 	return keymap.bindings
 		.filter(binding => binding.context === context && binding.hint !== undefined)
-		.map(binding => ({key: keySign(binding.keys[0]!), word: binding.hint!}));
+		.map(binding => ({action: binding.action, key: keySign(binding.keys[0]!), word: binding.hint!}));
 }

@@ -5,10 +5,10 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
 import type {Overlay as OverlayState} from '../state/state.ts';
+import {inspectorLines} from '../view/inspector.ts';
 import {
 	examinationLines,
 	helpLines,
-	messageLines,
 	peerLines,
 	reportLines,
 	reportTitle,
@@ -36,7 +36,7 @@ export function overlayText(
 		case 'message':
 			return {
 				title: 'Message',
-				lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members),
+				lines: inspectorLines(overlay, snapshot.atMs, width - frameColumns, snapshot.members),
 			};
 		case 'peer':
 			return {

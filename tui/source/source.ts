@@ -2,9 +2,10 @@
 The interface between the console and a node: snapshots and commands. `client-source.ts` implements it for any `Broker`,
 tests with an object.
 */
+import type {Role} from '../../core/access.ts';
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
+import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 
 export type SourceState = {
 	/** The newest snapshot; `undefined` before the first. Unchanged parts keep their identity. */
@@ -12,6 +13,8 @@ export type SourceState = {
 	readonly connection: 'connecting' | 'connected' | 'lost';
 	/** The reason for `connecting` or `lost`; after a reconnect, for a while, the new node. Raw text for people. */
 	readonly detail: string;
+	/** The role of this console at its node; absent until the node says it, and from an older node. */
+	readonly role?: Role | undefined;
 	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
 };
@@ -22,6 +25,8 @@ export type ConsoleSource = {
 	subscribe(onChange: () => void): () => void;
 	/** Never rejects. `text` is one raw line for the status line. */
 	run(command: ConsoleCommand): Promise<CommandResult>;
+	/** The whole body of a message, from the log of the node. Never rejects. */
+	read(message: MessageSnapshot): Promise<ReadBody>;
 };
 
 /**
@@ -39,10 +44,13 @@ export type ExaminedCheck = {
 	readonly remedy: string | null;
 };
 
+/** `offset`: the place of the message in the log of the node. The problem is raw text for people. */
+export type ReadBody = {readonly body: Uint8Array; readonly offset: number} | {readonly problem: string};
+
 export type CommandResult = {readonly ok: boolean; readonly text: string};
 
 export type ConsoleCommand =
-	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
+	| {readonly type: 'publish'; readonly topic: string; readonly body: string | Uint8Array}
 	| {readonly type: 'subscribe'; readonly topics: readonly string[]}
 	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
 	| {

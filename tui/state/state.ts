@@ -19,7 +19,17 @@ export type ListState = {
 	readonly filter: string;
 };
 
-export type PromptKind = 'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'publish-topic' | 'publish-text';
+export type PromptKind =
+	| 'command'
+	| 'filter'
+	| 'subscribe'
+	| 'unsubscribe'
+	| 'publish-topic'
+	| 'publish-text'
+	/** The topic for a message that is published again. */
+	| 'publish-again'
+	/** The name of a file for a body. */
+	| 'save';
 export type Prompt = {
 	readonly kind: PromptKind;
 	readonly draft: string;
@@ -29,18 +39,30 @@ export type Prompt = {
 	readonly isProposal: boolean;
 	/** publish-text: the topic of the message. */
 	readonly topic: string;
+	/** publish-again, save: the body. */
+	readonly body?: Uint8Array | undefined;
 	/** Position in the history, counted from its end; 0 is the draft. */
 	readonly back: number;
 	/** The draft before the history was entered; for a filter, its former text. */
 	readonly kept: string;
 };
 
+/** A message with as much of its body as is known. */
+export type InspectedMessage = {
+	readonly message: MessageSnapshot;
+	/** `undefined`: only the preview is known. */
+	readonly body: Uint8Array | 'loading' | {readonly problem: string} | undefined;
+	/** `undefined`: the view that shows most. */
+	readonly view: BodyView | undefined;
+};
+export type BodyView = 'json' | 'text' | 'hex';
+
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
-	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
+	| (InspectedMessage & {readonly type: 'message'; readonly scroll: number})
 	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
 
 export type Notice = {readonly tone: Tone; readonly text: string};
@@ -71,7 +93,13 @@ export type ConsoleAction =
 	| {readonly type: 'zoom'}
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
-	| {readonly type: 'prompt'; readonly kind: PromptKind; readonly draft?: string; readonly topic?: string}
+	| {
+			readonly type: 'prompt';
+			readonly kind: PromptKind;
+			readonly draft?: string;
+			readonly topic?: string;
+			readonly body?: Uint8Array;
+	  }
 	| {readonly type: 'edit'; readonly edit: Edit}
 	/** `cut`: characters that were lost before. */
 	| {readonly type: 'paste'; readonly text: string; readonly cut: number}
@@ -88,6 +116,9 @@ export type ConsoleAction =
 	| {readonly type: 'scroll'; readonly to: number}
 	/** Shown if the overlay for it is still open. */
 	| {readonly type: 'examined'; readonly examination: Examination}
+	/** Of the open message, if it is still that one. */
+	| {readonly type: 'body'; readonly message: MessageSnapshot; readonly body: InspectedMessage['body']}
+	| {readonly type: 'body-view'; readonly view: BodyView}
 	| {readonly type: 'overlay-close'}
 	| {readonly type: 'ask-quit'}
 	| {readonly type: 'stay'}
@@ -178,6 +209,14 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return state.overlay?.type === 'doctor'
 				? {...state, overlay: {...state.overlay, examination: action.examination}}
 				: state;
+		case 'body':
+			return state.overlay?.type === 'message' && state.overlay.message === action.message
+				? {...state, overlay: {...state.overlay, body: action.body}}
+				: state;
+		case 'body-view':
+			return state.overlay?.type === 'message'
+				? {...state, overlay: {...state.overlay, view: action.view, scroll: 0}}
+				: state;
 		case 'overlay-close':
 			return {...state, overlay: undefined};
 		case 'ask-quit':
@@ -193,7 +232,7 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	}
 }
 
-function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<'prompt'>): ConsoleState {
+function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: ActionOf<'prompt'>): ConsoleState {
 	return {
 		...state,
 		notice: undefined,
@@ -205,6 +244,7 @@ function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<
 			cursor: draft.length,
 			isProposal: draft !== '' && kind !== 'filter',
 			topic,
+			body,
 			back: 0,
 			kept: draft,
 		},

@@ -26,17 +26,19 @@ export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState)
 	const spans = titles[pane](snapshot, state);
 	if (!isListPane(pane)) return spans;
 	const {filter, selected} = state.lists[pane];
-	const more: Span[] = [];
-	const separate = (): string => (spans.length + more.length > 0 ? ' · ' : '');
 	const {keys, all, problem} = listOf(pane, snapshot, state, filter);
-	if (selected !== undefined && !keys.includes(selected))
-		more.push({text: `${separate()}the selected row is gone`, tone: 'warning'});
-	if (filter !== '') {
-		const count = problem ?? `${keys.length} of ${all}${partsText(pane, shownFeed(snapshot, state))}`;
-		more.push({text: `${separate()}/${printable(filter)} ${count}`, tone: 'warning'});
-	}
+	const gone = selected === undefined || keys.includes(selected) ? [] : ['the selected row is gone'];
+	const count = problem ?? `${keys.length} of ${all}${partsText(pane, shownFeed(snapshot, state))}`;
+	const found = filter === '' ? [] : [`/${printable(filter)} ${count}`];
+	const warned = [...gone, ...found].map((text): Span => ({text, tone: 'warning'}));
+	// Before the numbers, because a narrow title is cut.
+	return warned.length === 0 ? spans : [...joined(warned), ...(spans.length > 0 ? [separator] : []), ...spans];
+}
 
-	return [...spans, ...more];
+const separator: Span = {text: ' · ', tone: 'muted'};
+
+function joined(spans: readonly Span[]): readonly Span[] {
+	return spans.flatMap((span, index) => (index === 0 ? [span] : [separator, span]));
 }
 
 /** A closed pane: its name, then the most important fact. */

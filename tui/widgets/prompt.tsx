@@ -23,6 +23,10 @@ export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, 
 			return 'Unsubscribe from: ';
 		case 'publish-topic':
 			return 'Publish to: ';
+		case 'publish-again':
+			return 'Publish again to: ';
+		case 'save':
+			return 'Write to the new file: ';
 		case 'publish-text':
 			return `Message on ${printable(topic)}: `;
 		default: {
