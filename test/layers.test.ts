@@ -86,6 +86,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 		].map(name => [`core/${name}.ts`, 'vocabulary']),
 	),
 	'tui/dispatch.ts': 'dispatch',
+	'tui/mouse.ts': 'dispatch',
 	'tui/layout.ts': 'vocabulary',
 	'tui/terminal-kind.ts': 'vocabulary',
 	'tui/theme.ts': 'vocabulary',

@@ -70,6 +70,7 @@ export function Console({
 		examine,
 		onExit,
 		onSuspend,
+		onMouse: () => terminal?.toggleMouse() ?? false,
 		onCopy: text => terminal?.copy(text),
 		save,
 		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
@@ -92,7 +93,7 @@ export function Console({
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
-	useKeyboard({keymap, situation, input: terminal?.input, ...effects});
+	useKeyboard({keymap, situation, input: terminal?.input, layout, ...effects});
 	return (
 		<ThemeContext value={theme}>
 			{layout.type === 'too-small' ? (

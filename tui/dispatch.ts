@@ -36,6 +36,8 @@ export type Effect =
 	| {readonly type: 'examine'}
 	/** Give the terminal back, and stop until the shell continues the program. */
 	| {readonly type: 'suspend'}
+	/** Take presses of the mouse, or leave them to the terminal again. */
+	| {readonly type: 'mouse'}
 	/** Read the whole body; then perform the action, if there is one. */
 	| {readonly type: 'load'; readonly message: MessageSnapshot; readonly then: Action | undefined}
 	/** Ask the terminal to copy the text. */
@@ -149,6 +151,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	'edit-delete-start': editing({type: 'delete', to: 'start'}),
 	'edit-delete-end': editing({type: 'delete', to: 'end'}),
 	suspend: () => [{type: 'suspend'}],
+	mouse: () => [{type: 'mouse'}],
 	'message-view': viewBody,
 	'message-load': state => withBody(undefined, state, () => nothing),
 	'message-copy': state => withBody('message-copy', state, copyBody),

@@ -74,7 +74,7 @@ export async function runConsole({
 		throw new Error('Expected a terminal for input and output; without one use --headless');
 	if (isDumb(environment)) throw new Error(dumbText);
 	const shownOn = isAsciiOnly(environment) ? asciiStream(stdout) : stdout;
-	const terminal = new ConsoleTerminal({stdin, stdout: shownOn, isInJob, hasMouse: false});
+	const terminal = new ConsoleTerminal({stdin, stdout: shownOn, isInJob, hasMouse: true});
 	const keymap = buildKeymap(preferences.keymap);
 	let app: Instance | undefined;
 	const {ended, finish, ignore} = listenForEnd(terminal, () => app?.unmount());

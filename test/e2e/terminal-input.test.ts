@@ -1,5 +1,5 @@
 /** Keys, pastes and signals as real terminals and shells send them to a console. */
-import {mkdtempSync, rmSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -130,6 +130,38 @@ test('a line is edited by character, at the cursor, also with keys that arrive t
 		terminal.press(typed);
 		await terminal.waitFor(text => text.split('\n').some(row => row.trimEnd() === line), line);
 	}
+});
+
+test('the whole body of a long message comes from the node, and goes into a file', async () => {
+	await using terminal = await open();
+	terminal.press(':');
+	await terminal.waitFor(/^:/m, 'the prompt');
+	await terminal.enter('subscribe notes');
+	await terminal.waitFor(/ubscribed to notes/);
+	// A paste is longer than the 512 bytes of a preview.
+	const body = `{"first":1,"text":"${'abcdefgh'.repeat(300)}","last":2}`;
+	terminal.press(':');
+	await terminal.waitFor(/^:/m, 'the prompt');
+	await terminal.type('publish notes');
+	terminal.press(' ');
+	terminal.press(`${escape}[200~${body}${escape}[201~`);
+	await terminal.waitFor(/last":2\}/);
+	terminal.press('\r');
+	await terminal.waitFor(/Published to notes: #1, /);
+	await terminal.waitFor(/1 delivered/);
+	terminal.press('4');
+	terminal.press('\r');
+	await terminal.waitFor(/the first 512 B below; l loads the rest/);
+	terminal.press('l');
+	await terminal.waitFor(/dapss-tui subscribe notes --from 0 --count 1/);
+	terminal.press('G');
+	await terminal.waitFor(/"last": 2/);
+	terminal.press('w');
+	await terminal.waitFor(/Write to the new file: notes-/);
+	const file = join(home, 'body.json');
+	await terminal.enter(file);
+	await terminal.waitFor(/Wrote [\d,]+ B to/);
+	expect(readFileSync(file, 'utf8')).toBe(body);
 });
 
 test('the colours follow the background that the terminal reports', async () => {

@@ -11,12 +11,19 @@ import {reduce, type ConsoleAction, type ConsoleState, type Notice} from '../sta
 import {commandFor} from '../view/inspector.ts';
 import {count} from '../view/words.ts';
 
+const mouseText = {
+	on: 'The mouse focuses panes and selects rows; Shift or m lets the terminal select text',
+	off: 'The mouse selects text in the terminal; m takes it back',
+};
+
 export type EffectsInput = {
 	readonly source: ConsoleSource;
 	readonly initial: ConsoleState;
 	readonly examine: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	readonly onSuspend: () => void;
+	/** @returns whether the console takes presses now */
+	readonly onMouse: () => boolean;
 	readonly onCopy: (text: string) => void;
 	/** Writes a new file. @returns its path, or throws */
 	readonly save: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
@@ -40,6 +47,7 @@ export function useEffects({
 	examine,
 	onExit,
 	onSuspend,
+	onMouse,
 	onCopy,
 	save,
 	onLoaded,
@@ -106,6 +114,7 @@ export function useEffects({
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
 			else if (effect.type === 'suspend') onSuspend();
+			else if (effect.type === 'mouse') notify('muted', mouseText[onMouse() ? 'on' : 'off']);
 			else if (effect.type === 'copy') onCopy(effect.text);
 			else if (effect.type === 'load') void load(effect);
 			else if (effect.type === 'save') void write(effect);

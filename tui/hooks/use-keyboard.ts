@@ -7,7 +7,10 @@ import {useInput, usePaste} from 'ink';
 import {useEffect, useEffectEvent, useRef} from 'react';
 import {act, submit, type Situation} from '../dispatch.ts';
 import {keyNames, type KeyContext, type Keymap} from '../input/keymap.ts';
+import type {MouseEvent} from '../input/read-parser.ts';
 import type {TerminalInput} from '../input/terminal-input.ts';
+import type {Layout} from '../layout.ts';
+import {point} from '../mouse.ts';
 import type {ConsoleState} from '../state/state.ts';
 import type {Effects} from './use-effects.ts';
 
@@ -15,6 +18,7 @@ type KeyboardInput = Omit<Effects, 'state'> & {
 	readonly keymap: Keymap;
 	readonly situation: Situation;
 	readonly input: TerminalInput | undefined;
+	readonly layout: Layout;
 };
 
 export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
@@ -22,7 +26,7 @@ export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyCon
 	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
 }
 
-export function useKeyboard({keymap, situation, input, current, apply, isQuestionNew}: KeyboardInput): void {
+export function useKeyboard({keymap, situation, input, layout, current, apply, isQuestionNew}: KeyboardInput): void {
 	/** The state before the last Escape, while that may turn out to be the start of a longer sequence. */
 	const beforeEscape = useRef<ConsoleState>(undefined);
 
@@ -85,11 +89,13 @@ export function useKeyboard({keymap, situation, input, current, apply, isQuestio
 		beforeEscape.current = undefined;
 		if (before) apply([{type: 'change', action: {type: 'undo-escape', before}}]);
 	});
+	const onMouse = useEffectEvent((event: MouseEvent): void => apply(point(event, current(), situation, layout)));
 	useEffect(() => {
+		const handlePress = (event: MouseEvent): void => onMouse(event);
 		const listen = (): void => onLate();
-		input?.on('late', listen);
+		input?.on('late', listen).on('mouse', handlePress);
 		return () => {
-			input?.off('late', listen);
+			input?.off('late', listen).off('mouse', handlePress);
 		};
 	}, [input]);
 }

@@ -64,6 +64,7 @@ const table = {
 		help: 'enter a command, as on the command line',
 		hint: 'command',
 	},
+	mouse: {context: 'panes', section: 'Console', keys: ['m'], help: 'the mouse for the console, or to select text'},
 	help: {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
 	quit: {
 		context: 'panes',

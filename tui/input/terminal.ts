@@ -26,7 +26,6 @@ export class ConsoleTerminal {
 	readonly stdout: NodeJS.WriteStream;
 	/** A shell can stop this program and continue it. */
 	readonly isInJob: boolean;
-	#isEntered = false;
 	#hasMouse: boolean;
 
 	constructor({stdin, stdout, isInJob, hasMouse}: TerminalOptions) {
@@ -37,26 +36,21 @@ export class ConsoleTerminal {
 		this.#hasMouse = hasMouse;
 	}
 
-	get hasMouse(): boolean {
-		return this.#hasMouse;
-	}
-
 	/** Sets the modes of the console. */
 	enter(): void {
-		this.#isEntered = true;
 		this.#write(wrapOff + (this.#hasMouse ? mouseOn : ''));
 	}
 
 	/** Restores the modes that a shell expects. */
 	leave(): void {
-		this.#isEntered = false;
 		this.#write((this.#hasMouse ? mouseOff : '') + wrapOn);
 	}
 
-	setMouse(isOn: boolean): void {
-		if (isOn === this.#hasMouse) return;
-		this.#hasMouse = isOn;
-		if (this.#isEntered) this.#write(isOn ? mouseOn : mouseOff);
+	/** @returns whether the terminal reports presses now */
+	toggleMouse(): boolean {
+		this.#hasMouse = !this.#hasMouse;
+		this.#write(this.#hasMouse ? mouseOn : mouseOff);
+		return this.#hasMouse;
 	}
 
 	/** Asks the terminal to put the text on the clipboard (OSC 52). It does not answer, and may refuse. */

@@ -90,6 +90,7 @@ export type ConsoleAction =
 			readonly end: 'first' | 'last';
 			readonly keys: readonly string[];
 	  }
+	| {readonly type: 'select'; readonly pane: ListPane; readonly key: string; readonly keys: readonly string[]}
 	| {readonly type: 'zoom'}
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
@@ -170,6 +171,8 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
 		case 'move-to':
 			return select(state, action.pane, endKey(action));
+		case 'select':
+			return select(state, action.pane, followed(action.pane, action.keys, action.keys.indexOf(action.key)));
 		case 'zoom':
 			return {...state, zoom: !state.zoom};
 		case 'pause':
@@ -275,8 +278,12 @@ function movedKey(selected: string | undefined, {pane, by, keys}: ActionOf<'move
 	// A row that is gone was at the old end of the list.
 	const from = at === -1 && pane === 'events' ? keys.length : at;
 	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
+	return followed(pane, keys, to);
+}
+
+function followed(pane: ListPane, keys: readonly string[], index: number): string | undefined {
 	const newest = followsEnd(pane) ? keys.length - 1 : 0;
-	return to === newest ? undefined : keys[to];
+	return index === newest ? undefined : keys[index];
 }
 
 function endKey({pane, end, keys}: ActionOf<'move-to'>): string | undefined {
