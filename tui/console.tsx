@@ -41,6 +41,8 @@ export type ConsoleProps = {
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	/** The terminal beside what Ink does with it. */
 	readonly terminal?: ConsoleTerminal | undefined;
+	/** Instead of the size of the terminal. */
+	readonly size?: {readonly columns: number; readonly rows: number} | undefined;
 	/** Writes a new file. @returns its path, or throws */
 	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
 };
@@ -59,9 +61,11 @@ export function Console({
 	onExit,
 	terminal,
 	save,
+	size,
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
-	const {columns, rows} = useWindowSize();
+	const window = useWindowSize();
+	const {columns, rows} = size ?? window;
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
 	const {state, ...effects} = useEffects({

@@ -100,6 +100,16 @@ export const themes = {
 	none,
 } as const satisfies Readonly<Record<string, Theme>>;
 
+/** The 16 colours of a terminal in pictures, its background and its text. */
+export const picture = {
+	paper: '#1e1e1e',
+	ink: '#d4d4d4',
+	palette: [
+		...['#000000', '#cd3131', '#0dbc79', '#e5e510', '#2472c8', '#bc3fbc', '#11a8cd', '#e5e5e5'],
+		...['#666666', '#f14c4c', '#23d18b', '#f5f543', '#3b8eea', '#d670d6', '#29b8db', '#ffffff'],
+	],
+} as const;
+
 /** `auto` is `dark` or `light`, by the background of the terminal. */
 export const themeNames = ['auto', ...(['dark', 'light', 'contrast', '16', 'none'] as const)] as const;
 type ThemeName = (typeof themeNames)[number];

@@ -15,6 +15,14 @@ export async function run(context: Context): Promise<number> {
 		?.split(',')
 		.map(one => addressOf(one.trim(), 'the address'))
 		.join(',');
+	if (context.flags.snapshot !== undefined) {
+		const {frameWanted, printFrame} = await import('./frame.ts');
+		frameWanted(context);
+		await using node = await reachAlways(context, {address, isSilent: true});
+		await printFrame(context, node);
+		return 0;
+	}
+
 	const isDumb = env['TERM'] === 'dumb';
 	if (!terminal.isTerminal || !terminal.stdin.isTTY || isDumb)
 		throw new DapssError(

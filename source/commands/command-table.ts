@@ -43,12 +43,19 @@ export const start: Command = {
 export const commands: readonly Command[] = [
 	{
 		name: 'attach',
-		usage: ['attach [host:port,…]'],
+		usage: ['attach [host:port,…]', 'attach --snapshot FORMAT [--screen 120x36]'],
 		summary: 'The console of a running node; closing it does not stop the node.',
-		notes: ['When the connection is lost the console stays open and reconnects, to one of the given addresses.'],
-		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly'],
+		notes: [
+			'When the connection is lost the console stays open and reconnects, to one of the given addresses.',
+			'With --snapshot it prints one frame and ends; it needs no terminal.',
+		],
+		flags: [...clientFlags.filter(name => name !== 'output'), 'readonly', 'snapshot', 'screen'],
 		formats: ['text'],
-		examples: ['dapss-tui attach', 'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret'],
+		examples: [
+			'dapss-tui attach',
+			'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret',
+			'dapss-tui attach --snapshot svg > cluster.svg',
+		],
 		load: () => import('./attach.ts'),
 	},
 	{
