@@ -69,7 +69,7 @@ async function recovery(folder: string, batchBytes: number): Promise<Row> {
 					sentAtMs: 0,
 				},
 				bodies,
-				true,
+				'mac',
 			),
 		)!;
 		written = log.append([{batch, hops: 0, repaired: false}], {sync: false}).written;

@@ -4,6 +4,7 @@ The operations of a node, the same for a node in this process (`openBroker`), in
 */
 export type {TopicSettings} from './topic-settings.ts';
 import type {AccessChange, AccessReport} from './access.ts';
+import type {ChangedKey, KeyRequest, KeysReport} from './cluster-keys.ts';
 import type {RecordedEvent} from './events.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {From, SubscriptionStart, TopicPosition} from './position.ts';
@@ -166,6 +167,13 @@ export type Broker = AsyncDisposable & {
 	@throws `usage`, `not-authorized`, `refused` with the reason, `no-quorum`, `no-leader`
 	*/
 	changeAccess(change: AccessChange): Promise<void>;
+	/** The keys of the cluster, and what its members do with them. For operators. */
+	keys(): Promise<KeysReport>;
+	/**
+	Changes the keys of the cluster. Resolves once this is agreed, and reachable members have applied it.
+	@throws `usage`, `not-authorized`, `refused` with the members that are not ready, `no-quorum`, `no-leader`
+	*/
+	changeKeys(request: KeyRequest): Promise<ChangedKey>;
 	/** Resolves with the reason when the node has stopped, or the connection to it is lost for good. */
 	readonly closed: Promise<string>;
 };

@@ -24,7 +24,7 @@ import {problemOfName} from './node-name.ts';
 /** A setting (`raft.electionMs`) and what is wrong with it. */
 export type Problem = {readonly setting: string; readonly message: string};
 /** The settings that have defaults here. */
-export type Tunables = Omit<Config, 'data' | 'secret' | 'identityFile'>;
+export type Tunables = Omit<Config, 'data' | 'secret' | 'secretPath' | 'identityFile'>;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -106,6 +106,7 @@ const limits = v.strictObject(
 		readBytesPerConnection: whole(256 * KiB, 1024 * MiB),
 		publishBytesPerS: whole(0, 2 ** 40),
 		publishMessagesPerS: whole(0, 1_000_000_000),
+		storedBytesPerClient: whole(0, 2 ** 50),
 		openFiles: whole(16, 65_536),
 		diskBytes: whole(64 * KiB, 2 ** 50),
 		topics: whole(1, 65_536),
@@ -130,7 +131,11 @@ const shape = v.strictObject(
 		advertise: advertised,
 		bootstrap: list('addresses (host:port)', address),
 		expect: whole(0, 1024),
-		joinToken: text('a token that `access token` printed', input => input === '' || isJoinToken(input)),
+		joinToken: v.custom<string>(
+			input => input === '' || isJoinToken(input),
+			// It may be a token with a typing error, so it is not shown.
+			'Expected a token that `access token` printed, got another text',
+		),
 		topics: list('topic names', topicName),
 		enableNodeAuth: flag,
 		enableMessageSigning: flag,
@@ -322,7 +327,7 @@ The configuration of a node: what is given, over the defaults. `undefined` count
 @throws `config`, with a line for every problem; what `files.secret` throws
 */
 export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Config {
-	const {data, secret, secretFile, identityFile, ...rest} = given;
+	const {data, secret, secretPath, secretFile, identityFile, ...rest} = given;
 	const tunables = withCanonicalAddresses(withDefaults(rest));
 	const problems = [...problemsOf(tunables)];
 	if ((data !== undefined || !files) && (typeof data !== 'string' || data === ''))
@@ -334,6 +339,7 @@ export function completeConfig(given: BrokerOptions, files?: DefaultFiles): Conf
 		...tunables,
 		data: data ?? files!.dataFolder(cluster, port),
 		secret: secret ?? files!.secret(cluster, secretFile),
+		secretPath: secretPath ?? (secret === undefined ? files!.secretPath(cluster, secretFile) : undefined),
 		// A program that gives its secret has no files of its own, unless it names one.
 		identityFile: identityFile ?? (secret === undefined ? files?.identityFile(cluster) : undefined),
 	};
@@ -410,7 +416,7 @@ export function withCanonicalAddresses<Settings extends Pick<Tunables, 'host' | 
 What `openBroker` takes: whatever differs from the defaults. Without `data` and `secret` the node uses the data folder
 and the secret file of the command line, and makes them when they do not exist.
 */
-export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'identityFile'>> & {
+export type BrokerOptions = Partial<Pick<Config, 'data' | 'secret' | 'secretPath' | 'identityFile'>> & {
 	/** A file with the cluster secret (mode 0600), instead of `secret`. It must exist. */
 	readonly secretFile?: string;
 } & {
@@ -424,6 +430,8 @@ export type DefaultFiles = {
 	dataFolder(cluster: string, port: number): string;
 	/** @param file the file to read; the file of the cluster when there is none @throws `config` */
 	secret(cluster: string, file: string | undefined): Uint8Array;
+	/** The path of that file. */
+	secretPath(cluster: string, file: string | undefined): string;
 	/** The identity file of the user, made if it is missing; `undefined` when it cannot be made. @throws `config` */
 	identityFile(cluster: string): string | undefined;
 };

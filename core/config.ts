@@ -53,6 +53,11 @@ export type Config = {
 	*/
 	readonly secret: Uint8Array;
 	/**
+	The file that `secret` was read from. The node writes the new secret into it when the key of the cluster is rotated.
+	@default the secret file, unless a program gives the secret
+	*/
+	readonly secretPath?: string | undefined;
+	/**
 	A file with the identity of the user who runs the node: an operator on this node, and of a cluster that it founds.
 	Without one, the cluster has no operator of its own.
 	@default that of the cluster (Linux: `~/.config/dapss/CLUSTER.identity`), which is made when there is none
@@ -186,6 +191,12 @@ export type Config = {
 		readonly publishBytesPerS: number;
 		readonly publishMessagesPerS: number;
 		/**
+		Bytes that one client publishes through this node in a day (the last 24 to 25 hours), with 128 bytes for each
+		message; 0 for any number. More is refused.
+		@default 0
+		*/
+		readonly storedBytesPerClient: number;
+		/**
 		Files that the logs have open at once, at most a quarter of what the process may open (`ulimit -n`); logs that
 		are idle close theirs. Of the rest `connections` gets all but 64.
 		@default 256
@@ -217,7 +228,7 @@ export type Config = {
 };
 
 /** A configuration without the two values that have no default. */
-export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
+export const defaults: Omit<Config, 'data' | 'secret' | 'secretPath' | 'identityFile'> = {
 	cluster: 'dapss',
 	name: '',
 	host: '127.0.0.1',
@@ -263,6 +274,7 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'identityFile'> = {
 		readBytesPerConnection: 4_194_304,
 		publishBytesPerS: 0,
 		publishMessagesPerS: 0,
+		storedBytesPerClient: 0,
 		openFiles: 256,
 		diskBytes: 17_179_869_184,
 		topics: 1024,

@@ -202,6 +202,7 @@ const optionNames = [
 	'find',
 	'timeoutMs',
 	'secretFile',
+	'secretPath',
 	'identityFile',
 	'isReadonly',
 	'data',

@@ -14,6 +14,7 @@ export const nodeFiles: DefaultFiles = {
 	dataFolder: (cluster, port) => nodeDataPath(process.env, cluster, port),
 	secret: (cluster, file) =>
 		file === undefined ? openSecret(secretPath(process.env, cluster)).secret : readSecret(file),
+	secretPath: (cluster, file) => file ?? secretPath(process.env, cluster),
 	identityFile(cluster) {
 		const path = identityPath(process.env, cluster);
 		return 'problem' in openIdentity(path) ? undefined : path;

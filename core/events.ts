@@ -3,6 +3,7 @@ The events of a node, as values. The console, `--headless -o jsonl`, `events`, r
 this one stream. `at` is the wall clock in milliseconds, added when an event is recorded.
 */
 import type {IdentityKey, Role} from './access.ts';
+import type {KeyId} from './cluster-keys.ts';
 import type {Message, NodeId, Topic} from './message.ts';
 import type {TopicPosition} from './position.ts';
 
@@ -144,9 +145,17 @@ export type BrokerEvent =
 			readonly node: NodeId;
 			readonly by?: IdentityKey;
 	  }
+	/** The cluster agreed on a change of its keys. `by`: the operator's identity; `node`: where it was asked. */
+	| {
+			readonly type: 'keys';
+			readonly change: 'added' | 'used' | 'removed';
+			readonly key: KeyId;
+			readonly node: NodeId;
+			readonly by?: IdentityKey;
+	  }
 	/**
-	A caller asked this node for a change. `by`: its identity; empty without one. `failed`: refused or not agreed, for
-	the reason.
+	A caller asked this node for a change, or was refused a publish or a subscription. `by`: its identity; empty without
+	one. `failed`: refused or not agreed, for the reason. `count`: such refusals since the event before; absent for one.
 	*/
 	| {
 			readonly type: 'audit';
@@ -156,6 +165,7 @@ export type BrokerEvent =
 			readonly address: string;
 			readonly outcome: 'done' | 'failed';
 			readonly reason?: string;
+			readonly count?: number;
 	  }
 	| {readonly type: 'message'; readonly message: Message}
 	| PartitionEvent

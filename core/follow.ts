@@ -4,7 +4,8 @@ Connections that outlive their server, with the clock and the random source of t
 import {setTimeout as sleep} from 'node:timers/promises';
 import {lostServerLast} from './address.ts';
 import type {FollowedBroker} from './broker.ts';
-import {completeConnect, connectWith, type ConnectOptions} from './connect.ts';
+import {completeConnect, connectWith, type ConnectOptions, type ConnectSettings} from './connect.ts';
+import {clientSecret} from './default-files.ts';
 import {systemClock, systemEntropy} from './io/clock.ts';
 import {Followed} from './remote/followed.ts';
 import {probe} from './remote/probing.ts';
@@ -23,7 +24,20 @@ await using broker = await follow('10.0.0.1:5000,10.0.0.2:5000');
 export async function follow(options: string | ConnectOptions = {}): Promise<FollowedBroker> {
 	const settings = completeConnect(options);
 	const {servers = []} = settings;
-	return followWith(last => connectWith({...settings, servers: lostServerLast(servers, last)}));
+	return followWith(last =>
+		connectWith({...settings, secret: presentSecret(options, settings), servers: lostServerLast(servers, last)}),
+	);
+}
+
+/** The secret file, read again: the key of the cluster may have been rotated since the last connection. */
+function presentSecret(options: string | ConnectOptions, {cluster, secret}: ConnectSettings): Uint8Array {
+	const {secret: given, secretFile} = typeof options === 'string' ? ({} as ConnectOptions) : options;
+	if (given !== undefined) return secret;
+	try {
+		return clientSecret(cluster, secretFile);
+	} catch {
+		return secret;
+	}
 }
 
 /**

@@ -17,6 +17,7 @@ export {
 	type IdentityKey,
 	type Role,
 } from './access.ts';
+export type {ChangedKey, KeyConnection, KeyId, KeyRequest, KeysReport, KeyState, ReportedKey} from './cluster-keys.ts';
 export type {
 	Broker,
 	DeletedTopic,

@@ -7,12 +7,16 @@ without decoding the bodies, so the cost at a relay is per batch, not per messag
 
 ```
  0  u8   version (1)                       26  u48  previous lamport of this stream, 0 before its first batch
- 1  u8   flags (bit 0: signed)             32  f64  sentAtMs, the origin's wall clock
+ 1  u8   flags (1: MAC, 2: signature)      32  f64  sentAtMs, the origin's wall clock
  2  8 B  origin                            40  u32  count
 10  u32  incarnation                       44  u16  topic length
-14  u48  first sequence number             46  …    topic in UTF-8, count × u32 body length, bodies, 32 B signature
+14  u48  first sequence number             46  …    topic in UTF-8, count × u32 body length, bodies, proof
 20  u48  lamport
 ```
+
+The **proof** at the end shows who made the batch. Since protocol 4 it is the signature of the origin over a group of
+batches (`core/wire/batch-signature.ts`): `32 B × path | 32 B key | 64 B signature | u16 place in the group | u16 size
+of the group`. Before, it is a MAC of 32 bytes under a key of the cluster, which any member could make.
 
 A **stream** is (origin, incarnation, topic). Its sequence numbers start at 1 and have no gap. `previousLamport` lets a
 receiver that subscribed at Lamport time L recognise the first batch after L without requesting the batches before it.
@@ -64,12 +68,21 @@ export type Message = {
 };
 
 export const batchVersion = 1;
-export const signatureBytes = 32;
+export const macBytes = 32;
+/** The end of a signature's proof: key, signature, place and size. The path of the group is before it. */
+export const signedEndBytes = 32 + 64 + 2 + 2;
+export const hashBytes = 32;
+/** Batches that share a signature. */
+export const groupMax = 64;
+/** The longest proof: a path in a group of `groupMax`. */
+export const proofBytesMax = signedEndBytes + Math.log2(groupMax) * hashBytes;
 export const topicBytesMax = 255;
+export const incarnationMax = 2 ** 32 - 1;
 /** A batch stops growing here; one message alone may be larger, up to the frame bound. */
 export const batchBytesTarget = 64 * 1024;
 
-const flagSigned = 1;
+const flagMac = 1;
+const flagSigned = 2;
 const originAt = 2;
 const incarnationAt = 10;
 const firstSeqAt = 14; // u48
@@ -141,22 +154,30 @@ export function isNodeId(text: unknown): text is NodeId {
 	return typeof text === 'string' && /^[0-9a-f]{16}$/.test(text);
 }
 
+/** The place of a batch in the group that one signature covers; `index` is below `size`. */
+export type GroupPlace = {readonly index: number; readonly size: number};
+/** What is at the end of a batch: nothing, a MAC of the cluster, or a signature of the origin. */
+export type ProofKind = 'none' | 'mac' | 'signature';
+
 /**
-The bytes of a batch without its signature. With `signed`, the flag is set and the end has room for the signature.
-`bodies` are copied once, here, into the buffer that is sent and stored.
+The bytes of a batch, with room for its proof at the end. `bodies` are copied once, here, into the buffer that is sent
+and stored.
+@param proof a place in a group has room for a signature
 @internal
 */
 export function encodeBatch(
 	header: Omit<BatchHeader, 'count'>,
 	bodies: readonly Uint8Array[],
-	signed: boolean,
+	proof: 'none' | 'mac' | GroupPlace,
 ): Buffer<ArrayBuffer> {
 	const topic = utf8.encode(header.topic);
-	let size = headerBytes + topic.length + bodies.length * 4 + (signed ? signatureBytes : 0);
+	const place = typeof proof === 'object' ? proof : undefined;
+	const proofBytes = place ? signedBytes(place) : proof === 'mac' ? macBytes : 0;
+	let size = headerBytes + topic.length + bodies.length * 4 + proofBytes;
 	for (const body of bodies) size += body.length;
 	const bytes = Buffer.allocUnsafeSlow(size);
 	bytes[0] = batchVersion;
-	bytes[1] = signed ? flagSigned : 0;
+	bytes[1] = place ? flagSigned : proof === 'mac' ? flagMac : 0;
 	bytes.write(header.origin, originAt, 8, 'hex');
 	bytes.writeUInt32BE(header.incarnation, incarnationAt);
 	bytes.writeUIntBE(header.firstSeq, firstSeqAt, 6);
@@ -173,12 +194,52 @@ export function encodeBatch(
 		at += body.length;
 	}
 
+	if (place) {
+		bytes.writeUInt16BE(place.index, size - 4);
+		bytes.writeUInt16BE(place.size, size - 2);
+	}
+
 	return bytes;
 }
 
-/** Whether the last 32 bytes of the batch are for a signature. */
-export function isSigned(bytes: Uint8Array): boolean {
-	return ((bytes[1] ?? 0) & flagSigned) !== 0;
+export function proofKind(bytes: Uint8Array): ProofKind {
+	const flags = bytes[1] ?? 0;
+	return (flags & flagSigned) !== 0 ? 'signature' : (flags & flagMac) !== 0 ? 'mac' : 'none';
+}
+
+/** The place of a signed batch in its group; `undefined` when the numbers are out of bounds. */
+export function groupPlace(bytes: Uint8Array): GroupPlace | undefined {
+	const view = asBuffer(bytes);
+	if (view.length < signedEndBytes) return undefined;
+	const index = view.readUInt16BE(view.length - 4);
+	const size = view.readUInt16BE(view.length - 2);
+	return size <= groupMax && index < size ? {index, size} : undefined;
+}
+
+/** Hashes on the path from a leaf to the root of a Merkle tree (RFC 9162, 2.1.3.1). */
+export function pathLength({index, size}: GroupPlace): number {
+	if (size <= 1) return 0;
+	const left = leftLeaves(size);
+	return 1 + (index < left ? pathLength({index, size: left}) : pathLength({index: index - left, size: size - left}));
+}
+
+/** Leaves of the left part of a tree: the largest power of two below `size`. */
+export function leftLeaves(size: number): number {
+	return 2 ** (31 - Math.clz32(size - 1));
+}
+
+/** Bytes of the proof of a signed batch. */
+export function signedBytes(place: GroupPlace): number {
+	return signedEndBytes + pathLength(place) * hashBytes;
+}
+
+/** Bytes of the proof; `undefined` when the batch is too short or names no place in a group. */
+export function proofBytesOf(bytes: Uint8Array): number | undefined {
+	const kind = proofKind(bytes);
+	if (kind === 'none') return 0;
+	if (kind === 'mac') return macBytes;
+	const place = groupPlace(bytes);
+	return place && signedBytes(place);
 }
 
 /** Describes what is too new about the batch at `at`; `undefined` when this program reads it. */
@@ -186,9 +247,9 @@ export function newerBatch(bytes: Uint8Array, at: number): string | undefined {
 	const version = bytes[at] ?? 0;
 	const flags = bytes[at + 1] ?? 0;
 	if (version > batchVersion) return `a batch of format ${version}, this program reads up to ${batchVersion}`;
-	return (flags & ~flagSigned) === 0
+	return flags <= flagSigned
 		? undefined
-		: `a batch with the flags ${flags}, of which this program knows ${flagSigned}`;
+		: `a batch with the flags ${flags}, of which this program knows ${flagMac} and ${flagSigned}`;
 }
 
 /**
@@ -198,12 +259,14 @@ or longer buffer, an unknown version or flag, a count of 0, numbers outside 2^48
 export function decodeBatch(bytes: Uint8Array): Batch | undefined {
 	if (bytes.length < headerBytes) return undefined;
 	const view = asBuffer(bytes);
-	if (view[0] !== batchVersion || (view[1]! & ~flagSigned) !== 0) return undefined;
+	if (view[0] !== batchVersion || view[1]! > flagSigned) return undefined;
 	const count = view.readUInt32BE(countAt);
 	const topicLength = view.readUInt16BE(topicLengthAt);
 	const lengthsAt = headerBytes + topicLength;
 	let end = lengthsAt + count * 4;
-	const room = bytes.length - (isSigned(bytes) ? signatureBytes : 0);
+	const proofBytes = proofBytesOf(view);
+	if (proofBytes === undefined) return undefined;
+	const room = bytes.length - proofBytes;
 	if (count === 0 || topicLength > topicBytesMax || end > room) return undefined;
 	for (let at = lengthsAt, index = 0; index < count; index++, at += 4) end += view.readUInt32BE(at);
 	if (end !== room) return undefined;

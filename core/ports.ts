@@ -3,6 +3,7 @@ The interfaces to the outside that machines do not have. `core/io` has the real 
 in-memory implementation for tests, and one contract suite runs on both.
 */
 
+import type {AgreedKey, KeyChange, KeyId, KeyUse} from './cluster-keys.ts';
 import type {NodeId} from './message.ts';
 
 export type Clock = {
@@ -76,6 +77,14 @@ Whether this node can dial the peer at its advertised address. `untried`: not si
 `code`: the error, as in `LinkState`.
 */
 export type Called = {readonly state: 'works' | 'untried'} | {readonly state: 'failed'; readonly code: string};
+/** The key of this node, and the check of what other nodes signed. */
+export type Signer = {
+	/** The raw Ed25519 key, 32 bytes. The id of the node is its hash. */
+	readonly publicKey: Uint8Array;
+	sign(bytes: Uint8Array): Uint8Array;
+	/** Whether the node signed the bytes with this key, and the key is its own. */
+	isSignedBy(node: NodeId, publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean;
+};
 /** Versions that a peer announced. */
 export type Spoken = {readonly protocol: number; readonly version: string};
 
@@ -132,4 +141,53 @@ export type PeerFinder = {
 	@throws as a dial does
 	*/
 	ask(address: string, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
+};
+
+/** A key that callers showed and this process does not accept. */
+export type WrongKey = {
+	readonly key: KeyId;
+	/** `removed`: the cluster had it once. */
+	readonly state: 'removed' | 'unknown';
+	/** The last caller. */
+	readonly address: string;
+	readonly msAgo: number;
+};
+
+/** The keys of the cluster in this process. */
+export type OwnKeys = {
+	/**
+	Takes over the agreed keys.
+	@param applied the index of the last applied entry
+	@param last the index of the last entry in the log
+	*/
+	agreed(keys: readonly AgreedKey[], applied: number, last: number): void;
+	/** Called about once a second. */
+	tick(): void;
+	use(): KeyUse;
+	/** The key of a secret. */
+	keyOf(secret: Uint8Array): KeyId;
+	/** The change that adds a key with this secret. @throws `refused` when no key protects the cluster */
+	addition(secret: Uint8Array): KeyChange;
+	/** For a snapshot. Does not read the secret file. */
+	view(): {
+		readonly active: KeyId;
+		readonly valid: readonly KeyId[];
+		readonly file: KeyUse['file'];
+		/** The path of the secret file; empty without one. */
+		readonly secretFile: string;
+		/** Wrong keys of the last ten minutes. */
+		readonly wrong: readonly WrongKey[];
+	};
+};
+
+/** The file that holds the secret of this process. */
+export type SecretFile = {
+	readonly path: string;
+	/** `undefined` when it cannot be read. */
+	read(): Uint8Array | undefined;
+	/**
+	Replaces the secret if the file still holds the former one.
+	@throws when the file is not this user's to change
+	*/
+	replace(former: Uint8Array, next: Uint8Array): Promise<void>;
 };

@@ -3,8 +3,10 @@ The state of a node in one immutable value, which every pane and every status co
 numbers, arrays), so it crosses a MessagePort or a TLS link unchanged. Ids are sorted. Text is raw and must pass
 `printable()` before a terminal sees it.
 */
+import type {KeyId, KeyUse} from './cluster-keys.ts';
 import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
 import type {NodeId, Topic} from './message.ts';
+import type {WrongKey} from './ports.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
 export type MemberSnapshot = {
@@ -195,6 +197,22 @@ export type Counters = {
 	an older node.
 	*/
 	readonly boundsBy?: Readonly<Record<string, ReadonlyArray<readonly [name: string, count: number]>>>;
+	/** The names that operators gave the identities of these clients, by client; absent from an older node. */
+	readonly clientNames?: Readonly<Record<string, string>>;
+};
+
+/** What a process knows and uses of the cluster's keys. */
+export type KeysSnapshot = {
+	/** The one that it calls and seals with. */
+	readonly active: KeyId;
+	/** Those that it accepts. */
+	readonly valid: readonly KeyId[];
+	/** `outdated`: a restart and the commands of the user would use a former key. `none`: a program gave the secret. */
+	readonly file: KeyUse['file'];
+	/** The path of that file; empty without one. */
+	readonly secretFile: string;
+	/** Keys of callers that were refused in the last ten minutes. */
+	readonly wrong: readonly WrongKey[];
 };
 
 /** The state of a node, and of the cluster as this node observes it, at one moment. Times are milliseconds. */
@@ -212,6 +230,8 @@ export type Snapshot = {
 	readonly name: string;
 	readonly uptimeMs: number;
 	readonly lamport: number;
+	/** The keys of the cluster in this process; absent from an older node. */
+	readonly keys?: KeysSnapshot;
 	/** `joining` until the cluster has admitted this node; `detail` says what it waits for. */
 	readonly phase: 'starting' | 'joining' | 'running' | 'stopping';
 	readonly detail: string;

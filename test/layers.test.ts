@@ -63,6 +63,7 @@ const rootFiles: Readonly<Record<string, string>> = {
 			'address',
 			'broker',
 			'broker-arguments',
+			'cluster-keys',
 			'codec',
 			'config',
 			'config-schema',

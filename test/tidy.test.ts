@@ -51,6 +51,7 @@ test('the command line imports only the entry points of the core', () => {
 		'core/address.ts',
 		'core/broker.ts',
 		'core/broker-arguments.ts',
+		'core/cluster-keys.ts',
 		'core/config.ts',
 		'core/config-schema.ts',
 		'core/errors.ts',
@@ -124,6 +125,7 @@ test('sockets, disks, threads and processes are used at the edges only', () => {
 test('machines import neither one another nor modules with effects', () => {
 	const shared = new Set([
 		'core/access.ts',
+		'core/cluster-keys.ts',
 		'core/message.ts',
 		'core/machine.ts',
 		'core/lamport.ts',

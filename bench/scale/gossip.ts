@@ -221,7 +221,7 @@ class GossipScale {
 					sentAtMs: this.#schedule.nowMs,
 				},
 				[new Uint8Array(bodyBytes)],
-				true,
+				'mac',
 			),
 		)!;
 		node.seq++;

@@ -49,6 +49,11 @@ export class AccessList {
 		return [...this.#grants.values()].toSorted((a, b) => (a.identity < b.identity ? -1 : 1));
 	}
 
+	/** The name that an operator gave the identity; empty without one. */
+	nameOf(identity: IdentityKey): string {
+		return this.#grants.get(identity)?.name ?? '';
+	}
+
 	/** The access of an identity, or of a connection without one. */
 	of(identity: IdentityKey | undefined): Pick<Access, 'role' | 'topics'> {
 		return (

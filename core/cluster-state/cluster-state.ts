@@ -6,16 +6,17 @@ node (`save`), and a snapshot is those bytes.
 Nodes of earlier versions apply the same log. So names and claims, which they do not know, change nothing before all
 members have agreed on protocol 2, and until then the saved bytes are those of version 1 (etcd does this with its
 cluster version). The same holds for the settings and the deletion of topics (protocol and version 3), and for the
-access of identities (protocol and version 4).
+access of identities and the keys of the cluster (protocol and version 4).
 */
 import type {IdentityKey} from '../access.ts';
 import {encode} from '../codec.ts';
 import {NewerVersionError} from '../errors.ts';
-import type {NodeId, Topic} from '../message.ts';
+import {incarnationMax, type NodeId, type Topic} from '../message.ts';
 import {nameKey} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {AccessList, type AccessEvent} from './access-list.ts';
 import {decodeContext, decodeEnvelope, type Command, type Envelope} from './command.ts';
+import {KeyList, type KeyEvent} from './key-list.ts';
 import {deletedMax, newerState, parseSavedState, removedMax} from './saved-state.ts';
 import {Sessions, type Result} from './sessions.ts';
 
@@ -37,7 +38,7 @@ export type ClusterStateEvent =
 	| {readonly type: 'created'; readonly topic: Topic; readonly node: NodeId; readonly settings: TopicSettings}
 	| {readonly type: 'topic-deleted'; readonly topic: Topic; readonly node: NodeId}
 	/** `node` proposed the change; `by` is the identity that asked it to. */
-	| (AccessEvent & {readonly node: NodeId; readonly by: IdentityKey | undefined});
+	| ((AccessEvent | KeyEvent) & {readonly node: NodeId; readonly by: IdentityKey | undefined});
 export type Applied = {
 	readonly envelope: Envelope | undefined;
 	readonly result: Result;
@@ -51,7 +52,7 @@ export type Bounds = {readonly topicsMax: number; readonly membersMax: number};
 export const namesProtocol = 2;
 /** Topics are created and deleted from this agreed protocol on. */
 export const topicsProtocol = 3;
-/** Identities have roles from this agreed protocol on. */
+/** Identities have roles, and batches signatures of their origins, from this agreed protocol on. */
 export const accessProtocol = 4;
 const done: Result = {ok: true};
 const noSubscribers: ReadonlyMap<NodeId, number> = new Map();
@@ -71,6 +72,12 @@ export class ClusterState {
 	/** Increases with every deletion. */
 	deletionsSeen = 0;
 	readonly access = new AccessList();
+	/**
+	The members at the time when protocol 4 was agreed, each with the incarnation of its process: up to that one, its
+	batches may have a MAC instead of a signature. `undefined` in a cluster that was founded with protocol 4.
+	*/
+	#lastMacs: Map<NodeId, number> | undefined;
+	readonly keys = new KeyList();
 	readonly #sessions = new Sessions();
 	readonly #bounds: Bounds;
 
@@ -107,6 +114,17 @@ export class ClusterState {
 	/** The process that uses the identity of the node; `undefined` before its claim is agreed. */
 	instance(node: NodeId): AgreedInstance | undefined {
 		return this.#instances.get(node);
+	}
+
+	/**
+	Whether batches of this incarnation of the origin may have a MAC of the cluster instead of a signature, because they
+	may be older than protocol 4. So may those of an origin that was removed: it is not known when.
+	*/
+	hasMacs(origin: NodeId, incarnation: number): boolean {
+		if (this.#protocol < accessProtocol) return true;
+		if (!this.#lastMacs) return false;
+		const last = this.#lastMacs.get(origin);
+		return last === undefined ? !this.#members.has(origin) : incarnation <= last;
 	}
 
 	members(): readonly AgreedMember[] {
@@ -276,6 +294,8 @@ export class ClusterState {
 					}),
 			...(hasTopics && {created: sorted(this.#created), deleted: [...this.#deleted]}),
 			...(hasAccess && {access: this.access.save()}),
+			...(this.#lastMacs && {lastMacs: sorted(this.#lastMacs)}),
+			...(this.keys.keys.length > 0 && {keys: this.keys.save()}),
 		});
 	}
 
@@ -307,6 +327,8 @@ export class ClusterState {
 		replaceEntries(this.#deleted, state.deleted);
 		this.deletionsSeen++;
 		this.access.load(state.access);
+		this.#lastMacs = state.lastMacs && new Map(state.lastMacs);
+		this.keys.load(state.keys);
 		this.#sessions.load(state.sessions);
 	}
 
@@ -345,6 +367,8 @@ export class ClusterState {
 				return this.#delete(command, events);
 			case 'access':
 				return this.#changeAccess(command, events);
+			case 'keys':
+				return this.#changeKeys(command, events);
 			default:
 				return command satisfies never;
 		}
@@ -352,6 +376,10 @@ export class ClusterState {
 
 	#raise(protocol: number, events: ClusterStateEvent[]): void {
 		if (protocol <= this.#protocol) return;
+		if (this.#protocol < accessProtocol && protocol >= accessProtocol && this.#members.size > 0)
+			this.#lastMacs = new Map(
+				[...this.#members.keys()].map(id => [id, this.#instances.get(id)?.incarnation ?? incarnationMax]),
+			);
 		this.#protocol = protocol;
 		events.push({type: 'protocol', protocol});
 	}
@@ -382,6 +410,8 @@ export class ClusterState {
 		}
 
 		this.#instances.set(node, {incarnation: Math.max(incarnation, current?.incarnation ?? 0), instance});
+		// A cluster that went from protocol 1 to 4 agrees on incarnations only after that.
+		if (this.#lastMacs?.get(node) === incarnationMax) this.#lastMacs.set(node, incarnation);
 		return done;
 	}
 
@@ -438,13 +468,25 @@ export class ClusterState {
 
 	/** Whether the author is an operator is decided here, because the node that was asked may know an earlier state. */
 	#changeAccess(command: Extract<Command, {type: 'access'}>, events: ClusterStateEvent[]): Result {
-		const {node, by, isOwner, change} = command;
-		if (!isOwner && this.access.of(by).role !== 'operator')
-			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+		const {node, by, change} = command;
 		const changes: AccessEvent[] = [];
-		const result = this.access.apply(change, changes);
+		const result = this.#refusalOfAuthor(command) ?? this.access.apply(change, changes);
 		events.push(...changes.map(event => ({...event, node, by})));
 		return result;
+	}
+
+	#changeKeys(command: Extract<Command, {type: 'keys'}>, events: ClusterStateEvent[]): Result {
+		const {node, by, atMs, change} = command;
+		const changes: KeyEvent[] = [];
+		const result = this.#refusalOfAuthor(command) ?? this.keys.apply(change, atMs, changes);
+		events.push(...changes.map(event => ({...event, node, by})));
+		return result;
+	}
+
+	#refusalOfAuthor({by, isOwner}: Extract<Command, {type: 'access' | 'keys'}>): Result | undefined {
+		if (!isOwner && this.access.of(by).role !== 'operator')
+			return {ok: false, reason: `the identity ${by ?? 'of the caller'} is no operator`};
+		return undefined;
 	}
 
 	/** The refusal of a new topic at the limit; `undefined` when the topic exists or there is room. */
@@ -485,6 +527,7 @@ export class ClusterState {
 /** The protocol that introduced a command. */
 function protocolOf({type}: Command): number {
 	if (type === 'access') return accessProtocol;
+	if (type === 'keys') return accessProtocol;
 	if (type === 'create' || type === 'delete') return topicsProtocol;
 	return type === 'name' || type === 'claim' ? namesProtocol : 1;
 }

@@ -3,6 +3,7 @@ The commands that the Raft log carries to the cluster state. Each is wrapped in 
 command that is retried, or forwarded twice, applies once (Raft thesis, 6.3).
 */
 import {isHash, isIdentityKey, parseAccessChange, type AccessChange, type IdentityKey} from '../access.ts';
+import {isAuthor, parseKeyChange, type KeyChange} from '../cluster-keys.ts';
 import {decode, encode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
 import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
@@ -50,6 +51,15 @@ export type Command =
 			readonly by: IdentityKey | undefined;
 			readonly isOwner: boolean;
 			readonly change: AccessChange;
+	  }
+	/** An operator changes the keys of the cluster, at this wall-clock time. `by`, `isOwner`: as above. Protocol 4. */
+	| {
+			readonly type: 'keys';
+			readonly node: NodeId;
+			readonly by: IdentityKey | undefined;
+			readonly isOwner: boolean;
+			readonly atMs: number;
+			readonly change: KeyChange;
 	  };
 
 export type Envelope = {
@@ -162,6 +172,7 @@ function parseCommand(value: unknown): Command | undefined {
 		by,
 		isOwner,
 		change,
+		atMs,
 	} = value as Record<string, unknown>;
 	if (!isNodeId(node)) return undefined;
 	if (type === 'address') return isAddress(address) ? {type, node, address} : undefined;
@@ -173,6 +184,12 @@ function parseCommand(value: unknown): Command | undefined {
 		const parsed = parseAccessChange(change);
 		if ('problem' in parsed || (by !== undefined && !isIdentityKey(by))) return undefined;
 		return typeof isOwner === 'boolean' ? {type, node, by, isOwner, change: parsed} : undefined;
+	}
+
+	if (type === 'keys') {
+		const parsed = parseKeyChange(change);
+		const isWhole = isAuthor(by) && typeof isOwner === 'boolean' && isCount(atMs);
+		return parsed && isWhole ? {type, node, by, isOwner, atMs, change: parsed} : undefined;
 	}
 
 	const topic = typeof topicName === 'string' ? parseTopic(topicName) : undefined;

@@ -4,11 +4,12 @@ in full before it replaces anything: types, bounds, and that it belongs to the p
 */
 import {decode} from '../codec.ts';
 import {lamportMax} from '../lamport.ts';
-import {isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
+import {incarnationMax, isNodeId, parseTopic, type NodeId, type Topic} from '../message.ts';
 import {isNodeName} from '../node-name.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import {isSavedAccess, type SavedAccess} from './access-list.ts';
 import {addressBytesMax, clusterIdCharactersMax, isCount, isInstance, isProtocol, parseSettings} from './command.ts';
+import {isSavedKeys, type SavedKeys} from './key-list.ts';
 import {isSessionState, type SessionState} from './sessions.ts';
 
 /** The newest version of the saved state that this program reads. */
@@ -36,12 +37,16 @@ export type SavedState = {
 	readonly deleted: Pairs<Topic, number>;
 	/** Since version 4. */
 	readonly access: SavedAccess | undefined;
+	/** Only if the cluster had members before protocol 4. */
+	readonly lastMacs: Pairs<NodeId, number> | undefined;
+	/** Since version 4, once a second key was added. */
+	readonly keys: SavedKeys | undefined;
 };
 
 /** The saved state in these bytes, or the first problem with them. */
 export function parseSavedState(bytes: Uint8Array): SavedState | {readonly problem: string} {
 	const value = Object(decode(bytes)) as Record<string, unknown>;
-	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access} = value;
+	const {version, applied, clusterId, protocol = 1, removed, created = [], deleted = [], access, keys} = value;
 	const newer = newerVersion(version);
 	if (newer !== undefined) return {problem: newer};
 	if (!isCount(version) || version < 1)
@@ -65,6 +70,9 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 	const deletedTopics = pairs(deleted, asTopic, asStamp, deletedMax);
 	if (!deletedTopics) return wrong('deleted');
 	if (access !== undefined && !isSavedAccess(access)) return wrong('access');
+	const lastMacs = value['lastMacs'] === undefined ? undefined : pairs(value['lastMacs'], asNode, asIncarnation);
+	if (value['lastMacs'] !== undefined && !lastMacs) return wrong('lastMacs');
+	if (keys !== undefined && !isSavedKeys(keys)) return wrong('keys');
 	return {
 		version,
 		applied,
@@ -79,6 +87,8 @@ export function parseSavedState(bytes: Uint8Array): SavedState | {readonly probl
 		created: createdTopics,
 		deleted: deletedTopics,
 		access,
+		lastMacs,
+		keys,
 	};
 }
 
@@ -138,6 +148,10 @@ function isIndex(value: unknown): value is number {
 
 function asIndex(value: unknown): number | undefined {
 	return isIndex(value) ? value : undefined;
+}
+
+function asIncarnation(value: unknown): number | undefined {
+	return isCount(value) && value <= incarnationMax ? value : undefined;
 }
 
 function asNode(value: unknown): NodeId | undefined {

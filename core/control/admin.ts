@@ -14,6 +14,8 @@ type Waiting = {
 	readonly resolve: (answer: Answer) => void;
 	readonly reject: (error: Error) => void;
 	readonly untilMs: number;
+	/** The member that was asked; `undefined` when none was. */
+	readonly asked: NodeId | undefined;
 	/** The answer, once the effect of the command is visible here. */
 	readonly isDone: () => Answer | undefined;
 	/** Called again until the answer is there. */
@@ -30,6 +32,8 @@ export type AdminOptions = {
 	readonly label: (node: NodeId) => string;
 	/** False when there is no link. */
 	readonly send: (to: NodeId, kind: 'manage' | 'managed', packet: unknown) => boolean;
+	/** Counts an answer that was refused. */
+	readonly bound: (name: string) => void;
 };
 
 const deadlineMs = 5000;
@@ -62,7 +66,7 @@ export class Admin {
 			return command.type === 'transfer' ? this.#transfer(command.to, by) : this.#remove(command, by);
 		if (leader === undefined || leader === self) throw control.unavailableError();
 		// The answer may be lost with the link when one of the two nodes leaves: success is what this node sees itself.
-		const {seq, answered} = this.#wait(() => this.#effectOf(command, term));
+		const {seq, answered} = this.#wait(() => this.#effectOf(command, term), undefined, leader);
 		if (!send(leader, 'manage', {seq, ...command}))
 			this.#settle(
 				seq,
@@ -148,12 +152,15 @@ export class Admin {
 	}
 
 	/**
-	The leader's answer. Only a refusal counts: success is what this node sees itself. False when it is no answer.
+	The answer of the member that was asked. Only a refusal counts: success is what this node sees itself. False when it
+	is no answer.
 	*/
-	onAnswer(frame: Buffer): boolean {
+	onAnswer(from: NodeId, frame: Buffer): boolean {
 		const {seq, code, reason} = Object(decode(frame.subarray(1))) as Record<string, unknown>;
 		if (typeof seq !== 'number') return false;
-		if (typeof reason === 'string')
+		const waiting = this.#waiting.get(seq);
+		if (waiting && waiting.asked !== from) this.#options.bound('foreign-answers');
+		else if (typeof reason === 'string')
 			this.#settle(
 				seq,
 				new DapssError(
@@ -311,12 +318,20 @@ export class Admin {
 	#wait(
 		isDone: Waiting['isDone'],
 		begin?: Waiting['begin'],
+		asked?: NodeId,
 	): {readonly seq: number; readonly answered: Promise<Answer>} {
 		if (this.#waiting.size >= waitingMax)
 			throw new DapssError('refused', `Expected at most ${waitingMax} such commands at a time, got one more`);
 		const seq = ++this.#seq;
 		const {promise, resolve, reject} = Promise.withResolvers<Answer>();
-		this.#waiting.set(seq, {resolve, reject, isDone, begin, untilMs: this.#options.awakeMs() + deadlineMs});
+		this.#waiting.set(seq, {
+			resolve,
+			reject,
+			isDone,
+			begin,
+			asked,
+			untilMs: this.#options.awakeMs() + deadlineMs,
+		});
 		return {seq, answered: promise};
 	}
 

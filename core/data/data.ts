@@ -30,6 +30,7 @@ import {sharesOfBudget, type Deletion, type Retention} from '../topic-log/retent
 import type {TopicLog} from '../topic-log/topic-log.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {LiveTopic, NewBatch} from './live-topic.ts';
+import {BatchProofs, type AgreedProofs, type Proofs} from './proofs.ts';
 import {frameOverheadBytes, Publisher} from './publisher.ts';
 import {RateSampler} from './rates.ts';
 import {ReadBudget} from './read-budget.ts';
@@ -47,8 +48,7 @@ export type DataIo = {
 	) => boolean;
 	readonly sendControl: (to: NodeId, packet: Exclude<GossipPacket, {type: 'push'}>) => void;
 	readonly queuedBytes: (to: NodeId) => number;
-	readonly sign: ((bytes: Buffer) => void) | undefined;
-	readonly verify: (bytes: Buffer) => 'ok' | Rejection;
+	readonly proofs: Proofs;
 	/** False while the disk is full: messages of peers are neither stored nor requested. */
 	readonly hasRoom: () => boolean;
 	/** Opens or creates the log of a topic. `onHeader` is called for each batch in it, oldest first. */
@@ -87,6 +87,7 @@ export type DataOptions = {
 	readonly hooks: DataHooks;
 	/** A promise to await before the next stamp is assigned, if any. */
 	readonly stampable: () => Promise<void> | undefined;
+	readonly agreedProofs: AgreedProofs;
 };
 
 /** Agreed subscriptions of a topic. `settings`: of a created topic. */
@@ -110,6 +111,7 @@ export class Data implements AsyncDisposable {
 	/** By topic: the Lamport time up to which its messages are deleted. */
 	#deletions: ReadonlyMap<Topic, number> = new Map();
 	readonly #options: DataOptions;
+	readonly #proofs: BatchProofs;
 	readonly rates = new RateSampler<Topic>();
 	/** Totals since the start over all topics, closed ones included. */
 	readonly #counts = {published: 0, delivered: 0, stored: 0, bytes: 0};
@@ -121,13 +123,14 @@ export class Data implements AsyncDisposable {
 	constructor(options: DataOptions) {
 		this.#options = options;
 		const {self, incarnation, lamport, tickMs, config, io} = options;
+		this.#proofs = new BatchProofs(io.proofs, options.agreedProofs);
 		this.gossip = createGossip({self, incarnation, random: io.random, config: config.gossip, tickMs});
 		this.publisher = new Publisher({
 			origin: self,
 			incarnation,
 			lamport,
 			clock: io.clock,
-			sign: io.sign,
+			encode: drafts => this.#proofs.encode(drafts),
 			inFlightBytesMax,
 			stampable: options.stampable,
 			bodyBytesMax: config.limits.frameBytes - frameOverheadBytes,
@@ -231,7 +234,7 @@ export class Data implements AsyncDisposable {
 	}
 
 	/**
-	Handles a push of a peer; its signature is verified first. `bytes` must not change afterwards. A full disk drops it,
+	Handles a push of a peer; its proof is checked first. `bytes` must not change afterwards. A full disk drops it,
 	like a frame that the network lost: gossip repairs the gap when there is room again.
 	*/
 	onPush(
@@ -241,10 +244,10 @@ export class Data implements AsyncDisposable {
 	): void {
 		const {self, incarnation, lamport, io, hooks} = this.#options;
 		if (!io.hasRoom()) return hooks.bound('disk');
-		const verdict = io.verify(bytes);
-		if (verdict !== 'ok') return hooks.rejected(from, verdict);
 		const batch = decodeBatch(bytes);
 		if (!batch) return hooks.rejected(from, 'malformed');
+		const verdict = this.#proofs.check(from, batch, bytes);
+		if (verdict !== 'ok') return hooks.rejected(from, verdict);
 		// A validly signed batch under our own id and incarnation is a forgery, or of a second node with our data.
 		if (
 			batch.origin === self &&

@@ -1,7 +1,8 @@
 /**
 Publish → batch → stamp → sign. Messages published within one turn of the event loop share a batch. So a lone message
-leaves at once, and batches grow under load without a timer. Sequence numbers are dense within a stream (this node, this
-incarnation, one topic); the incarnation was raised durably before the first of them.
+leaves at once, and batches grow under load without a timer. All batches of a turn are signed together. Sequence numbers
+are dense within a stream (this node, this incarnation, one topic); the incarnation was raised durably before the first
+of them.
 */
 import type {Published} from '../broker.ts';
 import {DapssError} from '../errors.ts';
@@ -9,17 +10,17 @@ import type {Lamport} from '../lamport.ts';
 import {
 	batchBytesTarget,
 	decodeBatch,
-	encodeBatch,
+	proofBytesMax,
 	topicBytesMax,
-	signatureBytes,
 	type Batch,
 	type NodeId,
 	type Topic,
 } from '../message.ts';
 import type {Clock} from '../ports.ts';
+import type {BatchDraft} from './proofs.ts';
 
 /** Bytes of a frame with one message besides the body. */
-export const frameOverheadBytes = 64 + topicBytesMax + signatureBytes;
+export const frameOverheadBytes = 64 + topicBytesMax + proofBytesMax;
 
 type Waiter = {
 	readonly bodies: readonly Uint8Array[];
@@ -27,13 +28,21 @@ type Waiter = {
 	readonly reject: (error: Error) => void;
 };
 type Stream = {nextSeq: number; previousLamport: number};
+/** What was published to a topic in a turn. */
+type Part = {
+	readonly topic: Topic;
+	readonly waiters: readonly Waiter[];
+	readonly drafts: readonly BatchDraft[];
+	/** Answers the publishers. */
+	readonly settle: ReadonlyArray<() => void>;
+};
 export type PublisherOptions = {
 	readonly origin: NodeId;
 	readonly incarnation: number;
 	readonly lamport: Lamport;
 	readonly clock: Pick<Clock, 'soon' | 'wallMs'>;
-	/** Signs in place; `undefined` when signing is switched off. */
-	readonly sign: ((bytes: Buffer) => void) | undefined;
+	/** Encodes the batches of a turn, with their proofs. */
+	readonly encode: (drafts: readonly BatchDraft[]) => readonly Buffer[];
 	readonly bodyBytesMax: number;
 	/** Passes batches to the log and to gossip. Resolves when they are synced. */
 	readonly store: (topic: Topic, batches: readonly Batch[]) => Promise<void>;
@@ -113,7 +122,21 @@ export class Publisher {
 		this.#isScheduled = false;
 		const turn = this.#turn;
 		this.#turn = new Map();
-		for (const [topic, waiters] of turn) this.#publishTurn(topic, waiters);
+		const parts = [...turn].map(([topic, waiters]) => this.#draft(topic, waiters));
+		let encoded: readonly Batch[];
+		try {
+			encoded = this.#options.encode(parts.flatMap(({drafts}) => drafts)).map(decoded);
+		} catch (error) {
+			const problem = new DapssError('failure', 'Could not make a batch', {cause: error});
+			for (const {waiters} of parts) for (const waiter of waiters) waiter.reject(problem);
+			return;
+		}
+
+		let at = 0;
+		for (const part of parts) {
+			this.#store(part, encoded.slice(at, at + part.drafts.length));
+			at += part.drafts.length;
+		}
 	}
 
 	#refuse(error: unknown): void {
@@ -128,43 +151,51 @@ export class Publisher {
 			);
 	}
 
-	#publishTurn(topic: Topic, waiters: readonly Waiter[]): void {
-		const {origin, incarnation, store} = this.#options;
-		const batches: Batch[] = [];
-		let settle: Array<() => void> = [];
+	/** Divides what was published to the topic in this turn into batches, numbered and stamped. */
+	#draft(topic: Topic, waiters: readonly Waiter[]): Part {
+		const {origin, incarnation} = this.#options;
+		const stream = this.#stream(topic);
+		const drafts: BatchDraft[] = [];
+		const settle: Array<() => void> = [];
 		let bodies: Uint8Array[] = [];
 		let bytes = 0;
-		let total = 0;
-		try {
-			for (const waiter of waiters) {
-				const answer = {
-					origin,
-					incarnation,
-					topic,
-					firstSeq: this.#stream(topic).nextSeq + bodies.length,
-					count: waiter.bodies.length,
-				};
-				settle.push(() => waiter.resolve(answer));
-				for (const body of waiter.bodies) {
-					if (bodies.length > 0 && bytes + body.length + 4 > batchBytesTarget) {
-						batches.push(this.#seal(topic, bodies));
-						bodies = [];
-						bytes = 0;
-					}
-
-					bodies.push(body);
-					bytes += body.length + 4;
+		for (const waiter of waiters) {
+			const firstSeq = stream.nextSeq + bodies.length;
+			const answer = {origin, incarnation, topic, firstSeq, count: waiter.bodies.length};
+			settle.push(() => waiter.resolve(answer));
+			for (const body of waiter.bodies) {
+				if (bodies.length > 0 && bytes + body.length + 4 > batchBytesTarget) {
+					drafts.push(this.#next(topic, stream, bodies));
+					bodies = [];
+					bytes = 0;
 				}
-			}
 
-			batches.push(this.#seal(topic, bodies));
-		} catch (error) {
-			settle = [];
-			for (const waiter of waiters)
-				waiter.reject(new DapssError('failure', 'Could not make a batch', {cause: error}));
-			return;
+				bodies.push(body);
+				bytes += body.length + 4;
+			}
 		}
 
+		drafts.push(this.#next(topic, stream, bodies));
+		return {topic, waiters, drafts, settle};
+	}
+
+	#next(topic: Topic, stream: Stream, bodies: readonly Uint8Array[]): BatchDraft {
+		const {
+			origin,
+			incarnation,
+			lamport: clock,
+			clock: {wallMs},
+		} = this.#options;
+		const {nextSeq: firstSeq, previousLamport} = stream;
+		const lamport = clock.stamp();
+		stream.nextSeq += bodies.length;
+		stream.previousLamport = lamport;
+		this.published += bodies.length;
+		return {header: {origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: wallMs()}, bodies};
+	}
+
+	#store({topic, waiters, settle}: Part, batches: readonly Batch[]): void {
+		let total = 0;
 		for (const batch of batches) total += batch.bytes.length;
 		this.#inFlightBytes += total;
 		const done = (): void => {
@@ -173,7 +204,7 @@ export class Publisher {
 			this.#room = undefined;
 		};
 
-		store(topic, batches).then(
+		this.#options.store(topic, batches).then(
 			() => {
 				done();
 				for (const resolve of settle) resolve();
@@ -199,30 +230,10 @@ export class Publisher {
 
 		return stream;
 	}
+}
 
-	#seal(topic: Topic, bodies: readonly Uint8Array[]): Batch {
-		const {origin, incarnation, lamport, clock, sign} = this.#options;
-		const stream = this.#stream(topic);
-		const stamp = lamport.stamp();
-		const bytes = encodeBatch(
-			{
-				origin,
-				incarnation,
-				topic,
-				firstSeq: stream.nextSeq,
-				lamport: stamp,
-				previousLamport: stream.previousLamport,
-				sentAtMs: clock.wallMs(),
-			},
-			bodies,
-			sign !== undefined,
-		);
-		sign?.(bytes);
-		const batch = decodeBatch(bytes);
-		if (!batch) throw new Error('Expected the encoded batch to decode, got undefined');
-		stream.nextSeq += bodies.length;
-		stream.previousLamport = stamp;
-		this.published += bodies.length;
-		return batch;
-	}
+function decoded(bytes: Buffer): Batch {
+	const batch = decodeBatch(bytes);
+	if (!batch) throw new Error('Expected the encoded batch to decode, got undefined');
+	return batch;
 }

@@ -6,7 +6,7 @@ and no deduplication.
 
 `parseGossipPacket` checks packets from the network, so the machine sees only well-formed packets.
 */
-import {isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../message.ts';
+import {incarnationMax, isNodeId, parseTopic, type Batch, type NodeId, type Topic} from '../message.ts';
 
 /**
 The sender holds `low` to `high` without a gap (`low` is `high + 1` when it holds nothing); `lamport` is the stamp of
@@ -108,7 +108,6 @@ export const pagesMax = 8;
 export const wantsMax = 64;
 const bytesMaxMax = 2 ** 31;
 const seqMax = 2 ** 48;
-const incarnationMax = 2 ** 32 - 1;
 
 /** The control packet in a decoded value; `undefined` when any field is invalid. */
 export function parseGossipPacket(value: unknown): ControlPacket | undefined {

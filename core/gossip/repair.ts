@@ -292,7 +292,10 @@ export class Repair {
 		});
 	}
 
-	/** The best kind of peer left: known holders, else the origin, else any subscriber. */
+	/**
+	The best kind of peer left: a known holder, else the origin, else any subscriber. Among the holders the origin is
+	best: what it sends needs no signature to be checked.
+	*/
 	#candidates({topic, origin, next}: Stream, {claims, refusals, tried}: Lack): NodeId[] {
 		const isAble = (peer: NodeId): boolean => {
 			const then = refusals.get(peer);
@@ -305,6 +308,7 @@ export class Repair {
 		};
 
 		const claimed = [...claims].filter(([peer, high]) => high >= next && isAble(peer)).map(([peer]) => peer);
+		if (claimed.includes(origin.id)) return [origin.id];
 		if (claimed.length > 0) return claimed;
 		return isAble(origin.id) ? [origin.id] : topic.subscribers.filter(isAble);
 	}

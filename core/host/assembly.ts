@@ -10,7 +10,8 @@ import {endorse} from '../membership/endorsement.ts';
 import type {WantedName} from '../membership/naming.ts';
 import type {NodeIo, NodeOptions} from '../node/node-options.ts';
 import {protocolMax, version} from '../version.ts';
-import {signBatch, verifyBatch, type Identity} from '../wire/seal.ts';
+import {SignedBatches, signGroup} from '../wire/batch-signature.ts';
+import {addBatchMac, hasBatchMac, signerOf, type Identity} from '../wire/seal.ts';
 import type {KeptClock} from './kept-clock.ts';
 import type {Network} from './network.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -72,7 +73,8 @@ export function nodeOptions(parts: Parts): NodeOptions {
 
 function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): NodeIo {
 	const {config, folder, reserve} = storage;
-	const {shared, mesh, datagrams, faults, ask} = network;
+	const {ring, keys, mesh, datagrams, faults, ask} = network;
+	const signatures = new SignedBatches();
 	const topicLogs = {
 		storage,
 		self: recovered.state.identity.id,
@@ -84,13 +86,21 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		entropy: systemEntropy,
 		links: mesh,
 		datagrams,
+		signer: signerOf(recovered.state.identity),
 		raftStore: recovered.raftStore,
 		knownTopics: recovered.knownTopics,
 		save: recovered.save,
 		room: reserve,
+		keys,
 		peers: {candidates: () => discovery.candidates(), ask},
-		sign: config.enableMessageSigning ? bytes => signBatch(bytes, shared.keys) : undefined,
-		verify: bytes => verifyBatch(bytes, shared.keys, config.enableMessageSigning),
+		proofs: {
+			isRequired: config.enableMessageSigning,
+			isLinkProof: config.enableEncryption && config.enableNodeAuth,
+			addMac: bytes => addBatchMac(bytes, ring.active.batch),
+			hasMac: bytes => hasBatchMac(bytes, ring.batchKeys),
+			sign: group => signGroup(group, recovered.state.identity),
+			isSigned: (bytes, origin) => signatures.isGenuine(bytes, origin),
+		},
 		openTopic: (topic, onHeader) => openTopicIn(topicLogs, topic, onHeader),
 		retentionMs: clock.nowMs,
 		noteAge: clock.noteAge,

@@ -11,6 +11,7 @@ const audited: ReadonlySet<RecordedEvent['type']> = new Set([
 	'stopped',
 	'audit',
 	'access',
+	'keys',
 	'topic',
 	'leader',
 	'transfer',

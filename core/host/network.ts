@@ -11,10 +11,12 @@ import {DatagramKeys} from '../io/net/datagram-keys.ts';
 import {Faults} from '../io/net/faults.ts';
 import {clientKeysProtocol} from '../io/net/handshake.ts';
 import {createMesh, type Mesh} from '../io/net/mesh.ts';
+import {secretFileAt, secretProblem} from '../io/files/secret.ts';
 import {createTransport, transportOptions} from '../io/net/transport.ts';
 import {openDatagrams, type OpenDatagrams} from '../io/net/udp.ts';
 import {parseJoin} from '../membership/joining.ts';
 import type {NodeId} from '../message.ts';
+import {KeyKeeper} from '../node/key-keeper.ts';
 import type {Node} from '../node/node.ts';
 import {channelPipe} from '../remote/channel-pipe.ts';
 import type {Caller} from '../remote/permissions.ts';
@@ -22,6 +24,7 @@ import {serve} from '../remote/server.ts';
 import {runDeadline} from '../run-deadline.ts';
 import type {AsyncStack} from '../stack.ts';
 import {version} from '../version.ts';
+import {KeyRing} from '../wire/key-ring.ts';
 import {encodeControl} from '../wire/wire.ts';
 import type {NodeSlot} from './node-slot.ts';
 import type {RecoveredState} from './recovered-state.ts';
@@ -32,7 +35,7 @@ const answerMs = 5000;
 
 export type NetworkOptions = {
 	readonly config: Config;
-	readonly recovered: Pick<RecoveredState, 'state' | 'incarnation'>;
+	readonly recovered: Pick<RecoveredState, 'state' | 'incarnation' | 'keys'>;
 	/** Drawn by this process at its start. */
 	readonly instance: string;
 	readonly name: string;
@@ -42,6 +45,9 @@ export type NetworkOptions = {
 };
 
 export type Network = {
+	/** The keys of the cluster, as far as this process has them. */
+	readonly ring: KeyRing;
+	readonly keys: KeyKeeper;
 	/** Keys, counters and budgets of all connections. */
 	readonly shared: TransportOptions;
 	readonly mesh: Mesh;
@@ -60,10 +66,13 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		slot,
 	} = options;
 	const {id} = state.identity;
+	const {ring, keys} = openKeys(options);
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
 	const shared = transportOptions(config, {
 		identity: state.identity,
 		version,
+		keys: ring,
+		onWrongKey: (key, from) => keys.noteWrong(key, from),
 		onRefusal: refused => slot.refused(refused),
 		onQuota: (quota, who) => slot.bound(quota, who),
 	});
@@ -86,11 +95,12 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		protocolMin: slot.node?.control.state.protocol ?? 1,
 	});
 	const mesh = resources.use(await openMesh(options, {transport, shared, faults, hello}));
+	keys.connect(mesh);
 	const datagrams = resources.use(
 		await openDatagrams({
 			host: config.host,
 			port: config.port,
-			keys: shared.keys,
+			keys: ring,
 			id,
 			incarnation,
 			instance,
@@ -107,12 +117,29 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 		}),
 	);
 	return {
+		ring,
+		keys,
 		shared,
 		mesh,
 		datagrams,
 		faults,
 		ask: (at, frame) => ask(transport, at, {...hello(), via: 'join'}, frame),
 	};
+}
+
+function openKeys({config, recovered, slot}: NetworkOptions): Pick<Network, 'ring' | 'keys'> {
+	const ring = new KeyRing(config);
+	const keys = new KeyKeeper({
+		ring,
+		isProtecting: config.enableNodeAuth,
+		file: config.secretPath === undefined ? undefined : secretFileAt(config.secretPath),
+		stored: recovered.keys,
+		problemOf: secretProblem,
+		bytes: systemEntropy.bytes,
+		nowMs: systemClock.monotonicMs,
+		warn: text => slot.warn(text),
+	});
+	return {ring, keys};
 }
 
 function openMesh(
@@ -135,6 +162,7 @@ function openMesh(
 		host: config.host,
 		port: config.port,
 		id: state.identity.id,
+		keys: shared.keys,
 		outQueueBytes: config.limits.outQueueBytes,
 		hello,
 		refusals: shared.refusals,

@@ -3,6 +3,7 @@ The state of a node from before this start: identity, incarnation, Raft log, clo
 start is on disk before anything is sent, so that its sequence numbers are never those of an earlier start.
 */
 import {join} from 'node:path';
+import type {AgreedKey} from '../cluster-keys.ts';
 import {topicsOf} from '../control/desired-subscriptions.ts';
 import type {RaftStore} from '../control/raft-store.ts';
 import {expectKnownFormats} from '../io/files/known-formats.ts';
@@ -35,6 +36,8 @@ export type RecoveredState = {
 	/** The data folder is new: the node may found a cluster. */
 	readonly isFresh: boolean;
 	readonly save: (kept: KeptState) => Promise<void>;
+	/** The keys of the cluster in the log on disk, committed or not, and the index of its last entry. */
+	readonly keys: {readonly keys: readonly AgreedKey[]; readonly index: number};
 };
 
 /**
@@ -52,12 +55,14 @@ export async function recoverState(storage: Storage, address: string, slot: Node
 	await save({...state, lamport: lamport.ceiling});
 	lamport.persisted(lamport.ceiling);
 	const resignations = await Resignations.open(path, state.identity, text => slot.warn(text));
+	// Committed or not: these names serve only to recognise folders.
+	const {topics: logged} = replay(raftStore.recovered, {topicsMax: Infinity, membersMax: Infinity});
 	const knownTopics = await folder.topics({
 		known: () => [
 			...state.topics,
 			...state.since.map(([topic]) => topic),
 			...topicsOf(config.topics),
-			...agreedTopics(raftStore),
+			...logged.topics().map(({name}) => name),
 		],
 		openLog: at => openLog({folder: at, files, ...logOptions(config)}),
 	});
@@ -71,6 +76,7 @@ export async function recoverState(storage: Storage, address: string, slot: Node
 		knownTopics,
 		isFresh: raftStore.isEmpty && state.clusterId === '' && !state.mustJoin,
 		save,
+		keys: {keys: logged.keys.keys, index: logged.applied},
 	};
 }
 
@@ -84,11 +90,4 @@ function nodeStateIo({config, files, folder}: Storage): NodeStateIo {
 		reserve: why => (why === 'left' ? reserveLeft : reserveQuarantine)(files, folder.path, stateFile),
 		moveAside: name => moveAside(files, folder.path, name),
 	};
-}
-
-/** Topics of the Raft log, committed or not: their names serve only to recognise folders. */
-function agreedTopics({recovered}: RaftStore): readonly Topic[] {
-	return replay(recovered, {topicsMax: Infinity, membersMax: Infinity})
-		.topics.topics()
-		.map(({name}) => name);
 }

@@ -33,8 +33,6 @@ export type FailureDetectionOptions = {
 	readonly isDiskFull?: () => boolean;
 	/** The incarnation of the process that uses the identity of a member, as agreed. @default unknown */
 	readonly agreedIncarnation?: (node: NodeId) => number | undefined;
-	/** Whether the member may relay frames. @default every member */
-	readonly mayRelay?: (node: NodeId) => boolean;
 	/** A readable name for messages. */
 	readonly name: (node: NodeId) => string;
 	/**
@@ -125,7 +123,6 @@ export class FailureDetection {
 			address: options.address,
 			raft: options.raft,
 			isDiskFull: options.isDiskFull ?? (() => false),
-			mayRelay: options.mayRelay,
 			name: options.name,
 		});
 	}

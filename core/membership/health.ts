@@ -32,8 +32,6 @@ export type HealthOptions = {
 	readonly raft: () => RaftFacts;
 	/** Whether the disk of this node is full. */
 	readonly isDiskFull: () => boolean;
-	/** Whether the member may relay frames. @default every member */
-	readonly mayRelay?: ((id: NodeId) => boolean) | undefined;
 	/** A readable name for messages. */
 	readonly name: (id: NodeId) => string;
 };
@@ -232,14 +230,8 @@ export class Health {
 		if (standing === undefined || standing === 'dead') return undefined;
 		// Another process answers at its address, so no relay leads to the member.
 		if (wrongNodeCodes.has(this.#options.links.state(id).code ?? '')) return undefined;
-		const {mayRelay = () => true} = this.#options;
 		return this.#members.find(
-			relay =>
-				relay !== self &&
-				relay !== id &&
-				mayRelay(relay) &&
-				this.isLinked(relay) &&
-				this.#isLinkBetween(relay, id),
+			relay => relay !== self && relay !== id && this.isLinked(relay) && this.#isLinkBetween(relay, id),
 		);
 	}
 

@@ -242,7 +242,7 @@ function faultReason({
 function mismatchOf(failure: CallFailure | undefined): {readonly why: string; readonly cause: Mismatch} | undefined {
 	switch (failure?.code) {
 		case 'not-authenticated':
-			return {cause: failure.code, why: 'has another secret than this node'};
+			return {cause: failure.code, why: `has another secret than this node${refusedKeyText(failure.reason)}`};
 		case 'protocol':
 			return {
 				cause: failure.code,
@@ -257,6 +257,11 @@ function mismatchOf(failure: CallFailure | undefined): {readonly why: string; re
 		default:
 			return undefined;
 	}
+}
+
+/** The own key that the peer does not accept, as the reason of its refusal names it. */
+function refusedKeyText(reason: string): string {
+	return /: it does not accept the key [\da-f]{16}/.exec(reason)?.[0] ?? '';
 }
 
 export type QuorumFacts = {

@@ -7,6 +7,7 @@ import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import {DeliveryQueue} from '../data/delivery.ts';
 import type {BatchSink, Reader} from '../data/reader.ts';
+import {TurnShare, type TurnBudget} from '../data/turn-budget.ts';
 import type {StoredBatch, Topic} from '../message.ts';
 import {positionsMax, type Place, type SubscriptionStart, type TopicPosition} from '../position.ts';
 import type {BatchReading} from '../remote/server.ts';
@@ -14,6 +15,8 @@ import type {BatchReading} from '../remote/server.ts';
 export type ReadableNode = {
 	readonly desired: DesiredSubscriptions;
 	readonly data: Data;
+	/** Topics that are opened in one turn of the event loop. */
+	readonly opening: TurnBudget;
 	readonly closed: Promise<string>;
 };
 
@@ -22,7 +25,7 @@ const unreadBytesMax = 8 * 1024 * 1024;
 
 /** Read batches, as they are stored, into a sink. */
 export function readBatches(
-	{desired, data}: ReadableNode,
+	{desired, data, opening}: ReadableNode,
 	given: readonly Topic[],
 	place: Place,
 	sink: BatchSink,
@@ -32,6 +35,7 @@ export function readBatches(
 	const seen = new Map(after?.map(position => [position.topic, position]));
 	const topics = [...new Set(given)]; // One cursor per topic, however often it is named.
 	const readers = new Map<Topic, Reader>();
+	const acquired = new Set<Topic>();
 	const starts: SubscriptionStart[] = [];
 	let isClosed = false;
 	let first = 0;
@@ -40,6 +44,7 @@ export function readBatches(
 	if ('refused' in room) return {agreed: room.refused, resume: () => undefined, close: async () => undefined};
 	const open = async (topic: Topic): Promise<void> => {
 		const position = seen.get(topic);
+		acquired.add(topic);
 		await desired.acquire(topic, position?.since ?? (from === 'now' ? undefined : 0));
 		if (isClosed) return;
 		const {reader, start, end} = isTracked
@@ -57,10 +62,25 @@ export function readBatches(
 		if (isClosed) return;
 		isClosed = true;
 		for (const [topic, reader] of readers) data.stopReading(topic, reader);
-		for (const topic of topics) desired.release(topic);
+		for (const topic of acquired) desired.release(topic);
 	};
 
-	const agreed = Promise.all(topics.map(topic => open(topic)))
+	const openAll = async (): Promise<void> => {
+		const share = new TurnShare(opening);
+		const opened: Array<Promise<void>> = [];
+		for (const topic of topics) {
+			if (share.isSpent) await new Promise<void>(resolve => share.whenFree(resolve));
+			if (isClosed) break;
+			share.spend(1);
+			const done = open(topic);
+			done.catch(() => undefined); // It may fail before all have begun.
+			opened.push(done);
+		}
+
+		await Promise.all(opened);
+	};
+
+	const agreed = openAll()
 		.then(() => (isTracked && isBounded(starts) ? starts : undefined))
 		.finally(() => seen.clear());
 	agreed.catch(() => void close()).finally(() => room.slots[Symbol.dispose]());

@@ -9,7 +9,9 @@ import type {Command} from '../cluster-state/command.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {BrokerEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import type {Caller} from '../remote/permissions.ts';
+import {Refusals} from '../observe/refusals.ts';
+import {accountNameOf} from '../remote/client-accounts.ts';
+import {localCaller, type Caller} from '../remote/permissions.ts';
 import type {Guard} from '../remote/server.ts';
 
 export type NodeGuardOptions = {
@@ -20,20 +22,27 @@ export type NodeGuardOptions = {
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	readonly propose: (command: Command) => Promise<void>;
 	/**
-	Resolves once the agreed state of this start is current. @throws `no-quorum` when that takes too long
+	`undefined` when the agreed state is current; else it resolves once it is.
+	@throws `no-quorum` when that takes too long
 	*/
-	readonly caughtUp: () => Promise<void>;
+	readonly caughtUp: () => Promise<void> | undefined;
 	readonly record: (event: BrokerEvent) => void;
+	/** Counts a bound, and the client that reached it. */
+	readonly bound: (name: string, who: string) => void;
+	readonly nowMs: () => number;
 };
 
 export class NodeGuard implements Guard {
 	readonly #options: NodeGuardOptions;
 	readonly #listeners = new Set<() => void>();
+	readonly #refusals: Refusals;
 	#version = 0;
 
 	constructor(options: NodeGuardOptions) {
 		this.#options = options;
 		this.#version = options.state.access.version;
+		const {record, bound, nowMs} = options;
+		this.#refusals = new Refusals({record, nowMs, full: client => bound('refusals', client)});
 	}
 
 	accessOf(caller: Caller): Access {
@@ -70,24 +79,36 @@ export class NodeGuard implements Guard {
 					`(protocol ${accessProtocol}); this cluster uses protocol ${state.protocol}. ` +
 					'`peers` shows the version of each member: upgrade the older ones',
 			);
-		const by = this.#identityOf(caller);
-		await propose({type: 'access', node: self, by, isOwner: this.isOwner(caller), change: parsed});
+		await propose({type: 'access', node: self, ...this.authorOf(caller), change: parsed});
 	}
 
-	async current(): Promise<void> {
-		await this.#options.caughtUp();
+	/** Who asks for a change, as the log records it. */
+	authorOf(caller: Caller): {readonly by: IdentityKey | undefined; readonly isOwner: boolean} {
+		return {by: this.#identityOf(caller), isOwner: this.isOwner(caller)};
+	}
+
+	current(): Promise<void> | undefined {
+		return this.#options.caughtUp();
 	}
 
 	audit(caller: Caller, action: string, target: string, error: unknown): void {
-		this.#options.record({
-			type: 'audit',
-			action,
-			target,
-			by: this.#identityOf(caller) ?? '',
-			address: caller.address,
-			outcome: error === undefined ? 'done' : 'failed',
-			...(error === undefined ? {} : {reason: errorMessage(error)}),
-		});
+		const request = {action, target, by: this.#identityOf(caller) ?? '', address: caller.address};
+		if (error === undefined) return this.#options.record({type: 'audit', ...request, outcome: 'done'});
+		const reason = errorMessage(error);
+		// Nothing but these refusals costs a client without rights as little as sending a request.
+		if (error instanceof DapssError && error.code === 'not-authorized')
+			return this.#refusals.add(accountNameOf(caller) ?? localCaller.address, {...request, reason});
+		this.#options.record({type: 'audit', ...request, outcome: 'failed', reason});
+	}
+
+	/** Call regularly. */
+	tick(): void {
+		this.#refusals.tick();
+	}
+
+	/** The node stops. */
+	close(): void {
+		this.#refusals.close();
 	}
 
 	watch(listener: () => void): Disposable {

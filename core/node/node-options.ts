@@ -12,7 +12,7 @@ import type {WantedName} from '../membership/naming.ts';
 import type {Resignation} from '../membership/resignation.ts';
 import type {NodeId, Topic} from '../message.ts';
 import type {KeptState} from '../node-state/node-state.ts';
-import type {Clock, Datagrams, Entropy, Links, PeerFinder} from '../ports.ts';
+import type {Clock, Datagrams, Entropy, Links, OwnKeys, PeerFinder, Signer} from '../ports.ts';
 import type {RaftLimits} from '../raft/leader.ts';
 
 /** Injects faults on purpose. */
@@ -21,16 +21,19 @@ export type FaultControl = {
 	active(label?: (peer: NodeId) => string): readonly string[];
 };
 
-export type NodeIo = Pick<DataIo, 'sign' | 'verify' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
+export type NodeIo = Pick<DataIo, 'proofs' | 'openTopic' | 'removeTopic' | 'retentionMs' | 'noteAge'> & {
 	readonly clock: Clock;
 	readonly entropy: Entropy;
 	readonly links: Links;
 	readonly datagrams: Datagrams;
+	readonly signer: Signer;
 	readonly peers: PeerFinder;
 	readonly raftStore: RaftStore;
 	readonly knownTopics: readonly Topic[];
 	/** Whether a resignation is signed by the node in it. @default checks the signature */
 	readonly isGenuine?: (resignation: Resignation) => boolean;
+	/** The keys of the cluster in this process. @default none, and they cannot be changed through this node */
+	readonly keys?: OwnKeys;
 	/** `undefined` unless the node was started with `--faults`. */
 	readonly faults: FaultControl | undefined;
 	/** Room on the disk. `maintain` measures it, and is called regularly. @default always room */

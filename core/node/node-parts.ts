@@ -4,15 +4,17 @@ of links reaches both. Parts never import one another; each asks the others thro
 */
 import {Admin} from '../control/admin.ts';
 import {Control} from '../control/control.ts';
+import {KeyAdmin} from '../control/key-admin.ts';
 import {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import {TopicAdmin} from '../control/topic-admin.ts';
 import {Data} from '../data/data.ts';
+import {signedBatchesProtocol} from '../data/proofs.ts';
 import {normalizeTopic} from '../data/topic-named.ts';
 import type {BrokerEvent} from '../events.ts';
 import {FailureDetection} from '../membership/failure-detection.ts';
 import type {JoinAnswer, JoinRequest} from '../membership/joining.ts';
 import {PeerDirectory} from '../membership/peer-directory.ts';
-import {Relay, relaysByVotersProtocol} from '../membership/relay.ts';
+import {Relay} from '../membership/relay.ts';
 import type {NodeId, Topic} from '../message.ts';
 import {NodeStateWriter} from '../node-state/node-state-writer.ts';
 import {Journal} from '../observe/journal.ts';
@@ -60,6 +62,7 @@ export class NodeParts {
 	readonly upkeep: Upkeep;
 	readonly stateWriter: NodeStateWriter;
 	readonly topicAdmin: TopicAdmin;
+	readonly keyAdmin: KeyAdmin;
 	readonly leaving: Leaving;
 	readonly guard: NodeGuard;
 	readonly #options: NodeOptions;
@@ -68,10 +71,8 @@ export class NodeParts {
 	readonly #emit = (event: BrokerEvent): void => this.journal.record(event);
 	readonly #nowMs = (): number => this.#options.io.clock.monotonicMs();
 	readonly #awakeMs = (): number => this.failureDetection.awakeMs;
+	readonly #agreedIncarnation = (node: NodeId): number | undefined => this.control.state.instance(node)?.incarnation;
 	readonly #isReached = (node: NodeId): boolean => this.failureDetection.reach(node) !== undefined;
-	readonly #mayRelay = (node: NodeId): boolean =>
-		this.control.state.protocol < relaysByVotersProtocol ||
-		!this.control.raft.configuration.learners.includes(node);
 
 	constructor(options: NodeOptions, hooks: NodeHooks) {
 		this.#options = options;
@@ -91,6 +92,7 @@ export class NodeParts {
 		void options.io.raftStore.failed.then(hooks.failed);
 		this.stateWriter = this.#createStateWriter();
 		this.topicAdmin = this.#createTopicAdmin();
+		this.keyAdmin = this.#createKeyAdmin();
 		this.leaving = this.#createLeaving();
 		this.guard = this.#createGuard();
 		for (const topic of options.topics) this.desired.own.add(topic);
@@ -205,8 +207,7 @@ export class NodeParts {
 				return {term, leader, applied, commit, matches: progress};
 			},
 			isDiskFull: () => io.room?.isFull ?? false,
-			mayRelay: this.#mayRelay,
-			agreedIncarnation: node => this.control.state.instance(node)?.incarnation,
+			agreedIncarnation: this.#agreedIncarnation,
 			name: node => this.control.state.name(node) || node.slice(0, 8),
 			identity: this.identity,
 			published: () => this.data.publisher.published,
@@ -223,7 +224,10 @@ export class NodeParts {
 			links: this.#options.io.links,
 			isMember: node => this.control.state.address(node) !== undefined,
 			reach: node => this.failureDetection.reach(node),
-			mayRelay: this.#mayRelay,
+			incarnation: this.#options.incarnation,
+			signer: this.#options.io.signer,
+			agreedIncarnation: this.#agreedIncarnation,
+			protocol: () => this.control.state.protocol,
 			bound: name => this.journal.bound(name),
 		});
 	}
@@ -237,11 +241,14 @@ export class NodeParts {
 			tickMs: this.#hooks.tickMs,
 			config,
 			stampable: () => this.stateWriter.stampable(),
+			agreedProofs: {
+				areSigned: () => this.control.state.protocol >= signedBatchesProtocol,
+				hasMacs: (origin, process) => this.control.state.hasMacs(origin, process),
+			},
 			io: {
 				clock: io.clock,
 				random: io.entropy,
-				sign: io.sign,
-				verify: io.verify,
+				proofs: io.proofs,
 				hasRoom: () => !io.room?.isFull,
 				openTopic: io.openTopic,
 				removeTopic: io.removeTopic,
@@ -327,6 +334,16 @@ export class NodeParts {
 		});
 	}
 
+	#createKeyAdmin(): KeyAdmin {
+		const {io} = this.#options;
+		return new KeyAdmin({
+			...this.#adminOptions(),
+			keys: io.keys,
+			wallMs: () => io.clock.wallMs(),
+			propose: command => this.identity.propose(command),
+		});
+	}
+
 	/** Options of all parts that answer operators. */
 	#adminOptions(): ConstructorParameters<typeof Admin>[0] {
 		return {
@@ -336,6 +353,7 @@ export class NodeParts {
 			label: node => this.control.state.name(node) || node,
 			isReachable: this.#isReached,
 			send: (to, kind, packet) => this.relay.send(to, encodeControl(kind, packet)),
+			bound: name => this.journal.bound(name),
 		};
 	}
 
@@ -346,8 +364,10 @@ export class NodeParts {
 			owner,
 			state: this.control.state,
 			propose: command => this.identity.propose(command),
-			caughtUp: async () => this.identity.gate.wait(),
+			caughtUp: () => this.identity.gate.wait(),
 			record: this.#emit,
+			bound: (name, who) => this.journal.bound(name, who),
+			nowMs: this.#nowMs,
 		});
 	}
 

@@ -30,10 +30,12 @@ import type {
 	TopicChange,
 	TopicSettings,
 } from '../broker.ts';
+import type {ChangedKey, KeyRequest, KeysReport} from '../cluster-keys.ts';
 import type {Control} from '../control/control.ts';
 import type {DesiredSubscriptions} from '../control/desired-subscriptions.ts';
 import type {Data} from '../data/data.ts';
 import type {BatchSink} from '../data/reader.ts';
+import {TurnBudget} from '../data/turn-budget.ts';
 import {normalizeTopic, topicNamed} from '../data/topic-named.ts';
 import {DapssError, errorMessage} from '../errors.ts';
 import type {RecordedEvent, TrackedEvent} from '../events.ts';
@@ -50,11 +52,12 @@ import {Watchers} from '../observe/watchers.ts';
 import type {Place, TopicPosition} from '../position.ts';
 import {faultSchema} from '../remote/protocol.ts';
 import {parseRaftPacket} from '../raft/packet.ts';
-import {localCaller} from '../remote/permissions.ts';
+import {localCaller, type Caller} from '../remote/permissions.ts';
 import type {BatchReading, ServedBroker} from '../remote/server.ts';
 import type {Snapshot} from '../snapshot.ts';
 import {Stack} from '../stack.ts';
 import {parseSwimPacket} from '../swim/packet.ts';
+import {isRelayKind} from '../wire/relay-frame.ts';
 import {decodeControl, decodePushHead, kinds, pushHeaderBytes} from '../wire/wire.ts';
 import {createBootstrapping} from './bootstrap.ts';
 import {EventStream} from './event-stream.ts';
@@ -73,6 +76,8 @@ export type * from './node-options.ts';
 
 const tickMs = 25;
 const housekeepMs = 1000;
+/** Topics that readers open in one turn of the event loop: about a millisecond. */
+const opensPerTurn = 128;
 
 export class Node implements ServedBroker {
 	readonly id: NodeId;
@@ -83,6 +88,7 @@ export class Node implements ServedBroker {
 	readonly #parts: NodeParts;
 	readonly #watchers: Watchers;
 	readonly #timers = new Stack();
+	readonly opening: TurnBudget;
 	readonly #closed = Promise.withResolvers<string>();
 	/** Called when `phase` changes. */
 	onPhase: (() => void) | undefined;
@@ -105,6 +111,7 @@ export class Node implements ServedBroker {
 		this.clusterId = options.clusterId;
 		this.closed = this.#closed.promise;
 		this.startedMs = io.clock.monotonicMs();
+		this.opening = new TurnBudget({soon: run => io.clock.soon(run), max: opensPerTurn, slice: opensPerTurn / 4});
 		// A pause of an election timeout costs a leader its leadership, so it is reported.
 		this.#pauses = new PauseWatch({tickMs, pauseMs: config.raft.electionMs, nowMs: this.startedMs});
 		this.#watchers = new Watchers({
@@ -240,10 +247,10 @@ export class Node implements ServedBroker {
 
 	onFrame(from: NodeId, frame: Buffer): void {
 		this.failureDetection.heard(from);
-		if (frame[0] !== kinds.relay) return this.#onFrame(from, frame);
+		if (!isRelayKind(frame[0])) return this.#onFrame(from, frame);
 		const relayed = this.#parts.relay.onFrame(from, frame);
 		if (relayed.type === 'deliver') this.#onFrame(relayed.from, relayed.inner);
-		else if (relayed.type === 'refused') this.journal.reject(from, 'malformed');
+		else if (relayed.type === 'refused') this.journal.reject(from, relayed.reason);
 	}
 
 	#onFrame(from: NodeId, frame: Buffer): void {
@@ -282,12 +289,16 @@ export class Node implements ServedBroker {
 				return this.identity.duplicates.answered(from);
 			case kinds.manage:
 				return this.#rejectUnless(
-					this.#parts.topicAdmin.onQuestion(from, frame) || this.#parts.admin.onCommand(from, frame),
+					this.#parts.topicAdmin.onQuestion(from, frame) ||
+						this.#parts.keyAdmin.onQuestion(from, frame) ||
+						this.#parts.admin.onCommand(from, frame),
 					from,
 				);
 			case kinds.managed:
 				return this.#rejectUnless(
-					this.#parts.topicAdmin.onAnswer(from, frame) || this.#parts.admin.onAnswer(frame),
+					this.#parts.topicAdmin.onAnswer(from, frame) ||
+						this.#parts.keyAdmin.onAnswer(from, frame) ||
+						this.#parts.admin.onAnswer(from, frame),
 					from,
 				);
 			default:
@@ -430,6 +441,18 @@ export class Node implements ServedBroker {
 		return this.guard.change(change, localCaller);
 	}
 
+	async keys(): Promise<KeysReport> {
+		return this.#parts.keyAdmin.report();
+	}
+
+	async changeKeys(request: KeyRequest): Promise<ChangedKey> {
+		return this.changeKeysFor(request, localCaller);
+	}
+
+	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey> {
+		return this.#parts.keyAdmin.change(request, this.guard.authorOf(caller));
+	}
+
 	/**
 	Stop on request: transfer leadership, announce to the members that the node was stopped on purpose, and write all
 	pending data to disk.
@@ -461,6 +484,7 @@ export class Node implements ServedBroker {
 		this.control.close();
 		this.#parts.admin.close();
 		this.#parts.topicAdmin.close();
+		this.#parts.keyAdmin.close();
 		const unread = await this.own.readOut(this.options.io.clock);
 		if (unread > 0)
 			this.journal.record({
@@ -472,6 +496,7 @@ export class Node implements ServedBroker {
 		await this.data[Symbol.asyncDispose]();
 		await this.#parts.stateWriter.settled();
 		await this.options.io.raftStore[Symbol.asyncDispose]().catch(() => undefined);
+		this.guard.close();
 		const why = this.#failure ?? reason;
 		this.journal.record({type: 'stopped', reason: why});
 		this.journal.close();
@@ -500,12 +525,14 @@ export class Node implements ServedBroker {
 		this.#pauses.ticked(nowMs);
 		this.failureDetection.tick();
 		this.#parts.relay.tick();
+		this.guard.tick();
 		this.#updateReachable();
 		this.control.tick();
 		if (this.phase === 'running') this.identity.tick();
 		else this.identity.gate.tick();
 		this.#parts.admin.check();
 		this.#parts.topicAdmin.tick();
+		this.#parts.keyAdmin.tick();
 		this.data.tick();
 		const canAgree = this.#canAgree();
 		// Proposals that waited for a leader are made as soon as there is one.
@@ -529,6 +556,8 @@ export class Node implements ServedBroker {
 	}
 
 	#housekeep(): void {
+		this.#takeKeys();
+		this.options.io.keys?.tick();
 		if (this.phase !== 'running') return;
 		this.#parts.peerDirectory.ask();
 		if (!this.#canAgree()) return;
@@ -542,6 +571,7 @@ export class Node implements ServedBroker {
 		this.identity.claim.update();
 		this.#parts.admin.check();
 		this.guard.agreed();
+		this.#takeKeys();
 		const members = topics.members();
 		if (members.length > 0) {
 			this.#parts.peerDirectory.link();
@@ -570,6 +600,11 @@ export class Node implements ServedBroker {
 		this.desired.agreed();
 		this.own.update();
 		if (topics.isRemoved(this.id)) this.#onRemoved();
+	}
+
+	#takeKeys(): void {
+		const {state, raft} = this.control;
+		this.options.io.keys?.agreed(state.keys.keys, state.applied, raft.lastIndex);
 	}
 
 	#onRemoved(): void {

@@ -1,6 +1,7 @@
 /**
 Creates the snapshot of a node from its parts, without changing them. Created on request, at most a few times a second.
 */
+import type {IdentityKey} from '../access.ts';
 import {promotion} from '../control/promotion.ts';
 import type {Control} from '../control/control.ts';
 import type {Data} from '../data/data.ts';
@@ -48,6 +49,7 @@ export function viewOf(node: ViewedNode): Snapshot {
 		name: control.state.name(node.id),
 		uptimeMs: io.clock.monotonicMs() - node.startedMs,
 		lamport: lamport.now,
+		...(io.keys && {keys: io.keys.view()}),
 		phase: node.phase,
 		detail: node.waiting.detail,
 		insecure: [
@@ -188,8 +190,20 @@ function countersOf(node: ViewedNode): Counters {
 		...refusalsOf(journal.rejected, links.refusals),
 		bounds: Object.fromEntries(journal.bounds),
 		boundsAtMs: Object.fromEntries(journal.boundsAtMs),
-		boundsBy: journal.boundsBy.all(),
+		...clientsOf(node),
 	};
+}
+
+/** The clients that reached limits, and the names that operators gave them. */
+function clientsOf({journal, control}: ViewedNode): Pick<Counters, 'boundsBy' | 'clientNames'> {
+	const boundsBy = journal.boundsBy.all();
+	const clientNames: Record<string, string> = {};
+	for (const [client] of Object.values(boundsBy).flat()) {
+		const name = control.state.access.nameOf(client.replace(/^identity /, '') as IdentityKey);
+		if (name !== '') clientNames[client] = name;
+	}
+
+	return {boundsBy, clientNames};
 }
 
 /** Counters of rejected input, and of input that was for other nodes. */

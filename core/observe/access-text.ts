@@ -2,6 +2,7 @@
 import type {BrokerEvent} from '../events.ts';
 import type {Label} from './node-label.ts';
 import {printable} from './printable.ts';
+import {requestText} from './request-text.ts';
 
 /** The first digits of an identity, enough to tell identities apart. */
 export function shortIdentity(identity: string): string {
@@ -23,10 +24,19 @@ export function accessText(event: Extract<BrokerEvent, {readonly type: 'access'}
 	return `${who} has the role ${role ?? 'none'}${patterns} now${place}`;
 }
 
+/** The agreed change of the keys. @param label the label of the node that proposed it */
+export function keysText(event: Extract<BrokerEvent, {readonly type: 'keys'}>, label: Label): string {
+	const {change, key, node, by} = event;
+	const place = `${by === undefined ? '' : ` by ${shortIdentity(by)}`} at ${label(node)}`;
+	if (change === 'added') return `Key ${printable(key)} is valid too${place}`;
+	return change === 'used' ? `Key ${printable(key)} is in use now${place}` : `Key ${printable(key)} removed${place}`;
+}
+
 /** A request that changes something, and its outcome. */
 export function auditText(event: Extract<BrokerEvent, {readonly type: 'audit'}>): string {
-	const {action, target, by, address, outcome, reason} = event;
-	const what = printable(target === '' ? action : `${action} ${target}`);
-	const who = `${by === '' ? 'no identity' : shortIdentity(by)} (${printable(address)})`;
-	return outcome === 'done' ? `${what} by ${who}` : `${what} by ${who} failed: ${printable(reason ?? '')}`;
+	const {action, target, by, address, outcome, reason = '', count = 1} = event;
+	const what = printable(`${requestText(action)}${target === '' ? '' : ` (${target})`}`);
+	const who = address === '' ? 'Others' : `${by === '' ? 'No identity' : shortIdentity(by)} (${printable(address)})`;
+	if (outcome === 'done') return `${who} requested: ${what}`;
+	return `${who} requested: ${what}; failed${count > 1 ? ` ${count} times` : ''}: ${printable(reason)}`;
 }

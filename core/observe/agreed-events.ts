@@ -1,6 +1,7 @@
 /** The events for changes of the agreed state. Pure. */
 import type {AccessEvent} from '../cluster-state/access-list.ts';
 import type {ClusterStateEvent} from '../cluster-state/cluster-state.ts';
+import type {KeyEvent} from '../cluster-state/key-list.ts';
 import type {BrokerEvent} from '../events.ts';
 
 /** `undefined` for a change that is no event here. A new member, for example, is reported when it is first heard. */
@@ -30,6 +31,10 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 		case 'token-made':
 		case 'token-withdrawn':
 			return accessEvent(event);
+		case 'key-added':
+		case 'key-used':
+		case 'key-removed':
+			return keyEvent(event);
 		case 'added':
 		case 'moved':
 		case 'founded':
@@ -37,6 +42,11 @@ export function agreedEvent(event: ClusterStateEvent): BrokerEvent | undefined {
 		default:
 			return event satisfies never;
 	}
+}
+
+function keyEvent({type, key, node, by}: Extract<ClusterStateEvent, KeyEvent>): BrokerEvent {
+	const change = type === 'key-added' ? 'added' : type === 'key-used' ? 'used' : 'removed';
+	return {type: 'keys', change, key, node, ...(by === undefined ? {} : {by})};
 }
 
 function accessEvent(event: Extract<ClusterStateEvent, AccessEvent>): BrokerEvent {

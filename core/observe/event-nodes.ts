@@ -29,6 +29,7 @@ export function nodesOf(event: BrokerEvent): readonly NodeId[] {
 		case 'unsubscribed':
 		case 'topic':
 		case 'access':
+		case 'keys':
 			return [event.node];
 		case 'partition':
 			return [...event.sides.flat(), ...(event.gone ?? [])];

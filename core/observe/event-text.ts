@@ -4,7 +4,7 @@ network is made printable here. Pure; the caller passes its own format of number
 */
 import type {BrokerEvent, MemberState, PartitionEvent, RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
-import {accessText, auditText} from './access-text.ts';
+import {accessText, auditText, keysText} from './access-text.ts';
 import {deletedText, topicEventText} from './deleted-text.ts';
 import {leaderText, transferText} from './leader-text.ts';
 import {labelsIn, namedText, refusalReason, shortId, type Label} from './node-label.ts';
@@ -85,6 +85,7 @@ const texts: Texts = {
 	unsubscribed: ({topic, node}, {label}) => plain(`${label(node)} unsubscribed from ${topicName(topic)}`),
 	topic: (event, {label}) => accent(topicEventText(event, label)),
 	access: (event, {label}) => accent(accessText(event, label)),
+	keys: (event, {label}) => accent(keysText(event, label)),
 	audit: event => (event.outcome === 'done' ? plain : warning)(auditText(event)),
 	message: ({message: {topic, origin, seq, body}}, {label, previewBytes}) => {
 		const preview = previewBytes === 0 ? '' : `  ${printableBytes(body, previewBytes)}`;

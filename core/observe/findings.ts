@@ -463,6 +463,50 @@ function copyFindings({gossip: {missing = 0, unsynced = 0, unsubscribed = 0}}: S
 			);
 }
 
+/** Keys of callers that were refused, and a secret file that a rotation left behind. */
+function keyFindings({keys, members}: Snapshot): readonly Finding[] {
+	if (!keys) return [];
+	const {active, valid, file, secretFile, wrong} = keys;
+	const hosts = new Set(members.map(({address}) => parseAddress(address)?.host));
+	const removed = wrong.filter(({state}) => state === 'removed');
+	// Anybody can show some key: only a caller on the host of a member is likely to be a node or client of the cluster.
+	const unknown = wrong.filter(
+		({state, address}) => state === 'unknown' && hosts.has(parseAddress(address)?.host ?? ''),
+	);
+	return [
+		...(file === 'outdated'
+			? ([
+					{
+						code: 'warning',
+						reason: 'secret-outdated',
+						problem: `The secret file ${secretFile} does not have the key ${active} of the cluster`,
+						advice:
+							'Put the present secret into it. Commands that read it are refused once its key is ' +
+							'removed. This node has the present key in its data folder.',
+					},
+				] as const)
+			: []),
+		...removed.map(({key, address}): Finding => ({
+			code: 'warning',
+			reason: 'removed-key',
+			problem:
+				`A caller at ${address} uses the key ${key}, which was removed from the cluster: ` +
+				`its key is ${active}`,
+			advice: 'Put the present secret into the secret file of that node or user.',
+		})),
+		...unknown.map(({key, address}): Finding => ({
+			code: 'warning',
+			reason: 'unknown-key',
+			problem:
+				`A caller at ${address} uses the key ${key}, which this node does not know: ` +
+				`here ${valid.join(' and ')} ${valid.length === 1 ? 'is' : 'are'} valid`,
+			advice:
+				'Give it the secret of this cluster. If the key was rotated while this node was down or cut off: ' +
+				`put the present secret into ${secretFile || 'the secret file of this node'}.`,
+		})),
+	];
+}
+
 function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 	const {phase, detail, faults, insecure, counters, topics, fullDisk} = snapshot;
 	const holes = topics.filter(topic => topic.missing > 0);
@@ -478,6 +522,7 @@ function nodeFindings({snapshot, command}: Context): readonly Finding[] {
 					},
 				] as const)),
 		...copyFindings(snapshot),
+		...keyFindings(snapshot),
 		...(fullDisk === undefined
 			? []
 			: ([{code: 'unhealthy', reason: 'disk-full', problem: fullDisk, advice: diskAdvice}] as const)),

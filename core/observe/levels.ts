@@ -46,6 +46,7 @@ export function levelOf(event: RecordedEvent): Level {
 		case 'unsubscribed':
 		case 'topic':
 		case 'access':
+		case 'keys':
 		case 'message':
 		case 'stopped':
 			return 'info';

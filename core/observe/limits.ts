@@ -5,6 +5,7 @@ its setting and advice. Pure.
 import {ageText} from '../membership/reachability.ts';
 import type {Snapshot} from '../snapshot.ts';
 import type {FindingReason} from './finding-reasons.ts';
+import {limitText, whoText} from './limit-text.ts';
 
 /** A limit that was reached longer ago is visible in the counters only. */
 const freshMs = 10 * 60_000;
@@ -42,19 +43,12 @@ const known: Readonly<
 	},
 };
 
-/** The client that reached a limit most often, as the end of a sentence. */
-export function whoText(names: ReadonlyArray<readonly [name: string, count: number]> = []): string {
-	const [[name, count] = ['', 0]] = names;
-	if (name === '') return '';
-	return names.length === 1 ? `, by ${name}` : `, ${count}× by ${name}`;
-}
-
 /** The findings, with counts since the start of the node. */
 export function limitFindings({
 	atMs,
 	topicSlots,
 	fullDisk,
-	counters: {bounds, boundsAtMs = {}, boundsBy = {}},
+	counters: {bounds, boundsAtMs = {}, boundsBy = {}, clientNames},
 }: Pick<Snapshot, 'atMs' | 'topicSlots' | 'fullDisk' | 'counters'>): readonly Limited[] {
 	const isFull = topicSlots !== undefined && topicSlots.used >= topicSlots.max;
 	const hit = Object.entries(bounds).filter(
@@ -67,7 +61,7 @@ export function limitFindings({
 	const timesText = (name: string, count: number): string =>
 		`${count}× since the ` +
 		`start${boundsAtMs[name] === undefined ? '' : `, last ${ageText(atMs - boundsAtMs[name])} ago`}` +
-		whoText(boundsBy[name]);
+		whoText(boundsBy[name], clientNames);
 	const others = hit.filter(([name]) => !Object.hasOwn(known, name));
 	return [
 		...(isFull
@@ -100,7 +94,7 @@ export function limitFindings({
 						reason: 'bounds' as const,
 						problem:
 							'Bounds were reached: ' +
-							others.map(([name, count]) => `${name} ${timesText(name, count)}`).join(', '),
+							others.map(([name, count]) => `${limitText(name)} ${timesText(name, count)}`).join(', '),
 						advice:
 							'A peer or a reader was too slow, too much arrived at once, or a client used more than ' +
 							'its share: docs/troubleshooting.md explains each bound.',

@@ -122,6 +122,10 @@ class RaftMachine implements Raft {
 		return role === 'follower' && !this.#isVoter() ? 'learner' : role;
 	}
 
+	get lastIndex(): number {
+		return this.#log.lastIndex;
+	}
+
 	get commit(): number {
 		return this.#log.commit;
 	}

@@ -108,6 +108,8 @@ export type Raft = Machine<RaftPacket, RaftReady> & {
 	readonly leader: NodeId | undefined;
 	readonly term: number;
 	readonly role: Role;
+	/** Of the log. */
+	readonly lastIndex: number;
 	readonly commit: number;
 	readonly configuration: Configuration;
 	/** Why the leader changed last, as this node saw it. */

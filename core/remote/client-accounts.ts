@@ -1,15 +1,20 @@
 /**
-What each client of a node uses over all its connections: topics that it reads, and the rate at which it publishes. A
-client is known by its identity, or by its address when it showed none. Nothing is dropped: a connection of a client
-that publishes too fast is not read from until the rate is kept.
+What each client of a node uses over all its connections: topics that it reads, the rate at which it publishes, and what
+it published in the last day. A client is known by its identity, or by its address when it showed none. Nothing is
+dropped: a connection of a client that publishes too fast is not read from until the rate is kept, and a publish over
+the daily quota is refused.
 */
 import {parseAddress} from '../address.ts';
 import type {Config} from '../config.ts';
 import {addressKey} from '../io/net/pending-connections.ts';
+import {DailyUse} from './daily-use.ts';
 import type {Caller} from './permissions.ts';
 import {TokenBucket} from './token-bucket.ts';
 
-export type ClientLimits = Pick<Config['limits'], 'readersPerClient' | 'publishBytesPerS' | 'publishMessagesPerS'>;
+export type ClientLimits = Pick<
+	Config['limits'],
+	'readersPerClient' | 'publishBytesPerS' | 'publishMessagesPerS' | 'storedBytesPerClient'
+>;
 
 /** The name under which a caller is counted; `undefined` for the console or the program of this process. */
 export function accountNameOf({isLocal, identity, address}: Caller): string | undefined {
@@ -19,7 +24,7 @@ export function accountNameOf({isLocal, identity, address}: Caller): string | un
 		: `identity ${identity}`;
 }
 
-/** Clients without a connection whose rate is remembered, so that a new connection does not start anew. */
+/** Clients without a connection whose use is remembered, so that a new connection does not start anew. */
 const formerMax = 1024;
 
 export class ClientAccount {
@@ -29,11 +34,27 @@ export class ClientAccount {
 	readonly name: string;
 	readonly #bytes: TokenBucket | undefined;
 	readonly #messages: TokenBucket | undefined;
+	readonly #daily: DailyUse | undefined;
 
-	constructor(name: string, {publishBytesPerS, publishMessagesPerS}: ClientLimits, nowMs: number) {
+	constructor(
+		name: string,
+		{publishBytesPerS, publishMessagesPerS, storedBytesPerClient}: ClientLimits,
+		nowMs: number,
+	) {
 		this.name = name;
 		this.#bytes = publishBytesPerS > 0 ? new TokenBucket(publishBytesPerS, nowMs) : undefined;
 		this.#messages = publishMessagesPerS > 0 ? new TokenBucket(publishMessagesPerS, nowMs) : undefined;
+		this.#daily = storedBytesPerClient > 0 ? new DailyUse() : undefined;
+	}
+
+	/** Bytes published in the last day; 0 without a quota. */
+	storedBytes(nowMs: number): number {
+		return this.#daily?.bytes(nowMs) ?? 0;
+	}
+
+	/** Charges a publish to the daily quota. The result takes it back. */
+	store(bytes: number, nowMs: number): () => void {
+		return this.#daily?.charge(bytes, nowMs) ?? (() => undefined);
 	}
 
 	/** Notes a publish. */
@@ -53,7 +74,10 @@ export class ClientAccount {
 	/** Nothing is to be remembered. */
 	isIdle(nowMs: number): boolean {
 		return (
-			this.connections === 0 && (this.#bytes?.isFull(nowMs) ?? true) && (this.#messages?.isFull(nowMs) ?? true)
+			this.connections === 0 &&
+			(this.#bytes?.isFull(nowMs) ?? true) &&
+			(this.#messages?.isFull(nowMs) ?? true) &&
+			this.storedBytes(nowMs) === 0
 		);
 	}
 }

@@ -4,6 +4,7 @@ the reason, and `closed` resolves. Frames of the node are validated and bounded 
 violates the protocol is disconnected.
 */
 import type {AccessChange, AccessReport} from '../access.ts';
+import type {ChangedKey, KeyRequest, KeysReport} from '../cluster-keys.ts';
 import {expectBodies, expectNodeId, expectTopic, expectTopicCount, expectTopics} from '../broker-arguments.ts';
 import {
 	leftReason,
@@ -247,6 +248,14 @@ export class RemoteBroker implements Broker {
 
 	changeAccess(change: AccessChange): Promise<void> {
 		return this.#request({op: 'change-access', change}, values.any);
+	}
+
+	keys(): Promise<KeysReport> {
+		return this.#request({op: 'keys'}, values.keys);
+	}
+
+	changeKeys(request: KeyRequest): Promise<ChangedKey> {
+		return this.#request({op: 'change-keys', change: request}, values.changedKey);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

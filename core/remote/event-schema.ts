@@ -4,6 +4,7 @@ newer nodes pass.
 */
 import * as v from 'valibot';
 import {isIdentityKey, type IdentityKey} from '../access.ts';
+import {isKeyId, type KeyId} from '../cluster-keys.ts';
 import {isNodeId, type NodeId} from '../message.ts';
 import {positionSchema} from './protocol.ts';
 
@@ -16,6 +17,7 @@ export const word = v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/u));
 /** Ids are shown as they are. */
 export const id = v.custom<NodeId>(value => isNodeId(value));
 export const key = v.custom<IdentityKey>(value => isIdentityKey(value));
+export const keyId = v.custom<KeyId>(value => isKeyId(value));
 /** Absent or of its type; not `null`, which texts and views do not expect. */
 export const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(schema);
 export const bytes = v.custom<Uint8Array>(value => value instanceof Uint8Array);
@@ -86,7 +88,16 @@ const fieldsByType: Readonly<Record<string, v.ObjectEntries>> = {
 		node: id,
 		by: maybe(key),
 	},
-	audit: {action: text, target: text, by: text, address: text, outcome: word, reason: maybe(text)},
+	keys: {change: word, key: keyId, node: id, by: maybe(key)},
+	audit: {
+		action: text,
+		target: text,
+		by: text,
+		address: text,
+		outcome: word,
+		reason: maybe(text),
+		count: maybe(number),
+	},
 	warning: {text},
 	stopped: {reason: text},
 };

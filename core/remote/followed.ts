@@ -18,6 +18,7 @@ import type {
 	TopicSettings,
 } from '../broker.ts';
 import type {AccessChange, AccessReport} from '../access.ts';
+import type {ChangedKey, KeyRequest, KeysReport} from '../cluster-keys.ts';
 import type {RecordedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {Snapshot} from '../snapshot.ts';
@@ -122,6 +123,14 @@ export class Followed implements FollowedBroker {
 
 	async access(): Promise<AccessReport> {
 		return this.#now().access();
+	}
+
+	async keys(): Promise<KeysReport> {
+		return this.#now().keys();
+	}
+
+	async changeKeys(request: KeyRequest): Promise<ChangedKey> {
+		return this.#now().changeKeys(request);
 	}
 
 	async changeAccess(change: AccessChange): Promise<void> {

@@ -3,6 +3,7 @@ What a connection may ask for. Roles and grants: `../access.ts`.
 */
 import {coversTopic, includesRole, type Access, type IdentityKey, type Role} from '../access.ts';
 import {DapssError} from '../errors.ts';
+import {requestWords} from '../observe/request-text.ts';
 import type {Request} from './protocol.ts';
 
 /** The other end of a connection. */
@@ -38,16 +39,13 @@ const needed: Readonly<Record<Operation, Exclude<Role, 'none'>>> = {
 	'create-topic': 'operator',
 	'delete-topic': 'operator',
 	'change-access': 'operator',
+	keys: 'operator',
+	'change-keys': 'operator',
 	transfer: 'operator',
 	remove: 'operator',
 	leave: 'operator',
 	fault: 'operator',
 };
-
-/** Operations that change the cluster or the node: each is audited. */
-export function isAudited(operation: Operation): boolean {
-	return needed[operation] === 'operator';
-}
 
 /** Whether the access covers the messages of all topics, as feeds of a node show them. */
 export function readsAllTopics({role, topics}: Access): boolean {
@@ -84,12 +82,13 @@ function roleRefusal(access: Access, operation: Operation, caller: Caller): Daps
 	if (access.isReadonly && role !== 'observer' && operation !== 'subscribe')
 		return new DapssError(
 			'not-authorized',
-			`This connection is read-only, and ${operation} changes the cluster: connect without --readonly`,
+			`This connection is read-only, and may not ${requestWords[operation]}: connect without --readonly`,
 		);
 	if (includesRole(access.role, role)) return undefined;
 	return new DapssError(
 		'not-authorized',
-		`${operation} needs the role ${role}, ${accessText(access, caller)}. ${remedy(role, caller)}`,
+		`The request to ${requestWords[operation]} needs the role ${role}, ${accessText(access, caller)}. ` +
+			remedy(role, caller),
 	);
 }
 

@@ -7,7 +7,7 @@ batches.
 request   20 | MessagePack {id, op, …}              event    24 | MessagePack [id, events]
 answer    21 | MessagePack {id, value | error}      snapshot 25 | MessagePack [id, snapshot]
 publish   22 | u32 id | u16 topic length | topic | u32 count | count × u32 length | bodies
-delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, as stored
+delivery  23 | u32 id | u48 offset | u8 hops | u8 flags (1 repaired) | batch, without proof
 ```
 Streams of deliveries and events use credit: the reader grants bytes of batches or event frames, so a slow reader costs
 the node only a cursor. A node sends while credit is left, so the last frame may exceed it. An `events` request without
@@ -18,9 +18,18 @@ positions reached at another node. A node of an earlier release ignores both, be
 */
 import * as v from 'valibot';
 import {parseAccessChange, type AccessChange} from '../access.ts';
+import {isKeyId, secretBytesRange, type KeyId} from '../cluster-keys.ts';
 import {subscribedTopicsMax} from '../broker-arguments.ts';
 import {decode, encode} from '../codec.ts';
-import {decodeBatch, isNodeId, parseTopic, type NodeId, type StoredBatch, type Topic} from '../message.ts';
+import {
+	decodeBatch,
+	isNodeId,
+	parseTopic,
+	proofBytesOf,
+	type NodeId,
+	type StoredBatch,
+	type Topic,
+} from '../message.ts';
 import {positionsMax} from '../position.ts';
 import {problemOfSize} from './request-size.ts';
 
@@ -75,6 +84,20 @@ const accessChange = v.pipe(
 	),
 	v.transform(value => parseAccessChange(value) as AccessChange),
 );
+const keyId = v.pipe(
+	v.string(),
+	v.check(text => isKeyId(text), 'Expected the id of a key (16 hexadecimal digits)'),
+	v.transform(text => text as KeyId),
+);
+const secret = v.custom<Uint8Array>(
+	value => value instanceof Uint8Array && value.length >= secretBytesRange[0] && value.length <= secretBytesRange[1],
+	`Expected a secret of ${secretBytesRange[0]} to ${secretBytesRange[1]} bytes`,
+);
+const keyRequest = v.variant('type', [
+	v.object({type: v.literal('add'), secret}),
+	v.object({type: v.literal('use'), key: keyId, force: v.boolean()}),
+	v.object({type: v.literal('remove'), key: keyId, force: v.boolean()}),
+]);
 /** The position of a reader in a topic: `../position.ts`. */
 export const positionSchema = v.object({
 	topic,
@@ -139,6 +162,9 @@ const requestSchema = v.variant('op', [
 	/** The agreed access, and that of the asker. */
 	v.object({id, op: v.literal('access')}),
 	v.object({id, op: v.literal('change-access'), change: accessChange}),
+	/** The keys of the cluster, and what its members do with them. */
+	v.object({id, op: v.literal('keys')}),
+	v.object({id, op: v.literal('change-keys'), change: keyRequest}),
 ]);
 
 export type Request = v.InferOutput<typeof requestSchema>;
@@ -263,14 +289,24 @@ export function tooManyText(messages: number): string {
 
 const deliveryHeadBytes = 13;
 
-export function encodeDelivery(stream: number, {offset, batch, hops, repaired}: StoredBatch): Uint8Array[] {
-	const head = Buffer.allocUnsafe(deliveryHeadBytes);
+/**
+A delivery in pieces. The batch has no proof: clients check none, and those of earlier protocols do not know signatures.
+`bytes`: of the batch, as sent; readers grant credit for them.
+*/
+export function encodeDelivery(
+	stream: number,
+	{offset, batch, hops, repaired}: StoredBatch,
+): {readonly pieces: readonly Uint8Array[]; readonly bytes: number} {
+	const bytes = batch.bytes.length - (proofBytesOf(batch.bytes) ?? 0);
+	const head = Buffer.allocUnsafe(deliveryHeadBytes + 2);
 	head[0] = remoteKinds.delivery;
 	head.writeUInt32BE(stream, 1);
 	head.writeUIntBE(offset, 5, 6);
 	head[11] = hops;
 	head[12] = repaired ? 1 : 0;
-	return [head, batch.bytes];
+	head[deliveryHeadBytes] = batch.bytes[0]!;
+	head[deliveryHeadBytes + 1] = 0; // No proof.
+	return {pieces: [head, batch.bytes.subarray(2, bytes)], bytes};
 }
 
 export function decodeDelivery(frame: Buffer): {readonly stream: number; readonly item: StoredBatch} | undefined {

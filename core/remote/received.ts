@@ -4,12 +4,13 @@ protocol.
 */
 import * as v from 'valibot';
 import type {AccessReport} from '../access.ts';
+import type {ChangedKey, KeysReport} from '../cluster-keys.ts';
 import type {DeletedTopic, Published, TopicChange} from '../broker.ts';
 import type {TrackedEvent} from '../events.ts';
 import type {NodeId} from '../message.ts';
 import type {SubscriptionStart} from '../position.ts';
 import type {Snapshot} from '../snapshot.ts';
-import {id, isEvent, isStart, key, number, text, whole, word} from './event-schema.ts';
+import {id, isEvent, isStart, key, keyId, number, text, whole, word} from './event-schema.ts';
 import {currentEvent, currentSnapshot} from './older.ts';
 import {withoutControls} from './plain-text.ts';
 import {decodeFrame, startsSchema, type Answer} from './protocol.ts';
@@ -84,6 +85,14 @@ const accessSchema = v.looseObject({
 	tokens: v.array(v.looseObject({hash: word, uses: whole, untilMs: number})),
 	you: v.looseObject({identity: v.optional(key), isOwner: v.boolean(), role: word, topics: v.array(text)}),
 });
+const keyConnectionSchema = v.looseObject({key: keyId, kind: word, who: text, at: id});
+const keysSchema = v.looseObject({
+	keys: v.array(v.looseObject({id: keyId, state: word, sinceMs: number, usedBy: v.array(id)})),
+	outdatedFiles: v.array(id),
+	connections: v.array(keyConnectionSchema),
+	away: v.array(id),
+});
+const changedKeySchema = v.looseObject({key: keyId, missing: v.array(id)});
 const changeSchema = v.picklist(['created', 'changed', 'unchanged']);
 
 /** Checks of the values of answers. */
@@ -94,6 +103,8 @@ export const values = {
 	index: (value: unknown): value is number => v.is(whole, value),
 	successor: (value: unknown): value is NodeId | null | undefined => v.is(v.nullish(id), value),
 	access: (value: unknown): value is AccessReport => v.is(accessSchema, value),
+	keys: (value: unknown): value is KeysReport => v.is(keysSchema, value),
+	changedKey: (value: unknown): value is ChangedKey => v.is(changedKeySchema, value),
 	/** The value is not used. */
 	any: (_value: unknown): _value is void => true,
 } as const;

@@ -4,15 +4,20 @@ request is answered or refused. A slow reader loses nothing and costs bounded me
 snapshots are sent one at a time. A connection that does not take its answers, or publishes faster than the disk stores,
 is not read from meanwhile.
 */
-import {accessChangeText, type Access, type AccessChange, type AccessReport} from '../access.ts';
+import {accessChangeText, coversTopic, type Access, type AccessChange, type AccessReport} from '../access.ts';
+import type {Published} from '../broker.ts';
+import {keyRequestText, type ChangedKey, type KeyRequest} from '../cluster-keys.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
+import type {Topic} from '../message.ts';
 import type {TopicSettings} from '../topic-settings.ts';
 import type {Clock} from '../ports.ts';
+import {TurnBudget, TurnShare} from '../data/turn-budget.ts';
 import {accountNameOf, ClientAccounts, type ClientAccount, type ClientLimits} from './client-accounts.ts';
+import {storedBytesOf} from './daily-use.ts';
 import {costOf, Inflow, publishBytesMax} from './inflow.ts';
 import {Outbox} from './outbox.ts';
-import {isAudited, publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
+import {publishRefusal, readsAllTopics, requestRefusal, type Caller} from './permissions.ts';
 import type {Pipe} from './pipe.ts';
 import {
 	decodePublish,
@@ -45,22 +50,28 @@ export type Guard = {
 	/** The caller is the user who runs the node. */
 	isOwner(caller: Caller): boolean;
 	/**
-	Resolves once the access is current: a node that has just started may know an earlier state.
+	`undefined` when the access is current. A node that has just started may know an earlier state: then it resolves
+	once the node has caught up with the cluster.
 	@throws `no-quorum`
 	*/
-	current(): Promise<void>;
+	current(): Promise<void> | undefined;
 	/** @throws `refused` with the reason, `no-quorum`, `no-leader` */
 	change(change: AccessChange, caller: Caller): Promise<void>;
-	/** Records a request that changes something, and its outcome. `error`: it failed or was refused. */
+	/**
+	Records a request that changes something with its outcome, and each refusal of a role or of a topic. `error`: it
+	failed or was refused.
+	*/
 	audit(caller: Caller, action: string, target: string, error: unknown): void;
 	/** Calls the listener after changes of the agreed access. */
 	watch(listener: () => void): Disposable;
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
+	/** As `changeKeys`, in the name of the caller. */
+	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey>;
 	readonly options: {
 		readonly config: {readonly limits: Pick<Config['limits'], 'readersPerConnection' | 'readers'> & ClientLimits};
-		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after'>};
+		readonly io: {readonly clock: Pick<Clock, 'monotonicMs' | 'after' | 'soon'>};
 	};
 	/** Counts the bounds that were hit, and the clients that hit them. */
 	readonly journal: {bound(name: string, who?: string): void};
@@ -71,12 +82,21 @@ type Shared = {
 	readonly inflow: Inflow;
 	readonly snapshot: SharedSnapshot;
 	readonly accounts: ClientAccounts;
+	/** The requests that are handled in one turn of the event loop. */
+	readonly turns: TurnBudget;
 	readers: number;
 };
 const sharedOf = new WeakMap<ServedBroker, Shared>();
 
 /** Positions that the streams of a connection may hold. */
 const positionsKeptMax = 65_536;
+/**
+The cost of the requests that a node handles in one turn of the event loop, and of those of one connection that waits:
+their bytes, and a constant for each.
+*/
+const turnCostMax = 64 * 1024;
+const turnCostOfConnection = 16 * 1024;
+const requestCost = 512;
 /** Waiting answers at which a connection is no longer read from. */
 const answersMax = 256;
 
@@ -99,6 +119,7 @@ class Connection implements StreamContext {
 	readonly #watching: Disposable;
 	readonly #onMalformed: () => void;
 	readonly #shared: Shared;
+	readonly #turns: TurnShare;
 	readonly #streams = new Map<number, Stream>();
 	/** Requests and publishes without an answer. */
 	readonly #pending = new Set<number>();
@@ -109,6 +130,8 @@ class Connection implements StreamContext {
 	#publishBytes = 0;
 	#isClosed = false;
 	#isPaused = false;
+	/** Its requests wait for the next turn of the event loop. */
+	#isTurnOver = false;
 	/** Index of the stream that gets room first. */
 	#first = 0;
 
@@ -140,12 +163,18 @@ class Connection implements StreamContext {
 			this.outbox.waiting >= answersMax * threshold ||
 			this.#publishBytes >= publishBytesMax * threshold ||
 			this.#throttle !== undefined ||
+			this.#isTurnOver ||
 			(inflow.isFull && this.#publishBytes > 0);
 		if (isOverloaded === this.#isPaused) return;
 		this.#isPaused = isOverloaded;
 		if (!isOverloaded) return this.#pipe.resume();
 		this.#pipe.pause();
 		if (inflow.isFull) inflow.whenFree(this.#updateFlow);
+	};
+
+	readonly #nextTurn = (): void => {
+		this.#isTurnOver = false;
+		this.#updateFlow();
 	};
 
 	constructor(broker: ServedBroker, pipe: Pipe, caller: Caller, onMalformed: () => void) {
@@ -162,9 +191,15 @@ class Connection implements StreamContext {
 			inflow: new Inflow(),
 			snapshot: new SharedSnapshot(),
 			accounts: new ClientAccounts(broker.options.config.limits),
+			turns: new TurnBudget({
+				soon: run => broker.options.io.clock.soon(run),
+				max: turnCostMax,
+				slice: turnCostOfConnection,
+			}),
 			readers: 0,
 		};
 		sharedOf.set(broker, this.#shared);
+		this.#turns = new TurnShare(this.#shared.turns);
 		const account = accountNameOf(caller);
 		this.#account = account === undefined ? undefined : this.#shared.accounts.open(account, this.#nowMs());
 	}
@@ -181,6 +216,7 @@ class Connection implements StreamContext {
 		if (this.#account) this.#shared.accounts.close(this.#account, this.#nowMs());
 		for (const id of this.#streams.keys()) this.#end(id);
 		this.#shared.inflow.forget(this.#updateFlow);
+		this.#turns.end();
 		this.outbox.clear();
 	}
 
@@ -188,6 +224,15 @@ class Connection implements StreamContext {
 		if (this.#isClosed) return;
 		if (frame[0] === remoteKinds.publish) return this.#onPublish(frame);
 		if (frame[0] !== remoteKinds.request) return this.#malformed();
+		this.#turns.spend(frame.length + requestCost);
+		this.#onRequestFrame(frame);
+		if (this.#isTurnOver || !this.#turns.isSpent) return;
+		this.#isTurnOver = true;
+		this.#turns.whenFree(this.#nextTurn);
+		this.#updateFlow();
+	}
+
+	#onRequestFrame(frame: Buffer): void {
 		const request = parseRequest(frame);
 		if ('problem' in request && frame.length > requestBytesMax)
 			this.broker.journal.bound('request-bytes', this.#account?.name);
@@ -233,19 +278,30 @@ class Connection implements StreamContext {
 		if ('isTooMany' in publish) this.broker.journal.bound('publish-messages', this.#account?.name);
 		if ('problem' in publish) return this.#refuse(publish.id, new DapssError('usage', publish.problem));
 		const {id, topic, bodies} = publish;
-		const refusal = this.#isInUse(id) ? inUse(id) : publishRefusal(this.#access, topic, this.#caller);
-		if (refusal) return this.#refuse(id, refusal);
+		if (this.#isInUse(id)) return this.#refuse(id, inUse(id));
+		const refusal = publishRefusal(this.#access, topic, this.#caller);
+		if (refusal) {
+			this.broker.guard.audit(this.#caller, 'publish', topic, refusal);
+			return this.#refuse(id, refusal);
+		}
+
+		const stored = storedBytesOf(bodies);
+		const overQuota = this.#quotaRefusal(stored);
+		if (overQuota) return this.#refuse(id, overQuota);
+		const refund = this.#account?.store(stored, this.#nowMs());
 		const {inflow} = this.#shared;
 		const cost = costOf(bodies);
 		this.#pending.add(id);
 		this.#publishBytes += cost;
 		inflow.add(cost);
 		this.#noteRate(bodies);
-		this.broker
-			.publish(topic, bodies)
+		this.#publishIfAllowed(topic, bodies)
 			.then(
 				value => this.answer({id, value}),
-				(error: unknown) => this.#refuse(id, error),
+				(error: unknown) => {
+					refund?.();
+					this.#refuse(id, error);
+				},
 			)
 			.finally(() => {
 				this.#pending.delete(id);
@@ -254,6 +310,33 @@ class Connection implements StreamContext {
 				this.#updateFlow();
 			});
 		this.#updateFlow();
+	}
+
+	/** A node that has just started may know an access that was taken since. */
+	#publishIfAllowed(topic: Topic, bodies: readonly Uint8Array[]): Promise<Published> {
+		const {guard} = this.broker;
+		const current = guard.isOwner(this.#caller) ? undefined : guard.current();
+		if (!current) return this.broker.publish(topic, bodies);
+		return current.then(() => {
+			const refusal = publishRefusal(guard.accessOf(this.#caller), topic, this.#caller);
+			if (!refusal) return this.broker.publish(topic, bodies);
+			guard.audit(this.#caller, 'publish', topic, refusal);
+			throw refusal;
+		});
+	}
+
+	/** Why the client may not publish so much today; `undefined` when it may. */
+	#quotaRefusal(bytes: number): DapssError | undefined {
+		const {storedBytesPerClient: bytesMax} = this.broker.options.config.limits;
+		if (!this.#account || bytesMax === 0) return undefined;
+		const total = this.#account.storedBytes(this.#nowMs()) + bytes;
+		if (total <= bytesMax) return undefined;
+		this.broker.journal.bound('stored-bytes-per-client', this.#account.name);
+		return new DapssError(
+			'refused',
+			`Expected one client to publish at most ${bytesMax} bytes a day through a node ` +
+				`(limits.stored_bytes_per_client), got ${total} of ${this.#account.name}. Nothing was stored`,
+		);
 	}
 
 	/** Counts a publish against the quota of the client. Over it, the connection is not read from until later. */
@@ -292,7 +375,7 @@ class Connection implements StreamContext {
 		if (this.#isInUse(request.id)) return inUse(request.id);
 		const refusal = requestRefusal(this.#access, request, this.#caller);
 		if (refusal) {
-			if (isAudited(request.op)) this.#audit(request, refusal);
+			this.#audit(request, refusal);
 			return refusal;
 		}
 
@@ -351,6 +434,8 @@ class Connection implements StreamContext {
 				return this.#answerWith(id, this.broker.readIndex());
 			case 'access':
 				return this.answer({id, value: this.broker.guard.report(this.#caller)});
+			case 'keys':
+				return this.#answerWith(id, this.broker.keys());
 			default: {
 				const work = this.#changeIfAllowed(request);
 				work.then(
@@ -399,13 +484,15 @@ class Connection implements StreamContext {
 				return broker.fault(request.command);
 			case 'change-access':
 				return broker.guard.change(request.change, this.#caller);
+			case 'change-keys':
+				return broker.changeKeysFor(request.change, this.#caller);
 			default:
 				return request satisfies never;
 		}
 	}
 
 	#audit(request: Request, error: unknown): void {
-		this.broker.guard.audit(this.#caller, request.op, targetOf(request), error);
+		this.broker.guard.audit(this.#caller, request.op, targetOf(request, this.#access), error);
 	}
 
 	#open(id: number, stream: Stream): void {
@@ -471,12 +558,14 @@ class Connection implements StreamContext {
 
 type ChangeRequest = Exclude<
 	Request,
-	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access'}
+	{op: 'next' | 'credit' | 'end' | 'snapshot' | 'watch' | 'events' | 'subscribe' | 'read-index' | 'access' | 'keys'}
 >;
 
-/** The object of a request, for the audit log. */
-function targetOf(request: Request): string {
+/** The object of a request, for the audit log; of a refused subscription the topic for which it was refused. */
+function targetOf(request: Request, access: Access): string {
 	switch (request.op) {
+		case 'subscribe':
+			return request.topics.find(topic => !coversTopic(access, topic)) ?? request.topics[0] ?? '';
 		case 'subscribe-node':
 		case 'unsubscribe-node':
 		case 'create-topic':
@@ -490,6 +579,8 @@ function targetOf(request: Request): string {
 			return request.command.type;
 		case 'change-access':
 			return accessChangeText(request.change);
+		case 'change-keys':
+			return keyRequestText(request.change);
 		default:
 			return '';
 	}

@@ -3,7 +3,7 @@ The snapshot of a node, as its clients check it: everything that they show or co
 pass. Fields that older nodes lack are optional; `older.ts` fills them in.
 */
 import * as v from 'valibot';
-import {bytes, id, isEvent, maybe, number, text, word} from './event-schema.ts';
+import {bytes, id, isEvent, keyId, maybe, number, text, word} from './event-schema.ts';
 
 const flag = v.boolean();
 const ids = v.array(id);
@@ -113,6 +113,7 @@ const counters = v.looseObject({
 	bounds: counts,
 	boundsAtMs: maybe(counts),
 	boundsBy: maybe(v.record(v.string(), v.array(v.looseTuple([text, number])))),
+	clientNames: maybe(v.record(v.string(), text)),
 });
 
 export const snapshotSchema = v.looseObject({
@@ -126,6 +127,15 @@ export const snapshotSchema = v.looseObject({
 	name: maybe(text),
 	uptimeMs: number,
 	lamport: number,
+	keys: maybe(
+		v.looseObject({
+			active: keyId,
+			valid: v.array(keyId),
+			file: word,
+			secretFile: text,
+			wrong: v.array(v.looseObject({key: keyId, state: word, address: text, msAgo: number})),
+		}),
+	),
 	phase: word,
 	detail: text,
 	insecure: v.array(text),

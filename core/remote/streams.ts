@@ -174,7 +174,7 @@ export function follow(
 	};
 }
 
-/** Streams batches of topics, as they are stored. */
+/** Streams batches of topics. */
 export function subscribe(
 	{broker, outbox, answer, fail, hasRoomFor}: StreamContext,
 	id: number,
@@ -200,13 +200,13 @@ export function subscribe(
 					continue;
 				}
 
-				const pieces = encodeDelivery(id, item);
+				const {pieces, bytes} = encodeDelivery(id, item);
 				if (!outbox.fits(pieces)) {
 					fail(
 						id,
 						new DapssError(
 							'too-large',
-							`A batch of ${item.batch.bytes.length} bytes at offset ${item.offset} of ` +
+							`A batch of ${bytes} bytes at offset ${item.offset} of ` +
 								`${item.batch.topic} is larger than a frame: raise limits.frame_bytes`,
 						),
 					);
@@ -214,7 +214,7 @@ export function subscribe(
 				}
 
 				if (!outbox.stream(pieces)) break;
-				credit -= item.batch.bytes.length;
+				credit -= bytes;
 				taken++;
 			}
 

@@ -2,8 +2,8 @@
 Keys, batch signatures and node identities.
 
 HKDF (RFC 5869) derives a separate key for each use from the cluster secret, so that data sealed for one use is invalid
-for any other. A batch is signed end to end with HMAC-SHA256, once per batch and not per message. The key is a
-KeyObject, because with a Buffer the same HMAC costs five times as much. A node's id is the hash of its Ed25519 key (RFC
+for any other. Batches of protocols before 4 have an HMAC-SHA256 under such a key. Keys are KeyObjects, because with a
+Buffer the same HMAC costs five times as much. A node's id is the hash of its Ed25519 key (RFC
 8032): a signature under that key proves the id, and no key directory is needed.
 */
 import {
@@ -19,10 +19,13 @@ import {
 	verify,
 	type KeyObject,
 } from 'node:crypto';
-import type {Rejection} from '../events.ts';
-import {isSigned, signatureBytes, type NodeId} from '../message.ts';
+import type {KeyId} from '../cluster-keys.ts';
+import {macBytes, type NodeId} from '../message.ts';
+import type {Signer} from '../ports.ts';
 
 export type Keys = {
+	/** The id of the key: the first half of `pskIdentity`, as hexadecimal digits. */
+	readonly id: KeyId;
 	/** Pre-shared key of TLS. */
 	readonly psk: Buffer;
 	/**
@@ -50,6 +53,8 @@ export type Keys = {
 
 const keyBytes = 32;
 const pskIdentityBytes = 12;
+const keyIdBytes = 8;
+const pskIdentityPrefix = 'dapss2:';
 
 /**
 The keys of a cluster. Without `enableNodeAuth` all keys except the batch key are derived from the cluster's name, which
@@ -68,9 +73,11 @@ export function deriveKeys({
 	const link = enableNodeAuth ? secret : open;
 	const derive = (base: Uint8Array, use: string): Buffer =>
 		Buffer.from(hkdfSync('sha256', base, cluster, `dapss1 ${use}`, keyBytes));
+	const identity = derive(link, 'psk identity').subarray(0, pskIdentityBytes);
 	return {
+		id: keyIdOf(identity),
 		psk: derive(link, 'psk'),
-		pskIdentity: `dapss2:${derive(link, 'psk identity').subarray(0, pskIdentityBytes).toString('base64url')}`,
+		pskIdentity: `${pskIdentityPrefix}${identity.toString('base64url')}`,
 		formerPskIdentity: `dapss1:${cluster}${enableNodeAuth ? '' : ':open'}`,
 		batch: createSecretKey(derive(secret, 'batch signature')),
 		datagram: derive(link, 'datagram'),
@@ -81,22 +88,31 @@ export function deriveKeys({
 	};
 }
 
-/** Writes the signature into the last 32 bytes of a batch that was encoded with room for it. */
-export function signBatch(bytes: Buffer, keys: Pick<Keys, 'batch'>): void {
-	const end = bytes.length - signatureBytes;
-	createHmac('sha256', keys.batch).update(bytes.subarray(0, end)).digest().copy(bytes, end);
+/** The id of the key with this name in a ClientHello; `undefined` for a text that is no derived name. */
+export function keyIdOfName(pskIdentity: string): KeyId | undefined {
+	const [, name] = /^dapss2:([\w-]{16})$/.exec(pskIdentity) ?? [];
+	return name === undefined ? undefined : keyIdOf(Buffer.from(name, 'base64url'));
+}
+
+function keyIdOf(identity: Buffer): KeyId {
+	return identity.toString('hex', 0, keyIdBytes) as KeyId;
+}
+
+/** Writes the MAC into the last 32 bytes of a batch that was encoded with room for it. */
+export function addBatchMac(bytes: Buffer, batchKey: KeyObject): void {
+	const end = bytes.length - macBytes;
+	macOf(batchKey, bytes.subarray(0, end)).copy(bytes, end);
 }
 
 /**
-Verifies the signature only; `decodeBatch` checks the rest. Without `required` an unsigned batch passes, but a wrong
-signature never does.
+Whether the last 32 bytes are the MAC of the others. @param batchKeys the keys that may have made it, the likeliest
+first
 */
-export function verifyBatch(bytes: Uint8Array, keys: Pick<Keys, 'batch'>, required: boolean): 'ok' | Rejection {
-	if (bytes.length < 2) return 'malformed';
-	if (!isSigned(bytes)) return required ? 'unsigned' : 'ok';
-	const end = bytes.length - signatureBytes;
-	if (end < 2) return 'malformed';
-	return isMac(keys.batch, bytes.subarray(end), bytes.subarray(0, end)) ? 'ok' : 'bad-signature';
+export function hasBatchMac(bytes: Uint8Array, batchKeys: readonly KeyObject[]): boolean {
+	const end = bytes.length - macBytes;
+	if (end <= 0) return false;
+	const [mac, content] = [bytes.subarray(end), bytes.subarray(0, end)];
+	return batchKeys.some(key => isMac(key, mac, content));
 }
 
 export function macOf(key: KeyObject, ...parts: readonly Uint8Array[]): Buffer {
@@ -164,16 +180,30 @@ export function idOf(publicKey: Uint8Array): NodeId {
 
 /** Whether the owner of the raw public key signed `bytes`. False when the key is invalid. */
 export function isSignedBy(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
-	if (publicKey.length !== publicKeyBytes || signature.length !== identitySignatureBytes) return false;
+	const key = signature.length === identitySignatureBytes ? publicKeyOf(publicKey) : undefined;
+	return key !== undefined && verify(null, bytes, key, signature);
+}
+
+/** The key of raw bytes, for many verifications; `undefined` when they are no Ed25519 key. */
+export function publicKeyOf(raw: Uint8Array): KeyObject | undefined {
+	if (raw.length !== publicKeyBytes) return undefined;
 	try {
-		const key = createPublicKey({
-			key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')},
+		return createPublicKey({
+			key: {kty: 'OKP', crv: 'Ed25519', x: Buffer.from(raw).toString('base64url')},
 			format: 'jwk',
 		});
-		return verify(null, bytes, key, signature);
 	} catch {
-		return false;
+		return undefined;
 	}
+}
+
+/** The key of the node, and the check of signatures by the ids of other nodes. */
+export function signerOf({publicKey, sign: signed}: Identity): Signer {
+	return {
+		publicKey,
+		sign: signed,
+		isSignedBy: (node, key, bytes, signature) => idOf(key) === node && isSignedBy(key, bytes, signature),
+	};
 }
 
 function identityOf(privateKey: KeyObject): Identity {

@@ -4,12 +4,11 @@ the machine that receives them. A push is binary, so that the sealed bytes of a 
 
 ```
 push   3 | u8 hops | u8 flags (1 complete, 2 repair) | batch, as sealed by its origin
-relay  9 | 8 B from | 8 B to | the relayed frame; protocol 2
+relay  9, 10: `relay-frame.ts`
 other  kind | MessagePack
 ```
 */
 import {decode, encode} from '../codec.ts';
-import type {NodeId} from '../message.ts';
 
 export const kinds = {
 	raft: 1,
@@ -21,10 +20,12 @@ export const kinds = {
 	manage: 7,
 	managed: 8,
 	relay: 9,
+	provenRelay: 10,
 	probe: 16,
 	present: 17,
 } as const;
-export type Kind = keyof typeof kinds;
+/** Kinds whose packet is MessagePack. */
+export type ControlKind = Exclude<keyof typeof kinds, 'push' | 'relay' | 'provenRelay'>;
 
 export const pushHeaderBytes = 3;
 const flagComplete = 1;
@@ -32,7 +33,7 @@ const flagRepair = 2;
 
 export type PushHead = {readonly hops: number; readonly complete: boolean; readonly repair: boolean};
 
-export function encodeControl(kind: Exclude<Kind, 'push' | 'relay'>, packet: unknown): Buffer {
+export function encodeControl(kind: ControlKind, packet: unknown): Buffer {
 	const body = encode(packet);
 	const frame = Buffer.allocUnsafe(1 + body.length);
 	frame[0] = kinds[kind];
@@ -58,28 +59,4 @@ export function decodePushHead(frame: Uint8Array): PushHead | undefined {
 /** The packet of a control frame, not validated yet. */
 export function decodeControl(frame: Uint8Array): unknown {
 	return decode(frame.subarray(1));
-}
-
-const idBytes = 8;
-const relayHeaderBytes = 1 + 2 * idBytes;
-
-export type RelayFrame = {readonly from: NodeId; readonly to: NodeId; readonly inner: Buffer};
-
-/** The header of a relay frame; the relayed frame follows it. */
-export function encodeRelayHead(from: NodeId, to: NodeId): Buffer {
-	const head = Buffer.alloc(relayHeaderBytes);
-	head[0] = kinds.relay;
-	head.write(from, 1, idBytes, 'hex');
-	head.write(to, 1 + idBytes, idBytes, 'hex');
-	return head;
-}
-
-/** `undefined` when the frame is too short. */
-export function decodeRelay(frame: Buffer): RelayFrame | undefined {
-	if (frame.length <= relayHeaderBytes) return undefined;
-	return {
-		from: frame.toString('hex', 1, 1 + idBytes) as NodeId,
-		to: frame.toString('hex', 1 + idBytes, relayHeaderBytes) as NodeId,
-		inner: frame.subarray(relayHeaderBytes),
-	};
 }

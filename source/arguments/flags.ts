@@ -95,8 +95,9 @@ export const flagTable = {
 	},
 	force: {
 		type: 'boolean',
-		text: 'delete even while nodes are subscribed (this ends it), and if only missing nodes may have the topic',
+		text: 'do it despite subscribers, missing nodes, or users of the key: see the notes of the command',
 	},
+	file: {type: 'string', value: 'FILE', text: 'the secret of the new key; made when the file does not exist'},
 	yes: {type: 'boolean', text: 'do not ask for confirmation'},
 	watch: {type: 'boolean', text: 'continue with new events'},
 	messages: {

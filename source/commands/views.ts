@@ -4,7 +4,7 @@
 import {exitCodes} from '../../core/errors.ts';
 import type {NodeId} from '../../core/message.ts';
 import {jsonText} from '../../core/observe/json-text.ts';
-import {whoText} from '../../core/observe/limits.ts';
+import {limitText, whoText} from '../../core/observe/limit-text.ts';
 import {labelOf, labelsOf} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, quorumText, remedyOf} from '../../core/observe/quorum-health.ts';
@@ -132,12 +132,14 @@ function statusText(snapshot: Snapshot): string {
 }
 
 /** The bounds that were hit since the start of the node, and the client that hit each most often. */
-function boundRows({counters: {bounds, boundsBy = {}}}: Snapshot): ReadonlyArray<readonly [string, string]> {
+function boundRows({
+	counters: {bounds, boundsBy = {}, clientNames},
+}: Snapshot): ReadonlyArray<readonly [string, string]> {
 	return Object.entries(bounds)
 		.toSorted(([, one], [, other]) => other - one)
 		.map(([name, count], index) => [
 			index === 0 ? 'bounds hit' : '',
-			printable(`${name} ${count}×${whoText(boundsBy[name])}`),
+			printable(`${limitText(name)} ${count}×${whoText(boundsBy[name], clientNames)}`),
 		]);
 }
 

@@ -5,13 +5,24 @@ import {quorumHealthOf} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 
 /** The bounds that were hit since the start, and the clients that hit them. */
-function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}}}: Pick<Snapshot, 'counters'>) {
+function boundsOf({counters: {bounds, boundsAtMs = {}, boundsBy = {}, clientNames = {}}}: Pick<Snapshot, 'counters'>) {
 	return Object.entries(bounds).map(([name, count]) => ({
 		name,
 		count,
 		at: boundsAtMs[name] ?? null,
-		by: (boundsBy[name] ?? []).map(([client, times]) => ({client, count: times})),
+		by: (boundsBy[name] ?? []).map(([client, times]) => ({
+			client,
+			name: Object.hasOwn(clientNames, client) ? clientNames[client] : '',
+			count: times,
+		})),
 	}));
+}
+
+/** The keys of the node; `null` for a node of an earlier release. */
+function keysOf({keys}: Pick<Snapshot, 'keys'>) {
+	if (!keys) return null;
+	const {active, valid, file, wrong} = keys;
+	return {active, valid, file, wrong: wrong.map(({key, state, address, msAgo}) => ({key, state, address, msAgo}))};
 }
 
 export type Status = ReturnType<typeof statusOf>;
@@ -75,6 +86,7 @@ export function statusOf({raft, members, topics, partition, ...snapshot}: Snapsh
 		duplicates: snapshot.duplicates,
 		gossip: snapshot.gossip,
 		lamport: snapshot.lamport,
+		keys: keysOf(snapshot),
 		faults: snapshot.faults,
 		insecure: snapshot.insecure,
 		version: snapshot.version,

@@ -20,6 +20,16 @@ export type Layer = {
 
 /** Keys of the Python prototype's config.json that hold a secret. */
 export const secretKeys = ['cluster_secret', 'encryption_key'] as const;
+/** Settings whose values nothing shows, and where else they can be: a file with one must be its owner's alone. */
+const secretSettings: ReadonlyMap<string, string> = new Map([
+	...secretKeys.map(name => [name, 'move the secret to a file of its own (secret_file)'] as const),
+	['join_token', 'give it with --join-token or DAPSS_JOIN_TOKEN'],
+]);
+
+export function isSecretSetting(name: string): boolean {
+	return secretSettings.has(name);
+}
+
 /** Keys that identify a config.json of dapss-tui: other programs use that file name, too. */
 const marks = ['cluster', 'enable_node_auth', 'enable_message_signing', 'enable_encryption', ...secretKeys];
 /** Names at the top of a config.json. */
@@ -168,13 +178,14 @@ export function objectLayer(value: object, from: string, stats?: Pick<Stats, 'mo
 	const depth = depthOf(value, depthMax + 1);
 	if (depth > depthMax) return {...empty, problems: [`${from}: expected settings at most ${depthMax} levels deep`]};
 	for (const [name, plain] of flatten(value)) {
-		if ((secretKeys as readonly string[]).includes(name)) {
+		const elsewhere = secretSettings.get(name);
+		if (elsewhere !== undefined) {
 			const access = stats && accessProblem(stats, trustedOwners());
 			if (access === undefined) entries.set(name, {value: plain, from});
 			else if (plain !== '')
 				problems.push(
 					`${name} (${from}): the file holds a secret and ${access}: ` +
-						`${accessRemedy(from, stats!)}, or better: move the secret to a file of its own (secret_file)`,
+						`${accessRemedy(from, stats!)}, or better: ${elsewhere}`,
 				);
 		} else if (known.has(name)) {
 			entries.set(name, {

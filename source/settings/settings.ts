@@ -14,6 +14,7 @@ import {
 	envLayer,
 	fileLayer,
 	flagLayer,
+	isSecretSetting,
 	objectLayer,
 	secretKeys,
 	type Entry,
@@ -27,7 +28,7 @@ export type Setting = {readonly name: string; readonly value: unknown; readonly 
 
 export type Settings = {
 	readonly tunables: Tunables;
-	/** Every setting by its name in config.json; a secret is never among them. */
+	/** Every setting by its name in config.json; of a secret only whether it is set. */
 	readonly list: readonly Setting[];
 	readonly warnings: readonly string[];
 	/** The config.json that was read. */
@@ -79,9 +80,10 @@ export function loadSettings(input: SettingsInput): Settings {
 		envLayer(env),
 		flagLayer(flags),
 	];
-	const {entries, secrets} = merged(layers);
+	const entries = merged(layers);
+	const secrets = new Map(secretKeys.flatMap(name => (entries.has(name) ? [[name, entries.get(name)!]] : [])));
 	const {data, secretFile, identityFile, ...tunables} = nest(
-		new Map([...entries].map(([name, {value}]) => [name, value])),
+		new Map([...entries].flatMap(([name, {value}]) => (known.has(name) ? [[name, value]] : []))),
 	) as Tunables & Readonly<Record<'data' | 'secretFile' | 'identityFile', string>>;
 	throwProblems([
 		...layers.flatMap(layer => layer.problems),
@@ -126,21 +128,16 @@ export function loadSettings(input: SettingsInput): Settings {
 	};
 }
 
-/** A token is shown as set only. */
 function shown(name: string, value: unknown): unknown {
-	return name === 'join_token' && value !== '' ? '(set)' : value;
+	return isSecretSetting(name) && value !== '' ? '(set)' : value;
 }
 
 type Entries = ReadonlyMap<string, Entry>;
 
-/** Later layers win. Secrets are kept apart, so that no list of settings shows them. */
-function merged(layers: readonly Layer[]): {readonly entries: Entries; readonly secrets: Entries} {
+/** Later layers win. */
+function merged(layers: readonly Layer[]): Entries {
 	const entries = new Map<string, Entry>([...known].map(([name, value]) => [name, {value, from: fromDefault}]));
-	const secrets = new Map<string, Entry>();
-	for (const layer of layers) {
-		for (const [name, entry] of layer.entries)
-			((secretKeys as readonly string[]).includes(name) ? secrets : entries).set(name, entry);
-	}
+	for (const layer of layers) for (const [name, entry] of layer.entries) entries.set(name, entry);
 
 	const written = Object.fromEntries(addressSettings.map(name => [name, entries.get(name)!.value])) as Pick<
 		Tunables,
@@ -148,7 +145,7 @@ function merged(layers: readonly Layer[]): {readonly entries: Entries; readonly 
 	>;
 	const canonical = withCanonicalAddresses(written);
 	for (const name of addressSettings) entries.set(name, {...entries.get(name)!, value: canonical[name]});
-	return {entries, secrets};
+	return entries;
 }
 
 /** @throws `config` when there are any */
@@ -187,6 +184,7 @@ export function nodeConfig(
 			port,
 			data: settings.data(port),
 			secret,
+			secretPath: path,
 			...('problem' in identity ? {} : {identityFile: identity.path}),
 		},
 		secretPath: path,

@@ -86,6 +86,7 @@ describe.each<readonly [string, (options: TransportOptions) => Transport]>([
 		const mesh: Mesh = await createMesh({
 			transport: wrap(transport),
 			id: identity.id,
+			keys: options.keys,
 			host: '127.0.0.1',
 			port,
 			refusals: options.refusals,

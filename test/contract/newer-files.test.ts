@@ -93,7 +93,7 @@ const batchOf = (text: string, seq: number): Buffer<ArrayBuffer> =>
 			sentAtMs: 1,
 		},
 		[Buffer.from(text)],
-		false,
+		'none',
 	);
 const stored = (bytes: Buffer<ArrayBuffer>, offset: number): Buffer =>
 	encodeStored(decodeBatch(bytes)!, {offset, hops: 0, repaired: false, arrivedMs: 0});

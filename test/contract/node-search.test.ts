@@ -13,6 +13,7 @@ import {openNodeSearch, type NodeSearch} from '../../core/io/net/node-search.ts'
 import {openBeacon, type OpenBeacon} from '../../core/io/net/open-beacon.ts';
 import type {NodeId} from '../../core/message.ts';
 import {deriveKeys} from '../../core/wire/seal.ts';
+import {fixedKeys} from '../../core/wire/key-ring.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dapss-search-'));
 afterAll(() => rmSync(folder, {recursive: true, force: true}));
@@ -34,7 +35,7 @@ async function beaconOf(
 	const refusals = new Counters();
 	const at = await openBeacon({
 		config: {...discovery, intervalMs: more.intervalMs ?? 60_000},
-		keys: more.under ?? keys,
+		keys: fixedKeys(more.under ?? keys),
 		id: digit.repeat(16) as NodeId,
 		incarnation: 1,
 		refusals,

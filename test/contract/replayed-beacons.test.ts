@@ -13,6 +13,7 @@ import {openBeacon} from '../../core/io/net/open-beacon.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {Candidate} from '../../core/ports.ts';
 import {beacon, formerBeacon, keys} from '../unit/io/net/support/datagrams.ts';
+import {fixedKeys} from '../../core/wire/key-ring.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'dapss-replay-'));
 afterAll(() => rmSync(base, {recursive: true}));
@@ -35,7 +36,7 @@ async function discovering(clusterId: string): Promise<{
 		id: 'aaaaaaaaaaaaaaaa' as NodeId,
 		incarnation: 1,
 		address: '127.0.0.1:5009',
-		keys,
+		keys: fixedKeys(keys),
 		refusals: new Counters(),
 		former: [],
 		self: () => ({clusterId, isMember: clusterId !== '', topics: [], name: ''}),
@@ -69,7 +70,7 @@ test('a recorded beacon makes no member; a member that runs does, and one of an 
 	const {say, socket} = await replaying();
 	await using _running = await openBeacon({
 		config,
-		keys,
+		keys: fixedKeys(keys),
 		id: '2'.repeat(16) as NodeId,
 		incarnation: 1,
 		refusals: new Counters(),
@@ -104,7 +105,7 @@ test('recorded beacons report neither a second cluster nor a second process; tho
 	const open = (one: Beacon): ReturnType<typeof openBeacon> =>
 		openBeacon({
 			config,
-			keys,
+			keys: fixedKeys(keys),
 			id: one.id,
 			incarnation: 1,
 			refusals: new Counters(),

@@ -15,6 +15,7 @@ import {openLog} from '../../core/io/log/log.ts';
 import {SocketChannel} from '../../core/io/net/socket-channel.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {hello, listening, secret, side} from './support/channel-sides.ts';
+import type {KeyId} from '../../core/cluster-keys.ts';
 
 /** Blocks the process. */
 function stall(ms: number): void {
@@ -94,6 +95,7 @@ test('a node that stalled sees that its peer took the data before it drops the p
 	const taken: Array<() => void> = [];
 	const socket = new Duplex({read() {}, write: (_bytes, _encoding, done) => void taken.push(done)});
 	const channel = new SocketChannel({
+		key: '0000000000000000' as KeyId,
 		socket,
 		remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello},
 		remoteAddress: '127.0.0.1:1',

@@ -10,6 +10,7 @@ import {SocketChannel} from '../../core/io/net/socket-channel.ts';
 import {createTransport} from '../../core/io/net/transport.ts';
 import {deriveKeys} from '../../core/wire/seal.ts';
 import {closing, hello, listening, secret, side, type Settings, type Side} from './support/channel-sides.ts';
+import type {KeyId} from '../../core/cluster-keys.ts';
 
 /** The error of the dialer, and the lines that the listener reports. */
 async function mismatch(
@@ -50,10 +51,10 @@ test.each([
 	const {error, server} = await mismatch({enableEncryption}, {enableEncryption, secret: Buffer.alloc(32, 8)});
 	expect(error).toMatchObject({
 		code: 'not-authenticated',
-		message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+		message: expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node/),
 	});
 	expect(server.problems).toEqual([
-		expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node$/),
+		expect.stringMatching(/^peer 127\.0\.0\.1:\d+ has another secret than this node/),
 	]);
 	expect(server.options.refusals.of('not-authenticated')).toBe(1);
 });
@@ -390,6 +391,7 @@ test('a peer that accepts no data is dropped', async () => {
 	const {options} = side(createTransport, {});
 	const socket = new Duplex({read() {}, write() {}}); // The first write never ends.
 	const channel = new SocketChannel({
+		key: '0000000000000000' as KeyId,
 		socket,
 		remote: {role: 'client', id: undefined, cluster: 'dapss', flags: '', version: '', protocol: 2, ...hello},
 		remoteAddress: '127.0.0.1:1',

@@ -3,7 +3,7 @@ import {argvTarget, configTarget} from './targets/command-line.ts';
 import {beaconTarget, datagramTarget} from './targets/datagrams.ts';
 import {frameTarget, packetTarget} from './targets/frames.ts';
 import {clientTarget, listenerTarget, memberTarget} from './targets/nodes.ts';
-import {recordTarget, storedLogTarget} from './targets/storage.ts';
+import {flippedBitTarget, recordTarget, storedLogTarget} from './targets/storage.ts';
 import {textTarget, viewTarget} from './targets/rendering.ts';
 import {requestTarget} from './targets/requests.ts';
 import type {Target} from './target.ts';
@@ -21,6 +21,7 @@ export const targets: readonly Target[] = [
 	argvTarget,
 	recordTarget,
 	storedLogTarget,
+	flippedBitTarget,
 	textTarget,
 	viewTarget,
 ];

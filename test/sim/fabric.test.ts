@@ -26,7 +26,7 @@ class Machine implements Endpoint {
 	address: string;
 	isOn = true;
 	isUp = true;
-	readonly secret: number;
+	readonly keys: readonly string[];
 	readonly log: string[] = [];
 	readonly links: Links;
 	/** Its decision about a second process that calls from `3`. Any other second process is refused. */
@@ -45,7 +45,7 @@ class Machine implements Endpoint {
 		this.id = id as NodeId;
 		this.key = key;
 		this.address = address;
-		this.secret = secret;
+		this.keys = [String(secret)];
 		this.#fabric = fabric;
 		this.#hello = {
 			id: this.id,

@@ -213,7 +213,7 @@ export class GossipCluster {
 				sentAtMs: this.schedule.nowMs,
 			},
 			bodies.map(body => Buffer.from(body)),
-			false,
+			'none',
 		);
 		const batch = decodeBatch(bytes)!;
 		stream.next += bodies.length;

@@ -18,7 +18,7 @@ export function batchOf(
 	bodies: readonly Uint8Array[] = [Buffer.alloc(1)],
 ): Batch {
 	const header = {origin, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs};
-	return decodeBatch(encodeBatch(header, bodies, false))!;
+	return decodeBatch(encodeBatch(header, bodies, 'none'))!;
 }
 
 /** `count` bodies of this size, all zeros. */

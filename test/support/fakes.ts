@@ -18,6 +18,7 @@ import type {RecordedEvent} from '../../core/events.ts';
 import type {Chosen, FindOptions} from '../../core/find.ts';
 import {followWith} from '../../core/follow.ts';
 import type {AccessChange, AccessReport} from '../../core/access.ts';
+import type {ChangedKey, KeyId, KeyRequest, KeysReport} from '../../core/cluster-keys.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {From} from '../../core/position.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
@@ -33,6 +34,13 @@ export class FakeBroker implements Broker {
 	readonly transfers: Array<NodeId | undefined> = [];
 	readonly removed: NodeId[] = [];
 	readonly topicCommands: unknown[] = [];
+	readonly keyRequests: KeyRequest[] = [];
+	keysValue: KeysReport = {
+		keys: [{id: '1a2b3c4d5e6f7081' as KeyId, state: 'active', sinceMs: 0, usedBy: []}],
+		outdatedFiles: [],
+		connections: [],
+		away: [],
+	};
 	readonly accessChanges: AccessChange[] = [];
 	accessValue: AccessReport = {
 		defaultRole: 'client',
@@ -104,6 +112,16 @@ export class FakeBroker implements Broker {
 	async changeAccess(change: AccessChange): Promise<void> {
 		await this.manageAnswer();
 		this.accessChanges.push(change);
+	}
+
+	async keys(): Promise<KeysReport> {
+		return this.keysValue;
+	}
+
+	async changeKeys(request: KeyRequest): Promise<ChangedKey> {
+		await this.manageAnswer();
+		this.keyRequests.push(request);
+		return {key: request.type === 'add' ? ('aaaaaaaaaaaaaaaa' as KeyId) : request.key, missing: []};
 	}
 
 	async leave(): Promise<void> {

@@ -139,7 +139,15 @@ export class FakeNode {
 	/** Streams of events that are open. */
 	followers = 0;
 	readonly clock = new ManualClock();
-	options: ServedBroker['options'] = {config: {limits: defaults.limits}, io: {clock: this.clock}};
+	/** Only the turns of the event loop are real. */
+	readonly #io: ServedBroker['options']['io'] = {
+		clock: {
+			monotonicMs: () => this.clock.monotonicMs(),
+			after: (delayMs, run) => this.clock.after(delayMs, run),
+			soon: run => void setImmediate(run),
+		},
+	};
+	options: ServedBroker['options'] = {config: {limits: defaults.limits}, io: this.#io};
 	/** Bytes of the logs that are read at once. */
 	readBytes = 0;
 	mostReadBytes = 0;
@@ -152,14 +160,14 @@ export class FakeNode {
 
 	/** Changes limits of the node. */
 	limit(limits: Partial<Config['limits']>): void {
-		this.options = {config: {limits: {...defaults.limits, ...limits}}, io: {clock: this.clock}};
+		this.options = {config: {limits: {...defaults.limits, ...limits}}, io: this.#io};
 	}
 
 	/** The access of every caller; `regrant` changes it. */
 	access: Access = {role: 'operator', topics: [], isReadonly: false};
 	readonly audits: string[] = [];
-	/** Resolves when the access is current. */
-	current: Promise<void> = Promise.resolve();
+	/** Resolves when the access is current. @default it is */
+	current: Promise<void> | undefined;
 	readonly removed: string[] = [];
 	readonly #guards = new Set<() => void>();
 	readonly guard: Guard = {

@@ -473,6 +473,37 @@ test('a second cluster and a duplicate identity are alerts', () => {
 	]);
 });
 
+test('a limit that a client has just reached is an alert with its words, and `:counters` lists all clients', () => {
+	const client = `identity ${'ab'.repeat(32)}`;
+	const reached = (ageMs: number): Snapshot => ({
+		...healthy,
+		counters: {
+			...healthy.counters,
+			bounds: {'readers-per-client': 4},
+			boundsAtMs: {'readers-per-client': healthy.atMs - ageMs},
+			boundsBy: {
+				'readers-per-client': [
+					[client, 3],
+					['address 10.0.0.1', 1],
+				],
+			},
+			clientNames: {[client]: 'billing'},
+		},
+	});
+	expect(alertsOf(connected(reached(1000)), 0).map(alert => alert.text)).toEqual([
+		'LIMIT REACHED: topics read by one client (readers-per-client), 3× by billing (identity abababababab) · ' +
+			'`:counters` shows all clients',
+	]);
+	expect(alertsOf(connected(reached(61_000)), 0)).toEqual([]);
+	expect(reportLines('counters', reached(61_000)).map(line => text(line).trim())).toEqual(
+		expect.arrayContaining([
+			expect.stringMatching(/^4 {2}topics read by one client \(readers-per-client\)$/),
+			expect.stringMatching(/^3 {2}topics read by one client .*: billing \(identity abababababab\)$/),
+			expect.stringMatching(/^1 {2}topics read by one client .*: address 10\.0\.0\.1$/),
+		]),
+	);
+});
+
 describe('the result of :doctor', () => {
 	const checks = [
 		{code: 'memory', level: 'ok', reason: null, found: '4 GiB', remedy: null},

@@ -4,10 +4,11 @@ import {
 	bodiesOf,
 	decodeBatch,
 	encodeBatch,
-	isSigned,
+	groupMax,
 	messagesOf,
 	parseTopic,
 	parseTopicName,
+	proofKind,
 	topicBytesMax,
 	type NodeId,
 	type Topic,
@@ -28,19 +29,25 @@ const header = fc
 		sentAtMs: fc.double({min: 0, max: 1e15, noNaN: true}),
 	})
 	.chain(head => fc.integer({min: 0, max: head.lamport - 1}).map(previousLamport => ({...head, previousLamport})));
+const proof = fc.oneof(
+	fc.constantFrom('none' as const, 'mac' as const),
+	fc
+		.integer({min: 1, max: groupMax})
+		.chain(size => fc.integer({min: 0, max: size - 1}).map(index => ({index, size}))),
+);
 const bodies = fc.array(fc.uint8Array({maxLength: 200}), {minLength: 1, maxLength: 20});
 
 describe('a batch', () => {
 	test('is unchanged by encoding and decoding', () => {
 		fc.assert(
-			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
-				const bytes = encodeBatch(head, parts, signed);
+			fc.property(header, bodies, proof, (head, parts, end) => {
+				const bytes = encodeBatch(head, parts, end);
 				const batch = decodeBatch(bytes)!;
 				const {bytes: kept, count, ...rest} = batch;
 				expect(rest).toEqual(head);
 				expect(count).toBe(parts.length);
 				expect(kept).toBe(bytes);
-				expect(isSigned(bytes)).toBe(signed);
+				expect(proofKind(bytes)).toBe(typeof end === 'string' ? end : 'signature');
 				expect([...bodiesOf(batch)].map(body => [...body])).toEqual(parts.map(body => [...body]));
 				expect([...messagesOf(batch)].map(({seq}) => seq)).toEqual(
 					parts.map((_, index) => head.firstSeq + index),
@@ -51,8 +58,8 @@ describe('a batch', () => {
 
 	test('is refused with a byte missing or a byte too many', () => {
 		fc.assert(
-			fc.property(header, bodies, fc.boolean(), (head, parts, signed) => {
-				const bytes = encodeBatch(head, parts, signed);
+			fc.property(header, bodies, proof, (head, parts, end) => {
+				const bytes = encodeBatch(head, parts, end);
 				expect(decodeBatch(bytes.subarray(0, -1))).toBeUndefined();
 				expect(decodeBatch(Buffer.concat([bytes, Buffer.of(0)]))).toBeUndefined();
 			}),
@@ -61,11 +68,11 @@ describe('a batch', () => {
 
 	test('of random bytes is refused or consistent, and never throws', () => {
 		fc.assert(
-			fc.property(fc.uint8Array({maxLength: 300}), fc.boolean(), (noise, versioned) => {
+			fc.property(fc.uint8Array({maxLength: 300}), fc.constantFrom(-1, 0, 1, 2), (noise, flags) => {
 				const bytes = Buffer.from(noise);
-				if (versioned && bytes.length > 1) {
+				if (flags >= 0 && bytes.length > 1) {
 					bytes[0] = 1;
-					bytes[1] = 0;
+					bytes[1] = flags;
 				}
 
 				const batch = decodeBatch(bytes);
@@ -87,7 +94,7 @@ describe('a batch', () => {
 				sentAtMs: 0,
 			},
 			[Buffer.from('x')],
-			false,
+			'none',
 		);
 		expect(decodeBatch(bytes)).toBeUndefined();
 	});

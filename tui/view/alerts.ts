@@ -1,6 +1,7 @@
 /**
 The alerts: the most important facts for an operator, worst first, each one line with its consequence. Pure.
 */
+import {limitText, whoText} from '../../core/observe/limit-text.ts';
 import {labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {meaningOf, quorumHealthOf, type QuorumHealth} from '../../core/observe/quorum-health.ts';
@@ -71,7 +72,25 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 		});
 	if (faults.length > 0)
 		alerts.push({tone: 'warning', text: `FAULTS INJECTED: ${faults.map(fault => printable(fault)).join(' · ')}`});
+	alerts.push(...limitAlerts(snapshot));
 	return alerts;
+}
+
+/** A limit that a client has just reached; clients that reached one earlier are among the counters. */
+const limitFreshMs = 60_000;
+
+/** The limit that a client reached last. */
+function limitAlerts({atMs, counters: {boundsBy = {}, boundsAtMs = {}, clientNames}}: Snapshot): readonly Alert[] {
+	const fresh = Object.keys(boundsBy)
+		.filter(name => atMs - (boundsAtMs[name] ?? 0) <= limitFreshMs)
+		.toSorted((one, other) => boundsAtMs[other]! - boundsAtMs[one]!);
+	const [name] = fresh;
+	if (name === undefined) return [];
+	const more = fresh.length > 1 ? ` · and ${plural(fresh.length - 1, 'other limit')}` : '';
+	const who = whoText(boundsBy[name], clientNames);
+	return [
+		{tone: 'warning', text: `LIMIT REACHED: ${limitText(name)}${who}${more} · \`:counters\` shows all clients`},
+	];
 }
 
 function quorumAlert(snapshot: Snapshot): Alert {

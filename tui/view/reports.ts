@@ -3,6 +3,7 @@ Text of the overlays: `:status`, `:check`, `:doctor`, `:leader`, `:counters`, th
 lines of spans.
 */
 import {findingsOf} from '../../core/observe/findings.ts';
+import {clientText, limitText} from '../../core/observe/limit-text.ts';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable, wrapCells} from '../../core/observe/printable.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/retention-text.ts';
@@ -188,11 +189,11 @@ export function examinationLines(examination: Examination | undefined, width: nu
 }
 
 function counterLines({counters, gossip}: Snapshot): readonly Line[] {
-	const table = (values: Readonly<Record<string, number>>): readonly Line[] => {
+	const table = (values: Readonly<Record<string, number>>, text = printable): readonly Line[] => {
 		const entries = Object.entries(values).toSorted((a, b) => b[1] - a[1]);
 		return entries.length === 0
 			? [field('', 'none', 'good')]
-			: entries.map(([name, value]) => field('', `${count(value).padStart(12)}  ${printable(name)}`, 'warning'));
+			: entries.map(([name, value]) => field('', `${count(value).padStart(12)}  ${text(name)}`, 'warning'));
 	};
 
 	return [
@@ -209,10 +210,14 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 			: [empty, heading('Ignored: foreign multicast'), ...table(counters.ignored)]),
 		empty,
 		heading('Exceeded limits'),
-		...table(counters.bounds),
+		...table(counters.bounds, limitText),
 		...Object.entries(counters.boundsBy ?? {}).flatMap(([name, clients]) =>
 			clients.map(([client, times]) =>
-				field('', printable(`${count(times).padStart(12)}  ${name}: ${client || 'other clients'}`), 'warning'),
+				field(
+					'',
+					`${count(times).padStart(12)}  ${limitText(name)}: ${clientText(client, counters.clientNames)}`,
+					'warning',
+				),
 			),
 		),
 	];

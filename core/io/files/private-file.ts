@@ -18,6 +18,7 @@ import {
 	writeSync,
 	type Stats,
 } from 'node:fs';
+import {open, rename, unlink} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {DapssError} from '../../errors.ts';
 import {advice, trustedOwners} from '../../platform.ts';
@@ -147,6 +148,35 @@ export function createPrivate(path: string, text: string): boolean {
 		throw error;
 	} finally {
 		unlinkSync(draft);
+	}
+}
+
+/**
+Replaces the text of a private file in one step. Its name may not be a link, and only its owner may read it: another one
+is managed by somebody else.
+@throws the error of the system, or the reason why the file is not replaced
+*/
+export async function replacePrivate(path: string, text: string): Promise<void> {
+	const link = lstatSync(path);
+	const own = trustedOwners();
+	if (!link.isFile()) throw new DapssError('config', `${path} is not a regular file`);
+	if (own && link.uid !== own[0]) throw new DapssError('config', `${path} belongs to another user`);
+	if (own && (link.mode & 0o077) !== 0)
+		throw new DapssError('config', `${path} can be read by a group (mode ${octal(link.mode)})`);
+	const draft = join(dirname(path), `.draft-${randomBytes(8).toString('hex')}`);
+	try {
+		const file = await open(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+		try {
+			await file.writeFile(`${text}\n`);
+			await file.sync();
+		} finally {
+			await file.close();
+		}
+
+		await rename(draft, path);
+	} catch (error) {
+		await unlink(draft).catch(() => undefined);
+		throw error;
 	}
 }
 

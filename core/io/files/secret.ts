@@ -6,13 +6,18 @@ cluster. No error contains a secret or a part of one.
 The secret is the text of the file without surrounding white space, as bytes.
 */
 import {randomBytes} from 'node:crypto';
+import {chmodSync} from 'node:fs';
 import {DapssError} from '../../errors.ts';
 import {advice} from '../../platform.ts';
+import type {SecretFile} from '../../ports.ts';
 import {causeOf} from '../cause.ts';
 import {withRemedy} from '../file-system.ts';
-import {createPrivate, exists, readPrivate} from './private-file.ts';
+import {createPrivate, exists, readPrivate, replacePrivate} from './private-file.ts';
 
 export const secretBytesMin = 32;
+
+/** SQLITE_BUSY: another process holds the lock. */
+const busyCode = 5;
 
 /** Secrets in the public repository of the prototype. */
 const published = new Set(['DAPSS_CLUSTER_SECRET', 'default_secret', 'rGBzJ0U89kasl0ikd2KDXskjhAI0gvCsEIK8sMpQT3U=']);
@@ -62,6 +67,43 @@ export function openSecret(path: string): {readonly secret: Uint8Array; readonly
 /** Advice for a secret file that does not exist. */
 export function missingSecret(path: string): string {
 	return `copy it from another node; or, for a new cluster, write one with: ${advice.writeSecret(path)}`;
+}
+
+/** The file of a secret, for a node that keeps it at the active key of its cluster. */
+export function secretFileAt(path: string): SecretFile {
+	return {
+		path,
+		read() {
+			try {
+				return readSecret(path);
+			} catch {
+				return undefined;
+			}
+		},
+		async replace(former, next) {
+			// Several nodes of the user do this at once. A slow one must not undo what a later rotation wrote.
+			using lock = await lockBeside(path);
+			if (lock && Buffer.from(former).equals(readSecret(path)))
+				await replacePrivate(path, Buffer.from(next).toString());
+		},
+	};
+}
+
+/** `undefined` while another process holds the lock; it does the same work. */
+async function lockBeside(path: string): Promise<Disposable | undefined> {
+	// Loaded when it is needed: programs that only read a secret start without it.
+	const {DatabaseSync} = await import('./sqlite.ts');
+	const lock = new DatabaseSync(`${path}.lock`);
+	try {
+		lock.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE');
+		chmodSync(`${path}.lock`, 0o600);
+	} catch (error) {
+		lock.close();
+		if ((error as {readonly errcode?: number}).errcode === busyCode) return undefined;
+		throw error;
+	}
+
+	return {[Symbol.dispose]: () => lock.close()};
 }
 
 /** Returns false when another process made the file first. */

@@ -10,6 +10,7 @@ beacons without a proof of freshness, because only those can be replayed in numb
 import {isLoopback, parseAddress} from '../../address.ts';
 import type {NodeId} from '../../message.ts';
 import type {Clock} from '../../ports.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
 import type {Keys} from '../../wire/seal.ts';
 import {decodeSearch, isSearch} from './beacon-search.ts';
 import {decodeBeacon, type Beacon, type DecodedBeacon} from './beacon.ts';
@@ -23,7 +24,7 @@ node of an earlier version, which cannot.
 export type Freshness = 'proved' | 'unproved' | 'unable';
 
 export type ReceiverOptions = {
-	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
+	readonly keys: KeySet<Pick<Keys, 'beacon' | 'beaconSearch'>>;
 	readonly id: NodeId;
 	/** This node advertises a loopback address, so only nodes on this machine matter. */
 	readonly isLocal: boolean;
@@ -65,13 +66,13 @@ export class BeaconReceiver {
 		// The system delivers datagrams of every interface on which some process of this machine has joined the group.
 		if (isLocal && !isLoopback(source)) return refusals.add('beacon-interface');
 		if (isSearch(datagram)) {
-			const search = decodeSearch(datagram, keys);
+			const search = decodeUnder(keys, key => decodeSearch(datagram, key));
 			if (typeof search === 'string') return refusals.add(`beacon-${search}`);
 			if (search.challenge !== undefined) others.add(search.challenge);
 			return onSearch(search.hashes);
 		}
 
-		const beacon = decodeBeacon(datagram, keys);
+		const beacon = decodeUnder(keys, key => decodeBeacon(datagram, key));
 		if (typeof beacon === 'string') return refusals.add(`beacon-${beacon}`);
 		// A loopback address of another machine is useless here, or refers to another node.
 		if (!isLoopback(source) && isLoopback(parseAddress(beacon.address)!.host))
@@ -118,4 +119,17 @@ export class BeaconReceiver {
 		this.#newest.set(id, {incarnation, counter});
 		return true;
 	}
+}
+
+/** The content under the first valid key that verifies. */
+function decodeUnder<Use, Content>(
+	{valid}: KeySet<Use>,
+	decode: (keys: Use) => Content | 'malformed' | 'foreign',
+): Content | 'malformed' | 'foreign' {
+	for (const keys of valid) {
+		const content = decode(keys);
+		if (content !== 'foreign') return content;
+	}
+
+	return 'foreign';
 }

@@ -6,7 +6,9 @@ suite covers all of them.
 import type {Config} from '../../config.ts';
 import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
-import type {Identity, Keys} from '../../wire/seal.ts';
+import type {KeyId} from '../../cluster-keys.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
+import type {Identity} from '../../wire/seal.ts';
 import type {ConnectionQuota} from './connection-quotas.ts';
 import type {Budget, Counters} from './counters.ts';
 import type {FormerPeers} from './former-peers.ts';
@@ -100,6 +102,8 @@ export type Channel = {
 	readonly remote: Hello;
 	/** `host:port` of the other end of the socket. */
 	readonly remoteAddress: string;
+	/** The key of the cluster that both sides proved. */
+	readonly key: KeyId;
 	/**
 	Sends one frame, given in pieces. Frames sent within one turn of the event loop leave in one write. Large pieces are
 	not copied, so they must not change afterwards. Returns false, and counts that, when the channel is closed or its
@@ -189,7 +193,8 @@ export type Flags = {readonly auth: boolean; readonly sign: boolean; readonly en
 /** The options that all connections of a process share. */
 export type TransportOptions = {
 	readonly cluster: string;
-	readonly keys: Keys;
+	/** They may change while the process runs. */
+	readonly keys: KeySet;
 	/** `undefined` for a client. */
 	readonly identity: Identity | undefined;
 	/** The identity of a client, if it has one. */
@@ -210,6 +215,8 @@ export type TransportOptions = {
 	readonly random?: Random;
 	/** A peer was refused. Repetitions are not reported, and no more than a few refusals at a time. */
 	readonly onRefusal?: (refused: RefusedPeer) => void;
+	/** A caller showed a key that this side does not accept. */
+	readonly onWrongKey?: (key: KeyId, address: string) => void;
 	/** A client was refused because a quota of its connections is used up. `who`: as the quotas name it. */
 	readonly onQuota?: (quota: ConnectionQuota, who: string) => void;
 };

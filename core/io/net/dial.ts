@@ -7,6 +7,7 @@ import {DapssError, errorMessage} from '../../errors.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {spokenProtocols} from '../../version.ts';
 import {FrameReader} from '../../wire/frame.ts';
+import type {Keys} from '../../wire/seal.ts';
 import {systemClock} from '../clock.ts';
 import {
 	flagsText,
@@ -47,18 +48,39 @@ export async function dial(transport: TransportOptions, address: string, options
 	} = options;
 	const {formerPeers} = transport;
 	expectProtected(transport, expectAddress(address).host, address);
-	if (!mayUseFormerName(protocolMin)) return call(transport, address, options, 'only');
-	if (formerPeers.has(address)) return call(transport, address, options, 'former');
-	const startedMs = systemClock.monotonicMs();
-	try {
-		return await call(transport, address, options, 'first');
-	} catch (error) {
-		if (!(error instanceof UnknownKeyNameError)) throw error;
-		const leftMs = Math.max(1, Math.ceil(startedMs + timeoutMs - systemClock.monotonicMs()));
-		const channel = await call(transport, address, {...options, timeoutMs: leftMs}, 'former');
-		formerPeers.add(address);
-		return channel;
+	// Plain text shows no name of a key.
+	const mayUseFormer = transport.flags.encrypt && mayUseFormerName(protocolMin);
+	const {active, valid} = transport.keys;
+	if (mayUseFormer && formerPeers.has(address)) return call(transport, address, options, {key: active, as: 'former'});
+	const attempts: readonly Attempt[] = [
+		...valid.map((key, index): Attempt => ({
+			key,
+			as: mayUseFormer || index < valid.length - 1 ? 'first' : 'only',
+		})),
+		...(mayUseFormer ? ([{key: active, as: 'former'}] as const) : []),
+	];
+	const untilMs = systemClock.monotonicMs() + timeoutMs;
+	for (const [index, attempt] of attempts.entries()) {
+		try {
+			const leftMs = Math.max(1, Math.ceil(untilMs - systemClock.monotonicMs()));
+			const channel = await call(transport, address, {...options, timeoutMs: leftMs}, attempt);
+			if (attempt.as === 'former') formerPeers.add(address);
+			return channel;
+		} catch (error) {
+			if (index === attempts.length - 1 || !isOtherKey(error, transport)) throw error;
+		}
 	}
+
+	throw new DapssError('failure', 'Expected a key to call with, got none');
+}
+
+/** The key of a call, and the name that it shows. */
+type Attempt = {readonly key: Keys; readonly as: KeyName};
+
+/** The peer does not know the key: another one may help. */
+function isOtherKey(error: unknown, {flags}: TransportOptions): boolean {
+	if (flags.encrypt) return error instanceof UnknownKeyNameError;
+	return error instanceof RefusedError && error.by === 'peer' && error.refusal.code === 'not-authenticated';
 }
 
 /**
@@ -80,7 +102,7 @@ async function call(
 	transport: TransportOptions,
 	address: string,
 	{hello, timeoutMs, expect, signal}: DialOptions,
-	keyName: KeyName,
+	attempt: Attempt,
 ): Promise<Channel> {
 	const {host, port} = expectAddress(address);
 	const name = `peer ${address}`;
@@ -115,7 +137,7 @@ async function call(
 		expectProtected(transport, plainHost(socket.remoteAddress), address); // The address that the name led to.
 		names.worked(host, plainHost(socket.remoteAddress));
 		phase = 'takes connections but does not answer the handshake';
-		const secured = transport.flags.encrypt ? await secure(socket, transport, name, keyName) : undefined;
+		const secured = transport.flags.encrypt ? await secure(socket, attempt, name) : undefined;
 		return await open({
 			socket: secured ?? socket,
 			remoteAddress: address,
@@ -124,6 +146,7 @@ async function call(
 				side: 'dialer',
 				local: helloOf(transport, hello),
 				binding: secured ? bindingOf(secured) : Buffer.alloc(0),
+				keys: [attempt.key],
 				peerName: name,
 				expect,
 				protocolMin: hello.protocolMin,
@@ -227,20 +250,15 @@ function triedText({
 	return tried.length > 1 ? `; tried ${tried.map(address => address.replace(/:\d+$/, '')).join(', ')}` : '';
 }
 
-function secure(
-	socket: Socket,
-	{keys}: TransportOptions,
-	name: string,
-	keyName: KeyName,
-): Promise<ReturnType<typeof secureClientSide>> {
+function secure(socket: Socket, {key, as}: Attempt, name: string): Promise<ReturnType<typeof secureClientSide>> {
 	return new Promise((resolve, reject) => {
-		const secured = secureClientSide(socket, keys, keyNameOf(keys, keyName));
+		const secured = secureClientSide(socket, key, keyNameOf(key, as));
 		secured.once('secureConnect', () => {
 			if (isPreShared(secured)) return resolve(secured);
 			secured.destroy();
 			reject(new DapssError('not-authenticated', `${name} did not prove the cluster's secret`));
 		});
-		secured.on('error', (error: Error) => reject(explainClientError(error, name, keys, keyName)));
+		secured.on('error', (error: Error) => reject(explainClientError(error, name, key, as)));
 		secured.once('close', () => reject(new HungUpError(name)));
 	});
 }

@@ -6,6 +6,7 @@ proves which node runs at an address. Another cluster of the same name is report
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
 import type {Candidate, PeerFinder} from '../../ports.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
 import type {Keys} from '../../wire/seal.ts';
 import {systemClock} from '../clock.ts';
 import {listNodes} from '../files/registry.ts';
@@ -19,7 +20,7 @@ export type DiscoveryOptions = {
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly address: string;
-	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
+	readonly keys: KeySet<Pick<Keys, 'beacon' | 'beaconSearch'>>;
 	readonly refusals: Counters;
 	/** Addresses of formerly known members. */
 	readonly former: readonly string[];

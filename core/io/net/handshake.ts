@@ -30,6 +30,7 @@ version that would be accepted: a node of protocol 1 knows no other field, and s
 */
 import {createHash, randomBytes, type KeyObject} from 'node:crypto';
 import * as v from 'valibot';
+import type {KeyId} from '../../cluster-keys.ts';
 import {decode, encode} from '../../codec.ts';
 import {isNodeId, type NodeId} from '../../message.ts';
 import {spokenProtocols} from '../../version.ts';
@@ -121,7 +122,10 @@ export type HandshakeOptions = {
 	readonly identity: Identity | undefined;
 	/** The identity of a client, if it has one. */
 	readonly clientIdentity?: Identity | undefined;
-	readonly keys: Keys;
+	/**
+	The keys that this side accepts; a dialer, and TLS, have one. The hello of the dialer shows which one it has.
+	*/
+	readonly keys: readonly Keys[];
 	/** The TLS exporter of the connection; empty without TLS. */
 	readonly binding: Uint8Array;
 	/** The name of the peer in messages, until its hello gives its address. */
@@ -136,7 +140,13 @@ export type HandshakeOptions = {
 
 export type Outcome =
 	| {readonly type: 'continue'; readonly send: readonly Buffer[]}
-	| {readonly type: 'open'; readonly send: readonly Buffer[]; readonly remote: Hello}
+	/** `key`: the one that both sides proved. */
+	| {
+			readonly type: 'open';
+			readonly send: readonly Buffer[];
+			readonly remote: Hello;
+			readonly key: KeyId;
+	  }
 	/** `by: 'peer'`: the other side refused this one. `send` is empty when an unauthenticated peer gets no answer. */
 	| {
 			readonly type: 'refused';
@@ -147,12 +157,20 @@ export type Outcome =
 
 export class Handshake {
 	readonly #options: HandshakeOptions;
-	readonly #hello: Buffer;
+	#keys: Keys;
+	#encodedHello: Buffer | undefined;
 	#theirs: RemoteHello | undefined;
 
 	constructor(options: HandshakeOptions) {
 		this.#options = options;
-		this.#hello = encodeHello(options.local, options.identity, options.keys, options.protocols);
+		this.#keys = options.keys[0]!;
+	}
+
+	/** Encoded when it is sent: a listener learns from the hello of the dialer which key to use. */
+	get #hello(): Buffer {
+		const {local, identity, protocols} = this.#options;
+		this.#encodedHello ??= encodeHello(local, identity, this.#keys, protocols);
+		return this.#encodedHello;
 	}
 
 	/** The first payloads of a dialer; none for a listener. */
@@ -196,8 +214,8 @@ export class Handshake {
 		if (spoken < Math.max(ourMin, theirMin)) return this.#refuseVersion(name, parsed);
 		const difference = differs(local, hello, name);
 		if (difference) return this.#refuse(difference.code, difference.reason);
-		if (!isHelloUnder(keys.proof, payload))
-			return this.#refuse('not-authenticated', `${name} has another secret than this node`);
+		const shared = keys.find(({proof}) => isHelloUnder(proof, payload));
+		if (!shared) return this.#refuse('not-authenticated', `${name} has another secret than this node`);
 
 		const isNode = hello.role === 'node';
 		if (isNode !== (parsed.publicKey !== undefined) || isNode !== (hello.id !== undefined))
@@ -227,18 +245,19 @@ export class Handshake {
 			return refusal.isExpected ? {...refused, refusal: {...refused.refusal, isExpected: true}} : refused;
 		}
 
+		this.#keys = shared;
 		this.#theirs = {payload, parsed, hello};
 		return {type: 'continue', send: side === 'listener' ? [this.#hello, this.#proof(payload, parsed)] : []};
 	}
 
 	#onProof(payload: Buffer, {payload: theirHello, parsed, hello}: RemoteHello): Outcome {
-		const {side, keys} = this.#options;
+		const {side} = this.#options;
 		const theirSide = side === 'dialer' ? 'listener' : 'dialer';
 		const digest = this.#transcript(theirHello, theirSide);
 		const signature = payload.subarray(2 + macBytes);
 		const signer = parsed.publicKey ?? parsed.clientKey;
 		const isProved =
-			isMac(keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
+			isMac(this.#keys.proof, payload.subarray(2, 2 + macBytes), digest) &&
 			(signer ? isSignedBy(signer, digest, signature) : signature.length === 0);
 		if (!isProved) {
 			const reason =
@@ -250,7 +269,8 @@ export class Handshake {
 				: {...this.#by('us', 'identity', reason), send: [encodeBye(reason)]};
 		}
 
-		return {type: 'open', send: side === 'dialer' ? [this.#proof(theirHello, parsed)] : [], remote: hello};
+		const send = side === 'dialer' ? [this.#proof(theirHello, parsed)] : [];
+		return {type: 'open', send, remote: hello, key: this.#keys.id};
 	}
 
 	#onRefuse(payload: Buffer): Outcome {
@@ -296,7 +316,7 @@ export class Handshake {
 		// A node of an earlier release expects no signature of a client.
 		const signer = identity ?? (theirMax >= clientKeysProtocol ? clientIdentity : undefined);
 		const signature = signer?.sign(digest) ?? Buffer.alloc(0);
-		return Buffer.concat([Buffer.of(channelKind, types.proof), macOf(this.#options.keys.proof, digest), signature]);
+		return Buffer.concat([Buffer.of(channelKind, types.proof), macOf(this.#keys.proof, digest), signature]);
 	}
 
 	/**
@@ -386,10 +406,10 @@ export function parseHello(payload: Buffer): ParsedHello | undefined {
 Whether a plain-text hello comes from a peer that has our secret, or at least knows the name of our cluster. Only such a
 peer is sent the reason of its refusal.
 */
-export function isHelloOfCluster(payload: Buffer, keys: Keys): boolean {
+export function isHelloOfCluster(payload: Buffer, keys: readonly Keys[]): boolean {
 	return (
 		protocolOf(payload) !== undefined &&
-		(isHelloUnder(keys.proof, payload) || isHelloUnder(keys.openProof, payload))
+		keys.some(({proof, openProof}) => isHelloUnder(proof, payload) || isHelloUnder(openProof, payload))
 	);
 }
 

@@ -9,6 +9,7 @@ exceptions. A call that hangs does not block the other side's call. A peer that 
 for a while has lost that channel, whatever this side believes. Without these exceptions, a one-way cut or an unnoticed
 crash would keep the two apart until TCP times out.
 */
+import type {KeyId} from '../../cluster-keys.ts';
 import {errorMessage} from '../../errors.ts';
 import type {Random} from '../../machine.ts';
 import type {NodeId} from '../../message.ts';
@@ -53,6 +54,9 @@ When the peer is heard, a pending call that is older than this is replaced. It w
 would retry it seconds later, and a new call is answered now. (RFC 8305, section 5)
 */
 const hungMs = 250;
+/** How long a channel that was replaced under another key is still read, in milliseconds. */
+const retiredMs = 500;
+const replaced = 'replaced by a later connection';
 /** The wait between two calls that only test the address: after the first, and at most. */
 const tryMs: readonly [number, number] = [500, 10_000];
 /** Failures that are conclusive at once. Any other failure may be temporary, so a second one must follow. */
@@ -155,6 +159,31 @@ export class Link {
 		);
 	}
 
+	/**
+	Replaces the channel that this side dialled by one under the active key. The present one is used until then, and
+	stays if the peer does not know that key yet.
+	*/
+	renew(isActive: (key: KeyId) => boolean): void {
+		const {channel} = this;
+		if (!channel || !this.#isOurs || this.#isStopped || this.#call || isActive(channel.key)) return;
+		const call = {abort: new AbortController(), startedMs: this.#options.clock.monotonicMs()};
+		this.#call = call;
+		this.#calledAtMs = call.startedMs;
+		this.#reach(this.#options.dial, call.abort.signal).then(
+			fresh => {
+				const isCurrent = this.#call === call;
+				if (isCurrent) this.#call = undefined;
+				if (isCurrent && !this.#isStopped && (isActive(fresh.key) || !this.channel)) this.adopt(fresh, true);
+				else fresh.close('given up');
+			},
+			() => {
+				if (this.#call !== call) return;
+				this.#call = undefined;
+				if (!this.channel) this.#wait(this.#backoff());
+			},
+		);
+	}
+
 	/** The peer is silent: destroys the channel with its queue, and calls again. */
 	drop(why: string): void {
 		this.channel?.destroy(why);
@@ -203,8 +232,10 @@ export class Link {
 			if (!isNewIncarnation && isCrossed && isOurs !== preferOurs)
 				return channel.close('both called at once, and the other call stays');
 			this.channel = undefined;
-			current.close('replaced by a later connection');
-			this.#down('replaced by a later connection', current);
+			const isRenewed = channel.key !== current.key && channel.remote.instance === current.remote.instance;
+			if (isRenewed) this.#retire(current);
+			else current.close(replaced);
+			this.#down(replaced, current);
 		}
 
 		if (!isOurs) {
@@ -229,6 +260,15 @@ export class Link {
 			if (this.#options.faults?.isCut(this.#options.peer, 'in')) this.#isBroken = true;
 			else this.#options.onFrame(payload);
 		};
+	}
+
+	/** The same process calls under another key: what it sent over the former channel still arrives there. */
+	#retire(channel: Channel): void {
+		channel.onFrame = payload => {
+			if (!this.#isStopped && !this.#options.faults?.isCut(this.#options.peer, 'in'))
+				this.#options.onFrame(payload);
+		};
+		this.#options.clock.after(retiredMs, () => channel.close(replaced));
 	}
 
 	#onClose(channel: Channel, why: string): void {

@@ -16,10 +16,12 @@ import net, {type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {SecureContext} from 'node:tls';
 import {formatAddress, parseAddress, plainHost} from '../../address.ts';
+import type {KeyId} from '../../cluster-keys.ts';
 import {DapssError, errorMessage} from '../../errors.ts';
 import {isPortTaken} from '../../platform.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
+import type {Keys} from '../../wire/seal.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
 import type {Hello, Listener, ListenOptions, Refusal, RefusalCode, TransportOptions} from './channel.ts';
 import {clientIdentityOf} from './client-identity.ts';
@@ -29,7 +31,16 @@ import {clientKeysProtocol, differs, encodeRefusal, helloBytesMax, isHelloOfClus
 import {open, RefusedError} from './opening.ts';
 import {PendingConnections} from './pending-connections.ts';
 import {helloHeadBytes, SeenHellos} from './seen-hellos.ts';
-import {bindingOf, describeUnknownKey, isPreShared, secureServerSide, serverContext} from './tls.ts';
+import {
+	bindingOf,
+	describeUnknownKey,
+	isPreShared,
+	keyIdShown,
+	keysText,
+	removedKeyText,
+	secureServerSide,
+	serverContext,
+} from './tls.ts';
 
 type PendingConnection = {
 	readonly socket: Socket;
@@ -59,6 +70,9 @@ Bound on the refusals that are reported in ten seconds: peers choose a part of t
 const linesMax = 8;
 const linesMs = 10_000;
 
+/** Hosts whose last key is remembered. */
+const callingAgainMax = 256;
+
 /** See `Transport.listen`. */
 export async function listen(transport: TransportOptions, options: ListenOptions): Promise<Listener> {
 	const server = new ChannelServer(transport, options);
@@ -79,6 +93,8 @@ class ChannelServer implements Listener {
 	#membersAtMs = Number.NEGATIVE_INFINITY;
 	readonly #open = new Set<Socket>();
 	readonly #hellos = new SeenHellos();
+	/** The key that a host showed last, when it said that it would call again with another one. */
+	readonly #callingAgain = new Map<string, KeyId>();
 	/** The last reported text for each host, so that a peer that retries is reported once. */
 	readonly #reported = new Map<string, string>();
 	#reportedSinceMs = 0;
@@ -187,7 +203,7 @@ class ChannelServer implements Listener {
 			socket.off('data', onData);
 			socket.pause();
 			if (isTls && encrypt) void this.#openSecure(pending, head);
-			else if (!isTls && !encrypt) void this.#openChannel(pending, socket, Buffer.alloc(0), head);
+			else if (!isTls && !encrypt) void this.#openPlain(pending, head);
 			else if (isTls) this.#refuseTls(pending);
 			else this.#refusePlain(pending, head);
 		};
@@ -195,27 +211,34 @@ class ChannelServer implements Listener {
 		socket.on('data', onData);
 	}
 
+	async #openPlain(pending: PendingConnection, head: Buffer): Promise<void> {
+		const {valid} = this.#transport.keys;
+		await this.#openChannel(pending, pending.socket, {binding: Buffer.alloc(0), keys: valid}, head);
+	}
+
 	async #openSecure(pending: PendingConnection, head: Buffer): Promise<void> {
 		const {keys} = this.#transport;
-		const {socket, name} = pending;
+		const {socket} = pending;
 		pending.hello = this.#hellos.begun(head);
 		if (pending.hello === undefined) return this.#drop(pending, 'replayed-hello');
 		socket.unshift(head);
 		const isSecure = await new Promise<boolean>(resolve => {
-			const secured = secureServerSide(socket, this.#context, keys, pskIdentity => {
-				const refusal = describeUnknownKey(pskIdentity, keys, name);
-				pending.why = refusal?.code ?? 'key-name';
-				if (refusal) this.#report(pending, refusal.code, refusal.reason);
+			let key: Keys | undefined;
+			const secured = secureServerSide(socket, this.#context, keys, {
+				onKey(used) {
+					key = used;
+				},
+				onUnknownKey: pskIdentity => this.#onUnknownKey(pending, pskIdentity),
 			});
 			secured.once('secure', () => {
-				if (!isPreShared(secured)) return resolve(false);
+				if (!key || !isPreShared(secured)) return resolve(false);
 				resolve(true);
-				void this.#openChannel(pending, secured, bindingOf(secured));
+				void this.#openChannel(pending, secured, {binding: bindingOf(secured), keys: [key]});
 			});
 			secured.on('error', (error: NodeJS.ErrnoException) => {
 				if (error.code === 'ERR_SSL_BINDER_DOES_NOT_VERIFY') {
 					pending.why = 'not-authenticated';
-					this.#report(pending, 'not-authenticated', `${name} has another secret than this node`);
+					this.#report(pending, 'not-authenticated', this.#otherSecretText(pending));
 				} else if (pending.why === '') pending.why = 'malformed';
 				resolve(false);
 			});
@@ -224,7 +247,37 @@ class ChannelServer implements Listener {
 		if (!isSecure) this.#drop(pending, pending.why || 'malformed');
 	}
 
-	async #openChannel(pending: PendingConnection, socket: Duplex, binding: Buffer, head?: Buffer): Promise<void> {
+	#onUnknownKey(pending: PendingConnection, pskIdentity: string): void {
+		const {keys, onWrongKey} = this.#transport;
+		const {host, name} = pending;
+		const isRemoved = (id: KeyId): boolean => keys.isRemoved?.(id) ?? false;
+		const refusal = describeUnknownKey(pskIdentity, {active: keys.active, valid: keys.valid, isRemoved}, name);
+		const shown = keyIdShown(pskIdentity);
+		pending.why = refusal?.code ?? 'key-name';
+		if (refusal) this.#report(pending, refusal.code, refusal.reason);
+		if (refusal && shown !== undefined) onWrongKey?.(shown, name.slice('peer '.length));
+		if (shown === undefined) return;
+		if (this.#callingAgain.size >= callingAgainMax) this.#callingAgain.clear();
+		this.#callingAgain.set(host, shown);
+	}
+
+	/** The former name of a key does not show which key it is; the call before this one did. */
+	#otherSecretText({host, name}: PendingConnection): string {
+		const text = `${name} has another secret than this node`;
+		const shown = this.#callingAgain.get(host);
+		if (shown === undefined) return text;
+		const {keys, onWrongKey} = this.#transport;
+		if (keys.isRemoved?.(shown)) return removedKeyText(name, shown, keys.active.id);
+		onWrongKey?.(shown, name.slice('peer '.length));
+		return `${text}: it uses the key ${shown}, here ${keysText(keys.valid)}`;
+	}
+
+	async #openChannel(
+		pending: PendingConnection,
+		socket: Duplex,
+		{binding, keys}: {readonly binding: Buffer; readonly keys: readonly Keys[]},
+		head?: Buffer,
+	): Promise<void> {
 		const {hello, admit, onChannel} = this.#options;
 		const {name} = pending;
 		const remoteAddress = name.slice('peer '.length);
@@ -240,6 +293,7 @@ class ChannelServer implements Listener {
 					side: 'listener',
 					local,
 					binding,
+					keys,
 					peerName: name,
 					admit: remoteHello => admit(remoteHello) ?? this.#quotaRefusal(remoteHello, pending.host),
 					protocolMin: said.protocolMin,
@@ -304,7 +358,7 @@ class ChannelServer implements Listener {
 		const onData = (chunk: Buffer): void => {
 			const violation = reader.push(chunk, payload => {
 				socket.off('data', onData);
-				const hello = isHelloOfCluster(payload, this.#transport.keys) ? parseHello(payload) : undefined;
+				const hello = isHelloOfCluster(payload, this.#transport.keys.valid) ? parseHello(payload) : undefined;
 				if (!hello) return this.#drop(pending, 'plaintext');
 				const local = helloOf(this.#transport, this.#options.hello());
 				const reason =

@@ -43,6 +43,7 @@ export class MemoryNetwork {
 				handshake: {
 					side: 'listener',
 					local: helloOf(options, local),
+					keys: options.keys.valid,
 					binding: Buffer.alloc(0),
 					peerName: `peer ${remoteAddress}`,
 					admit,
@@ -102,6 +103,7 @@ export class MemoryNetwork {
 				handshake: {
 					side: 'dialer',
 					local,
+					keys: options.keys.valid.slice(0, 1),
 					binding: Buffer.alloc(0),
 					peerName: name,
 					expect,

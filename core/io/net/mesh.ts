@@ -3,12 +3,16 @@ The links between nodes: one channel to each member, kept up by `link.ts`. Both 
 sides keep the call of the lower id. Joining nodes and clients connect to the same port, and are handed on. The mesh
 does not interpret frames.
 */
+import {identityKeyOf} from '../../access.ts';
 import {parseAddress} from '../../address.ts';
 import {errorMessage} from '../../errors.ts';
+import {keyConnectionsMax, type KeyConnection, type KeyId} from '../../cluster-keys.ts';
 import type {Random} from '../../machine.ts';
 import type {Judgement, Process} from '../../membership/duplicate-processes.ts';
 import type {NodeId} from '../../message.ts';
 import type {Called, Clock, Links, LinkState, Spoken} from '../../ports.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
+import type {Keys} from '../../wire/seal.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
 import type {Channel, Hello, Listener, LocalHello, Refusal, RefusedPeer, Transport} from './channel.ts';
 import type {Counters} from './counters.ts';
@@ -19,6 +23,8 @@ import {RefusedError} from './opening.ts';
 export type MeshOptions = {
 	readonly transport: Transport;
 	readonly id: NodeId;
+	/** The keys of the transport. */
+	readonly keys: KeySet<Pick<Keys, 'id'>>;
 	readonly host: string;
 	/** 0: the system chooses the port. */
 	readonly port: number;
@@ -67,7 +73,14 @@ export type Mesh = Links &
 		instance(peer: NodeId): string | undefined;
 		datagramKey(peer: NodeId): Uint8Array | undefined;
 		states(): ReadonlyMap<NodeId, LinkState>;
+		/** Uses the present keys: closes connections under keys that are not valid, and renews own links. */
+		rekey(): void;
+		/** Connections under another key than the active one; as many as a report holds. */
+		keyConnections(): readonly KeyConnection[];
 	};
+
+/** How long a client keeps its connection after its key was removed, in milliseconds. */
+const clientCloseMs = 300;
 
 /** Listens, and returns the mesh without links. */
 /** @throws `port-in-use`, `failure` */
@@ -92,6 +105,8 @@ class LinkMesh implements Mesh {
 	readonly #datagramKeys = new Map<NodeId, Uint8Array>();
 	/** Channels of clients and joining nodes, to be closed when the node stops. */
 	readonly #otherChannels = new Set<Channel>();
+	/** Those of them that are about to be closed, because their key was removed. */
+	readonly #closing = new WeakSet<Channel>();
 	readonly #closedStats = {sentBytes: 0, receivedBytes: 0};
 	#removed: ReadonlySet<NodeId> = new Set();
 	/** The incarnation of each removed peer when it was last linked. */
@@ -214,6 +229,38 @@ class LinkMesh implements Mesh {
 
 	hint(peer: NodeId): void {
 		this.#links.get(peer)?.hint();
+	}
+
+	rekey(): void {
+		const {active, valid} = this.#options.keys;
+		const isValid = (key: KeyId): boolean => valid.some(({id}) => id === key);
+		for (const link of this.#links.values()) {
+			if (link.channel && !isValid(link.channel.key)) link.channel.close(removedText(link.channel.key));
+			else link.renew(key => key === active.id);
+		}
+
+		for (const channel of this.#otherChannels) {
+			if (isValid(channel.key) || this.#closing.has(channel)) continue;
+			this.#closing.add(channel);
+			// The answer to the request that removed the key comes first.
+			(this.#options.clock ?? systemClock).after(clientCloseMs, () => channel.close(removedText(channel.key)));
+		}
+	}
+
+	keyConnections(): readonly KeyConnection[] {
+		const {active} = this.#options.keys;
+		return [
+			...[...this.#links].flatMap(([id, {channel}]): KeyConnection[] =>
+				channel && channel.key !== active.id ? [{key: channel.key, kind: 'node', who: id}] : [],
+			),
+			...[...this.#otherChannels]
+				.filter(({key}) => key !== active.id)
+				.map(({key, remote, remoteAddress}): KeyConnection => ({
+					key,
+					kind: remote.id === undefined ? 'client' : 'node',
+					who: remote.id ?? (remote.clientKey ? identityKeyOf(remote.clientKey) : remoteAddress),
+				})),
+		].slice(0, keyConnectionsMax);
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
@@ -377,6 +424,10 @@ class LinkMesh implements Mesh {
 		this.#datagramKeys.delete(id);
 		link.stop(why);
 	}
+}
+
+function removedText(key: KeyId): string {
+	return `the key ${key} was removed from the cluster: connect with the present secret`;
 }
 
 function judgementAsRefusal(judged: Judgement): Refusal | undefined {

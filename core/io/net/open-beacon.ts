@@ -5,6 +5,7 @@ import {networkInterfaces} from 'node:os';
 import {isLoopback, parseAddress} from '../../address.ts';
 import type {Config} from '../../config.ts';
 import type {NodeId} from '../../message.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
 import type {Keys} from '../../wire/seal.ts';
 import {systemClock, systemEntropy} from '../clock.ts';
 import {BeaconReceiver, type Freshness} from './beacon-receiver.ts';
@@ -16,7 +17,7 @@ import {openMulticast, pathsOf, type Multicast} from './multicast.ts';
 
 export type BeaconOptions = {
 	readonly config: Config['discovery'];
-	readonly keys: Pick<Keys, 'beacon' | 'beaconSearch'>;
+	readonly keys: KeySet<Pick<Keys, 'beacon' | 'beaconSearch'>>;
 	readonly id: NodeId;
 	readonly incarnation: number;
 	readonly refusals: Counters;
@@ -47,11 +48,16 @@ export async function openBeacon(options: BeaconOptions): Promise<OpenBeacon> {
 	let counter = 0;
 	const announce = (searched: ReadonlySet<string> = new Set()): void => {
 		if (!multicast) return; // A datagram arrived while the sockets open; the first beacon follows.
-		counter++;
 		const current = content();
-		const mark = {counter, challenge: receiver.isAsking ? own.current() : undefined, answers: others.take()};
-		const topics = searchedFirst(current.topics, searched, keys);
-		multicast.send(encodeBeacon({id, incarnation, ...current, topics}, mark, keys));
+		const challenge = receiver.isAsking ? own.current() : undefined;
+		const given = others.take();
+		// During a rotation one for each key: a node or a command with either of them finds the cluster.
+		for (const key of keys.valid) {
+			const topics = searchedFirst(current.topics, searched, key);
+			const mark = {counter: ++counter, challenge, answers: given};
+			multicast.send(encodeBeacon({id, incarnation, ...current, topics}, mark, key));
+		}
+
 		// One beacon answers some of many challenges.
 		if (!others.isEmpty) answers.onSearch([]);
 	};

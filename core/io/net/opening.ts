@@ -3,6 +3,7 @@ Turns a socket into a channel: runs the handshake over it, and then leaves the s
 handshake has finished, a frame has at most 4 KiB. The caller sets the deadline.
 */
 import type {Duplex} from 'node:stream';
+import type {KeyId} from '../../cluster-keys.ts';
 import {DapssError, type ErrorCode} from '../../errors.ts';
 import {frameHead, FrameReader} from '../../wire/frame.ts';
 import {systemClock} from '../clock.ts';
@@ -44,7 +45,7 @@ export class HungUpError extends DapssError {
 export type OpeningOptions = {
 	readonly socket: Duplex;
 	readonly remoteAddress: string;
-	readonly handshake: Omit<HandshakeOptions, 'keys' | 'identity' | 'protocols'>;
+	readonly handshake: Omit<HandshakeOptions, 'identity' | 'protocols'>;
 	readonly transport: TransportOptions;
 	/** Bytes that were read already. */
 	readonly head?: Buffer | undefined;
@@ -71,11 +72,11 @@ class Opening {
 	#isSettled = false;
 
 	constructor(options: OpeningOptions, resolve: (channel: SocketChannel) => void, reject: (error: Error) => void) {
-		const {keys, identity, clientIdentity, protocols} = options.transport;
+		const {identity, clientIdentity, protocols} = options.transport;
 		this.#options = options;
 		this.#resolve = resolve;
 		this.#reject = reject;
-		this.#handshake = new Handshake({...options.handshake, keys, identity, clientIdentity, protocols});
+		this.#handshake = new Handshake({...options.handshake, identity, clientIdentity, protocols});
 	}
 
 	start(): void {
@@ -116,13 +117,13 @@ class Opening {
 			case 'refused':
 				return this.#fail(new RefusedError(outcome.refusal, outcome.by), outcome.send);
 			case 'open':
-				return this.#succeed(outcome.remote, outcome.send);
+				return this.#succeed(outcome, outcome.send);
 			default:
 				return outcome satisfies never;
 		}
 	}
 
-	#succeed(remote: Hello, lastPayloads: readonly Buffer[]): void {
+	#succeed({remote, key}: {readonly remote: Hello; readonly key: KeyId}, lastPayloads: readonly Buffer[]): void {
 		const {
 			socket,
 			remoteAddress,
@@ -130,8 +131,14 @@ class Opening {
 				limits: {frameBytes, outQueueBytes},
 				budget,
 				refusals,
+				keys,
 			},
 		} = this.#options;
+		// The key was removed during the handshake.
+		if (!keys.valid.some(({id}) => id === key))
+			return this.#fail(
+				new RefusedError({code: 'not-authenticated', reason: `The key ${key} has just been removed`}, 'us'),
+			);
 		this.#isSettled = true;
 		socket.off('error', this.#onError);
 		socket.off('close', this.#onClose);
@@ -140,6 +147,7 @@ class Opening {
 			socket,
 			remote,
 			remoteAddress,
+			key,
 			outQueueBytes,
 			frameBytesMax: frameBytes,
 			budget,

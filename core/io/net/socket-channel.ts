@@ -7,6 +7,7 @@ pending are collected until the turn of the event loop ends. So a lone message i
 load. The queue is counted here, because `socket.write` has no limit: it accepted 200 MiB for a peer that did not read.
 */
 import type {Duplex} from 'node:stream';
+import type {KeyId} from '../../cluster-keys.ts';
 import {runDeadline} from '../../run-deadline.ts';
 import {frameHead, lengthBytes} from '../../wire/frame.ts';
 import {systemClock} from '../clock.ts';
@@ -28,6 +29,7 @@ export type SocketChannelOptions = {
 	readonly socket: Duplex;
 	readonly remote: Hello;
 	readonly remoteAddress: string;
+	readonly key: KeyId;
 	readonly outQueueBytes: number;
 	readonly frameBytesMax: number;
 	readonly budget: Budget;
@@ -38,6 +40,7 @@ export type SocketChannelOptions = {
 export class SocketChannel implements Channel {
 	readonly remote: Hello;
 	readonly remoteAddress: string;
+	readonly key: KeyId;
 	readonly stats = {receivedBytes: 0, sentBytes: 0};
 	onDrain: () => void = () => {};
 	readonly #options: SocketChannelOptions;
@@ -69,6 +72,7 @@ export class SocketChannel implements Channel {
 		this.#socket = options.socket;
 		this.remote = options.remote;
 		this.remoteAddress = options.remoteAddress;
+		this.key = options.key;
 		this.#socket.on('error', (error: Error) => this.#finish(error.message));
 		this.#socket.on('close', () => this.#finish(this.#bye ?? 'the connection was lost'));
 		this.#socket.on('end', () => this.#socket.end());

@@ -12,13 +12,17 @@ secrecy.
   and calls again with the former one only if the peer does not know the new one, and if the cluster may have members
   of earlier versions (`mayUseFormerName`). Somebody on the path can provoke that by answering in place of the peer, and
   learns the name of the cluster then, not more.
+- During a rotation two keys are valid. The name of the key tells the listener which one the dialer uses. A dialer uses
+  the active key, and calls again with the other one if the peer does not know the first yet.
 - No data are read before the handshake has finished: Node offers no early data, and accepts none.
 */
 import {constants} from 'node:crypto';
 import type {Socket} from 'node:net';
 import tls, {type SecureContext, type TLSSocket, type TLSSocketOptions} from 'node:tls';
 import {DapssError} from '../../errors.ts';
-import type {Keys} from '../../wire/seal.ts';
+import type {KeyId} from '../../cluster-keys.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
+import {keyIdOfName, type Keys} from '../../wire/seal.ts';
 import type {RefusalCode} from './channel.ts';
 import {HungUpError, RefusedError} from './opening.ts';
 
@@ -29,7 +33,7 @@ const exporterBytes = 32;
 
 /** All nodes that speak this protocol know the derived name of the key. */
 const derivedNameProtocol = 4;
-/** Ends the name of the key if the dialer calls again with the former one: the listener then need not report it. */
+/** Ends the name of the key if the dialer calls again with another one: the listener then need not report it. */
 const callsAgain = '?';
 
 /** Which name of the key a call shows: the derived one, as the only one or first; or that of earlier versions. */
@@ -50,13 +54,14 @@ export function serverContext(): SecureContext {
 }
 
 /**
-The listening side of TLS on an accepted socket. `onUnknownKey` gets the key name of a peer that uses another key.
+The listening side of TLS on an accepted socket. `onKey` gets the key that the peer names, `onUnknownKey` the name of
+one that is not valid here. The former name does not tell which key it is, so it stands for the active one.
 */
 export function secureServerSide(
 	socket: Socket,
 	context: SecureContext,
-	keys: Keys,
-	onUnknownKey: (pskIdentity: string) => void,
+	keys: KeySet,
+	{onKey, onUnknownKey}: {readonly onKey: (key: Keys) => void; readonly onUnknownKey: (pskIdentity: string) => void},
 ): TLSSocket {
 	// Node accepts the callback here as in `createServer`; the types know only the latter.
 	const options: TLSSocketOptions & {readonly pskCallback: (socket: TLSSocket, identity: string) => Buffer | null} = {
@@ -64,10 +69,16 @@ export function secureServerSide(
 		secureContext: context,
 		requestCert: false,
 		pskCallback(_socket, identity) {
-			if ([keys.pskIdentity, keys.pskIdentity + callsAgain, keys.formerPskIdentity].includes(identity))
-				return keys.psk;
-			onUnknownKey(identity);
-			return null;
+			const key = keys.valid.find(({pskIdentity, formerPskIdentity}) =>
+				[pskIdentity, pskIdentity + callsAgain, formerPskIdentity].includes(identity),
+			);
+			if (!key) {
+				onUnknownKey(identity);
+				return null;
+			}
+
+			onKey(key);
+			return key.psk;
 		},
 	};
 	return new tls.TLSSocket(socket, options);
@@ -102,16 +113,30 @@ export function bindingOf(socket: TLSSocket): Buffer {
 	return socket.exportKeyingMaterial(exporterBytes, exporterLabel, Buffer.alloc(0));
 }
 
+/** The key that a caller names; `undefined` for the former name or other text. The name is untrusted text. */
+export function keyIdShown(keyName: string): KeyId | undefined {
+	return keyIdOfName(keyName.endsWith(callsAgain) ? keyName.slice(0, -callsAgain.length) : keyName);
+}
+
 /**
-The refusal of a peer that showed this key name; `undefined` for one that calls again. The name is untrusted text.
+The refusal of a peer that showed this key name; `undefined` for one that calls again, unless with a key that was
+removed: no other one helps it. The name is untrusted text.
 */
 export function describeUnknownKey(
 	keyName: string,
-	keys: Keys,
+	{active, valid, isRemoved}: KeySet & {readonly isRemoved: (id: KeyId) => boolean},
 	name: string,
 ): {readonly code: RefusalCode; readonly reason: string} | undefined {
-	if (/^dapss2:[\w-]{16}\?$/.test(keyName)) return undefined;
-	if (/^dapss2:[\w-]{16}$/.test(keyName)) return {code: 'not-authenticated', reason: unknownNameText(name)};
+	const keys = active;
+	const theirKey = keyIdShown(keyName);
+	if (theirKey !== undefined && isRemoved(theirKey))
+		return {code: 'not-authenticated', reason: removedKeyText(name, theirKey, active.id)};
+	if (theirKey !== undefined && keyName.endsWith(callsAgain)) return undefined;
+	if (theirKey !== undefined)
+		return {
+			code: 'not-authenticated',
+			reason: `${unknownNameText(name)}: it uses the key ${theirKey}, here ${keysText(valid)}`,
+		};
 	const former = /^dapss1:(?<cluster>[\w.-]{1,63})(?<open>:open)?$/;
 	const theirs = former.exec(keyName)?.groups;
 	const ours = former.exec(keys.formerPskIdentity)?.groups;
@@ -127,6 +152,27 @@ export function describeUnknownKey(
 			`${name} has enable_node_auth=${theirs['open'] === undefined}, ` +
 			`this node has ${ours['open'] === undefined}`,
 	};
+}
+
+/** The refusal of a peer with a key that the cluster removed. */
+export function removedKeyText(name: string, theirs: KeyId, ours: KeyId): string {
+	return (
+		`${name} has another secret than this node: it uses the key ${theirs}, which was removed from the cluster; ` +
+		`its key is ${ours} now. Put the present secret into its secret file`
+	);
+}
+
+/** Such as `0011223344556677 is valid`. */
+export function keysText(valid: ReadonlyArray<Pick<Keys, 'id'>>): string {
+	return `${valid.map(({id}) => id).join(' and ')} ${valid.length === 1 ? 'is' : 'are'} valid`;
+}
+
+/** What a dialer whose key the peer does not accept can do. */
+function ownKeyText(key: KeyId): string {
+	return (
+		`it does not accept the key ${key}. If that key was removed by a rotation, ` +
+		'put the present secret of the cluster into the secret file here'
+	);
 }
 
 /** The derived name of the key depends on all three, so a peer without it cannot say more. */
@@ -157,12 +203,15 @@ export function explainClientError(
 	// The listener could not verify the binder (RFC 8446, 4.2.11.2): it has another key of the same name.
 	if (code.includes('ALERT_DECRYPT_ERROR'))
 		return new RefusedError(
-			{code: 'not-authenticated', reason: `${name} has another secret than this node`},
+			{code: 'not-authenticated', reason: `${name} has another secret than this node: ${ownKeyText(keys.id)}`},
 			'peer',
 		);
 	// The listener has no key of this name.
 	if (code.includes('ALERT_HANDSHAKE_FAILURE') && keyName !== 'former')
-		return new UnknownKeyNameError({code: 'not-authenticated', reason: unknownNameText(name)}, 'peer');
+		return new UnknownKeyNameError(
+			{code: 'not-authenticated', reason: `${unknownNameText(name)}: ${ownKeyText(keys.id)}`},
+			'peer',
+		);
 	if (code.includes('ALERT_HANDSHAKE_FAILURE'))
 		return new RefusedError(
 			{

@@ -3,6 +3,7 @@ Channels over TCP: the dialling and the listening side with their shared options
 each with its own identity.
 */
 import type {Config} from '../../config.ts';
+import {fixedKeys, type KeySet} from '../../wire/key-ring.ts';
 import {deriveKeys, type Identity} from '../../wire/seal.ts';
 import {flagsOf, type RefusedPeer, type Transport, type TransportOptions} from './channel.ts';
 import {Budget, Counters} from './counters.ts';
@@ -31,19 +32,24 @@ export function transportOptions(
 		identity,
 		clientIdentity,
 		version,
+		keys = fixedKeys(deriveKeys(config)),
 		onRefusal,
 		onQuota,
+		onWrongKey,
 	}: {
 		readonly identity: Identity | undefined;
 		readonly clientIdentity?: Identity | undefined;
 		readonly version: string;
 		readonly onRefusal?: (refused: RefusedPeer) => void;
+		/** @default the key of the secret in the configuration */
+		readonly keys?: KeySet;
 		readonly onQuota?: TransportOptions['onQuota'];
+		readonly onWrongKey?: TransportOptions['onWrongKey'];
 	},
 ): TransportOptions {
 	return {
 		cluster: config.cluster,
-		keys: deriveKeys(config),
+		keys,
 		identity,
 		clientIdentity,
 		flags: flagsOf(config),
@@ -55,5 +61,6 @@ export function transportOptions(
 		formerPeers: new FormerPeers(),
 		...(onRefusal && {onRefusal}),
 		...(onQuota && {onQuota}),
+		...(onWrongKey && {onWrongKey}),
 	};
 }

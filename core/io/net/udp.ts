@@ -1,11 +1,12 @@
 /**
 Sealed datagrams on the node's port. Each process seals with AES-256-GCM under a key of its own for each peer: HKDF of
 the secret that both processes share (`datagram-keys.ts`) over sender, incarnation and instance. Datagrams to and from
-nodes before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret; they
-prove only that the sender has the secret of the cluster. The nonce is a counter, so no nonce is used twice, not even
-after a restart. A receiver accepts each counter of a sender once, and no earlier incarnation of it, so recorded
-datagrams cannot be replayed. (A receiver that has just started has no history; the packets carry numbers that make old
-ones useless.) Datagrams that do not verify are counted and not answered. Without encryption the tag is an HMAC.
+nodes before protocol 4, and those before the first link, use the cluster's datagram key instead of that secret (the
+active one; each valid one is accepted); they prove only that the sender has the secret of the cluster. The nonce is a
+counter, so no nonce is used twice, not even after a restart. A receiver accepts each counter of a sender once, and no
+earlier incarnation of it, so recorded datagrams cannot be replayed. (A receiver that has just started has no history;
+the packets carry numbers that make old ones useless.) Datagrams that do not verify are counted and not answered.
+Without encryption the tag is an HMAC.
 
 ```
 u8 version | 8 B sender | u32 incarnation | 8 B instance | u48 counter | sealed bytes | 16 B tag
@@ -21,6 +22,7 @@ import {formatAddress, parseAddress, plainHost, type HostPort} from '../../addre
 import {DapssError, errorMessage} from '../../errors.ts';
 import type {NodeId} from '../../message.ts';
 import {isPortTaken} from '../../platform.ts';
+import type {KeySet} from '../../wire/key-ring.ts';
 import {isMac, macOf, type Keys} from '../../wire/seal.ts';
 import type {Counters} from './counters.ts';
 import type {Faults} from './faults.ts';
@@ -29,7 +31,7 @@ import {Names} from './host-names.ts';
 export type DatagramOptions = {
 	readonly host: string;
 	readonly port: number;
-	readonly keys: Pick<Keys, 'datagram'>;
+	readonly keys: KeySet<Pick<Keys, 'datagram'>>;
 	readonly id: NodeId;
 	readonly incarnation: number;
 	/** The random instance number of this process, 16 hexadecimal digits: the salt of its key. */
@@ -71,11 +73,11 @@ const versions = {cluster: {sealed: 1, open: 2}, pair: {sealed: 3, open: 4}} as 
 
 /** Seals and opens datagrams. Keeps a replay window for each sender, for at most `sendersMax` of them. */
 export class Seal {
-	readonly #base: Buffer;
+	readonly #keys: DatagramOptions['keys'];
 	readonly #id: NodeId;
 	readonly #isEncrypted: boolean;
 	readonly #header = Buffer.alloc(headerBytes);
-	readonly #key: KeyObject;
+	#clusterKey: {readonly base: Buffer; readonly key: KeyObject} | undefined;
 	/** By peer: the shared secret, and the key that was derived from it. */
 	readonly #pairs = new Map<NodeId, {readonly secret: Buffer; readonly key: KeyObject; readonly header: Buffer}>();
 	readonly #secretOf: (id: NodeId) => Buffer | undefined;
@@ -92,7 +94,7 @@ export class Seal {
 		secretOf = () => undefined,
 		encrypt,
 	}: Pick<DatagramOptions, 'keys' | 'id' | 'incarnation' | 'instance' | 'instanceOf' | 'secretOf' | 'encrypt'>) {
-		this.#base = keys.datagram;
+		this.#keys = keys;
 		this.#id = id;
 		this.#isEncrypted = encrypt;
 		this.#header[0] = this.#versionOf('cluster');
@@ -101,14 +103,13 @@ export class Seal {
 		Buffer.from(instance, 'hex').copy(this.#header, 13);
 		this.#instanceOf = instanceOf;
 		this.#secretOf = secretOf;
-		this.#key = derive(this.#base, this.#header);
 	}
 
 	/** @param to the peer; without one, or before the first link to it, the key of the cluster is used */
 	seal(bytes: Uint8Array, to?: NodeId): Buffer {
 		this.#counter++;
 		const pair = to === undefined ? undefined : this.#pair(to);
-		const key = pair?.key ?? this.#key;
+		const key = pair?.key ?? this.#ownKey();
 		const header = Buffer.from(pair?.header ?? this.#header);
 		header.writeUIntBE(this.#counter, 21, 6);
 		if (!this.#isEncrypted) return Buffer.concat([header, bytes, macOf(key, header, bytes).subarray(0, tagBytes)]);
@@ -140,10 +141,9 @@ export class Seal {
 		// A peer that shares a secret with this process seals with it: anything else comes from another node.
 		const secret = this.#secretOf(from);
 		if (isPair !== (secret !== undefined)) return 'bad-datagram';
-		const base = secret ?? this.#base;
-		const key = isKnown && known.base === base ? known.key : derive(base, datagram);
-		const bytes = this.#openWith(key, datagram, counter);
-		if (!bytes) return 'bad-datagram';
+		const opened = this.#openUnder(secret ? [secret] : this.#bases(), datagram, isKnown ? known : undefined);
+		if (!opened) return 'bad-datagram';
+		const {base, key, bytes} = opened;
 		// Only a datagram that verified changes the state: an unauthenticated peer cannot advance a sender's window.
 		const sender = isKnown ? known : {incarnation, salt, base, key, newest: 0, window: 0n};
 		sender.base = base;
@@ -155,6 +155,32 @@ export class Seal {
 
 		markSeen(sender, counter);
 		return {from, bytes};
+	}
+
+	/** The key under which this process seals for peers without a key of their own. */
+	#ownKey(): KeyObject {
+		const {datagram: base} = this.#keys.active;
+		if (this.#clusterKey?.base !== base) this.#clusterKey = {base, key: derive(base, this.#header)};
+		return this.#clusterKey.key;
+	}
+
+	#bases(): readonly Buffer[] {
+		return this.#keys.valid.map(({datagram}) => datagram);
+	}
+
+	#openUnder(
+		bases: readonly Buffer[],
+		datagram: Buffer,
+		known: Pick<Sender, 'base' | 'key'> | undefined,
+	): {readonly base: Buffer; readonly key: KeyObject; readonly bytes: Buffer} | undefined {
+		const counter = datagram.readUIntBE(21, 6);
+		for (const base of bases) {
+			const key = known?.base === base ? known.key : derive(base, datagram);
+			const bytes = this.#openWith(key, datagram, counter);
+			if (bytes) return {base, key, bytes};
+		}
+
+		return undefined;
 	}
 
 	#openWith(key: KeyObject, datagram: Buffer, counter: number): Buffer | undefined {

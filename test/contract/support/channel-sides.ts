@@ -11,11 +11,12 @@ import type {
 	TransportOptions,
 } from '../../../core/io/net/channel.ts';
 import {transportOptions} from '../../../core/io/net/transport.ts';
+import type {KeySet} from '../../../core/wire/key-ring.ts';
 import {createIdentity, type Identity} from '../../../core/wire/seal.ts';
 
 export type Settings = Partial<
 	Pick<Config, 'cluster' | 'secret' | 'enableNodeAuth' | 'enableMessageSigning' | 'enableEncryption'>
-> & {readonly limits?: Partial<Config['limits']>};
+> & {readonly limits?: Partial<Config['limits']>; readonly keys?: KeySet};
 export type Side = {
 	readonly identity: Identity;
 	readonly options: TransportOptions;
@@ -27,7 +28,7 @@ export const secret = Buffer.alloc(32, 7);
 
 export function side(
 	make: (options: TransportOptions) => Transport,
-	settings: Settings,
+	{keys, ...settings}: Settings,
 	identity = createIdentity(),
 ): Side {
 	const problems: string[] = [];
@@ -35,6 +36,7 @@ export function side(
 	const options = transportOptions(config, {
 		identity,
 		version: '1.0.0',
+		...(keys && {keys}),
 		onRefusal: ({reason}) => problems.push(reason),
 	});
 	return {identity, options, transport: make(options), problems};

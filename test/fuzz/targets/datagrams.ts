@@ -14,6 +14,7 @@ import {idOf} from '../../sim/swim-cluster.ts';
 import {altered, bytes, changed, damaged, packed} from '../arbitraries.ts';
 import {swimPackets} from '../packets.ts';
 import {must, target} from '../target.ts';
+import {fixedKeys} from '../../../core/wire/key-ring.ts';
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
 const beacon: Beacon = {
@@ -66,7 +67,8 @@ const packets = swimPackets.map(packet => ({
 
 /** Datagrams reach a machine of SWIM in a cluster of five, which must go on. */
 export const datagramTarget = target('datagrams', 3000, () => {
-	const seal = (id: NodeId): Seal => new Seal({keys, id, incarnation: 1, instance: '0'.repeat(16), encrypt: true});
+	const seal = (id: NodeId): Seal =>
+		new Seal({keys: fixedKeys(keys), id, incarnation: 1, instance: '0'.repeat(16), encrypt: true});
 	const [self, peer] = [order[0]!, order[1]!];
 	const receiver = seal(self);
 	const sender = seal(peer);

@@ -12,7 +12,8 @@ import {receiveAnswer, receiveEvents, receiveSnapshot} from '../../../core/remot
 import {parseSwimPacket} from '../../../core/swim/packet.ts';
 import {frameHead, FrameReader} from '../../../core/wire/frame.ts';
 import {deriveKeys} from '../../../core/wire/seal.ts';
-import {decodeControl, decodePushHead, decodeRelay} from '../../../core/wire/wire.ts';
+import {decodeRelay} from '../../../core/wire/relay-frame.ts';
+import {decodeControl, decodePushHead, kinds} from '../../../core/wire/wire.ts';
 import type {Topic} from '../../../core/message.ts';
 import {batchAt} from '../../support/remote-pipes.ts';
 import {bytes, changed, damaged, packed, value} from '../arbitraries.ts';
@@ -51,7 +52,7 @@ export const frameTarget = target('frame decoder', 4000, () => ({
 }));
 
 const keys = deriveKeys({secret: Buffer.alloc(32, 1), cluster: 'dapss'});
-const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)));
+const delivery = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)).pieces);
 const publish = Buffer.concat(encodePublish(7, 't' as Topic, [Buffer.from('a'), Buffer.from('b')]));
 const listener = {
 	role: 'node',
@@ -88,7 +89,8 @@ export const packetTarget = target('packets', 6000, () => ({
 		parseJoinAnswer(frame);
 		decodeControl(frame);
 		decodePushHead(frame);
-		decodeRelay(frame);
+		decodeRelay(Buffer.concat([Buffer.of(kinds.relay), input]));
+		decodeRelay(Buffer.concat([Buffer.of(kinds.provenRelay), input]));
 		decodePublish(input);
 		const batch = decodeBatch(input);
 		if (batch) must([...bodiesOf(batch)].length === batch.count, 'as many bodies as are counted');
@@ -100,7 +102,7 @@ export const packetTarget = target('packets', 6000, () => ({
 			side: 'listener',
 			local: listener,
 			identity: undefined,
-			keys,
+			keys: [keys],
 			binding: Buffer.alloc(0),
 			peerName: 'peer',
 		}).step(input);

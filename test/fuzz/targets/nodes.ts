@@ -197,9 +197,9 @@ const memberFrame = fc.oneof(
 
 function memberRelay(): fc.Arbitrary<Buffer> {
 	return fc
-		.tuple(bytes(40), fc.constantFrom(...Object.values(kinds)))
-		.map(([rest, kind]) =>
-			Buffer.concat([Buffer.of(kinds.relay), Buffer.from(peer + id, 'hex'), Buffer.of(kind), rest]),
+		.tuple(bytes(140), fc.constantFrom(...Object.values(kinds)), fc.constantFrom(kinds.relay, kinds.provenRelay))
+		.map(([rest, kind, relay]) =>
+			Buffer.concat([Buffer.of(relay), Buffer.from(peer + id, 'hex'), Buffer.of(kind), rest]),
 		);
 }
 

@@ -89,9 +89,21 @@ export const accessMutants: readonly Mutant[] = [
 	},
 	{
 		name: 'refusals-not-audited',
-		pitfall: 'a refused change is not in the audit log',
+		pitfall: 'a refused change or subscription is not in the audit log',
 		tests: guardedTests,
-		edits: [server('			if (isAudited(request.op)) this.#audit(request, refusal);\n', '')],
+		edits: [server('			this.#audit(request, refusal);\n			return refusal;\n', '			return refusal;\n')],
+	},
+	{
+		name: 'refusals-without-bound',
+		pitfall: 'a client without rights fills the audit log',
+		tests: 'test/unit/observe/refusals.test.ts',
+		edits: [
+			{
+				file: 'core/observe/refusals.ts',
+				find: 'if (this.#rows.size >= rowsMax || this.#rowsOf(client) >= rowsPerClientMax) {',
+				replace: 'if (this.#rowsOf(client) < 0) {',
+			},
+		],
 	},
 	{
 		name: 'identity-not-proved',
@@ -136,8 +148,8 @@ export const accessMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/io/net/udp.ts',
-				find: "if (isPair !== (secret !== undefined)) return 'bad-datagram';\n		const base = secret ?? this.#base;",
-				replace: 'const base = isPair && secret ? secret : this.#base;',
+				find: "if (isPair !== (secret !== undefined)) return 'bad-datagram';\n		const opened = this.#openUnder(secret ? [secret] :",
+				replace: 'const opened = this.#openUnder(isPair && secret ? [secret] :',
 			},
 		],
 	},
@@ -145,7 +157,18 @@ export const accessMutants: readonly Mutant[] = [
 		name: 'author-not-checked',
 		pitfall: 'a change of access is agreed although its author is no operator any more',
 		tests: listTests,
-		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (node === undefined)')],
+		edits: [state("if (!isOwner && this.access.of(by).role !== 'operator')", 'if (!isOwner && by === undefined)')],
+	},
+	{
+		name: 'earlier-access-publishes',
+		pitfall: 'a revoked client publishes through a node that has just started',
+		tests: guardedTests,
+		edits: [
+			server(
+				'if (!refusal) return this.broker.publish(topic, bodies);',
+				'if (refusal ?? true) return this.broker.publish(topic, bodies);',
+			),
+		],
 	},
 	{
 		name: 'earlier-access-counts',

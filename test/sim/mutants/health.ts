@@ -63,10 +63,7 @@ export const healthMutants: readonly Mutant[] = [
 		pitfall: 'a node relays for nodes that are not members',
 		edits: [
 			relay('!isMember(from) || !isMember(to) || ', ''),
-			relay(
-				'(links.speaks(to)?.protocol ?? 0) >= protocolOfRelay && links.send(to, [frame])',
-				'links.send(to, [frame])',
-			),
+			relay('this.#spokenBy(to) >= protocol && links.send(to, [frame])', 'links.send(to, [frame])'),
 		],
 	},
 	{

@@ -8,6 +8,7 @@ import {accessMutants} from './access.ts';
 import {gossipMutants} from './gossip.ts';
 import {healthMutants} from './health.ts';
 import {identityMutants} from './identity.ts';
+import {keyMutants} from './keys.ts';
 import {liarMutants} from './liars.ts';
 import {limitMutants} from './limits.ts';
 import {mutated, type Mutant} from './mutant.ts';
@@ -30,6 +31,7 @@ export const mutants: readonly Mutant[] = [
 	...versionMutants,
 	...topicMutants,
 	...accessMutants,
+	...keyMutants,
 	...outsiderMutants,
 	...liarMutants,
 	...limitMutants,

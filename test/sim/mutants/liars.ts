@@ -6,6 +6,9 @@ import type {Edit, Mutant} from './mutant.ts';
 const claims = (find: string, replace: string): Edit => ({file: 'core/gossip/claims.ts', find, replace});
 const claimTests = 'test/unit/gossip/claims.test.ts';
 const control = (find: string, replace: string): Edit => ({file: 'core/control/control.ts', find, replace});
+const relayProofs = (find: string, replace: string): Edit => ({file: 'core/membership/relay-proofs.ts', find, replace});
+const proofTests = 'test/unit/membership/relay-proofs.test.ts';
+const proofs = (find: string, replace: string): Edit => ({file: 'core/data/proofs.ts', find, replace});
 const raft = (find: string, replace: string): Edit => ({file: 'core/raft/raft.ts', find, replace});
 const streams = (find: string, replace: string): Edit => ({file: 'core/gossip/streams.ts', find, replace});
 
@@ -47,14 +50,60 @@ export const liarMutants: readonly Mutant[] = [
 		edits: [raft('if (!this.#isLearner(from)) return true;', 'if (from !== undefined) return true;')],
 	},
 	{
-		name: 'learner-relays',
-		pitfall: 'a learner forges the frames of a leader as a relay',
-		tests: 'test/unit/membership/relay.test.ts',
+		name: 'relay-proof-not-checked',
+		pitfall: 'a voter that relays forges the frames of a leader',
+		by: 'liar',
+		edits: [
+			relayProofs(
+				"if (!signer.isSignedBy(from, publicKey, signedPartOf(frame, inner), signature)) return 'bad-signature';",
+				'',
+			),
+		],
+	},
+	{
+		name: 'relay-without-proof',
+		pitfall: 'a relay leaves the proof out, and is believed',
+		by: 'liar',
 		edits: [
 			{
 				file: 'core/membership/relay.ts',
-				find: "if (this.#options.mayRelay?.(peer) ?? true) return {type: 'deliver', from, inner};",
-				replace: "if (peer !== from) return {type: 'deliver', from, inner};",
+				find: "return this.#options.protocol() >= provenRelaysProtocol ? {type: 'refused', reason: 'unsigned'}",
+				replace: "return this.#options.protocol() > 99 ? {type: 'refused', reason: 'unsigned'}",
+			},
+		],
+	},
+	{
+		name: 'relay-key-of-anybody',
+		pitfall: 'a relay signs with its own key in the name of another member',
+		tests: proofTests,
+		edits: [
+			{
+				file: 'core/wire/seal.ts',
+				find: 'idOf(key) === node && isSignedBy(key, bytes, signature)',
+				replace: 'node.length > 0 && isSignedBy(key, bytes, signature)',
+			},
+		],
+	},
+	{
+		name: 'relay-replays-accepted',
+		pitfall: 'a relay delivers a recorded frame again',
+		tests: proofTests,
+		edits: [
+			relayProofs(
+				"if (!isNew || incarnation < (agreedIncarnation(from) ?? 0)) return 'replayed';",
+				'void isNew;',
+			),
+		],
+	},
+	{
+		name: 'answer-of-anybody',
+		pitfall: 'a member that was not asked refuses the command of an operator',
+		tests: 'test/unit/control/admin.test.ts',
+		edits: [
+			{
+				file: 'core/control/admin.ts',
+				find: "if (waiting && waiting.asked !== from) this.#options.bound('foreign-answers'); else if",
+				replace: 'void waiting; if',
 			},
 		],
 	},
@@ -167,6 +216,61 @@ export const liarMutants: readonly Mutant[] = [
 		rule: 'convergence without the liar',
 		edits: [
 			streams('if (seq < this.#releasedNext || seq >= this.next) return false;', 'if (seq >= 0) return false;'),
+		],
+	},
+	{
+		name: 'signature-unchecked',
+		pitfall: 'a member publishes in the name of another one, or changes what it passes on',
+		by: 'liar',
+		rule: 'no forged message',
+		edits: [proofs("proofs.isSigned(bytes, origin) ? 'ok' : 'bad-signature'", "'ok'")],
+	},
+	{
+		name: 'mac-proves-the-origin',
+		pitfall: 'a member publishes in the name of another one with the key that all members have',
+		by: 'liar',
+		rule: 'no forged message',
+		edits: [
+			proofs(
+				'if (from !== origin && this.#agreed.areSigned() && !this.#agreed.hasMacs(origin, incarnation))',
+				'if (from === undefined)',
+			),
+		],
+	},
+	{
+		name: 'any-key-signs',
+		pitfall: 'a signature is checked with the key that comes with it, whoever has that key',
+		tests: 'test/unit/wire/batch-signature.test.ts',
+		edits: [
+			{
+				file: 'core/wire/batch-signature.ts',
+				find: 'idOf(publicKey) === origin ? publicKeyOf(publicKey) : undefined',
+				replace: 'publicKeyOf(publicKey)',
+			},
+		],
+	},
+	{
+		name: 'signature-remembered-by-its-root',
+		pitfall: 'a batch with a wrong signature is stored, and proves nothing to the next node',
+		tests: 'test/unit/wire/batch-signature.test.ts',
+		edits: [
+			{
+				file: 'core/wire/batch-signature.ts',
+				find: "${bytes.toString('latin1', keyAt, bytes.length - 4)}",
+				replace: '',
+			},
+		],
+	},
+	{
+		name: 'macs-of-all-incarnations',
+		pitfall: 'an upgraded cluster accepts forged messages of members for ever',
+		tests: 'test/unit/cluster-state/last-macs.test.ts',
+		edits: [
+			{
+				file: 'core/cluster-state/cluster-state.ts',
+				find: 'return last === undefined ? !this.#members.has(origin) : incarnation <= last;',
+				replace: 'return true;',
+			},
 		],
 	},
 	{

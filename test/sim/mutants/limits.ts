@@ -67,6 +67,30 @@ export const limitMutants: readonly Mutant[] = [
 		],
 	},
 	{
+		name: 'requests-in-one-turn',
+		pitfall: 'the requests of one client stall its node',
+		tests: 'test/unit/remote/server.test.ts',
+		edits: [
+			edit(
+				'remote/server.ts',
+				'if (this.#isTurnOver || !this.#turns.isSpent) return;',
+				'if (this.#turns) return;',
+			),
+		],
+	},
+	{
+		name: 'topics-in-one-turn',
+		pitfall: 'a subscription to many topics stalls its node',
+		tests: 'test/unit/node/local-reading.test.ts',
+		edits: [edit('node/local-reading.ts', 'if (share.isSpent) await', 'if (isClosed) await')],
+	},
+	{
+		name: 'daily-quota-of-a-connection',
+		pitfall: 'a client that connects again gets its daily quota anew',
+		tests: 'test/unit/remote/client-quotas.test.ts',
+		edits: [edit('remote/client-accounts.ts', '&& this.storedBytes(nowMs) === 0', '')],
+	},
+	{
 		name: 'quota-before-the-proof',
 		pitfall: 'calls at the same time pass a quota that is checked before they are counted',
 		tests: 'test/contract/connection-quotas.test.ts',

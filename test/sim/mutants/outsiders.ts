@@ -104,9 +104,8 @@ export const outsiderMutants: readonly Mutant[] = [
 		edits: [
 			{
 				file: 'core/io/net/dial.ts',
-				find: "if (!mayUseFormerName(protocolMin)) return call(transport, address, options, 'only');",
-				replace:
-					"if (!mayUseFormerName(protocolMin) && address === '') return call(transport, address, options, 'only');",
+				find: 'transport.flags.encrypt && mayUseFormerName(protocolMin)',
+				replace: "transport.flags.encrypt && (mayUseFormerName(protocolMin) || address !== '')",
 			},
 		],
 	},

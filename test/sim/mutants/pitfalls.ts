@@ -91,6 +91,16 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{pitfall: 'a late completion of a write counts for another log', mutants: ['late-disk-answer']},
 	{
+		pitfall: 'a member publishes in the name of another one',
+		mutants: [
+			'signature-unchecked',
+			'mac-proves-the-origin',
+			'any-key-signs',
+			'signature-remembered-by-its-root',
+			'macs-of-all-incarnations',
+		],
+	},
+	{
 		pitfall: 'a member that lies about its term stops the cluster for good',
 		mutants: ['term-raises-without-bound', 'term-jump-without-bound'],
 	},
@@ -285,16 +295,41 @@ export const pitfalls: readonly Pitfall[] = [
 			'messages-for-observers',
 			'connection-outlives-its-access',
 			'refusals-not-audited',
+			'refusals-without-bound',
 			'identity-not-proved',
 			'author-not-checked',
 			'earlier-access-counts',
+			'earlier-access-publishes',
 		],
 	},
 	{
 		pitfall: 'a node becomes a member without consent, or at an address where it is not',
 		mutants: ['unadmitted-joins', 'expired-token-admits', 'endorsement-of-another-node', 'not-called-back'],
 	},
-	{pitfall: 'a member speaks in the name of another one', mutants: ['datagram-of-another-member']},
+	{
+		pitfall: 'a member speaks in the name of another one',
+		mutants: [
+			'datagram-of-another-member',
+			'relay-proof-not-checked',
+			'relay-without-proof',
+			'relay-key-of-anybody',
+			'relay-replays-accepted',
+		],
+	},
+	{
+		pitfall: 'a rotation of the key leaves a member behind, loses messages, or leaves the former key valid',
+		mutants: [
+			'removed-key-still-accepted',
+			'keys-not-in-snapshots',
+			'keys-of-the-start',
+			'key-used-before-all-have-it',
+			'key-removed-while-in-use',
+			'three-valid-keys',
+			'removed-secret-stays-readable',
+			'messages-of-removed-keys-rejected',
+			'removed-key-during-a-handshake',
+		],
+	},
 	{
 		pitfall: 'datagrams without the secret, or recorded ones, decide whether a node founds a cluster',
 		mutants: [
@@ -329,7 +364,7 @@ export const pitfalls: readonly Pitfall[] = [
 	},
 	{
 		pitfall: 'a member acts for a leader that it is not',
-		mutants: ['learner-leads', 'learner-relays', 'read-answered-by-anybody'],
+		mutants: ['learner-leads', 'answer-of-anybody', 'read-answered-by-anybody'],
 	},
 	{
 		pitfall: 'what a peer says to have counts as if it existed',
@@ -353,6 +388,9 @@ export const pitfalls: readonly Pitfall[] = [
 			'reads-beyond-budget',
 			'no-room-for-members',
 			'quota-before-the-proof',
+			'daily-quota-of-a-connection',
+			'requests-in-one-turn',
+			'topics-in-one-turn',
 			'rate-starts-anew',
 		],
 	},

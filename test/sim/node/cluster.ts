@@ -4,13 +4,13 @@ while the plan injects faults. Then the faults end. The cluster must agree on so
 consider every live node alive, and bring every retained message to every subscriber.
 */
 import type {NodeId, Topic} from '../../../core/message.ts';
-import {drainMicrotasks} from '../microtasks.ts';
 import type {NetworkCounts} from '../network.ts';
 import {protocolMax} from '../../../core/version.ts';
 import {RaftChecks} from '../raft-checks.ts';
 import {createRandom, hash32, type SeededRandom} from '../random.ts';
-import {Schedule} from '../schedule.ts';
+import type {Schedule} from '../schedule.ts';
 import {Clients} from './clients.ts';
+import {Course, raftText, shortId} from './course.ts';
 import {noDiskCounts, SimDisk} from './disk.ts';
 import {DuplicateProcessChecks} from './checks/duplicate-process-checks.ts';
 import {isFullDisk} from './checks/full-disk-checks.ts';
@@ -50,8 +50,6 @@ export type RunOptions = {
 /** The newest leader, and the hosts of the members by its configuration. */
 type Members = {readonly leader: Host; readonly hosts: readonly Host[]};
 
-/** Far more events than any run has. */
-const eventsMax = 1_000_000;
 const agreeMs = 10_000;
 /** Starts, discovery and one admission after the other, over a bad network. */
 const formMs = 15_000;
@@ -73,8 +71,8 @@ class Run {
 	readonly #seed: number;
 	readonly #forMs: number;
 	readonly #plan: readonly Event[];
-	readonly #trace: ((line: string) => void) | undefined;
-	readonly #schedule = new Schedule();
+	readonly #course: Course;
+	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #hosts: Host[] = [];
 	readonly #observer: Observer;
@@ -90,8 +88,6 @@ class Run {
 	readonly #operators: Operators;
 	readonly #duplicates: DuplicateProcessChecks;
 	readonly #views: ViewChecks;
-	#fingerprint = 0;
-	#events = 0;
 	#made = 0;
 	#addresses = 0;
 	#isOver = false;
@@ -103,7 +99,8 @@ class Run {
 		this.#seed = seed;
 		this.#forMs = forMs;
 		this.#plan = plan ?? planOf(seed, forMs);
-		this.#trace = trace;
+		this.#course = new Course(trace);
+		this.#schedule = this.#course.schedule;
 		this.#random = createRandom(`${seed}/run`);
 		this.#options = drawOptions(seed);
 		const {link, loss, raftLimits, config, readersSubscribe, startCount} = this.#options;
@@ -177,18 +174,21 @@ class Run {
 			);
 			return {
 				seed: this.#seed,
-				fingerprint: this.#fingerprint,
+				fingerprint: this.#course.fingerprint,
 				virtualMs: this.#schedule.nowMs,
-				events: this.#events,
+				events: this.#course.events,
 				agreedMs,
 				convergedMs,
 				faults: this.#faultsThatOccurred(),
 				work: this.#workDone(history),
 			};
 		} catch (error) {
-			throw new Error(`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message}`, {
-				cause: error,
-			});
+			throw new Error(
+				`at ${this.#schedule.nowMs} ms, event ${this.#course.events}: ${(error as Error).message}`,
+				{
+					cause: error,
+				},
+			);
 		}
 	}
 
@@ -241,6 +241,7 @@ class Run {
 			applied: observer.raft.checks.highestApplied,
 			topicsDeleted: observer.topicLogs.deletions.count,
 			accessChanges: this.#operators.access.agreed,
+			...prefixed('key', this.#operators.keys.counts),
 			saidHealthy: this.#views.counts.healthy,
 			viewsCompared: this.#views.counts.compared,
 			copies: this.#duplicates.copies,
@@ -295,6 +296,8 @@ class Run {
 			owner: this.#options.owner,
 			disk,
 			keepsReserve: this.#plan.some(({kind}) => kind === 'full-disk'),
+			secret: this.#operators.keys.secret,
+			writesSecret: random.child('secret').chance(2, 3),
 			driftPerMille: random.between(-50, 50),
 			note: text => this.#note(text),
 			onEnd: ended => this.#ended(ended),
@@ -340,6 +343,7 @@ class Run {
 			random,
 			disk,
 			isCopy: true,
+			secret: host.secret,
 			protocol: host.protocol,
 			driftPerMille: random.between(-50, 50),
 		});
@@ -372,21 +376,14 @@ class Run {
 	}
 
 	#note(text: string): void {
-		this.#fingerprint = hash32(`${this.#schedule.nowMs} ${text}`, this.#fingerprint);
-		this.#trace?.(`${this.#schedule.nowMs} ${text}`);
+		this.#course.note(text);
 	}
 
 	#run(forMs: number, isDone: () => boolean = () => false): boolean {
-		const untilMs = this.#schedule.nowMs + forMs;
-		while (!isDone()) {
-			if (!this.#schedule.next(untilMs)) return false;
-			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
-			drainMicrotasks();
+		return this.#course.advance(forMs, isDone, () => {
 			if (this.#violation) throw this.#violation;
 			this.#observer.observe(this.#hosts);
-		}
-
-		return true;
+		});
 	}
 
 	/** A violation found within a promise callback, where no caller would catch it. */
@@ -420,8 +417,8 @@ class Run {
 
 	#injectIncident(kind: IncidentKind, event: Event): boolean {
 		if (kind === 'follower') return this.#followers.begin(event);
-		return kind === 'create-topic' || kind === 'delete-topic'
-			? this.#operators.act(kind, this.#up, event)
+		return kind === 'create-topic' || kind === 'delete-topic' || kind === 'rotate-key'
+			? this.#operators.act(kind, this.#up, event, this.#hosts)
 			: this.#incidents.strike({...event, kind});
 	}
 
@@ -451,18 +448,9 @@ class Run {
 		this.#clients.end();
 		this.#followers.areFaultsOver = true;
 		this.#note('heal');
-		this.#fabric.heal();
+		this.#fabric.calm();
 		this.#fabric.giveUpBacklogs();
 		this.#incidents.end();
-		for (const network of [this.#fabric.frames, this.#fabric.datagrams])
-			network.set({
-				loss: [0, 1],
-				duplication: [0, 1],
-				replay: [0, 1],
-				delayMs: [1, 10],
-				bytesPerMs: 0,
-				ordered: true,
-			});
 		for (const host of this.#hosts) {
 			host.options.disk.heal();
 			host.resume();
@@ -529,6 +517,7 @@ class Run {
 		let problems: readonly string[] = [];
 		while (this.#schedule.nowMs - startMs < convergeMs) {
 			this.#run(200);
+			this.#operators.keys.finish(this.#members()?.hosts ?? [], this.#hosts);
 			problems = this.#unconverged();
 			if (problems.length === 0) return this.#schedule.nowMs - startMs;
 		}
@@ -554,6 +543,7 @@ class Run {
 			...this.#readers.lagging(),
 			...this.#followers.lagging(),
 			...this.#operators.access.remaining(hosts),
+			...this.#operators.keys.remaining(hosts),
 		];
 	}
 
@@ -592,18 +582,8 @@ function describe(host: Host): string {
 	if (host.isRetired) return `${name} retired`;
 	if (!host.node) return `${name} down: ${host.exitCause} ${host.exitReason}`;
 	const {phase, waiting, control} = host.node;
-	const {role, term, leader, applied, commit, lastIndex, configuration} = control.raft.status();
-	return [
-		name,
-		phase === 'joining' ? `joining (${waiting.detail})` : phase,
-		`${role} term ${term} leader ${leader && shortId(leader)}`,
-		`${applied}/${commit}/${lastIndex}`,
-		`voters ${configuration.voters.map(shortId).join(',')}`,
-	].join(' ');
-}
-
-function shortId(id: string): string {
-	return id.slice(0, 4);
+	const phaseText = phase === 'joining' ? `joining (${waiting.detail})` : phase;
+	return [name, phaseText, raftText(control.raft.status())].join(' ');
 }
 
 function isIncident(kind: Kind): kind is IncidentKind {

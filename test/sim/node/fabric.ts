@@ -9,11 +9,13 @@ Each machine has a key of its own, because two machines may hold copies of one d
 */
 import type {Judgement, Process as LinkedProcess} from '../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../core/message.ts';
+import type {KeyId} from '../../../core/cluster-keys.ts';
+import type {KeyedNetwork} from '../../../core/node/key-keeper.ts';
 import type {Datagrams, Links, LinkState} from '../../../core/ports.ts';
 import {Network, type LinkOptions} from '../network.ts';
 import type {SeededRandom} from '../random.ts';
 import type {Schedule} from '../schedule.ts';
-import {commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './handshake.ts';
+import {commonKey, commonProtocol, mismatch, refusal, type Hello, type Listening, type Refusal} from './handshake.ts';
 
 /** What a searching host announces to all that hear it. It is a hint and proves nothing. */
 export type Beacon = {
@@ -35,7 +37,8 @@ export type Endpoint = {
 	readonly isOn: boolean;
 	/** Whether its process runs. */
 	readonly isUp: boolean;
-	readonly secret: number;
+	/** The ids of the keys that its process accepts, the one that it uses first. */
+	readonly keys: readonly string[];
 	hello(): Hello;
 	/** Runs the work in the process, unless the process has ended; waits while it is paused. */
 	run(work: () => void): void;
@@ -49,6 +52,9 @@ export type Endpoint = {
 	/** The peer reports that another process with this node's id is the confirmed one. */
 	onDuplicate(peer: NodeId, refusal: Refusal): void;
 };
+
+/** One end of a connection: its number, the peer, and the key that both proved. */
+type End = {readonly number: number; readonly peer: NodeId; readonly key: string};
 
 /** A process as other processes see it. */
 type Process = Listening & {
@@ -88,8 +94,8 @@ export class Fabric {
 	/** Address → the machine that has it now. */
 	readonly #holders = new Map<string, string>();
 	readonly #processes = new Map<string, Process>();
-	/** `from>to` of machines → the connection that the end `from` holds: its number, and the peer. */
-	readonly #ends = new Map<string, {readonly number: number; readonly peer: NodeId}>();
+	/** `from>to` of machines → the connection that the end `from` holds. */
+	readonly #ends = new Map<string, End>();
 	readonly #cut = new Set<string>();
 	/** When the last cut of a machine was healed. */
 	readonly #healedMs = new Map<string, number>();
@@ -99,7 +105,7 @@ export class Fabric {
 	halfOpen = 0;
 	/** Calls refused in the handshake, by reason. */
 	readonly refused = new Map<string, number>();
-	/** Datagrams to an address without a machine, and datagrams under another secret. */
+	/** Datagrams to an address without a machine, and datagrams under another key. */
 	readonly lostDatagrams = {unknownAddress: 0, otherSecret: 0};
 
 	constructor({
@@ -141,8 +147,11 @@ export class Fabric {
 			schedule,
 			link: {...link, loss, ordered: false, bytesPerMs: 0},
 			deliver: (from, to, bytes) =>
-				this.#sealed(from, to, endpoint =>
-					endpoint.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon),
+				this.#sealed(
+					from,
+					to,
+					endpoint => endpoint.onBeacon(JSON.parse(Buffer.from(bytes).toString()) as Beacon),
+					true,
 				),
 		});
 	}
@@ -193,6 +202,20 @@ export class Fabric {
 		for (const network of [this.frames, this.datagrams, this.beacons]) network.heal();
 		for (const id of this.#cut) this.#healedMs.set(id, this.#schedule.nowMs);
 		this.#cut.clear();
+	}
+
+	/** Ends all faults of the network. */
+	calm(): void {
+		this.heal();
+		for (const network of [this.frames, this.datagrams])
+			network.set({
+				loss: [0, 1],
+				duplication: [0, 1],
+				replay: [0, 1],
+				delayMs: [1, 10],
+				bytesPerMs: 0,
+				ordered: true,
+			});
 	}
 
 	/** Close connections whose backlog would block a slow link for long, as a sender that gives up does. */
@@ -262,7 +285,12 @@ export class Fabric {
 	}
 
 	/** The links and datagrams of one process. */
-	linksOf(endpoint: Endpoint): {readonly links: Links; readonly datagrams: Datagrams; readonly dial: () => void} {
+	linksOf(endpoint: Endpoint): {
+		readonly links: Links;
+		readonly datagrams: Datagrams;
+		readonly dial: () => void;
+		readonly keyed: KeyedNetwork;
+	} {
 		const peers: Peers = {addresses: new Map(), removed: new Set()};
 		const process = this.#processOf(endpoint, peers);
 		this.#processes.set(endpoint.key, process);
@@ -275,6 +303,16 @@ export class Fabric {
 					else this.lostDatagrams.unknownAddress++;
 				},
 			},
+			keyed: {
+				rekey: () => this.#rekey(process),
+				keyConnections: () =>
+					[...process.links].flatMap(([peer, other]) => {
+						const key = this.#ends.get(`${endpoint.key}>${other}`)?.key;
+						return key === undefined || key === endpoint.keys[0]
+							? []
+							: [{key: key as KeyId, kind: 'node' as const, who: peer}];
+					}),
+			},
 			dial: () => {
 				for (const [peer, address] of peers.addresses)
 					if (!peers.removed.has(peer) && !process.links.has(peer))
@@ -286,7 +324,9 @@ export class Fabric {
 	#processOf(endpoint: Endpoint, peers: Peers): Process {
 		const process: Process = {
 			endpoint,
-			secret: endpoint.secret,
+			get keys() {
+				return endpoint.keys;
+			},
 			links: new Map(),
 			hellos: new Map(),
 			problems: new Map(),
@@ -362,6 +402,21 @@ export class Fabric {
 		};
 	}
 
+	/**
+	The process uses its present keys: it closes connections under keys that it does not accept any more, and those
+	under a former key if the peer accepts the present one.
+	*/
+	#rekey(process: Process): void {
+		const {endpoint, links} = process;
+		const [active = ''] = endpoint.keys;
+		for (const [peer, other] of links) {
+			const key = this.#ends.get(`${endpoint.key}>${other}`)?.key ?? active;
+			const isKnown = this.#endpoints.get(other)?.keys.includes(active) ?? false;
+			if (!endpoint.keys.includes(key) || (key !== active && isKnown && this.isLinked(endpoint.key, other)))
+				this.#close(process, peer);
+		}
+	}
+
 	/** The process closes its connection with the peer. */
 	#close(process: Process, peer: NodeId): void {
 		const {endpoint, links} = process;
@@ -421,6 +476,7 @@ export class Fabric {
 
 	#open(caller: Process, listener: Process): void {
 		const number = ++this.#connections;
+		const key = commonKey(caller, listener)!;
 		const pairs = [
 			[caller, listener],
 			[listener, caller],
@@ -441,7 +497,7 @@ export class Fabric {
 		}
 
 		for (const [one, other] of pairs) {
-			this.#ends.set(`${one.endpoint.key}>${other.endpoint.key}`, {number, peer: other.endpoint.id});
+			this.#ends.set(`${one.endpoint.key}>${other.endpoint.key}`, {number, peer: other.endpoint.id, key});
 			one.links.set(other.endpoint.id, other.endpoint.key);
 			one.hellos.set(other.endpoint.id, other.hello);
 			one.problems.delete(other.endpoint.id);
@@ -471,11 +527,17 @@ export class Fabric {
 		endpoint?.run(() => endpoint.onFrame(end.peer, bytes.subarray(headBytes)));
 	}
 
-	/** Deliver a message that is sealed under the cluster's secret. A process with another secret cannot open it. */
-	#sealed(from: string, to: string, take: (endpoint: Endpoint, id: NodeId) => void): void {
+	/**
+	Deliver a message that is sealed under the key of its sender, or one under each of its keys. A process that does not
+	accept it cannot open it.
+	*/
+	#sealed(from: string, to: string, take: (endpoint: Endpoint, id: NodeId) => void, usesAll = false): void {
 		const [sender, endpoint] = [this.#endpoints.get(from), this.#endpoints.get(to)];
 		if (!sender || !endpoint) return;
-		if (sender.secret === endpoint.secret) endpoint.run(() => take(endpoint, sender.id));
+		const isOpen = usesAll
+			? commonKey(sender, endpoint) !== undefined
+			: endpoint.keys.includes(sender.keys[0] ?? '');
+		if (isOpen) endpoint.run(() => take(endpoint, sender.id));
 		else this.lostDatagrams.otherSecret++;
 	}
 

@@ -12,11 +12,12 @@ const forgedLamport = lamportMax - 1000;
 export const lamportSaneMax = 2 ** 40;
 
 /** A frame of the node for one of its peers. */
-export function forgedStampFrame({id, options: {incarnation}}: Node, topic: Topic): Buffer {
+export function forgedStampFrame({id, options: {incarnation, io}}: Node, topic: Topic): Buffer {
 	const bytes = encodeBatch(
 		{origin: id, incarnation, topic, firstSeq: 1_000_000, lamport: forgedLamport, previousLamport: 0, sentAtMs: 0},
 		[Buffer.from('poison')],
-		false,
+		{index: 0, size: 1},
 	);
+	io.proofs.sign([bytes]);
 	return Buffer.concat([encodePushHead({hops: 1, complete: false, repair: false}), bytes]);
 }

@@ -1,6 +1,6 @@
 /**
 What two processes check before a connection opens, as `core/io/net/handshake.ts` and the admission in
-`core/io/net/mesh.ts` do it: a common protocol, the same secret, the identity of the peer and its membership. Pure. The
+`core/io/net/mesh.ts` do it: a common protocol, a common key, the identity of the peer and its membership. Pure. The
 listener decides first, and both sides learn the reason of a refusal.
 */
 import type {Judgement} from '../../../core/membership/duplicate-processes.ts';
@@ -22,8 +22,8 @@ export type Hello = {
 /** One side of a connection attempt. */
 export type Party = {
 	readonly hello: Hello;
-	/** Which of the simulated secrets the process holds. */
-	readonly secret: number;
+	/** The ids of the keys that it accepts, the one that it calls with first. */
+	readonly keys: readonly string[];
 };
 
 export type Listening = Party & {
@@ -62,6 +62,11 @@ export function commonProtocol(
 	return common >= Math.max(min, theirMin) ? common : undefined;
 }
 
+/** The key of a connection: a caller tries its keys in turn. `undefined` if the listener accepts none of them. */
+export function commonKey(caller: Pick<Party, 'keys'>, listener: Pick<Party, 'keys'>): string | undefined {
+	return caller.keys.find(key => listener.keys.includes(key));
+}
+
 /** Why these two processes cannot connect, whether or not they are members. */
 export function mismatch(caller: Party, listener: Party): Refusal | undefined {
 	const [min, max] = listener.hello.protocols;
@@ -72,10 +77,10 @@ export function mismatch(caller: Party, listener: Party): Refusal | undefined {
 			reason: `peer ${caller.hello.address} speaks protocol ${theirMin} to ${theirMax}, node ${listener.hello.id} ${min} to ${max}`,
 			by: 'listener',
 		};
-	if (caller.secret !== listener.secret)
+	if (commonKey(caller, listener) === undefined)
 		return {
 			code: 'not-authenticated',
-			reason: `node ${caller.hello.id} and node ${listener.hello.id} have different secrets`,
+			reason: `node ${caller.hello.id} and node ${listener.hello.id} have no key in common`,
 			by: 'listener',
 		};
 	if (

@@ -62,7 +62,9 @@ export class Incidents {
 		a,
 		b,
 		forMs,
-	}: Event & {readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'follower'>}): boolean {
+	}: Event & {
+		readonly kind: Exclude<IncidentKind, 'create-topic' | 'delete-topic' | 'rotate-key' | 'follower'>;
+	}): boolean {
 		const {hosts, fabric} = this.#options;
 		const living = hosts.filter(({isRetired, isCopy}) => !isRetired && !isCopy);
 		const host = living[a % living.length];
@@ -122,8 +124,8 @@ export class Incidents {
 				return this.#runDifferently(
 					host,
 					forMs,
-					() => void (host.secret = 1),
-					() => void (host.secret = 0),
+					() => void (host.hasForeignSecret = true),
+					() => void (host.hasForeignSecret = false),
 				);
 			}
 

@@ -4,8 +4,8 @@ events from a failing plan. The seed also decides which kinds of faults occur at
 event carries numbers that select hosts when it happens.
 
 Incidents change the environment of the nodes: addresses, copied disks, blocked transports, versions, keys, descriptors,
-full disks, operators who create and delete topics, and new followers. Incidents and traits have random streams of their
-own, so that the faults of a seed are the same with and without them.
+full disks, operators who create and delete topics or rotate the key, and new followers. Incidents and traits have
+random streams of their own, so that the faults of a seed are the same with and without them.
 */
 import {createRandom, type SeededRandom} from '../random.ts';
 
@@ -46,6 +46,7 @@ export const incidentKinds = [
 	'few-files',
 	'create-topic',
 	'delete-topic',
+	'rotate-key',
 	'full-disk',
 	'follower',
 ] as const;
@@ -117,7 +118,7 @@ function drawIncidents(random: SeededRandom, untilMs: number): Event[] {
 	if (!random.chance(1, 2)) return [];
 	return incidentKinds.flatMap(kind => {
 		const own = random.child(kind);
-		const isCommon = kind === 'create-topic' || kind === 'delete-topic';
+		const isCommon = kind === 'create-topic' || kind === 'delete-topic' || kind === 'rotate-key';
 		if (!own.chance(isCommon ? 2 : 1, 3)) return [];
 		const everyMs = own.pick(isCommon ? [2000, 5000, 12_000] : [5000, 12_000, 30_000]);
 		const events: Event[] = [];

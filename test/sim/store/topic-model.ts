@@ -224,7 +224,7 @@ export class TopicModel {
 					sentAtMs: 0,
 				},
 				bodies,
-				false,
+				'none',
 			),
 		)!;
 		this.#streams.set(key, {...stream, next: lastSeq(batch) + 1, lamport: stamp});

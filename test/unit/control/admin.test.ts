@@ -28,6 +28,7 @@ class World {
 	readonly transfers: NodeId[] = [];
 	readonly askedBy: NodeId[] = [];
 	readonly proposals: NodeId[] = [];
+	readonly bounds: string[] = [];
 	readonly sent: Array<readonly [NodeId, string, Record<string, unknown>]> = [];
 	isBusy = false;
 	hasLink = true;
@@ -93,6 +94,7 @@ class World {
 				if (this.hasLink) this.sent.push([to, kind, packet as Record<string, unknown>]);
 				return this.hasLink;
 			},
+			bound: name => this.bounds.push(name),
 		});
 	}
 
@@ -221,7 +223,7 @@ describe('a follower', () => {
 	test('forwards a command, and answers when it sees the effect', async () => {
 		const transfer = world.admin.run({type: 'transfer', to: c});
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'transfer', to: c}]]);
-		expect(world.admin.onAnswer(encodeControl('managed', {seq: 1}))).toBe(true);
+		expect(world.admin.onAnswer(b, encodeControl('managed', {seq: 1}))).toBe(true);
 		world.setLeader(c);
 		await expect(transfer).resolves.toEqual({leader: c});
 		const removal = world.admin.run({type: 'remove', node: d});
@@ -232,11 +234,23 @@ describe('a follower', () => {
 
 	test('passes on the refusal of the leader with its code', async () => {
 		const answer = world.admin.run({type: 'transfer', to: d});
-		world.admin.onAnswer(encodeControl('managed', {seq: 1, code: 'refused', reason: 'a learner'}));
+		world.admin.onAnswer(b, encodeControl('managed', {seq: 1, code: 'refused', reason: 'a learner'}));
 		await expect(answer).rejects.toMatchObject({code: 'refused', message: 'a learner'});
 		const odd = world.admin.run({type: 'transfer', to: d});
-		world.admin.onAnswer(encodeControl('managed', {seq: 2, code: '__proto__', reason: 'x'.repeat(5000)}));
+		world.admin.onAnswer(b, encodeControl('managed', {seq: 2, code: '__proto__', reason: 'x'.repeat(5000)}));
 		await expect(odd).rejects.toMatchObject({code: 'failure', message: 'x'.repeat(1000)});
+	});
+
+	test('believes the leader that it asked, and no other member', async () => {
+		const transfer = world.admin.run({type: 'transfer', to: c});
+		const refusal = encodeControl('managed', {seq: 1, code: 'refused', reason: 'made up'});
+		expect(world.admin.onAnswer(d, refusal)).toBe(true);
+		expect(world.bounds).toEqual(['foreign-answers']);
+		world.setLeader(c);
+		await expect(transfer).resolves.toEqual({leader: c});
+		// A late answer is of no use, and is no fault of a member.
+		expect(world.admin.onAnswer(b, refusal)).toBe(true);
+		expect(world.bounds).toHaveLength(1);
 	});
 
 	test('that was removed reports this when other nodes refuse it', async () => {
@@ -260,6 +274,7 @@ describe('a follower', () => {
 		const answer = world.admin.leave();
 		expect(world.sent).toEqual([[b, 'manage', {seq: 1, type: 'remove', node: a}]]);
 		world.admin.onAnswer(
+			b,
 			encodeControl('managed', {seq: 1, code: 'no-leader', reason: 'The leader has just changed: try again'}),
 		);
 		await new Promise(setImmediate);

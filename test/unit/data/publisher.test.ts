@@ -2,7 +2,7 @@ import {describe, expect, test} from 'vitest';
 import {Publisher} from '../../../core/data/publisher.ts';
 import {DapssError} from '../../../core/errors.ts';
 import {Lamport} from '../../../core/lamport.ts';
-import {batchBytesTarget, bodiesOf, type Batch, type NodeId, type Topic} from '../../../core/message.ts';
+import {batchBytesTarget, bodiesOf, encodeBatch, type Batch, type NodeId, type Topic} from '../../../core/message.ts';
 
 const news = 'news' as Topic;
 
@@ -16,7 +16,7 @@ function setUp(
 		incarnation: 3,
 		lamport: new Lamport(100, 2 ** 40),
 		clock: {wallMs: () => 1234, soon: run => void setImmediate(run)},
-		sign: undefined,
+		encode: drafts => drafts.map(({header, bodies}) => encodeBatch(header, bodies, 'none')),
 		stampable: options.stampable ?? (() => undefined),
 		bodyBytesMax: 100_000,
 		inFlightBytesMax: options.inFlightBytesMax ?? 1e9,

@@ -145,7 +145,7 @@ test('`check` reports a reached limit of topics by the name of its setting', () 
 			advice: expect.stringContaining('Raise limits.topics') as string,
 		},
 		{
-			problem: 'Bounds were reached: out-queue 2× since the start',
+			problem: 'Bounds were reached: bytes that wait for a peer (out-queue) 2× since the start',
 			advice: expect.stringContaining('docs/troubleshooting.md') as string,
 		},
 	]);
@@ -163,7 +163,7 @@ test('`check` reports a reached limit of topics by the name of its setting', () 
 		boundsAtMs: {'out-queue': atMs - 120_000, disk: atMs - 700_000},
 	};
 	expect(limitFindings({atMs, counters: hit}).map(({problem}) => problem)).toEqual([
-		'Bounds were reached: out-queue 2× since the start, last 2 min ago',
+		'Bounds were reached: bytes that wait for a peer (out-queue) 2× since the start, last 2 min ago',
 	]);
 	const boundsBy = {
 		'out-queue': [['client 01', 2]],
@@ -178,6 +178,6 @@ test('`check` reports a reached limit of topics by the name of its setting', () 
 		),
 	).toEqual([
 		'The limit of topics (limits.topics) was reached, 8× since the start, 5× by client 02',
-		'Bounds were reached: out-queue 2× since the start, by client 01',
+		'Bounds were reached: bytes that wait for a peer (out-queue) 2× since the start, by client 01',
 	]);
 });

@@ -5,11 +5,13 @@ messages of `doctor`: doctor.test.ts.
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
+import type {KeyId} from '../../../core/cluster-keys.ts';
 import type {Cause} from '../../../core/membership/reachability.ts';
 import {connectionQuotas} from '../../../core/io/net/connection-quotas.ts';
 import {findingReasons, type FindingReason} from '../../../core/observe/finding-reasons.ts';
+import {limitWords} from '../../../core/observe/limit-text.ts';
 import {findingsOf} from '../../../core/observe/findings.ts';
-import type {CutSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
+import type {CutSnapshot, KeysSnapshot, MemberSnapshot, Snapshot} from '../../../core/snapshot.ts';
 import {a, b, c, healthy, member} from '../../tui/support/fixtures.ts';
 import {isMatch, rowsOf} from './troubleshooting-page.ts';
 
@@ -27,6 +29,11 @@ const withPartition = (partition: Partial<Snapshot['partition']>): Snapshot => (
 	partition: {...healthy.partition, state: 'partitioned', sides: [[a, b], [c]], quorum: 0, ...partition},
 });
 const withBound = (name: string): Snapshot => ({...healthy, counters: {...healthy.counters, bounds: {[name]: 3}}});
+const [oneKey, otherKey] = ['1a2b3c4d5e6f7081', '9f8e7d6c5b4a3921'] as [KeyId, KeyId];
+const withKeys = (keys: Partial<KeysSnapshot>): Snapshot => ({
+	...healthy,
+	keys: {active: oneKey, valid: [oneKey], file: 'current', secretFile: '/etc/dapss.secret', wrong: [], ...keys},
+});
 const gone = {reached: false, why: 'no answer for 5 s', downMs: 5000};
 
 type Sample = readonly [snapshot: Snapshot, confirmed?: 'no-quorum' | 'timeout'];
@@ -68,6 +75,9 @@ const samples: Readonly<Record<FindingReason, Sample>> = {
 		},
 	],
 	'left-behind': [{...healthy, counters: {...healthy.counters, rejected: {'call-cluster': 3}}}],
+	'secret-outdated': [withKeys({file: 'outdated'})],
+	'removed-key': [withKeys({wrong: [{key: otherKey, state: 'removed', address: '10.0.0.9:41000', msAgo: 5}]})],
+	'unknown-key': [withKeys({wrong: [{key: otherKey, state: 'unknown', address: '127.0.0.1:41000', msAgo: 5}]})],
 	faults: [{...healthy, faults: ['delay 200 ms']}],
 	insecure: [{...healthy, insecure: ['encryption']}],
 	'messages-lost': [{...healthy, topics: healthy.topics.map(topic => ({...topic, missing: 2}))}],
@@ -150,6 +160,7 @@ describe('the page', () => {
 		expect(rowsOf('Bounds that may be hit').map(({name}) => name)).toEqual(
 			[...new Set([...names, ...connectionQuotas])].toSorted(),
 		);
+		expect(Object.keys(limitWords).toSorted()).toEqual([...new Set([...names, ...connectionQuotas])].toSorted());
 	});
 });
 

@@ -55,9 +55,10 @@ test('status says which client reached a bound', () => {
 		bounds: {'publish-rate': 3, topics: 1},
 		boundsAtMs: {'publish-rate': 5},
 		boundsBy: {'publish-rate': [['client 01', 3]]},
+		clientNames: {'client 01': 'billing'},
 	} as const;
 	expect(statusOf({...healthy, counters}).bounds).toEqual([
-		{name: 'publish-rate', count: 3, at: 5, by: [{client: 'client 01', count: 3}]},
+		{name: 'publish-rate', count: 3, at: 5, by: [{client: 'client 01', name: 'billing', count: 3}]},
 		{name: 'topics', count: 1, at: null, by: []},
 	]);
 });

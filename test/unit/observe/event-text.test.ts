@@ -50,6 +50,23 @@ test.each<[Record<string, unknown> & {type: RecordedEvent['type']}, string, stri
 		'Partition repaired after 700 ms: 1200 messages received',
 		'Partition repaired after 700 ms: 1,200 messages received',
 	],
+	[
+		{type: 'audit', action: 'subscribe-node', target: 'jobs', by: 'f'.repeat(64), address: 'x:1', outcome: 'done'},
+		'ffffffffffff (x:1) requested: subscribe the node (jobs)',
+	],
+	[
+		{
+			type: 'audit',
+			action: 'publish',
+			target: 'jobs',
+			by: '',
+			address: 'x:1',
+			outcome: 'failed',
+			reason: 'no',
+			count: 3,
+		},
+		'No identity (x:1) requested: publish (jobs); failed 3 times: no',
+	],
 	[{type: 'missed', topic, origin: a, messages: 1}, '1 message of aaaa in jobs is lost for good'],
 	[{type: 'missed', topic: 'my jobs', origin: a, messages: 2}, '2 messages of aaaa in "my jobs" are lost for good'],
 	[

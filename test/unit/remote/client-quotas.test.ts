@@ -1,6 +1,7 @@
 /** Quotas of a client over all its connections: topics that it reads, and the rate at which it publishes. */
 import {expect, test} from 'vitest';
 import {ClientAccounts} from '../../../core/remote/client-accounts.ts';
+import {messageOverheadBytes} from '../../../core/remote/daily-use.ts';
 import {decodeFrame, encodeFrame, encodePublish, remoteKinds, type Answer} from '../../../core/remote/protocol.ts';
 import {localCaller} from '../../../core/remote/permissions.ts';
 import {serve} from '../../../core/remote/server.ts';
@@ -121,8 +122,61 @@ test('the topics that a client reads are counted over its connections, and the r
 	expect(two.answers().at(-1)).toEqual({id: 1, value: true});
 });
 
+test('a client over its bytes of a day is refused with the name of the limit, over all its connections', async () => {
+	const node = new FakeNode();
+	node.limit({storedBytesPerClient: 10_000});
+	const [one, two, other] = [connect(node, '10.0.0.1'), connect(node, '10.0.0.1'), connect(node, '10.0.0.2')];
+	const bodies = 10_000 - 2 * messageOverheadBytes;
+	one.far.onFrame(publish(1, 1, 4000));
+	two.far.onFrame(publish(1, 1, bodies - 4000));
+	await settle(one);
+	await settle(two);
+	expect([...one.answers(), ...two.answers()].map(({error}) => error)).toEqual([undefined, undefined]);
+	one.far.onFrame(publish(2, 1, 0));
+	other.far.onFrame(publish(2, 1, 0));
+	await settle(one);
+	await settle(other);
+	expect(one.answers().at(-1)?.error).toEqual({
+		code: 'refused',
+		message:
+			'Expected one client to publish at most 10000 bytes a day through a node ' +
+			'(limits.stored_bytes_per_client), got 10128 of address 10.0.0.1. Nothing was stored',
+	});
+	expect(other.answers().at(-1)?.error).toBeUndefined();
+	expect(node.boundsBy).toEqual([['stored-bytes-per-client', 'address 10.0.0.1']]);
+	// A new connection does not start anew, and a day later the client publishes again.
+	for (const {near} of [one, two]) near.close('done');
+	await settle(one);
+	await settle(two);
+	const again = connect(node, '10.0.0.1');
+	again.far.onFrame(publish(1, 1, 0));
+	node.clock.advance(25 * 3_600_000);
+	again.far.onFrame(publish(2, 1, bodies));
+	await settle(again);
+	expect(again.answers().map(({error}) => error?.code)).toEqual(['refused', undefined]);
+});
+
+test('a publish that fails is not charged', async () => {
+	const node = new FakeNode();
+	node.limit({storedBytesPerClient: 1000});
+	node.stored = Promise.reject(new Error('disk full'));
+	node.stored.catch(() => undefined);
+	const one = connect(node, '10.0.0.1');
+	one.far.onFrame(publish(1, 1, 800));
+	await settle(one);
+	node.stored = Promise.resolve();
+	one.far.onFrame(publish(2, 1, 800));
+	await settle(one);
+	expect(one.answers().map(({error}) => error?.code)).toEqual(['failure', undefined]);
+});
+
 test('clients that are gone are remembered only while their rate matters, and up to a bound', () => {
-	const accounts = new ClientAccounts({readersPerClient: 300, publishBytesPerS: 1000, publishMessagesPerS: 0});
+	const accounts = new ClientAccounts({
+		readersPerClient: 300,
+		publishBytesPerS: 1000,
+		publishMessagesPerS: 0,
+		storedBytesPerClient: 0,
+	});
 	for (let index = 0; index < 5000; index++) {
 		const account = accounts.open(`client ${index}`, 0);
 		account.published([Buffer.alloc(5000)], 0);

@@ -106,7 +106,7 @@ test('any frames of a node are processed without an exception', async () => {
 				}
 			}),
 		fc.tuple(fc.nat(), fc.integer({min: 0, max: 255})).map(([at, byte]) => {
-			const frame = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)));
+			const frame = Buffer.concat(encodeDelivery(1, batchAt('t', 3, 100)).pieces);
 			frame[at % frame.length] = byte;
 			return frame;
 		}),
@@ -145,18 +145,18 @@ test('a node that exceeds its credit is disconnected, unless it is of an earlier
 	const {length} = batchAt('t', 0, 100_000).batch.bytes;
 	const allowed = Math.ceil(credit / length);
 	for (let offset = 0; offset < allowed; offset++)
-		strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+		strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000)).pieces));
 	expect(strict.near.why).toBeUndefined();
-	strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', allowed, 100_000))));
+	strict.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', allowed, 100_000)).pieces));
 	expect(strict.near.why).toContain('more messages than its credit allows');
 
 	const lenient = connected({toleratedBytes: 1_000_000});
 	lenient.client.subscribe(['t']);
 	for (let offset = 0; offset < allowed + 9; offset++)
-		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000)).pieces));
 	expect(lenient.near.why).toBeUndefined();
 	for (let offset = 0; offset < 10; offset++)
-		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+		lenient.near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000)).pieces));
 	expect(lenient.near.why).toContain('more messages than its credit allows');
 });
 
@@ -228,7 +228,7 @@ test('credit is not lost when the queue is full', async () => {
 	const next = deliveries.next();
 	near.send([Buffer.alloc(3000 - near.queuedBytes)]); // Other data fill the queue.
 	for (let offset = 0; offset < 30; offset++)
-		near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000))));
+		near.onFrame(Buffer.concat(encodeDelivery(1, batchAt('t', offset, 100_000)).pieces));
 	expect((await next).value.length).toBe(30);
 	void deliveries.next();
 	await turn();

@@ -45,6 +45,14 @@ test('a message to a topic outside of the patterns is refused, and is not publis
 	expect(await outcome(broker.publish('wages', ['one']), ends)).toBe('not-authorized');
 	expect(await outcome(broker.publish('orders.eu', ['one']), ends)).toBe('done');
 	expect(node.published).toEqual([1]);
+	expect(node.audits).toEqual(['publish wages failed']);
+});
+
+test('a refused subscription is recorded with the topic for which it was refused', async () => {
+	const {node, broker, ends} = connect({...client, topics: ['orders.>']});
+	const reading = broker.subscribe(['orders.eu', 'wages']);
+	expect(await outcome(reading.agreed, ends)).toBe('not-authorized');
+	expect(node.audits).toEqual(['subscribe wages failed']);
 });
 
 test.each([
@@ -79,6 +87,23 @@ test('a changed access ends the connection with the reason; one that stays the s
 	expect(await broker.closed).toBe('the access of connections without an identity has changed: it has no role now');
 	expect(await outcome(broker.publish(orders, ['two']), ends)).toBe('closed');
 	expect(node.published).toEqual([1]);
+});
+
+test('a node that has just started publishes for a client only when it knows the current access', async () => {
+	const {node, broker, ends} = connect({...client, topics: ['orders', 'wages']});
+	const caughtUp = Promise.withResolvers<void>();
+	node.current = caughtUp.promise;
+	const [kept, taken] = [
+		outcome(broker.publish(orders, ['one']), ends),
+		outcome(broker.publish('wages', ['two']), ends),
+	];
+	await settle(ends);
+	expect(node.published).toEqual([]);
+	node.access = {...client, topics: ['orders']};
+	caughtUp.resolve();
+	await settle(ends);
+	expect([await kept, await taken]).toEqual(['done', 'not-authorized']);
+	expect([node.published, node.audits]).toEqual([[1], ['publish wages failed']]);
 });
 
 test('a node that has just started decides on a change only when it knows the current access', async () => {

@@ -82,13 +82,13 @@ describe('the roles', () => {
 
 	test('a refusal names the role, the identity, and the command of an operator', () => {
 		expect(requestRefusal(accessOf('client'), {id: 1, op: 'leave'}, caller)?.message).toBe(
-			`leave needs the role operator, the identity ${identity} has client. ` +
+			`The request to leave the cluster needs the role operator, the identity ${identity} has client. ` +
 				`Ask an operator to run: dapss-tui access add ${identity} operator`,
 		);
 		expect(
 			requestRefusal(accessOf('client'), {id: 1, op: 'leave'}, {...caller, identity: undefined})?.message,
 		).toBe(
-			'leave needs the role operator, a connection without an identity has client. ' +
+			'The request to leave the cluster needs the role operator, a connection without an identity has client. ' +
 				'Connect with an identity file (identity_file) that an operator gave access',
 		);
 	});

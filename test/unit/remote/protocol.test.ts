@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest';
-import {encodeFrame, parseRequest} from '../../../core/remote/protocol.ts';
+import {bodiesOf, decodeBatch, encodeBatch, proofKind, type NodeId, type Topic} from '../../../core/message.ts';
+import {decodeDelivery, encodeDelivery, encodeFrame, parseRequest} from '../../../core/remote/protocol.ts';
 
 const problemOf = (body: object): unknown => {
 	const parsed = parseRequest(encodeFrame('request', {id: 7, ...body}));
@@ -37,4 +38,30 @@ test('of many invalid items only the first is reported', () => {
 test('lists up to their limits are accepted', () => {
 	const topics = Array.from({length: 256}, (_, index) => `topic ${index}`);
 	expect(problemOf({op: 'subscribe', topics, from: 'now', credit: 1})).toBe('subscribe');
+});
+
+test('a delivery has the batch without its proof, and counts the bytes that the reader gets', () => {
+	const header = {
+		origin: 'aaaaaaaaaaaaaaaa' as NodeId,
+		incarnation: 1,
+		topic: 'news' as Topic,
+		firstSeq: 1,
+		lamport: 5,
+		previousLamport: 0,
+		sentAtMs: 0,
+	};
+	for (const proof of ['none', 'mac', {index: 1, size: 3}] as const) {
+		const batch = decodeBatch(encodeBatch(header, [Buffer.from('one'), Buffer.from('two')], proof))!;
+		const {pieces, bytes} = encodeDelivery(7, {offset: 3, batch, hops: 1, repaired: true});
+		const {stream, item} = decodeDelivery(Buffer.concat(pieces))!;
+		expect({stream, offset: item.offset, hops: item.hops, repaired: item.repaired}).toEqual({
+			stream: 7,
+			offset: 3,
+			hops: 1,
+			repaired: true,
+		});
+		expect(proofKind(item.batch.bytes)).toBe('none');
+		expect(item.batch.bytes.length).toBe(bytes);
+		expect([...bodiesOf(item.batch)].map(body => Buffer.from(body).toString())).toEqual(['one', 'two']);
+	}
 });

@@ -111,6 +111,28 @@ test('1,000 snapshot requests in one write are all answered, from few snapshots'
 	);
 });
 
+test('many requests in one write are handled in several turns, and other connections are served between them', async () => {
+	const node = new FakeNode();
+	const [flood, other] = [serving(node, 1_000_000), serving(node, 1_000_000)];
+	const topics = Array.from({length: 100}, (_, index) => `m${index}`);
+	for (let id = 1; id <= 400; id++) {
+		flood.near.send([request({id, op: 'subscribe', topics, from: 'now', credit: 1})]);
+		flood.near.send([request({id: 0, op: 'end', stream: id})]);
+	}
+
+	while (flood.near.carry());
+	expect(flood.far.isPaused).toBe(true);
+	const left = flood.near.sent.length;
+	expect(left).toBeGreaterThan(600);
+	other.near.send([request({id: 1, op: 'snapshot'})]);
+	await settle(other);
+	expect(answersOf(other.got).map(({id}) => id)).toEqual([1]);
+	expect(flood.near.sent.length).toBe(left);
+	await settle(flood);
+	expect(flood.near.sent).toEqual([]);
+	expect(node.readers.size).toBe(0);
+});
+
 test('requests over the limit are refused, and a client that reads no answers is not read from', async () => {
 	const node = new FakeNode();
 	const {near, far, got} = serving(node, 20_000);

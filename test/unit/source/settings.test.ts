@@ -317,6 +317,33 @@ describe('the keys of the prototype', () => {
 		expect(JSON.stringify(settings.list)).not.toContain(strong);
 	});
 
+	const token = `join-${'a'.repeat(22)}`;
+	const shown = (name: string, flags: Parameters<typeof load>[0] = {}): unknown =>
+		load(flags).list.find(setting => setting.name === name)?.value;
+
+	test('a secret and a join token are used, and shown as set only', () => {
+		expect(shown('join_token')).toBe('');
+		expect(shown('join_token', {joinToken: token})).toBe('(set)');
+		put('config.json', {cluster_secret: strong, join_token: token});
+		expect([shown('cluster_secret'), shown('join_token')]).toEqual(['(set)', '(set)']);
+		expect(load().tunables.joinToken).toBe(token);
+		expect(JSON.stringify(load().list)).not.toContain(token);
+	});
+
+	test('a file with a join token must be private too, and the refusal says where the token may be instead', () => {
+		put('config.json', {cluster: 'dapss', join_token: ''}, 0o644);
+		expect(load().tunables.joinToken).toBe('');
+		put('config.json', {cluster: 'dapss', join_token: token}, 0o644);
+		const message = refusal(() => load());
+		expect(message).toContain('chmod 600');
+		expect(message).toContain('DAPSS_JOIN_TOKEN');
+		expect(message).not.toContain(token);
+	});
+
+	test('a wrong join token is refused without showing it', () => {
+		expect(refusal(() => load({joinToken: `${token}x`}))).not.toContain(token);
+	});
+
 	test('a file with a secret must be private', () => {
 		put('config.json', {cluster_secret: strong}, 0o644);
 		const message = refusal(() => load());

@@ -3,7 +3,8 @@ Rule for relays: a faulty member sends others relay frames that were relayed bef
 content needs no relay. No node may forward them. A node's own frames through a relay go to a third node.
 */
 import type {NodeId} from '../../../../core/message.ts';
-import {decodeRelay, encodeRelayHead, kinds} from '../../../../core/wire/wire.ts';
+import {decodeRelay, encodeRelayHead, isRelayKind} from '../../../../core/wire/relay-frame.ts';
+import {kinds} from '../../../../core/wire/wire.ts';
 import type {SeededRandom} from '../../random.ts';
 
 /** The suffix of each forged frame. No packet of a node ends with it. */
@@ -42,7 +43,7 @@ export function relayViolation(sender: NodeId, to: NodeId, pieces: readonly Uint
 }
 
 function wrongRelayFrame(sender: NodeId, to: NodeId, pieces: readonly Uint8Array[]): string | undefined {
-	if (pieces[0]?.[0] !== kinds.relay) return undefined;
+	if (!isRelayKind(pieces[0]?.[0])) return undefined;
 	const frame = Buffer.concat(pieces);
 	const carried = decodeRelay(frame);
 	if (!carried) return `${sender} sends an incomplete relay frame to ${to}`;

@@ -4,6 +4,7 @@ network, reads its logs back, and then founds a cluster, continues in one, or jo
 */
 import {identityKeyOf} from '../../../../core/access.ts';
 import {namesProtocol, topicsProtocol} from '../../../../core/cluster-state/cluster-state.ts';
+import type {KeyId} from '../../../../core/cluster-keys.ts';
 import {endorse} from '../../../../core/membership/endorsement.ts';
 import type {Judgement, Process} from '../../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../../core/message.ts';
@@ -12,14 +13,21 @@ import type {NodeIo, NodeOptions} from '../../../../core/node/node-options.ts';
 import {Node} from '../../../../core/node/node.ts';
 import type {Candidate, Clock, Entropy} from '../../../../core/ports.ts';
 import type {SeededRandom} from '../../random.ts';
+import {KeyKeeper} from '../../../../core/node/key-keeper.ts';
+import {replay} from '../../../../core/node-state/force-new-cluster.ts';
+import {KeyRing} from '../../../../core/wire/key-ring.ts';
+import {deriveKeys} from '../../../../core/wire/seal.ts';
+import {simSecret} from '../key-operator.ts';
 import {HeardBeacons, type DiscoveryMode} from '../discovery.ts';
 import {limitToProtocol1, limitToProtocol2} from '../earlier-releases.ts';
 import type {Beacon, Endpoint} from '../fabric.ts';
 import type {Hello, Refusal} from '../handshake.ts';
+import {simProofs} from './batch-proofs.ts';
 import {EventLoop} from './event-loop.ts';
 import type {Host} from './host.ts';
 import {requestJoin} from './join-request.ts';
 import {processClock} from './process-clock.ts';
+import {simSigner} from './signer.ts';
 import {openStorage, type Storage} from './storage.ts';
 
 const dialMs = 200;
@@ -30,7 +38,6 @@ export class HostProcess implements Endpoint {
 	readonly id: NodeId;
 	readonly key: string;
 	readonly address: string;
-	readonly secret: number;
 	readonly isOn = true;
 	readonly startMs: number;
 	/** The newest protocol of its program. */
@@ -41,6 +48,7 @@ export class HostProcess implements Endpoint {
 	readonly #instance: string;
 	readonly #clock: Clock;
 	readonly #entropy: Entropy;
+	readonly #ring: KeyRing;
 	#storage: Storage | undefined;
 	#node: Node | undefined;
 
@@ -49,7 +57,6 @@ export class HostProcess implements Endpoint {
 		this.id = host.id;
 		this.key = host.key;
 		this.address = host.address;
-		this.secret = host.secret;
 		this.protocol = host.protocol;
 		this.#random = random;
 		const {schedule, driftPerMille} = host.options;
@@ -59,8 +66,14 @@ export class HostProcess implements Endpoint {
 			below: limit => random.below(limit),
 			bytes: count => Buffer.from(Array.from({length: count}, () => random.below(256))),
 		};
+		this.#ring = new KeyRing({secret: secretOf(host), cluster: host.options.config.cluster});
 		const digits = random.child('instance');
 		this.#instance = Array.from({length: 16}, () => digits.below(16).toString(16)).join('');
+	}
+
+	/** The ids of the keys that it accepts, the one that it uses first. */
+	get keys(): readonly KeyId[] {
+		return this.#ring.valid.map(({id}) => id);
 	}
 
 	get isUp(): boolean {
@@ -78,11 +91,13 @@ export class HostProcess implements Endpoint {
 			onShort: () => this.#node?.journal.bound('open-files'),
 		});
 		this.#storage = storage;
-		const {dial, ...ports} = fabric.linksOf(this);
+		const {dial, keyed, ...ports} = fabric.linksOf(this);
+		const keys = this.#keyKeeper(storage);
+		keys.connect(keyed);
 		const {links, datagrams} = host.options.wire?.(ports) ?? ports;
 		this.announce();
 		this.#clock.every(config.discovery.intervalMs, () => this.announce());
-		const node = new Node(this.#nodeOptions(storage, {links: observer.links.wrap(host, links), datagrams}));
+		const node = new Node(this.#nodeOptions(storage, {links: observer.links.wrap(host, links), datagrams, keys}));
 		if (protocol < namesProtocol) limitToProtocol1(node.control.state);
 		else if (protocol < topicsProtocol) limitToProtocol2(node.control.state);
 		this.#node = node;
@@ -175,10 +190,11 @@ export class HostProcess implements Endpoint {
 
 	#nodeOptions(
 		{state, incarnation, lamport, raftStore, io}: Storage,
-		network: Pick<NodeIo, 'links' | 'datagrams'>,
+		network: Pick<NodeIo, 'links' | 'datagrams' | 'keys'>,
 	): NodeOptions {
 		const {host, id, address} = this;
 		const {config, replaces, raftLimits, owner} = host.options;
+		const signer = host.hasForeignSecret ? deriveKeys({secret: host.secret, cluster: config.cluster}) : undefined;
 		const isFresh = raftStore.isEmpty && state.clusterId === '';
 		return {
 			id,
@@ -211,16 +227,43 @@ export class HostProcess implements Endpoint {
 					await io.save(rest);
 					host.hasJoined ||= rest.clusterId !== '';
 				},
+				signer: simSigner(id),
 				peers: {
 					candidates: async () => this.#candidates(state),
 					ask: (at, frame) => requestJoin(this, at, frame),
 				},
 				isGenuine: () => true,
 				faults: undefined,
-				sign: undefined,
-				verify: () => 'ok',
+				proofs: simProofs(id, {
+					// What a node with a foreign secret publishes could never reach the others: that is not simulated.
+					active: () => (signer ?? this.#ring.active).batch,
+					valid: () => this.#ring.batchKeys,
+				}),
 			},
 		};
+	}
+
+	/** As `core/host/network.ts` makes it; the secret file is a field of the host. */
+	#keyKeeper({raftStore}: Storage): KeyKeeper {
+		const {host} = this;
+		const {topics: logged} = replay(raftStore.recovered, {topicsMax: Infinity, membersMax: Infinity});
+		return new KeyKeeper({
+			ring: this.#ring,
+			isProtecting: true,
+			file: {
+				path: 'secret',
+				read: () => secretOf(host),
+				async replace(former, next) {
+					if (host.options.writesSecret === false) throw new Error('the file is read-only');
+					if (Buffer.from(former).equals(host.secret)) host.secret = next;
+				},
+			},
+			stored: {keys: logged.keys.keys, index: logged.applied},
+			problemOf: () => undefined,
+			bytes: count => this.#entropy.bytes(count),
+			nowMs: () => this.#clock.monotonicMs(),
+			warn: () => undefined,
+		});
 	}
 
 	#founding(): NodeOptions['founding'] {
@@ -255,4 +298,9 @@ export class HostProcess implements Endpoint {
 			intervalMs: config.discovery.intervalMs,
 		});
 	}
+}
+
+/** What the node reads in its secret file. */
+function secretOf({hasForeignSecret, secret}: Host): Uint8Array {
+	return hasForeignSecret ? simSecret(-1) : secret;
 }

@@ -3,6 +3,7 @@ A simulated machine that runs a node of the product: the real `Node` with its Ra
 over a simulated disk, network and clock. Its process may be killed, paused or lose power, and is started again. The
 machine may get a new disk, and then another id.
 */
+import type {KeyId} from '../../../../core/cluster-keys.ts';
 import type {Config} from '../../../../core/config.ts';
 import type {Judgement, Process} from '../../../../core/membership/duplicate-processes.ts';
 import type {NodeId} from '../../../../core/message.ts';
@@ -19,6 +20,7 @@ import type {SimDisk} from '../disk.ts';
 import type {Beacon, Endpoint, Fabric} from '../fabric.ts';
 import type {Hello, Refusal} from '../handshake.ts';
 import type {Observer} from '../observer/observer.ts';
+import {simSecret} from '../key-operator.ts';
 import {HostProcess} from './host-process.ts';
 
 export type HostOptions = {
@@ -42,8 +44,10 @@ export type HostOptions = {
 	readonly isCopy?: boolean;
 	/** Whether it keeps a reserve for a full disk. @default false */
 	readonly keepsReserve?: boolean;
-	/** Which of the simulated secrets it holds. @default 0 */
-	readonly secret?: number;
+	/** The secret in the file of its user. @default that of the founder */
+	readonly secret?: Uint8Array;
+	/** Whether its node may write that file. @default true */
+	readonly writesSecret?: boolean;
 	readonly schedule: Schedule;
 	readonly random: SeededRandom;
 	readonly fabric: Fabric;
@@ -78,7 +82,10 @@ export class Host implements Endpoint {
 	address: string;
 	/** A protocol that no other node speaks, which its program speaks for a while. */
 	foreignProtocol: number | undefined;
-	secret: number;
+	/** The secret in the file of its user. */
+	secret: Uint8Array;
+	/** Somebody started it with a foreign secret. */
+	hasForeignSecret = false;
 	/**
 	The list that it is started with (`--bootstrap`); `undefined` for the list of the run. It may name hosts that moved,
 	only some hosts, or itself.
@@ -119,10 +126,15 @@ export class Host implements Endpoint {
 		this.id = options.id;
 		this.key = options.key ?? options.id;
 		this.address = options.address;
-		this.secret = options.secret ?? 0;
+		this.secret = options.secret ?? simSecret(0);
 		this.options = options;
 		this.protocol = options.protocol;
 		options.fabric.add(this);
+	}
+
+	/** The keys that its process accepts. */
+	get keys(): readonly KeyId[] {
+		return this.#process?.keys ?? [];
 	}
 
 	get isUp(): boolean {

@@ -8,12 +8,21 @@ agreed state of the honest nodes equal.
 import {encodeEnvelope} from '../../../../core/cluster-state/command.ts';
 import {decode, encode} from '../../../../core/codec.ts';
 import {lamportMax} from '../../../../core/lamport.ts';
-import type {NodeId, Topic} from '../../../../core/message.ts';
+import {encodeBatch, type NodeId, type Topic} from '../../../../core/message.ts';
 import type {Node} from '../../../../core/node/node.ts';
 import type {Datagrams, Links} from '../../../../core/ports.ts';
-import {decodeControl, encodeControl, kinds, pushHeaderBytes, type Kind} from '../../../../core/wire/wire.ts';
+import {decodeRelay, encodeProvenRelayHead, encodeRelayHead, signedPartOf} from '../../../../core/wire/relay-frame.ts';
+import {
+	decodeControl,
+	encodeControl,
+	encodePushHead,
+	kinds,
+	pushHeaderBytes,
+	type ControlKind,
+} from '../../../../core/wire/wire.ts';
 import type {SeededRandom} from '../../random.ts';
 import {forgedStampFrame} from '../forged-stamps.ts';
+import {simSigner} from '../host/signer.ts';
 
 export const lieKinds = [
 	/** Terms far ahead, in all packets but appends. */
@@ -32,10 +41,14 @@ export const lieKinds = [
 	'digests',
 	/** Streams of origins that do not exist. */
 	'streams',
+	/** Batches in the name of other members, and changed batches of them. */
+	'forges',
 	/** Incarnations far ahead, members that are called dead or left, rows of other members. */
 	'incarnations',
 	/** Answers to reads that were not asked of this node. */
 	'reads',
+	/** Relayed frames in the name of other members, changed ones and recorded ones. */
+	'relays',
 	/** Frames of every kind with random bytes. */
 	'garbage',
 ] as const;
@@ -46,6 +59,7 @@ type Raw = Record<string, unknown>;
 /** Where the Lamport time is in a batch (`core/message.ts`). */
 const lamportAt = 20;
 const streamsOfPacket = 300;
+const recordedMax = 100;
 
 export type LiarOptions = {
 	readonly random: SeededRandom;
@@ -61,6 +75,8 @@ export class Liar {
 	/** Packets that were changed or made up, by lie. */
 	readonly counts = new Map<Lie, number>();
 	readonly #options: LiarOptions;
+	/** Relayed frames of others that it has carried. */
+	readonly #recorded: Buffer[] = [];
 	#serial = 0;
 
 	constructor(options: LiarOptions) {
@@ -98,6 +114,8 @@ export class Liar {
 	// What its node sends.
 
 	#changed(frame: Buffer): Buffer {
+		const relayed = decodeRelay(frame);
+		if (relayed && relayed.from !== this.node?.id) return this.#carried(frame);
 		switch (frame[0]) {
 			case kinds.raft:
 				return this.#rewritten(frame, 'raft', packet => this.#changeRaft(packet));
@@ -111,7 +129,12 @@ export class Liar {
 						packet['lamport'] = this.#stamp();
 				});
 			case kinds.push: {
-				if (frame.toString('hex', pushHeaderBytes + 2, pushHeaderBytes + 10) !== this.node?.id) return frame;
+				if (frame.toString('hex', pushHeaderBytes + 2, pushHeaderBytes + 10) !== this.node?.id) {
+					// A byte of the last body, or of the proof.
+					if (this.#does('forges', [1, 2])) frame[frame.length - 1 - this.#options.random.below(140)]! ^= 1;
+					return frame;
+				}
+
 				if (this.#does('lamport', [1, 4])) frame.writeUIntBE(this.#stamp(), pushHeaderBytes + lamportAt, 6);
 				return frame;
 			}
@@ -121,7 +144,16 @@ export class Liar {
 		}
 	}
 
-	#rewritten(frame: Buffer, kind: Exclude<Kind, 'push' | 'relay'>, change: (packet: Raw) => void): Buffer {
+	/** A frame of another member, as it passes it on. */
+	#carried(frame: Buffer): Buffer {
+		if (this.#recorded.length < recordedMax) this.#recorded.push(Buffer.from(frame));
+		if (!this.#does('relays', [1, 4])) return frame;
+		const changed = Buffer.from(frame);
+		changed[this.#options.random.below(frame.length)]! ^= 1 << this.#options.random.below(8);
+		return changed;
+	}
+
+	#rewritten(frame: Buffer, kind: ControlKind, change: (packet: Raw) => void): Buffer {
 		const packet = Object(decodeControl(frame)) as Raw;
 		change(packet);
 		return encodeControl(kind, packet);
@@ -282,14 +314,101 @@ export class Liar {
 					],
 				],
 			});
+		if (this.#does('forges', [1, 15])) yield this.#forgery(node);
 		if (this.#does('reads', [1, 20]))
 			yield raft({
 				type: 'read-reply',
 				context: `${to}:${1 + random.below(3)}:${1 + random.below(200)}`,
 				index: random.pick([0, 2 ** 47]),
 			});
+		if (this.#does('relays', [1, 10])) yield* this.#relayed(node, to);
 		if (this.#does('garbage', [1, 10]))
 			yield Buffer.concat([Buffer.of(random.pick(Object.values(kinds))), this.#bytes(random.below(100))]);
+	}
+
+	/** Frames that it says to have got from another member. */
+	*#relayed(node: Node, to: NodeId): Generator<Buffer> {
+		const {random, topic, others} = this.#options;
+		yield* random.shuffle(this.#recorded.filter(frame => decodeRelay(frame)?.to === to)).slice(0, 1);
+		const candidates = others().filter(id => id !== to);
+		if (candidates.length === 0) return;
+		const {term, leader, commit, lastIndex} = node.control.raft.status();
+		const from = leader !== undefined && candidates.includes(leader) ? leader : random.pick(candidates);
+		const command = {type: 'unsubscribe', topic, node: to} as const;
+		const data = encodeEnvelope({
+			node: to,
+			incarnation: random.below(100),
+			seq: 1_000_000 + this.#serial++,
+			answeredBelow: 0,
+			lamport: 1,
+			command,
+		});
+		const index = random.pick([commit, lastIndex]);
+		const inner = encodeControl('raft', {
+			group: 0,
+			term,
+			...random.pick<Raw>([
+				{
+					type: 'append',
+					prevIndex: index,
+					prevTerm: term,
+					commit: index + 1,
+					entries: [{term, index: index + 1, kind: 'command', data}],
+				},
+				{type: 'append-reply', ok: true, index: lastIndex + 1, hintTerm: term, rejected: 0},
+				{type: 'vote-reply', granted: true},
+				{type: 'timeout-now'},
+				{type: 'heartbeat', commit: 2 ** 40, round: 1},
+			]),
+		});
+		const origin = {from, to, incarnation: 1 + random.below(50), counter: 1 + random.below(2 ** 31)};
+		const own = simSigner(node.id);
+		yield random.pick([
+			Buffer.concat([encodeRelayHead(from, to), inner]),
+			Buffer.concat([
+				encodeProvenRelayHead({
+					...origin,
+					publicKey: random.pick([own, simSigner(from)]).publicKey,
+					signature: own.sign(signedPartOf(origin, inner)),
+				}),
+				inner,
+			]),
+		]);
+	}
+
+	/** A batch that would be the next of another member, with a proof that the liar can make. */
+	#forgery(node: Node): Buffer {
+		const {random, topic, others} = this.#options;
+		const {
+			control: {state},
+			options: {
+				lamport: {now},
+				io: {proofs},
+			},
+		} = node;
+		const origin = random.pick(others());
+		const kind = random.pick(['none', 'mac', 'own signature', 'random signature']);
+		const bytes = encodeBatch(
+			{
+				origin,
+				incarnation: (state.instance(origin)?.incarnation ?? 0) + random.pick([0, 0, 1]),
+				topic,
+				firstSeq: random.pick([1, 1 + random.below(200)]),
+				lamport: now + 1,
+				previousLamport: 0,
+				sentAtMs: 0,
+			},
+			[Buffer.from('forged')],
+			kind === 'none' || kind === 'mac' ? kind : {index: 0, size: 1},
+		);
+		if (kind === 'mac') proofs.addMac(bytes);
+		if (kind === 'own signature') proofs.sign([bytes]);
+		if (kind === 'random signature') {
+			Buffer.from(simSigner(origin).publicKey).copy(bytes, bytes.length - 100);
+			this.#bytes(64).copy(bytes, bytes.length - 68);
+		}
+
+		return Buffer.concat([encodePushHead({hops: 1, complete: true, repair: random.chance(1, 2)}), bytes]);
 	}
 
 	/** A snapshot that no node can restore: it is of another index, cluster or time, or no state at all. */

@@ -17,10 +17,10 @@ import {encode} from '../../../../core/codec.ts';
 import type {NodeId, Topic} from '../../../../core/message.ts';
 import {messagesOf} from '../../../../core/message.ts';
 import {protocolMax} from '../../../../core/version.ts';
-import {drainMicrotasks} from '../../microtasks.ts';
 import {createRandom, hash32, type SeededRandom} from '../../random.ts';
-import {Schedule} from '../../schedule.ts';
+import type {Schedule} from '../../schedule.ts';
 import type {Outcome} from '../cluster.ts';
+import {Course, raftText, shortId} from '../course.ts';
 import {noDiskCounts, SimDisk} from '../disk.ts';
 import {Fabric} from '../fabric.ts';
 import {Host} from '../host/host.ts';
@@ -38,7 +38,6 @@ const removeMs = 8000;
 /** A leader, and something new that is agreed, after the liar is gone. */
 const agreeMs = 15_000;
 const convergeMs = 60_000;
-const eventsMax = 2_000_000;
 /** Numbers that only grow stay below these shares of their range. */
 const termMax = 2 ** 46;
 const lamportBound = 2 ** 46;
@@ -54,8 +53,8 @@ export function simulateLiar(options: LiarOptions): Outcome {
 
 class LiarRun {
 	readonly #seed: number;
-	readonly #trace: ((line: string) => void) | undefined;
-	readonly #schedule = new Schedule();
+	readonly #course: Course;
+	readonly #schedule: Schedule;
 	readonly #random: SeededRandom;
 	readonly #fabric: Fabric;
 	readonly #hosts: Host[] = [];
@@ -69,17 +68,18 @@ class LiarRun {
 	readonly #stored = new Map<Host, Set<string>>();
 	/** By index: the first agreed state of an honest node, and the node. */
 	readonly #states = new Map<number, {readonly hash: number; readonly id: NodeId}>();
+	/** Hosts whose subscription is asked for. */
+	readonly #subscribing = new Set<Host>();
 	/** Hosts that the run itself stops at the moment. */
 	readonly #restarting = new Set<Host>();
 	#violation: string | undefined;
-	#fingerprint = 0;
-	#events = 0;
 	#serial = 0;
 	#isOver = false;
 
 	constructor({seed, trace}: LiarOptions) {
 		this.#seed = seed;
-		this.#trace = trace;
+		this.#course = new Course(trace);
+		this.#schedule = this.#course.schedule;
 		this.#random = createRandom(`${seed}/liar`);
 		const drawn = drawOptions(seed);
 		this.#fabric = new Fabric({
@@ -90,7 +90,10 @@ class LiarRun {
 			loss: drawn.loss,
 		});
 		const lies = this.#random.child('lies');
-		this.#lies = lies.shuffle(lieKinds).slice(0, lies.between(1, 3));
+		const drawnLies: Lie[] = lies.shuffle(lieKinds.filter(lie => lie !== 'forges')).slice(0, lies.between(1, 3));
+		// Forged messages go with every other lie.
+		if (lies.chance(1, 2)) drawnLies.push('forges');
+		this.#lies = drawnLies;
 		this.#liar = new Liar({
 			random: this.#random.child('packets'),
 			topic,
@@ -107,7 +110,7 @@ class LiarRun {
 			return this.#run();
 		} catch (error) {
 			throw new Error(
-				`at ${this.#schedule.nowMs} ms, event ${this.#events}: ${(error as Error).message} ` +
+				`at ${this.#schedule.nowMs} ms, event ${this.#course.events}: ${(error as Error).message} ` +
 					`(lies: ${this.#lies.join(', ')}; liar ${this.#liarHost.id.slice(0, 4)})`,
 				{cause: error},
 			);
@@ -133,9 +136,9 @@ class LiarRun {
 		this.#converge();
 		return {
 			seed: this.#seed,
-			fingerprint: this.#fingerprint,
+			fingerprint: this.#course.fingerprint,
 			virtualMs: this.#schedule.nowMs,
-			events: this.#events,
+			events: this.#course.events,
 			agreedMs,
 			convergedMs: this.#schedule.nowMs - startMs - agreedMs,
 			faults: Object.fromEntries(lieKinds.map(lie => [`lie-${lie}`, this.#liar.counts.get(lie) ?? 0])),
@@ -217,42 +220,46 @@ class LiarRun {
 	}
 
 	#note(text: string): void {
-		this.#fingerprint = hash32(`${this.#schedule.nowMs} ${text}`, this.#fingerprint);
-		this.#trace?.(`${this.#schedule.nowMs} ${text}`);
+		this.#course.note(text);
 	}
 
 	#advance(forMs: number, isDone: () => boolean = () => false): boolean {
-		const untilMs = this.#schedule.nowMs + forMs;
-		while (!isDone()) {
-			if (!this.#schedule.next(untilMs)) return false;
-			if (++this.#events > eventsMax) throw new Error(`no end: ${eventsMax} events`);
-			drainMicrotasks();
+		return this.#course.advance(forMs, isDone, () => {
 			this.#liar.node = this.#liarHost.node;
 			if (this.#violation !== undefined) throw new Error(this.#violation);
 			for (const host of this.#honest) this.#compareState(host);
-		}
-
-		return true;
+		});
 	}
 
-	/** Subscribes each host once it is a member. */
+	/**
+	Subscribes each host once it is a member. A call that fails takes the wish back, also if its entry is agreed later:
+	then the host is asked again, and never twice at a time.
+	*/
 	#subscribe(): void {
 		this.#schedule.after(500, () => {
-			for (const {node} of this.#hosts)
-				if (node?.phase === 'running' && !node.data.isSubscribed(topic))
-					node.subscribeNode(topic).catch(() => undefined);
+			for (const host of this.#hosts)
+				if (host.node?.phase === 'running' && !host.node.desired.own.has(topic)) {
+					this.#subscribing.add(host);
+					host.node
+						.subscribeNode(topic)
+						.catch(() => undefined)
+						.finally(() => this.#subscribing.delete(host));
+				}
+
 			if (!this.#isFormed()) this.#subscribe();
 		});
 	}
 
 	#isFormed(): boolean {
+		if (this.#subscribing.size > 0) return false;
 		return this.#hosts.every(({node}) => {
 			const {state} = node?.control ?? {};
 			return (
 				node?.phase === 'running' &&
 				state?.protocol === protocolMax &&
 				state.members().length === this.#hosts.length &&
-				state.subscribers(topic).size === this.#hosts.length
+				state.subscribers(topic).size === this.#hosts.length &&
+				node.desired.own.has(topic)
 			);
 		});
 	}
@@ -323,16 +330,7 @@ class LiarRun {
 	#heal(): void {
 		this.#isOver = true;
 		this.#note('heal');
-		this.#fabric.heal();
-		for (const network of [this.#fabric.frames, this.#fabric.datagrams])
-			network.set({
-				loss: [0, 1],
-				duplication: [0, 1],
-				replay: [0, 1],
-				delayMs: [1, 10],
-				bytesPerMs: 0,
-				ordered: true,
-			});
+		this.#fabric.calm();
 		this.#advance(4000, () => this.#restarting.size === 0);
 		for (const host of this.#honest) host.resume();
 	}
@@ -496,27 +494,13 @@ class LiarRun {
 			.map(({id, node, exitReason}) => {
 				if (!node) return `${shortId(id)} down: ${exitReason}`;
 				const {control, data, phase} = node;
-				const {
-					role,
-					term,
-					leader = '',
-					applied,
-					commit,
-					lastIndex,
-					configuration,
-					bounds,
-				} = control.raft.status();
+				const raft = control.raft.status();
 				const {missing, waiting, held, waitingIncarnations} = data.gossip.status();
 				return [
-					`${shortId(id)} ${phase} ${role} term ${term} leader ${shortId(leader)}`,
-					`${applied}/${commit}/${lastIndex} voters ${configuration.voters.map(shortId).join(',')}`,
-					JSON.stringify({...bounds, missing, waiting, held, waitingIncarnations}),
+					`${shortId(id)} ${phase} ${raftText(raft)}`,
+					JSON.stringify({...raft.bounds, missing, waiting, held, waitingIncarnations}),
 				].join(' ');
 			})
 			.join('; ');
 	}
-}
-
-function shortId(id: string): string {
-	return id.slice(0, 4);
 }

@@ -4,7 +4,8 @@ Observes the frames that a node sends to its peers: relayed frames, and Raft pac
 import type {Links} from '../../../../core/ports.ts';
 import type {NodeId} from '../../../../core/message.ts';
 import {parseRaftPacket} from '../../../../core/raft/packet.ts';
-import {decodeControl, decodeRelay, kinds} from '../../../../core/wire/wire.ts';
+import {decodeRelay, isRelayKind} from '../../../../core/wire/relay-frame.ts';
+import {decodeControl, kinds} from '../../../../core/wire/wire.ts';
 import type {Violations} from '../../violations.ts';
 import {relayViolation} from '../checks/relay-checks.ts';
 import type {Host} from '../host/host.ts';
@@ -33,7 +34,7 @@ export class LinksObserver {
 	/** Checks a Raft packet. Returns whether it is lost on its way. */
 	#isLost(host: Host, links: Links, to: NodeId, pieces: readonly Uint8Array[]): boolean {
 		// A node's own frame may go through a relay. Relayed frames of other nodes were checked at those nodes.
-		const relayed = pieces[0]?.[0] === kinds.relay ? decodeRelay(Buffer.concat(pieces)) : undefined;
+		const relayed = isRelayKind(pieces[0]?.[0]) ? decodeRelay(Buffer.concat(pieces)) : undefined;
 		if (relayed && relayed.from !== host.id) return false;
 		const [frame, receiver] = relayed ? [relayed.inner, relayed.to] : [pieces[0], to];
 		if (frame?.[0] !== kinds.raft) return false;

@@ -35,7 +35,11 @@ export function batchOf(
 ): Batch {
 	const bodies = Array.from({length: count}, () => Buffer.alloc(size));
 	return decodeBatch(
-		encodeBatch({origin: from, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0}, bodies, false),
+		encodeBatch(
+			{origin: from, incarnation, topic, firstSeq, lamport, previousLamport, sentAtMs: 0},
+			bodies,
+			'none',
+		),
 	)!;
 }
 

@@ -1,10 +1,20 @@
 import {spawn} from 'node:child_process';
-import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+	chmodSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {accessProblem, accessRemedy} from '../../../../core/io/files/private-file.ts';
-import {openSecret, readSecret, secretProblem} from '../../../../core/io/files/secret.ts';
+import {openSecret, readSecret, secretFileAt, secretProblem} from '../../../../core/io/files/secret.ts';
 
 const good = 'q8Jw0zvN3Vb6sYk1XhT5mRc2LdPf7UaE9gQiOxCtB4M';
 let folder: string;
@@ -146,6 +156,41 @@ test('nodes that start at once share one secret', async () => {
 		),
 	);
 	expect(new Set(texts).size).toBe(1);
+});
+
+const next = 'Zt4Kq9XbW2mHr7NfLp0Vy6CsJd3GaEu8QiOxTwB1MvR';
+const bytesOf = (text: string): Buffer => Buffer.from(text);
+
+test('a node replaces the secret in a private file, if it still has the former one', async () => {
+	const path = write(good);
+	const file = secretFileAt(path);
+	await file.replace(bytesOf(next), bytesOf(good)); // Another node was faster.
+	expect(readFileSync(path, 'utf8').trim()).toBe(good);
+	await file.replace(bytesOf(good), bytesOf(next));
+	expect(readFileSync(path, 'utf8')).toBe(`${next}\n`);
+	expect(statSync(path).mode & 0o777).toBe(0o600);
+	expect(Buffer.from(file.read()!).toString()).toBe(next);
+	expect(readdirSync(folder).toSorted()).toEqual(['secret', 'secret.lock']);
+});
+
+test('a secret file that somebody else manages is left alone', async () => {
+	const shared = write(good, 0o640);
+	await expect(secretFileAt(shared).replace(bytesOf(good), bytesOf(next))).rejects.toThrow(
+		'can be read by a group (mode 0640)',
+	);
+	chmodSync(shared, 0o600);
+	symlinkSync(shared, join(folder, 'link'));
+	await expect(secretFileAt(join(folder, 'link')).replace(bytesOf(good), bytesOf(next))).rejects.toThrow(
+		'is not a regular file',
+	);
+	expect(readFileSync(shared, 'utf8')).toBe(good);
+	expect(secretFileAt(join(folder, 'missing')).read()).toBeUndefined();
+});
+
+test('two nodes that replace it at once leave the new secret', async () => {
+	const path = write(good);
+	await Promise.all(Array.from({length: 4}, () => secretFileAt(path).replace(bytesOf(good), bytesOf(next))));
+	expect(readFileSync(path, 'utf8').trim()).toBe(next);
 });
 
 function write2(inside: string, text: string): string {

@@ -10,6 +10,7 @@ import {ManualClock} from '../../../../core/io/net/memory-network.ts';
 import type {NodeId} from '../../../../core/message.ts';
 import {createRandom} from '../../../sim/random.ts';
 import {beacon, formerBeacon, keys} from './support/datagrams.ts';
+import {fixedKeys} from '../../../../core/wire/key-ring.ts';
 
 const self = 'aaaaaaaaaaaaaaaa' as NodeId;
 
@@ -27,7 +28,7 @@ function receiving(phase: Beacon['phase'], seed = 19) {
 	const heard: Array<readonly [address: string, freshness: Freshness]> = [];
 	let searches = 0;
 	const receiver = new BeaconReceiver({
-		keys,
+		keys: fixedKeys(keys),
 		id: self,
 		isLocal: false,
 		clock,

@@ -9,6 +9,7 @@ import type {NodeId} from '../../../../core/message.ts';
 import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 import {beacon, damagedOrRandom, keys} from './support/datagrams.ts';
+import {fixedKeys} from '../../../../core/wire/key-ring.ts';
 
 test('a beacon is decoded by nodes of its cluster only', () => {
 	const mark = {counter: 7, challenge: '?abcdefghijklmn0', answers: ['?abcdefghijklmn1']};
@@ -65,7 +66,7 @@ test('nodes hear one another over multicast on loopback; replays are skipped, fo
 		let wake = (): void => {};
 		const at = await openBeacon({
 			config,
-			keys: more.under ?? keys,
+			keys: fixedKeys(more.under ?? keys),
 			id: id as NodeId,
 			incarnation: more.incarnation ?? 1,
 			refusals,
@@ -150,7 +151,7 @@ test('a member answers the beacon of a node that seeks a cluster', async () => {
 				intervalMs: 600_000,
 				seekMs: 0,
 			},
-			keys,
+			keys: fixedKeys(keys),
 			id: id as NodeId,
 			incarnation: 1,
 			refusals: new Counters(),
@@ -206,7 +207,7 @@ test('a machine without multicast is reported once, and the node continues', asy
 	const problems: string[] = [];
 	const at = await openBeacon({
 		config: {enabled: true, group: '10.0.0.1', port: 1, intervalMs: 1000, seekMs: 0},
-		keys,
+		keys: fixedKeys(keys),
 		id: beacon.id,
 		incarnation: 1,
 		refusals: new Counters(),

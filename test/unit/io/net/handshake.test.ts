@@ -36,7 +36,7 @@ const end = (side: 'dialer' | 'listener', more: Partial<HandshakeOptions> = {}):
 		side,
 		identity,
 		local: helloOf(identity),
-		keys,
+		keys: [keys],
 		binding: Buffer.alloc(32, 5),
 		peerName: 'peer x',
 		...more,
@@ -315,7 +315,7 @@ test('20,000 damaged or random hellos: none opens, none throws, unauthenticated 
 		}
 
 		if (payload.equals(good)) continue;
-		expect(isHelloOfCluster(payload, keys) && parseHello(payload) !== undefined).toBe(false);
+		expect(isHelloOfCluster(payload, [keys]) && parseHello(payload) !== undefined).toBe(false);
 		if (round % 10 > 0) continue;
 		const outcome = end('listener', {identity, local: helloOf(identity)}).step(payload);
 		expect(outcome.type).toBe('refused');

@@ -10,6 +10,7 @@ import type {NodeId} from '../../../../core/message.ts';
 import {deriveKeys} from '../../../../core/wire/seal.ts';
 import {createRandom} from '../../../sim/random.ts';
 import {damagedOrRandom, keys} from './support/datagrams.ts';
+import {fixedKeys} from '../../../../core/wire/key-ring.ts';
 
 const one = '1111111111111111' as NodeId;
 const other = '2222222222222222' as NodeId;
@@ -27,7 +28,7 @@ const seal = (
 	{incarnation = 1, encrypt = true, under = keys, instance = process(), instanceOf, secretOf}: Settings = {},
 ): Seal =>
 	new Seal({
-		keys: under,
+		keys: fixedKeys(under),
 		id,
 		incarnation,
 		instance,
@@ -154,7 +155,7 @@ async function opened(
 	const at = await openDatagrams({
 		host: '127.0.0.1',
 		port: 0,
-		keys,
+		keys: fixedKeys(keys),
 		id,
 		incarnation: 1,
 		instance: process(),
@@ -207,7 +208,7 @@ test('over sockets: members hear one another; other datagrams are counted and ne
 		openDatagrams({
 			host: '127.0.0.1',
 			port: b.at.port,
-			keys,
+			keys: fixedKeys(keys),
 			id: one,
 			incarnation: 1,
 			instance: process(),
