@@ -40,7 +40,7 @@ const knownMax = 4096;
 
 /** The text in ASCII, with the same number of cells. Control sequences stay as they are. */
 export function asciiText(text: string): string {
-	return text.replaceAll(/[^\u0000-\u007F]/gu, character => {
+	return text.replaceAll(/\P{ASCII}/gu, character => {
 		let form = known.get(character);
 		if (form === undefined) {
 			if (known.size >= knownMax) known.clear();

@@ -38,8 +38,8 @@ export type Effect =
 	| {readonly type: 'suspend'}
 	/** Take presses of the mouse, or leave them to the terminal again. */
 	| {readonly type: 'mouse'}
-	/** Read the whole body; then perform the action, if there is one. */
-	| {readonly type: 'load'; readonly message: MessageSnapshot; readonly then: Action | undefined}
+	/** Read the whole body; perform the next action after it, if there is one. */
+	| {readonly type: 'load'; readonly message: MessageSnapshot; readonly next: Action | undefined}
 	/** Ask the terminal to copy the text. */
 	| {readonly type: 'copy'; readonly text: string}
 	| {readonly type: 'save'; readonly path: string; readonly body: Uint8Array}
@@ -397,7 +397,7 @@ function withBody(
 	if (overlay?.type !== 'message') return nothing;
 	const {message, body} = overlay;
 	if (body instanceof Uint8Array) return perform(message, body);
-	return body === 'loading' ? nothing : [{type: 'load', message, then: action}];
+	return body === 'loading' ? nothing : [{type: 'load', message, next: action}];
 }
 
 function viewBody({overlay}: ConsoleState): readonly Effect[] {

@@ -291,8 +291,8 @@ test('reports show the node, the problems, the leader and the counters', () => {
 
 describe('the inspector', () => {
 	const shown = (body: Uint8Array | string, changes: Partial<InspectedMessage> = {}): string[] => {
-		const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-		const inspected = {message: message(1, bytes), body: bytes, view: undefined, ...changes};
+		const given = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+		const inspected = {message: message(1, given), body: given, view: undefined, ...changes};
 		return inspectorLines(inspected, atMs, 80).map(line => text(line).trimEnd());
 	};
 

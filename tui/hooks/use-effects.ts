@@ -90,22 +90,13 @@ export function useEffects({
 		change({type: 'examined', examination});
 	};
 
-	const load = async ({message, then}: Extract<Effect, {type: 'load'}>): Promise<void> => {
+	const load = async ({message, next}: Extract<Effect, {type: 'load'}>): Promise<void> => {
 		change({type: 'body', message, body: 'loading'});
 		const read = await source.read(message);
 		change({type: 'body', message, body: 'body' in read ? read.body : read});
 		if (!('body' in read)) return;
 		notify('muted', `Loaded. The same at a shell: ${commandFor(message, read.offset)}`);
-		if (then) onLoaded(then);
-	};
-
-	const write = async ({path, body}: Extract<Effect, {type: 'save'}>): Promise<void> => {
-		try {
-			if (!save) throw new Error('this console writes no files');
-			notify('good', `Wrote ${count(body.length)} B to ${await save(path, body)}`);
-		} catch (error) {
-			notify('bad', `Not written: ${error instanceof Error ? error.message : String(error)}`);
-		}
+		if (next) onLoaded(next);
 	};
 
 	const apply = (effects: readonly Effect[]): void => {
@@ -117,10 +108,23 @@ export function useEffects({
 			else if (effect.type === 'mouse') notify('muted', mouseText[onMouse() ? 'on' : 'off']);
 			else if (effect.type === 'copy') onCopy(effect.text);
 			else if (effect.type === 'load') void load(effect);
-			else if (effect.type === 'save') void write(effect);
+			else if (effect.type === 'save') void written(effect, save).then(([tone, text]) => notify(tone, text));
 			else void run(effect.command);
 		}
 	};
 
 	return {state, current: () => current.current, apply, isQuestionNew: () => isQuestionNew.current};
+}
+
+/** Writes a file. @returns how that went, for people */
+async function written(
+	{path, body}: Extract<Effect, {type: 'save'}>,
+	save: EffectsInput['save'],
+): Promise<readonly [Notice['tone'], string]> {
+	try {
+		if (!save) throw new Error('this console writes no files');
+		return ['good', `Wrote ${count(body.length)} B to ${await save(path, body)}`];
+	} catch (error) {
+		return ['bad', `Not written: ${error instanceof Error ? error.message : String(error)}`];
+	}
 }

@@ -126,8 +126,8 @@ export function complete(
 }
 
 /** @param end follows a word that is unambiguous */
-function completed(before: string, start: string, words: readonly string[], end: string): Completion {
-	const candidates = words.filter(word => word.startsWith(start));
+function completed(before: string, start: string, possible: readonly string[], end: string): Completion {
+	const candidates = possible.filter(word => word.startsWith(start));
 	const text = candidates.length === 1 ? `${candidates[0]}${end}` : commonStart(candidates) || start;
 	return {text: before + text, candidates};
 }

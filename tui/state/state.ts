@@ -161,12 +161,11 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	switch (action.type) {
 		case 'focus':
 			return {...state, focus: action.pane, notice: undefined};
-		case 'focus-by':
-			return {
-				...state,
-				focus: paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!,
-				notice: undefined,
-			};
+		case 'focus-by': {
+			const pane = paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!;
+			return {...state, focus: pane, notice: undefined};
+		}
+
 		case 'move':
 			return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
 		case 'move-to':
@@ -213,13 +212,8 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 				? {...state, overlay: {...state.overlay, examination: action.examination}}
 				: state;
 		case 'body':
-			return state.overlay?.type === 'message' && state.overlay.message === action.message
-				? {...state, overlay: {...state.overlay, body: action.body}}
-				: state;
 		case 'body-view':
-			return state.overlay?.type === 'message'
-				? {...state, overlay: {...state.overlay, view: action.view, scroll: 0}}
-				: state;
+			return inspected(state, action);
 		case 'overlay-close':
 			return {...state, overlay: undefined};
 		case 'ask-quit':
@@ -233,6 +227,13 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return unknown;
 		}
 	}
+}
+
+function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'body-view'>): ConsoleState {
+	const {overlay} = state;
+	if (overlay?.type !== 'message') return state;
+	if (action.type === 'body-view') return {...state, overlay: {...overlay, view: action.view, scroll: 0}};
+	return overlay.message === action.message ? {...state, overlay: {...overlay, body: action.body}} : state;
 }
 
 function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: ActionOf<'prompt'>): ConsoleState {

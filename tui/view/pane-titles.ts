@@ -28,8 +28,8 @@ export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState)
 	const {filter, selected} = state.lists[pane];
 	const {keys, all, problem} = listOf(pane, snapshot, state, filter);
 	const gone = selected === undefined || keys.includes(selected) ? [] : ['the selected row is gone'];
-	const count = problem ?? `${keys.length} of ${all}${partsText(pane, shownFeed(snapshot, state))}`;
-	const found = filter === '' ? [] : [`/${printable(filter)} ${count}`];
+	const matches = problem ?? `${keys.length} of ${all}${partsText(pane, shownFeed(snapshot, state))}`;
+	const found = filter === '' ? [] : [`/${printable(filter)} ${matches}`];
 	const warned = [...gone, ...found].map((text): Span => ({text, tone: 'warning'}));
 	// Before the numbers, because a narrow title is cut.
 	return warned.length === 0 ? spans : [...joined(warned), ...(spans.length > 0 ? [separator] : []), ...spans];
