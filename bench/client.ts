@@ -41,6 +41,7 @@ export type ClientReport =
 				readonly p99: number;
 				readonly max: number;
 			};
+			readonly course: readonly Interval[];
 	  }
 	| {
 			readonly type: 'published';
@@ -48,10 +49,48 @@ export type ClientReport =
 			readonly failed: number;
 			readonly tookMs: number;
 			readonly ackUs: {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number};
+			readonly course: readonly Interval[];
 	  }
 	| {readonly type: 'failed'; readonly message: string};
 
+/** A quarter of a second: when it ended (wall clock), messages in it, and their latencies. */
+export type Interval = {readonly atMs: number; readonly count: number; readonly p50: number; readonly p99: number};
+
 export const headBytes = 16;
+const intervalMs = 250;
+/** Intervals that are kept: ten minutes. */
+const intervalsMax = 2400;
+
+/** The course of a run: one histogram for the present interval. */
+class Course {
+	readonly intervals: Interval[] = [];
+	readonly #latency = createHistogram();
+	#count = 0;
+	#endMs = Date.now() + intervalMs;
+
+	add(count: number, tookNs: number): void {
+		this.#close(Date.now());
+		this.#count += count;
+		if (tookNs > 0) this.#latency.record(tookNs);
+	}
+
+	all(): readonly Interval[] {
+		this.#close(Date.now() + intervalMs);
+		return this.intervals;
+	}
+
+	#close(nowMs: number): void {
+		if (nowMs < this.#endMs) return;
+		if (this.#count > 0 && this.intervals.length < intervalsMax) {
+			const {p50, p99} = percentiles(this.#latency);
+			this.intervals.push({atMs: this.#endMs, count: this.#count, p50, p99});
+		}
+
+		this.#count = 0;
+		this.#latency.reset();
+		this.#endMs += Math.max(1, Math.ceil((nowMs - this.#endMs) / intervalMs)) * intervalMs;
+	}
+}
 
 function report(body: ClientReport): void {
 	process.send!(body);
@@ -93,6 +132,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 	report({type: 'ready'});
 	const seen = new Uint8Array(expect);
 	const latency = createHistogram();
+	const course = new Course();
 	let count = 0;
 	let unique = 0;
 	let disordered = 0;
@@ -111,6 +151,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 			firstNs: String(firstNs),
 			lastNs: String(lastNs),
 			latencyUs: percentiles(latency),
+			course: course.all(),
 		});
 	process.on('message', order => {
 		if (order === 'stop') sendFigures();
@@ -119,6 +160,7 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 		const nowNs = process.hrtime.bigint();
 		if (count === 0) firstNs = nowNs;
 		lastNs = nowNs;
+		let tookNs = 0;
 		for (const {body} of deliveries) {
 			count++;
 			const view = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
@@ -130,12 +172,15 @@ async function subscribe({options, expect}: Extract<ClientOrder, {type: 'subscri
 
 			const took = Number(nowNs - view.readBigUInt64BE(0));
 			if (took > 0) latency.record(took);
+			tookNs = took;
 			if (seen[number] === 0) unique++;
 			seen[number] = 1;
 			if (number < newest) disordered++;
 			else newest = number;
 		}
 
+		// One entry a turn, because the clock and a second histogram would cost as much as the rest.
+		course.add(deliveries.length, tookNs);
 		if (unique === expect) sendFigures();
 	}
 }
@@ -160,6 +205,7 @@ async function publish({
 	const broker = await open(options);
 	const topic = options.topic as Topic;
 	const ack = createHistogram();
+	const course = new Course();
 	let sent = 0;
 	let failed = 0;
 	const flight = {open: 0};
@@ -191,7 +237,11 @@ async function publish({
 		broker
 			.publish(topic, bodies)
 			.then(
-				() => ack.record(Number(process.hrtime.bigint() - sentNs)),
+				() => {
+					const took = Number(process.hrtime.bigint() - sentNs);
+					ack.record(took);
+					course.add(calls, took);
+				},
 				() => {
 					failed += calls;
 				},
@@ -214,6 +264,7 @@ async function publish({
 		failed,
 		tookMs: Number(process.hrtime.bigint() - startNs) / 1e6,
 		ackUs: percentiles(ack),
+		course: course.all(),
 	});
 	await broker[Symbol.asyncDispose]();
 	process.disconnect();

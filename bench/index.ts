@@ -22,6 +22,8 @@ export type BenchOptions = {
 	readonly minRate?: number;
 	/** Most lost messages that pass. */
 	readonly maxLoss?: number;
+	/** A file for a page with plots. */
+	readonly report?: string;
 	readonly output: 'text' | 'json';
 	readonly print: (text: string) => void;
 	readonly say: (line: string) => void;
@@ -43,6 +45,13 @@ export async function runBench(kind: string, options: BenchOptions): Promise<voi
 	};
 	const result = await kinds[kind as BenchKind](flags);
 	const missed = [...result.missed, ...missedBounds(result, options)];
+	if (options.report !== undefined) {
+		// Loaded on demand: the plots are as large as the rest of the program.
+		const {writeReport} = await import('./report/report.ts');
+		await writeReport(options.report, {...result, missed});
+		options.say(`The report is in ${options.report}`);
+	}
+
 	if (options.output === 'json') options.print(JSON.stringify({...result, missed}, undefined, '\t'));
 	else {
 		options.print(

@@ -4,7 +4,16 @@ their own processes, measures, and reports missed bounds. All processes share th
 can be compared.
 */
 import type {Broker, NodeId, Topic} from '../core/index.ts';
-import {Client, clientOptions, deliveryRates, median, percentilesOf, type BenchResult} from './measure.ts';
+import {
+	Client,
+	clientOptions,
+	deliveryRates,
+	median,
+	percentilesOf,
+	pointsOf,
+	type BenchResult,
+	type Timeline,
+} from './measure.ts';
 import {Cluster, type JsonEvent, type NodeProcess} from './cluster.ts';
 
 export type BenchFlags = {
@@ -60,6 +69,22 @@ async function run(
 	}
 }
 
+type Run = Awaited<ReturnType<typeof run>>;
+type Points = Array<Timeline['points'][number]>;
+type Marks = Array<Timeline['marks'][number]>;
+
+/** What the subscribers got over time, and what the publisher's node had stored. */
+function pointsOfRun(index: number, {published, received}: Run): Timeline['points'] {
+	return [
+		...received.flatMap(({course}, at) => pointsOf(index, subscriberName(at), course)),
+		...pointsOf(index, 'stored (ack)', published.course),
+	];
+}
+
+function subscriberName(index: number): string {
+	return index === 0 ? "publisher's node" : `node ${index + 1}`;
+}
+
 export async function latency(flags: BenchFlags): Promise<BenchResult> {
 	await using cluster = new Cluster({cli: flags.cli});
 	flags.say(`starting ${flags.nodes} nodes …`);
@@ -67,9 +92,10 @@ export async function latency(flags: BenchFlags): Promise<BenchResult> {
 	const rate = flags.rate || 1000;
 	const count = flags.count || rate * 10;
 	flags.say(`publishing ${count} messages of ${flags.size} B at ${rate}/s …`);
-	const {published, received} = await run(cluster, flags, {rate, count, perCall: 1, inFlight: 1024});
+	const measured = await run(cluster, flags, {rate, count, perCall: 1, inFlight: 1024});
+	const {published, received} = measured;
 	const rows = received.map((figures, index) => ({
-		'subscriber on': index === 0 ? "publisher's node" : `node ${index + 1}`,
+		'subscriber on': subscriberName(index),
 		'p50 µs': figures.latencyUs.p50,
 		'p95 µs': figures.latencyUs.p95,
 		'p99 µs': figures.latencyUs.p99,
@@ -81,6 +107,7 @@ export async function latency(flags: BenchFlags): Promise<BenchResult> {
 		bench: 'latency',
 		setting: {nodes: flags.nodes, rate, size: flags.size, count},
 		missed: [],
+		timeline: {points: pointsOfRun(1, measured), marks: []},
 		rows: [
 			...rows,
 			{
@@ -105,9 +132,12 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	await cluster.startAll(flags.nodes);
 	const count = flags.count || 300_000;
 	const rows: Array<Record<string, number | string>> = [];
+	const points: Points = [];
 	for (let index = 0; index < flags.runs; index++) {
 		flags.say(`run ${index + 1} of ${flags.runs}: ${count} messages of ${flags.size} B …`);
-		const {published, received} = await run(cluster, flags, {rate: 0, count, perCall: 500, inFlight: 16});
+		const measured = await run(cluster, flags, {rate: 0, count, perCall: 500, inFlight: 16});
+		const {published, received} = measured;
+		points.push(...pointsOfRun(index + 1, measured));
 		const {slowest, all} = deliveryRates(received);
 		const delivered = received.reduce((sum, {unique}) => sum + unique, 0);
 		rows.push({
@@ -133,7 +163,13 @@ export async function throughput(flags: BenchFlags): Promise<BenchResult> {
 	const twice = rows
 		.filter(row => Number(row['duplicates']) > 0)
 		.map(row => `run ${row['run']}: ${row['duplicates']} messages were delivered twice`);
-	return {bench: 'throughput', setting: {nodes: flags.nodes, size: flags.size, count}, rows, missed: twice};
+	return {
+		bench: 'throughput',
+		setting: {nodes: flags.nodes, size: flags.size, count},
+		rows,
+		missed: twice,
+		timeline: {points, marks: []},
+	};
 }
 
 /**
@@ -156,16 +192,21 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 		inFlight: 256,
 	});
 	const victim = cluster.nodes.at(-1)!;
+	const marks: Marks = [];
+	const mark = (text: string): void => void marks.push({run: 1, atMs: Date.now(), text});
 	if (cluster.nodes.length > 1) {
 		const broker = await cluster.client(victim);
 		for await (const first of broker.subscribe([topic], {from: 'beginning'})) if (first.length > 0) break;
 		flags.say(`killing node ${victim.port} under load …`);
+		mark('kill');
 		await victim.kill('SIGKILL');
 		await broker[Symbol.asyncDispose]();
 		await cluster.start(victim.port).waitFor(({type}) => type === 'ready', 'ready');
+		mark('back');
 	}
 
 	const published = await publisher.next('published', 600_000);
+	mark('all published');
 	flags.say('reading the messages of every node …');
 	const rows = await Promise.all(
 		cluster.nodes.map(async (node, index) => {
@@ -191,6 +232,7 @@ export async function reliability(flags: BenchFlags): Promise<BenchResult> {
 		setting: {nodes: flags.nodes, size: flags.size, count, acknowledged: published.count},
 		rows,
 		missed,
+		timeline: {points: pointsOf(1, 'stored (ack)', published.course), marks},
 	};
 }
 
@@ -244,8 +286,9 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 	const brokers = await Promise.all(cluster.nodes.map(node => cluster.client(node)));
 	const rows: PartitionRow[] = [];
 	const missed: string[] = [];
+	const marks: Marks = [];
 	for (let round = 1; round <= flags.runs; round++) {
-		const {row, problems} = await partitionOnce(cluster, brokers, flags, round);
+		const {row, problems} = await partitionOnce(cluster, brokers, flags, round, marks);
 		rows.push(row);
 		missed.push(...problems.map(problem => `run ${round}: ${problem}`));
 	}
@@ -259,7 +302,13 @@ export async function partition(flags: BenchFlags): Promise<BenchResult> {
 		'repaired ms': median(rows.map(row => row['repaired ms'])),
 		lost: rows.reduce((sum, row) => sum + row.lost, 0),
 	});
-	return {bench: 'partition', setting: {nodes, size: flags.size, runs: flags.runs}, rows, missed};
+	return {
+		bench: 'partition',
+		setting: {nodes, size: flags.size, runs: flags.runs},
+		rows,
+		missed,
+		timeline: {points: [], marks},
+	};
 }
 
 /** @param round counts from 1; each round publishes 1000 messages on either side, and earlier messages stay */
@@ -268,6 +317,7 @@ async function partitionOnce(
 	brokers: readonly Broker[],
 	flags: BenchFlags,
 	round: number,
+	marks: Marks,
 ): Promise<{readonly row: PartitionRow; readonly problems: readonly string[]}> {
 	const {nodes} = cluster;
 	const far = nodes.slice(-Math.floor((nodes.length - 1) / 2));
@@ -300,6 +350,14 @@ async function partitionOnce(
 	await Promise.all(brokers.map(broker => broker.fault({type: 'heal'})));
 	const healed = await allReport('healed');
 	const repaired = await allReport('repaired');
+	const lastMs = (events: readonly JsonEvent[]): number => Math.max(...events.map(({at}) => at));
+	marks.push(
+		{run: round, atMs: cutMs, text: 'cut'},
+		{run: round, atMs: lastMs(detected), text: 'detected by all'},
+		{run: round, atMs: healMs, text: 'links restored'},
+		{run: round, atMs: lastMs(healed), text: 'healed at all'},
+		{run: round, atMs: lastMs(repaired), text: 'repaired at all'},
+	);
 	const totals = await Promise.all(
 		brokers.map(async broker => (await broker.snapshot()).topics.find(({name}) => name === topic)?.messages ?? 0),
 	);
@@ -356,6 +414,7 @@ export async function failover(flags: BenchFlags): Promise<BenchResult> {
 	flags.say(`starting ${flags.nodes} nodes …`);
 	await cluster.startAll(flags.nodes);
 	const gaps: number[] = [];
+	const marks: Marks = [];
 	for (let index = 0; index < flags.runs; index++) {
 		const leader = cluster.leader()!;
 		const others = cluster.nodes.filter(node => node !== leader);
@@ -376,6 +435,10 @@ export async function failover(flags: BenchFlags): Promise<BenchResult> {
 			),
 		);
 		gaps.push(Math.max(...elected.map(({at}) => at - killedMs)));
+		const mark = (atMs: number, text: string): void => void marks.push({run: index + 1, atMs, text});
+		mark(killedMs, 'leader killed');
+		mark(Math.min(...elected.map(({at}) => at)), 'first node has a new leader');
+		mark(killedMs + gaps.at(-1)!, 'all have a new leader');
 		flags.say(`run ${index + 1} of ${flags.runs}: new leader after ${gaps.at(-1)!} ms`);
 		const back = cluster.start(leader.port);
 		await back.waitFor(
@@ -389,6 +452,7 @@ export async function failover(flags: BenchFlags): Promise<BenchResult> {
 		bench: 'failover',
 		setting: {nodes: flags.nodes, runs: flags.runs},
 		missed: [],
+		timeline: {points: [], marks},
 		rows: [{kills: gaps.length, 'p50 ms': p50, 'p95 ms': p95, 'p99 ms': p99, 'max ms': max}],
 	};
 }

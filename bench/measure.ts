@@ -1,6 +1,6 @@
 /** Shared parts of the benchmarks: clients in their own processes, and tables. */
 import {fork, type ChildProcess} from 'node:child_process';
-import type {ClientOptions, ClientOrder, ClientReport} from './client.ts';
+import type {ClientOptions, ClientOrder, ClientReport, Interval} from './client.ts';
 import type {Cluster, NodeProcess} from './cluster.ts';
 
 export type Percentiles = {readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number};
@@ -11,7 +11,38 @@ export type BenchResult = {
 	readonly rows: ReadonlyArray<Readonly<Record<string, number | string>>>;
 	/** Missed bounds, as text; if there are any, the command exits with 15. */
 	readonly missed: readonly string[];
+	/** What happened over time, for the report. */
+	readonly timeline: Timeline;
 };
+
+/** Values over time, and what happened meanwhile; times of the wall clock. */
+export type Timeline = {
+	readonly points: ReadonlyArray<
+		{readonly run: number; readonly series: string; readonly atMs: number} & PointValues
+	>;
+	readonly marks: ReadonlyArray<{readonly run: number; readonly atMs: number; readonly text: string}>;
+};
+type PointValues = {
+	/** Messages per second. */
+	readonly rate?: number;
+	/** Latencies, microseconds. */
+	readonly p50?: number;
+	readonly p99?: number;
+};
+
+const intervalMs = 250;
+
+/** The course of a client as points of the time line, each in the middle of its interval. */
+export function pointsOf(run: number, series: string, course: readonly Interval[]): Timeline['points'] {
+	return course.map(({atMs, count, p50, p99}) => ({
+		run,
+		series,
+		atMs: atMs - intervalMs / 2,
+		rate: (count * 1000) / intervalMs,
+		p50,
+		p99,
+	}));
+}
 
 export class Client implements Disposable {
 	readonly #child: ChildProcess;

@@ -204,6 +204,7 @@ const shape = v.strictObject(
 			},
 			unknownKey('console'),
 		),
+		metrics: v.strictObject({port: whole(0, 65_535), host: hostName}, unknownKey('metrics')),
 	},
 	unknownKey(),
 );
@@ -283,6 +284,12 @@ const rules: readonly Rule[] = [
 		1,
 		'the bound of one address',
 	),
+	{
+		needs: ['port', 'metrics.port'],
+		setting: 'metrics.port',
+		isRight: ({port, metrics}) => metrics.port !== port,
+		message: ({port}) => `Expected another port than the one of the node, got ${port}`,
+	},
 	...(['enableNodeAuth', 'enableMessageSigning', 'enableEncryption'] as const).map(name => ({
 		needs: ['host', 'advertise', name],
 		setting: name,

@@ -225,6 +225,16 @@ export type Config = {
 		/** Snapshots a second that a console is sent at most. @default 10 */
 		readonly framesPerSecond: number;
 	};
+	readonly metrics: {
+		/** TCP port of `/metrics`, `/healthz` and `/readyz`; 0: none. @default 0 */
+		readonly port: number;
+		/**
+		Address that they listen on. They have no authentication: beyond loopback everyone who reaches the port can read
+		names, topics and counts, but no messages.
+		@default '127.0.0.1'
+		*/
+		readonly host: string;
+	};
 };
 
 /** A configuration without the two values that have no default. */
@@ -281,4 +291,5 @@ export const defaults: Omit<Config, 'data' | 'secret' | 'secretPath' | 'identity
 		members: 1024,
 	},
 	console: {feed: 200, events: 100, previewBytes: 512, framesPerSecond: 10},
+	metrics: {port: 0, host: '127.0.0.1'},
 };

@@ -18,6 +18,7 @@ import {nodeOptions} from './host/assembly.ts';
 import {openAudit} from './host/audit.ts';
 import {keepNameRegistered, openDiscovery, registerNode, updateRegistration} from './host/discovery.ts';
 import {openKeptClock} from './host/kept-clock.ts';
+import type {Metrics} from './host/metrics.ts';
 import {openNetwork} from './host/network.ts';
 import {NodeSlot} from './host/node-slot.ts';
 import {recoverState, type RecoveredState} from './host/recovered-state.ts';
@@ -63,7 +64,8 @@ export function serveOver(
 
 async function assemble(configured: Config, resources: AsyncStack): Promise<OpenBroker> {
 	const slot = new NodeSlot();
-	const storage = await openStorage(configured, slot, resources);
+	const metrics = await openMetrics(configured, slot, resources);
+	const storage = await openStorage(configured, slot, resources, metrics?.observeSync);
 	const {config, folder, path} = storage;
 	const address = await advertisedAddress(config);
 	const recovered = await recoverState(storage, address, slot);
@@ -79,6 +81,7 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 		nodeOptions({storage, recovered, clock, network, discovery, slot, instance, name, owner, address}),
 	);
 	openAudit(node, path, resources);
+	metrics?.watch(node);
 	await node.start();
 	slot.set(node);
 	node.onPhase = () => {
@@ -105,6 +108,13 @@ async function assemble(configured: Config, resources: AsyncStack): Promise<Open
 
 	await enterCluster(node, config, recovered);
 	return Object.assign(node, {port: config.port, closed});
+}
+
+/** Loaded on demand, with its library and the texts of `check`. */
+async function openMetrics(config: Config, slot: NodeSlot, resources: AsyncStack): Promise<Metrics | undefined> {
+	if (config.metrics.port === 0) return undefined;
+	const host = await import('./host/metrics.ts');
+	return resources.use(await host.openMetrics(config, slot));
 }
 
 function nameOf(config: Config): WantedName {

@@ -26,10 +26,10 @@ const entryPoints = {
 };
 
 /**
-Node loads the native checksum from where npm put it. The others are never loaded: one is for the developers of Ink, the
-other a native part of msgpackr that is switched off below.
+Node loads the native checksum from where npm put it. The others are not needed: one is for the developers of Ink, one a
+native part of msgpackr that is switched off below, and one draws the plots of vega as pixels.
 */
-const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract'];
+const external = ['@node-rs/crc32', 'react-devtools-core', 'msgpackr-extract', 'canvas'];
 
 /** Names, sizes and times of all files that go into a build. */
 export function fingerprint() {
@@ -81,6 +81,10 @@ export async function build() {
 		logLevel: 'warning',
 		metafile: true,
 		write: false,
+		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
+		banner: {
+			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
+		},
 	};
 	const commands = await bundle({
 		...common,
@@ -91,10 +95,6 @@ export async function build() {
 		minifySyntax: true,
 		minifyWhitespace: true,
 		sourcesContent: false,
-		// CommonJS dependencies that are bundled ask for built-in modules by `require`.
-		banner: {
-			js: 'import {createRequire as $require} from "node:module"; const require = $require(import.meta.url);',
-		},
 	});
 	// Lines as they were written, and the sources in the map: an error in a program quotes a line that can be read.
 	const library = await bundle({...common, entryPoints: {library: 'core/library.ts'}});

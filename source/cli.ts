@@ -3,6 +3,7 @@ The command line: argv and settings in, an exit code out. `entry.ts` ends the pr
 */
 import {DapssError, exitCodes} from '../core/errors.ts';
 import {version} from '../core/version.ts';
+import type {Flags} from './arguments/flags.ts';
 import {start} from './commands/command-table.ts';
 import type {Backend, Command, Context} from './context.ts';
 import {helpOf} from './help.ts';
@@ -26,7 +27,7 @@ export type MainOptions = {
 
 /** Run a command; resolves with the exit code of the process. */
 export async function main(options: MainOptions): Promise<number> {
-	const {argv, env, cwd, terminal, stop} = options;
+	const {argv, terminal, stop} = options;
 	const {signal} = stop;
 	let ran: Command | undefined;
 	terminal.onClosed = () => stop.abort('closed');
@@ -44,22 +45,7 @@ export async function main(options: MainOptions): Promise<number> {
 			return 0;
 		}
 
-		let settings: Settings | undefined;
-		const context: Context = {
-			input,
-			flags,
-			output,
-			terminal,
-			env,
-			signal,
-			settings(preferences) {
-				if (settings) return settings;
-				settings = loadSettings({flags, env, cwd, ...(preferences && {preferences})});
-				for (const warning of settings.warnings) terminal.say(`Warning: ${warning}`);
-				return settings;
-			},
-			backend: options.backend ?? (() => import('../core/index.ts')),
-		};
+		const context = contextOf(options, {input, flags, output});
 		const {run} = await command.load();
 		const code = (await run(context)) ?? 0;
 		if (terminal.failure) throw outputFailed(terminal.failure);
@@ -72,6 +58,38 @@ export async function main(options: MainOptions): Promise<number> {
 			terminal.failure && signal.reason === 'closed' ? outputFailed(terminal.failure, error) : error,
 		);
 	}
+}
+
+function contextOf(options: MainOptions, {input, flags, output}: Pick<Context, 'input' | 'flags' | 'output'>): Context {
+	const {env, terminal, stop} = options;
+	const backend = options.backend ?? (() => import('../core/index.ts'));
+	const common = {env, backend, signal: stop.signal};
+	return {
+		...common,
+		input,
+		flags,
+		output,
+		terminal,
+		settings: settingsOf(options, flags, line => terminal.say(line)),
+		reachingWith(other, isSilent) {
+			const say = (line: string): void => {
+				if (!isSilent) terminal.say(line);
+			};
+
+			return {...common, flags: other, terminal: {say}, settings: settingsOf(options, other, say)};
+		},
+	};
+}
+
+/** Loads the settings when they are asked for, once. @param say prints a warning */
+function settingsOf({env, cwd}: MainOptions, flags: Flags, say: (line: string) => void): Context['settings'] {
+	let settings: Settings | undefined;
+	return preferences => {
+		if (settings) return settings;
+		settings = loadSettings({flags, env, cwd, ...(preferences && {preferences})});
+		for (const warning of settings.warnings) say(`Warning: ${warning}`);
+		return settings;
+	};
 }
 
 /** @param said the error of the command: its counts are kept */

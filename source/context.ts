@@ -7,6 +7,7 @@ import type {Config} from '../core/config.ts';
 import type {ConnectSettings, Reached} from '../core/connect.ts';
 import type {FoundNode} from '../core/find.ts';
 import type {Survivor} from '../core/recover.ts';
+import type {Snapshot} from '../core/snapshot.ts';
 import type {FlagName, Flags} from './arguments/flags.ts';
 import type {Terminal} from './output/terminal.ts';
 import type {Env} from './settings/places.ts';
@@ -20,6 +21,8 @@ export type Backend = {
 		connectOnce: (last: string | undefined) => Promise<Broker & {readonly server: string}>,
 	): Promise<FollowedBroker>;
 	openSurvivor(config: Pick<Config, 'data' | 'storage' | 'limits'>): Promise<Survivor>;
+	/** A snapshot from outside, checked. */
+	snapshotOf(value: unknown): Snapshot | undefined;
 	findNodes(options?: {readonly cluster?: string}): Promise<readonly FoundNode[]>;
 };
 
@@ -35,6 +38,8 @@ export type Context = {
 	/** @param preferences those of the console, which a headless node does not use. @throws `config` */
 	readonly settings: (preferences?: SettingsInput['preferences']) => Settings;
 	readonly backend: () => Promise<Backend>;
+	/** As this context, with other flags, and so with other settings. `isSilent`: the console is on the screen. */
+	readonly reachingWith: (flags: Flags, isSilent: boolean) => Reaching;
 	/** Aborted by SIGINT, SIGTERM, SIGHUP, or when the reader of standard output is gone; see the reason. */
 	readonly signal: AbortSignal;
 };

@@ -44,10 +44,12 @@ const layers = {
 	source: [
 		'entry points',
 		'source/commands',
+		'source/demo',
 		'source/doctor',
 		'source/nodes',
 		'context',
 		'source/process',
+		'source/recording',
 		'source/output',
 		'source/settings',
 		'source/arguments',

@@ -44,7 +44,7 @@ test('the console imports only types and texts of the core, no code that runs', 
 
 test('the command line imports only the entry points of the core', () => {
 	// Values and checks of arguments that are needed before a broker is loaded, the secret and its place, how folders
-	// are made, and deadlines.
+	// are made and locked, and deadlines.
 	const entryPoints = new Set([
 		'core/index.ts',
 		'core/access.ts',
@@ -63,6 +63,7 @@ test('the command line imports only the entry points of the core', () => {
 		'core/version.ts',
 		'core/io/clock.ts',
 		'core/io/make-folder.ts',
+		'core/io/files/data-folder.ts',
 		'core/io/files/identity-file.ts',
 		'core/io/trusted-folder.ts',
 		'core/io/files/private-file.ts',
@@ -270,7 +271,7 @@ function reachedFrom(...starts: readonly string[]): ReadonlySet<string> {
 }
 
 test('only the console loads Ink and React; a headless node loads no conf and no tables of Unicode either', () => {
-	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'string-width'];
+	const heavy = ['ink', 'react', 'ink-table', 'ink-text-input', 'conf', 'pino', 'prom-client', 'string-width'];
 	expect(
 		show(imports.filter(({from, to}) => /^(?:ink|react)/.test(to) && !isIn(from, 'tui', 'test', 'bench'))),
 	).toEqual([]);

@@ -3,6 +3,7 @@ A console source over any `Broker`: a node in this process, in a worker thread, 
 as the node sends them; React gets at most one every 100 ms. A command of the console becomes a call, and its result one
 line of text. Where the broker reconnects by itself, the source shows that the connection is lost, and that it is back.
 */
+import type {AccessReport} from '../core/access.ts';
 import type {Broker, FollowedBroker, LinkNews, Subscription} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
@@ -10,7 +11,7 @@ import {messagesText, topicText} from '../core/observe/topic-text.ts';
 import type {MessageSnapshot, Snapshot} from '../core/snapshot.ts';
 import {shareSnapshot} from './source/share.ts';
 import type {CommandResult, ConsoleCommand, ConsoleSource, ReadBody, SourceState} from './source/source.ts';
-import {duration} from './view/words.ts';
+import {clockTime, duration} from './view/words.ts';
 
 /** Between two snapshots that React gets, milliseconds. */
 const publishMs = 100;
@@ -27,19 +28,29 @@ const readMs = 5000;
 const passedMax = 10_000;
 
 type WatchedBroker = Broker & Partial<Pick<FollowedBroker, 'onLink'>>;
-type Clock = {readonly nowMs: () => number};
+type Clock = {readonly nowMs: () => number; readonly wallMs: () => number};
+
+const systemClock: Clock = {nowMs: () => performance.now(), wallMs: () => Date.now()};
+/** Addresses that are named while a node is searched. */
+const triesMax = 3;
 
 /**
 Watch a broker. Dispose the source to stop watching; the broker itself stays open.
 
+@param tries the addresses that the broker tries when it is lost, in their order
 @param clock replaced by tests
 */
-export function createSource(broker: WatchedBroker, clock: Clock = {nowMs: () => performance.now()}): ClientSource {
-	return new BrokerSource(broker, clock);
+export function createSource(
+	broker: WatchedBroker,
+	tries: () => readonly string[] = () => [],
+	clock: Clock = systemClock,
+): ClientSource {
+	return new BrokerSource(broker, tries, clock);
 }
 
 class BrokerSource implements ClientSource {
 	readonly #broker: WatchedBroker;
+	readonly #tries: () => readonly string[];
 	readonly #clock: Clock;
 	readonly #listeners = new Set<() => void>();
 	readonly #subscriptions: readonly Disposable[];
@@ -58,9 +69,12 @@ class BrokerSource implements ClientSource {
 	/** The role was asked for at this node. Another node may have another answer. */
 	#isRoleKnown = false;
 	#returned = {text: '', untilMs: 0};
+	/** When the connection was lost, by the wall clock. */
+	#lostAtMs: number | undefined;
 
-	constructor(broker: WatchedBroker, clock: Clock) {
+	constructor(broker: WatchedBroker, tries: () => readonly string[], clock: Clock) {
 		this.#broker = broker;
+		this.#tries = tries;
 		this.#clock = clock;
 		this.#heardMs = clock.nowMs();
 		const link = broker.onLink?.(news => this.#onLink(news));
@@ -80,6 +94,8 @@ class BrokerSource implements ClientSource {
 	async run(command: ConsoleCommand): Promise<CommandResult> {
 		try {
 			const label = labelsOf(this.#state.snapshot?.members ?? []);
+			if (command.type === 'access-list')
+				return {ok: true, text: 'Access', lines: accessLines(await this.#broker.access())};
 			return {ok: true, text: await runCommand(this.#broker, command, label)};
 		} catch (error) {
 			return {ok: false, text: refusal(command, error)};
@@ -166,9 +182,29 @@ class BrokerSource implements ClientSource {
 		this.#change({
 			...this.#state,
 			connection: 'lost',
-			detail: linkWords(news),
+			detail: this.#linkWords(news),
 			why: news.state === 'lost' ? whyLost(news) : '',
 		});
+	}
+
+	/** What is tried, since when, and why the last attempt failed. */
+	#linkWords(news: LinkNews): string {
+		if (news.state === 'connected') {
+			this.#lostAtMs = undefined;
+			return `connected to ${news.server}, waiting for its snapshot`;
+		}
+
+		this.#lostAtMs ??= this.#clock.wallMs();
+		const members = this.#state.snapshot?.members ?? [];
+		const label = labelsOf(members);
+		const tries = this.#tries().map(address => {
+			const member = members.find(each => each.address === address);
+			return member ? `${label(member.id)} (${address})` : address;
+		});
+		const more = tries.length > triesMax ? ` and ${tries.length - triesMax} more` : '';
+		const tried = tries.length === 0 ? 'trying again' : `trying ${tries.slice(0, triesMax).join(', ')}${more}`;
+		const since = clockTime(this.#lostAtMs).slice(0, 8);
+		return `${tried} since ${since}, next in ${duration(news.retryMs)} · ${whyLost(news)}`;
 	}
 
 	#onClosed(reason: string): void {
@@ -187,12 +223,6 @@ class BrokerSource implements ClientSource {
 /** The reason, with the name of the server once. */
 function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
 	return why.includes(server) ? why : `${server}: ${why}`;
-}
-
-function linkWords(news: LinkNews): string {
-	return news.state === 'connected'
-		? `connected to ${news.server}, waiting for its snapshot`
-		: `trying again in ${duration(news.retryMs)} · ${whyLost(news)}`;
 }
 
 /** Reads from the position before the message, so that it is among the first that come. */
@@ -289,6 +319,17 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return 'This node has left its cluster and stops';
 		}
 
+		case 'access-change':
+		case 'access-revoke':
+			return changeAccess(broker, command);
+
+		case 'access-list':
+			return '';
+
+		case 'attach':
+		case 'context':
+			throw new Error('this console shows its own node; `dapss-tui attach` shows any node');
+
 		case 'fault': {
 			await broker.fault(command.fault);
 			return command.fault.type === 'heal'
@@ -301,6 +342,47 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 			return String(unknown);
 		}
 	}
+}
+
+async function changeAccess(
+	broker: Broker,
+	command: Extract<ConsoleCommand, {type: 'access-change' | 'access-revoke'}>,
+): Promise<string> {
+	if (command.type === 'access-change') {
+		await broker.changeAccess(command.change);
+		return 'The access is changed; `:access list` shows it';
+	}
+
+	const {grants} = await broker.access();
+	const found = grants.filter(({name, identity}) => isCalled(command.name, name, identity));
+	if (found.length !== 1)
+		throw new Error(`expected the name or the first 8 digits of one identity, ${found.length} fit`);
+	await broker.changeAccess({type: 'revoke', identity: found[0]!.identity});
+	return `The access of ${command.name} is revoked`;
+}
+
+/** A name of an identity, in any case, or enough of its digits. */
+function isCalled(called: string, name: string, identity: string): boolean {
+	return (
+		(name !== '' && name.toLowerCase() === called.toLowerCase()) ||
+		(called.length >= 8 && identity.startsWith(called))
+	);
+}
+
+/** Identities with their roles, as lines for people. */
+function accessLines({defaultRole, grants, admitted, tokens, you}: AccessReport): readonly string[] {
+	return [
+		...grants.map(({role, identity, name, topics}) => {
+			const only = topics.length === 0 ? '' : `  ${topics.join(', ')}`;
+			return `${role.padEnd(9)} ${identity.slice(0, 12)}  ${name}${only}`;
+		}),
+		'',
+		`Everyone else who has the secret: ${defaultRole === 'none' ? 'no access' : `role ${defaultRole}`}`,
+		...admitted.map(node => `Node ${node} may join`),
+		...tokens.map(({hash, uses}) => `Join token ${hash.slice(0, 12)}: admits ${uses} more`),
+		`You: ${you.identity?.slice(0, 12) ?? 'no identity'}, role ${you.role}` +
+			(you.isOwner ? ' (you run this node)' : ''),
+	];
 }
 
 /** The command that failed, the reason, and a hint. */

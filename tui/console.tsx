@@ -14,14 +14,17 @@ import type {Keymap} from './input/keymap.ts';
 import type {ConsoleTerminal} from './input/terminal.ts';
 import {layOut, type Layout} from './layout.ts';
 import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
+import {GuideLines, guideRows} from './panes/guide.tsx';
 import {Overlay, overlayText, type OverlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
+import type {Guide} from './source/guide.ts';
 import type {ConsoleSource, Examination, SourceState} from './source/source.ts';
 import {initialState, type ConsoleState} from './state/state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
 import {alertsOf, type Alert} from './view/alerts.ts';
 import {paneNames} from './view/pane-titles.ts';
 import {quitLines, quitQuestion} from './view/quit.ts';
+import {timeTitle} from './view/time.ts';
 import {Boundary} from './widgets/boundary.tsx';
 import {frameColumns, frameRows} from './widgets/frame.tsx';
 import {Line} from './widgets/lines.tsx';
@@ -38,6 +41,8 @@ export type ConsoleProps = {
 	readonly problems?: readonly string[] | undefined;
 	/** Examine the machine for `:doctor`; never rejects. */
 	readonly examine?: (() => Promise<Examination>) | undefined;
+	/** Explains the cluster above the panes. */
+	readonly guide?: Guide | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	/** The terminal beside what Ink does with it. */
 	readonly terminal?: ConsoleTerminal | undefined;
@@ -58,6 +63,7 @@ export function Console({
 	theme,
 	problems,
 	examine,
+	guide,
 	onExit,
 	terminal,
 	save,
@@ -65,7 +71,9 @@ export function Console({
 }: ConsoleProps): ReactNode {
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const window = useWindowSize();
-	const {columns, rows} = size ?? window;
+	const {columns} = size ?? window;
+	const guideHeight = guide ? guideRows((size ?? window).rows) : 0;
+	const rows = (size ?? window).rows - guideHeight;
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
 	const {state, ...effects} = useEffects({
@@ -94,12 +102,16 @@ export function Console({
 		role: shown.role,
 		isRemote,
 		isLost,
+		past: shown.time?.mode,
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
 	};
-	useKeyboard({keymap, situation, input: terminal?.input, layout, ...effects});
+	useKeyboard({keymap, situation, guide, input: terminal?.input, layout, top: guideHeight, ...effects});
 	return (
 		<ThemeContext value={theme}>
+			{guide && layout.type === 'panes' ? (
+				<GuideLines guide={guide} width={columns} height={guideHeight} />
+			) : null}
 			{layout.type === 'too-small' ? (
 				<TooSmall columns={columns} rows={rows} />
 			) : (
@@ -112,6 +124,8 @@ export function Console({
 					title={title}
 					isReadonly={isReadonly}
 					isRemote={isRemote}
+					isDemo={guide !== undefined}
+					top={guideHeight}
 					keymap={keymap}
 					theme={theme}
 				/>
@@ -137,16 +151,28 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 	readonly alerts: readonly Alert[];
 	/** The text of the open overlay. */
 	readonly text: OverlayText | undefined;
+	/** The nodes end with the console. */
+	readonly isDemo: boolean;
+	/** Rows of the terminal above this screen. */
+	readonly top: number;
 };
 
 function Screen(props: ScreenProps): ReactNode {
-	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme} = props;
+	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme, top} = props;
 	const {header, alerts: alertBox, prompt, hints} = layout;
 	const isLost = shown.connection === 'lost';
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
 	const context = contextOf(state);
 	const hintLine =
-		context === 'confirm' ? [] : hintSpans(keymap, context, state, {isReadonly, role: shown.role}, header.width);
+		context === 'confirm'
+			? []
+			: hintSpans(
+					keymap,
+					context,
+					state,
+					{isReadonly: isReadonly || shown.time !== undefined, role: shown.role},
+					header.width,
+				);
 	// An open prompt takes the row of the notice.
 	const noticeBelow =
 		state.prompt && state.notice && hints.height > 0
@@ -157,10 +183,11 @@ function Screen(props: ScreenProps): ReactNode {
 			<Header
 				width={header.width}
 				snapshot={shown.snapshot}
-				title={title}
+				title={shown.time ? timeTitle(shown.time) : title}
 				connection={shown.connection}
 				isReadonly={isReadonly}
 				isRemote={isRemote}
+				attachment={shown.attachment}
 			/>
 			{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
 			<ThemeContext value={isLost ? outdated : theme}>
@@ -170,10 +197,11 @@ function Screen(props: ScreenProps): ReactNode {
 				state={state}
 				width={prompt.width}
 				isRemote={isRemote}
+				isDemo={props.isDemo}
 				isLost={isLost}
 				keymap={keymap}
 				hints={hints.height === 0 ? hintLine : []}
-				row={prompt.y}
+				row={top + prompt.y}
 				hasNotice={noticeBelow === undefined}
 			/>
 			{hints.height > 0 ? <Line spans={noticeBelow ?? hintLine} width={hints.width} /> : null}
@@ -238,6 +266,7 @@ type PromptRowProps = {
 	readonly state: ConsoleState;
 	readonly width: number;
 	readonly isRemote: boolean;
+	readonly isDemo: boolean;
 	readonly isLost: boolean;
 	readonly keymap: Keymap;
 	readonly hints: Parameters<typeof Line>[0]['spans'];
@@ -250,6 +279,7 @@ function PromptRow({
 	state: {prompt, confirmsQuit, notice, focus},
 	width,
 	isRemote,
+	isDemo,
 	isLost,
 	keymap,
 	hints,
@@ -270,7 +300,10 @@ function PromptRow({
 		return (
 			<Line
 				width={width}
-				spans={quitQuestion(keymap, isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own')}
+				spans={quitQuestion(
+					keymap,
+					isDemo ? 'demo' : isRemote ? (isLost ? 'unreached' : 'attached') : isLost ? 'lost' : 'own',
+				)}
 			/>
 		);
 	if (notice) return <Line width={width} spans={[{text: ` ${printable(notice.text)}`, tone: notice.tone}]} />;

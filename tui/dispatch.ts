@@ -15,6 +15,7 @@ import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
 import {actionRefusal, maySay, roleRefusal} from './input/roles.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
+import type {Move, TimeView} from './source/timeline.ts';
 import {
 	indexOfSelected,
 	isListPane,
@@ -43,6 +44,8 @@ export type Effect =
 	/** Ask the terminal to copy the text. */
 	| {readonly type: 'copy'; readonly text: string}
 	| {readonly type: 'save'; readonly path: string; readonly body: Uint8Array}
+	/** Move in time. */
+	| {readonly type: 'travel'; readonly move: Move}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
 
 export type Situation = {
@@ -54,6 +57,8 @@ export type Situation = {
 	readonly isRemote: boolean;
 	/** The connection to the node is lost. */
 	readonly isLost: boolean;
+	/** A snapshot of the past is shown: of a recording, or of the last minutes. */
+	readonly past?: TimeView['mode'] | undefined;
 	/** Rows of a page in the focused pane, or lines of the overlay. */
 	readonly page: number;
 	/** Number of lines of the overlay. */
@@ -65,12 +70,19 @@ export type Situation = {
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
 const warn = (text: string): readonly Effect[] => change({type: 'notice', notice: {tone: 'warning', text}});
 const nothing: readonly Effect[] = [];
+const travel = (by: Move): readonly Effect[] => [{type: 'travel', move: by}];
 
+const pastRefusals: Readonly<Record<TimeView['mode'], string>> = {
+	replay: 'This is a recording: there is no cluster that could be changed',
+	past: 'The past cannot be changed: G returns to the present',
+};
 export const readonlyRefusal = 'This console is read-only: it changes nothing and publishes nothing';
 
 const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} is not a list`;
 const elsewhereRefusal =
 	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
+const ownNodeRefusal =
+	'This console shows its own node; `dapss-tui attach` in another terminal shows any node, and switches between them';
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
@@ -109,23 +121,38 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	down: moving(() => 1),
 	'page-up': moving(page => -page),
 	'page-down': moving(page => page),
-	first: (state, situation) => moveTo(state, situation, 'first'),
-	last: (state, situation) => moveTo(state, situation, 'last'),
+	first: (state, situation) => (situation.past ? travel('start') : moveTo(state, situation, 'first')),
+	last: (state, situation) => [...(situation.past ? travel('end') : nothing), ...moveTo(state, situation, 'last')],
 	inspect,
 	zoom: changing({type: 'zoom'}),
 	filter: ({focus, lists}) =>
 		isListPane(focus)
 			? change({type: 'prompt', kind: 'filter', draft: lists[focus].filter})
 			: warn(noFilterText(focus)),
-	pause: (_, {snapshot}) =>
-		snapshot ? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered}) : nothing,
+	pause: (_, {snapshot, past}) =>
+		past === 'replay'
+			? travel('play')
+			: snapshot
+				? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered})
+				: nothing,
 	clear: changing({type: 'clear'}),
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
+	attach: attachToPeer,
 	command: changing({type: 'prompt', kind: 'command'}),
 	help: changing({type: 'overlay', overlay: {type: 'help', scroll: 0}}),
-	quit: changing({type: 'ask-quit'}),
+	'time-back': () => travel('back'),
+	'time-forward': () => travel('forward'),
+	'time-previous': () => travel('previous'),
+	'time-next': () => travel('next'),
+	'time-slower': () => travel('slower'),
+	'time-faster': () => travel('faster'),
+	quit: (_, {past}) =>
+		past === 'replay'
+			? [{type: 'exit', how: 'quit'}]
+			: // The question says what a stop costs now.
+				[...(past ? travel('end') : nothing), ...change({type: 'ask-quit'})],
 	interrupt: () => [{type: 'exit', how: 'interrupted'}],
 	'overlay-close': changing({type: 'overlay-close'}),
 	'overlay-up': scrolling(() => -1),
@@ -228,6 +255,14 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 			return line.trim() === '' ? done : [...done, {type: 'save', path: line.trim(), body: prompt.body!}];
 		case 'publish-text':
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
+		case 'confirm': {
+			const {question} = prompt;
+			if (situation.isBlind) return warn(blindRefusal);
+			return question !== undefined && line.trim() === question.name
+				? [...done, ...run(question.command, situation)]
+				: [...done, ...warn(`Nothing was done: \`${line.trim()}\` is not \`${question?.name ?? ''}\``)];
+		}
+
 		case 'command': {
 			const effects = command(line, state, situation);
 			// Text that is pasted as keys must not destroy anything.
@@ -252,6 +287,8 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	switch (request.type) {
 		case 'run':
 			return run(request.command, situation);
+		case 'confirm':
+			return situation.isReadonly ? warn(readonlyRefusal) : change({type: 'confirm', question: request});
 		case 'focus':
 			return change({type: 'focus', pane: request.pane});
 		case 'report':
@@ -292,13 +329,33 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 	}
 }
 
-function run(wanted: ConsoleCommand, {isReadonly, role}: Situation): readonly Effect[] {
-	if (isReadonly && wanted.type !== 'confirm') return warn(readonlyRefusal);
+/** Commands that change nothing but the view. */
+const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'access-list', 'attach', 'context']);
+
+function run(wanted: ConsoleCommand, {isReadonly, isRemote, past, role}: Situation): readonly Effect[] {
+	if (past) return warn(pastRefusals[past]);
+	if ((wanted.type === 'attach' || wanted.type === 'context') && !isRemote) return warn(ownNodeRefusal);
+	if (isReadonly && !looking.has(wanted.type)) return warn(readonlyRefusal);
 	const refusal = roleRefusal(role, wanted.type);
 	return refusal === undefined ? [{type: 'run', command: wanted}] : warn(refusal);
 }
 
+/** The console goes to the node of the selected row. */
+function attachToPeer(state: ConsoleState, situation: Situation): readonly Effect[] {
+	const {snapshot, isRemote} = situation;
+	if (!isRemote) return warn(ownNodeRefusal);
+	if (!snapshot || state.focus !== 'peers') return warn('Select a node in the list of peers first: 1, then a');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	const member = snapshot.members.find(({id}) => id === key);
+	if (!member) return nothing;
+	return member.self
+		? warn('This console shows that node already')
+		: run({type: 'attach', server: member.address}, situation);
+}
+
 function openPrompt(kind: PromptKind, state: ConsoleState, situation: Situation): readonly Effect[] {
+	if (situation.past) return warn(pastRefusals[situation.past]);
 	if (situation.isReadonly) return warn(readonlyRefusal);
 	const topic = topicAtHand(state, situation.snapshot);
 	// A name with unprintable characters must not get into the prompt, which shows text as it is typed.

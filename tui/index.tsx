@@ -9,6 +9,7 @@ import {asciiStream} from './ascii.ts';
 import {Console} from './console.tsx';
 import {buildKeymap, type KeyOverrides} from './input/keymap.ts';
 import {ConsoleTerminal} from './input/terminal.ts';
+import type {Guide} from './source/guide.ts';
 import type {ConsoleSource, Examination} from './source/source.ts';
 import {isAsciiOnly, isDumb, type Environment} from './terminal-kind.ts';
 import {chooseTheme, dependsOnBackground, type Theme, type ThemePreferences} from './theme.ts';
@@ -33,6 +34,8 @@ export type RunConsoleOptions = {
 	readonly examine?: (() => Promise<Examination>) | undefined;
 	/** Writes a new file. @returns its path, or throws */
 	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
+	/** Explains the cluster above the panes. */
+	readonly guide?: Guide | undefined;
 	readonly stdin?: NodeJS.ReadStream;
 	readonly stdout?: NodeJS.WriteStream;
 	readonly preferences: ConsolePreferences;
@@ -64,6 +67,7 @@ export async function runConsole({
 	remote,
 	examine,
 	save,
+	guide,
 	stdin = process.stdin,
 	stdout = process.stdout,
 	preferences,
@@ -88,6 +92,7 @@ export async function runConsole({
 			theme={theme}
 			problems={preferences.problems}
 			examine={examine}
+			guide={guide}
 			onExit={finish}
 			terminal={terminal}
 			save={save}

@@ -177,6 +177,11 @@ export function dependsOnBackground({name}: ThemePreferences, environment: Envir
 	return isAuto && !environment['NO_COLOR'] && !isDumb(environment) && backgroundIn(environment) === undefined;
 }
 
+/** False for a theme that distinguishes by weight alone. */
+export function hasColours({good}: Theme): boolean {
+	return good.color !== undefined;
+}
+
 export const ThemeContext = createContext<Theme>(none);
 
 export function useTheme(): Theme {

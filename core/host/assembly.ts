@@ -106,7 +106,7 @@ function nodeIo({storage, recovered, clock, network, discovery, slot}: Parts): N
 		noteAge: clock.noteAge,
 		removeTopic: topic => folder.removeTopic(topic),
 		faults: faults && {
-			apply: (command: FaultCommand) => faults.apply(command),
+			apply: (command: FaultCommand, by: string) => faults.apply(command, by),
 			active: label => faults.active(label),
 		},
 	};

@@ -68,6 +68,7 @@ export async function openNetwork(options: NetworkOptions, resources: AsyncStack
 	const {id} = state.identity;
 	const {ring, keys} = openKeys(options);
 	const faults = config.faults ? new Faults(systemClock, systemEntropy) : undefined;
+	if (faults) faults.onExpired = () => slot.node?.faultsEnded();
 	const shared = transportOptions(config, {
 		identity: state.identity,
 		version,

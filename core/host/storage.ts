@@ -8,6 +8,7 @@ import {Folder} from '../io/files/data-folder.ts';
 import {NodeFiles} from '../io/files/node-files.ts';
 import {Reserve} from '../io/files/reserve.ts';
 import {reservingFiles} from '../io/files/reserving-files.ts';
+import {timedFiles} from '../io/files/timed-files.ts';
 import {FilePool} from '../io/log/file-pool.ts';
 import type {AsyncStack} from '../stack.ts';
 import type {NodeSlot} from './node-slot.ts';
@@ -24,9 +25,15 @@ export type Storage = {
 
 /**
 Lock the data folder, before anything in it is read.
+@param onSync called with the time of each fsync, in seconds
 @throws `config`, `locked`, `storage`
 */
-export async function openStorage(configured: Config, slot: NodeSlot, resources: AsyncStack): Promise<Storage> {
+export async function openStorage(
+	configured: Config,
+	slot: NodeSlot,
+	resources: AsyncStack,
+	onSync?: (seconds: number) => void,
+): Promise<Storage> {
 	const processMax = descriptorsMax();
 	expectDescriptors(processMax);
 	const shares = sharesOf(configured.limits, processMax);
@@ -41,7 +48,7 @@ export async function openStorage(configured: Config, slot: NodeSlot, resources:
 				`and ${shares.connections} for connections (limits.connections ${connections})`,
 		);
 	const files = new FilePool(
-		reservingFiles(realFiles, () => reserve),
+		reservingFiles(onSync ? timedFiles(realFiles, onSync) : realFiles, () => reserve),
 		{
 			openMax: shares.openFiles,
 			onShort() {

@@ -87,6 +87,15 @@ export class NodeGuard implements Guard {
 		return {by: this.#identityOf(caller), isOwner: this.isOwner(caller)};
 	}
 
+	/** The caller, for people: the name of its identity, or its first digits; and from where. */
+	nameOf(caller: Caller): string {
+		const {grants} = this.#options.state.access;
+		const identity = this.#identityOf(caller);
+		const name = grants.find(grant => grant.identity === identity)?.name ?? '';
+		const who = name === '' ? (identity === undefined ? 'no identity' : identity.slice(0, 12)) : name;
+		return caller.isLocal ? `${who} here` : `${who} at ${caller.address}`;
+	}
+
 	current(): Promise<void> | undefined {
 		return this.#options.caughtUp();
 	}

@@ -17,7 +17,8 @@ import type {RaftLimits} from '../raft/leader.ts';
 
 /** Injects faults on purpose. */
 export type FaultControl = {
-	apply(command: FaultCommand): void;
+	/** @param by who asks for it, for people */
+	apply(command: FaultCommand, by: string): void;
 	active(label?: (peer: NodeId) => string): readonly string[];
 };
 

@@ -424,13 +424,18 @@ export class Node implements ServedBroker {
 		return this.leaving.leave();
 	}
 
-	async fault(command: FaultCommand): Promise<void> {
+	async fault(command: FaultCommand, caller: Caller = localCaller): Promise<void> {
 		const {faults} = this.options.io;
 		if (!faults) throw new DapssError('refused', 'This node injects no faults: start it with --faults');
 		if (!v.is(faultSchema, command))
 			throw new DapssError('usage', `Expected a fault to inject, got ${JSON.stringify(command)}`);
-		faults.apply(command);
+		faults.apply(command, this.guard.nameOf(caller));
 		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'healed'});
+	}
+
+	/** Injected faults have ended by themselves. */
+	faultsEnded(): void {
+		this.journal.record({type: 'fault', text: faultsOf(this).join(', ') || 'ended at their time'});
 	}
 
 	async access(): Promise<AccessReport> {

@@ -22,6 +22,7 @@ export const limitWords: Readonly<Record<string, string>> = {
 	'foreign-proposals': 'proposals in the name of another member',
 	'incarnation-jumps': 'claims about members that jump ahead',
 	incarnations: 'starts of one node',
+	'metrics-connections': 'connections of scrapers',
 	'open-files': 'open files',
 	'out-queue': 'bytes that wait for a peer',
 	positions: 'reading positions of one connection',

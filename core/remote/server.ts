@@ -5,7 +5,7 @@ snapshots are sent one at a time. A connection that does not take its answers, o
 is not read from meanwhile.
 */
 import {accessChangeText, coversTopic, type Access, type AccessChange, type AccessReport} from '../access.ts';
-import type {Published} from '../broker.ts';
+import type {FaultCommand, Published} from '../broker.ts';
 import {keyRequestText, type ChangedKey, type KeyRequest} from '../cluster-keys.ts';
 import type {Config} from '../config.ts';
 import {DapssError, errorMessage} from '../errors.ts';
@@ -67,6 +67,7 @@ export type Guard = {
 };
 export type ServedBroker = ReadableBroker & {
 	readonly guard: Guard;
+	fault(command: FaultCommand, caller: Caller): Promise<void>;
 	/** As `changeKeys`, in the name of the caller. */
 	changeKeysFor(request: KeyRequest, caller: Caller): Promise<ChangedKey>;
 	readonly options: {
@@ -481,7 +482,7 @@ class Connection implements StreamContext {
 			case 'leave':
 				return broker.leave();
 			case 'fault':
-				return broker.fault(request.command);
+				return broker.fault(request.command, this.#caller);
 			case 'change-access':
 				return broker.guard.change(request.change, this.#caller);
 			case 'change-keys':

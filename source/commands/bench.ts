@@ -40,6 +40,7 @@ export async function run(context: Context): Promise<void> {
 	const {runBench} = await import('../../bench/index.ts');
 	await runBench(input[0]!, {
 		...options,
+		report: flags.report,
 		output: output === 'json' ? 'json' : 'text',
 		print: text => void terminal.line(text),
 		say: line => terminal.say(line),

@@ -8,17 +8,13 @@ import {systemClock} from '../../core/io/clock.ts';
 import {jsonText} from '../../core/observe/json-text.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {quorumText} from '../../core/observe/quorum-health.ts';
-import {runDeadline} from '../../core/run-deadline.ts';
+import {confirm, verdictOf} from '../../core/observe/verdict.ts';
 import type {MemberSnapshot, Snapshot} from '../../core/snapshot.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
 import {paint} from '../output/terminal.ts';
-import {verdictOf} from '../output/verdict.ts';
 import {waitHealthy, type Checked} from './wait-healthy.ts';
-
-/** Longer than an election, in milliseconds. */
-const confirmMs = 3000;
 
 export async function run(context: Context): Promise<number> {
 	const {terminal, output, flags} = context;
@@ -26,11 +22,11 @@ export async function run(context: Context): Promise<number> {
 	if (flags.wait !== undefined && !flags.waitHealthy)
 		throw new DapssError('usage', 'Expected --wait-healthy with --wait: without it the command does not wait');
 	const {verdict, exitCode, findings, snapshot} = flags.waitHealthy
-		? await waitHealthy(context, confirm)
+		? await waitHealthy(context, confirmed)
 		: await withNode(context, async (broker): Promise<Checked> => {
-				const confirmed = await confirm(broker);
+				const index = await confirmed(broker);
 				const seen = await broker.snapshot();
-				return {...verdictOf(seen, confirmed), snapshot: seen};
+				return {...verdictOf(seen, index), snapshot: seen};
 			});
 	if (output === 'json') {
 		await terminal.line(jsonText({verdict, cluster: snapshot.cluster, self: snapshot.self, findings}));
@@ -66,13 +62,6 @@ export function membersText({members}: Snapshot): string {
 	);
 }
 
-async function confirm(broker: Broker): Promise<number | ErrorCode> {
-	const {promise, resolve} = Promise.withResolvers<ErrorCode>();
-	using _timer = runDeadline(systemClock, confirmMs, () => resolve('timeout'));
-	try {
-		return await Promise.race([broker.readIndex(), promise]);
-	} catch (error) {
-		if (error instanceof DapssError && error.code !== 'closed') return error.code;
-		throw error;
-	}
+function confirmed(broker: Broker): Promise<number | ErrorCode> {
+	return confirm(broker, systemClock);
 }

@@ -8,9 +8,11 @@ import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
 import {controlsJobs} from '../../core/platform.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {createSource} from '../../tui/client-source.ts';
-import {runConsole} from '../../tui/index.tsx';
+import {createSource, type ClientSource} from '../../tui/client-source.ts';
+import {runConsole, type ConsolePreferences} from '../../tui/index.tsx';
+import type {Guide} from '../../tui/source/guide.ts';
 import type {Examination} from '../../tui/source/source.ts';
+import {withTimeTravel} from '../../tui/time-travel.ts';
 import type {Context} from '../context.ts';
 import {leaveOrSay} from '../nodes/leaving.ts';
 import {startNode} from '../nodes/start-node.ts';
@@ -59,15 +61,18 @@ export async function showConsole(
 	options: {
 		readonly name: string;
 		readonly remote: boolean;
-		readonly preferences: ReturnType<typeof loadPreferences>;
+		readonly preferences: ConsolePreferences;
 		readonly onName?: (name: string) => void;
 		readonly examine?: () => Promise<Examination>;
+		readonly guide?: Guide;
+		/** Disposed at the end. @default one of the broker */
+		readonly source?: ClientSource;
 	},
 ): Promise<number> {
 	const {flags, env, terminal} = context;
-	const {name, remote, preferences, onName, examine} = options;
+	const {name, remote, preferences, onName, examine, guide} = options;
+	using source = withTimeTravel(options.source ?? createSource(broker));
 	const log = logTo(env, name, broker);
-	using source = createSource(broker);
 	let named = '';
 	source.subscribe(() => {
 		const called = source.getState().snapshot?.name ?? '';
@@ -80,6 +85,7 @@ export async function showConsole(
 		readonly: flags.readonly ?? false,
 		remote,
 		examine,
+		guide,
 		preferences,
 		save: saveBody,
 		isInJob: controlsJobs(),

@@ -1,5 +1,6 @@
 /**
-`fault cut | delay | drop | heal`: nodes that were started with `--faults` lose or delay traffic, for drills and tests.
+`fault cut | isolate | delay | drop | heal`: nodes that were started with `--faults` lose or delay traffic, for drills
+and tests.
 */
 import type {Broker, FaultCommand} from '../../core/broker.ts';
 import {DapssError, errorMessage} from '../../core/errors.ts';
@@ -15,7 +16,7 @@ import {memberOf} from '../nodes/members.ts';
 import {reach, withNode} from '../nodes/reach.ts';
 import {interruptible} from '../process/interruptible.ts';
 
-const kinds = ['cut', 'delay', 'drop', 'heal'] as const;
+const kinds = ['cut', 'isolate', 'delay', 'drop', 'heal'] as const;
 const forMsDefault = 10_000;
 
 export async function run(context: Context): Promise<void> {
@@ -28,9 +29,14 @@ export async function run(context: Context): Promise<void> {
 			`Expected fault heal without arguments, got ${JSON.stringify(rest[0])}: it ends the faults of all members`,
 		);
 	const forMs = flags.for === undefined ? forMsDefault : parseDuration(flags.for, '--for');
+	// Every fault ends by itself: nobody may be there to end it.
+	if (forMs === 0)
+		throw new DapssError('usage', `Expected --for to be longer than nothing, such as 10s, got ${flags.for!}`);
 	switch (kind) {
 		case 'cut':
 			return cut(context, rest, forMs);
+		case 'isolate':
+			return isolate(context, rest, forMs);
 		case 'delay':
 			return here(context, {
 				type: 'delay',
@@ -77,6 +83,25 @@ async function cut(context: Context, groups: readonly string[], forMs: number): 
 		},
 		{isSearching: false, isForOne: groups.length === 1},
 	); // One group is cut off from the asked node.
+}
+
+/** Cut one node off from all others, both ways. */
+async function isolate(context: Context, rest: readonly string[], forMs: number): Promise<void> {
+	if (rest.length > 1) throw new DapssError('usage', 'Expected fault isolate [NODE]');
+	await withNode(
+		context,
+		async broker => {
+			const {self, members} = await broker.snapshot();
+			const node = rest[0] === undefined ? members.find(member => member.self)! : memberOf(rest[0], members);
+			const peers = members.filter(({id}) => id !== node.id).map(({id}) => id);
+			if (peers.length === 0)
+				throw new DapssError('usage', `Expected other members than ${labelOf(node.id, node.name)}, got none`);
+			const command: FaultCommand = {type: 'cut', peers, direction: 'both', forMs};
+			await applyTo(context, broker, self, node, command);
+			await printDone(context, command, [node]);
+		},
+		{isSearching: false, isForOne: rest.length === 0},
+	);
 }
 
 async function here(context: Context, command: FaultCommand): Promise<void> {

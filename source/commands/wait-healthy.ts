@@ -9,7 +9,7 @@ import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {Context} from '../context.ts';
 import {withNode} from '../nodes/reach.ts';
-import {verdictOf, type Verdict} from '../output/verdict.ts';
+import {verdictOf, type Verdict} from '../../core/observe/verdict.ts';
 import {interruptedBy} from '../process/signals.ts';
 import {Wait} from '../process/wait.ts';
 

@@ -6,7 +6,7 @@ people.
 import {canonicalAddress, lostServerLast} from '../../core/address.ts';
 import type {FollowedBroker, LinkNews} from '../../core/broker.ts';
 import {printable} from '../../core/observe/printable.ts';
-import type {Context, Reaching} from '../context.ts';
+import type {Reaching} from '../context.ts';
 import {timeText} from '../output/units.ts';
 import {listed, reach, type ReachOptions} from './reach.ts';
 
@@ -21,7 +21,7 @@ export type FollowOptions = Pick<ReachOptions, 'topics'> & {
 
 /** Like `reach`, and repeated whenever the node is lost. The first attempt fails as `reach` does. */
 export async function reachAlways(
-	context: Context,
+	context: Reaching,
 	{address, topics = [], isSilent = false, reachOnce = reach}: FollowOptions = {},
 ): Promise<FollowedBroker> {
 	const {flags, env, terminal} = context;

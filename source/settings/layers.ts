@@ -56,6 +56,7 @@ const settingFlags = {
 	identityFile: 'identity_file',
 	faults: 'faults',
 	discovery: 'discovery.enabled',
+	metricsPort: 'metrics.port',
 } as const;
 
 const empty: Layer = {entries: new Map(), problems: [], warnings: []};

@@ -8,6 +8,7 @@ import Conf from 'conf';
 import {errorMessage} from '../../core/errors.ts';
 import {buildKeymap} from '../../tui/input/keymap.ts';
 import {themeProblems, type ThemePreferences} from '../../tui/theme.ts';
+import {readContexts, type ClusterContext} from './contexts.ts';
 import {isGroup} from './names.ts';
 import {configFolder, type Env} from './places.ts';
 
@@ -22,11 +23,13 @@ export type Preferences = {
 	node reads, too.
 	*/
 	readonly settings: object;
+	/** Named clusters, for `attach`. */
+	readonly contexts: ReadonlyMap<string, ClusterContext>;
 	/** Parts that are ignored, for people; without those of the key map, which the console reports itself. */
 	readonly problems: readonly string[];
 };
 
-const groups: ReadonlySet<string> = new Set(['keymap', 'theme', 'console']);
+const groups: ReadonlySet<string> = new Set(['keymap', 'theme', 'console', 'contexts']);
 
 export const preferencesPath = (env: Env): string => join(configFolder(env), 'preferences.json');
 
@@ -58,14 +61,16 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 		const themed = group('theme');
 		const {name, tones} = themed;
 		const shown = group('console');
+		const {contexts, problems: unusable} = readContexts(group('contexts'), conf.path);
 		const problems = [
 			...Object.keys(conf.store)
 				.filter(key => !groups.has(key))
-				.map(key => `Expected keymap, theme or console in the preferences, got \`${key}\``),
+				.map(key => `Expected keymap, theme, console or contexts in the preferences, got \`${key}\``),
 			...Object.entries(keymap)
 				.filter(([, value]) => !isKeys(value))
 				.map(([action]) => `Expected a key or a list of keys for \`${action}\``),
 			...themeProblems(themed),
+			...unusable,
 		];
 		const theme = {
 			...(typeof name === 'string' ? {name} : {}),
@@ -78,11 +83,12 @@ export function loadPreferences(env: Env, say: (line: string) => void): Preferen
 			keymap: Object.fromEntries(keys),
 			theme,
 			settings: Object.keys(shown).length === 0 ? {} : {console: shown},
+			contexts,
 			problems,
 		};
 	} catch (error) {
 		say(`Warning: ${preferencesPath(env)} cannot be read and is ignored: ${errorMessage(error)}`);
-		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}, problems: []};
+		return {path: preferencesPath(env), keymap: {}, theme: {}, settings: {}, contexts: new Map(), problems: []};
 	}
 }
 

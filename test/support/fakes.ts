@@ -21,6 +21,7 @@ import type {AccessChange, AccessReport} from '../../core/access.ts';
 import type {ChangedKey, KeyId, KeyRequest, KeysReport} from '../../core/cluster-keys.ts';
 import type {NodeId, Topic} from '../../core/message.ts';
 import type {From} from '../../core/position.ts';
+import {snapshotOf} from '../../core/remote/received.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {main} from '../../source/cli.ts';
 import type {Backend} from '../../source/context.ts';
@@ -263,6 +264,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 				throw new DapssError('failure', 'not asked for here');
 			},
 			followWith,
+			snapshotOf,
 			async openSurvivor() {
 				throw new DapssError('failure', 'not asked for here');
 			},

@@ -54,6 +54,23 @@ class FakeBroker {
 		if (this.failure) throw this.failure;
 	}
 
+	async access(): Promise<unknown> {
+		return {
+			defaultRole: 'none',
+			grants: [
+				{identity: '9f'.repeat(32), role: 'operator', name: 'alice', topics: []},
+				{identity: 'ab'.repeat(32), role: 'client', name: '', topics: ['orders.>']},
+			],
+			admitted: [],
+			tokens: [],
+			you: {identity: '9f'.repeat(32), role: 'operator', topics: [], isOwner: true},
+		};
+	}
+
+	async changeAccess(change: unknown): Promise<void> {
+		this.calls.push(['access', change]);
+	}
+
 	async leave(): Promise<void> {
 		this.calls.push(['leave']);
 		if (this.failure) throw this.failure;
@@ -128,6 +145,22 @@ test('disposing stops watching and all timers', () => {
 	expect(vi.getTimerCount()).toBe(0);
 });
 
+test('access is listed in lines, and revoked by name or by digits', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	expect((await source.run({type: 'access-list'})).lines).toEqual([
+		'operator  9f9f9f9f9f9f  alice',
+		'client    abababababab    orders.>',
+		'',
+		'Everyone else who has the secret: no access',
+		'You: 9f9f9f9f9f9f, role operator (you run this node)',
+	]);
+	expect(await source.run({type: 'access-revoke', name: 'Alice'})).toMatchObject({ok: true});
+	expect(await source.run({type: 'access-revoke', name: 'abababab'})).toMatchObject({ok: true});
+	expect(await source.run({type: 'access-revoke', name: 'bob'})).toMatchObject({ok: false});
+	expect(broker.calls).toEqual(['9f', 'ab'].map(digits => ['access', {type: 'revoke', identity: digits.repeat(32)}]));
+});
+
 test('commands become calls, and their results one line', async () => {
 	const broker = new FakeBroker();
 	using source = createSource(broker as unknown as Broker);
@@ -196,7 +229,8 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 				return {[Symbol.dispose]: () => undefined};
 			},
 		}) as unknown as Broker,
-		{nowMs: () => nowMs},
+		() => [...healthy.members.filter(({self}) => !self).map(({address}) => address), '10.0.0.9:5000'],
+		{nowMs: () => nowMs, wallMs: () => Date.parse('2026-11-30T18:02:11')},
 	);
 	broker.show(healthy);
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});
@@ -206,7 +240,9 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 	vi.advanceTimersByTime(500);
 	expect(source.getState()).toMatchObject({
 		connection: 'lost',
-		detail: 'trying again in 1.4 s · 10.0.0.1:5000: the connection was lost',
+		detail:
+			'trying a11de875 (127.0.0.1:5001), 034462a6 (127.0.0.1:5002), 10.0.0.9:5000 since 18:02:11, ' +
+			'next in 1.4 s · 10.0.0.1:5000: the connection was lost',
 		why: '10.0.0.1:5000: the connection was lost',
 	});
 	expect(source.getState().snapshot?.lamport).toBe(healthy.lamport);

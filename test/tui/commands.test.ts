@@ -73,9 +73,50 @@ test.each([
 			},
 		},
 	],
-	['topic delete orders yes --force', {type: 'run', command: {type: 'delete-topic', topic: 'orders', force: true}}],
-	['peer remove 5001 yes', {type: 'run', command: {type: 'remove', node: b}}],
-	[`peer remove ${b.slice(0, 6)} yes`, {type: 'run', command: {type: 'remove', node: b}}],
+	[
+		'topic delete "my orders" --force',
+		{
+			type: 'confirm',
+			command: {type: 'delete-topic', topic: 'my orders', force: true},
+			name: 'my orders',
+			title: 'Delete the topic my orders',
+			lines: [
+				'Its messages are deleted on all nodes, permanently, with its settings.',
+				'Nodes that are subscribed lose their subscription.',
+			],
+		},
+	],
+	[
+		`peer remove ${b.slice(0, 6)}`,
+		{
+			type: 'confirm',
+			command: {type: 'remove', node: b},
+			name: b.slice(0, 8),
+			title: `Remove ${b.slice(0, 8)}`,
+			lines: expect.arrayContaining([
+				'Messages that only this node has are lost.',
+				'It has no vote, so the quorum stays as it is.',
+			]) as string[],
+		},
+	],
+	['access', {type: 'run', command: {type: 'access-list'}}],
+	[
+		`access add ${'9f'.repeat(32)} client billing`,
+		{
+			type: 'run',
+			command: {
+				type: 'access-change',
+				change: {type: 'grant', identity: '9f'.repeat(32), role: 'client', name: 'billing', topics: []},
+			},
+		},
+	],
+	[
+		'access revoke billing',
+		expect.objectContaining({type: 'confirm', name: 'billing', command: {type: 'access-revoke', name: 'billing'}}),
+	],
+	['attach 10.0.0.7:5000', {type: 'run', command: {type: 'attach', server: '10.0.0.7:5000'}}],
+	['attach 5001', {type: 'run', command: {type: 'attach', server: '127.0.0.1:5001'}}],
+	['context prod', {type: 'run', command: {type: 'context', name: 'prod'}}],
 	['fault heal', {type: 'run', command: {type: 'fault', fault: {type: 'heal'}}}],
 ])('the line %s is a request', (line, request) => {
 	expect(parseLine(line, context)).toEqual(request);
@@ -113,7 +154,7 @@ test.each([
 	[
 		'topic',
 		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
-			'`:topic delete NAME yes [--force]` or `:topic list`',
+			'`:topic delete NAME [--force]` or `:topic list`',
 	],
 	['topic create orders --retain-age soon', 'Expected a time such as `--retain-age 12h`, got `soon`'],
 	['topic create orders --retain-bytes 1x', 'Expected a size such as `--retain-bytes 64m`, got `1x`'],
@@ -122,17 +163,13 @@ test.each([
 	[
 		'topic create orders --force',
 		'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
-			'`:topic delete NAME yes [--force]` or `:topic list`',
+			'`:topic delete NAME [--force]` or `:topic list`',
 	],
-	[
-		'topic delete "my orders"',
-		'This deletes its messages on all nodes, permanently. To do it, type `:topic delete "my orders" yes`',
-	],
-	['peer', 'Expected `:peer remove NODE yes`'],
-	[
-		`peer remove ${b.slice(0, 6)}`,
-		`This is permanent. To remove ${b.slice(0, 8)} from the cluster, type \`:peer remove ${b.slice(0, 6)} yes\``,
-	],
+	['peer', 'Expected `:peer remove NODE`'],
+	['attach', 'Expected a node of this cluster, or an address: `:attach n2`, `:attach 10.0.0.7:5000`'],
+	['context', 'Expected the name of a context of the preferences: `:context prod`'],
+	['access add 1234 client', 'Expected an identity: 64 digits, as `dapss-tui access identity` prints them'],
+	['fault cut 5001 for 0s', 'Expected a time such as `for 10s`, got `0s`'],
 	[
 		'fault cut zz',
 		`No member has the name, address, port or first digits of the id \`zz\`: ${ids
@@ -148,15 +185,15 @@ test.each([
 	['fault heal for 3s', 'Expected `:fault heal` without a time, got `3s`: it ends all faults'],
 	[
 		'fault heal a',
-		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `isolate [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
 	],
 	[
 		'fault drop 10 20',
-		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `isolate [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
 	],
 	[
 		'fault drop 200',
-		'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
+		'Expected `:fault cut NODE… [in|out] [for 10s]`, `isolate [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`',
 	],
 ])('the line %s is refused: %s', (line, text) => {
 	expect(parseLine(line, context)).toEqual({type: 'problem', text});

@@ -50,8 +50,9 @@ describe('publish', () => {
 			'fault heal',
 			'leader transfer',
 			'topic create orders',
-			'topic delete orders yes',
-			'peer remove 5001 yes',
+			'topic delete orders',
+			'peer remove 5001',
+			'access default none',
 		]) {
 			const effects = submit(line, open, where);
 			expect(effects.some(effect => effect.type === 'run')).toBe(false);
@@ -61,6 +62,37 @@ describe('publish', () => {
 		expect(submit('check', open, where)).toContainEqual({type: 'run', command: {type: 'confirm'}});
 		expect(submit('doctor', open, where)).toContainEqual({type: 'examine'});
 	});
+});
+
+test('a dangerous command states what it breaks, and runs only after its name was typed', () => {
+	const open = press(at('topics'), situation(), 'command');
+	const asked = apply(open, submit('topic delete orders', open, situation()));
+	expect(asked.prompt).toMatchObject({kind: 'confirm', draft: ''});
+	expect(asked.overlay).toMatchObject({
+		type: 'lines',
+		title: 'Delete the topic orders',
+		lines: expect.arrayContaining([expect.stringContaining('permanently')]) as string[],
+	});
+	for (const wrong of ['', 'yes', 'order']) {
+		const effects = submit(wrong, asked, situation());
+		expect(effects.some(({type}) => type === 'run')).toBe(false);
+		expect(apply(asked, effects)).toMatchObject({prompt: undefined, overlay: undefined, notice: {tone: 'warning'}});
+	}
+
+	expect(submit('orders', asked, situation())).toContainEqual({
+		type: 'run',
+		command: {type: 'delete-topic', topic: 'orders', force: false},
+	});
+	expect(press(asked, situation(), 'prompt-cancel')).toMatchObject({prompt: undefined, overlay: undefined});
+});
+
+test('a goes to the selected peer, in a console that is attached; read-only too', () => {
+	const attached = situation({isRemote: true, isReadonly: true});
+	const other = healthy.members.find(({self}) => !self)!;
+	const peers = {...at('peers'), lists: {...at('peers').lists, peers: {selected: other.id, filter: ''}}};
+	expect(act('attach', peers, attached)).toEqual([{type: 'run', command: {type: 'attach', server: other.address}}]);
+	expect(press(at('messages'), attached, 'attach').notice?.text).toContain('Select a node in the list of peers');
+	expect(press(peers, situation(), 'attach').notice?.text).toContain('dapss-tui attach');
 });
 
 test('the prompts of s, u and p read topics as the `:` line does', () => {

@@ -74,7 +74,8 @@ export function useEffects({
 
 	const run = async (command: Extract<Effect, {type: 'run'}>['command']): Promise<void> => {
 		notify('muted', `${command.type}…`);
-		const {ok, text} = await source.run(command);
+		const {ok, text, lines} = await source.run(command);
+		if (lines) return change({type: 'overlay', overlay: {type: 'lines', title: text, lines, scroll: 0}});
 		if (command.type === 'leave' && ok) onExit('left');
 		else notify(ok ? 'good' : 'bad', text);
 	};
@@ -92,7 +93,7 @@ export function useEffects({
 
 	const load = async ({message, next}: Extract<Effect, {type: 'load'}>): Promise<void> => {
 		change({type: 'body', message, body: 'loading'});
-		const read = await source.read(message);
+		const read = (await source.read?.(message)) ?? {problem: 'a recording has the first part only'};
 		change({type: 'body', message, body: 'body' in read ? read.body : read});
 		if (!('body' in read)) return;
 		notify('muted', `Loaded. The same at a shell: ${commandFor(message, read.offset)}`);
@@ -109,6 +110,7 @@ export function useEffects({
 			else if (effect.type === 'copy') onCopy(effect.text);
 			else if (effect.type === 'load') void load(effect);
 			else if (effect.type === 'save') void written(effect, save).then(([tone, text]) => notify(tone, text));
+			else if (effect.type === 'travel') source.travel?.(effect.move);
 			else void run(effect.command);
 		}
 	};

@@ -11,14 +11,18 @@ import type {MouseEvent} from '../input/read-parser.ts';
 import type {TerminalInput} from '../input/terminal-input.ts';
 import type {Layout} from '../layout.ts';
 import {point} from '../mouse.ts';
+import type {Guide} from '../source/guide.ts';
 import type {ConsoleState} from '../state/state.ts';
 import type {Effects} from './use-effects.ts';
 
 type KeyboardInput = Omit<Effects, 'state'> & {
 	readonly keymap: Keymap;
 	readonly situation: Situation;
+	readonly guide: Guide | undefined;
 	readonly input: TerminalInput | undefined;
 	readonly layout: Layout;
+	/** Rows of the terminal above the layout. */
+	readonly top: number;
 };
 
 export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
@@ -26,7 +30,17 @@ export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyCon
 	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
 }
 
-export function useKeyboard({keymap, situation, input, layout, current, apply, isQuestionNew}: KeyboardInput): void {
+export function useKeyboard({
+	keymap,
+	situation,
+	guide,
+	input,
+	layout,
+	top,
+	current,
+	apply,
+	isQuestionNew,
+}: KeyboardInput): void {
 	/** The state before the last Escape, while that may turn out to be the start of a longer sequence. */
 	const beforeEscape = useRef<ConsoleState>(undefined);
 
@@ -35,6 +49,7 @@ export function useKeyboard({keymap, situation, input, layout, current, apply, i
 		const context = contextOf(state);
 		const isBlind = (input?.keysInRead ?? 1) > 1;
 		if (context === 'confirm' && (isQuestionNew() || isBlind) && name !== 'ctrl+c') return;
+		if (context === 'panes' && guide?.press(name)) return;
 		beforeEscape.current = name === 'escape' ? state : undefined;
 		const action = keymap.find(context, name);
 		if (action) apply(act(action, state, situation));
@@ -89,7 +104,9 @@ export function useKeyboard({keymap, situation, input, layout, current, apply, i
 		beforeEscape.current = undefined;
 		if (before) apply([{type: 'change', action: {type: 'undo-escape', before}}]);
 	});
-	const onMouse = useEffectEvent((event: MouseEvent): void => apply(point(event, current(), situation, layout)));
+	const onMouse = useEffectEvent((event: MouseEvent): void =>
+		apply(point({...event, row: event.row - top}, current(), situation, layout)),
+	);
 	useEffect(() => {
 		const handlePress = (event: MouseEvent): void => onMouse(event);
 		const listen = (): void => onLate();

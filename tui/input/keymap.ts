@@ -6,7 +6,7 @@ import type {Key} from 'ink';
 
 /** The context of a key: `panes` while neither a prompt nor an overlay is open, `any` everywhere. */
 export type KeyContext = 'any' | 'panes' | 'overlay' | 'prompt' | 'confirm';
-export type KeySection = 'Move' | 'Look' | 'Do' | 'Console' | 'Prompt';
+export type KeySection = 'Move' | 'Look' | 'Time' | 'Do' | 'Console' | 'Prompt';
 
 type Row = {
 	readonly context: KeyContext;
@@ -29,8 +29,13 @@ const table = {
 	down: {context: 'panes', section: 'Move', keys: ['down', 'j'], help: 'row down'},
 	'page-up': {context: 'panes', section: 'Move', keys: ['pageup', 'ctrl+b'], help: 'page up'},
 	'page-down': {context: 'panes', section: 'Move', keys: ['pagedown', 'ctrl+f'], help: 'page down'},
-	first: {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row'},
-	last: {context: 'panes', section: 'Move', keys: ['G', 'end'], help: 'last row; follows new messages'},
+	first: {context: 'panes', section: 'Move', keys: ['g', 'home'], help: 'first row; of the past its start'},
+	last: {
+		context: 'panes',
+		section: 'Move',
+		keys: ['G', 'end'],
+		help: 'last row; follows new messages. Of the past its end',
+	},
 	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'details of the selected row', hint: 'inspect'},
 	zoom: {
 		context: 'panes',
@@ -50,13 +55,25 @@ const table = {
 		context: 'panes',
 		section: 'Look',
 		keys: ['space'],
-		help: 'pause the messages; new ones are counted',
+		help: 'pause the messages; new ones are counted. In a replay: play and pause',
 		hint: 'pause',
 	},
 	clear: {context: 'panes', section: 'Look', keys: ['escape'], help: 'remove the filter, or the zoom'},
+	'time-back': {context: 'panes', section: 'Time', keys: ['['], help: 'one step back in time'},
+	'time-forward': {context: 'panes', section: 'Time', keys: [']'], help: 'one step forward; at the end the present'},
+	'time-previous': {
+		context: 'panes',
+		section: 'Time',
+		keys: ['{'],
+		help: 'back to the last change of the leader or of a partition',
+	},
+	'time-next': {context: 'panes', section: 'Time', keys: ['}'], help: 'forward to the next one'},
+	'time-slower': {context: 'panes', section: 'Time', keys: ['<'], help: 'replay slower'},
+	'time-faster': {context: 'panes', section: 'Time', keys: ['>'], help: 'replay faster'},
 	subscribe: {context: 'panes', section: 'Do', keys: ['s'], help: 'subscribe to a topic', hint: 'subscribe'},
 	unsubscribe: {context: 'panes', section: 'Do', keys: ['u'], help: 'unsubscribe'},
 	publish: {context: 'panes', section: 'Do', keys: ['p'], help: 'publish a message', hint: 'publish'},
+	attach: {context: 'panes', section: 'Do', keys: ['a'], help: 'attach to the selected peer, if this is attached'},
 	command: {
 		context: 'panes',
 		section: 'Do',
@@ -216,7 +233,7 @@ const table = {
 
 export type Action = keyof typeof table;
 export const actions = Object.keys(table) as readonly Action[];
-export const sections: readonly KeySection[] = ['Move', 'Look', 'Do', 'Console', 'Prompt'];
+export const sections: readonly KeySection[] = ['Move', 'Look', 'Time', 'Do', 'Console', 'Prompt'];
 
 export type Binding = Row & {readonly action: Action};
 export type Keymap = {

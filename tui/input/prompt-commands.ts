@@ -11,6 +11,7 @@ import {printable} from '../../core/observe/printable.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import type {PaneId} from '../layout.ts';
 import {lastWordStart, quoteWord, topicsOf, wordAt, wordsOf} from './line.ts';
+import {parseAccess} from './access-line.ts';
 import {parseTopic} from './topic-line.ts';
 import type {Report, PromptRequest} from './prompt-request.ts';
 
@@ -20,7 +21,11 @@ type Word = {
 	readonly parse: (rest: string, context: CommandContext) => PromptRequest;
 };
 /** Members that a command may name by name, address, port or the first digits of the id. */
-export type CommandContext = {readonly members: ReadonlyArray<Pick<MemberSnapshot, 'id' | 'name' | 'address'>>};
+export type CommandContext = {
+	readonly members: ReadonlyArray<
+		Pick<MemberSnapshot, 'id' | 'name' | 'address'> & Partial<Pick<MemberSnapshot, 'self' | 'voter'>>
+	>;
+};
 
 const pane = (id: PaneId, help: string): Word => ({usage: '', help, parse: () => ({type: 'focus', pane: id})});
 const report = (name: Report, help: string): Word => ({usage: '', help, parse: () => ({type: 'report', report: name})});
@@ -44,10 +49,10 @@ export const words: Readonly<Record<string, Word>> = {
 	status: report('status', 'summary of the node'),
 	peers: pane('peers', 'the members'),
 	leader: {usage: '[transfer [NODE]]', help: 'the leader; or transfer leadership', parse: parseLeader},
-	peer: {usage: 'remove NODE yes', help: 'remove a member permanently', parse: parsePeer},
+	peer: {usage: 'remove NODE', help: 'remove a member permanently; asks for its name', parse: parsePeer},
 	topics: pane('topics', 'topics and subscriptions'),
 	topic: {
-		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME yes [--force] | list',
+		usage: 'create NAME [--retain-age 12h] [--retain-bytes 64m] [--update] | delete NAME [--force] | list',
 		help: 'create and delete topics',
 		parse: parseTopic,
 	},
@@ -63,7 +68,7 @@ export const words: Readonly<Record<string, Word>> = {
 	partition: pane('partition', 'partition, and the matrix of reachability'),
 	counters: report('counters', 'traffic, rejections and exceeded limits'),
 	fault: {
-		usage: 'cut NODE… [in|out] [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
+		usage: 'cut NODE… [in|out] [for 10s] | isolate [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',
 		help: 'inject faults, on nodes started with --faults',
 		parse: parseFault,
 	},
@@ -75,6 +80,21 @@ export const words: Readonly<Record<string, Word>> = {
 	pause: {usage: '', help: 'pause or continue the messages', parse: () => ({type: 'pause'})},
 	zoom: {usage: '', help: 'maximize the focused pane, and back', parse: () => ({type: 'zoom'})},
 	help: {usage: '', help: 'keys and commands', parse: () => ({type: 'help'})},
+	access: {
+		usage: 'list | add IDENTITY ROLE [NAME] | revoke NAME | default ROLE | admit NODE_ID',
+		help: 'identities and their roles',
+		parse: parseAccess,
+	},
+	attach: {
+		usage: 'NODE | host:port',
+		help: 'show another node, in a console that is attached',
+		parse: parseAttach,
+	},
+	context: {
+		usage: 'NAME',
+		help: 'show another cluster: a context of the preferences',
+		parse: parseContext,
+	},
 	leave: {usage: '', help: 'leave the cluster, then stop; asks first', parse: () => ({type: 'leave'})},
 	quit: {usage: '', help: 'stop the node, or detach the console; asks first', parse: () => ({type: 'quit'})},
 };
@@ -94,7 +114,8 @@ const followers: Readonly<Record<string, readonly string[]>> = {
 	leader: ['transfer'],
 	peer: ['remove'],
 	topic: ['create', 'delete', 'list'],
-	fault: ['cut', 'delay', 'drop', 'heal'],
+	fault: ['cut', 'isolate', 'delay', 'drop', 'heal'],
+	access: ['list', 'add', 'revoke', 'default', 'admit'],
 };
 
 export type Completion = {
@@ -116,7 +137,7 @@ export function complete(
 	const second = /^(\s*(\S+)\s+)(\S*)$/u.exec(line);
 	if (second && Object.hasOwn(followers, second[2]!))
 		return completed(second[1]!, second[3]!, followers[second[2]!]!, ' ');
-	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
+	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut|attach)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
 	if (named) return completed(named[1]!, named[2]!, wordsFor(nodes, named[2]!), '');
 	if (!/^\s*(?:subscribe|unsubscribe|publish|topic\s+(?:create|delete))\s/u.test(line))
 		return {text: line, candidates: []};
@@ -210,19 +231,60 @@ function parseLeader(rest: string, {members}: CommandContext): PromptRequest {
 }
 
 function parsePeer(rest: string, {members}: CommandContext): PromptRequest {
-	const [action, start, sure, ...more] = argumentsOf(rest);
+	const [action, start, ...more] = argumentsOf(rest);
 	if (action !== 'remove' || start === undefined || more.length > 0)
-		return {type: 'problem', text: 'Expected `:peer remove NODE yes`'};
+		return {type: 'problem', text: 'Expected `:peer remove NODE`'};
 	const node = memberCalled(start, members);
 	if (typeof node !== 'string') return node;
-	return sure === 'yes'
-		? {type: 'run', command: {type: 'remove', node}}
-		: {
-				type: 'problem',
-				text:
-					`This is permanent. To remove ${labelsOf(members)(node)} from the cluster, ` +
-					`type \`:peer remove ${start} yes\``,
-			};
+	const name = labelsOf(members)(node);
+	return {
+		type: 'confirm',
+		command: {type: 'remove', node},
+		name,
+		title: `Remove ${name}`,
+		lines: [
+			`${name} is removed from the cluster for good. Its id is refused from then on, also with its data:`,
+			'to come back, it must join as a new member, with an empty data folder.',
+			'Messages that only this node has are lost.',
+			'',
+			...votesWithout(node, members),
+		],
+	};
+}
+
+/** What the removal of a member does to the quorum. */
+function votesWithout(node: NodeId, members: CommandContext['members']): readonly string[] {
+	const voters = members.filter(({voter}) => voter);
+	if (!voters.some(({id}) => id === node)) return ['It has no vote, so the quorum stays as it is.'];
+	const left = voters.length - 1;
+	const needed = Math.floor(left / 2) + 1;
+	return [
+		`It has a vote: ${left} of ${voters.length} voters remain, and ${needed} of them are needed for every change.`,
+		left - needed === 0 ? 'Then the cluster tolerates no further loss, until another member votes.' : '',
+	].filter(line => line !== '');
+}
+
+function parseAttach(rest: string, {members}: CommandContext): PromptRequest {
+	const [name, ...more] = argumentsOf(rest);
+	if (name === undefined || more.length > 0)
+		return {
+			type: 'problem',
+			text: 'Expected a node of this cluster, or an address: `:attach n2`, `:attach 10.0.0.7:5000`',
+		};
+	const found = membersCalled(name, members);
+	// A node of this cluster that has just joined, or one of another cluster.
+	if (found.length === 0 && /^(?:\S+:)?\d+$/u.test(name))
+		return {type: 'run', command: {type: 'attach', server: name}};
+	const node = memberCalled(name, members);
+	if (typeof node !== 'string') return node;
+	return {type: 'run', command: {type: 'attach', server: found[0]!.address}};
+}
+
+function parseContext(rest: string): PromptRequest {
+	const [name, ...more] = argumentsOf(rest);
+	return name === undefined || more.length > 0
+		? {type: 'problem', text: 'Expected the name of a context of the preferences: `:context prod`'}
+		: {type: 'run', command: {type: 'context', name}};
 }
 
 /** The words of a command without flags. A line with an open quote is one word, so that its error message shows it. */
@@ -253,7 +315,8 @@ function memberCalled(
 }
 
 const faultUsage =
-	'Expected `:fault cut NODE… [in|out] [for 10s]`, `delay 50ms [for 10s]`, `drop 20% [for 10s]` or `heal`';
+	'Expected `:fault cut NODE… [in|out] [for 10s]`, `isolate [for 10s]`, `delay 50ms [for 10s]`, ' +
+	'`drop 20% [for 10s]` or `heal`';
 
 function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	const parsed = wordsOf(rest, {for: 'value', 'one-way': 'switch'});
@@ -263,9 +326,11 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 	const time = forAt === -1 ? parsed.flags['for'] : (parts[forAt + 1] ?? '');
 	const forMs = time === undefined ? 10_000 : parseDuration(time);
 	const [kind, ...rawArguments] = forAt === -1 ? parts : parts.slice(0, forAt);
-	if (forMs === undefined) return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
+	// Every fault ends by itself: nobody may be there to end it.
+	if (forMs === undefined || forMs === 0)
+		return {type: 'problem', text: `Expected a time such as \`for 10s\`, got \`${time}\``};
 	// Words without an effect are refused, because the user expects one.
-	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' ? 0 : 1);
+	const isMore = 'one-way' in parsed.flags || rawArguments.length > (kind === 'heal' || kind === 'isolate' ? 0 : 1);
 	if (kind !== 'cut' && isMore) return {type: 'problem', text: faultUsage};
 	if (kind === 'heal')
 		return time === undefined
@@ -274,6 +339,13 @@ function parseFault(rest: string, {members}: CommandContext): PromptRequest {
 					type: 'problem',
 					text: `Expected \`:fault heal\` without a time, got \`${time}\`: it ends all faults`,
 				};
+	if (kind === 'isolate') {
+		const peers = members.filter(({self}) => !self).map(({id}) => id);
+		return peers.length === 0
+			? {type: 'problem', text: 'This node is the only member, so there is nothing to isolate it from'}
+			: fault({type: 'cut', peers, direction: 'both', forMs});
+	}
+
 	if (kind === 'delay') {
 		const ms = parseDuration(rawArguments[0] ?? '');
 		return ms === undefined ? {type: 'problem', text: faultUsage} : fault({type: 'delay', ms, forMs});

@@ -7,6 +7,9 @@ type Needed = 'observer' | 'client' | 'operator';
 
 const byCommand: Readonly<Record<ConsoleCommand['type'], Needed>> = {
 	confirm: 'observer',
+	'access-list': 'observer',
+	attach: 'observer',
+	context: 'observer',
 	publish: 'client',
 	subscribe: 'operator',
 	unsubscribe: 'operator',
@@ -16,6 +19,8 @@ const byCommand: Readonly<Record<ConsoleCommand['type'], Needed>> = {
 	remove: 'operator',
 	leave: 'operator',
 	fault: 'operator',
+	'access-change': 'operator',
+	'access-revoke': 'operator',
 };
 const byAction: Readonly<Partial<Record<Action, Needed>>> = {
 	publish: 'client',

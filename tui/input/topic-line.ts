@@ -2,14 +2,15 @@
 The `:topic` command: create or delete a topic. Pure.
 */
 import type {TopicSettings} from '../../core/broker.ts';
+import {printable} from '../../core/observe/printable.ts';
 import {isRetainAge, isRetainBytes, retainAgeRange, retainBytesRange} from '../../core/observe/retention-text.ts';
-import {quoteWord, wordsOf} from './line.ts';
+import {wordsOf} from './line.ts';
 import type {PromptRequest} from './prompt-request.ts';
 
 const problem = (text: string): PromptRequest => ({type: 'problem', text});
 const usage =
 	'Expected `:topic create NAME [--retain-age 12h] [--retain-bytes 64m] [--update]`, ' +
-	'`:topic delete NAME yes [--force]` or `:topic list`';
+	'`:topic delete NAME [--force]` or `:topic list`';
 const seconds: Readonly<Record<string, number>> = {s: 1, m: 60, h: 3600, d: 86_400};
 const sizes: Readonly<Record<string, number>> = {
 	'': 1,
@@ -28,12 +29,19 @@ export function parseTopic(rest: string): PromptRequest {
 	if (action === 'list' && topic === undefined) return {type: 'focus', pane: 'topics'};
 	if (topic === undefined || more.length > 0) return problem(usage);
 	if (action === 'delete' && Object.keys(flags).every(flag => flag === 'force')) {
-		return sure === 'yes'
-			? {type: 'run', command: {type: 'delete-topic', topic, force: 'force' in flags}}
-			: problem(
-					'This deletes its messages on all nodes, permanently. ' +
-						`To do it, type \`:topic delete ${quoteWord(topic)} yes\``,
-				);
+		if (sure !== undefined) return problem(usage);
+		return {
+			type: 'confirm',
+			command: {type: 'delete-topic', topic, force: 'force' in flags},
+			name: topic,
+			title: `Delete the topic ${printable(topic)}`,
+			lines: [
+				'Its messages are deleted on all nodes, permanently, with its settings.',
+				'force' in flags
+					? 'Nodes that are subscribed lose their subscription.'
+					: 'It is refused while nodes are subscribed; --force ends their subscriptions.',
+			],
+		};
 	}
 
 	if (action !== 'create' || sure !== undefined || 'force' in flags) return problem(usage);

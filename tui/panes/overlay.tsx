@@ -1,6 +1,7 @@
 /** Text over the panes: help, reports, and the details of a row. */
 import type {ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
+import {printable} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
@@ -15,6 +16,7 @@ import {
 	topicLines,
 	type Line,
 } from '../view/reports.ts';
+import {wrapWords} from '../view/words.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
 
@@ -29,6 +31,12 @@ export function overlayText(
 	if (overlay.type === 'help') return {title: 'Help', lines: helpLines(keymap)};
 	if (overlay.type === 'doctor')
 		return {title: 'Doctor', lines: examinationLines(overlay.examination, width - frameColumns)};
+	if (overlay.type === 'lines') {
+		const room = Math.max(20, width - frameColumns);
+		const lines = overlay.lines.flatMap(text => (text === '' ? [''] : wrapWords(printable(text), room)));
+		return {title: overlay.title, lines: lines.map(text => [{text: text.trimEnd(), tone: 'plain'}])};
+	}
+
 	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'No snapshot of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
 		case 'report':

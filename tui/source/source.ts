@@ -2,10 +2,11 @@
 The interface between the console and a node: snapshots and commands. `client-source.ts` implements it for any `Broker`,
 tests with an object.
 */
-import type {Role} from '../../core/access.ts';
+import type {AccessChange, Role} from '../../core/access.ts';
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
 import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
+import type {Move, TimeView} from './timeline.ts';
 
 export type SourceState = {
 	/** The newest snapshot; `undefined` before the first. Unchanged parts keep their identity. */
@@ -17,6 +18,20 @@ export type SourceState = {
 	readonly role?: Role | undefined;
 	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
+	/** Set while the snapshot is one of the past. */
+	readonly time?: TimeView;
+	/** Of a console that is attached to a node of another process. */
+	readonly attachment?: Attachment;
+};
+
+/** A named cluster in the preferences. `colour` is one of Ink. */
+export type NamedContext = {readonly name: string; readonly colour: string | undefined};
+
+/** The cluster of an attached console, and its way to a node. */
+export type Attachment = {
+	readonly context: NamedContext | undefined;
+	/** The name of the node that was chosen, while another one is shown in its place; raw text. */
+	readonly insteadOf: string | undefined;
 };
 
 export type ConsoleSource = {
@@ -25,8 +40,10 @@ export type ConsoleSource = {
 	subscribe(onChange: () => void): () => void;
 	/** Never rejects. `text` is one raw line for the status line. */
 	run(command: ConsoleCommand): Promise<CommandResult>;
-	/** The whole body of a message, from the log of the node. Never rejects. */
-	read(message: MessageSnapshot): Promise<ReadBody>;
+	/** The whole body of a message, from the log of the node; absent where there is none. Never rejects. */
+	read?(message: MessageSnapshot): Promise<ReadBody>;
+	/** Move in time; absent when only the present can be shown. */
+	travel?(move: Move): void;
 };
 
 /**
@@ -47,7 +64,8 @@ export type ExaminedCheck = {
 /** `offset`: the place of the message in the log of the node. The problem is raw text for people. */
 export type ReadBody = {readonly body: Uint8Array; readonly offset: number} | {readonly problem: string};
 
-export type CommandResult = {readonly ok: boolean; readonly text: string};
+/** `lines`: an answer that needs more than the status line. */
+export type CommandResult = {readonly ok: boolean; readonly text: string; readonly lines?: readonly string[]};
 
 export type ConsoleCommand =
 	| {readonly type: 'publish'; readonly topic: string; readonly body: string | Uint8Array}
@@ -66,6 +84,14 @@ export type ConsoleCommand =
 	| {readonly type: 'transfer'; readonly to: NodeId | undefined}
 	/** Remove a member permanently. */
 	| {readonly type: 'remove'; readonly node: NodeId}
+	/** Identities and their roles. */
+	| {readonly type: 'access-list'}
+	| {readonly type: 'access-change'; readonly change: AccessChange}
+	/** `name`: of the identity, or its first digits. */
+	| {readonly type: 'access-revoke'; readonly name: string}
+	/** Show another node, or another cluster: that of a context. For attached consoles. */
+	| {readonly type: 'attach'; readonly server: string}
+	| {readonly type: 'context'; readonly name: string}
 	/** The node of this console leaves its cluster and stops. */
 	| {readonly type: 'leave'}
 	| {readonly type: 'fault'; readonly fault: FaultCommand};

@@ -6,7 +6,7 @@ rows, the topic of the selected row).
 import type {MessageSnapshot} from '../../core/snapshot.ts';
 import {edited, lineOf, type Edit, type EditedLine} from '../input/line-editor.ts';
 import {draftMax, fullText, pasted, typed} from '../input/prompt-text.ts';
-import type {Report} from '../input/prompt-request.ts';
+import type {Question, Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
@@ -26,6 +26,7 @@ export type PromptKind =
 	| 'unsubscribe'
 	| 'publish-topic'
 	| 'publish-text'
+	| 'confirm'
 	/** The topic for a message that is published again. */
 	| 'publish-again'
 	/** The name of a file for a body. */
@@ -41,6 +42,8 @@ export type Prompt = {
 	readonly topic: string;
 	/** publish-again, save: the body. */
 	readonly body?: Uint8Array | undefined;
+	/** confirm: what the typed name confirms. */
+	readonly question?: Question | undefined;
 	/** Position in the history, counted from its end; 0 is the draft. */
 	readonly back: number;
 	/** The draft before the history was entered; for a filter, its former text. */
@@ -60,6 +63,8 @@ export type BodyView = 'json' | 'text' | 'hex';
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
+	/** Raw text. */
+	| {readonly type: 'lines'; readonly title: string; readonly lines: readonly string[]; readonly scroll: number}
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| (InspectedMessage & {readonly type: 'message'; readonly scroll: number})
@@ -101,6 +106,8 @@ export type ConsoleAction =
 			readonly topic?: string;
 			readonly body?: Uint8Array;
 	  }
+	/** A dangerous command: its consequences, and a prompt for the name. */
+	| {readonly type: 'confirm'; readonly question: Question}
 	| {readonly type: 'edit'; readonly edit: Edit}
 	/** `cut`: characters that were lost before. */
 	| {readonly type: 'paste'; readonly text: string; readonly cut: number}
@@ -188,6 +195,16 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return editedDraft(state, action.edit);
 		case 'paste':
 			return pastedDraft(state, action);
+		case 'confirm': {
+			const {title, lines} = action.question;
+			const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
+			return {
+				...asked,
+				prompt: {...asked.prompt!, question: action.question},
+				overlay: {type: 'lines', title, lines, scroll: 0},
+			};
+		}
+
 		case 'draft':
 			return drafted(state, lineOf(action.text));
 		case 'history':
@@ -258,14 +275,19 @@ function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: Act
 function promptCancelled(state: ConsoleState): ConsoleState {
 	const {prompt, focus} = state;
 	const restored = prompt?.kind === 'filter' && isListPane(focus) ? filtered(state, focus, prompt.kept) : state;
-	return {...restored, prompt: undefined};
+	return {...restored, prompt: undefined, ...(prompt?.kind === 'confirm' ? {overlay: undefined} : {})};
 }
 
 function promptDone(state: ConsoleState): ConsoleState {
 	const {prompt, history} = state;
 	const line = prompt?.kind === 'command' ? prompt.draft.trim() : '';
 	const isNew = line !== '' && history.at(-1) !== line;
-	return {...state, prompt: undefined, history: isNew ? [...history, line].slice(-historyMax) : history};
+	return {
+		...state,
+		prompt: undefined,
+		...(prompt?.kind === 'confirm' ? {overlay: undefined} : {}),
+		history: isNew ? [...history, line].slice(-historyMax) : history,
+	};
 }
 
 function select(state: ConsoleState, pane: ListPane, selected: string | undefined): ConsoleState {

@@ -71,7 +71,12 @@ export function alertsOf({snapshot, connection, detail}: SourceState, lostMs: nu
 			text: `INSECURE: ${insecure.map(part => printable(part)).join(', ')} switched off`,
 		});
 	if (faults.length > 0)
-		alerts.push({tone: 'warning', text: `FAULTS INJECTED: ${faults.map(fault => printable(fault)).join(' · ')}`});
+		alerts.push({
+			tone: 'warning',
+			text:
+				`FAULTS INJECTED at ${labelsOf(snapshot.members)(snapshot.self)}, \`:fault heal\` ends them: ` +
+				faults.map(fault => printable(fault)).join(' · '),
+		});
 	alerts.push(...limitAlerts(snapshot));
 	return alerts;
 }

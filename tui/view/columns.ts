@@ -18,7 +18,8 @@ export type Column<Row> = {
 	readonly tone?: (row: Row) => Tone;
 };
 
-export type Span = {readonly text: string; readonly tone: Tone};
+/** `colour`: in place of that of the tone, where there are colours. */
+export type Span = {readonly text: string; readonly tone: Tone; readonly colour?: string | undefined};
 export type Placed<Row> = Column<Row> & {readonly cells: number};
 
 const gap = 1;

@@ -5,6 +5,7 @@ the segments of the highest rank first.
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
+import type {Attachment} from '../source/source.ts';
 import type {Span} from './columns.ts';
 import {age, count, plural} from './words.ts';
 
@@ -14,6 +15,8 @@ export type HeaderFacts = {
 	readonly connection: 'connecting' | 'connected' | 'lost';
 	readonly isReadonly: boolean;
 	readonly isRemote: boolean;
+	/** Of an attached console. */
+	readonly attachment?: Attachment | undefined;
 };
 
 /** Cells of a node's name, and of a cluster's. */
@@ -40,12 +43,23 @@ export function headerSpans(facts: HeaderFacts, width: number): readonly Span[] 
 	return [...joined(left), {text: ' '.repeat(between), tone: 'plain'}, ...joined(right)];
 }
 
-function leftSegments({snapshot, title, isReadonly, isRemote}: HeaderFacts): readonly Segment[] {
+function leftSegments(facts: HeaderFacts): readonly Segment[] {
+	const {snapshot, title, isReadonly, isRemote, connection, attachment} = facts;
+	const {context, insteadOf} = attachment ?? {};
 	return [
 		segment(0, {text: ` ${printable(title)} `, tone: 'title'}),
-		...maybe(isRemote, () => segment(6, {text: 'attached', tone: 'muted'})),
+		...(context
+			? [segment(1, {text: ` ${shortened(printable(context.name))} `, tone: 'selected', colour: context.colour})]
+			: maybe(isRemote, () => segment(6, {text: 'attached', tone: 'muted'}))),
 		...maybe(isReadonly, () => segment(2, {text: 'read-only', tone: 'warning'})),
+		// An outdated view must not look like that of a node that answers.
+		...maybe(connection === 'lost' && snapshot !== undefined, () =>
+			segment(1, {text: 'last view of', tone: 'warning'}),
+		),
 		...(snapshot ? nodeSegments(snapshot) : []),
+		...maybe(insteadOf !== undefined, () =>
+			segment(1, {text: 'instead of ', tone: 'warning'}, {text: shortened(insteadOf!), tone: 'warning'}),
+		),
 	];
 }
 

@@ -55,9 +55,12 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 }
 
 /** The question in the bottom row. */
-export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' | 'unreached'): readonly Span[] {
+export function quitQuestion(
+	keymap: Keymap,
+	node: 'own' | 'attached' | 'lost' | 'unreached' | 'demo',
+): readonly Span[] {
 	const hints = hintsOf(keymap, 'confirm').filter(({word}) => node === 'own' || word !== 'leave');
-	const stop = {own: 'stop', attached: 'detach', lost: 'quit', unreached: 'detach'}[node];
+	const stop = {own: 'stop', attached: 'detach', lost: 'quit', unreached: 'detach', demo: 'quit'}[node];
 	return [
 		{
 			text: {
@@ -65,6 +68,7 @@ export function quitQuestion(keymap: Keymap, node: 'own' | 'attached' | 'lost' |
 				attached: ' Leave? The node continues to run. ',
 				lost: ' Quit? The node is gone. ',
 				unreached: ' Leave? The node is not reachable. ',
+				demo: ' Quit? Its nodes stop, and their data are removed. ',
 			}[node],
 			tone: 'warning',
 		},

@@ -5,7 +5,7 @@ the cost of a row.
 import {Box, Text} from 'ink';
 import {memo, type ReactNode} from 'react';
 import {fitCells, widthOf} from '../../core/observe/printable.ts';
-import {useTheme} from '../theme.ts';
+import {hasColours, useTheme} from '../theme.ts';
 import type {Span} from '../view/columns.ts';
 
 /** The spans cut or padded to exactly `width` cells. */
@@ -26,7 +26,7 @@ export function fitSpans(spans: readonly Span[], width: number): readonly Span[]
 			continue;
 		}
 
-		out.push({text: cells > left ? fitCells(span.text, left) : span.text, tone: span.tone});
+		out.push({...span, text: cells > left ? fitCells(span.text, left) : span.text});
 		left = 0;
 	}
 
@@ -44,7 +44,10 @@ function isSameLine(before: LineProps, after: LineProps): boolean {
 		before.spans.length === after.spans.length &&
 		(before.spans === after.spans ||
 			before.spans.every(
-				(span, index) => span.text === after.spans[index]!.text && span.tone === after.spans[index]!.tone,
+				({text, tone, colour}, index) =>
+					text === after.spans[index]!.text &&
+					tone === after.spans[index]!.tone &&
+					colour === after.spans[index]!.colour,
 			))
 	);
 }
@@ -61,7 +64,11 @@ export const Line = memo(({spans, width, isSelected = false}: LineProps) => {
 	return (
 		<Text wrap="truncate">
 			{fitted.map((span, index) => (
-				<Text key={index} {...theme[span.tone]}>
+				<Text
+					key={index}
+					{...theme[span.tone]}
+					{...(span.colour !== undefined && hasColours(theme) ? {color: span.colour} : {})}
+				>
 					{span.text}
 				</Text>
 			))}

@@ -11,7 +11,10 @@ import {viewOf} from '../input/line-editor.ts';
 import type {Notice, Prompt as PromptState} from '../state/state.ts';
 import {useTheme} from '../theme.ts';
 
-export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, filtered: string): string {
+export function promptLabel(
+	{kind, topic, question}: Pick<PromptState, 'kind' | 'topic' | 'question'>,
+	filtered: string,
+): string {
 	switch (kind) {
 		case 'command':
 			return ':';
@@ -21,6 +24,8 @@ export function promptLabel({kind, topic}: Pick<PromptState, 'kind' | 'topic'>, 
 			return 'Subscribe to: ';
 		case 'unsubscribe':
 			return 'Unsubscribe from: ';
+		case 'confirm':
+			return `To do it, type ${printable(question?.name ?? '')}: `;
 		case 'publish-topic':
 			return 'Publish to: ';
 		case 'publish-again':

@@ -13,6 +13,8 @@ import {systemClock, systemEntropy} from '../clock.ts';
 type Active = {
 	readonly command: Exclude<FaultCommand, {type: 'heal'}>;
 	readonly untilMs: number;
+	/** Who asked for it, for people; may be empty. */
+	readonly by: string;
 	readonly timer: Disposable | undefined;
 };
 
@@ -33,22 +35,31 @@ export class Faults {
 	readonly #random: Random;
 	/** Called when a cut of these peers ends. */
 	onHealed: (peers: readonly NodeId[]) => void = () => {};
+	/** Called when a fault has ended at its time. */
+	onExpired: () => void = () => {};
 
 	constructor(clock: Clock = systemClock, random: Random = systemEntropy) {
 		this.#clock = clock;
 		this.#random = random;
 	}
 
-	/** Starts a fault, or heals all. `forMs` 0 lasts until healed. */
-	apply(command: FaultCommand): void {
+	/**
+	Starts a fault, or heals all. `forMs` 0 lasts until healed.
+	@param by who asks for it, for people
+	*/
+	apply(command: FaultCommand, by = ''): void {
 		if (command.type === 'heal') return this.#end(this.#active);
 		if (this.#active.length >= activeMax) this.#end([this.#active[0]!]);
 		const active: Active = {
 			command,
+			by,
 			untilMs: command.forMs > 0 ? this.#clock.monotonicMs() + command.forMs : Number.POSITIVE_INFINITY,
 			timer:
 				command.forMs > 0
-					? this.#clock.after(Math.min(command.forMs, timeoutMsMax), () => this.#end([active]))
+					? this.#clock.after(Math.min(command.forMs, timeoutMsMax), () => {
+							this.#end([active]);
+							this.onExpired();
+						})
 					: undefined,
 		};
 		this.#active.push(active);
@@ -57,11 +68,12 @@ export class Faults {
 	/** A line for each active fault. @param label gives the name of a peer */
 	active(label: (peer: NodeId) => string = peer => peer.slice(0, 6)): readonly string[] {
 		const nowMs = this.#clock.monotonicMs();
-		return this.#active.map(({command, untilMs}) => {
-			const rest =
+		return this.#active.map(({command, untilMs, by}) => {
+			const left =
 				untilMs === Number.POSITIVE_INFINITY
 					? 'until healed'
 					: `${Math.max(0, (untilMs - nowMs) / 1000).toFixed(1)} s left`;
+			const rest = by === '' ? left : `${left}, by ${by}`;
 			switch (command.type) {
 				case 'cut':
 					return (

@@ -67,7 +67,7 @@ describe('arguments', () => {
 		['events --messages', /Expected --watch with --messages/],
 		['events --watch news', /topics only after --messages/],
 		['events --watch --messages a/# --wait 1s', /wildcard|#/],
-		['fault break', /Expected fault cut, delay, drop, heal/],
+		['fault break', /Expected fault cut, isolate, delay, drop, heal/],
 		['fault delay soon', /500ms, 10s or 1m/],
 		['status --server nowhere', /Expected --server to be host:port or a port/],
 		[

@@ -19,6 +19,21 @@ describe('fault', () => {
 		expect(JSON.parse(out)).toMatchObject({nodes: [snapshots.a, snapshots.b]});
 	});
 
+	test('a node is isolated from all others, and no fault is for ever', async () => {
+		const brokers = new Map(['127.0.0.1:5000', '127.0.0.1:5001'].map(address => [address, healthy()]));
+		expect(await dapss('fault isolate 5001', {broker: address => brokers.get(address)!})).toMatchObject({code: 0});
+		expect(brokers.get('127.0.0.1:5001')!.faults).toEqual([
+			{
+				type: 'cut',
+				peers: snapshots.healthy.members.map(({id}) => id).filter(id => id !== snapshots.b),
+				direction: 'both',
+				forMs: 10_000,
+			},
+		]);
+		expect(brokers.get('127.0.0.1:5000')!.faults).toEqual([]);
+		expect(await dapss('fault drop 10 --for 0s')).toMatchObject({code: 2});
+	});
+
 	test('an unknown name and a node in both groups are refused', async () => {
 		expect(await dapss('fault cut 5000 5009')).toMatchObject({
 			code: 2,

@@ -52,7 +52,7 @@ test('parts that are ignored are reported by config and doctor', async () => {
 		},
 	});
 	const lines = [
-		'Expected keymap, theme or console in the preferences, got `them`',
+		'Expected keymap, theme, console or contexts in the preferences, got `them`',
 		'Expected a key or a list of keys for `quit`',
 		'Expected name or tones in theme, got `nam`',
 		'Expected theme.name to be auto, dark, light, contrast, 16 or none, got `pink`',

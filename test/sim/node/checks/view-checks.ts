@@ -6,7 +6,7 @@ must report the same states of the members.
 */
 import type {NodeId} from '../../../../core/message.ts';
 import {viewOf} from '../../../../core/node/snapshot-of.ts';
-import {verdictOf, type Verdict} from '../../../../source/output/verdict.ts';
+import {verdictOf, type Verdict} from '../../../../core/observe/verdict.ts';
 import type {Fabric} from '../fabric.ts';
 import type {Host} from '../host/host.ts';
 

@@ -41,6 +41,24 @@ test('a peer is reported as healed when its last cut ends', () => {
 	expect(faults.active()).toEqual([]);
 });
 
+test('a fault says who asked for it and how long it lasts, and reports its end', () => {
+	const clock = new ManualClock();
+	const faults = new Faults(clock, createRandom(1));
+	let expired = 0;
+	faults.onExpired = () => {
+		expired++;
+	};
+
+	faults.apply({type: 'delay', ms: 50, forMs: 10_000}, 'alice at 10.0.0.7:4711');
+	expect(faults.active()).toEqual(['delay 50 ms (10.0 s left, by alice at 10.0.0.7:4711)']);
+	clock.advance(10_000);
+	expect([faults.active(), expired]).toEqual([[], 1]);
+	faults.apply({type: 'delay', ms: 50, forMs: 10_000});
+	faults.apply({type: 'heal'});
+	clock.advance(10_000);
+	expect(expired).toBe(1); // Who heals it records that.
+});
+
 test('dropped packets are lost datagrams and late frames, in about the requested share', () => {
 	const faults = new Faults(new ManualClock(), createRandom(5));
 	faults.apply({type: 'drop', percent: 30, forMs: 0});

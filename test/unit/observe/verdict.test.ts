@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest';
 import type {Snapshot} from '../../../core/index.ts';
-import {verdictOf} from '../../../source/output/verdict.ts';
+import {verdictOf} from '../../../core/observe/verdict.ts';
 import {healthy} from '../../tui/support/fixtures.ts';
 
 const withStates = (
