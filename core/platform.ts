@@ -199,6 +199,11 @@ export function isPortTaken(error: unknown, {platform}: Pick<Machine, 'platform'
 	return code === 'EADDRINUSE' || (platform === 'win32' && code === 'EACCES');
 }
 
+/** Whether a shell can stop a program and continue it (job control). */
+export function controlsJobs({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
+	return platform !== 'win32';
+}
+
 /** Whether lines of text end in `\r\n`. */
 export function endsLinesWithReturn({platform}: Pick<Machine, 'platform'> = thisMachine): boolean {
 	return platform === 'win32';

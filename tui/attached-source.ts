@@ -5,9 +5,9 @@ this source tells the broker where the members are.
 */
 import type {FollowedBroker} from '../core/broker.ts';
 import {labelsOf} from '../core/observe/node-label.ts';
-import type {MemberSnapshot, Snapshot} from '../core/snapshot.ts';
+import type {MemberSnapshot, Snapshot, MessageSnapshot} from '../core/snapshot.ts';
 import {createSource, type ClientSource} from './client-source.ts';
-import type {CommandResult, ConsoleCommand, NamedContext, SourceState} from './source/source.ts';
+import type {CommandResult, ConsoleCommand, NamedContext, SourceState, ReadBody} from './source/source.ts';
 
 /** What to show: a node by its address, or the cluster of a context. */
 export type Target = {readonly server: string} | {readonly context: string};
@@ -71,6 +71,10 @@ class AttachedSource implements ClientSource, AsyncDisposable {
 		if (command.type === 'attach') return this.#switch({server: command.server}, command.server);
 		if (command.type === 'context') return this.#switch({context: command.name}, command.name);
 		return this.#shown.source.run(command);
+	}
+
+	async read(message: MessageSnapshot): Promise<ReadBody> {
+		return (await this.#shown.source.read?.(message)) ?? {problem: 'there is no node to ask'};
 	}
 
 	[Symbol.dispose](): void {

@@ -4,13 +4,13 @@ as the node sends them; React gets at most one every 100 ms. A command of the co
 line of text. Where the broker reconnects by itself, the source shows that the connection is lost, and that it is back.
 */
 import type {AccessReport} from '../core/access.ts';
-import type {Broker, FollowedBroker, LinkNews} from '../core/broker.ts';
+import type {Broker, FollowedBroker, LinkNews, Subscription} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
 import {messagesText, topicText} from '../core/observe/topic-text.ts';
-import type {Snapshot} from '../core/snapshot.ts';
+import type {MessageSnapshot, Snapshot} from '../core/snapshot.ts';
 import {shareSnapshot} from './source/share.ts';
-import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from './source/source.ts';
+import type {CommandResult, ConsoleCommand, ConsoleSource, ReadBody, SourceState} from './source/source.ts';
 import {clockTime, duration} from './view/words.ts';
 
 /** Between two snapshots that React gets, milliseconds. */
@@ -21,6 +21,12 @@ const silentMs = 3000;
 const returnedMs = 15_000;
 
 export type ClientSource = ConsoleSource & Disposable;
+/** Bytes of a body that the console loads. */
+const bodyMax = 16 * 1024 ** 2;
+/** Limits of a search for one message: milliseconds, and messages of others. */
+const readMs = 5000;
+const passedMax = 10_000;
+
 type WatchedBroker = Broker & Partial<Pick<FollowedBroker, 'onLink'>>;
 type Clock = {readonly nowMs: () => number; readonly wallMs: () => number};
 
@@ -60,6 +66,8 @@ class BrokerSource implements ClientSource {
 	#heardMs: number;
 	#publishedMs = Number.NEGATIVE_INFINITY;
 	#isClosed = false;
+	/** The role was asked for at this node. Another node may have another answer. */
+	#isRoleKnown = false;
 	#returned = {text: '', untilMs: 0};
 	/** When the connection was lost, by the wall clock. */
 	#lostAtMs: number | undefined;
@@ -94,6 +102,19 @@ class BrokerSource implements ClientSource {
 		}
 	}
 
+	async read(message: MessageSnapshot): Promise<ReadBody> {
+		const topic = this.#state.snapshot?.topics.find(({name}) => name === message.topic);
+		// A reader would subscribe the node.
+		if (topic?.subscribed !== true) return {problem: 'the node is not subscribed to the topic any more'};
+		if (message.size > bodyMax)
+			return {problem: `more than ${bodyMax / 1024 ** 2} MiB; use \`dapss-tui subscribe\``};
+		try {
+			return await readMessage(this.#broker, message);
+		} catch (error) {
+			return {problem: error instanceof Error ? error.message : String(error)};
+		}
+	}
+
 	[Symbol.dispose](): void {
 		this.#isClosed = true;
 		clearTimeout(this.#timer);
@@ -119,7 +140,26 @@ class BrokerSource implements ClientSource {
 		const snapshot = shareSnapshot(this.#state.snapshot, this.#newest);
 		this.#newest = undefined;
 		const {text, untilMs} = this.#returned;
-		this.#change({snapshot, connection: 'connected', detail: this.#publishedMs < untilMs ? text : ''});
+		const {role} = this.#state;
+		this.#change({
+			snapshot,
+			connection: 'connected',
+			detail: this.#publishedMs < untilMs ? text : '',
+			...(role === undefined ? {} : {role}),
+		});
+		if (this.#isRoleKnown) return;
+		this.#isRoleKnown = true;
+		void this.#askRole();
+	}
+
+	/** What the node would refuse is not offered. Without an answer the node decides at each command. */
+	async #askRole(): Promise<void> {
+		try {
+			const {you} = await this.#broker.access();
+			if (!this.#isClosed) this.#change({...this.#state, role: you.isOwner ? 'operator' : you.role});
+		} catch {
+			// A node of an earlier release does not know the question.
+		}
 	}
 
 	#checkSilence(): void {
@@ -133,6 +173,7 @@ class BrokerSource implements ClientSource {
 		if (this.#isClosed) return;
 		// A snapshot of the lost node must not be shown as the present state.
 		this.#newest = undefined;
+		this.#isRoleKnown = false;
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		this.#heardMs = this.#clock.nowMs();
@@ -184,11 +225,49 @@ function whyLost({server, why}: Extract<LinkNews, {state: 'lost'}>): string {
 	return why.includes(server) ? why : `${server}: ${why}`;
 }
 
+/** Reads from the position before the message, so that it is among the first that come. */
+async function readMessage(broker: Broker, message: MessageSnapshot): Promise<ReadBody> {
+	const {topic, origin, incarnation, seq, lamport} = message;
+	await using subscription = broker.subscribe([topic], {
+		from: 'beginning',
+		isTracked: true,
+		after: [{topic, since: Math.max(0, lamport - 1), streams: [[origin, incarnation, seq - 1]]}],
+	});
+	const {promise: late, resolve} = Promise.withResolvers<{readonly problem: string}>();
+	const timer = setTimeout(resolve, readMs, {problem: `no answer within ${readMs / 1000} s`});
+	try {
+		return await Promise.race([bodyIn(subscription, message), late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+async function bodyIn(subscription: Subscription, {origin, incarnation, seq}: MessageSnapshot): Promise<ReadBody> {
+	let passed = 0;
+	for await (const deliveries of subscription) {
+		const delivery = deliveries.find(
+			one => one.origin === origin && one.incarnation === incarnation && one.seq >= seq,
+		);
+		// Numbers of a stream increase, so a later one means that this one is gone.
+		if (delivery) {
+			return delivery.seq === seq
+				? {body: Uint8Array.from(delivery.body), offset: delivery.offset}
+				: {problem: 'the node has deleted it from its log'};
+		}
+
+		passed += deliveries.length;
+		if (passed > passedMax) break;
+	}
+
+	return {problem: 'the log of the node does not have it'};
+}
+
 /** @returns one line about the result */
 async function runCommand(broker: Broker, command: ConsoleCommand, label: Label): Promise<string> {
 	switch (command.type) {
 		case 'publish': {
-			const body = new TextEncoder().encode(command.body);
+			const {body: given} = command;
+			const body = typeof given === 'string' ? new TextEncoder().encode(given) : given;
 			const published = await broker.publish(command.topic, [body]); // The node validates the name.
 			return (
 				`Published to ${topicText(command.topic)}: ` +

@@ -5,12 +5,14 @@ import {Box, useWindowSize} from 'ink';
 import {useMemo, useSyncExternalStore, type ReactNode} from 'react';
 import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/snapshot.ts';
-import type {Situation} from './dispatch.ts';
+import {act, type Situation} from './dispatch.ts';
 import {useEffects} from './hooks/use-effects.ts';
 import {useExpiry} from './hooks/use-expiry.ts';
-import {contextOf, useKeyboard, type PromptHandlers} from './hooks/use-keyboard.ts';
+import {contextOf, useKeyboard} from './hooks/use-keyboard.ts';
 import {useLostMs} from './hooks/use-lost-ms.ts';
+import {useSuspend} from './hooks/use-suspend.ts';
 import {keySign, type Action, type Keymap} from './input/keymap.ts';
+import type {ConsoleTerminal} from './input/terminal.ts';
 import {layOut, type Layout} from './layout.ts';
 import {GuideLines, guideRows} from './panes/guide.tsx';
 import {Header, hintSpans, TooSmall} from './panes/bars.tsx';
@@ -44,29 +46,36 @@ export type ConsoleProps = {
 	/** Explains the cluster above the panes. */
 	readonly guide?: Guide | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
+	/** The terminal beside what Ink does with it. */
+	readonly terminal?: ConsoleTerminal | undefined;
+	/** Instead of the size of the terminal. */
+	readonly size?: {readonly columns: number; readonly rows: number} | undefined;
+	/** Writes a new file. @returns its path, or throws */
+	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
 };
 
 type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
 
-export function Console({
-	source,
-	title,
-	isReadonly,
-	isRemote,
-	keymap,
-	theme,
-	problems,
-	examine,
-	guide,
-	onExit,
-}: ConsoleProps): ReactNode {
+export function Console(props: ConsoleProps): ReactNode {
+	const {source, isReadonly, isRemote, keymap, theme, problems, examine, guide, onExit, terminal, save, size} = props;
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const window = useWindowSize();
-	const {columns} = window;
-	const guideHeight = guide ? guideRows(window.rows) : 0;
-	const rows = window.rows - guideHeight;
+	const {columns} = size ?? window;
+	const guideHeight = guide ? guideRows((size ?? window).rows) : 0;
+	const rows = (size ?? window).rows - guideHeight;
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
-	const {state, ...effects} = useEffects({source, initial, examine, onExit});
+	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
+	const {state, ...effects} = useEffects({
+		source,
+		initial,
+		examine,
+		onExit,
+		onSuspend,
+		onMouse: () => terminal?.toggleMouse() ?? false,
+		onCopy: text => terminal?.copy(text),
+		save,
+		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
+	});
 	const isLost = shown.connection === 'lost';
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
@@ -88,6 +97,7 @@ export function Console({
 	const situation: Situation = {
 		snapshot,
 		isReadonly,
+		role: shown.role,
 		isRemote,
 		isLost,
 		past: shown.time?.mode,
@@ -95,7 +105,7 @@ export function Console({
 		overlayLines: text?.lines.length ?? 0,
 		incident: placedIncident(layout, incident),
 	};
-	const handlers = useKeyboard({keymap, situation, guide, ...effects});
+	useKeyboard({keymap, situation, guide, input: terminal?.input, layout, top: guideHeight, ...effects});
 	return (
 		<ThemeContext value={theme}>
 			{guide && layout.type === 'panes' ? (
@@ -105,24 +115,20 @@ export function Console({
 				<TooSmall columns={columns} rows={rows} />
 			) : (
 				<Screen
-					layout={layout}
-					shown={shown}
-					state={state}
-					incident={incident}
+					{...props}
+					{...{layout, shown, state, incident, text}}
 					situationKeys={keys}
-					text={text}
-					title={title}
-					isReadonly={isReadonly}
-					isRemote={isRemote}
 					isDemo={guide !== undefined}
-					keymap={keymap}
-					theme={theme}
-					handlers={handlers}
+					top={guideHeight}
 				/>
 			)}
 		</ThemeContext>
 	);
 }
+
+const suspendedText = 'dapss-tui is suspended; `fg` continues it';
+const suspendedNodeText =
+	'dapss-tui is suspended, and its node pauses with it: the others find it unreachable until `fg` continues it';
 
 function withProblem([problem, ...more]: readonly string[]): ConsoleState {
 	if (problem === undefined) return initialState;
@@ -140,11 +146,12 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 	readonly text: OverlayText | undefined;
 	/** The nodes end with the console. */
 	readonly isDemo: boolean;
-	readonly handlers: PromptHandlers;
+	/** Rows of the terminal above this screen. */
+	readonly top: number;
 };
 
 function Screen(props: ScreenProps): ReactNode {
-	const {layout, shown, state, incident, title, isReadonly, isRemote, keymap, theme, handlers} = props;
+	const {layout, shown, state, incident, title, isReadonly, isRemote, keymap, theme, top} = props;
 	const {header, bars, prompt, hints} = layout;
 	const isLost = shown.connection === 'lost';
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
@@ -155,10 +162,15 @@ function Screen(props: ScreenProps): ReactNode {
 			: hintSpans(
 					keymap,
 					context,
-					isReadonly || shown.time !== undefined,
-					state.paused !== undefined,
+					state,
+					{isReadonly: isReadonly || shown.time !== undefined, role: shown.role},
 					header.width,
 				);
+	// An open prompt takes the row of the notice.
+	const noticeBelow =
+		state.prompt && state.notice && hints.height > 0
+			? [{text: ` ${printable(state.notice.text)}`, tone: state.notice.tone}]
+			: undefined;
 	return (
 		<Box flexDirection="column" width={header.width} height={hints.y + hints.height}>
 			<Header
@@ -182,9 +194,10 @@ function Screen(props: ScreenProps): ReactNode {
 				isLost={isLost}
 				keymap={keymap}
 				hints={hints.height === 0 ? hintLine : []}
-				{...handlers}
+				row={top + prompt.y}
+				hasNotice={noticeBelow === undefined}
 			/>
-			{hints.height > 0 ? <Line spans={hintLine} width={hints.width} /> : null}
+			{hints.height > 0 ? <Line spans={noticeBelow ?? hintLine} width={hints.width} /> : null}
 		</Box>
 	);
 }
@@ -266,7 +279,7 @@ function Panes({
 	));
 }
 
-type PromptRowProps = PromptHandlers & {
+type PromptRowProps = {
 	readonly state: ConsoleState;
 	readonly width: number;
 	readonly isRemote: boolean;
@@ -274,6 +287,9 @@ type PromptRowProps = PromptHandlers & {
 	readonly isLost: boolean;
 	readonly keymap: Keymap;
 	readonly hints: Parameters<typeof Line>[0]['spans'];
+	readonly row: number;
+	/** The notice is shown in this row. */
+	readonly hasNotice: boolean;
 };
 
 function PromptRow({
@@ -284,8 +300,8 @@ function PromptRow({
 	isLost,
 	keymap,
 	hints,
-	onChange,
-	onSubmit,
+	row,
+	hasNotice,
 }: PromptRowProps): ReactNode {
 	if (prompt)
 		return (
@@ -293,8 +309,8 @@ function PromptRow({
 				prompt={prompt}
 				filtered={paneNames[focus].slice(2).toLowerCase()}
 				width={width}
-				onChange={onChange}
-				onSubmit={onSubmit}
+				row={row}
+				notice={hasNotice ? notice : undefined}
 			/>
 		);
 	if (confirmsQuit)

@@ -3,18 +3,31 @@ Maps an action of the key map, or a line of the prompt, to effects: changes of t
 node. Every decision that needs both the snapshot and the state is here. The functions are pure, so they are tested
 without a terminal.
 */
+import type {Role} from '../core/access.ts';
 import {labelsOf} from '../core/observe/node-label.ts';
 import {printable} from '../core/observe/printable.ts';
 import {leaveCost} from '../core/observe/stop-cost.ts';
-import type {Snapshot} from '../core/snapshot.ts';
+import type {MessageSnapshot, Snapshot} from '../core/snapshot.ts';
 import type {Action} from './input/keymap.ts';
+import type {Edit} from './input/line-editor.ts';
 import {quoteWord, topicsOf, wordsOf} from './input/line.ts';
 import {complete, completeTopic, parseLine} from './input/prompt-commands.ts';
+import {actionRefusal, maySay, roleRefusal} from './input/roles.ts';
 import type {PaneId} from './layout.ts';
 import type {ConsoleCommand} from './source/source.ts';
 import type {Move, TimeView} from './source/timeline.ts';
-import {indexOfSelected, isListPane, type ConsoleAction, type ConsoleState, type PromptKind} from './state/state.ts';
-import {keysOf, listEvents, listMessages, shownFeed} from './view/lists.ts';
+import {
+	indexOfSelected,
+	isListPane,
+	type BodyView,
+	type ConsoleAction,
+	type ConsoleState,
+	type PromptKind,
+} from './state/state.ts';
+import {bestView, formattedJson, textOf} from './view/inspector.ts';
+import {completing} from './view/offered.ts';
+import {isCut, keysOf, listEvents, listMessages, shownFeed} from './view/lists.ts';
+import {count} from './view/words.ts';
 
 /** The result of a key or a line. */
 export type Effect =
@@ -22,6 +35,15 @@ export type Effect =
 	| {readonly type: 'run'; readonly command: ConsoleCommand}
 	/** Examine the machine. The overlay for the result is open already. */
 	| {readonly type: 'examine'}
+	/** Give the terminal back, and stop until the shell continues the program. */
+	| {readonly type: 'suspend'}
+	/** Take presses of the mouse, or leave them to the terminal again. */
+	| {readonly type: 'mouse'}
+	/** Read the whole body; perform the next action after it, if there is one. */
+	| {readonly type: 'load'; readonly message: MessageSnapshot; readonly next: Action | undefined}
+	/** Ask the terminal to copy the text. */
+	| {readonly type: 'copy'; readonly text: string}
+	| {readonly type: 'save'; readonly path: string; readonly body: Uint8Array}
 	/** Move in time. */
 	| {readonly type: 'travel'; readonly move: Move}
 	| {readonly type: 'exit'; readonly how: 'quit' | 'interrupted'};
@@ -29,6 +51,8 @@ export type Effect =
 export type Situation = {
 	readonly snapshot: Snapshot | undefined;
 	readonly isReadonly: boolean;
+	/** Of this console at its node; `undefined` when the node has not said it. */
+	readonly role?: Role | undefined;
 	/** The console is attached to a node of another process: quitting ends the console only. */
 	readonly isRemote: boolean;
 	/** The connection to the node is lost. */
@@ -40,6 +64,8 @@ export type Situation = {
 	/** Number of lines of the overlay. */
 	readonly overlayLines: number;
 	readonly incident: Incident;
+	/** The key came together with others: the user has not seen what it answers. It confirms nothing. */
+	readonly isBlind?: boolean;
 };
 
 /** The situation on the screen. */
@@ -74,6 +100,11 @@ const ownNodeRefusal =
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
+const blindRefusal = 'The line came together with its Enter, as pasted text does. Press Enter to carry it out, or Esc';
+
+const oneTopicText = 'Expected one topic; put a name with spaces or commas in quotes: "my topic"';
+const goneText = 'The selected row is gone from the list: ↑ or ↓ selects another, and Esc the newest';
+
 type Handler = (state: ConsoleState, situation: Situation) => readonly Effect[];
 
 const changing = (action: ConsoleAction): Handler => {
@@ -100,6 +131,7 @@ const scrollingSituation =
 	(by: number): Handler =>
 	({situation: {scroll: at}}, {incident: {hiddenLines}}) =>
 		change({type: 'situation-scroll', to: Math.min(Math.max(at + by, 0), hiddenLines)});
+const editing = (edit: Edit): Handler => changing({type: 'edit', edit});
 
 const handlers: Readonly<Record<Action, Handler>> = {
 	'focus-next': focusing({type: 'focus-by', by: 1}),
@@ -165,6 +197,38 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	'prompt-older': changing({type: 'history', by: 1}),
 	'prompt-newer': changing({type: 'history', by: -1}),
 	'prompt-complete': completePrompt,
+	'edit-left': editing({type: 'move', to: 'left'}),
+	'edit-right': editing({type: 'move', to: 'right'}),
+	'edit-word-left': editing({type: 'move', to: 'word-left'}),
+	'edit-word-right': editing({type: 'move', to: 'word-right'}),
+	'edit-start': editing({type: 'move', to: 'start'}),
+	'edit-end': editing({type: 'move', to: 'end'}),
+	'edit-delete-left': editing({type: 'delete', to: 'left'}),
+	'edit-delete-right': editing({type: 'delete', to: 'right'}),
+	'edit-delete-word-left': editing({type: 'delete', to: 'word-left'}),
+	'edit-delete-word-right': editing({type: 'delete', to: 'word-right'}),
+	'edit-delete-start': editing({type: 'delete', to: 'start'}),
+	'edit-delete-end': editing({type: 'delete', to: 'end'}),
+	suspend: () => [{type: 'suspend'}],
+	mouse: () => [{type: 'mouse'}],
+	'message-view': viewBody,
+	'message-load': state => withBody(undefined, state, () => nothing),
+	'message-copy': state => withBody('message-copy', state, copyBody),
+	'message-save': state =>
+		withBody('message-save', state, (message, body) =>
+			change({type: 'prompt', kind: 'save', draft: fileNameFor(message), body}),
+		),
+	'message-publish': (state, situation) =>
+		situation.isReadonly
+			? warn(readonlyRefusal)
+			: withBody('message-publish', state, ({topic}, body) =>
+					change({
+						type: 'prompt',
+						kind: 'publish-again',
+						draft: printable(topic) === topic ? quoteWord(topic) : '',
+						body,
+					}),
+				),
 	'confirm-yes': () => [{type: 'exit', how: 'quit'}],
 	'confirm-leave': (_, situation) => leave(situation),
 	'confirm-no': changing({type: 'stay'}),
@@ -172,6 +236,8 @@ const handlers: Readonly<Record<Action, Handler>> = {
 
 /** The effects of one action of the key map. */
 export function act(action: Action, state: ConsoleState, situation: Situation): readonly Effect[] {
+	const refusal = actionRefusal(situation.role, action);
+	if (refusal !== undefined) return warn(refusal);
 	return handlers[action](state, situation);
 }
 
@@ -212,29 +278,48 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 		case 'publish-topic': {
 			const topics = topicsIn(line);
 			if ('problem' in topics) return warn(topics.problem);
-			if (topics.length > 1)
-				return warn('Expected one topic; put a name with spaces or commas in quotes: "my topic"');
+			if (topics.length > 1) return warn(oneTopicText);
 			return topics.length === 0
 				? done
 				: [...done, ...change({type: 'prompt', kind: 'publish-text', topic: topics[0]!})];
 		}
 
+		case 'publish-again': {
+			const topics = topicsIn(line);
+			if ('problem' in topics) return warn(topics.problem);
+			if (topics.length !== 1) return topics.length === 0 ? done : warn(oneTopicText);
+			return [...done, ...run({type: 'publish', topic: topics[0]!, body: prompt.body!}, situation)];
+		}
+
+		case 'save':
+			return line.trim() === '' ? done : [...done, {type: 'save', path: line.trim(), body: prompt.body!}];
 		case 'publish-text':
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
 		case 'confirm': {
 			const {question} = prompt;
+			if (situation.isBlind) return warn(blindRefusal);
 			return question !== undefined && line.trim() === question.name
 				? [...done, ...run(question.command, situation)]
 				: [...done, ...warn(`Nothing was done: \`${line.trim()}\` is not \`${question?.name ?? ''}\``)];
 		}
 
-		case 'command':
-			return [...done, ...command(line, state, situation)];
+		case 'command': {
+			const effects = command(line, state, situation);
+			// Text that is pasted as keys must not destroy anything.
+			return situation.isBlind && effects.some(isDangerous) ? warn(blindRefusal) : [...done, ...effects];
+		}
+
 		default: {
 			const unknown: never = prompt.kind;
 			return unknown;
 		}
 	}
+}
+
+const dangerous: ReadonlySet<ConsoleCommand['type']> = new Set(['delete-topic', 'remove', 'leave']);
+
+function isDangerous(effect: Effect): boolean {
+	return effect.type === 'run' && dangerous.has(effect.command.type);
 }
 
 function command(line: string, state: ConsoleState, situation: Situation): readonly Effect[] {
@@ -287,10 +372,12 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 /** Commands that change nothing but the view. */
 const looking: ReadonlySet<ConsoleCommand['type']> = new Set(['confirm', 'access-list', 'attach', 'context']);
 
-function run(wanted: ConsoleCommand, {isReadonly, isRemote, past}: Situation): readonly Effect[] {
+function run(wanted: ConsoleCommand, {isReadonly, isRemote, past, role}: Situation): readonly Effect[] {
 	if (past) return warn(pastRefusals[past]);
 	if ((wanted.type === 'attach' || wanted.type === 'context') && !isRemote) return warn(ownNodeRefusal);
-	return isReadonly && !looking.has(wanted.type) ? warn(readonlyRefusal) : [{type: 'run', command: wanted}];
+	if (isReadonly && !looking.has(wanted.type)) return warn(readonlyRefusal);
+	const refusal = roleRefusal(role, wanted.type);
+	return refusal === undefined ? [{type: 'run', command: wanted}] : warn(refusal);
 }
 
 /** The console goes to the node of the selected row. */
@@ -364,6 +451,11 @@ function scroll(state: ConsoleState, {page, overlayLines}: Situation, by: number
 function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] {
 	if (!snapshot) return nothing;
 	const {focus} = state;
+	if (isListPane(focus)) {
+		const {selected} = state.lists[focus];
+		if (selected !== undefined && !keysOf(focus, snapshot, state).includes(selected)) return warn(goneText);
+	}
+
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
 	if (focus === 'events') {
@@ -374,7 +466,9 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 
 	if (focus === 'messages') {
 		const message = selectedMessage(state, snapshot);
-		return message ? change({type: 'overlay', overlay: {type: 'message', message, scroll: 0}}) : nothing;
+		if (!message) return nothing;
+		const body = isCut(message) ? undefined : message.preview;
+		return change({type: 'overlay', overlay: {type: 'message', message, body, view: undefined, scroll: 0}});
 	}
 
 	const keys = keysOf(focus, snapshot, state);
@@ -396,13 +490,67 @@ function compare(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 		: change({type: 'overlay', overlay: {type: 'compare', key, scroll: 0}});
 }
 
-function completePrompt({prompt}: ConsoleState, {snapshot}: Situation): readonly Effect[] {
-	if (!prompt || prompt.kind === 'filter' || prompt.kind === 'publish-text' || prompt.kind === 'confirm')
-		return nothing;
+function completePrompt({prompt}: ConsoleState, {snapshot, role}: Situation): readonly Effect[] {
+	if (!prompt || !completing.has(prompt.kind)) return nothing;
 	const topics = (snapshot?.topics ?? []).map(topic => topic.name).filter(name => printable(name) === name);
-	const text =
+	const {text, candidates} =
 		prompt.kind === 'command'
-			? complete(prompt.draft, topics, snapshot?.members ?? [])
+			? complete(prompt.draft, topics, snapshot?.members ?? [], word => maySay(role, word))
 			: completeTopic(prompt.draft, topics);
-	return text === prompt.draft ? nothing : change({type: 'draft', text, moved: true});
+	if (text !== prompt.draft) return change({type: 'draft', text});
+	const shown = candidates.length > 1 ? candidates.join('  ') : candidates.length === 1 ? '' : 'Nothing to complete';
+	return shown === '' ? nothing : change({type: 'notice', notice: {tone: 'muted', text: shown}});
+}
+
+/** Performs the action with the whole body of the open message, which may have to be loaded before. */
+function withBody(
+	action: Action | undefined,
+	{overlay}: ConsoleState,
+	perform: (message: MessageSnapshot, body: Uint8Array) => readonly Effect[],
+): readonly Effect[] {
+	if (overlay?.type !== 'message') return nothing;
+	const {message, body} = overlay;
+	if (body instanceof Uint8Array) return perform(message, body);
+	return body === 'loading' ? nothing : [{type: 'load', message, next: action}];
+}
+
+function viewBody({overlay}: ConsoleState): readonly Effect[] {
+	if (overlay?.type !== 'message') return nothing;
+	const body = overlay.body instanceof Uint8Array ? overlay.body : overlay.message.preview;
+	const views: readonly BodyView[] =
+		formattedJson(textOf(body) ?? '') === undefined ? ['text', 'hex'] : ['json', 'text', 'hex'];
+	const at = views.indexOf(overlay.view ?? bestView(body));
+	return change({type: 'body-view', view: views[(at + 1) % views.length]!});
+}
+
+/** Bytes that terminals and tmux accept in one copy: 100,000 characters of Base64. */
+const copyMax = 74_994;
+
+function copyBody(message: MessageSnapshot, body: Uint8Array): readonly Effect[] {
+	if (body.length > copyMax)
+		return warn(
+			`Not copied: ${count(body.length)} B are more than the ${count(copyMax)} B that terminals copy; ` +
+				'w writes them to a file',
+		);
+	const text = textOf(body);
+	const copied = text ?? Array.from(body, byte => byte.toString(16).padStart(2, '0')).join('');
+	if (copied.length > copyMax) return warn('Not copied: as hexadecimal digits it is too long; w writes it to a file');
+	const what =
+		text === undefined ? `${count(body.length)} B as hexadecimal digits` : `${count(body.length)} B of text`;
+	return [
+		{type: 'copy', text: copied},
+		...change({
+			type: 'notice',
+			notice: {
+				tone: 'good',
+				text: `Sent to the clipboard of the terminal (OSC 52): ${what}, message #${count(message.seq)}`,
+			},
+		}),
+	];
+}
+
+/** A name that every file system takes. */
+function fileNameFor({topic, origin, seq}: MessageSnapshot): string {
+	const name = topic.normalize('NFC').replaceAll(/[^\p{L}\p{N}._-]+/gu, '-');
+	return `${name.replaceAll(/^[-.]+|[-.]+$/g, '').slice(0, 60) || 'message'}-${origin.slice(0, 8)}-${seq}.bin`;
 }

@@ -3,6 +3,7 @@ Tones: the meanings of colours. Panes use tones; only this file has colours. A w
 that nothing is lost without colour (`NO_COLOR`, https://no-color.org, and terminals without colours).
 */
 import {createContext, useContext} from 'react';
+import {backgroundIn, isDumb, type Background, type Environment} from './terminal-kind.ts';
 
 export const tones = ['plain', 'muted', 'good', 'warning', 'bad', 'accent', 'alarm', 'title', 'selected'] as const;
 export type Tone = (typeof tones)[number];
@@ -27,14 +28,14 @@ const styleTypes = {
 export type Theme = Readonly<Record<Tone, TextStyle>>;
 
 export type ThemePreferences = {
-	/** @default 'dark' */
+	/** One of `themeNames`. @default 'auto' */
 	readonly name?: string;
 	/** Replaces the style of single tones. */
 	readonly tones?: Partial<Theme>;
 };
 
 /** Only weight, no colour. Bold distinguishes `alarm` from `selected`. */
-const mono: Theme = {
+const none: Theme = {
 	plain: {},
 	muted: {dimColor: true},
 	good: {},
@@ -46,9 +47,46 @@ const mono: Theme = {
 	selected: {inverse: true},
 };
 
-export const themes: Readonly<Record<string, Theme>> = {
-	// The 16 colours that the user's own palette defines: readable on any background that the user chose.
+/**
+`dark` and `light` have a contrast of at least 4.5 to 1 on such a background, `contrast` of 7 to 1 on both kinds, since
+it sets the background of what it colours. They use the fixed part of the palette of 256 colours, which Ink passes on
+as it is. `16` uses the colours that the user chose for the terminal.
+*/
+export const themes = {
 	dark: {
+		plain: {},
+		muted: {color: 'ansi256(248)'},
+		good: {color: 'ansi256(78)'},
+		warning: {color: 'ansi256(221)'},
+		bad: {color: 'ansi256(210)', bold: true},
+		accent: {color: 'ansi256(81)'},
+		alarm: {backgroundColor: 'ansi256(124)', color: 'ansi256(231)', bold: true},
+		title: {bold: true},
+		selected: {inverse: true},
+	},
+	light: {
+		plain: {},
+		muted: {color: 'ansi256(59)'},
+		good: {color: 'ansi256(22)'},
+		warning: {color: 'ansi256(94)'},
+		bad: {color: 'ansi256(124)', bold: true},
+		accent: {color: 'ansi256(24)'},
+		alarm: {backgroundColor: 'ansi256(124)', color: 'ansi256(231)', bold: true},
+		title: {bold: true},
+		selected: {inverse: true},
+	},
+	contrast: {
+		plain: {},
+		muted: {},
+		good: {bold: true},
+		warning: {color: 'ansi256(16)', backgroundColor: 'ansi256(226)', bold: true},
+		bad: {color: 'ansi256(231)', backgroundColor: 'ansi256(88)', bold: true},
+		accent: {bold: true, underline: true},
+		alarm: {color: 'ansi256(231)', backgroundColor: 'ansi256(88)', bold: true, underline: true},
+		title: {bold: true},
+		selected: {inverse: true, bold: true},
+	},
+	'16': {
 		plain: {},
 		muted: {color: 'gray'},
 		good: {color: 'green'},
@@ -59,19 +97,22 @@ export const themes: Readonly<Record<string, Theme>> = {
 		title: {bold: true},
 		selected: {inverse: true},
 	},
-	light: {
-		plain: {},
-		muted: {color: 'gray'},
-		good: {color: 'green'},
-		warning: {color: 'magenta'},
-		bad: {color: 'red', bold: true},
-		accent: {color: 'blue'},
-		alarm: {backgroundColor: 'red', color: 'whiteBright', bold: true},
-		title: {bold: true},
-		selected: {inverse: true},
-	},
-	mono,
-};
+	none,
+} as const satisfies Readonly<Record<string, Theme>>;
+
+/** The 16 colours of a terminal in pictures, its background and its text. */
+export const picture = {
+	paper: '#1e1e1e',
+	ink: '#d4d4d4',
+	palette: [
+		...['#000000', '#cd3131', '#0dbc79', '#e5e510', '#2472c8', '#bc3fbc', '#11a8cd', '#e5e5e5'],
+		...['#666666', '#f14c4c', '#23d18b', '#f5f543', '#3b8eea', '#d670d6', '#29b8db', '#ffffff'],
+	],
+} as const;
+
+/** `auto` is `dark` or `light`, by the background of the terminal. */
+export const themeNames = ['auto', ...(['dark', 'light', 'contrast', '16', 'none'] as const)] as const;
+type ThemeName = (typeof themeNames)[number];
 
 /** The problems of the group `theme` in preferences, for people. The parts with a problem have no effect. */
 export function themeProblems({
@@ -80,10 +121,10 @@ export function themeProblems({
 	...rest
 }: Readonly<Record<string, unknown>>): readonly string[] {
 	const unknown = Object.keys(rest).map(key => `Expected name or tones in theme, got \`${key}\``);
-	const isTheme = name === undefined || (typeof name === 'string' && Object.hasOwn(themes, name));
-	const wrongName = isTheme
-		? []
-		: [`Expected theme.name to be ${listed(Object.keys(themes))}, got \`${textOf(name)}\``];
+	const wrongName =
+		name === undefined || isThemeName(name)
+			? []
+			: [`Expected theme.name to be ${listed(themeNames)}, got \`${textOf(name)}\``];
 	if (!isObject(styles)) return [...unknown, ...wrongName, `Expected theme.tones to be an object`];
 	const wrongTones = Object.entries(styles).flatMap(([tone, style]) => {
 		if (!(tones as readonly string[]).includes(tone))
@@ -110,18 +151,30 @@ function listed(names: readonly string[]): string {
 	return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
 
+function isThemeName(name: unknown): name is ThemeName {
+	return (themeNames as readonly unknown[]).includes(name);
+}
+
 /**
 The theme of these preferences. `NO_COLOR` set to anything but the empty string wins over all.
 
 @param environment usually `process.env`
+@param background as the terminal reported it; for `auto`
 */
 export function chooseTheme(
-	preferences: ThemePreferences,
-	environment: Readonly<Record<string, string | undefined>>,
+	{name, tones: styles}: ThemePreferences,
+	environment: Environment,
+	background: Background = backgroundIn(environment) ?? 'dark',
 ): Theme {
-	if (environment['NO_COLOR'] || environment['TERM'] === 'dumb') return mono;
-	const theme = Object.hasOwn(themes, preferences.name ?? '') ? themes[preferences.name!]! : themes['dark']!;
-	return {...theme, ...preferences.tones};
+	if (environment['NO_COLOR'] || isDumb(environment)) return none;
+	const chosen = isThemeName(name) && name !== 'auto' ? name : background;
+	return {...themes[chosen], ...styles};
+}
+
+/** Whether the theme depends on an answer of the terminal. */
+export function dependsOnBackground({name}: ThemePreferences, environment: Environment): boolean {
+	const isAuto = !isThemeName(name) || name === 'auto';
+	return isAuto && !environment['NO_COLOR'] && !isDumb(environment) && backgroundIn(environment) === undefined;
 }
 
 /** False for a theme that distinguishes by weight alone. */
@@ -129,7 +182,7 @@ export function hasColours({good}: Theme): boolean {
 	return good.color !== undefined;
 }
 
-export const ThemeContext = createContext<Theme>(mono);
+export const ThemeContext = createContext<Theme>(none);
 
 export function useTheme(): Theme {
 	return useContext(ThemeContext);

@@ -2,8 +2,9 @@
 A console source that remembers the last minutes of another one, so that the console can step back. Snapshots share
 their unchanged parts, and their number is bounded by the size of the cluster.
 */
+import type {MessageSnapshot} from '../core/snapshot.ts';
 import type {ClientSource} from './client-source.ts';
-import type {CommandResult, ConsoleCommand, SourceState} from './source/source.ts';
+import type {CommandResult, ConsoleCommand, SourceState, ReadBody} from './source/source.ts';
 import {stepped, type Frame, type Move, type Timeline} from './source/timeline.ts';
 
 /** Between two snapshots that are remembered, milliseconds. */
@@ -67,6 +68,10 @@ class TravellingSource implements ClientSource, Timeline {
 
 	isMark(index: number): boolean {
 		return this.#frames[index]!.isMark;
+	}
+
+	async read(message: MessageSnapshot): Promise<ReadBody> {
+		return (await this.#source.read?.(message)) ?? {problem: 'there is no node to ask'};
 	}
 
 	travel(move: Move): void {

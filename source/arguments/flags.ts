@@ -55,6 +55,8 @@ export const flagTable = {
 	leave: {type: 'boolean', text: 'leave the cluster permanently when a signal stops the node'},
 	headless: {type: 'boolean', text: 'run the node without the console'},
 	readonly: {type: 'boolean', text: 'a console that cannot publish, subscribe or change anything'},
+	snapshot: {type: 'string', value: 'FORMAT', text: 'print one frame as text, ansi, svg or json, and end'},
+	screen: {type: 'string', value: 'SIZE', text: 'columns and rows of the frame (120x36)'},
 	server: {
 		type: 'string',
 		value: 'ADDRESS',

@@ -7,6 +7,7 @@ import {DapssError} from '../../core/errors.ts';
 import {expectInput} from '../arguments/input.ts';
 import type {Context} from '../context.ts';
 import {attachTo, contextNamed, opener} from '../nodes/attaching.ts';
+import {existingPreferences, type Preferences} from '../settings/preferences.ts';
 import {addressOf} from '../settings/settings.ts';
 
 export async function run(context: Context): Promise<number> {
@@ -16,10 +17,20 @@ export async function run(context: Context): Promise<number> {
 		?.split(',')
 		.map(one => addressOf(one.trim(), 'the address'))
 		.join(',');
-	if (!terminal.isTerminal || !terminal.stdin.isTTY)
+	if (flags.snapshot !== undefined) {
+		const {frameWanted, printFrame} = await import('./frame.ts');
+		frameWanted(context);
+		const contexts = existingPreferences(env, line => terminal.say(`Warning: ${line}`))?.contexts ?? new Map();
+		await using first = await attached(context, address, contexts);
+		await printFrame(context, first.broker);
+		return 0;
+	}
+
+	const isDumb = env['TERM'] === 'dumb';
+	if (!terminal.isTerminal || !terminal.stdin.isTTY || isDumb)
 		throw new DapssError(
 			'failure',
-			'Expected a terminal for the console; ' +
+			`Expected a terminal for the console${isDumb ? ' that can move its cursor, got TERM=dumb' : ''}; ` +
 				'without one, dapss-tui status and dapss-tui events --watch show a node',
 		);
 	const [{showConsole}, {loadPreferences}, {createAttachedSource}] = await Promise.all([
@@ -29,9 +40,7 @@ export async function run(context: Context): Promise<number> {
 	]);
 	const preferences = loadPreferences(env, line => terminal.say(line));
 	const {contexts} = preferences;
-	const chosen = flags.context === undefined ? undefined : contextNamed(context, flags.context, contexts, false);
-	const servers = address ?? flags.server ?? chosen?.servers ?? (env['DAPSS_SERVER'] || undefined);
-	const first = await attachTo(chosen?.reaching ?? context, servers, chosen?.named);
+	const first = await attached(context, address, contexts);
 	const {broker} = first;
 	await using source = createAttachedSource(first, opener(context, contexts));
 	return await showConsole(context, broker, {
@@ -40,4 +49,16 @@ export async function run(context: Context): Promise<number> {
 		source,
 		preferences,
 	});
+}
+
+/** The node at the address, or at that of the context or the environment. */
+async function attached(
+	context: Context,
+	address: string | undefined,
+	contexts: Preferences['contexts'],
+): ReturnType<typeof attachTo> {
+	const {flags, env} = context;
+	const chosen = flags.context === undefined ? undefined : contextNamed(context, flags.context, contexts, false);
+	const servers = address ?? flags.server ?? chosen?.servers ?? (env['DAPSS_SERVER'] || undefined);
+	return attachTo(chosen?.reaching ?? context, servers, chosen?.named);
 }

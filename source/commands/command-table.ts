@@ -71,7 +71,7 @@ export const commands: readonly Command[] = [
 	},
 	{
 		name: 'attach',
-		usage: ['attach [host:port,…]', 'attach --context NAME'],
+		usage: ['attach [host:port,…]', 'attach --context NAME', 'attach --snapshot FORMAT [--screen 120x36]'],
 		summary: 'The console of a running node; closing it does not stop the node.',
 		notes: [
 			'When the node is lost the console stays open and goes to another member of the cluster, to one of the',
@@ -79,12 +79,14 @@ export const commands: readonly Command[] = [
 			'`:attach NODE` or `a` on a row of Peers shows another node, `:context NAME` another cluster.',
 			'A context is a named cluster in preferences.json, with server, cluster, secret_file, identity_file and',
 			'colour; the header shows it.',
+			'With --snapshot it prints one frame and ends; it needs no terminal.',
 		],
-		flags: [...clientFlags.filter(name => name !== 'output'), 'context', 'readonly'],
+		flags: [...clientFlags.filter(name => name !== 'output'), 'context', 'readonly', 'snapshot', 'screen'],
 		formats: ['text'],
 		examples: [
 			'dapss-tui attach',
 			'dapss-tui attach 10.0.0.7:5000 --secret-file cluster.secret',
+			'dapss-tui attach --snapshot svg > cluster.svg',
 			'dapss-tui attach --context prod',
 		],
 		load: () => import('./attach.ts'),

@@ -2,8 +2,11 @@
 The console with its own node, which runs in a worker thread: drawing never delays a heartbeat, and the node cannot
 write to the terminal.
 */
+import {writeFile} from 'node:fs/promises';
+import {resolve} from 'node:path';
 import type {Broker} from '../../core/broker.ts';
 import {exitCodes} from '../../core/errors.ts';
+import {controlsJobs} from '../../core/platform.ts';
 import {printable} from '../../core/observe/printable.ts';
 import {createSource, type ClientSource} from '../../tui/client-source.ts';
 import {runConsole, type ConsolePreferences} from '../../tui/index.tsx';
@@ -44,6 +47,13 @@ export async function runNodeConsole(context: Context): Promise<number> {
 	return code;
 }
 
+/** Writes a body to a new file. An existing one is never replaced. */
+async function saveBody(path: string, body: Uint8Array): Promise<string> {
+	const file = resolve(path);
+	await writeFile(file, body, {flag: 'wx', mode: 0o600});
+	return file;
+}
+
 /** Show a broker until the user closes the console. Resolves with the exit code. */
 export async function showConsole(
 	context: Context,
@@ -77,6 +87,8 @@ export async function showConsole(
 		examine,
 		guide,
 		preferences,
+		save: saveBody,
+		isInJob: controlsJobs(),
 	});
 	switch (end) {
 		case 'quit':

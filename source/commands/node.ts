@@ -19,12 +19,14 @@ const unreadMs = 2000;
 export async function run(context: Context): Promise<number> {
 	const {flags, output, terminal} = context;
 	const isAlone = flags.headless === true || output === 'jsonl';
-	if (!isAlone && terminal.isTerminal && terminal.stdin.isTTY) {
+	const isDumb = context.env['TERM'] === 'dumb';
+	if (!isAlone && terminal.isTerminal && terminal.stdin.isTTY && !isDumb) {
 		const {runNodeConsole} = await import('./console.ts');
 		return runNodeConsole(context);
 	}
 
-	if (!isAlone) terminal.say('No terminal: the node runs without its console (--headless)');
+	const why = isDumb ? 'TERM=dumb cannot show the console' : 'No terminal';
+	if (!isAlone) terminal.say(`${why}: the node runs without its console (--headless)`);
 	return runHeadless(context);
 }
 

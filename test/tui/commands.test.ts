@@ -229,22 +229,28 @@ test('any line is parsed without an exception', () => {
 });
 
 test('completion stops where it is ambiguous', () => {
-	expect(complete('sub', [], [])).toBe('subscribe ');
-	expect(complete('pa', [], [])).toBe('pa');
-	expect(complete('par', [], [])).toBe('partition ');
-	expect(complete('publish we', ['weather', 'jobs'], [])).toBe('publish weather');
-	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'], [])).toBe('subscribe sensors/d');
-	expect(complete('publish we', ['weather map', 'jobs'], [])).toBe('publish "weather map"');
-	expect(complete('subscribe jobs "weather m', ['weather map', 'jobs'], [])).toBe('subscribe jobs "weather map"');
-	expect(complete('subscribe "weather map" jo', ['weather map', 'jobs'], [])).toBe('subscribe "weather map" jobs');
-	expect(complete('publish weather he', ['hello'], [])).toBe('publish weather hello');
-	expect(complete('status x', ['xx'], [])).toBe('status x');
-	expect(complete('leader ', [], [])).toBe('leader transfer ');
-	expect(complete('peer re', [], [])).toBe('peer remove ');
-	expect(complete('fault d', [], [])).toBe('fault d');
-	expect(complete(`peer remove ${b.slice(0, 3)}`, [], context.members)).toBe(`peer remove ${b.slice(0, 8)}`);
-	expect(complete(`fault cut 5000,${a.slice(0, 3)}`, [], context.members)).toBe(`fault cut 5000,${a.slice(0, 8)}`);
-	expect(complete('leader transfer zz', [], context.members)).toBe('leader transfer zz');
+	expect(complete('sub', [], []).text).toBe('subscribe ');
+	expect(complete('pa', [], []).text).toBe('pa');
+	expect(complete('par', [], []).text).toBe('partition ');
+	expect(complete('publish we', ['weather', 'jobs'], []).text).toBe('publish weather');
+	expect(complete('subscribe sensors/', ['sensors/door', 'sensors/dust'], []).text).toBe('subscribe sensors/d');
+	expect(complete('publish we', ['weather map', 'jobs'], []).text).toBe('publish "weather map"');
+	expect(complete('subscribe jobs "weather m', ['weather map', 'jobs'], []).text).toBe(
+		'subscribe jobs "weather map"',
+	);
+	expect(complete('subscribe "weather map" jo', ['weather map', 'jobs'], []).text).toBe(
+		'subscribe "weather map" jobs',
+	);
+	expect(complete('publish weather he', ['hello'], []).text).toBe('publish weather hello');
+	expect(complete('status x', ['xx'], []).text).toBe('status x');
+	expect(complete('leader ', [], []).text).toBe('leader transfer ');
+	expect(complete('peer re', [], []).text).toBe('peer remove ');
+	expect(complete('fault d', [], []).text).toBe('fault d');
+	expect(complete(`peer remove ${b.slice(0, 3)}`, [], context.members).text).toBe(`peer remove ${b.slice(0, 8)}`);
+	expect(complete(`fault cut 5000,${a.slice(0, 3)}`, [], context.members).text).toBe(
+		`fault cut 5000,${a.slice(0, 8)}`,
+	);
+	expect(complete('leader transfer zz', [], context.members).text).toBe('leader transfer zz');
 });
 
 test('durations are parsed with their units', () => {

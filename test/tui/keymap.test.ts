@@ -1,7 +1,9 @@
 import {expect, test} from 'vitest';
-import {actions, buildKeymap, conflicts, hintsOf, keyNames, keySign} from '../../tui/input/keymap.ts';
+import {actions, buildKeymap, conflicts, hintsOf, keyNames, keySign, type KeyContext} from '../../tui/input/keymap.ts';
 import {words} from '../../tui/input/prompt-commands.ts';
 import {hintSpans} from '../../tui/panes/bars.tsx';
+import {initialState, reduce, type ConsoleState, type PromptKind} from '../../tui/state/state.ts';
+import type {Standing} from '../../tui/view/offered.ts';
 import {helpLines} from '../../tui/view/reports.ts';
 
 const keymap = buildKeymap();
@@ -59,18 +61,45 @@ test('events of Ink become names of keys', () => {
 
 test('hints fit the width, and always contain help and quit', () => {
 	for (const width of [60, 80, 100, 160]) {
-		const line = hintSpans(keymap, 'panes', false, false, width)
+		const line = hintSpans(keymap, 'panes', initialState, {isReadonly: false, role: undefined}, width)
 			.map(span => span.text)
 			.join('');
 		expect(line.length).toBeLessThanOrEqual(width);
 		expect(line).toMatch(/\? help.*q quit/);
 	}
 
-	expect(
-		hintSpans(keymap, 'panes', true, true, 160)
-			.map(span => span.text)
-			.join(''),
-	).not.toMatch(/publish|subscribe|Space pause/);
+	const paused = {...initialState, paused: {feed: [], delivered: 0}};
+	expect(hintsIn('panes', paused, {isReadonly: true, role: undefined})).not.toMatch(/publish|subscribe|Space pause/);
+});
+
+/** The hints on a wide screen. */
+function hintsIn(context: KeyContext, state: ConsoleState, standing: Standing): string {
+	return hintSpans(keymap, context, state, standing, 200)
+		.map(span => span.text)
+		.join('');
+}
+
+test('hints promise only what works', () => {
+	const all: Standing = {isReadonly: false, role: 'operator'};
+	const prompt = (kind: PromptKind): ConsoleState => reduce(initialState, {type: 'prompt', kind});
+	expect(hintsIn('prompt', prompt('command'), all)).toMatch(/↑ older.*Tab complete/);
+	expect(hintsIn('prompt', prompt('subscribe'), all)).toMatch(/^(?!.*older).*Tab complete/);
+	for (const kind of ['filter', 'publish-text', 'save'] as const)
+		expect(hintsIn('prompt', prompt(kind), all)).not.toMatch(/older|complete/);
+	const help = reduce(initialState, {type: 'overlay', overlay: {type: 'help', scroll: 0}});
+	expect(hintsIn('overlay', help, all)).not.toMatch(/copy|write|again|view/);
+	const onEvents = reduce(initialState, {type: 'focus', pane: 'events'});
+	expect(hintsIn('panes', onEvents, all)).not.toContain('inspect');
+	const onRaft = reduce(initialState, {type: 'focus', pane: 'raft'});
+	expect(hintsIn('panes', onRaft, all)).not.toContain('filter');
+});
+
+test('what the role does not allow is not offered', () => {
+	const as = (role: Standing['role']): string => hintsIn('panes', initialState, {isReadonly: false, role});
+	expect(as('operator')).toMatch(/s subscribe.*p publish/);
+	expect(as('client')).toMatch(/^(?!.*subscribe).*p publish/);
+	expect(as('observer')).not.toMatch(/subscribe|publish/);
+	expect(as(undefined)).toMatch(/s subscribe.*p publish/);
 });
 
 test('every action has a name that preferences can use', () => {

@@ -1,6 +1,7 @@
 import {afterEach, describe, expect, test} from 'vitest';
 import {fitCells} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
+import type {Topic} from '../../core/message.ts';
+import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Examination} from '../../tui/source/source.ts';
 import {
 	atMs,
@@ -188,9 +189,11 @@ test('a prompt supports correction, recall and cancel, key by key', async () => 
 	await screen.until(/^: *$/m);
 	screen.type('\u001B[A');
 	await screen.until(':peers');
-	screen.type('\u0015'); // Ctrl-U is no letter.
+	screen.type('\u0015'); // Ctrl-U clears the line.
+	await screen.until(/^: *$/m);
+	screen.type('\u0019'); // A key without an action is no letter.
 	await screen.settle();
-	expect(screen.text()).toMatch(/^:peers *$/m);
+	expect(screen.text()).toMatch(/^: *$/m);
 	screen.type('\u001B');
 	await screen.until('q quit');
 	expect(source.commands).toEqual([]);
@@ -221,9 +224,11 @@ test('a prompt inserts pasted text; elsewhere pasted text has no effect', async 
 	screen.type(':publish weather ');
 	await screen.until(':publish weather');
 	screen.type('\u001B[200~two\nlines\u001B]0;x\u0007\u001B[201~');
-	await screen.until('two lines]0;x');
+	await screen.until('two␤lines]0;x');
+	expect(screen.text()).toContain('Pasted 2 lines as one text');
+	expect(screen.text()).toContain('2 control characters were left out');
 	screen.type('\r');
-	await expect.poll(() => source.commands).toEqual([{type: 'publish', topic: 'weather', body: 'two lines]0;x'}]);
+	await expect.poll(() => source.commands).toEqual([{type: 'publish', topic: 'weather', body: 'two\nlines]0;x'}]);
 	await screen.settle();
 	expect(screen.leaks).toEqual([]);
 });
@@ -422,4 +427,92 @@ test('the retention is in the pane of topics at 160 columns or zoomed, and in th
 		screen.type('\r');
 		await screen.until('12 h, 64 MiB (its own)');
 	}
+});
+
+describe('the inspector', () => {
+	const long = `{"text":"${'x'.repeat(900)}","end":true}`;
+	const cut: MessageSnapshot = {
+		...message(61, long.slice(0, 512)),
+		size: long.length,
+		topic: 'jobs' as Topic,
+	};
+	const withCut: Snapshot = {...healthy, feed: [...healthy.feed, cut]};
+
+	test('loads the whole body, names the command, copies, and publishes again', async () => {
+		await using running = await openConsole(withCut, 100, 30);
+		const {screen, source} = running;
+		source.bodies.set(61, new TextEncoder().encode(long));
+		screen.type('\r');
+		await screen.until('the first 512 B below; l loads the rest');
+		screen.type('l');
+		await screen.until('dapss-tui subscribe jobs --from 161 --count 1');
+		screen.type('G');
+		await screen.until('"end": true');
+		screen.type('v');
+		await screen.until('Text');
+		screen.type('y');
+		await screen.until('Sent to the clipboard of the terminal (OSC 52): 922 B of text');
+		expect(screen.leaks).toEqual([`OSC 52;c;${Buffer.from(long).toString('base64')}`]);
+		screen.type('P');
+		await screen.until('Publish again to: jobs');
+		screen.type('other\r');
+		await expect
+			.poll(() => source.commands)
+			.toEqual([{type: 'publish', topic: 'other', body: new TextEncoder().encode(long)}]);
+	});
+
+	test('loads a body before it writes it to a file, and says why it cannot', async () => {
+		const saved: unknown[] = [];
+		await using running = await openConsole(withCut, 100, 30, {
+			save: async (path, body) => {
+				if (saved.length > 0) throw new Error(`EEXIST: ${path} exists`);
+				saved.push([path, body.length]);
+				return `/folder/${path}`;
+			},
+		});
+		const {screen, source} = running;
+		screen.type('\r');
+		await screen.until('l loads the rest');
+		screen.type('w');
+		await screen.until('Not loaded: the log of the node does not have it');
+		source.bodies.set(61, new TextEncoder().encode(long));
+		for (const said of ['Wrote 922 B to /folder/a.bin', 'Not written: EEXIST: a.bin exists']) {
+			screen.type('w');
+			await screen.until(/Write to the new file: jobs-\w+-61\.bin/);
+			screen.type('a.bin\r');
+			await screen.until(said);
+			screen.type('\r');
+			await screen.until('l loads the rest');
+		}
+
+		expect(saved).toEqual([['a.bin', 922]]);
+	});
+});
+
+test('a selected message that leaves the feed is said to be gone', async () => {
+	await using running = await openConsole(healthy, 100, 30);
+	const {screen, source} = running;
+	screen.type('kk');
+	await screen.settle();
+	source.show({snapshot: {...healthy, feed: Array.from({length: 60}, (_, at) => message(100 + at, `new ${at}`))}});
+	await screen.until('the selected row is gone');
+	screen.type('\r');
+	await screen.until('The selected row is gone from the list');
+	screen.type('\u001B\u001B');
+	await screen.until(/^(?![^]*row is gone)/);
+});
+
+test('an action that the role does not allow says which role it needs', async () => {
+	await using running = await openConsole(healthy, 100, 30);
+	const {screen, source} = running;
+	source.show({role: 'observer'});
+	await screen.until(/^(?![^]*p publish)/);
+	screen.type('p');
+	await screen.until('needs the role client, and this console has the role observer');
+	screen.type(':topic create jobs\r');
+	await screen.until('create the topic needs the role operator');
+	screen.type(':p\t');
+	await screen.until('peers  partition  pause');
+	expect(screen.text()).not.toContain('publish');
+	expect(source.commands).toEqual([]);
 });

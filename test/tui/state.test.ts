@@ -4,7 +4,6 @@ import {
 	indexOfSelected,
 	initialState,
 	reduce,
-	typed,
 	windowStart,
 	type ConsoleAction,
 	type ConsoleState,
@@ -42,10 +41,15 @@ describe('selection', () => {
 		expect(indexOfSelected(['k2', 'k3', 'k4', 'k5', 'k6'], lists.messages.selected, 'messages')).toBe(1);
 	});
 
-	test('of a deleted row moves to the old end', () => {
-		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(0);
-		expect(indexOfSelected(['k9', 'k8'], 'k1', 'events')).toBe(1);
-		expect(indexOfSelected([], 'k1', 'peers')).toBe(0);
+	test('of a row that is gone stays with that row, and moves from its old end', () => {
+		expect(indexOfSelected(['k8', 'k9'], 'k1', 'messages')).toBe(-1);
+		const gone = after({type: 'move', pane: 'messages', by: -1, keys: ['k1', 'k2']});
+		expect(gone.lists.messages.selected).toBe('k1');
+		const later = ['k8', 'k9', 'k10'];
+		expect(reduce(gone, {type: 'move', pane: 'messages', by: 1, keys: later}).lists.messages.selected).toBe('k8');
+		const event = after({type: 'move', pane: 'events', by: 1, keys: ['k2', 'k1']});
+		const newer = ['k10', 'k9', 'k8'];
+		expect(reduce(event, {type: 'move', pane: 'events', by: -1, keys: newer}).lists.events.selected).toBe('k8');
 	});
 
 	test('of an empty list does not move', () => {
@@ -120,15 +124,38 @@ describe('prompt', () => {
 		expect(after(...lines).history).toEqual(Array.from({length: 100}, (_, index) => `c${50 + index}`));
 	});
 
-	test('typed text is one printable line', () => {
-		expect(typed('a\r\nb\tc\u001B[2J\u202E\uD83Dd')).toBe('a b c[2Jd');
-		expect(typed('👨‍👩‍👧 é')).toBe('👨‍👩‍👧 é');
-		expect(typed('x'.repeat(50_000)).length).toBe(16_384);
+	test('typed text replaces a proposal, and an edit keeps it', () => {
+		const open: ConsoleAction = {type: 'prompt', kind: 'subscribe', draft: 'weather'};
+		const typing = after(open, {type: 'edit', edit: {type: 'insert', text: 'x'}});
+		expect(typing.prompt).toMatchObject({draft: 'x', cursor: 1, isProposal: false});
+		expect(after(open, {type: 'edit', edit: {type: 'delete', to: 'left'}}).prompt?.draft).toBe('');
+		const moved = after(
+			open,
+			{type: 'edit', edit: {type: 'move', to: 'start'}},
+			{type: 'edit', edit: {type: 'insert', text: 'x'}},
+		);
+		expect(moved.prompt).toMatchObject({draft: 'xweather', cursor: 1});
 	});
 
-	test('half a character, left by the editor, disappears and moves the cursor to the end', () => {
-		const state = after({type: 'prompt', kind: 'command'}, {type: 'draft', text: 'a\uD83E'});
-		expect(state.prompt).toMatchObject({draft: 'a', revision: 2});
+	test('a paste goes to the cursor, and says what it cut', () => {
+		const state = after(
+			{type: 'prompt', kind: 'command'},
+			{type: 'edit', edit: {type: 'insert', text: 'ad'}},
+			{type: 'edit', edit: {type: 'move', to: 'left'}},
+			{type: 'paste', text: 'bc', cut: 0},
+		);
+		expect(state.prompt).toMatchObject({draft: 'abcd', cursor: 3});
+		expect(state.notice).toBeUndefined();
+		const full = after({type: 'prompt', kind: 'command'}, {type: 'paste', text: 'x'.repeat(20_000), cut: 1000});
+		expect(full.prompt?.draft.length).toBe(16_384);
+		expect(full.notice?.text).toContain('Cut: 16,384 of 21,000 characters fit');
+	});
+
+	test('a late sequence opens the prompt again that its first byte had closed', () => {
+		const open = after({type: 'prompt', kind: 'command'}, {type: 'edit', edit: {type: 'insert', text: 'pub'}});
+		const closed = reduce(open, {type: 'prompt-cancel'});
+		expect(closed.prompt).toBeUndefined();
+		expect(reduce(closed, {type: 'undo-escape', before: open}).prompt).toEqual(open.prompt);
 	});
 });
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../core/events.ts';
 import {shortId} from '../../core/observe/node-label.ts';
@@ -14,7 +15,9 @@ import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
 import {matrixLines, partitionSentences, roundTrips} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
-import {checkLines, examinationLines, messageLines, peerLines, reportLines} from '../../tui/view/reports.ts';
+import type {InspectedMessage} from '../../tui/state/state.ts';
+import {formattedJson, inspectorLines} from '../../tui/view/inspector.ts';
+import {checkLines, examinationLines, peerLines, reportLines} from '../../tui/view/reports.ts';
 import {shownSituation} from '../../tui/view/situation.ts';
 import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
 import {
@@ -248,10 +251,57 @@ test('reports show the node, the problems, the leader and the counters', () => {
 	);
 });
 
-test('a message is shown with its bytes', () => {
-	const lines = messageLines(message(1, Uint8Array.from([0x68, 0x69, 0x1b, 0xff])), atMs, 80).map(line => text(line));
-	expect(lines).toContain('hi␛‹ff›');
-	expect(lines.some(line => line.startsWith('000000  68 69 1b ff') && line.endsWith('hi··'))).toBe(true);
+describe('the inspector', () => {
+	const shown = (body: Uint8Array | string, changes: Partial<InspectedMessage> = {}): string[] => {
+		const given = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+		const inspected = {message: message(1, given), body: given, view: undefined, ...changes};
+		return inspectorLines(inspected, atMs, 80).map(line => text(line).trimEnd());
+	};
+
+	test('shows text with marks, and other bytes as they are', () => {
+		expect(shown('hi\u001Bthere')).toContain('hi␛there');
+		const lines = shown(Uint8Array.from([0x68, 0x69, 0x1b, 0xff]));
+		expect(lines.some(line => line.startsWith('000000  68 69 1b ff') && line.endsWith('hi··'))).toBe(true);
+		expect(shown(Uint8Array.from([0x68, 0xff]), {view: 'text'})).toContain('h‹ff›');
+	});
+
+	test('shows JSON with a line for each value, and every digit', () => {
+		const lines = shown('{"a":[1,{"b":"x,{}\\""}],"big":12345678901234567890,"empty":{}, "list":[]}');
+		expect(lines.slice(lines.indexOf('JSON') + 1)).toEqual([
+			'{',
+			'  "a": [',
+			'    1,',
+			'    {',
+			'      "b": "x,{}\\""',
+			'    }',
+			'  ],',
+			'  "big": 12345678901234567890,',
+			'  "empty": {},',
+			'  "list": []',
+			'}',
+		]);
+	});
+
+	test('formatted JSON means the same', () => {
+		fc.assert(
+			fc.property(fc.json(), json => {
+				const formatted = formattedJson(json);
+				if (formatted !== undefined) expect(JSON.parse(formatted)).toEqual(JSON.parse(json));
+			}),
+		);
+	});
+
+	test('says what is missing, and what is not drawn', () => {
+		const cut = {...message(1, 'abc'), size: 2000};
+		expect(shown('', {message: cut, body: undefined})).toContain(
+			'size          2,000 B, the first 3 B below; l loads the rest',
+		);
+		expect(shown('', {message: cut, body: {problem: 'it is gone'}})).toContain(
+			'              Not loaded: it is gone',
+		);
+		const long = new Uint8Array(100_000).fill(0x61);
+		expect(shown(long).join(' ')).toContain('the first 65,536 B below; w writes all of it to a file');
+	});
 });
 
 test('filters match the visible text', () => {

@@ -4,6 +4,7 @@ import {describe, expect, test} from 'vitest';
 import {
 	advice,
 	bindsToGroups,
+	controlsJobs,
 	endingSignals,
 	endsLinesWithReturn,
 	fileName,
@@ -172,6 +173,7 @@ test('each platform has its own rules for files and sockets', () => {
 	expect([linux, mac, windows].map(machine => openFilesMax(machine))).toEqual([undefined, undefined, 8192]);
 	expect([linux, mac, windows].map(machine => bindsToGroups(machine))).toEqual([true, true, false]);
 	expect([linux, mac, windows].map(machine => endsLinesWithReturn(machine))).toEqual([false, false, true]);
+	expect([linux, mac, windows].map(machine => controlsJobs(machine))).toEqual([true, true, false]);
 	expect([linux, mac, windows].map(machine => reopensPipes(machine))).toEqual([true, false, false]);
 	expect([linux, mac, windows].map(machine => zoneOf({name: 'en0', scopeid: 4}, machine))).toEqual([
 		'en0',

@@ -4,14 +4,31 @@ results come back as notices.
 */
 import {useRef, useState} from 'react';
 import type {Effect} from '../dispatch.ts';
+import type {Action} from '../input/keymap.ts';
 import type {ConsoleSource, Examination} from '../source/source.ts';
 import {reduce, type ConsoleAction, type ConsoleState, type Notice} from '../state/state.ts';
+
+import {commandFor} from '../view/inspector.ts';
+import {count} from '../view/words.ts';
+
+const mouseText = {
+	on: 'The mouse focuses panes and selects rows; Shift or m lets the terminal select text',
+	off: 'The mouse selects text in the terminal; m takes it back',
+};
 
 export type EffectsInput = {
 	readonly source: ConsoleSource;
 	readonly initial: ConsoleState;
 	readonly examine: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
+	readonly onSuspend: () => void;
+	/** @returns whether the console takes presses now */
+	readonly onMouse: () => boolean;
+	readonly onCopy: (text: string) => void;
+	/** Writes a new file. @returns its path, or throws */
+	readonly save: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
+	/** Performs an action after its body is loaded. */
+	readonly onLoaded: (action: Action) => void;
 };
 
 export type Effects = {
@@ -24,7 +41,17 @@ export type Effects = {
 	readonly isQuestionNew: () => boolean;
 };
 
-export function useEffects({source, initial, examine, onExit}: EffectsInput): Effects {
+export function useEffects({
+	source,
+	initial,
+	examine,
+	onExit,
+	onSuspend,
+	onMouse,
+	onCopy,
+	save,
+	onLoaded,
+}: EffectsInput): Effects {
 	const [state, setState] = useState(initial);
 	const current = useRef(state);
 	const isQuestionNew = useRef(false);
@@ -64,15 +91,42 @@ export function useEffects({source, initial, examine, onExit}: EffectsInput): Ef
 		change({type: 'examined', examination});
 	};
 
+	const load = async ({message, next}: Extract<Effect, {type: 'load'}>): Promise<void> => {
+		change({type: 'body', message, body: 'loading'});
+		const read = (await source.read?.(message)) ?? {problem: 'a recording has the first part only'};
+		change({type: 'body', message, body: 'body' in read ? read.body : read});
+		if (!('body' in read)) return;
+		notify('muted', `Loaded. The same at a shell: ${commandFor(message, read.offset)}`);
+		if (next) onLoaded(next);
+	};
+
 	const apply = (effects: readonly Effect[]): void => {
 		for (const effect of effects) {
 			if (effect.type === 'exit') onExit(effect.how);
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
+			else if (effect.type === 'suspend') onSuspend();
+			else if (effect.type === 'mouse') notify('muted', mouseText[onMouse() ? 'on' : 'off']);
+			else if (effect.type === 'copy') onCopy(effect.text);
+			else if (effect.type === 'load') void load(effect);
+			else if (effect.type === 'save') void written(effect, save).then(([tone, text]) => notify(tone, text));
 			else if (effect.type === 'travel') source.travel?.(effect.move);
 			else void run(effect.command);
 		}
 	};
 
 	return {state, current: () => current.current, apply, isQuestionNew: () => isQuestionNew.current};
+}
+
+/** Writes a file. @returns how that went, for people */
+async function written(
+	{path, body}: Extract<Effect, {type: 'save'}>,
+	save: EffectsInput['save'],
+): Promise<readonly [Notice['tone'], string]> {
+	try {
+		if (!save) throw new Error('this console writes no files');
+		return ['good', `Wrote ${count(body.length)} B to ${await save(path, body)}`];
+	} catch (error) {
+		return ['bad', `Not written: ${error instanceof Error ? error.message : String(error)}`];
+	}
 }

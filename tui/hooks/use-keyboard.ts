@@ -1,25 +1,28 @@
 /**
-Input of the terminal: keys become actions of the key map, and text goes into the prompt. One read of the terminal may
-hold several keys, so each key is judged by the state after the key before.
+Input of the terminal: keys become actions of the key map, or text in the prompt. One read of the terminal may hold
+several keys, so each key is judged by the state after the key before. Keys that came together were typed blindly, or
+pasted into a terminal that does not mark pastes: they answer no question, and confirm nothing.
 */
 import {useInput, usePaste} from 'ink';
-import {useRef} from 'react';
+import {useEffect, useEffectEvent, useRef} from 'react';
 import {act, submit, type Situation} from '../dispatch.ts';
 import {keyNames, type KeyContext, type Keymap} from '../input/keymap.ts';
+import type {MouseEvent} from '../input/read-parser.ts';
+import type {TerminalInput} from '../input/terminal-input.ts';
+import type {Layout} from '../layout.ts';
+import {point} from '../mouse.ts';
 import type {Guide} from '../source/guide.ts';
-import {typed, type ConsoleState} from '../state/state.ts';
+import type {ConsoleState} from '../state/state.ts';
 import type {Effects} from './use-effects.ts';
 
 type KeyboardInput = Omit<Effects, 'state'> & {
 	readonly keymap: Keymap;
 	readonly situation: Situation;
 	readonly guide: Guide | undefined;
-};
-
-/** Handlers of the prompt's text input. */
-export type PromptHandlers = {
-	readonly onChange: (text: string) => void;
-	readonly onSubmit: (text: string) => void;
+	readonly input: TerminalInput | undefined;
+	readonly layout: Layout;
+	/** Rows of the terminal above the layout. */
+	readonly top: number;
 };
 
 export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyContext {
@@ -27,64 +30,100 @@ export function contextOf({prompt, overlay, confirmsQuit}: ConsoleState): KeyCon
 	return prompt ? 'prompt' : overlay ? 'overlay' : 'panes';
 }
 
-export function useKeyboard({keymap, situation, guide, current, apply, isQuestionNew}: KeyboardInput): PromptHandlers {
-	const draft = (text: string, moved = true): void => apply([{type: 'change', action: {type: 'draft', text, moved}}]);
-	const enter = (line: string): void => apply(submit(line, current(), situation));
+export function useKeyboard({
+	keymap,
+	situation,
+	guide,
+	input,
+	layout,
+	top,
+	current,
+	apply,
+	isQuestionNew,
+}: KeyboardInput): void {
+	/** The state before the last Escape, while that may turn out to be the start of a longer sequence. */
+	const beforeEscape = useRef<ConsoleState>(undefined);
 
-	const press = (name: string, character: string | undefined): void => {
-		const context = contextOf(current());
-		if (context === 'confirm' && isQuestionNew() && name !== 'ctrl+c') return;
+	const press = (name: string): void => {
+		const state = current();
+		const context = contextOf(state);
+		const isBlind = (input?.keysInRead ?? 1) > 1;
+		if (context === 'confirm' && (isQuestionNew() || isBlind) && name !== 'ctrl+c') return;
 		if (context === 'panes' && guide?.press(name)) return;
-		const text = current().prompt?.draft ?? '';
+		beforeEscape.current = name === 'escape' ? state : undefined;
 		const action = keymap.find(context, name);
-		if (action) apply(act(action, current(), situation));
-		else if (context === 'prompt' && name === 'enter') enter(text);
-		else if (context === 'prompt' && character !== undefined) draft(text + character);
+		if (action) apply(act(action, state, situation));
+		else if (context === 'prompt' && name === 'enter')
+			apply(submit(state.prompt!.draft, state, {...situation, isBlind}));
 		else if (context === 'confirm') apply([{type: 'change', action: {type: 'stay'}}]);
 	};
 
-	const feed = (input: string): void => {
-		for (const character of input) press(keyNames(character, {})[0]!, character);
+	/** Text goes into the prompt as a whole, up to a key with an action. */
+	const feed = (text: string): void => {
+		let typed = '';
+		const insert = (): void => {
+			if (typed !== '') apply([{type: 'change', action: {type: 'edit', edit: {type: 'insert', text: typed}}}]);
+			typed = '';
+		};
+		for (const character of text) {
+			const [name = ''] = keyNames(character, {});
+			const isText = contextOf(current()) === 'prompt' && !keymap.find('prompt', name) && name !== 'enter';
+			if (isText) {
+				typed += character;
+				continue;
+			}
+
+			insert();
+			press(name);
+		}
+
+		insert();
 	};
 
-	// The text input takes a letter for text even with Ctrl or Alt; `onChange` then restores the draft.
-	const isShortcut = useRef(false);
-	useInput((input, key) => {
-		const names = keyNames(input, key);
-		const isText = !(key.ctrl || key.meta) && names.length > 0 && input !== '';
-		const isPrompt = contextOf(current()) === 'prompt';
-		isShortcut.current = isPrompt && (key.ctrl || key.meta);
-		if (isPrompt) {
-			const [name = ''] = names;
-			if (!isText && !textInputKeys.has(name)) press(name, undefined);
-		} else if (isText) feed(input);
-		else for (const name of names) press(name, undefined);
+	useInput((text, key) => {
+		const names = keyNames(text, key);
+		if (text !== '' && !key.ctrl && !key.meta) feed(text);
+		else for (const name of names) press(name);
 	});
 
 	// Pasted text is never taken for keys: a line from elsewhere must not quit or publish.
-	usePaste(pasted => {
-		const {prompt} = current();
-		if (prompt) draft(prompt.draft + typed(pasted));
-		else apply([{type: 'change', action: {type: 'notice', notice: {tone: 'warning', text: pasteRefusal}}}]);
+	usePaste(text => {
+		beforeEscape.current = undefined;
+		apply([
+			{
+				type: 'change',
+				action: current().prompt
+					? {type: 'paste', text, cut: input?.pasteCut ?? 0}
+					: {type: 'notice', notice: {tone: 'warning', text: pasteRefusal}},
+			},
+		]);
 	});
 
-	const onChange = (next: string): void => {
-		const {prompt} = current();
-		if (!prompt) return;
-		const end = next.search(/[\r\n]/);
-		if (isShortcut.current) draft(prompt.draft);
-		else if (end === -1) draft(next, false);
-		else {
-			// One read held text, then Enter, and maybe more keys.
-			draft(next.slice(0, end), false);
-			feed(next.slice(end));
-		}
-	};
+	useTerminalEvents(input, {
+		late() {
+			const before = beforeEscape.current;
+			beforeEscape.current = undefined;
+			if (before) apply([{type: 'change', action: {type: 'undo-escape', before}}]);
+		},
+		mouse: event => apply(point({...event, row: event.row - top}, current(), situation, layout)),
+	});
+}
 
-	return {onChange, onSubmit: enter};
+/** What Ink does not report: the end of an Escape that was the start of a sequence, and the mouse. */
+function useTerminalEvents(
+	input: TerminalInput | undefined,
+	handlers: {readonly late: () => void; readonly mouse: (event: MouseEvent) => void},
+): void {
+	const onLate = useEffectEvent(handlers.late);
+	const onMouse = useEffectEvent(handlers.mouse);
+	useEffect(() => {
+		const handlePress = (event: MouseEvent): void => onMouse(event);
+		const listen = (): void => onLate();
+		input?.on('late', listen).on('mouse', handlePress);
+		return () => {
+			input?.off('late', listen).off('mouse', handlePress);
+		};
+	}, [input]);
 }
 
 const pasteRefusal = 'Pasted text is not used as keys: open a prompt first, with : or p';
-
-/** Keys that the text input handles itself. */
-const textInputKeys: ReadonlySet<string> = new Set(['', 'enter', 'backspace', 'left', 'right']);

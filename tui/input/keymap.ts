@@ -45,7 +45,13 @@ const table = {
 		help: 'maximize the pane, and back',
 		hint: 'zoom',
 	},
-	filter: {context: 'panes', section: 'Look', keys: ['/'], help: 'filter the list', hint: 'filter'},
+	filter: {
+		context: 'panes',
+		section: 'Look',
+		keys: ['/'],
+		help: 'filter: text, /pattern/, or ! for other rows',
+		hint: 'filter',
+	},
 	pause: {
 		context: 'panes',
 		section: 'Look',
@@ -89,6 +95,7 @@ const table = {
 		help: 'enter a command, as on the command line',
 		hint: 'command',
 	},
+	mouse: {context: 'panes', section: 'Console', keys: ['m'], help: 'the mouse for the console, or to select text'},
 	help: {context: 'panes', section: 'Console', keys: ['?'], help: 'this help', hint: 'help'},
 	quit: {
 		context: 'panes',
@@ -98,6 +105,12 @@ const table = {
 		hint: 'quit',
 	},
 	interrupt: {context: 'any', section: 'Console', keys: ['ctrl+c'], help: 'quit at once'},
+	suspend: {
+		context: 'any',
+		section: 'Console',
+		keys: ['ctrl+z'],
+		help: 'suspend the program, until `fg` in the shell; its own node pauses too',
+	},
 	'overlay-close': {
 		context: 'overlay',
 		section: 'Look',
@@ -117,6 +130,35 @@ const table = {
 	},
 	'overlay-first': {context: 'overlay', section: 'Look', keys: ['g', 'home'], help: 'first line'},
 	'overlay-last': {context: 'overlay', section: 'Look', keys: ['G', 'end'], help: 'last line'},
+	'message-view': {
+		context: 'overlay',
+		section: 'Look',
+		keys: ['v'],
+		help: 'a message as JSON, text or bytes',
+		hint: 'view',
+	},
+	'message-load': {context: 'overlay', section: 'Look', keys: ['l'], help: 'load the whole body of a message'},
+	'message-copy': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['y'],
+		help: 'copy the body of a message, by the terminal (OSC 52)',
+		hint: 'copy',
+	},
+	'message-save': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['w'],
+		help: 'write the body of a message to a new file',
+		hint: 'write',
+	},
+	'message-publish': {
+		context: 'overlay',
+		section: 'Do',
+		keys: ['P'],
+		help: 'publish a message again, also to another topic',
+		hint: 'again',
+	},
 	'prompt-cancel': {context: 'prompt', section: 'Prompt', keys: ['escape'], help: 'close the prompt', hint: 'cancel'},
 	'prompt-older': {
 		context: 'prompt',
@@ -130,8 +172,61 @@ const table = {
 		context: 'prompt',
 		section: 'Prompt',
 		keys: ['tab'],
-		help: 'complete a command or topic',
+		help: 'complete a command, a topic or a node; list what is possible',
 		hint: 'complete',
+	},
+	'edit-left': {context: 'prompt', section: 'Prompt', keys: ['left', 'ctrl+b'], help: 'one character left'},
+	'edit-right': {context: 'prompt', section: 'Prompt', keys: ['right', 'ctrl+f'], help: 'one character right'},
+	'edit-word-left': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['alt+b', 'ctrl+left', 'alt+left'],
+		help: 'one word left',
+	},
+	'edit-word-right': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['alt+f', 'ctrl+right', 'alt+right'],
+		help: 'one word right',
+	},
+	'edit-start': {context: 'prompt', section: 'Prompt', keys: ['home', 'ctrl+a'], help: 'start of the line'},
+	'edit-end': {context: 'prompt', section: 'Prompt', keys: ['end', 'ctrl+e'], help: 'end of the line'},
+	'edit-delete-left': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['backspace', 'ctrl+h'],
+		help: 'remove the character before the cursor',
+	},
+	'edit-delete-right': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['delete', 'ctrl+d'],
+		help: 'remove the character at the cursor',
+	},
+	'edit-delete-word-left': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['ctrl+w', 'alt+backspace'],
+		help: 'remove the word before the cursor',
+	},
+	'edit-delete-word-right': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['alt+d'],
+		help: 'remove the word after the cursor',
+	},
+	'edit-delete-start': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['ctrl+u'],
+		help: 'remove everything before the cursor',
+		hint: 'clear',
+	},
+	'edit-delete-end': {
+		context: 'prompt',
+		section: 'Prompt',
+		keys: ['ctrl+k'],
+		help: 'remove everything after the cursor',
 	},
 	'confirm-yes': {
 		context: 'confirm',
@@ -216,7 +311,7 @@ function normalKey(key: string): string {
 export function keyNames(input: string, key: Partial<Key>): readonly string[] {
 	const special = specialKey(key);
 	if (special === 'tab') return [key.shift ? 'shift+tab' : 'tab'];
-	if (special) return [key.ctrl ? `ctrl+${special}` : special];
+	if (special) return [key.ctrl ? `ctrl+${special}` : key.meta && special !== 'escape' ? `alt+${special}` : special];
 	if (key.ctrl && input) return [`ctrl+${input === ' ' ? 'space' : input.toLowerCase()}`];
 	if (key.meta && input) return [`alt+${input}`];
 	return [...input].map(character => characterKey(character));
@@ -234,7 +329,8 @@ function specialKey(key: Partial<Key>): string | undefined {
 	if (key.return) return 'enter';
 	if (key.escape) return 'escape';
 	if (key.tab) return 'tab';
-	if (key.backspace || key.delete) return 'backspace';
+	if (key.backspace) return 'backspace';
+	if (key.delete) return 'delete';
 	return undefined;
 }
 
@@ -242,7 +338,8 @@ function characterKey(character: string): string {
 	if (character === ' ') return 'space';
 	if (character === '\r' || character === '\n') return 'enter';
 	if (character === '\t') return 'tab';
-	return character;
+	// Several keys in one read come as one text.
+	return character < ' ' ? `ctrl+${String.fromCharCode(character.charCodeAt(0) + 96)}` : character;
 }
 
 const keySigns: Readonly<Record<string, string>> = {
@@ -259,13 +356,17 @@ const keySigns: Readonly<Record<string, string>> = {
 	pagedown: 'PgDn',
 	home: 'Home',
 	end: 'End',
+	backspace: 'Backspace',
+	delete: 'Delete',
 };
 
 /** A key as people write it: `Ctrl-C`, `↑`. */
 export function keySign(key: string): string {
 	return (
 		keySigns[key] ??
-		key.replace(/^ctrl\+(.*)$/, (_, rest: string) => `Ctrl-${rest.toUpperCase()}`).replace(/^alt\+/, 'Alt-')
+		key
+			.replace(/^ctrl\+(.*)$/, (_, rest: string) => `Ctrl-${keySigns[rest] ?? rest.toUpperCase()}`)
+			.replace(/^alt\+(.*)$/, (_, rest: string) => `Alt-${keySigns[rest] ?? rest}`)
 	);
 }
 
@@ -273,8 +374,8 @@ export function keySign(key: string): string {
 export function hintsOf(
 	keymap: Keymap,
 	context: KeyContext,
-): ReadonlyArray<{readonly key: string; readonly word: string}> {
+): ReadonlyArray<{readonly action: Action; readonly key: string; readonly word: string}> {
 	return keymap.bindings
 		.filter(binding => binding.context === context && binding.hint !== undefined)
-		.map(binding => ({key: keySign(binding.keys[0]!), word: binding.hint!}));
+		.map(binding => ({action: binding.action, key: keySign(binding.keys[0]!), word: binding.hint!}));
 }

@@ -120,30 +120,39 @@ const followers: Readonly<Record<string, readonly string[]>> = {
 	access: ['list', 'add', 'revoke', 'default', 'admit'],
 };
 
-/** Completes the last word of an unfinished line, as far as it is unambiguous. */
-export function complete(line: string, topics: readonly string[], nodes: CommandContext['members']): string {
-	const match = /^(\s*)(\S*)$/u.exec(line);
-	if (match) {
-		const candidates = Object.keys(words).filter(word => word.startsWith(match[2]!));
-		return candidates.length === 1
-			? `${match[1]}${candidates[0]} `
-			: `${match[1]}${commonStart(candidates) || match[2]}`;
-	}
+export type Completion = {
+	/** The line, completed as far as it is unambiguous. */
+	readonly text: string;
+	/** What the last word can become. */
+	readonly candidates: readonly string[];
+};
 
+/** Completes the last word of an unfinished line. @param isOffered whether a command is possible */
+export function complete(
+	line: string,
+	topics: readonly string[],
+	nodes: CommandContext['members'],
+	isOffered: (word: string) => boolean = () => true,
+): Completion {
+	const first = /^(\s*)(\S*)$/u.exec(line);
+	if (first) return completed(first[1]!, first[2]!, Object.keys(words).filter(isOffered), ' ');
 	const second = /^(\s*(\S+)\s+)(\S*)$/u.exec(line);
-	if (second && Object.hasOwn(followers, second[2]!)) {
-		const candidates = followers[second[2]!]!.filter(word => word.startsWith(second[3]!));
-		return candidates.length === 1
-			? `${second[1]}${candidates[0]} `
-			: `${second[1]}${commonStart(candidates) || second[3]}`;
-	}
-
+	if (second && Object.hasOwn(followers, second[2]!))
+		return completed(second[1]!, second[3]!, followers[second[2]!]!, ' ');
 	const named = /^(\s*(?:leader\s+transfer|peer\s+remove|fault\s+cut|attach)\s(?:.*[\s,])?)([^\s,]*)$/u.exec(line);
-	if (named) return named[1]! + (commonStart(wordsFor(nodes, named[2]!)) || named[2]!);
-
-	if (!/^\s*(?:subscribe|unsubscribe|publish|topic\s+(?:create|delete))\s/u.test(line)) return line;
+	if (named) return completed(named[1]!, named[2]!, wordsFor(nodes, named[2]!), '');
+	if (!/^\s*(?:subscribe|unsubscribe|publish|topic\s+(?:create|delete))\s/u.test(line))
+		return {text: line, candidates: []};
 	const start = lastWordStart(line);
-	return line.slice(0, start) + completeTopic(line.slice(start), topics);
+	const topic = completeTopic(line.slice(start), topics);
+	return {...topic, text: line.slice(0, start) + topic.text};
+}
+
+/** @param end follows a word that is unambiguous */
+function completed(before: string, start: string, possible: readonly string[], end: string): Completion {
+	const candidates = possible.filter(word => word.startsWith(start));
+	const text = candidates.length === 1 ? `${candidates[0]}${end}` : commonStart(candidates) || start;
+	return {text: before + text, candidates};
 }
 
 /** Names with this prefix; if there are none, ids. */
@@ -153,12 +162,12 @@ function wordsFor(nodes: CommandContext['members'], start: string): readonly str
 }
 
 /** The topic with this prefix, in quotes if it needs them. */
-export function completeTopic(start: string, topics: readonly string[]): string {
+export function completeTopic(start: string, topics: readonly string[]): Completion {
 	const isOpen = start.startsWith('"');
 	const candidates = topics
 		.filter(topic => topic.startsWith(isOpen ? start.slice(1) : start))
 		.map(topic => (isOpen ? `"${topic}"` : quoteWord(topic)));
-	return commonStart(candidates) || start;
+	return {text: commonStart(candidates) || start, candidates};
 }
 
 function commonStart(candidates: readonly string[]): string {

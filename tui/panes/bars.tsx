@@ -4,28 +4,30 @@ import type {ReactNode} from 'react';
 import {widthOf} from '../../core/observe/printable.ts';
 import {hintsOf, type KeyContext, type Keymap} from '../input/keymap.ts';
 import {columnsMin, rowsMin} from '../layout.ts';
+import type {ConsoleState} from '../state/state.ts';
 import type {Span} from '../view/columns.ts';
 import {headerSpans, type HeaderFacts} from '../view/header.ts';
+import {isOffered, type Standing} from '../view/offered.ts';
 import {Line} from '../widgets/lines.tsx';
 
 export function Header({width, ...facts}: HeaderFacts & {readonly width: number}): ReactNode {
 	return <Line spans={headerSpans(facts, width)} width={width} />;
 }
 
-/** Hints of keys that change or publish something; a read-only console does not show them. */
-const changing = new Set(['subscribe', 'publish']);
-
 /** Hints that a narrow screen drops, in this order. Help and quit stay, and help has the rest. */
-const dropped = ['zoom', 'pane', 'filter', 'inspect', 'command', 'pause', 'page', 'publish', 'subscribe'];
+const dropped = [
+	...['up', 'down', 'zoom', 'pane', 'filter', 'inspect', 'command', 'pause', 'page', 'publish', 'subscribe'],
+	...['again', 'write', 'view', 'copy'],
+];
 
 export function hintSpans(
 	keymap: Keymap,
 	context: KeyContext,
-	isReadonly: boolean,
-	isPaused: boolean,
+	state: ConsoleState,
+	standing: Standing,
 	width: number,
 ): readonly Span[] {
-	let hints = hintsOf(keymap, context).filter(({word}) => !isReadonly || !changing.has(word));
+	let hints = hintsOf(keymap, context).filter(({action}) => isOffered(action, state, standing));
 	for (const word of dropped) {
 		if (hints.reduce((sum, hint) => sum + widthOf(hint.key) + hint.word.length + 3, 0) <= width) break;
 		hints = hints.filter(hint => hint.word !== word);
@@ -33,7 +35,7 @@ export function hintSpans(
 
 	return hints.flatMap(({key, word}) => [
 		{text: ` ${key}`, tone: 'accent' as const},
-		{text: ` ${word === 'pause' && isPaused ? 'resume' : word} `, tone: 'muted' as const},
+		{text: ` ${word === 'pause' && state.paused ? 'resume' : word} `, tone: 'muted' as const},
 	]);
 }
 

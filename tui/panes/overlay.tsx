@@ -7,11 +7,11 @@ import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
 import type {Overlay as OverlayState} from '../state/state.ts';
 import {comparisonLines} from '../view/compare.ts';
+import {inspectorLines} from '../view/inspector.ts';
 import {
 	eventLines,
 	examinationLines,
 	helpLines,
-	messageLines,
 	peerLines,
 	reportLines,
 	reportTitle,
@@ -52,7 +52,7 @@ export function overlayText(
 		case 'message':
 			return {
 				title: 'Message',
-				lines: messageLines(overlay.message, snapshot.atMs, width - frameColumns, snapshot.members),
+				lines: inspectorLines(overlay, snapshot.atMs, width - frameColumns, snapshot.members),
 			};
 		case 'compare':
 			return {

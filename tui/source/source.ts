@@ -2,10 +2,10 @@
 The interface between the console and a node: snapshots and commands. `client-source.ts` implements it for any `Broker`,
 tests with an object.
 */
-import type {AccessChange} from '../../core/access.ts';
+import type {AccessChange, Role} from '../../core/access.ts';
 import type {FaultCommand, TopicSettings} from '../../core/broker.ts';
 import type {NodeId} from '../../core/message.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
+import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Move, TimeView} from './timeline.ts';
 
 export type SourceState = {
@@ -14,6 +14,8 @@ export type SourceState = {
 	readonly connection: 'connecting' | 'connected' | 'lost';
 	/** The reason for `connecting` or `lost`; after a reconnect, for a while, the new node. Raw text for people. */
 	readonly detail: string;
+	/** The role of this console at its node; absent until the node says it, and from an older node. */
+	readonly role?: Role | undefined;
 	/** The reason for `lost`, without the next attempt. */
 	readonly why?: string;
 	/** Set while the snapshot is one of the past. */
@@ -38,6 +40,8 @@ export type ConsoleSource = {
 	subscribe(onChange: () => void): () => void;
 	/** Never rejects. `text` is one raw line for the status line. */
 	run(command: ConsoleCommand): Promise<CommandResult>;
+	/** The whole body of a message, from the log of the node; absent where there is none. Never rejects. */
+	read?(message: MessageSnapshot): Promise<ReadBody>;
 	/** Move in time; absent when only the present can be shown. */
 	travel?(move: Move): void;
 };
@@ -57,11 +61,14 @@ export type ExaminedCheck = {
 	readonly remedy: string | null;
 };
 
+/** `offset`: the place of the message in the log of the node. The problem is raw text for people. */
+export type ReadBody = {readonly body: Uint8Array; readonly offset: number} | {readonly problem: string};
+
 /** `lines`: an answer that needs more than the status line. */
 export type CommandResult = {readonly ok: boolean; readonly text: string; readonly lines?: readonly string[]};
 
 export type ConsoleCommand =
-	| {readonly type: 'publish'; readonly topic: string; readonly body: string}
+	| {readonly type: 'publish'; readonly topic: string; readonly body: string | Uint8Array}
 	| {readonly type: 'subscribe'; readonly topics: readonly string[]}
 	| {readonly type: 'unsubscribe'; readonly topics: readonly string[]}
 	| {

@@ -5,6 +5,8 @@ rows, the topic of the selected row).
 */
 import type {RecordedEvent} from '../../core/events.ts';
 import type {MessageSnapshot} from '../../core/snapshot.ts';
+import {edited, lineOf, type Edit, type EditedLine} from '../input/line-editor.ts';
+import {draftMax, fullText, pasted, typed} from '../input/prompt-text.ts';
 import type {Question, Report} from '../input/prompt-request.ts';
 import {paneIds, type PaneId} from '../layout.ts';
 import type {Examination} from '../source/source.ts';
@@ -19,14 +21,28 @@ export type ListState = {
 };
 
 export type PromptKind =
-	'command' | 'filter' | 'subscribe' | 'unsubscribe' | 'publish-topic' | 'publish-text' | 'confirm';
+	| 'command'
+	| 'filter'
+	| 'subscribe'
+	| 'unsubscribe'
+	| 'publish-topic'
+	| 'publish-text'
+	| 'confirm'
+	/** The topic for a message that is published again. */
+	| 'publish-again'
+	/** The name of a file for a body. */
+	| 'save';
 export type Prompt = {
 	readonly kind: PromptKind;
 	readonly draft: string;
-	/** Raised when the draft changes other than by typing: the input moves its cursor to the end. */
-	readonly revision: number;
+	/** Code units of the draft before the cursor. */
+	readonly cursor: number;
+	/** The draft is a proposal that nobody has edited: typing replaces it. */
+	readonly isProposal: boolean;
 	/** publish-text: the topic of the message. */
 	readonly topic: string;
+	/** publish-again, save: the body. */
+	readonly body?: Uint8Array | undefined;
 	/** confirm: what the typed name confirms. */
 	readonly question?: Question | undefined;
 	/** Position in the history, counted from its end; 0 is the draft. */
@@ -35,6 +51,16 @@ export type Prompt = {
 	readonly kept: string;
 };
 
+/** A message with as much of its body as is known. */
+export type InspectedMessage = {
+	readonly message: MessageSnapshot;
+	/** `undefined`: only the preview is known. */
+	readonly body: Uint8Array | 'loading' | {readonly problem: string} | undefined;
+	/** `undefined`: the view that shows most. */
+	readonly view: BodyView | undefined;
+};
+export type BodyView = 'json' | 'text' | 'hex';
+
 export type Overlay =
 	| {readonly type: 'help'; readonly scroll: number}
 	| {readonly type: 'report'; readonly report: Report; readonly scroll: number}
@@ -42,7 +68,7 @@ export type Overlay =
 	| {readonly type: 'lines'; readonly title: string; readonly lines: readonly string[]; readonly scroll: number}
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
-	| {readonly type: 'message'; readonly message: MessageSnapshot; readonly scroll: number}
+	| (InspectedMessage & {readonly type: 'message'; readonly scroll: number})
 	| {readonly type: 'event'; readonly event: RecordedEvent; readonly scroll: number}
 	| {readonly type: 'peer' | 'topic' | 'compare'; readonly key: string; readonly scroll: number};
 
@@ -79,15 +105,28 @@ export type ConsoleAction =
 			readonly end: 'first' | 'last';
 			readonly keys: readonly string[];
 	  }
+	| {readonly type: 'select'; readonly pane: ListPane; readonly key: string; readonly keys: readonly string[]}
 	| {readonly type: 'zoom'}
 	| {readonly type: 'pause'; readonly feed: readonly MessageSnapshot[]; readonly delivered: number}
 	| {readonly type: 'clear'}
-	| {readonly type: 'prompt'; readonly kind: PromptKind; readonly draft?: string; readonly topic?: string}
+	| {
+			readonly type: 'prompt';
+			readonly kind: PromptKind;
+			readonly draft?: string;
+			readonly topic?: string;
+			readonly body?: Uint8Array;
+	  }
 	/** A dangerous command: its consequences, and a prompt for the name. */
 	| {readonly type: 'confirm'; readonly question: Question}
-	| {readonly type: 'draft'; readonly text: string; readonly moved?: boolean}
+	| {readonly type: 'edit'; readonly edit: Edit}
+	/** `cut`: characters that were lost before. */
+	| {readonly type: 'paste'; readonly text: string; readonly cut: number}
+	/** Replaces the whole draft. */
+	| {readonly type: 'draft'; readonly text: string}
 	| {readonly type: 'history'; readonly by: 1 | -1}
 	| {readonly type: 'prompt-cancel'}
+	/** The last Escape was the start of a longer sequence: what it closed is open again. */
+	| {readonly type: 'undo-escape'; readonly before: ConsoleState}
 	/** The line was accepted; the prompt closes. */
 	| {readonly type: 'prompt-done'}
 	| {readonly type: 'filter'; readonly pane: ListPane; readonly text: string}
@@ -95,6 +134,9 @@ export type ConsoleAction =
 	| {readonly type: 'scroll'; readonly to: number}
 	/** Shown if the overlay for it is still open. */
 	| {readonly type: 'examined'; readonly examination: Examination}
+	/** Of the open message, if it is still that one. */
+	| {readonly type: 'body'; readonly message: MessageSnapshot; readonly body: InspectedMessage['body']}
+	| {readonly type: 'body-view'; readonly view: BodyView}
 	| {readonly type: 'overlay-close'}
 	| {readonly type: 'ask-quit'}
 	| {readonly type: 'stay'}
@@ -111,8 +153,6 @@ type ActionOf<Type> = Extract<ConsoleAction, {readonly type: Type}>;
 
 /** Lines that the history keeps. */
 const historyMax = 100;
-/** Code units of a draft. A longer message can be published with the command line. */
-export const draftMax = 16_384;
 
 export const initialState: ConsoleState = {
 	focus: 'messages',
@@ -147,43 +187,35 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'focus':
 			return {...state, focus: action.pane, notice: undefined};
 		case 'focus-by':
-			return {
-				...state,
-				focus: paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!,
-				notice: undefined,
-			};
+			return {...state, focus: neighbour(state.focus, action.by), notice: undefined};
 		case 'move':
 			return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
 		case 'move-to':
 			return select(state, action.pane, endKey(action));
+		case 'select':
+			return select(state, action.pane, followed(action.pane, action.keys, action.keys.indexOf(action.key)));
 		case 'zoom':
 			return {...state, zoom: !state.zoom};
 		case 'pause':
-			return {
-				...state,
-				paused: state.paused ? undefined : {feed: action.feed, delivered: action.delivered},
-				notice: undefined,
-			};
+			return paused(state, action);
 		case 'clear':
 			return cleared(state);
 		case 'prompt':
 			return prompted(state, action);
-		case 'confirm': {
-			const {title, lines} = action.question;
-			const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
-			return {
-				...asked,
-				prompt: {...asked.prompt!, question: action.question},
-				overlay: {type: 'lines', title, lines, scroll: 0},
-			};
-		}
-
+		case 'edit':
+			return editedDraft(state, action.edit);
+		case 'paste':
+			return pastedDraft(state, action);
+		case 'confirm':
+			return asked(state, action.question);
 		case 'draft':
-			return drafted(state, action.text, action.moved ?? false);
+			return drafted(state, lineOf(action.text));
 		case 'history':
 			return recalled(state, action.by);
 		case 'prompt-cancel':
 			return promptCancelled(state);
+		case 'undo-escape':
+			return withoutEscape(state, action.before);
 		case 'prompt-done':
 			return promptDone(state);
 		case 'filter':
@@ -193,9 +225,10 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'scroll':
 			return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
 		case 'examined':
-			return state.overlay?.type === 'doctor'
-				? {...state, overlay: {...state.overlay, examination: action.examination}}
-				: state;
+			return examined(state, action.examination);
+		case 'body':
+		case 'body-view':
+			return inspected(state, action);
 		case 'overlay-close':
 			return {...state, overlay: undefined};
 		case 'ask-quit':
@@ -219,20 +252,62 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	}
 }
 
+function examined(state: ConsoleState, examination: Examination): ConsoleState {
+	return state.overlay?.type === 'doctor' ? {...state, overlay: {...state.overlay, examination}} : state;
+}
+
+function neighbour(pane: PaneId, by: number): PaneId {
+	return paneIds[(paneIds.indexOf(pane) + by + paneIds.length) % paneIds.length]!;
+}
+
+function paused(state: ConsoleState, {feed, delivered}: ActionOf<'pause'>): ConsoleState {
+	return {...state, paused: state.paused ? undefined : {feed, delivered}, notice: undefined};
+}
+
+/** Ask for the name before a dangerous command. */
+function asked(state: ConsoleState, question: Question): ConsoleState {
+	const {title, lines} = question;
+	const next = prompted(state, {type: 'prompt', kind: 'confirm'});
+	return {...next, prompt: {...next.prompt!, question}, overlay: {type: 'lines', title, lines, scroll: 0}};
+}
+
+/** The Escape was the start of a longer sequence: take back what it did. */
+function withoutEscape(
+	state: ConsoleState,
+	{prompt, overlay, confirmsQuit, lists, zoom, notice}: ConsoleState,
+): ConsoleState {
+	return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
+}
+
 /** A problem that is not folded away shows the panel, so a new one unfolds it. */
 function situationFolded(state: ConsoleState, keys: readonly string[]): ConsoleState {
 	const isFolded = keys.every(key => state.situation.folded.includes(key));
 	return {...state, situation: {...state.situation, folded: isFolded ? [] : keys, scroll: 0}};
 }
 
-function prompted(state: ConsoleState, {kind, draft = '', topic = ''}: ActionOf<'prompt'>): ConsoleState {
-	const revision = (state.prompt?.revision ?? 0) + 1;
+function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'body-view'>): ConsoleState {
+	const {overlay} = state;
+	if (overlay?.type !== 'message') return state;
+	if (action.type === 'body-view') return {...state, overlay: {...overlay, view: action.view, scroll: 0}};
+	return overlay.message === action.message ? {...state, overlay: {...overlay, body: action.body}} : state;
+}
+
+function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: ActionOf<'prompt'>): ConsoleState {
 	return {
 		...state,
 		notice: undefined,
 		overlay: undefined,
 		confirmsQuit: false,
-		prompt: {kind, draft, topic, revision, back: 0, kept: draft},
+		prompt: {
+			kind,
+			draft,
+			cursor: draft.length,
+			isProposal: draft !== '' && kind !== 'filter',
+			topic,
+			body,
+			back: 0,
+			kept: draft,
+		},
 	};
 }
 
@@ -261,10 +336,16 @@ function select(state: ConsoleState, pane: ListPane, selected: string | undefine
 /** A move to the newest end clears the selection, so that the list follows again. */
 function movedKey(selected: string | undefined, {pane, by, keys}: ActionOf<'move'>): string | undefined {
 	if (keys.length === 0) return undefined;
-	const from = indexOfSelected(keys, selected, pane);
+	const at = indexOfSelected(keys, selected, pane);
+	// A row that is gone was at the old end of the list.
+	const from = at === -1 && pane === 'events' ? keys.length : at;
 	const to = Math.min(Math.max(from + by, 0), keys.length - 1);
+	return followed(pane, keys, to);
+}
+
+function followed(pane: ListPane, keys: readonly string[], index: number): string | undefined {
 	const newest = followsEnd(pane) ? keys.length - 1 : 0;
-	return to === newest ? undefined : keys[to];
+	return index === newest ? undefined : keys[index];
 }
 
 function endKey({pane, end, keys}: ActionOf<'move-to'>): string | undefined {
@@ -272,12 +353,10 @@ function endKey({pane, end, keys}: ActionOf<'move-to'>): string | undefined {
 	return end === 'last' ? keys.at(-1) : keys[0];
 }
 
-/** Index of the selected row. A row that is no longer in the list was at its old end. */
+/** Index of the selected row; -1 if the list has it no more. */
 export function indexOfSelected(keys: readonly string[], selected: string | undefined, pane: ListPane): number {
 	if (selected === undefined) return followsEnd(pane) ? keys.length - 1 : 0;
-	const at = keys.indexOf(selected);
-	if (at !== -1) return at;
-	return pane === 'events' ? keys.length - 1 : 0;
+	return keys.indexOf(selected);
 }
 
 /** Index of the first of `height` visible rows, so that the selected row is as near the middle as possible. */
@@ -296,27 +375,45 @@ function filtered(state: ConsoleState, pane: ListPane, filter: string): ConsoleS
 	return {...state, lists: {...state.lists, [pane]: {selected: undefined, filter}}};
 }
 
-function drafted(state: ConsoleState, text: string, moved: boolean): ConsoleState {
-	const {prompt, focus} = state;
+function editedDraft(state: ConsoleState, edit: Edit): ConsoleState {
+	const {prompt} = state;
 	if (!prompt) return state;
-	const draft = typed(text);
-	const next = {
-		...state,
-		prompt: {...prompt, draft, revision: prompt.revision + (moved || draft !== text ? 1 : 0), back: 0},
-	};
-	// A filter applies while it is typed.
-	return prompt.kind === 'filter' && isListPane(focus) ? filtered(next, focus, draft) : next;
+	if (edit.type === 'move') return drafted(state, edited(lineIn(prompt), edit));
+	if (edit.type === 'delete')
+		return drafted(state, prompt.isProposal ? lineOf('') : edited(lineIn(prompt), edit, draftMax));
+	const text = typed(edit.text);
+	const line = edited(prompt.isProposal ? lineOf('') : lineIn(prompt), {type: 'insert', text}, draftMax);
+	const next = drafted(state, line);
+	return line.text.length < prompt.draft.length + text.length && !prompt.isProposal ? noticed(next, fullText) : next;
 }
 
-/**
-Text that a prompt line may hold. A line break becomes a space. Control characters, lone surrogates and characters that
-reorder or hide text are removed, because the line is shown as it is typed.
-*/
-export function typed(text: string): string {
-	return text
-		.slice(0, draftMax)
-		.replaceAll(/[\r\n\t]+/g, ' ')
-		.replaceAll(/[[\p{Cc}\p{Cs}\p{Cf}\p{Zl}\p{Zp}]--[\u200C\u200D]]/gv, '');
+function pastedDraft(state: ConsoleState, {text, cut}: ActionOf<'paste'>): ConsoleState {
+	const {prompt} = state;
+	if (!prompt) return state;
+	const line = prompt.isProposal ? lineOf('') : lineIn(prompt);
+	const {text: kept, said} = pasted(text, cut, draftMax - line.text.length);
+	const next = drafted(state, edited(line, {type: 'insert', text: kept}, draftMax));
+	return said === '' ? next : noticed(next, said);
+}
+
+function lineIn({draft, cursor}: Prompt): EditedLine {
+	return {text: draft, cursor};
+}
+
+function noticed(state: ConsoleState, text: string): ConsoleState {
+	return {...state, notice: {tone: 'warning', text}};
+}
+
+function drafted(state: ConsoleState, {text, cursor}: EditedLine): ConsoleState {
+	const {prompt, focus} = state;
+	if (!prompt) return state;
+	const next = {
+		...state,
+		notice: undefined,
+		prompt: {...prompt, draft: text, cursor, isProposal: false, back: text === prompt.draft ? prompt.back : 0},
+	};
+	// A filter applies while it is typed.
+	return prompt.kind === 'filter' && isListPane(focus) && text !== prompt.draft ? filtered(next, focus, text) : next;
 }
 
 function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
@@ -325,8 +422,6 @@ function recalled(state: ConsoleState, by: 1 | -1): ConsoleState {
 	const back = Math.min(Math.max(prompt.back + by, 0), history.length);
 	if (back === prompt.back) return state;
 	const kept = prompt.back === 0 ? prompt.draft : prompt.kept;
-	return {
-		...state,
-		prompt: {...prompt, back, kept, draft: back === 0 ? kept : history.at(-back)!, revision: prompt.revision + 1},
-	};
+	const draft = back === 0 ? kept : history.at(-back)!;
+	return {...state, notice: undefined, prompt: {...prompt, back, kept, draft, cursor: draft.length}};
 }

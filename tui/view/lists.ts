@@ -8,9 +8,17 @@ import {printable, printableBytes} from '../../core/observe/printable.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {messageKey} from '../source/share.ts';
 import type {ConsoleState, ListPane} from '../state/state.ts';
+import {rowFilter} from './row-filter.ts';
 import {eventSpan} from './words.ts';
 
-export type Listed<Row> = {readonly rows: readonly Row[]; readonly keys: readonly string[]; readonly all: number};
+export type Listed<Row> = {
+	readonly rows: readonly Row[];
+	readonly keys: readonly string[];
+	/** Rows without the filter. */
+	readonly all: number;
+	/** The reason why the filter is not applied, for people. */
+	readonly problem: string | undefined;
+};
 
 const texts = {
 	peers: (row: MemberSnapshot): string =>
@@ -18,7 +26,7 @@ const texts = {
 	topics: (row: TopicSnapshot): string =>
 		`${row.name} ${row.durable ? 'durable' : 'live'} ${row.subscribed ? 'subscribed' : ''}`,
 	messages: (row: MessageSnapshot, label: Label): string =>
-		`${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${previewText(row)}`,
+		`${row.topic} ${label(row.origin)} ${row.origin} ${row.repaired ? 'repaired' : ''} ${knownText(row)}`,
 	events: (row: RecordedEvent): string => `${row.type} ${eventSpan(row).text}`,
 };
 
@@ -71,16 +79,23 @@ const rowBytes = 320;
 export function previewText(message: MessageSnapshot): string {
 	let text = previews.get(message);
 	if (text === undefined) {
-		const isCut = message.size > message.preview.length;
-		// The node may have cut a character in two. With one byte less the last character is dropped as a whole.
-		text = printableBytes(
-			message.preview,
-			Math.min(rowBytes, isCut ? message.preview.length - 1 : message.preview.length),
-		);
+		text = knownText(message, rowBytes);
 		previews.set(message, text);
 	}
 
 	return text;
+}
+
+/** The known part of the body as printable text. */
+function knownText(message: MessageSnapshot, bytesMax = Number.POSITIVE_INFINITY): string {
+	// The node may have cut a character in two. With one byte less the last character is dropped as a whole.
+	const known = isCut(message) ? message.preview.length - 1 : message.preview.length;
+	return printableBytes(message.preview, Math.min(bytesMax, known));
+}
+
+/** Only the first part of the body is known here. */
+export function isCut({size, preview}: MessageSnapshot): boolean {
+	return size > preview.length;
 }
 
 /** Caches the last result: a frame needs the same list several times. */
@@ -93,7 +108,7 @@ function list<Row extends object>(
 	const foldedText = (row: Row, label: Label): string => {
 		const last = folded.get(row);
 		if (last?.label === label) return last.text;
-		const text = printable(textOf(row, label)).toLowerCase();
+		const text = printable(textOf(row, label));
 		folded.set(row, {label, text});
 		return text;
 	};
@@ -101,10 +116,22 @@ function list<Row extends object>(
 	return (rows, filter, label = shortId) => {
 		const last = known.get(rows);
 		if (last?.filter === filter && last.label === label) return last.listed;
-		const wanted = filter.trim().toLowerCase();
-		const kept = wanted === '' ? rows : rows.filter(row => foldedText(row, label).includes(wanted));
-		const listed = {rows: kept, keys: kept.map(row => keyOf(row)), all: rows.length};
+		const listed = filtered(rows, filter, row => foldedText(row, label), keyOf);
 		known.set(rows, {filter, label, listed});
 		return listed;
 	};
+}
+
+function filtered<Row>(
+	rows: readonly Row[],
+	line: string,
+	textOf: (row: Row) => string,
+	keyOf: (row: Row) => string,
+): Listed<Row> {
+	const filter = rowFilter(line);
+	const found = filter === undefined || 'problem' in filter ? filter : filter.test(rows.map(row => textOf(row)));
+	const problem = found !== undefined && 'problem' in found ? found.problem : undefined;
+	const isAll = found === undefined || 'problem' in found;
+	const kept = isAll ? rows : rows.filter((_, index) => found[index]);
+	return {rows: kept, keys: kept.map(row => keyOf(row)), all: rows.length, problem};
 }

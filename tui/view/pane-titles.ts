@@ -3,11 +3,11 @@ Each pane in one line: the title of its frame when it is open, and its summary w
 */
 import {labelsOf} from '../../core/observe/node-label.ts';
 import {fitCells, printable, widthOf} from '../../core/observe/printable.ts';
-import type {Snapshot} from '../../core/snapshot.ts';
+import type {MessageSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {PaneId} from '../layout.ts';
 import {isListPane, type ConsoleState, type ListPane} from '../state/state.ts';
 import type {Span} from './columns.ts';
-import {listEvents, listMessages, listPeers, listTopics, previewText, shownFeed} from './lists.ts';
+import {isCut, listEvents, listMessages, listPeers, listTopics, previewText, shownFeed, type Listed} from './lists.ts';
 import {partitionSummary, partitionWord} from './partition.ts';
 import {leaderWords, quorumWords} from './raft.ts';
 import {age, brief, clockSeconds, count, eventSpan, names} from './words.ts';
@@ -24,10 +24,21 @@ export const paneNames: Readonly<Record<PaneId, string>> = {
 /** The text after the name in the frame's top line. */
 export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState, isLost = false): readonly Span[] {
 	const spans = [...beforeSpans(snapshot, isLost), ...titles[pane](snapshot, state)];
-	if (!isListPane(pane) || state.lists[pane].filter === '') return spans;
-	const {filter} = state.lists[pane];
-	const text = `${spans.length > 0 ? ' · ' : ''}/${printable(filter)} ${matchCount(pane, snapshot, state, filter)}`;
-	return [...spans, {text, tone: 'warning'}];
+	if (!isListPane(pane)) return spans;
+	const {filter, selected} = state.lists[pane];
+	const {keys, all, problem} = listOf(pane, snapshot, state, filter);
+	const gone = selected === undefined || keys.includes(selected) ? [] : ['the selected row is gone'];
+	const matches = problem ?? `${keys.length} of ${all}${partsText(pane, shownFeed(snapshot, state))}`;
+	const found = filter === '' ? [] : [`/${printable(filter)} ${matches}`];
+	const warned = [...gone, ...found].map((text): Span => ({text, tone: 'warning'}));
+	// Before the numbers, because a narrow title is cut.
+	return warned.length === 0 ? spans : [...joined(warned), ...(spans.length > 0 ? [separator] : []), ...spans];
+}
+
+const separator: Span = {text: ' · ', tone: 'muted'};
+
+function joined(spans: readonly Span[]): readonly Span[] {
+	return spans.flatMap((span, index) => (index === 0 ? [span] : [separator, span]));
 }
 
 /** A closed pane: its name, then the most important fact. */
@@ -159,13 +170,23 @@ function messagesTitle({counters, topics}: Snapshot, {paused}: ConsoleState): re
 	];
 }
 
-/** `7 of 60`: rows that the filter leaves. */
-function matchCount(pane: ListPane, snapshot: Snapshot, state: ConsoleState, filter: string): string {
-	const {keys, all} = {
-		peers: () => listPeers(snapshot.members, filter),
-		topics: () => listTopics(snapshot.topics, filter),
-		messages: () => listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members)),
-		events: () => listEvents(snapshot.events, filter),
-	}[pane]();
-	return `${keys.length} of ${all}`;
+function listOf(pane: ListPane, snapshot: Snapshot, state: ConsoleState, filter: string): Listed<object> {
+	switch (pane) {
+		case 'peers':
+			return listPeers(snapshot.members, filter);
+		case 'topics':
+			return listTopics(snapshot.topics, filter);
+		case 'messages':
+			return listMessages(shownFeed(snapshot, state), filter, labelsOf(snapshot.members));
+		case 'events':
+			return listEvents(snapshot.events, filter);
+		default:
+			return pane satisfies never;
+	}
+}
+
+/** What a filter of messages does not see. */
+function partsText(pane: ListPane, feed: readonly MessageSnapshot[]): string {
+	const cut = pane === 'messages' ? feed.filter(message => isCut(message)) : [];
+	return cut.length === 0 ? '' : `; of ${cut.length} only the first ${count(cut[0]!.preview.length)} B`;
 }

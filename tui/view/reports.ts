@@ -5,10 +5,10 @@ lines of spans.
 import {findingsOf} from '../../core/observe/findings.ts';
 import {clientText, limitText} from '../../core/observe/limit-text.ts';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
-import {printable, printableBytes, wrapCells} from '../../core/observe/printable.ts';
+import {printable, wrapCells} from '../../core/observe/printable.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/retention-text.ts';
 import type {RecordedEvent} from '../../core/events.ts';
-import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
+import type {MemberSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {keySign, sections, type Keymap} from '../input/keymap.ts';
 import {words} from '../input/prompt-commands.ts';
 import type {Report} from '../input/prompt-request.ts';
@@ -39,12 +39,12 @@ export type Line = readonly Span[];
 /** Cells of a line of a reason, which fit into the narrowest overlay. */
 const whyCells = 44;
 
-const field = (name: string, text: string, tone: Tone = 'plain'): Line => [
+export const field = (name: string, text: string, tone: Tone = 'plain'): Line => [
 	{text: name.padEnd(14), tone: 'muted'},
 	{text, tone},
 ];
-const heading = (text: string): Line => [{text, tone: 'title'}];
-const empty: Line = [];
+export const heading = (text: string): Line => [{text, tone: 'title'}];
+export const empty: Line = [];
 
 export function reportTitle(report: Report): string {
 	return {
@@ -251,7 +251,7 @@ function counterLines({counters, gossip}: Snapshot): readonly Line[] {
 }
 
 /** Name and id in full. */
-function named(id: string, members: Snapshot['members']): string {
+export function named(id: string, members: Snapshot['members']): string {
 	const name = members.find(member => member.id === id)?.name;
 	return name ? `${printable(name)} (${printable(id)})` : printable(id);
 }
@@ -348,63 +348,6 @@ export function topicLines(
 	];
 }
 
-/** Every field of a message, its text, and its bytes, which also show the characters that the text hides. */
-export function messageLines(
-	message: MessageSnapshot,
-	atMs: number,
-	width: number,
-	members: Snapshot['members'] = [],
-): readonly Line[] {
-	const isCut = message.size > message.preview.length;
-	const perLine = width >= 78 ? 16 : 8;
-	return [
-		...wrapCells(printable(message.topic), Math.max(10, width - 14), 4).map((text, index) =>
-			field(index === 0 ? 'topic' : '', text, 'accent'),
-		),
-		field('origin', named(message.origin, members)),
-		field('sequence', `${count(message.seq)} of incarnation ${count(message.incarnation)}`),
-		field('lamport', count(message.lamport)),
-		field(
-			'sent',
-			`${clockTime(message.sentAtMs)} by its clock, ` +
-				(message.sentAtMs > atMs
-					? 'ahead of ours'
-					: `${age(atMs - message.sentAtMs)}${atMs - message.sentAtMs < 1000 ? '' : ' ago'}`),
-		),
-		field(
-			'came',
-			message.hops === 0
-				? 'published here'
-				: `over ${plural(message.hops, 'hop')}${message.repaired ? ', by repair (↻)' : ''}`,
-			message.repaired ? 'warning' : 'plain',
-		),
-		field('size', `${count(message.size)} B${isCut ? `, the first ${count(message.preview.length)} B below` : ''}`),
-		empty,
-		heading('Text'),
-		...wrapCells(
-			printableBytes(message.preview, isCut ? message.preview.length - 1 : message.preview.length),
-			width,
-			64,
-		).map((text): Line => [{text, tone: 'plain'}]),
-		empty,
-		heading('Bytes'),
-		...chunks([...message.preview], perLine).map((row, index): Line => [
-			{text: `${(index * perLine).toString(16).padStart(6, '0')}  `, tone: 'muted'},
-			{
-				text: row
-					.map(byte => byte.toString(16).padStart(2, '0'))
-					.join(' ')
-					.padEnd(perLine * 3 + 1),
-				tone: 'plain',
-			},
-			{
-				text: row.map(byte => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·')).join(''),
-				tone: 'muted',
-			},
-		]),
-	];
-}
-
 /** The help, generated from the key map and the commands, so that it is complete. */
 export function helpLines(keymap: Keymap): readonly Line[] {
 	const lines: Line[] = [];
@@ -454,10 +397,4 @@ export function helpLines(keymap: Keymap): readonly Line[] {
 		],
 	);
 	return lines;
-}
-
-function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-	const out: Item[][] = [];
-	for (let at = 0; at < items.length; at += size) out.push(items.slice(at, at + size));
-	return out;
 }

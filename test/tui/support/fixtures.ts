@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type {RecordedEvent} from '../../../core/events.ts';
 import type {NodeId, Topic} from '../../../core/message.ts';
 import type {MemberSnapshot, MessageSnapshot, Snapshot, TopicSnapshot} from '../../../core/snapshot.ts';
-import type {CommandResult, ConsoleCommand, ConsoleSource, SourceState} from '../../../tui/source/source.ts';
+import type {CommandResult, ConsoleCommand, ConsoleSource, ReadBody, SourceState} from '../../../tui/source/source.ts';
 
 process.env['TZ'] = 'UTC';
 
@@ -509,6 +509,14 @@ export class FakeSource implements ConsoleSource {
 	readonly run = async (command: ConsoleCommand): Promise<CommandResult> => {
 		this.commands.push(command);
 		return this.answer;
+	};
+
+	/** Bodies by sequence number. */
+	readonly bodies = new Map<number, Uint8Array>();
+
+	readonly read = async ({seq}: MessageSnapshot): Promise<ReadBody> => {
+		const body = this.bodies.get(seq);
+		return body ? {body, offset: seq + 100} : {problem: 'the log of the node does not have it'};
 	};
 
 	show(changes: Partial<SourceState>): void {

@@ -63,6 +63,8 @@ export class Screen {
 		this.emulator.unicode.activeVersion = 'modern';
 		for (const code of [0, 1, 2, 4, 8, 9, 10, 11, 52, 777, 1337]) {
 			this.emulator.parser.registerOscHandler(code, data => {
+				// The console asks for the background itself.
+				if (code === 11 && data === '?') return true;
 				this.leaks.push(`OSC ${code};${data}`);
 				return true;
 			});

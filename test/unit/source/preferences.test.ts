@@ -55,7 +55,7 @@ test('parts that are ignored are reported by config and doctor', async () => {
 		'Expected keymap, theme, console or contexts in the preferences, got `them`',
 		'Expected a key or a list of keys for `quit`',
 		'Expected name or tones in theme, got `nam`',
-		'Expected theme.name to be dark, light or mono, got `pink`',
+		'Expected theme.name to be auto, dark, light, contrast, 16 or none, got `pink`',
 		'Expected the name of a tone in theme.tones ' +
 			'(plain, muted, good, warning, bad, accent, alarm, title or selected), got `god`',
 		'Expected a style such as {"color": "cyan", "bold": true} for the tone `good`',
