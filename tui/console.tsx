@@ -54,21 +54,8 @@ export type ConsoleProps = {
 
 type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
 
-export function Console({
-	source,
-	title,
-	isReadonly,
-	isRemote,
-	keymap,
-	theme,
-	problems,
-	examine,
-	guide,
-	onExit,
-	terminal,
-	save,
-	size,
-}: ConsoleProps): ReactNode {
+export function Console(props: ConsoleProps): ReactNode {
+	const {source, title, isReadonly, isRemote, keymap, theme, problems, guide, terminal, size} = props;
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const window = useWindowSize();
 	const {columns} = size ?? window;
@@ -77,14 +64,9 @@ export function Console({
 	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
 	const {state, ...effects} = useEffects({
-		source,
+		...props,
 		initial,
-		examine,
-		onExit,
 		onSuspend,
-		onMouse: () => terminal?.toggleMouse() ?? false,
-		onCopy: text => terminal?.copy(text),
-		save,
 		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
 	});
 	const isLost = shown.connection === 'lost';

@@ -52,7 +52,7 @@ export async function run(context: Context): Promise<number> {
 }
 
 /** The node at the address, or at that of the context or the environment. */
-async function attached(
+function attached(
 	context: Context,
 	address: string | undefined,
 	contexts: Preferences['contexts'],
@@ -60,5 +60,5 @@ async function attached(
 	const {flags, env} = context;
 	const chosen = flags.context === undefined ? undefined : contextNamed(context, flags.context, contexts, false);
 	const servers = address ?? flags.server ?? chosen?.servers ?? (env['DAPSS_SERVER'] || undefined);
-	return await attachTo(chosen?.reaching ?? context, servers, chosen?.named);
+	return attachTo(chosen?.reaching ?? context, servers, chosen?.named);
 }

@@ -102,7 +102,7 @@ test('keys of one read answer no question', async () => {
 	await terminal.waitFor(/q quit/);
 	terminal.press(':topic create jobs\r');
 	await terminal.waitFor(/jobs is created/);
-	terminal.press(':topic delete jobs yes\r');
+	terminal.press(':topic delete jobs\rjobs\r');
 	await terminal.waitFor(/Press Enter to carry it out/);
 	terminal.press('\r');
 	await terminal.waitFor(/jobs is deleted/);

@@ -195,27 +195,16 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return editedDraft(state, action.edit);
 		case 'paste':
 			return pastedDraft(state, action);
-		case 'confirm': {
-			const {title, lines} = action.question;
-			const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
-			return {
-				...asked,
-				prompt: {...asked.prompt!, question: action.question},
-				overlay: {type: 'lines', title, lines, scroll: 0},
-			};
-		}
-
+		case 'confirm':
+			return confirming(state, action.question);
 		case 'draft':
 			return drafted(state, lineOf(action.text));
 		case 'history':
 			return recalled(state, action.by);
 		case 'prompt-cancel':
 			return promptCancelled(state);
-		case 'undo-escape': {
-			const {prompt, overlay, confirmsQuit, lists, zoom, notice} = action.before;
-			return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
-		}
-
+		case 'undo-escape':
+			return reopened(state, action.before);
 		case 'prompt-done':
 			return promptDone(state);
 		case 'filter':
@@ -251,6 +240,18 @@ function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'bod
 	if (overlay?.type !== 'message') return state;
 	if (action.type === 'body-view') return {...state, overlay: {...overlay, view: action.view, scroll: 0}};
 	return overlay.message === action.message ? {...state, overlay: {...overlay, body: action.body}} : state;
+}
+
+function confirming(state: ConsoleState, question: Question): ConsoleState {
+	const {title, lines} = question;
+	const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
+	return {...asked, prompt: {...asked.prompt!, question}, overlay: {type: 'lines', title, lines, scroll: 0}};
+}
+
+/** What Escape closed or removed is back; the rest is as it is now. */
+function reopened(state: ConsoleState, before: ConsoleState): ConsoleState {
+	const {prompt, overlay, confirmsQuit, lists, zoom, notice} = before;
+	return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
 }
 
 function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: ActionOf<'prompt'>): ConsoleState {
