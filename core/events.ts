@@ -220,8 +220,13 @@ export type BrokerEvent =
 	| {readonly type: 'warning'; readonly text: string}
 	| {readonly type: 'stopped'; readonly reason: string};
 
+/** A change of the leader, as recorded. */
+export type RecordedLeader = Extract<BrokerEvent, {readonly type: 'leader'}> & Recorded;
+
+type Recorded = {readonly at: number; readonly names?: Readonly<Record<NodeId, string>>};
+
 /** `names`: names of the nodes in the event, where they have one. */
-export type RecordedEvent = BrokerEvent & {readonly at: number; readonly names?: Readonly<Record<NodeId, string>>};
+export type RecordedEvent = BrokerEvent & Recorded;
 
 /**
 In a tracked stream of events: the messages of this own topic come next, and begin after the position. `isResumed`: it

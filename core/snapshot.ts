@@ -4,7 +4,7 @@ numbers, arrays), so it crosses a MessagePort or a TLS link unchanged. Ids are s
 `printable()` before a terminal sees it.
 */
 import type {KeyId, KeyUse} from './cluster-keys.ts';
-import type {MemberState, QuorumState, RecordedEvent} from './events.ts';
+import type {MemberState, QuorumState, RecordedEvent, RecordedLeader} from './events.ts';
 import type {NodeId, Topic} from './message.ts';
 import type {WrongKey} from './ports.ts';
 import type {TopicSettings} from './topic-settings.ts';
@@ -128,6 +128,8 @@ export type RaftSnapshot = {
 	readonly hasQuorum: boolean;
 	/** Proposals that wait for their commit. */
 	readonly pending: number;
+	/** The last changes of the leader since the start of the node, oldest first; absent from an older node. */
+	readonly leaders?: readonly RecordedLeader[];
 };
 
 export type PartitionSnapshot = {
@@ -147,6 +149,8 @@ export type PartitionSnapshot = {
 	readonly backlog: number;
 	/** Own messages that members on the far side have not received yet. */
 	readonly waiting: number;
+	/** The same for each member of the far side; absent from an older node. */
+	readonly waitingFor?: ReadonlyArray<{readonly id: NodeId; readonly messages: number}>;
 	/** `sees[i][j]`: whether `order[i]` hears `order[j]` directly; `undefined` without a fresh report of `order[i]`. */
 	readonly order: readonly NodeId[];
 	readonly sees: ReadonlyArray<ReadonlyArray<boolean | undefined>>;
@@ -160,6 +164,8 @@ export type GossipSnapshot = {
 	readonly held: number;
 	/** Wanted messages that other nodes are known to have, and that are not here; absent from an older node. */
 	readonly missing?: number;
+	/** The origins of `missing`, the most first; absent from an older node. */
+	readonly missingOf?: ReadonlyArray<{readonly origin: NodeId; readonly messages: number}>;
 	/** Reachable peers whose messages were not all pulled since the peer appeared; absent from an older node. */
 	readonly unsynced?: number;
 	/** Own topics to which the subscription is not agreed yet; absent from an older node. */

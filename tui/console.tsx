@@ -7,23 +7,25 @@ import {printable} from '../core/observe/printable.ts';
 import type {Snapshot} from '../core/snapshot.ts';
 import {act, type Situation} from './dispatch.ts';
 import {useEffects} from './hooks/use-effects.ts';
+import {useExpiry} from './hooks/use-expiry.ts';
 import {contextOf, useKeyboard} from './hooks/use-keyboard.ts';
 import {useLostMs} from './hooks/use-lost-ms.ts';
 import {useSuspend} from './hooks/use-suspend.ts';
-import type {Keymap} from './input/keymap.ts';
+import {keySign, type Action, type Keymap} from './input/keymap.ts';
 import type {ConsoleTerminal} from './input/terminal.ts';
 import {layOut, type Layout} from './layout.ts';
-import {Alerts, Header, hintSpans, TooSmall} from './panes/bars.tsx';
 import {GuideLines, guideRows} from './panes/guide.tsx';
+import {Header, hintSpans, TooSmall} from './panes/bars.tsx';
 import {Overlay, overlayText, type OverlayText} from './panes/overlay.tsx';
 import {Pane} from './panes/pane.tsx';
+import {SituationBars, SituationPanel} from './panes/situation.tsx';
 import type {Guide} from './source/guide.ts';
 import type {ConsoleSource, Examination, SourceState} from './source/source.ts';
 import {initialState, type ConsoleState} from './state/state.ts';
 import {ThemeContext, type Theme} from './theme.ts';
-import {alertsOf, type Alert} from './view/alerts.ts';
 import {paneNames} from './view/pane-titles.ts';
 import {quitLines, quitQuestion} from './view/quit.ts';
+import {shownSituation, situationLength, situationRows, type Shown, type SituationKeys} from './view/situation.ts';
 import {timeTitle} from './view/time.ts';
 import {Boundary} from './widgets/boundary.tsx';
 import {frameColumns, frameRows} from './widgets/frame.tsx';
@@ -72,8 +74,17 @@ export function Console(props: ConsoleProps): ReactNode {
 	const isLost = shown.connection === 'lost';
 	const lostMs = useLostMs(isLost);
 	const {snapshot} = shown;
-	const alerts = alertsOf(shown, lostMs);
-	const layout = layOut({columns, rows, focus: state.focus, zoom: state.zoom, alerts: alerts.length});
+	const keys = useMemo(() => situationKeys(keymap), [keymap]);
+	const incident = incidentOf(shown, state, {width: columns, lostMs, keys});
+	const layout = layOut({
+		columns,
+		rows,
+		focus: state.focus,
+		zoom: state.zoom,
+		bars: incident.bars.length,
+		situation: incident.panel ? situationRows(incident.panel, columns) : 0,
+	});
+	useExpiry(state.notice, snapshot?.atMs, effects.apply);
 	const text =
 		state.overlay && layout.type === 'panes'
 			? overlayText(state.overlay, snapshot, keymap, layout.body.width)
@@ -87,6 +98,7 @@ export function Console(props: ConsoleProps): ReactNode {
 		past: shown.time?.mode,
 		page: pageOf(layout, state),
 		overlayLines: text?.lines.length ?? 0,
+		incident: placedIncident(layout, incident),
 	};
 	useKeyboard({keymap, situation, guide, input: terminal?.input, layout, top: guideHeight, ...effects});
 	return (
@@ -101,7 +113,8 @@ export function Console(props: ConsoleProps): ReactNode {
 					layout={layout}
 					shown={shown}
 					state={state}
-					alerts={alerts}
+					incident={incident}
+					situationKeys={keys}
 					text={text}
 					title={title}
 					isReadonly={isReadonly}
@@ -130,7 +143,8 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 	readonly layout: PanesLayout;
 	readonly shown: SourceState;
 	readonly state: ConsoleState;
-	readonly alerts: readonly Alert[];
+	readonly incident: Shown;
+	readonly situationKeys: SituationKeys;
 	/** The text of the open overlay. */
 	readonly text: OverlayText | undefined;
 	/** The nodes end with the console. */
@@ -140,8 +154,8 @@ type ScreenProps = Pick<ConsoleProps, 'title' | 'isReadonly' | 'isRemote' | 'key
 };
 
 function Screen(props: ScreenProps): ReactNode {
-	const {layout, shown, state, alerts, title, isReadonly, isRemote, keymap, theme, top} = props;
-	const {header, alerts: alertBox, prompt, hints} = layout;
+	const {layout, shown, state, incident, title, isReadonly, isRemote, keymap, theme, top} = props;
+	const {header, bars, prompt, hints} = layout;
 	const isLost = shown.connection === 'lost';
 	const outdated = useMemo(() => outdatedTheme(theme), [theme]);
 	const context = contextOf(state);
@@ -171,7 +185,7 @@ function Screen(props: ScreenProps): ReactNode {
 				isRemote={isRemote}
 				attachment={shown.attachment}
 			/>
-			{alertBox.height > 0 ? <Alerts alerts={alerts} width={alertBox.width} height={alertBox.height} /> : null}
+			<SituationBars bars={incident.bars} box={bars} />
 			<ThemeContext value={isLost ? outdated : theme}>
 				<Body {...props} />
 			</ThemeContext>
@@ -191,8 +205,17 @@ function Screen(props: ScreenProps): ReactNode {
 	);
 }
 
-/** The part between the alerts and the prompt: the panes, or an overlay. */
-function Body({layout: {body, rows}, shown, state, text, isRemote, keymap}: ScreenProps): ReactNode {
+/** The part between the bars and the prompt: the situation and the panes, or an overlay. */
+function Body({
+	layout: {body, rows, situation},
+	shown,
+	state,
+	incident,
+	situationKeys: keys,
+	text,
+	isRemote,
+	keymap,
+}: ScreenProps): ReactNode {
 	const {snapshot, connection, detail} = shown;
 	const asksToStop = state.confirmsQuit && !isRemote && connection !== 'lost';
 	const content = (): ReactNode => {
@@ -202,7 +225,20 @@ function Body({layout: {body, rows}, shown, state, text, isRemote, keymap}: Scre
 		}
 
 		if (state.overlay && text) return <Overlay text={text} scroll={state.overlay.scroll} box={body} />;
-		if (snapshot) return <Panes rows={rows} snapshot={snapshot} state={state} />;
+		if (snapshot)
+			return (
+				<>
+					{incident.panel ? (
+						<SituationPanel
+							situation={incident.panel}
+							box={situation}
+							scroll={state.situation.scroll}
+							keys={keys}
+						/>
+					) : null}
+					<Panes rows={rows} snapshot={snapshot} state={state} isLost={connection === 'lost'} />
+				</>
+			);
 		return <Line width={body.width} spans={[{text: ` ${printable(detail)}`, tone: 'muted'}]} />;
 	};
 
@@ -222,10 +258,12 @@ function Panes({
 	rows,
 	snapshot,
 	state,
+	isLost,
 }: {
 	readonly rows: PanesLayout['rows'];
 	readonly snapshot: Snapshot;
 	readonly state: ConsoleState;
+	readonly isLost: boolean;
 }): ReactNode {
 	return rows.map(places => (
 		<Box key={places[0]!.pane} height={places[0]!.height}>
@@ -237,7 +275,7 @@ function Panes({
 					height={place.height}
 					attempt={Math.floor(snapshot.atMs / retryMs)}
 				>
-					<Pane place={place} snapshot={snapshot} state={state} />
+					<Pane place={place} snapshot={snapshot} state={state} isLost={isLost} />
 				</Boundary>
 			))}
 		</Box>
@@ -297,6 +335,46 @@ function pageOf(layout: Layout, {overlay, focus}: ConsoleState): number {
 	if (layout.type !== 'panes') return 1;
 	const place = overlay ? layout.body : layout.rows.flat().find(({pane}) => pane === focus);
 	return Math.max(1, (place?.height ?? 3) - frameRows - (overlay ? 0 : 1));
+}
+
+/** The situation is drawn outside of the panes, so a fault in it must not end the console. */
+function incidentOf(...input: Parameters<typeof shownSituation>): Shown {
+	try {
+		return shownSituation(...input);
+	} catch (error) {
+		const why = printable(error instanceof Error ? error.message : String(error));
+		const text = ` ! The situation cannot be drawn: ${why}`;
+		return {bars: [[{text, tone: 'bad'}]], panel: undefined, keys: [], pastMs: undefined};
+	}
+}
+
+function situationKeys(keymap: Keymap): SituationKeys {
+	const sign = (action: Action): string =>
+		keySign(keymap.bindings.find(binding => binding.action === action)?.keys[0] ?? '');
+	return {
+		fold: sign('situation-fold'),
+		down: sign('situation-down'),
+		up: sign('situation-up'),
+		dismiss: sign('clear'),
+	};
+}
+
+/** What the keys need to know of the situation on the screen. */
+function placedIncident(layout: Layout, incident: Shown): Situation['incident'] {
+	return {
+		keys: incident.keys,
+		isOpen: incident.panel !== undefined,
+		hidesFocus: layout.type === 'panes' && layout.hidesFocus,
+		hiddenLines: hiddenLinesOf(layout, incident),
+		pastMs: incident.pastMs,
+	};
+}
+
+/** Lines of the situation that do not fit into its rows. */
+function hiddenLinesOf(layout: Layout, {panel}: Shown): number {
+	if (layout.type !== 'panes' || !panel) return 0;
+	const {width, height} = layout.situation;
+	return Math.max(0, situationLength(panel, width, height) - (height - 1));
 }
 
 /** An outdated snapshot is drawn in grey, so that nobody takes it for the present state. */

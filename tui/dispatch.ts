@@ -26,7 +26,7 @@ import {
 } from './state/state.ts';
 import {bestView, formattedJson, textOf} from './view/inspector.ts';
 import {completing} from './view/offered.ts';
-import {isCut, keysOf, listMessages, shownFeed} from './view/lists.ts';
+import {isCut, keysOf, listEvents, listMessages, shownFeed} from './view/lists.ts';
 import {count} from './view/words.ts';
 
 /** The result of a key or a line. */
@@ -65,6 +65,20 @@ export type Situation = {
 	readonly overlayLines: number;
 	/** The key came together with others: the user has not seen what it answers. It confirms nothing. */
 	readonly isBlind?: boolean;
+	readonly incident: Incident;
+};
+
+/** The situation on the screen. */
+export type Incident = {
+	/** Keys of the present problems; empty while nothing is wrong. */
+	readonly keys: readonly string[];
+	readonly isOpen: boolean;
+	/** The panel leaves no room for the focused pane. */
+	readonly hidesFocus: boolean;
+	/** Lines of the panel that are above or below the visible ones. */
+	readonly hiddenLines: number;
+	/** End of the incident whose summary is shown. */
+	readonly pastMs: number | undefined;
 };
 
 const change = (action: ConsoleAction): readonly Effect[] => [{type: 'change', action}];
@@ -107,16 +121,27 @@ const scrolling =
 		scroll(state, situation, lines(situation.page));
 
 const editing = (edit: Edit): Handler => changing({type: 'edit', edit});
+/** A user who goes to a pane wants to see it, so a panel that hides it is folded away. */
+const focusing =
+	(action: ConsoleAction): Handler =>
+	(_, {incident}) => [
+		...change(action),
+		...(incident.hidesFocus ? change({type: 'situation-fold', keys: incident.keys}) : nothing),
+	];
+const scrollingSituation =
+	(by: number): Handler =>
+	({situation: {scroll: at}}, {incident: {hiddenLines}}) =>
+		change({type: 'situation-scroll', to: Math.min(Math.max(at + by, 0), hiddenLines)});
 
 const handlers: Readonly<Record<Action, Handler>> = {
-	'focus-next': changing({type: 'focus-by', by: 1}),
-	'focus-previous': changing({type: 'focus-by', by: -1}),
-	'focus-peers': changing({type: 'focus', pane: 'peers'}),
-	'focus-raft': changing({type: 'focus', pane: 'raft'}),
-	'focus-topics': changing({type: 'focus', pane: 'topics'}),
-	'focus-messages': changing({type: 'focus', pane: 'messages'}),
-	'focus-partition': changing({type: 'focus', pane: 'partition'}),
-	'focus-events': changing({type: 'focus', pane: 'events'}),
+	'focus-next': focusing({type: 'focus-by', by: 1}),
+	'focus-previous': focusing({type: 'focus-by', by: -1}),
+	'focus-peers': focusing({type: 'focus', pane: 'peers'}),
+	'focus-raft': focusing({type: 'focus', pane: 'raft'}),
+	'focus-topics': focusing({type: 'focus', pane: 'topics'}),
+	'focus-messages': focusing({type: 'focus', pane: 'messages'}),
+	'focus-partition': focusing({type: 'focus', pane: 'partition'}),
+	'focus-events': focusing({type: 'focus', pane: 'events'}),
 	up: moving(() => -1),
 	down: moving(() => 1),
 	'page-up': moving(page => -page),
@@ -124,6 +149,7 @@ const handlers: Readonly<Record<Action, Handler>> = {
 	first: (state, situation) => (situation.past ? travel('start') : moveTo(state, situation, 'first')),
 	last: (state, situation) => [...(situation.past ? travel('end') : nothing), ...moveTo(state, situation, 'last')],
 	inspect,
+	compare,
 	zoom: changing({type: 'zoom'}),
 	filter: ({focus, lists}) =>
 		isListPane(focus)
@@ -135,7 +161,13 @@ const handlers: Readonly<Record<Action, Handler>> = {
 			: snapshot
 				? change({type: 'pause', feed: snapshot.feed, delivered: snapshot.counters.delivered})
 				: nothing,
-	clear: changing({type: 'clear'}),
+	clear,
+	'situation-fold': (_, {incident: {keys}}) =>
+		keys.length > 0
+			? change({type: 'situation-fold', keys})
+			: warn('Nothing is wrong: there is no situation to show'),
+	'situation-down': scrollingSituation(1),
+	'situation-up': scrollingSituation(-1),
 	subscribe: (state, situation) => openPrompt('subscribe', state, situation),
 	unsubscribe: (state, situation) => openPrompt('unsubscribe', state, situation),
 	publish: (state, situation) => openPrompt('publish-topic', state, situation),
@@ -207,6 +239,14 @@ export function act(action: Action, state: ConsoleState, situation: Situation): 
 	const refusal = actionRefusal(situation.role, action);
 	if (refusal !== undefined) return warn(refusal);
 	return handlers[action](state, situation);
+}
+
+/** Esc removes one thing at a time: what the user added, then the summary of the last incident, then the panel. */
+function clear({notice, zoom, focus, lists}: ConsoleState, {incident}: Situation): readonly Effect[] {
+	const isFiltered = isListPane(focus) && lists[focus].filter !== '';
+	if (notice || zoom || isFiltered) return change({type: 'clear'});
+	if (incident.pastMs !== undefined) return change({type: 'situation-dismiss', endedAtMs: incident.pastMs});
+	return incident.isOpen ? change({type: 'situation-fold', keys: incident.keys}) : change({type: 'clear'});
 }
 
 /** The node leaves the cluster. The overlay that asked for it says what that costs. */
@@ -281,7 +321,7 @@ function command(line: string, state: ConsoleState, situation: Situation): reado
 		case 'confirm':
 			return situation.isReadonly ? warn(readonlyRefusal) : change({type: 'confirm', question: request});
 		case 'focus':
-			return change({type: 'focus', pane: request.pane});
+			return focusing({type: 'focus', pane: request.pane})(state, situation);
 		case 'report':
 			return [
 				...change({type: 'overlay', overlay: {type: 'report', report: request.report, scroll: 0}}),
@@ -409,7 +449,12 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 
 	if (focus === 'raft') return change({type: 'overlay', overlay: {type: 'report', report: 'leader', scroll: 0}});
 	if (focus === 'partition') return change({type: 'zoom'});
-	if (focus === 'events') return nothing; // The row shows the whole event.
+	if (focus === 'events') {
+		const {rows, keys} = listEvents(snapshot.events, state.lists.events.filter);
+		const event = rows[indexOfSelected(keys, state.lists.events.selected, 'events')];
+		return event ? change({type: 'overlay', overlay: {type: 'event', event, scroll: 0}}) : nothing;
+	}
+
 	if (focus === 'messages') {
 		const message = selectedMessage(state, snapshot);
 		if (!message) return nothing;
@@ -422,6 +467,18 @@ function inspect(state: ConsoleState, {snapshot}: Situation): readonly Effect[] 
 	return key === undefined
 		? nothing
 		: change({type: 'overlay', overlay: {type: focus === 'peers' ? 'peer' : 'topic', key, scroll: 0}});
+}
+
+/** Compare the selected peer with this node. */
+function compare(state: ConsoleState, {snapshot}: Situation): readonly Effect[] {
+	if (!snapshot) return nothing;
+	if (state.focus !== 'peers') return warn('Select a node in pane 1 (Peers) to compare it with this one');
+	const keys = keysOf('peers', snapshot, state);
+	const key = keys[indexOfSelected(keys, state.lists.peers.selected, 'peers')];
+	if (key === undefined) return nothing;
+	return key === snapshot.self
+		? warn('This is the node of this console: select another one to compare')
+		: change({type: 'overlay', overlay: {type: 'compare', key, scroll: 0}});
 }
 
 function completePrompt({prompt}: ConsoleState, {snapshot, role}: Situation): readonly Effect[] {

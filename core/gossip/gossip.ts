@@ -54,6 +54,8 @@ export type GossipStatus = {
 	readonly waiting: number;
 	/** Wanted messages that are known to exist, and are not here. */
 	readonly missing: number;
+	/** The same for each origin, the most first. */
+	readonly missingOf: ReadonlyArray<{readonly origin: NodeId; readonly messages: number}>;
 	readonly waitingIncarnations: number;
 	/**
 	Batches of an older incarnation that were released after a newer one; newer incarnations that were released without
@@ -385,6 +387,7 @@ class GossipMachine implements Gossip {
 			streams: this.#streams.count,
 			waiting: this.#repair.waiting,
 			missing: this.#repair.missing,
+			missingOf: this.#repair.missingOf(),
 			waitingIncarnations: this.#incarnations.waiting,
 			late: this.#order.late,
 			unconfirmed: this.#incarnations.unconfirmed,

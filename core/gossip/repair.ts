@@ -90,6 +90,16 @@ export class Repair {
 		return missing;
 	}
 
+	/** The same for each origin, the most first. */
+	missingOf(): ReadonlyArray<{readonly origin: NodeId; readonly messages: number}> {
+		const byOrigin = new Map<NodeId, number>();
+		for (const {origin, known, next} of this.#lacking)
+			if (known >= next) byOrigin.set(origin.id, (byOrigin.get(origin.id) ?? 0) + known - next + 1);
+		return [...byOrigin]
+			.map(([origin, messages]) => ({origin, messages}))
+			.toSorted((one, other) => other.messages - one.messages);
+	}
+
 	isAsking(peer: NodeId, name: Topic): boolean {
 		const topic = this.#streams.topics.get(name);
 		return topic !== undefined && this.#requests.get(peer)?.has(topic) === true;

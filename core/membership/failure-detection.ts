@@ -293,6 +293,13 @@ export class FailureDetection {
 			repairedMs: this.#repairedMs,
 			backlog: this.#backlog,
 			waiting: state === 'partitioned' ? published() - this.#publishedBefore : 0,
+			waitingFor:
+				state === 'partitioned'
+					? sides
+							.slice(1)
+							.flat()
+							.map(id => ({id, messages: published() - (this.#publishedAt.get(id) ?? published())}))
+					: [],
 		};
 	}
 

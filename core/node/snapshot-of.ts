@@ -33,11 +33,10 @@ export type ViewedNode = {
 const ignoredReasons = /^beacon-/;
 
 export function viewOf(node: ViewedNode): Snapshot {
-	const {options, control, data, desired, failureDetection: presence, journal} = node;
+	const {options, control, data, failureDetection: presence, journal} = node;
 	const {config, io, lamport} = options;
 	const raft = control.raft.status();
 	const quorum = control.quorum();
-	const gossip = data.gossip.status();
 	return {
 		atMs: io.clock.wallMs(),
 		version: options.version,
@@ -79,6 +78,7 @@ export function viewOf(node: ViewedNode): Snapshot {
 			quorum: quorum.state,
 			hasQuorum: quorum.state === 'held',
 			pending: control.proposals.size,
+			leaders: journal.leaders(),
 		},
 		members: membersOf(node),
 		topics: topicsOf(node),
@@ -86,20 +86,26 @@ export function viewOf(node: ViewedNode): Snapshot {
 		...(io.room?.isFull ? {fullDisk: io.room.problem} : {}),
 		partition: presence.view(),
 		cuts: presence.cuts(),
-		gossip: {
-			fanout: gossip.fanout,
-			duplicates: gossip.duplicates,
-			misses: gossip.misses,
-			held: gossip.held,
-			missing: gossip.missing,
-			unsynced: gossip.inSync.filter(({synced}) => !synced).length,
-			unsubscribed: [...desired.own].filter(topic => !control.state.subscribers(topic).has(node.id)).length,
-		},
+		gossip: gossipOf(node),
 		counters: countersOf(node),
 		feed: journal.feed(),
 		events: journal.events(),
 		...node.identity.conflicts.snapshot(),
 		faults: faultsOf(node),
+	};
+}
+
+function gossipOf({data, desired, control, id}: ViewedNode): Snapshot['gossip'] {
+	const {fanout, duplicates, misses, held, missing, missingOf, inSync} = data.gossip.status();
+	return {
+		fanout,
+		duplicates,
+		misses,
+		held,
+		missing,
+		missingOf,
+		unsynced: inSync.filter(({synced}) => !synced).length,
+		unsubscribed: [...desired.own].filter(topic => !control.state.subscribers(topic).has(id)).length,
 	};
 }
 

@@ -71,7 +71,7 @@ const texts: Texts = {
 	leader: (event, {label, duration}) =>
 		(event.leader === undefined ? warning : good)(leaderText(event, {name: label, duration})),
 	quorum: ({held, state, reachable, voters}) => {
-		const reached = `${reachable} of ${voters} voters reachable`;
+		const reached = `${reachable} of ${voters} voter${voters === 1 ? '' : 's'} reachable`;
 		if (held) return good(`Quorum: ${reached}`);
 		return bad(`${state === 'electing' ? 'No leader' : 'No quorum'}: ${reached}`);
 	},

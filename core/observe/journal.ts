@@ -2,7 +2,7 @@
 The events of a node with the time they were recorded. Keeps the newest events and messages for readers that connect
 later. On the hot path it only counts: a batch costs one entry in a ring, however many messages it has.
 */
-import type {BrokerEvent, RecordedEvent} from '../events.ts';
+import type {BrokerEvent, RecordedEvent, RecordedLeader} from '../events.ts';
 import {bodiesOf, type NodeId, type StoredBatch} from '../message.ts';
 import type {MessageSnapshot} from '../snapshot.ts';
 import {Attribution} from './attribution.ts';
@@ -31,6 +31,8 @@ export type JournalOptions = {
 
 /** Bound on the names of former members that are remembered. */
 const namesMax = 1024;
+/** Bound on the changes of the leader that are kept. They outlive the other events, of which there may be many. */
+const leadersMax = 32;
 /** Bound on the events that are queued for one reader; later ones are dropped and counted in a warning. */
 const watcherMax = 10_000;
 
@@ -43,6 +45,7 @@ export class Journal {
 	/** The clients that reached each bound. */
 	readonly boundsBy = new Attribution();
 	#events: RecordedEvent[] = [];
+	#leaders: readonly RecordedLeader[] = [];
 	#feed: StoredBatch[] = [];
 	#feedMessages = 0;
 	readonly #watchers = new Set<Watcher>();
@@ -64,6 +67,8 @@ export class Journal {
 			if (this.#events.length > this.#options.eventsMax * 2)
 				this.#events = this.#events.slice(-this.#options.eventsMax);
 		}
+
+		if (recorded.type === 'leader') this.#leaders = [...this.#leaders, recorded].slice(-leadersMax);
 
 		for (const watcher of this.#watchers) {
 			if (watcher.queue.length < watcherMax) watcher.queue.push(recorded);
@@ -124,6 +129,11 @@ export class Journal {
 	/** The newest events, oldest first. */
 	events(): readonly RecordedEvent[] {
 		return this.#events.slice(-this.#options.eventsMax);
+	}
+
+	/** The last changes of the leader, oldest first. */
+	leaders(): readonly RecordedLeader[] {
+		return this.#leaders;
 	}
 
 	/** The newest messages, oldest first. */

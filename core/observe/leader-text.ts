@@ -13,7 +13,7 @@ export function leaderText(event: LeaderEvent, {name, duration}: Spoken): string
 	const {term, leader, withoutLeaderMs} = event;
 	const head = leader === undefined ? `No leader in term ${term}` : `${name(leader)} leads term ${term}`;
 	const parts = [
-		reasonOf(event, {name, duration}),
+		leaderReason(event, {name, duration}),
 		leader !== undefined && event.cause !== 'started' && withoutLeaderMs !== undefined && withoutLeaderMs > 0
 			? `${duration(withoutLeaderMs)} without a leader`
 			: '',
@@ -29,7 +29,8 @@ export function transferText(
 	return `${name(from)} hands leadership to ${name(to)}${by === from ? '' : `, asked through ${name(by)}`}`;
 }
 
-function reasonOf({cause, leader, previous, silentMs}: LeaderEvent, {name, duration}: Spoken): string {
+/** Why the leader changed, such as `n1 was silent for 620 ms`; empty when that is not known. */
+export function leaderReason({cause, leader, previous, silentMs}: LeaderEvent, {name, duration}: Spoken): string {
 	if (cause === undefined || previous === undefined) return '';
 	const former = previous === leader ? 'it' : name(previous);
 	const forText = silentMs === undefined ? '' : ` for ${duration(silentMs)}`;

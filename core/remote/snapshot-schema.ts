@@ -84,6 +84,12 @@ const raft = v.looseObject({
 	quorum: maybe(v.picklist(['held', 'electing', 'lost'])),
 	hasQuorum: flag,
 	pending: number,
+	leaders: maybe(
+		v.pipe(
+			v.array(v.looseObject({type: v.literal('leader')})),
+			v.check(list => list.every(event => isEvent(event))),
+		),
+	),
 });
 
 const partition = v.looseObject({
@@ -97,6 +103,7 @@ const partition = v.looseObject({
 	repairedMs: maybe(number),
 	backlog: number,
 	waiting: number,
+	waitingFor: maybe(v.array(v.looseObject({id, messages: number}))),
 	order: ids,
 	sees: v.custom<unknown[][]>(value => Array.isArray(value) && value.every(row => isFlags(row))),
 });
@@ -162,6 +169,7 @@ export const snapshotSchema = v.looseObject({
 		misses: number,
 		held: number,
 		missing: maybe(number),
+		missingOf: maybe(v.array(v.looseObject({origin: id, messages: number}))),
 		unsynced: maybe(number),
 		unsubscribed: maybe(number),
 	}),

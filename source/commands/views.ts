@@ -182,7 +182,7 @@ function peersText({members, raft}: Snapshot): string {
 			printable(member.address),
 			member.state,
 			member.id === raft.leader ? 'leader' : member.voter ? 'voter' : 'learner',
-			member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
+			member.self || member.rttMs === undefined ? '' : `${member.rttMs.toFixed(1)} ms`,
 			member.link,
 			printable(member.version),
 			...(hasProtocols ? [member.protocol === 0 ? '' : String(member.protocol)] : []),

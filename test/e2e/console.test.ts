@@ -48,7 +48,7 @@ describe.each([
 ])('at %i×%i', (columns, rows) => {
 	test('the console shows its panes, subscribes, publishes, filters, inspects a message, resizes and quits', async () => {
 		await using terminal = await open(columns, rows);
-		await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+		await terminal.waitFor(/quorum held: 3 of 3 up/, 'a member of the cluster');
 		for (const name of ['Peers', 'Raft', 'Topics', 'Messages', 'Partition', 'Events'])
 			expect(terminal.text()).toContain(name);
 		const topic = `keys${columns}`;
@@ -103,7 +103,7 @@ describe.each([
 
 test(':doctor checks the machine and scrolls its report in a window, while the console continues', async () => {
 	await using terminal = await open(100, 24, undefined, '--no-discovery');
-	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	await terminal.waitFor(/quorum held: 3 of 3 up/, 'a member of the cluster');
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('doctor');
@@ -134,7 +134,7 @@ test('SIGTERM restores the terminal', async () => {
 test('q shows the cost of a stop, and l makes the node leave its cluster', async () => {
 	const [port] = await freePorts(1);
 	await using terminal = await open(100, 30, port);
-	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	await terminal.waitFor(/quorum held: 3 of 3 up/, 'a member of the cluster');
 	terminal.press('ql'); // The l is no answer: the question is not on the screen yet.
 	await terminal.waitFor(/What should \S+ do\?/);
 	await terminal.waitFor(/it starts again as a new member/);
@@ -149,7 +149,7 @@ test('q shows the cost of a stop, and l makes the node leave its cluster', async
 test('with --leave, SIGTERM makes the node of a console leave its cluster', async () => {
 	const [port] = await freePorts(1);
 	await using terminal = await open(100, 30, port, '--leave');
-	await terminal.waitFor(/quorum 3\/3/, 'a member of the cluster');
+	await terminal.waitFor(/quorum held: 3 of 3 up/, 'a member of the cluster');
 	process.kill(terminal.pid, 'SIGTERM');
 	expect((await terminal.exited).exitCode).toBe(0);
 	expect(terminal.isAlternate).toBe(false);

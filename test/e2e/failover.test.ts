@@ -270,7 +270,7 @@ test('attach fails over to any other member, shows the loss of all, and reconnec
 	await Promise.all(
 		[one, both].map(terminal =>
 			terminal.waitFor(
-				text => text.includes('quorum 3/3') && text.split('\n')[0]!.includes(at(first)),
+				text => text.includes('quorum held: 3 of 3 up') && text.split('\n')[0]!.includes(at(first)),
 				'the first node',
 			),
 		),
@@ -286,7 +286,7 @@ test('attach fails over to any other member, shows the loss of all, and reconnec
 	await one.waitFor(/NODE LOST: trying .* since \d\d:\d\d:\d\d/, 'the loss of all', waitMs);
 	for (const {port} of cluster.nodes) cluster.start(port);
 	await one.waitFor(
-		text => text.includes('quorum 3/3') && !text.includes('NODE LOST'),
+		text => text.includes('quorum held: 3 of 3 up') && !text.includes('NODE LOST'),
 		'the restarted cluster',
 		waitMs,
 	);

@@ -73,7 +73,7 @@ describe.each(versions)('Node $wanted', ({wanted, fetched}) => {
 				[bin, '--bootstrap', String(stopped.port), ...nodeFlags(cluster, port!, 'console')],
 				{columns: 120, rows: 36, env},
 			);
-			await terminal.waitFor(/quorum 3\/3/, 'the console of a member');
+			await terminal.waitFor(/quorum held: 3 of 3 up/, 'the console of a member');
 			expect(terminal.text()).not.toMatch(/warning/i);
 			expect(await terminal.quit()).toBe(0);
 		},

@@ -34,7 +34,7 @@ async function open(columns = 100, rows = 30, env: Readonly<Record<string, strin
 		rows,
 		env: {...userFolders(home), XDG_RUNTIME_DIR: home, ...env},
 	});
-	await terminal.waitFor(/quorum 1\/1/, 'a leader');
+	await terminal.waitFor(/quorum held: 1 of 1/, 'a leader');
 	return terminal;
 }
 
@@ -210,7 +210,7 @@ describe('in a shell with job control', () => {
 		await terminal.waitFor(/shell>/);
 		const command = [process.execPath, ...flagsOf(port!)].map(word => `'${word}'`).join(' ');
 		terminal.press(` ${command}\r`);
-		await terminal.waitFor(/quorum 1\/1/, 'a leader', 30_000);
+		await terminal.waitFor(/quorum held: 1 of 1/, 'a leader', 30_000);
 		return terminal;
 	}
 

@@ -3,7 +3,6 @@ import type {Broker, LinkNews} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {createSource} from '../../tui/client-source.ts';
-import {alertsOf} from '../../tui/view/alerts.ts';
 import {a, b, c, healthy} from './support/fixtures.ts';
 
 class FakeBroker {
@@ -254,7 +253,6 @@ test('while a broker reconnects, the loss is shown with its reason, then the new
 	});
 	broker.show({...healthy, lamport: 901});
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: 'Attached to 10.0.0.2:5000 now'});
-	expect(alertsOf(source.getState(), 0)).toEqual([{tone: 'accent', text: 'Attached to 10.0.0.2:5000 now'}]);
 	nowMs = 18_000;
 	broker.show({...healthy, lamport: 902});
 	expect(source.getState()).toMatchObject({connection: 'connected', detail: ''});

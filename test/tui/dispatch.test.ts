@@ -12,6 +12,7 @@ const situation = (changes: Partial<Situation> = {}): Situation => ({
 	isLost: false,
 	page: 5,
 	overlayLines: 40,
+	incident: {keys: [], isOpen: false, hidesFocus: false, hiddenLines: 0, pastMs: undefined},
 	...changes,
 });
 const apply = (state: ConsoleState, effects: readonly Effect[]): ConsoleState =>

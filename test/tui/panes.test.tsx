@@ -32,5 +32,5 @@ test('a crash is not shown as a cut', () => {
 		),
 	};
 	const {lastFrame} = render(<Partition snapshot={snapshot} width={80} height={14} />);
-	expect(lastFrame()).toContain('2 of 3 members see one another, 1 down');
+	expect(lastFrame()).toContain('2 of 3 members see one another, 1 gone');
 });

@@ -74,12 +74,13 @@ describe.each(sizes)('at %i×%i', (columns, rows) => {
 	});
 });
 
-test('the second row of a lone node at 80×24 shows the failures', async () => {
+test('the first rows of a lone node at 80×24 show the failures', async () => {
 	await using running = await openConsole(leaderless, 80, 24);
-	const [header = '', alert = ''] = running.screen.lines();
+	const [header = '', title = '', what = ''] = running.screen.lines();
 	expect(header).toContain('INSECURE');
-	expect(header).toContain('NO QUORUM 1/3');
-	expect(alert).toMatch(/^ ! NO QUORUM: 1 of 3 voters reachable, 2 needed; missing/);
+	expect(header).toContain('NO QUORUM: 1 of 3 up');
+	expect(title).toMatch(/^ ! NO QUORUM .* since 09:40:53 .* 0 folds/);
+	expect(what).toMatch(/^ What +Since 09:40:54/);
 });
 
 test.each([
@@ -106,8 +107,8 @@ test.each([
 			for (const id of [b, d]) expect(text).not.toContain(id.slice(0, 8));
 		}
 
-		// The node without a name is shown by its id.
-		screen.type('1');
+		// The node without a name is shown by its id. The large pane needs the rows of the situation.
+		screen.type('z1');
 		await screen.until('┏━ 1 Peers');
 		expect(screen.text()).toMatch(/oslo-2 ★[^]*rack-07\.x+…[^]*paris-4[^]*47f77700/);
 		screen.type('jj\r');
@@ -267,8 +268,10 @@ test('/ filters the focused list during typing', async () => {
 test('a lost node is shown by an alert with the age, and its last snapshot in grey', async () => {
 	await using running = await openConsole(healthy, 120, 36);
 	running.source.show({connection: 'lost', detail: 'worker exited with 1'});
-	await running.screen.until('NODE LOST: worker exited with 1 · this snapshot is');
+	await running.screen.until('NODE LOST: worker exited with 1 · below: before the connection was lost at 09:41:07');
 	expect(running.screen.text()).toContain('Oslo 7.1 °C');
+	expect(running.screen.text()).toContain('1 Peers before 09:41:07: 3 of 3 alive');
+	expect(running.screen.text()).not.toContain('quorum held: 3 of 3 up');
 	running.source.show({connection: 'connected', snapshot: {...healthy, atMs: atMs + 5000}});
 	await running.screen.until(/^(?![^]*NODE LOST)/);
 });
@@ -294,6 +297,8 @@ test('with NO_COLOR no colour is sent, and the state is still readable', async (
 		await using running = await openConsole(leaderless, 120, 36);
 		// oxlint-disable-next-line no-control-regex
 		expect(running.screen.raw).not.toMatch(/\u001B\[(?:3[0-7]|4[0-7]|9[0-7]|10[0-7]|[34]8)[;m]/);
+		running.screen.type('1');
+		await running.screen.until('┏━ 1 Peers');
 		for (const word of ['NO QUORUM', '× down', '◐ suspect', 'INSECURE', 'CUT into 2'])
 			expect(running.screen.text()).toContain(word);
 	} finally {
@@ -316,6 +321,7 @@ test('a pane that fails shows the error; the other panes and the keys continue t
 			} as unknown as Snapshot['partition'],
 		},
 	});
+	await running.screen.until('The situation cannot be drawn: order ␛[2Jis broken');
 	await running.screen.until('5 Partition cannot be drawn; the node continues to run');
 	expect(running.screen.text()).toContain('order ␛[2Jis broken');
 	running.screen.type('6');

@@ -1,21 +1,24 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import type {RecordedEvent} from '../../core/events.ts';
+import {shortId} from '../../core/observe/node-label.ts';
 import {widthOf} from '../../core/observe/printable.ts';
+import {hearing, oneWays} from '../../core/observe/sight.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import {memberColumns} from '../../tui/panes/peers.tsx';
 import {topicColumns} from '../../tui/panes/topics.tsx';
 import {share, shareSnapshot} from '../../tui/source/share.ts';
+import {initialState} from '../../tui/state/state.ts';
 import {chooseTheme, themes, tones} from '../../tui/theme.ts';
-import {alertsOf} from '../../tui/view/alerts.ts';
 import {placeColumns, rowSpans, titleSpan} from '../../tui/view/columns.ts';
 import {headerSpans} from '../../tui/view/header.ts';
 import {listEvents, listMessages} from '../../tui/view/lists.ts';
-import {hearing, matrixLines, oneWays, partitionSentences} from '../../tui/view/partition.ts';
+import {matrixLines, partitionSentences, roundTrips} from '../../tui/view/partition.ts';
 import {raftLines} from '../../tui/view/raft.ts';
 import type {InspectedMessage} from '../../tui/state/state.ts';
 import {formattedJson, inspectorLines} from '../../tui/view/inspector.ts';
 import {checkLines, examinationLines, peerLines, reportLines} from '../../tui/view/reports.ts';
+import {shownSituation} from '../../tui/view/situation.ts';
 import {age, brief, bytes, duration, eventSpan, shortAge, wrapWords} from '../../tui/view/words.ts';
 import {
 	a,
@@ -26,6 +29,7 @@ import {
 	events,
 	feed,
 	healthy,
+	ids,
 	joining,
 	leaderless,
 	lost,
@@ -35,12 +39,6 @@ import {
 } from './support/fixtures.ts';
 
 const text = (spans: ReadonlyArray<{readonly text: string}>): string => spans.map(span => span.text).join('');
-const connected = (snapshot: Snapshot): Parameters<typeof alertsOf>[0] => ({
-	snapshot,
-	connection: 'connected',
-	detail: '',
-});
-
 describe('columns', () => {
 	const columns = memberColumns(a, true, 60);
 	test('fill the width exactly, and drop the least important columns first', () => {
@@ -88,68 +86,6 @@ describe('columns', () => {
 	});
 });
 
-describe('alerts', () => {
-	test('a healthy cluster has no alert', () => {
-		expect(alertsOf(connected(healthy), 0)).toEqual([]);
-	});
-
-	test('are sorted by severity, each with its consequence', () => {
-		const alerts = alertsOf(connected(leaderless), 0);
-		expect(alerts.map(alert => alert.text)).toEqual([
-			`NO QUORUM: 1 of 3 voters reachable, 2 needed; missing ${b.slice(0, 8)} (13 s) ` +
-				`${c.slice(0, 8)} · \`:check\` says what to do · changes wait, live messages flow here`,
-			'PARTITION for 12 s: no side has the quorum; ' +
-				`cut off from ${b.slice(0, 8)} ${c.slice(0, 8)} · 34 messages wait for the heal`,
-			'INSECURE: encryption switched off',
-		]);
-	});
-
-	test('a voter that is missing for long is named, with the consequence and a remedy', () => {
-		expect(alertsOf(connected(lost), 0)).toEqual([
-			{
-				tone: 'bad',
-				text:
-					`VOTER GONE: ${c.slice(0, 8)} (2 min 5 s); 2 of 3 voters left: ` +
-					`no further may fail · start it again, or \`:peer remove ${c.slice(0, 8)}\``,
-			},
-		]);
-		const restarting = {
-			...lost,
-			members: lost.members.map(member => (member.id === c ? {...member, downMs: 5000} : member)),
-		};
-		expect(alertsOf(connected(restarting), 0)).toEqual([]);
-	});
-
-	test('a lost node is reported with the age of its last snapshot', () => {
-		expect(alertsOf({snapshot: healthy, connection: 'lost', detail: 'worker exited'}, 12_400)[0]).toEqual({
-			tone: 'alarm',
-			text: 'NODE LOST: worker exited · this snapshot is 12 s old',
-		});
-	});
-
-	test('a joining node shows the condition that it waits for, and raises no alert about the quorum', () => {
-		expect(alertsOf(connected(joining), 0).map(alert => alert.text)).toEqual([
-			'JOINING: 127.0.0.1:5000 does not answer (connection refused); trying again',
-		]);
-	});
-
-	test('an election with a reachable majority does not count as a lost quorum', () => {
-		const electing = {
-			...healthy,
-			raft: {
-				...healthy.raft,
-				leader: undefined,
-				hasQuorum: false,
-				quorum: 'electing' as const,
-				role: 'candidate' as const,
-			},
-		};
-		expect(alertsOf(connected(electing), 0)[0]?.text).toMatch(
-			/^NO LEADER in term 4: 3 of 3 voters reachable, an election is running/,
-		);
-	});
-});
-
 describe('partition', () => {
 	test('one-way cuts have their own mark', () => {
 		expect(hearing(partitioned.partition, 1, 2)).toBe('one-way');
@@ -162,12 +98,12 @@ describe('partition', () => {
 	test('is described in sentences', () => {
 		expect(partitionSentences(partitioned).map(span => span.text)).toEqual([
 			'CUT into 2 for 20 s: this side has the quorum',
-			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}`,
+			`One way: ${b.slice(0, 8)} does not hear ${c.slice(0, 8)}, which hears it`,
 			`▸ A  QUORUM     ${[a, b, c].map(id => id.slice(0, 8)).join(' ')}`,
 			'  B  no quorum  e58cfcd7 47f77700',
 		]);
 		expect(partitionSentences(healthy)[0]?.text).toBe('Whole: all 3 members see one another');
-		expect(partitionSentences(joining)[0]?.text).toBe('Whole: this node is alone in its cluster');
+		expect(partitionSentences(joining)[0]?.text).toBe('This node is alone in its cluster');
 	});
 
 	test('the matrix has one row per node', () => {
@@ -181,9 +117,35 @@ describe('partition', () => {
 		]);
 	});
 
-	test('a large matrix shows the nodes with problems that fit', () => {
+	test('a large matrix folds nodes that see and are seen alike', () => {
+		const {partition, self} = largeCluster;
+		const sees = partition.sees.map((row, at) =>
+			row.map((value, column) => (at === 3 && column === 7 ? false : value && at < 30 === column < 30)),
+		);
+		expect(matrixLines({...partition, sees}, self, 40, 12).map(line => text(line).trimEnd())).toEqual([
+			`${' '.repeat(27)}a b c d`,
+			`a ${`${ids[0]!.slice(0, 8)} +27`.padEnd(24)} ● ● ● ×`,
+			`b ${ids[3]!.slice(0, 8).padEnd(24)} ● · ↛ ×`,
+			`c ${ids[7]!.slice(0, 8).padEnd(24)} ● ● · ×`,
+			`d ${`${ids[30]!.slice(0, 8)} +19`.padEnd(24)} × × × ●`,
+		]);
+	});
+
+	test('round trips of this node stand at the end of the rows', () => {
+		const lines = matrixLines(healthy.partition, a, 40, 10, shortId, roundTrips(healthy.members));
+		expect(lines.map(line => text(line).trimEnd())).toEqual([
+			'           a b c      RTT',
+			'a 3f2a91c4 · ● ●        –',
+			'b a11de875 ● · ●  0.81 ms',
+			'c 034462a6 ● ● ·  0.94 ms',
+		]);
+	});
+
+	test('a large matrix without nodes alike shows those with problems that fit', () => {
 		const sees = largeCluster.partition.sees.map((row, at) =>
-			row.map((value, column) => (at === 44 && column !== 44 ? false : value)),
+			row.map((value, column) =>
+				at === 44 && column !== 44 ? false : at === column || (at * 7 + column * 3) % 11 > 0 ? value : false,
+			),
 		);
 		const lines = matrixLines({...largeCluster.partition, sees}, a, 40, 12);
 		expect(lines).toHaveLength(12);
@@ -431,7 +393,7 @@ describe('theme', () => {
 	});
 });
 
-test('a degraded member is in the alerts, titles, partition, its own window, and check', () => {
+test('a degraded member is in the sentences of the partition, its own window, and check', () => {
 	const why = `not reached directly for 4 s (ETIMEDOUT): served through ${b.slice(0, 8)}`;
 	const half: Snapshot = {
 		...healthy,
@@ -440,11 +402,8 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 		),
 		cuts: [{between: [a, c], what: 'all', forMs: 4200, via: b, blamed: [a, c]}],
 	};
-	expect(alertsOf(connected(half), 0).map(alert => alert.text)).toEqual([
-		`DEGRADED: ${c.slice(0, 8)}: ${why} · \`:check\` says what to do`,
-	]);
 	expect(partitionSentences(half).map(span => span.text)).toEqual([
-		'Whole, but 1 pair of members does not reach each other directly',
+		'Not split, but 1 pair of members does not reach each other directly',
 		`Cut: ${a.slice(0, 8)} and ${c.slice(0, 8)}, served through ${b.slice(0, 8)}`,
 	]);
 	const own = peerLines(half.members[2], c).map(line => text(line));
@@ -461,19 +420,7 @@ test('a degraded member is in the alerts, titles, partition, its own window, and
 	);
 });
 
-test('a second cluster and a duplicate identity are alerts', () => {
-	const withForeign = {
-		...healthy,
-		foreign: [{clusterId: 'ffff0000ffff0000', address: '10.0.0.9:5000', heardMsAgo: 1}],
-		duplicates: [{id: b, address: '127.0.0.1:5001', other: '127.0.0.1:5009', msAgo: 1}],
-	};
-	expect(alertsOf(connected(withForeign), 0).map(alert => alert.text)).toEqual([
-		'TWO CLUSTERS of the name dapss: another one (ffff0000) is at 10.0.0.9:5000 · `:check` says what to do',
-		`TWO PROCESSES use the identity of ${b.slice(0, 8)}: 127.0.0.1:5001 is kept, 127.0.0.1:5009 is refused`,
-	]);
-});
-
-test('a limit that a client has just reached is an alert with its words, and `:counters` lists all clients', () => {
+test('a limit that a client has just reached is in a line with its words, and `:counters` lists all clients', () => {
 	const client = `identity ${'ab'.repeat(32)}`;
 	const reached = (ageMs: number): Snapshot => ({
 		...healthy,
@@ -490,11 +437,17 @@ test('a limit that a client has just reached is an alert with its words, and `:c
 			clientNames: {[client]: 'billing'},
 		},
 	});
-	expect(alertsOf(connected(reached(1000)), 0).map(alert => alert.text)).toEqual([
-		'LIMIT REACHED: topics read by one client (readers-per-client), 3× by billing (identity abababababab) · ' +
+	const bars = (snapshot: Snapshot): readonly string[] =>
+		shownSituation({snapshot, connection: 'connected', detail: ''}, initialState, {
+			width: 200,
+			lostMs: 0,
+			keys: {fold: '0', down: 'J', up: 'K', dismiss: 'Esc'},
+		}).bars.map(line => text(line));
+	expect(bars(reached(1000))).toEqual([
+		' ! LIMIT REACHED: topics read by one client (readers-per-client), 3× by billing (identity abababababab) · ' +
 			'`:counters` shows all clients',
 	]);
-	expect(alertsOf(connected(reached(61_000)), 0)).toEqual([]);
+	expect(bars(reached(61_000))).toEqual([]);
 	expect(reportLines('counters', reached(61_000)).map(line => text(line).trim())).toEqual(
 		expect.arrayContaining([
 			expect.stringMatching(/^4 {2}topics read by one client \(readers-per-client\)$/),

@@ -37,6 +37,7 @@ const table = {
 		help: 'last row; follows new messages. Of the past its end',
 	},
 	inspect: {context: 'panes', section: 'Look', keys: ['enter'], help: 'details of the selected row', hint: 'inspect'},
+	compare: {context: 'panes', section: 'Look', keys: ['d'], help: 'compare the selected peer with this node'},
 	zoom: {
 		context: 'panes',
 		section: 'Look',
@@ -58,7 +59,20 @@ const table = {
 		help: 'pause the messages; new ones are counted. In a replay: play and pause',
 		hint: 'pause',
 	},
-	clear: {context: 'panes', section: 'Look', keys: ['escape'], help: 'remove the filter, or the zoom'},
+	clear: {
+		context: 'panes',
+		section: 'Look',
+		keys: ['escape'],
+		help: 'remove the filter, the zoom, or the summary of an incident',
+	},
+	'situation-fold': {
+		context: 'panes',
+		section: 'Look',
+		keys: ['0'],
+		help: 'fold the situation away, or show it again',
+	},
+	'situation-down': {context: 'panes', section: 'Look', keys: ['J'], help: 'situation: line down'},
+	'situation-up': {context: 'panes', section: 'Look', keys: ['K'], help: 'situation: line up'},
 	'time-back': {context: 'panes', section: 'Time', keys: ['['], help: 'one step back in time'},
 	'time-forward': {context: 'panes', section: 'Time', keys: [']'], help: 'one step forward; at the end the present'},
 	'time-previous': {

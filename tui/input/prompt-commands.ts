@@ -66,6 +66,8 @@ export const words: Readonly<Record<string, Word>> = {
 	raft: pane('raft', 'leader, term, log and votes'),
 	messages: pane('messages', 'delivered messages'),
 	partition: pane('partition', 'partition, and the matrix of reachability'),
+	quorum: report('quorum', 'how many voters can be lost, and what brings a quorum back'),
+	elections: report('elections', 'the leaders of each term, and why they changed'),
 	counters: report('counters', 'traffic, rejections and exceeded limits'),
 	fault: {
 		usage: 'cut NODE… [in|out] [for 10s] | isolate [for 10s] | delay 50ms [for 10s] | drop 20% [for 10s] | heal',

@@ -4,7 +4,7 @@ The request that a line of the `:` prompt makes.
 import type {PaneId} from '../layout.ts';
 import type {ConsoleCommand} from '../source/source.ts';
 
-export type Report = 'status' | 'check' | 'leader' | 'counters';
+export type Report = 'status' | 'check' | 'leader' | 'counters' | 'quorum' | 'elections';
 export type Question = {
 	readonly command: ConsoleCommand;
 	readonly name: string;

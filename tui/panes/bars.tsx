@@ -1,11 +1,10 @@
-/** The lines around the panes: header, alerts and hints; and the message on a terminal that is too small. */
+/** The lines around the panes: header and hints; and the message on a terminal that is too small. */
 import {Box} from 'ink';
 import type {ReactNode} from 'react';
-import {fitCells, widthOf} from '../../core/observe/printable.ts';
+import {widthOf} from '../../core/observe/printable.ts';
 import {hintsOf, type KeyContext, type Keymap} from '../input/keymap.ts';
 import {columnsMin, rowsMin} from '../layout.ts';
 import type {ConsoleState} from '../state/state.ts';
-import type {Alert} from '../view/alerts.ts';
 import type {Span} from '../view/columns.ts';
 import {headerSpans, type HeaderFacts} from '../view/header.ts';
 import {isOffered, type Standing} from '../view/offered.ts';
@@ -13,34 +12,6 @@ import {Line} from '../widgets/lines.tsx';
 
 export function Header({width, ...facts}: HeaderFacts & {readonly width: number}): ReactNode {
 	return <Line spans={headerSpans(facts, width)} width={width} />;
-}
-
-/** An alarm fills its row, so that it is noticed from a distance. */
-export function Alerts({
-	alerts,
-	width,
-	height,
-}: {
-	readonly alerts: readonly Alert[];
-	readonly width: number;
-	readonly height: number;
-}): ReactNode {
-	const shown = alerts.slice(0, height);
-	const more = alerts.length - shown.length;
-	return (
-		<Box flexDirection="column" width={width} height={height}>
-			{shown.map(({text, tone}, index) => {
-				const rest = more > 0 && index === shown.length - 1 ? `(+${more}) ` : '';
-				return (
-					<Line
-						key={index}
-						width={width}
-						spans={[{text: fitCells(` ${tone === 'accent' ? '·' : '!'} ${rest}${text}`, width), tone}]}
-					/>
-				);
-			})}
-		</Box>
-	);
 }
 
 /** Hints that a narrow screen drops, in this order. Help and quit stay, and help has the rest. */

@@ -7,7 +7,9 @@ import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
 import type {Overlay as OverlayState} from '../state/state.ts';
 import {inspectorLines} from '../view/inspector.ts';
+import {comparisonLines} from '../view/compare.ts';
 import {
+	eventLines,
 	examinationLines,
 	helpLines,
 	peerLines,
@@ -17,6 +19,7 @@ import {
 	type Line,
 } from '../view/reports.ts';
 import {wrapWords} from '../view/words.ts';
+import {wrapLines} from '../view/wrap.ts';
 import {Frame, frameColumns, frameRows} from '../widgets/frame.tsx';
 import {Lines} from '../widgets/lines.tsx';
 
@@ -40,11 +43,21 @@ export function overlayText(
 	if (!snapshot) return {title: 'Waiting', lines: [[{text: 'No snapshot of the node yet', tone: 'muted'}]]};
 	switch (overlay.type) {
 		case 'report':
-			return {title: reportTitle(overlay.report), lines: reportLines(overlay.report, snapshot)};
+			return {
+				title: reportTitle(overlay.report),
+				lines: wrapLines(reportLines(overlay.report, snapshot), width - frameColumns),
+			};
+		case 'event':
+			return {title: 'Event', lines: eventLines(overlay.event, snapshot.atMs, width - frameColumns)};
 		case 'message':
 			return {
 				title: 'Message',
 				lines: inspectorLines(overlay, snapshot.atMs, width - frameColumns, snapshot.members),
+			};
+		case 'compare':
+			return {
+				title: `Compare with ${labelsOf(snapshot.members)(overlay.key)}`,
+				lines: comparisonLines(snapshot, overlay.key, width - frameColumns),
 			};
 		case 'peer':
 			return {

@@ -5,7 +5,7 @@ small screen shows closed panes as a summary of one line.
 import type {ReactNode} from 'react';
 import {labelCells, labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
-import type {PlacedPane} from '../layout.ts';
+import type {PaneId, PlacedPane} from '../layout.ts';
 import {indexOfSelected, type ConsoleState, type ListPane} from '../state/state.ts';
 import type {Tone} from '../theme.ts';
 import {paneNames, paneSummary, paneTitle} from '../view/pane-titles.ts';
@@ -19,19 +19,27 @@ import {Peers} from './peers.tsx';
 import {Raft} from './raft.tsx';
 import {Topics} from './topics.tsx';
 
-type PaneProps = {readonly place: PlacedPane; readonly snapshot: Snapshot; readonly state: ConsoleState};
+type PaneProps = {
+	readonly place: PlacedPane;
+	readonly snapshot: Snapshot;
+	readonly state: ConsoleState;
+	/** The connection is lost, so the snapshot is not the present state. */
+	readonly isLost?: boolean;
+};
 
-export function Pane({place, snapshot, state}: PaneProps): ReactNode {
+export function Pane({place, snapshot, state, isLost = false}: PaneProps): ReactNode {
 	const {pane, width, height} = place;
-	if (place.shape === 'summary') return <Line spans={paneSummary(pane, snapshot, state)} width={width} />;
+	if (place.shape === 'name')
+		return <Line spans={[{text: ` ${paneNames[pane]}`, tone: paneTone(pane, snapshot)}]} width={width} />;
+	if (place.shape === 'summary') return <Line spans={paneSummary(pane, snapshot, state, isLost)} width={width} />;
 	return (
 		<Frame
 			width={width}
 			height={height}
 			name={paneNames[pane]}
-			title={paneTitle(pane, snapshot, state)}
+			title={paneTitle(pane, snapshot, state, isLost)}
 			isFocused={pane === state.focus}
-			tone={frameTone(place, snapshot)}
+			tone={paneTone(pane, snapshot)}
 		>
 			<Content place={place} snapshot={snapshot} state={state} />
 		</Frame>
@@ -39,13 +47,13 @@ export function Pane({place, snapshot, state}: PaneProps): ReactNode {
 }
 
 /** A pane with trouble has a coloured frame. */
-function frameTone({pane}: PlacedPane, {raft, partition}: Snapshot): Tone {
+function paneTone(pane: PaneId, {raft, partition}: Snapshot): Tone {
 	if (pane === 'raft' && !raft.hasQuorum) return raft.voters.length === 0 ? 'warning' : 'bad';
 	if (pane === 'partition' && partition.state !== 'whole') return partition.state === 'repairing' ? 'warning' : 'bad';
 	return 'muted';
 }
 
-type ContentProps = Omit<PaneProps, 'place'> & {
+type ContentProps = Omit<PaneProps, 'place' | 'isLost'> & {
 	/** Cells inside the frame. */
 	readonly width: number;
 	readonly height: number;

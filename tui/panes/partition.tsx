@@ -6,7 +6,14 @@ import {memo, type ReactNode} from 'react';
 import {labelsOf} from '../../core/observe/node-label.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
 import type {Span} from '../view/columns.ts';
-import {legend, matrixCells, matrixLines, partitionSentences, partitionTimes} from '../view/partition.ts';
+import {
+	legendLines,
+	matrixCells,
+	matrixLines,
+	partitionSentences,
+	partitionTimes,
+	roundTrips,
+} from '../view/partition.ts';
 import {wrapWords} from '../view/words.ts';
 import {Lines} from '../widgets/lines.tsx';
 
@@ -18,42 +25,37 @@ const sentenceCells = 30;
 export const Partition = memo(({snapshot, width, height}: PartitionProps): ReactNode => {
 	const {partition, self, members} = snapshot;
 	const label = labelsOf(members);
+	const trips = roundTrips(members);
 	const spans = [...partitionSentences(snapshot), ...partitionTimes(snapshot)];
 	const text = (cells: number): ReadonlyArray<readonly Span[]> =>
 		spans.flatMap(({text: sentence, tone}) => wrapWords(sentence, cells).map(line => [{text: line, tone}]));
 	const wide = text(width);
 	const size = partition.order.length;
-	const isWhole = size < 2 || wide.length + size + 3 <= height;
+	const legend = legendLines(width);
+	const under = height - wide.length - 1 - legend.length;
+	const isWhole = size < 2 || size + 1 <= under;
 	const beside = Math.min(matrixCells(partition.order, label), width - sentenceCells - 2);
 	// A low pane is wide, so the matrix is to the right of the sentences.
 	if (
 		isWhole ||
 		matrixLines(partition, self, beside, height, label).length <=
-			matrixLines(partition, self, width, height - wide.length - 1, label).length
+			matrixLines(partition, self, width, under, label).length
 	) {
-		const matrix = matrixLines(partition, self, width, height - wide.length - 1, label);
+		const matrix = matrixLines(partition, self, width, under, label, trips);
 		return (
 			<Lines
-				lines={[...wide, ...(matrix.length > 0 ? [[], ...matrix, legend] : [])]}
+				lines={[...wide, ...(matrix.length > 0 ? [[], ...matrix, ...legend] : [])]}
 				width={width}
 				height={height}
 			/>
 		);
 	}
 
+	const narrow = width - beside - 2;
 	return (
 		<Box width={width} height={height} gap={2}>
-			<Lines
-				lines={[...text(width - beside - 2), [], ...wrapLegend(width - beside - 2)]}
-				width={width - beside - 2}
-				height={height}
-			/>
+			<Lines lines={[...text(narrow), [], ...legendLines(narrow)]} width={narrow} height={height} />
 			<Lines lines={matrixLines(partition, self, beside, height, label)} width={beside} height={height} />
 		</Box>
 	);
 });
-
-/** The legend in two lines if one is too short. */
-function wrapLegend(width: number): ReadonlyArray<readonly Span[]> {
-	return width >= 55 ? [legend] : [legend.slice(0, 5), legend.slice(5)];
-}

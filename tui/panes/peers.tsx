@@ -41,7 +41,7 @@ export const memberColumns = (
 		width: 8,
 		rank: 2,
 		align: 'right',
-		cell: member => (member.rttMs === undefined ? '–' : roundTrip(member.rttMs)),
+		cell: member => (member.self || member.rttMs === undefined ? '–' : roundTrip(member.rttMs)),
 	},
 	{
 		title: 'HEARD',

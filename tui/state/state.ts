@@ -3,6 +3,7 @@ The console's own state: focus, selection, filter, pause, the draft in the promp
 snapshot of the node is not part of it, so an action carries the parts of the snapshot that it needs (the keys of the
 rows, the topic of the selected row).
 */
+import type {RecordedEvent} from '../../core/events.ts';
 import type {MessageSnapshot} from '../../core/snapshot.ts';
 import {edited, lineOf, type Edit, type EditedLine} from '../input/line-editor.ts';
 import {draftMax, fullText, pasted, typed} from '../input/prompt-text.ts';
@@ -68,7 +69,8 @@ export type Overlay =
 	/** `examination`: `undefined` while the machine is examined. */
 	| {readonly type: 'doctor'; readonly examination: Examination | undefined; readonly scroll: number}
 	| (InspectedMessage & {readonly type: 'message'; readonly scroll: number})
-	| {readonly type: 'peer' | 'topic'; readonly key: string; readonly scroll: number};
+	| {readonly type: 'event'; readonly event: RecordedEvent; readonly scroll: number}
+	| {readonly type: 'peer' | 'topic' | 'compare'; readonly key: string; readonly scroll: number};
 
 export type Notice = {readonly tone: Tone; readonly text: string};
 
@@ -83,6 +85,14 @@ export type ConsoleState = {
 	readonly overlay: Overlay | undefined;
 	readonly confirmsQuit: boolean;
 	readonly notice: Notice | undefined;
+	readonly situation: {
+		/** Keys of the problems that the user folded away. */
+		readonly folded: readonly string[];
+		/** End of the last incident whose summary the user removed. */
+		readonly dismissedMs: number;
+		/** First row that is shown. */
+		readonly scroll: number;
+	};
 };
 
 export type ConsoleAction =
@@ -130,7 +140,14 @@ export type ConsoleAction =
 	| {readonly type: 'overlay-close'}
 	| {readonly type: 'ask-quit'}
 	| {readonly type: 'stay'}
-	| {readonly type: 'notice'; readonly notice: Notice};
+	| {readonly type: 'notice'; readonly notice: Notice}
+	/** The notice has been shown for long enough. */
+	| {readonly type: 'notice-expired'; readonly notice: Notice}
+	/** Fold the situation with these problems away, or show it again. */
+	| {readonly type: 'situation-fold'; readonly keys: readonly string[]}
+	| {readonly type: 'situation-scroll'; readonly to: number}
+	/** Remove the summary of the incident that ended then. */
+	| {readonly type: 'situation-dismiss'; readonly endedAtMs: number};
 
 type ActionOf<Type> = Extract<ConsoleAction, {readonly type: Type}>;
 
@@ -152,6 +169,7 @@ export const initialState: ConsoleState = {
 	overlay: undefined,
 	confirmsQuit: false,
 	notice: undefined,
+	situation: {folded: [], dismissedMs: 0, scroll: 0},
 };
 
 export function isListPane(pane: PaneId): pane is ListPane {
@@ -228,11 +246,25 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 			return {...state, confirmsQuit: false};
 		case 'notice':
 			return {...state, notice: action.notice};
+		case 'notice-expired':
+			return state.notice === action.notice ? {...state, notice: undefined} : state;
+		case 'situation-fold':
+			return situationFolded(state, action.keys);
+		case 'situation-scroll':
+			return {...state, situation: {...state.situation, scroll: Math.max(0, action.to)}};
+		case 'situation-dismiss':
+			return {...state, situation: {...state.situation, dismissedMs: action.endedAtMs}};
 		default: {
 			const unknown: never = action;
 			return unknown;
 		}
 	}
+}
+
+/** A problem that is not folded away shows the panel, so a new one unfolds it. */
+function situationFolded(state: ConsoleState, keys: readonly string[]): ConsoleState {
+	const isFolded = keys.every(key => state.situation.folded.includes(key));
+	return {...state, situation: {...state.situation, folded: isFolded ? [] : keys, scroll: 0}};
 }
 
 function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'body-view'>): ConsoleState {

@@ -86,8 +86,8 @@ function rightSegments({snapshot, connection}: HeaderFacts): readonly Segment[] 
 		...maybe(insecure.length > 0, () => segment(0, {text: ' INSECURE ', tone: 'alarm'})),
 		...maybe(faults.length > 0, () => segment(1, {text: plural(faults.length, 'fault'), tone: 'warning'})),
 		...maybe(!isRunning, () => segment(1, {text: phase.toUpperCase(), tone: 'warning'})),
-		// A node that is not admitted yet has no role and no quorum.
-		...(raft.voters.length > 0 ? raftSegments(snapshot) : []),
+		// A node that is not admitted yet has no role and no quorum. Those of a lost node are no longer known.
+		...(raft.voters.length > 0 && connection !== 'lost' ? raftSegments(snapshot) : []),
 		segment(5, {text: 'lamport ', tone: 'muted'}, {text: count(lamport), tone: 'plain'}),
 		...maybe(isRunning, () => segment(7, {text: 'running', tone: 'muted'})),
 	];
@@ -111,8 +111,8 @@ function raftSegments({raft, members}: Snapshot): readonly Segment[] {
 		...maybe(leader === undefined || role !== 'leader', () => segment(2, ...leaderSpans)),
 		segment(0, {
 			text:
-				`${{held: 'quorum', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]} ` +
-				`${reachableVoters}/${voters.length}`,
+				`${{held: 'quorum held', electing: 'ELECTING', lost: 'NO QUORUM'}[quorum]}: ` +
+				`${reachableVoters} of ${voters.length} up`,
 			tone: quorum !== 'held' ? 'bad' : reachableVoters < voters.length ? 'warning' : 'good',
 		}),
 	];

@@ -8,9 +8,9 @@ import type {PaneId} from '../layout.ts';
 import {isListPane, type ConsoleState, type ListPane} from '../state/state.ts';
 import type {Span} from './columns.ts';
 import {isCut, listEvents, listMessages, listPeers, listTopics, previewText, shownFeed, type Listed} from './lists.ts';
-import {partitionSummary} from './partition.ts';
+import {partitionSummary, partitionWord} from './partition.ts';
 import {leaderWords, quorumWords} from './raft.ts';
-import {age, brief, count, eventSpan, names} from './words.ts';
+import {age, brief, clockSeconds, count, eventSpan, names} from './words.ts';
 
 export const paneNames: Readonly<Record<PaneId, string>> = {
 	peers: '1 Peers',
@@ -22,8 +22,8 @@ export const paneNames: Readonly<Record<PaneId, string>> = {
 };
 
 /** The text after the name in the frame's top line. */
-export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState): readonly Span[] {
-	const spans = titles[pane](snapshot, state);
+export function paneTitle(pane: PaneId, snapshot: Snapshot, state: ConsoleState, isLost = false): readonly Span[] {
+	const spans = [...beforeSpans(snapshot, isLost), ...titles[pane](snapshot, state)];
 	if (!isListPane(pane)) return spans;
 	const {filter, selected} = state.lists[pane];
 	const {keys, all, problem} = listOf(pane, snapshot, state, filter);
@@ -42,8 +42,17 @@ function joined(spans: readonly Span[]): readonly Span[] {
 }
 
 /** A closed pane: its name, then the most important fact. */
-export function paneSummary(pane: PaneId, snapshot: Snapshot, state: ConsoleState): readonly Span[] {
-	return [{text: ` ${paneNames[pane].padEnd(12)} `, tone: 'title'}, ...summaries[pane](snapshot, state)];
+export function paneSummary(pane: PaneId, snapshot: Snapshot, state: ConsoleState, isLost = false): readonly Span[] {
+	return [
+		{text: ` ${paneNames[pane].padEnd(12)} `, tone: 'title'},
+		...beforeSpans(snapshot, isLost),
+		...summaries[pane](snapshot, state),
+	];
+}
+
+/** The panes of a lost node show what was true before, and must not claim it for now. */
+function beforeSpans({atMs}: Snapshot, isLost: boolean): readonly Span[] {
+	return isLost ? [{text: `before ${clockSeconds(atMs)}: `, tone: 'warning'}] : [];
 }
 
 type Text = (snapshot: Snapshot, state: ConsoleState) => readonly Span[];
@@ -53,10 +62,7 @@ const titles: Readonly<Record<PaneId, Text>> = {
 	raft: raftTitle,
 	topics: topicsTitle,
 	messages: messagesTitle,
-	partition: ({partition: {state}}) =>
-		state === 'whole'
-			? [{text: 'whole', tone: 'good'}]
-			: [{text: state.toUpperCase(), tone: state === 'repairing' ? 'warning' : 'bad'}],
+	partition: snapshot => [partitionWord(snapshot)],
 	events: ({events}) => [{text: `${events.length}`, tone: 'muted'}],
 };
 

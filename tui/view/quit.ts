@@ -36,7 +36,12 @@ export function quitLines(snapshot: Snapshot, keymap: Keymap, width: number): Re
 		[{text: `What should ${labelsOf(snapshot.members)(snapshot.self)} do?`, tone: 'plain'}],
 		[],
 		...choice('stop', [
-			['It stays a member and keeps its vote, for a restart.', 'muted'],
+			[
+				snapshot.raft.voters.includes(snapshot.self)
+					? 'It stays a member and keeps its vote, for a restart.'
+					: 'It stays a member, for a restart.',
+				'muted',
+			],
 			[`${stop.text}.`, costTones[stop.costs]],
 		]),
 		[],

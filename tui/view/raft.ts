@@ -4,11 +4,16 @@ first, because a low pane shows only those.
 */
 import {labelsOf, labelsThatFit, shortened, type Label} from '../../core/observe/node-label.ts';
 import {printable} from '../../core/observe/printable.ts';
-import {meaningOf, quorumHealthOf, quorumSize, quorumText} from '../../core/observe/quorum-health.ts';
+import {
+	meaningOf,
+	quorumHealthOf,
+	quorumSize,
+	quorumText,
+	type QuorumHealth,
+} from '../../core/observe/quorum-health.ts';
 import type {Snapshot} from '../../core/snapshot.ts';
-import {missingWords} from './alerts.ts';
 import type {Span} from './columns.ts';
-import {count, names, plural, stateMarks, stateTones} from './words.ts';
+import {age, count, names, plural, stateMarks, stateTones} from './words.ts';
 
 /** Cells of a name in a list of names. */
 const nameCells = 16;
@@ -132,6 +137,15 @@ function missingLine(snapshot: Snapshot, max: number): Lines {
 			},
 		],
 	];
+}
+
+/** `node-2 (2 min 5 s), …`: the first few missing voters, and for how long. */
+function missingWords({missing}: QuorumHealth, label: Label, max: number): string {
+	const shown = missing
+		.slice(0, max)
+		.map(({id, downMs}) => `${label(id)}${downMs === undefined || downMs < 1000 ? '' : ` (${age(downMs)})`}`)
+		.join(' ');
+	return missing.length > max ? `${shown} +${missing.length - max} more` : shown;
 }
 
 /** Entries in flight; a follower that lacks more of them is late. */

@@ -7,6 +7,7 @@ import {clientText, limitText} from '../../core/observe/limit-text.ts';
 import {shortId, type Label} from '../../core/observe/node-label.ts';
 import {printable, wrapCells} from '../../core/observe/printable.ts';
 import {hasOwnRetention, keptText} from '../../core/observe/retention-text.ts';
+import type {RecordedEvent} from '../../core/events.ts';
 import type {MemberSnapshot, Snapshot, TopicSnapshot} from '../../core/snapshot.ts';
 import {keySign, sections, type Keymap} from '../input/keymap.ts';
 import {words} from '../input/prompt-commands.ts';
@@ -14,9 +15,24 @@ import type {Report} from '../input/prompt-request.ts';
 import type {Examination, ExaminedCheck} from '../source/source.ts';
 import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
+import {electionLines, quorumLines} from './leadership.ts';
 import {partitionSentences, partitionTimes} from './partition.ts';
 import {leaderWords, quorumWords, raftLines} from './raft.ts';
-import {age, brief, bytes, count, duration, names, plural, roundTrip, stateTones, wrapWords} from './words.ts';
+import {
+	age,
+	brief,
+	bytes,
+	clockTime,
+	count,
+	duration,
+	eventSpan,
+	names,
+	plural,
+	roundTrip,
+	stateTones,
+	wrapWords,
+} from './words.ts';
+import {wrapLines} from './wrap.ts';
 
 export type Line = readonly Span[];
 
@@ -31,7 +47,14 @@ export const heading = (text: string): Line => [{text, tone: 'title'}];
 export const empty: Line = [];
 
 export function reportTitle(report: Report): string {
-	return {status: 'Status', check: 'Check', leader: 'Leader', counters: 'Counters'}[report];
+	return {
+		status: 'Status',
+		check: 'Check',
+		leader: 'Leader',
+		counters: 'Counters',
+		quorum: 'Quorum',
+		elections: 'Elections',
+	}[report];
 }
 
 export function reportLines(report: Report, snapshot: Snapshot): readonly Line[] {
@@ -49,6 +72,10 @@ export function reportLines(report: Report, snapshot: Snapshot): readonly Line[]
 			];
 		case 'counters':
 			return counterLines(snapshot);
+		case 'quorum':
+			return quorumLines(snapshot);
+		case 'elections':
+			return electionLines(snapshot);
 		default: {
 			const unknown: never = report;
 			return unknown;
@@ -260,6 +287,22 @@ export function peerLines(member: MemberSnapshot | undefined, key: string, label
 				: `${printable(member.version)}, protocol ${member.protocol}`,
 		),
 	];
+}
+
+/** A whole event: a row of the list may cut it. */
+export function eventLines(event: RecordedEvent, atMs: number, width: number): readonly Line[] {
+	const {text, tone} = eventSpan(event, Number.POSITIVE_INFINITY);
+	return wrapLines(
+		[
+			field(
+				'at',
+				`${clockTime(event.at)}, ${age(Math.max(0, atMs - event.at))}${atMs - event.at < 1000 ? '' : ' ago'}`,
+			),
+			field('type', printable(event.type)),
+			field('event', text, tone),
+		],
+		width,
+	);
 }
 
 export function topicLines(

@@ -5,13 +5,12 @@ import type {RecordedEvent} from '../../core/events.ts';
 import {eventText, memberTones, type EventFormat} from '../../core/observe/event-text.ts';
 import type {Label} from '../../core/observe/node-label.ts';
 import {widthOf} from '../../core/observe/printable.ts';
+import {count, duration} from '../../core/observe/quantity-text.ts';
 import type {MemberSnapshot} from '../../core/snapshot.ts';
 import type {Tone} from '../theme.ts';
 import type {Span} from './columns.ts';
 
-export function count(value: number): string {
-	return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : '?';
-}
+export {age, clockSeconds, clockTime, count, duration, plural} from '../../core/observe/quantity-text.ts';
 
 /** A number that fits five cells: `999`, `12.3k`, `4.5M`. */
 export function brief(value: number): string {
@@ -32,23 +31,6 @@ export function bytes(value: number): string {
 	return value < 1024 ** 3 ? `${(value / 1024 ** 2).toFixed(1)} MiB` : `${(value / 1024 ** 3).toFixed(1)} GiB`;
 }
 
-/** `640 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
-export function duration(ms: number): string {
-	if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
-	if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
-	const s = Math.round(ms / 1000);
-	if (s < 60) return `${s} s`;
-	if (s < 3600) return `${Math.floor(s / 60)} min${s % 60 === 0 ? '' : ` ${s % 60} s`}`;
-	const min = Math.floor(s / 60);
-	if (min < 1440) return `${Math.floor(min / 60)} h${min % 60 === 0 ? '' : ` ${min % 60} min`}`;
-	return `${Math.floor(min / 1440)} d ${Math.floor((min % 1440) / 60)} h`;
-}
-
-/** An age in whole seconds, so that it does not flicker. */
-export function age(ms: number): string {
-	return ms < 1000 ? 'now' : duration(Math.floor(ms / 1000) * 1000).replace('.0 s', ' s');
-}
-
 export function roundTrip(ms: number): string {
 	return ms < 10 ? `${ms.toFixed(2)} ms` : `${Math.round(ms)} ms`;
 }
@@ -60,19 +42,6 @@ export function shortAge(ms: number): string {
 	if (s < 60) return `${s} s`;
 	if (s < 3600) return `${Math.floor(s / 60)} min`;
 	return s < 86_400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`;
-}
-
-/** Local time with milliseconds. */
-export function clockTime(wallMs: number): string {
-	const date = new Date(wallMs);
-	if (Number.isNaN(date.getTime())) return '??:??:??.???';
-	const two = (value: number): string => String(value).padStart(2, '0');
-	const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
-	return `${time}.${String(date.getMilliseconds()).padStart(3, '0')}`;
-}
-
-export function plural(value: number, one: string, many = `${one}s`): string {
-	return `${count(value)} ${value === 1 ? one : many}`;
 }
 
 /** The first few nodes by name, and the number of the others. */
@@ -96,20 +65,20 @@ export const stateMarks: Readonly<Record<MemberSnapshot['state'], string>> = {
 
 const eventFormat: EventFormat = {duration, count, nodesMax: 6, previewBytes: 0};
 
-/** An event in one line, printable. */
-export function eventSpan(event: RecordedEvent): Span {
-	const {text, tone} = eventText(event, eventFormat);
+/** An event in one line, printable. @param nodesMax nodes that a list of it names */
+export function eventSpan(event: RecordedEvent, nodesMax = eventFormat.nodesMax): Span {
+	const {text, tone} = eventText(event, {...eventFormat, nodesMax});
 	return {text: event.type === 'member' ? `${stateMarks[event.state]} ${text}` : text, tone};
 }
 
-/** Lines of at most `width` cells, broken at spaces; continuation lines are indented by two. */
-export function wrapWords(text: string, width: number): readonly string[] {
+/** Lines of at most `width` cells, broken at spaces. @param indent before continuation lines */
+export function wrapWords(text: string, width: number, indent = '  '): readonly string[] {
 	const lines: string[] = [];
 	let line = '';
 	for (const word of text.split(/(?<=\S)\s(?=\S)/u)) {
 		if (line !== '' && widthOf(line) + 1 + widthOf(word) > width) {
 			lines.push(line);
-			line = `  ${word}`;
+			line = `${indent}${word}`;
 		} else {
 			line = line === '' ? word : `${line} ${word}`;
 		}

@@ -123,6 +123,7 @@ describe('invented messages of another member', () => {
 	test('that every node denies suppress none of its messages', () => {
 		const {push, step, ticks, gossip} = push3();
 		step(other, ihave([origin, 1, 1, 2 ** 40, 2 ** 40]));
+		expect(gossip.status().missingOf).toEqual([{origin, messages: gossip.status().missing}]);
 		const deny = (peers: readonly NodeId[]): void => {
 			for (const peer of peers)
 				step(peer, {type: 'ihavenot', topic: news, gaps: [[origin, 1, 4, 0]], isEnd: true});
@@ -133,7 +134,7 @@ describe('invented messages of another member', () => {
 			ticks(20);
 		}
 
-		expect(gossip.status().missing).toBe(0);
+		expect(gossip.status()).toMatchObject({missing: 0, missingOf: []});
 		expect(seqs(push(batchOf(4)))).toEqual([4]);
 		expect(seqs(push(batchOf(5)))).toEqual([5]);
 	});

@@ -153,6 +153,10 @@ test('a silent far side is not reported as quorum; its waiting messages count fr
 		quorum: -1,
 		isFarHeard: false,
 		waiting: 1000,
+		waitingFor: [
+			{id: one, messages: 1000},
+			{id: other, messages: 1000},
+		],
 	});
 	expect(events.find(({type}) => type === 'partition')).toMatchObject({
 		state: 'detected',

@@ -155,6 +155,12 @@ test.each([
 	['an id that is no id', {self: '\u200D'}],
 	['a leader that is null', {events: [{at: 1, type: 'leader', term: 1, leader: null}]}],
 	['an event whose nodes are a number', {events: [{at: 1, type: 'voters', voters: 5}]}],
+	['a history of leaders that holds a text', {raft: {...healthy.raft, leaders: ['n1']}}],
+	[
+		'a history of leaders with another event',
+		{raft: {...healthy.raft, leaders: [{at: 1, type: 'warning', text: ''}]}},
+	],
+	['waiting messages without a number', {partition: {...healthy.partition, waitingFor: [{id: healthy.self}]}}],
 	['counters that are texts', {counters: {...healthy.counters, bounds: {x: '\u001B'}}}],
 ])('a snapshot with %s is malformed', (_what, changed) => {
 	expect(snapshotOf(healthy)).toBeDefined();
