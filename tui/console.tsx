@@ -60,14 +60,12 @@ export function Console(props: ConsoleProps): ReactNode {
 	const {source, title, isReadonly, isRemote, keymap, theme, problems, guide, terminal, size} = props;
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const window = useWindowSize();
-	const {columns} = size ?? window;
-	const guideHeight = guide ? guideRows((size ?? window).rows) : 0;
-	const rows = (size ?? window).rows - guideHeight;
-	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
+	const {columns, rows: height} = size ?? window;
+	const guideHeight = guide ? guideRows(height) : 0;
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
 	const {state, ...effects} = useEffects({
 		...props,
-		initial,
+		initial: withProblem([...(problems ?? []), ...keymap.problems]),
 		onSuspend,
 		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
 	});
@@ -78,7 +76,7 @@ export function Console(props: ConsoleProps): ReactNode {
 	const incident = incidentOf(shown, state, {width: columns, lostMs, keys});
 	const layout = layOut({
 		columns,
-		rows,
+		rows: height - guideHeight,
 		focus: state.focus,
 		zoom: state.zoom,
 		bars: incident.bars.length,
@@ -107,7 +105,7 @@ export function Console(props: ConsoleProps): ReactNode {
 				<GuideLines guide={guide} width={columns} height={guideHeight} />
 			) : null}
 			{layout.type === 'too-small' ? (
-				<TooSmall columns={columns} rows={rows} />
+				<TooSmall columns={columns} rows={height - guideHeight} />
 			) : (
 				<Screen
 					layout={layout}

@@ -208,23 +208,15 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'clear':
 			return cleared(state);
 		case 'prompt':
-			return prompted(state, action);
 		case 'edit':
-			return editedDraft(state, action.edit);
 		case 'paste':
-			return pastedDraft(state, action);
 		case 'confirm':
-			return confirming(state, action.question);
 		case 'draft':
-			return drafted(state, lineOf(action.text));
 		case 'history':
-			return recalled(state, action.by);
 		case 'prompt-cancel':
-			return promptCancelled(state);
 		case 'undo-escape':
-			return reopened(state, action.before);
 		case 'prompt-done':
-			return promptDone(state);
+			return reducePrompt(state, action);
 		case 'filter':
 			return filtered(state, action.pane, action.text);
 		case 'overlay':
@@ -265,6 +257,35 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 function situationFolded(state: ConsoleState, keys: readonly string[]): ConsoleState {
 	const isFolded = keys.every(key => state.situation.folded.includes(key));
 	return {...state, situation: {...state.situation, folded: isFolded ? [] : keys, scroll: 0}};
+}
+
+type PromptAction = ActionOf<
+	'prompt' | 'edit' | 'paste' | 'confirm' | 'draft' | 'history' | 'prompt-cancel' | 'undo-escape' | 'prompt-done'
+>;
+
+function reducePrompt(state: ConsoleState, action: PromptAction): ConsoleState {
+	switch (action.type) {
+		case 'prompt':
+			return prompted(state, action);
+		case 'edit':
+			return editedDraft(state, action.edit);
+		case 'paste':
+			return pastedDraft(state, action);
+		case 'confirm':
+			return confirming(state, action.question);
+		case 'draft':
+			return drafted(state, lineOf(action.text));
+		case 'history':
+			return recalled(state, action.by);
+		case 'prompt-cancel':
+			return promptCancelled(state);
+		case 'undo-escape':
+			return reopened(state, action.before);
+		case 'prompt-done':
+			return promptDone(state);
+		default:
+			return action satisfies never;
+	}
 }
 
 function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'body-view'>): ConsoleState {
