@@ -236,13 +236,13 @@ async function readMessage(broker: Broker, message: MessageSnapshot): Promise<Re
 	const {promise: late, resolve} = Promise.withResolvers<{readonly problem: string}>();
 	const timer = setTimeout(resolve, readMs, {problem: `no answer within ${readMs / 1000} s`});
 	try {
-		return await Promise.race([bodyIn(subscription, message), late]);
+		return await Promise.race([searched(subscription, message), late]);
 	} finally {
 		clearTimeout(timer);
 	}
 }
 
-async function bodyIn(subscription: Subscription, {origin, incarnation, seq}: MessageSnapshot): Promise<ReadBody> {
+async function searched(subscription: Subscription, {origin, incarnation, seq}: MessageSnapshot): Promise<ReadBody> {
 	let passed = 0;
 	for await (const deliveries of subscription) {
 		const delivery = deliveries.find(

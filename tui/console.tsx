@@ -57,23 +57,16 @@ export type ConsoleProps = {
 type PanesLayout = Extract<Layout, {readonly type: 'panes'}>;
 
 export function Console(props: ConsoleProps): ReactNode {
-	const {source, isReadonly, isRemote, keymap, theme, problems, examine, guide, onExit, terminal, save, size} = props;
+	const {source, title, isReadonly, isRemote, keymap, theme, problems, guide, terminal, size} = props;
 	const shown = useSyncExternalStore(source.subscribe, source.getState);
 	const window = useWindowSize();
-	const {columns} = size ?? window;
-	const guideHeight = guide ? guideRows((size ?? window).rows) : 0;
-	const rows = (size ?? window).rows - guideHeight;
-	const initial = withProblem([...(problems ?? []), ...keymap.problems]);
+	const {columns, rows: height} = size ?? window;
+	const guideHeight = guide ? guideRows(height) : 0;
 	const onSuspend = useSuspend(terminal, isRemote ? suspendedText : suspendedNodeText);
 	const {state, ...effects} = useEffects({
-		source,
-		initial,
-		examine,
-		onExit,
+		...props,
+		initial: withProblem([...(problems ?? []), ...keymap.problems]),
 		onSuspend,
-		onMouse: () => terminal?.toggleMouse() ?? false,
-		onCopy: text => terminal?.copy(text),
-		save,
 		onLoaded: action => effects.apply(act(action, effects.current(), situation)),
 	});
 	const isLost = shown.connection === 'lost';
@@ -83,7 +76,7 @@ export function Console(props: ConsoleProps): ReactNode {
 	const incident = incidentOf(shown, state, {width: columns, lostMs, keys});
 	const layout = layOut({
 		columns,
-		rows,
+		rows: height - guideHeight,
 		focus: state.focus,
 		zoom: state.zoom,
 		bars: incident.bars.length,
@@ -112,7 +105,7 @@ export function Console(props: ConsoleProps): ReactNode {
 				<GuideLines guide={guide} width={columns} height={guideHeight} />
 			) : null}
 			{layout.type === 'too-small' ? (
-				<TooSmall columns={columns} rows={rows} />
+				<TooSmall columns={columns} rows={height - guideHeight} />
 			) : (
 				<Screen
 					{...props}

@@ -63,9 +63,9 @@ export type Situation = {
 	readonly page: number;
 	/** Number of lines of the overlay. */
 	readonly overlayLines: number;
-	readonly incident: Incident;
 	/** The key came together with others: the user has not seen what it answers. It confirms nothing. */
 	readonly isBlind?: boolean;
+	readonly incident: Incident;
 };
 
 /** The situation on the screen. */
@@ -100,7 +100,7 @@ const ownNodeRefusal =
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 
-const blindRefusal = 'The line came together with its Enter, as pasted text does. Press Enter to carry it out, or Esc';
+const blindRefusal = 'The name came together with its Enter, as pasted text does. Press Enter to carry it out, or Esc';
 
 const oneTopicText = 'Expected one topic; put a name with spaces or commas in quotes: "my topic"';
 const goneText = 'The selected row is gone from the list: ↑ or ↓ selects another, and Esc the newest';
@@ -120,6 +120,7 @@ const scrolling =
 	(state, situation) =>
 		scroll(state, situation, lines(situation.page));
 
+const editing = (edit: Edit): Handler => changing({type: 'edit', edit});
 /** A user who goes to a pane wants to see it, so a panel that hides it is folded away. */
 const focusing =
 	(action: ConsoleAction): Handler =>
@@ -131,7 +132,6 @@ const scrollingSituation =
 	(by: number): Handler =>
 	({situation: {scroll: at}}, {incident: {hiddenLines}}) =>
 		change({type: 'situation-scroll', to: Math.min(Math.max(at + by, 0), hiddenLines)});
-const editing = (edit: Edit): Handler => changing({type: 'edit', edit});
 
 const handlers: Readonly<Record<Action, Handler>> = {
 	'focus-next': focusing({type: 'focus-by', by: 1}),
@@ -297,29 +297,20 @@ export function submit(line: string, state: ConsoleState, situation: Situation):
 			return [...done, ...run({type: 'publish', topic: prompt.topic, body: line}, situation)];
 		case 'confirm': {
 			const {question} = prompt;
+			// Text that is pasted as keys must not destroy anything.
 			if (situation.isBlind) return warn(blindRefusal);
 			return question !== undefined && line.trim() === question.name
 				? [...done, ...run(question.command, situation)]
 				: [...done, ...warn(`Nothing was done: \`${line.trim()}\` is not \`${question?.name ?? ''}\``)];
 		}
 
-		case 'command': {
-			const effects = command(line, state, situation);
-			// Text that is pasted as keys must not destroy anything.
-			return situation.isBlind && effects.some(isDangerous) ? warn(blindRefusal) : [...done, ...effects];
-		}
-
+		case 'command':
+			return [...done, ...command(line, state, situation)];
 		default: {
 			const unknown: never = prompt.kind;
 			return unknown;
 		}
 	}
-}
-
-const dangerous: ReadonlySet<ConsoleCommand['type']> = new Set(['delete-topic', 'remove', 'leave']);
-
-function isDangerous(effect: Effect): boolean {
-	return effect.type === 'run' && dangerous.has(effect.command.type);
 }
 
 function command(line: string, state: ConsoleState, situation: Situation): readonly Effect[] {

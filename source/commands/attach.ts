@@ -52,7 +52,7 @@ export async function run(context: Context): Promise<number> {
 }
 
 /** The node at the address, or at that of the context or the environment. */
-async function attached(
+function attached(
 	context: Context,
 	address: string | undefined,
 	contexts: Preferences['contexts'],

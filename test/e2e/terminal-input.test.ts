@@ -34,7 +34,7 @@ async function open(columns = 100, rows = 30, env: Readonly<Record<string, strin
 		rows,
 		env: {...userFolders(home), XDG_RUNTIME_DIR: home, ...env},
 	});
-	await terminal.waitFor(/quorum 1\/1/, 'a leader');
+	await terminal.waitFor(/quorum held: 1 of 1/, 'a leader');
 	return terminal;
 }
 
@@ -102,7 +102,7 @@ test('keys of one read answer no question', async () => {
 	await terminal.waitFor(/q quit/);
 	terminal.press(':topic create jobs\r');
 	await terminal.waitFor(/jobs is created/);
-	terminal.press(':topic delete jobs yes\r');
+	terminal.press(':topic delete jobs\rjobs\r');
 	await terminal.waitFor(/Press Enter to carry it out/);
 	terminal.press('\r');
 	await terminal.waitFor(/jobs is deleted/);
@@ -210,7 +210,7 @@ describe('in a shell with job control', () => {
 		await terminal.waitFor(/shell>/);
 		const command = [process.execPath, ...flagsOf(port!)].map(word => `'${word}'`).join(' ');
 		terminal.press(` ${command}\r`);
-		await terminal.waitFor(/quorum 1\/1/, 'a leader', 30_000);
+		await terminal.waitFor(/quorum held: 1 of 1/, 'a leader', 30_000);
 		return terminal;
 	}
 

@@ -11,7 +11,7 @@ describe('one frame', () => {
 		const lines = frame('text').split('\n');
 		expect(lines.length).toBe(30);
 		expect(lines.every(line => line.length <= 100 && line === line.trimEnd())).toBe(true);
-		expect(lines[0]).toContain('quorum held: 3 of 3 up');
+		expect(lines[0]).toContain('LEADER term 4');
 	});
 
 	test('as JSON has its size', () => {

@@ -88,8 +88,6 @@ test('hints promise only what works', () => {
 		expect(hintsIn('prompt', prompt(kind), all)).not.toMatch(/older|complete/);
 	const help = reduce(initialState, {type: 'overlay', overlay: {type: 'help', scroll: 0}});
 	expect(hintsIn('overlay', help, all)).not.toMatch(/copy|write|again|view/);
-	const onEvents = reduce(initialState, {type: 'focus', pane: 'events'});
-	expect(hintsIn('panes', onEvents, all)).not.toContain('inspect');
 	const onRaft = reduce(initialState, {type: 'focus', pane: 'raft'});
 	expect(hintsIn('panes', onRaft, all)).not.toContain('filter');
 });

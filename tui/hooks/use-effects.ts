@@ -5,6 +5,7 @@ results come back as notices.
 import {useRef, useState} from 'react';
 import type {Effect} from '../dispatch.ts';
 import type {Action} from '../input/keymap.ts';
+import type {ConsoleTerminal} from '../input/terminal.ts';
 import type {ConsoleSource, Examination} from '../source/source.ts';
 import {reduce, type ConsoleAction, type ConsoleState, type Notice} from '../state/state.ts';
 
@@ -19,14 +20,12 @@ const mouseText = {
 export type EffectsInput = {
 	readonly source: ConsoleSource;
 	readonly initial: ConsoleState;
-	readonly examine: (() => Promise<Examination>) | undefined;
+	readonly examine?: (() => Promise<Examination>) | undefined;
 	readonly onExit: (how: 'quit' | 'interrupted' | 'left') => void;
 	readonly onSuspend: () => void;
-	/** @returns whether the console takes presses now */
-	readonly onMouse: () => boolean;
-	readonly onCopy: (text: string) => void;
+	readonly terminal?: ConsoleTerminal | undefined;
 	/** Writes a new file. @returns its path, or throws */
-	readonly save: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
+	readonly save?: ((path: string, body: Uint8Array) => Promise<string>) | undefined;
 	/** Performs an action after its body is loaded. */
 	readonly onLoaded: (action: Action) => void;
 };
@@ -47,8 +46,7 @@ export function useEffects({
 	examine,
 	onExit,
 	onSuspend,
-	onMouse,
-	onCopy,
+	terminal,
 	save,
 	onLoaded,
 }: EffectsInput): Effects {
@@ -106,8 +104,8 @@ export function useEffects({
 			else if (effect.type === 'change') change(effect.action);
 			else if (effect.type === 'examine') void lookAtMachine();
 			else if (effect.type === 'suspend') onSuspend();
-			else if (effect.type === 'mouse') notify('muted', mouseText[onMouse() ? 'on' : 'off']);
-			else if (effect.type === 'copy') onCopy(effect.text);
+			else if (effect.type === 'mouse') notify('muted', mouseText[terminal?.toggleMouse() ? 'on' : 'off']);
+			else if (effect.type === 'copy') terminal?.copy(effect.text);
 			else if (effect.type === 'load') void load(effect);
 			else if (effect.type === 'save') void written(effect, save).then(([tone, text]) => notify(tone, text));
 			else if (effect.type === 'travel') source.travel?.(effect.move);

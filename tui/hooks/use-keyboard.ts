@@ -99,29 +99,30 @@ export function useKeyboard({
 		]);
 	});
 
-	useTerminalEvents(input, {
-		late() {
-			const before = beforeEscape.current;
-			beforeEscape.current = undefined;
-			if (before) apply([{type: 'change', action: {type: 'undo-escape', before}}]);
-		},
-		mouse: event => apply(point({...event, row: event.row - top}, current(), situation, layout)),
-	});
+	const onLate = (): void => {
+		const before = beforeEscape.current;
+		beforeEscape.current = undefined;
+		if (before) apply([{type: 'change', action: {type: 'undo-escape', before}}]);
+	};
+	const onMouse = (event: MouseEvent): void =>
+		apply(point({...event, row: event.row - top}, current(), situation, layout));
+	useTerminalEvents(input, onLate, onMouse);
 }
 
-/** What Ink does not report: the end of an Escape that was the start of a sequence, and the mouse. */
+/** The events that Ink does not have. */
 function useTerminalEvents(
 	input: TerminalInput | undefined,
-	handlers: {readonly late: () => void; readonly mouse: (event: MouseEvent) => void},
+	onLate: () => void,
+	onMouse: (event: MouseEvent) => void,
 ): void {
-	const onLate = useEffectEvent(handlers.late);
-	const onMouse = useEffectEvent(handlers.mouse);
+	const late = useEffectEvent(onLate);
+	const mouse = useEffectEvent(onMouse);
 	useEffect(() => {
-		const handlePress = (event: MouseEvent): void => onMouse(event);
-		const listen = (): void => onLate();
-		input?.on('late', listen).on('mouse', handlePress);
+		const handleLate = (): void => late();
+		const handleMouse = (event: MouseEvent): void => mouse(event);
+		input?.on('late', handleLate).on('mouse', handleMouse);
 		return () => {
-			input?.off('late', listen).off('mouse', handlePress);
+			input?.off('late', handleLate).off('mouse', handleMouse);
 		};
 	}, [input]);
 }

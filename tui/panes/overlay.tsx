@@ -6,8 +6,8 @@ import type {Snapshot} from '../../core/snapshot.ts';
 import type {Keymap} from '../input/keymap.ts';
 import type {Box} from '../layout.ts';
 import type {Overlay as OverlayState} from '../state/state.ts';
-import {comparisonLines} from '../view/compare.ts';
 import {inspectorLines} from '../view/inspector.ts';
+import {comparisonLines} from '../view/compare.ts';
 import {
 	eventLines,
 	examinationLines,

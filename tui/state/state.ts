@@ -201,23 +201,15 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'clear':
 			return cleared(state);
 		case 'prompt':
-			return prompted(state, action);
 		case 'edit':
-			return editedDraft(state, action.edit);
 		case 'paste':
-			return pastedDraft(state, action);
 		case 'confirm':
-			return asked(state, action.question);
 		case 'draft':
-			return drafted(state, lineOf(action.text));
 		case 'history':
-			return recalled(state, action.by);
 		case 'prompt-cancel':
-			return promptCancelled(state);
 		case 'undo-escape':
-			return withoutEscape(state, action.before);
 		case 'prompt-done':
-			return promptDone(state);
+			return reducePrompt(state, action);
 		case 'filter':
 			return filtered(state, action.pane, action.text);
 		case 'overlay':
@@ -252,37 +244,39 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	}
 }
 
-function examined(state: ConsoleState, examination: Examination): ConsoleState {
-	return state.overlay?.type === 'doctor' ? {...state, overlay: {...state.overlay, examination}} : state;
-}
-
-function neighbour(pane: PaneId, by: number): PaneId {
-	return paneIds[(paneIds.indexOf(pane) + by + paneIds.length) % paneIds.length]!;
-}
-
-function paused(state: ConsoleState, {feed, delivered}: ActionOf<'pause'>): ConsoleState {
-	return {...state, paused: state.paused ? undefined : {feed, delivered}, notice: undefined};
-}
-
-/** Ask for the name before a dangerous command. */
-function asked(state: ConsoleState, question: Question): ConsoleState {
-	const {title, lines} = question;
-	const next = prompted(state, {type: 'prompt', kind: 'confirm'});
-	return {...next, prompt: {...next.prompt!, question}, overlay: {type: 'lines', title, lines, scroll: 0}};
-}
-
-/** The Escape was the start of a longer sequence: take back what it did. */
-function withoutEscape(
-	state: ConsoleState,
-	{prompt, overlay, confirmsQuit, lists, zoom, notice}: ConsoleState,
-): ConsoleState {
-	return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
-}
-
 /** A problem that is not folded away shows the panel, so a new one unfolds it. */
 function situationFolded(state: ConsoleState, keys: readonly string[]): ConsoleState {
 	const isFolded = keys.every(key => state.situation.folded.includes(key));
 	return {...state, situation: {...state.situation, folded: isFolded ? [] : keys, scroll: 0}};
+}
+
+type PromptAction = ActionOf<
+	'prompt' | 'edit' | 'paste' | 'confirm' | 'draft' | 'history' | 'prompt-cancel' | 'undo-escape' | 'prompt-done'
+>;
+
+function reducePrompt(state: ConsoleState, action: PromptAction): ConsoleState {
+	switch (action.type) {
+		case 'prompt':
+			return prompted(state, action);
+		case 'edit':
+			return editedDraft(state, action.edit);
+		case 'paste':
+			return pastedDraft(state, action);
+		case 'confirm':
+			return confirming(state, action.question);
+		case 'draft':
+			return drafted(state, lineOf(action.text));
+		case 'history':
+			return recalled(state, action.by);
+		case 'prompt-cancel':
+			return promptCancelled(state);
+		case 'undo-escape':
+			return reopened(state, action.before);
+		case 'prompt-done':
+			return promptDone(state);
+		default:
+			return action satisfies never;
+	}
 }
 
 function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'body-view'>): ConsoleState {
@@ -290,6 +284,18 @@ function inspected(state: ConsoleState, action: ActionOf<'body'> | ActionOf<'bod
 	if (overlay?.type !== 'message') return state;
 	if (action.type === 'body-view') return {...state, overlay: {...overlay, view: action.view, scroll: 0}};
 	return overlay.message === action.message ? {...state, overlay: {...overlay, body: action.body}} : state;
+}
+
+function confirming(state: ConsoleState, question: Question): ConsoleState {
+	const {title, lines} = question;
+	const asked = prompted(state, {type: 'prompt', kind: 'confirm'});
+	return {...asked, prompt: {...asked.prompt!, question}, overlay: {type: 'lines', title, lines, scroll: 0}};
+}
+
+/** What Escape closed or removed is back; the rest is as it is now. */
+function reopened(state: ConsoleState, before: ConsoleState): ConsoleState {
+	const {prompt, overlay, confirmsQuit, lists, zoom, notice} = before;
+	return {...state, prompt, overlay, confirmsQuit, lists, zoom, notice};
 }
 
 function prompted(state: ConsoleState, {kind, draft = '', topic = '', body}: ActionOf<'prompt'>): ConsoleState {

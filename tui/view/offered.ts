@@ -31,6 +31,5 @@ export function isOffered(
 	if (action === 'prompt-older' || action === 'prompt-newer') return prompt?.kind === 'command';
 	if (action === 'prompt-complete') return prompt !== undefined && completing.has(prompt.kind);
 	if (action.startsWith('message-')) return overlay?.type === 'message';
-	if (action === 'filter') return isListPane(focus);
-	return action !== 'inspect' || focus !== 'events';
+	return action !== 'filter' || isListPane(focus);
 }
