@@ -108,11 +108,19 @@ export function Console(props: ConsoleProps): ReactNode {
 				<TooSmall columns={columns} rows={height - guideHeight} />
 			) : (
 				<Screen
-					{...props}
-					{...{layout, shown, state, incident, text}}
+					layout={layout}
+					shown={shown}
+					state={state}
+					incident={incident}
 					situationKeys={keys}
+					text={text}
+					title={title}
+					isReadonly={isReadonly}
+					isRemote={isRemote}
 					isDemo={guide !== undefined}
 					top={guideHeight}
+					keymap={keymap}
+					theme={theme}
 				/>
 			)}
 		</ThemeContext>

@@ -186,8 +186,11 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 	switch (action.type) {
 		case 'focus':
 			return {...state, focus: action.pane, notice: undefined};
-		case 'focus-by':
-			return {...state, focus: neighbour(state.focus, action.by), notice: undefined};
+		case 'focus-by': {
+			const pane = paneIds[(paneIds.indexOf(state.focus) + action.by + paneIds.length) % paneIds.length]!;
+			return {...state, focus: pane, notice: undefined};
+		}
+
 		case 'move':
 			return select(state, action.pane, movedKey(state.lists[action.pane].selected, action));
 		case 'move-to':
@@ -197,7 +200,11 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'zoom':
 			return {...state, zoom: !state.zoom};
 		case 'pause':
-			return paused(state, action);
+			return {
+				...state,
+				paused: state.paused ? undefined : {feed: action.feed, delivered: action.delivered},
+				notice: undefined,
+			};
 		case 'clear':
 			return cleared(state);
 		case 'prompt':
@@ -217,7 +224,9 @@ export function reduce(state: ConsoleState, action: ConsoleAction): ConsoleState
 		case 'scroll':
 			return state.overlay ? {...state, overlay: {...state.overlay, scroll: Math.max(0, action.to)}} : state;
 		case 'examined':
-			return examined(state, action.examination);
+			return state.overlay?.type === 'doctor'
+				? {...state, overlay: {...state.overlay, examination: action.examination}}
+				: state;
 		case 'body':
 		case 'body-view':
 			return inspected(state, action);
