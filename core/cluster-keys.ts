@@ -49,6 +49,16 @@ export type KeyRequest =
 	| {readonly type: 'add'; readonly secret: Uint8Array}
 	| {readonly type: 'use' | 'remove'; readonly key: KeyId; readonly force: boolean};
 
+/** A key that callers showed and this process does not accept. */
+export type WrongKey = {
+	readonly key: KeyId;
+	/** `removed`: the cluster had it once. */
+	readonly state: 'removed' | 'unknown';
+	/** The last caller. */
+	readonly address: string;
+	readonly msAgo: number;
+};
+
 /** A connection under a key that is not the active one. `who`: a node id, an identity or an address. */
 export type KeyConnection = {readonly key: KeyId; readonly kind: 'node' | 'client'; readonly who: string};
 

@@ -3,7 +3,7 @@ The interfaces to the outside that machines do not have. `core/io` has the real 
 in-memory implementation for tests, and one contract suite runs on both.
 */
 
-import type {AgreedKey, KeyChange, KeyId, KeyUse} from './cluster-keys.ts';
+import type {AgreedKey, KeyChange, KeyId, KeyUse, WrongKey} from './cluster-keys.ts';
 import type {NodeId} from './message.ts';
 
 export type Clock = {
@@ -141,16 +141,6 @@ export type PeerFinder = {
 	@throws as a dial does
 	*/
 	ask(address: string, frame: Buffer): Promise<{readonly id: NodeId | undefined; readonly frame: Buffer}>;
-};
-
-/** A key that callers showed and this process does not accept. */
-export type WrongKey = {
-	readonly key: KeyId;
-	/** `removed`: the cluster had it once. */
-	readonly state: 'removed' | 'unknown';
-	/** The last caller. */
-	readonly address: string;
-	readonly msAgo: number;
 };
 
 /** The keys of the cluster in this process. */

@@ -6,7 +6,7 @@ numbers, arrays), so it crosses a MessagePort or a TLS link unchanged. Ids are s
 import type {KeyId, KeyUse} from './cluster-keys.ts';
 import type {MemberState, QuorumState, RecordedEvent, RecordedLeader} from './events.ts';
 import type {NodeId, Topic} from './message.ts';
-import type {WrongKey} from './ports.ts';
+import type {WrongKey} from './cluster-keys.ts';
 import type {TopicSettings} from './topic-settings.ts';
 
 export type MemberSnapshot = {

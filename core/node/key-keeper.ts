@@ -11,9 +11,9 @@ At a start the state on disk may be ahead of what is applied: applying waits for
 the former key any more. So the keys in the whole log on disk count until the same index is applied, or until a leader
 has replaced the end of that log.
 */
-import type {AgreedKey, KeyChange, KeyConnection, KeyId, KeyUse} from '../cluster-keys.ts';
+import type {AgreedKey, KeyChange, KeyConnection, KeyId, KeyUse, WrongKey} from '../cluster-keys.ts';
 import {DapssError, errorMessage} from '../errors.ts';
-import type {OwnKeys, SecretFile, WrongKey} from '../ports.ts';
+import type {OwnKeys, SecretFile} from '../ports.ts';
 import type {KeyRing} from '../wire/key-ring.ts';
 
 export type KeyKeeperOptions = {

@@ -99,10 +99,7 @@ export function meaningOf({voters, present, needed, spare}: QuorumHealth): strin
 
 /** The advice for members that run and refuse one another, by cause. Restarting them does not help. */
 export const refusalRemedies: ReadonlyMap<string, string> = new Map([
-	[
-		'not-authenticated',
-		'give all nodes the same secret file (--secret-file), and start the one that has another again',
-	],
+	['not-authenticated', 'give all nodes the same secret file (--secret-file), and restart the one that has another'],
 	['protocol', 'run versions of the program that can speak to each other: upgrade the older one'],
 	['flags', 'give all nodes the same security settings in config.json'],
 ]);

@@ -4,7 +4,7 @@ not reach each other at all. The matrix of the console and the sentences about a
 never contradicts the matrix. Pure.
 */
 import type {NodeId} from '../message.ts';
-import type {CutSnapshot, PartitionSnapshot, Snapshot} from '../snapshot.ts';
+import type {CutSnapshot, MemberSnapshot, PartitionSnapshot, Snapshot} from '../snapshot.ts';
 
 export type Hearing = 'self' | 'yes' | 'no' | 'one-way' | 'unknown';
 
@@ -41,9 +41,7 @@ sides of a partition are described by the sides.
 */
 export function cutPairs({partition, members, cuts}: Snapshot): readonly CutPair[] {
 	const {order, sides} = partition;
-	const runs = new Set(
-		members.filter(({state}) => state !== 'down' && state !== 'left' && state !== 'unreachable').map(({id}) => id),
-	);
+	const runs = new Set(members.filter(member => isHeard(member)).map(({id}) => id));
 	const sideOf = new Map(sides.flatMap((side, index) => side.map(id => [id, index] as const)));
 	const isWithin = (one: NodeId, other: NodeId): boolean =>
 		runs.has(one) && runs.has(other) && sideOf.get(one) === sideOf.get(other);
@@ -62,6 +60,20 @@ export function cutPairs({partition, members, cuts}: Snapshot): readonly CutPair
 		}),
 	);
 	return [...reported.map(({between, what, via}) => ({between, what, via})), ...seen];
+}
+
+/**
+Links that work in one direction only. While a member falls silent, the reports of the others disagree for a moment: a
+suspected member, or one that this node has never heard, has no one-way links.
+*/
+export function halfLinks({partition, members}: Snapshot): ReadonlyArray<readonly [NodeId, NodeId]> {
+	const runs = new Set(members.filter(member => isHeard(member)).map(({id}) => id));
+	return oneWays(partition).filter(pair => pair.every(id => runs.has(id)));
+}
+
+/** It answers, as far as this node knows. */
+function isHeard({self, state, heardMsAgo}: MemberSnapshot): boolean {
+	return self || ((state === 'alive' || state === 'degraded') && heardMsAgo !== undefined);
 }
 
 /**

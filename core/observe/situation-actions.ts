@@ -45,7 +45,7 @@ export function actionsOf(context: SituationContext, command: string): readonly 
 
 function faultActions({snapshot: {faults}}: SituationContext, command: string): readonly string[] {
 	if (faults.length === 0) return [];
-	return [`End the injected ${faults.length === 1 ? 'fault' : 'faults'}: \`${command}fault heal\`.`];
+	return [`End the injected ${faults.length === 1 ? 'fault' : 'faults'} of this node: \`${command}fault heal\`.`];
 }
 
 /** Members that run and refuse one another: a restart does not help. */

@@ -8,7 +8,7 @@ import {labelOf, type Label} from './node-label.ts';
 import {printable} from './printable.ts';
 import {age, clockSeconds, duration, listed} from './quantity-text.ts';
 import {quorumHealthOf, type QuorumHealth} from './quorum-health.ts';
-import {cutPairs, oneWays, type CutPair} from './sight.ts';
+import {cutPairs, halfLinks, type CutPair} from './sight.ts';
 
 export type SituationTone = 'alarm' | 'bad' | 'warning' | 'plain' | 'good';
 
@@ -53,7 +53,7 @@ export function contextOf(snapshot: Snapshot): SituationContext {
 	const sideHere = partition.sides.findIndex(side => side.includes(self));
 	const label = labelsWithFormer(snapshot);
 	const cuts = cutPairs(snapshot);
-	const halves = oneWays(partition);
+	const halves = halfLinks(snapshot);
 	const hasLinks = cuts.length + halves.length > 0;
 	return {
 		snapshot,

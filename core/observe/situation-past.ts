@@ -35,8 +35,15 @@ export function pastSituation(snapshot: Snapshot): PastSituation | undefined {
 	if (parts.length === 0) return undefined;
 	return {
 		endedAtMs: Math.max(...parts.map(({endMs}) => endMs)),
-		text: `${clockSeconds(parts[0]!.startMs)} ${parts.map(({text}) => text).join('; ')}.`,
+		text: `${clockSeconds(parts[0]!.startMs)} ${parts.map(({text}) => text).join('; ')}.${nowText(context)}`,
 	};
+}
+
+/** The state after the incident. */
+function nowText({snapshot: {members, raft}, quorum: {spare}}: SituationContext): string {
+	if (raft.quorum !== 'held' || members.some(({state}) => state !== 'alive')) return '';
+	const loss = spare === 0 ? 'no voter can be lost' : `${plural(spare, 'more voter', 'more voters')} can be lost`;
+	return ` All ${plural(members.length, 'node')} run, ${loss}: nothing to do.`;
 }
 
 function partitionPart(context: SituationContext): {part: Part; nodes: readonly string[]} | undefined {
@@ -50,22 +57,25 @@ function partitionPart(context: SituationContext): {part: Part; nodes: readonly 
 	// A node that hung and one that was cut off look the same from here.
 	const far = (detected?.sides ?? []).slice(1).flat();
 	const isOneSilent = far.length === 1 && detected?.isFarHeard === false && healed.state === 'healed';
-	const took = `partition of ${lasted}${sides === '' ? '' : ` (${sides})`}`;
+	const from = detected ? detected.at - detected.tookMs : healed.at - healed.tookMs;
+	const took =
+		`partition until ${clockSeconds(healed.at)} (${lasted}${sides === '' ? '' : `; ${sides}`})` +
+		(detected ? `, noticed after ${duration(detected.tookMs)}` : '');
 	const repair = repaired
 		? repaired.messages
-			? `; ${plural(repaired.messages, 'message')} repaired in ${duration(repaired.tookMs)}`
+			? `; ${plural(repaired.messages, 'message')} came in here within ${duration(repaired.tookMs)}`
 			: '; no message was missing here'
 		: '';
 	return {
 		nodes: (detected?.sides ?? []).flat(),
 		part: {
-			startMs: detected ? detected.at - detected.tookMs : healed.at - healed.tookMs,
+			startMs: from,
 			endMs: repaired?.at ?? healed.at,
 			text: isOneSilent
 				? `${nodesText(context, far)} did not answer for ${lasted}${repair}`
 				: healed.state === 'ended'
-					? `${took} ended: the other side stopped`
-					: `${took} healed${repair}`,
+					? `${took}; the other side stopped`
+					: `${took}, healed${repair}`,
 		},
 	};
 }

@@ -10,6 +10,7 @@ import {leaderChanges, presentLeader} from './leaders.ts';
 import {leaderReason} from './leader-text.ts';
 import {shortIdentity} from './access-text.ts';
 import {printable} from './printable.ts';
+import {refusalRemedies} from './quorum-health.ts';
 import {count, duration, listed, plural} from './quantity-text.ts';
 import {
 	memberSince,
@@ -49,12 +50,7 @@ export function happened(context: SituationContext): readonly Statement[] {
 		);
 	for (const member of degraded)
 		if (!member.self || member.cause !== 'disk-full')
-			statements.push(
-				what(
-					'warning',
-					`${label(member.id)} is degraded ${memberSince(member, context)}: ${printable(member.why)}.`,
-				),
-			);
+			statements.push(what('warning', degradedText(member, context)));
 	if (!isApart && cuts.length + context.oneWays.length > 0) statements.push(what('warning', linksText(context)));
 	const lostAtMs = raft.quorum === 'held' || phase !== 'running' ? undefined : quorumLostAtMs(snapshot.events);
 	if (statements.length === 0 && lostAtMs !== undefined)
@@ -91,6 +87,14 @@ function goneText(group: readonly MemberSnapshot[], context: SituationContext): 
 		`${nodesText(context, ids)} ${isOne ? 'is' : 'are'} ${first!.state} ${memberSince(first!, context)}` +
 		`${noticedText(first!, isOne ? 'its' : 'their')}${evidence}.`
 	);
+}
+
+function degradedText(member: MemberSnapshot, context: SituationContext): string {
+	const why = printable(member.why);
+	const [what, reason] = refusalRemedies.has(member.cause)
+		? ['runs, but is refused', `it ${why}`]
+		: ['is degraded', why];
+	return `${context.label(member.id)} ${what} ${memberSince(member, context)}: ${reason}.`;
 }
 
 /** Links that are cut although no node is lost. */
@@ -205,7 +209,9 @@ function partitionText(context: SituationContext): string {
 	const isOne = far.length === 1;
 	return (
 		`${since} ${nodesText(context, far)} ${isOne ? 'does' : 'do'} not answer${noticed}: ` +
-		`the network is cut, or ${isOne ? 'it' : 'they'} stopped without a word.`
+		(snapshot.faults.length > 0
+			? 'cut off by the injected fault or the network, or stopped.'
+			: `the network is cut, or ${isOne ? 'it' : 'they'} stopped without a word.`)
 	);
 }
 
@@ -244,7 +250,7 @@ export function worksStatement(context: SituationContext): Statement {
 		);
 	return say(
 		'warning',
-		`Publishing and reading work${where}; new topics, subscriptions and members wait for ` +
+		`Publishing and reading work${where}; new subscriptions and topics wait for ` +
 			`${raft.quorum === 'lost' ? 'the quorum' : 'a leader'}.`,
 	);
 }
@@ -254,7 +260,7 @@ function roleText(role: Snapshot['raft']['role']): string {
 		leader: 'the leader',
 		follower: 'a follower',
 		candidate: 'a candidate',
-		'pre-candidate': 'a candidate',
+		'pre-candidate': 'a pre-candidate',
 		learner: 'a learner (without a vote)',
 	}[role];
 }
@@ -269,7 +275,11 @@ export function sideStatements(context: SituationContext): readonly Statement[] 
 		const isHeld = raft.quorum !== 'lost';
 		const who =
 			here.length === 1 ? `${nodesText(context, here)} runs alone` : `${nodesText(context, here)} are one side`;
-		return [say(isHeld ? 'plain' : 'bad', `${who}, ${isHeld ? 'with the quorum' : 'without a quorum'}.`)];
+		const outside = context.degraded.filter(({self: isSelf, cause}) => !isSelf && refusalRemedies.has(cause));
+		const ids = outside.map(({id}) => id);
+		const refused =
+			ids.length === 0 ? '' : ` ${nodesText(context, ids)} ${ids.length === 1 ? 'is' : 'are'} outside: refused.`;
+		return [say(isHeld ? 'plain' : 'bad', `${who}, ${isHeld ? 'with the quorum' : 'without a quorum'}.${refused}`)];
 	}
 
 	return partition.sides.map((side, index) => {
@@ -368,12 +378,12 @@ export function linkStatements(context: SituationContext): readonly Statement[] 
 		statements.push(
 			say(
 				'warning',
-				`One way: ${label(deaf)} does not hear ${nodesText(context, heards)}, which ` +
-					`${heards.length === 1 ? 'hears' : 'hear'} it: packets to ${label(deaf)} are lost.`,
+				`One way: packets from ${nodesText(context, heards)} to ${label(deaf)} are lost; ` +
+					`those from ${label(deaf)} to ${heards.length === 1 ? 'it' : 'them'} arrive.`,
 			),
 		);
-	if (statements.length > 0 || snapshot.partition.state !== 'partitioned') return statements;
-	return [say('plain', 'No one-way link is known.')];
+	if (statements.length > 0 || snapshot.members.length < 2) return statements;
+	return [{...say('plain', 'No one-way link is known.'), isExtra: snapshot.partition.state !== 'partitioned'}];
 }
 
 function byDeaf(pairs: SituationContext['oneWays']): ReadonlyMap<NodeId, readonly NodeId[]> {
@@ -413,9 +423,12 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 	const now = raft.leader === undefined ? 'Nobody leads' : `${label(raft.leader)} leads`;
 	if (!change) return say(raft.leader === undefined ? 'bad' : 'plain', `${now} in term ${count(raft.term)}.`);
 	const isFirst = change.previous === undefined || change.cause === 'started';
-	const since = `since ${sinceText(change.at, atMs)}${isFirst && raft.leader !== undefined ? ' or longer' : ''}`;
-	const head = `${now} ${raft.leader === undefined ? '' : `in term ${count(raft.term)} `}${since}`;
-	if (isFirst) return say(raft.leader === undefined ? 'bad' : 'plain', `${head}.`);
+	const since = `since ${sinceText(change.at, atMs)}`;
+	const term = raft.leader === undefined ? '' : `in term ${count(raft.term)} `;
+	const head = `${now} ${term}${since}`;
+	if (isFirst && raft.leader !== undefined)
+		return say('plain', `${now} ${term}at least ${since}: no change was seen here.`);
+	if (isFirst) return say('bad', `${head}.`);
 	const reason = leaderReason(change, {name: label, duration});
 	const gap =
 		raft.leader !== undefined && change.withoutLeaderMs
@@ -427,7 +440,10 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 	const often = churn > 1 ? ` ${churn} changes in the last 10 min.` : '';
 	if (change.previous === change.leader)
 		return say('plain', `${head}; it led before too, and was not heard${forText(change.withoutLeaderMs)}.${often}`);
-	const before = `Before: ${label(change.previous)}.${reason === '' ? '' : ` Why: ${reason}.`}`;
+	const former = snapshot.members.find(({id}) => id === change.previous);
+	const isBack = raft.leader !== undefined && former !== undefined && (former.self || former.state === 'alive');
+	const heard = isBack ? `, and runs as a follower now` : '';
+	const before = `Before: ${label(change.previous)}.${reason === '' ? '' : ` Why: ${reason}${heard}.`}`;
 	return say(raft.leader === undefined ? 'bad' : 'plain', `${head}${gap}. ${before}${often}`);
 }
 
@@ -441,8 +457,9 @@ export function messageStatements(context: SituationContext): readonly Statement
 	const {counters, topics, partition, gossip, phase} = snapshot;
 	if (phase !== 'running') return [];
 	const rate = counters.rates?.delivered ?? topics.reduce((sum, {perSecond}) => sum + perSecond, 0);
-	const delivered = `Delivered here: ${rate < 10 ? Number(rate.toFixed(1)) : count(rate)}/s.`;
-	const waiting = partition.state === 'partitioned' ? waitingText(context) : '';
+	const delivered = `Delivered here: ${rate < 10 ? Number(rate.toFixed(1)) : count(rate)} messages/s.`;
+	const isApart = far.length > 0 && partition.state === 'partitioned';
+	const waiting = isApart ? waitingText(context) : returnText(context);
 	const missing = gossip.missing ?? 0;
 	const of =
 		gossip.missingOf && gossip.missingOf.length > 0
@@ -451,13 +468,12 @@ export function messageStatements(context: SituationContext): readonly Statement
 					4,
 				)})`
 			: '';
-	const isApart = far.length > 0 && partition.state === 'partitioned';
 	const lacking =
 		missing > 0
 			? ` ${plural(missing, 'message is', 'messages are')} missing here${of}.`
 			: isApart
-				? ' What the other side publishes is not known here.'
-				: ' None is missing here.';
+				? ' What the others publish is unknown.'
+				: ' None is known to be missing here.';
 	return [
 		{
 			about: 'messages',
@@ -465,6 +481,21 @@ export function messageStatements(context: SituationContext): readonly Statement
 			text: `${delivered}${waiting}${lacking}`,
 		},
 	];
+}
+
+/** What nodes lack that do not take part, although there is no partition. */
+function returnText(context: SituationContext): string {
+	const {gone, degraded, snapshot} = context;
+	const away = [...gone, ...degraded.filter(({self, cause}) => !self && refusalRemedies.has(cause))];
+	if (away.length === 0)
+		return snapshot.members.every(({self, state}) => self || state !== 'left')
+			? ` No node is known to lack messages of ${context.label(snapshot.self)}.`
+			: '';
+	const ids = away.map(({id}) => id);
+	return (
+		` ${nodesText(context, ids)} ${ids.length === 1 ? 'gets' : 'get'} what is published meanwhile ` +
+		`when ${ids.length === 1 ? 'it comes' : 'they come'} back.`
+	);
 }
 
 function waitingText(context: SituationContext): string {

@@ -50,19 +50,19 @@ const attach = (...flags: readonly string[]): Terminal =>
 
 test('the console goes to another node by name and by key, to another cluster, and on when its node is killed', async () => {
 	await using terminal = attach('--context', 'prod');
-	await terminal.waitFor(/prod {3}n1 .*quorum 3\/3/, 'the first node, with its context');
+	await terminal.waitFor(/prod {3}n1 .*quorum held: 3 of 3 up/, 'the first node, with its context');
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('attach n2');
-	await terminal.waitFor(/prod {3}n2 .*quorum 3\/3/, 'the second node');
+	await terminal.waitFor(/prod {3}n2 .*quorum held: 3 of 3 up/, 'the second node');
 	terminal.press('1');
 	await terminal.waitFor(/┏━ 1 Peers/, 'the focus on the peers');
 	terminal.press('a');
-	await terminal.waitFor(/prod {3}n[13] .*quorum 3\/3|shows that node already/, 'the node of the row');
+	await terminal.waitFor(/prod {3}n[13] .*quorum held: 3 of 3 up|shows that node already/, 'the node of the row');
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('context lab');
-	await terminal.waitFor(/lab {3}bench-1 .*quorum 1\/1/, 'the other cluster');
+	await terminal.waitFor(/lab {3}bench-1 .*quorum held: 1 of 1 up/, 'the other cluster');
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('context nowhere');
@@ -70,12 +70,12 @@ test('the console goes to another node by name and by key, to another cluster, a
 	terminal.press(':');
 	await terminal.waitFor(/^:/m, 'the prompt');
 	await terminal.enter('context prod');
-	await terminal.waitFor(/prod {3}n1 .*quorum 3\/3/, 'the first cluster again');
+	await terminal.waitFor(/prod {3}n1 .*quorum held: 3 of 3 up/, 'the first cluster again');
 
 	// The context names this node alone; the console has learned of the others from it.
 	await prod.nodes[0]!.kill('SIGKILL');
 	await terminal.waitFor(/prod {3}n[23] .*instead of n1/, 'another member of the same cluster');
-	await terminal.waitFor(/quorum 2\/3/, 'its view');
+	await terminal.waitFor(/quorum held: 2 of 3 up/, 'its view');
 
 	await Promise.all(prod.nodes.slice(1).map(node => node.kill('SIGKILL')));
 	await terminal.waitFor(/last view of {2}n[23]/, 'the last view, named so');
@@ -84,7 +84,7 @@ test('the console goes to another node by name and by key, to another cluster, a
 		'the tries',
 	);
 	for (const {port} of prod.nodes) prod.start(port);
-	await terminal.waitFor(/quorum 3\/3/, 'the cluster after its return', 30_000);
+	await terminal.waitFor(/quorum held: 3 of 3 up/, 'the cluster after its return', 30_000);
 	expect(await terminal.quit(/Leave\? The node continues to run/)).toBe(0);
 }, 120_000);
 
@@ -103,7 +103,7 @@ test('a console with its own node says where nodes can be switched', async () =>
 		[cli, '--port', String(port), '--cluster', 'own', '--no-discovery'],
 		{columns: 120, rows: 36, env},
 	);
-	await terminal.waitFor(/quorum 1\/1/);
+	await terminal.waitFor(/quorum held: 1 of 1 up/);
 	terminal.press('1');
 	terminal.press('a');
 	await terminal.waitFor(/This console shows its own node; `dapss-tui attach` in another terminal/);

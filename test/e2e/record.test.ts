@@ -69,7 +69,7 @@ test('recordings of a partition are readable after a kill, hold the rules, and a
 	});
 	await terminal.waitFor(/REPLAY ‖/u);
 	terminal.press('}');
-	await terminal.waitFor(/PARTITION|cut off|unreachable/u);
+	await terminal.waitFor(/PARTITION|NODE UNREACHABLE/u);
 	terminal.press('G');
 	await terminal.waitFor(/REPLAY ■/u);
 	terminal.press('q');

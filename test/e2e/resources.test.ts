@@ -87,7 +87,12 @@ test('a client that has used up its connections is refused with the limit, and s
 	expect(bounds).toContainEqual(
 		expect.objectContaining({
 			name: 'connections-per-client',
-			by: [{client: expect.stringMatching(/^(?:address|identity) \S+$/u), count: expect.any(Number)}],
+			by: [
+				expect.objectContaining({
+					client: expect.stringMatching(/^(?:address|identity) \S+$/u),
+					count: expect.any(Number),
+				}),
+			],
 		}),
 	);
 	await clients[1][Symbol.asyncDispose]();

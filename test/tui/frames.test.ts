@@ -57,7 +57,7 @@ test('the panel folds to a line and back; a new problem unfolds it; Esc removes 
 	source.show({snapshot: quorumLost});
 	await screen.until(' What     n1, n2 and n3 are down');
 	source.show({snapshot: healed});
-	await screen.until(/132\s+messages repaired in 4.0 s/u);
+	await screen.until(/132\s+messages\s+came\s+in\s+here\s+within\s+4.0 s/u);
 	screen.type('\u001B');
 	await screen.until(/^(?![^]*messages repaired)/u);
 });
@@ -65,11 +65,11 @@ test('the panel folds to a line and back; a new problem unfolds it; Esc removes 
 test('a panel that is too long scrolls with a mark', async () => {
 	await using opened = await openConsole(minority, 60, 15);
 	const {screen} = opened;
-	await screen.until(/1–\d+ of \d+: J K · 0 folds/u);
+	await screen.until(/1–\d+ of \d+ \[J K\] · \[0\] folds/u);
 	screen.type('JJ');
-	await screen.until(/3–\d+ of \d+: J K/u);
+	await screen.until(/3–\d+ of \d+ \[J K\]/u);
 	screen.type('K');
-	await screen.until(/2–\d+ of \d+: J K/u);
+	await screen.until(/2–\d+ of \d+ \[J K\]/u);
 	screen.type('J'.repeat(40));
 	await screen.until(/Faults +At n4/u);
 });

@@ -79,7 +79,7 @@ test('the first rows of a lone node at 80×24 show the failures', async () => {
 	const [header = '', title = '', what = ''] = running.screen.lines();
 	expect(header).toContain('INSECURE');
 	expect(header).toContain('NO QUORUM: 1 of 3 up');
-	expect(title).toMatch(/^ ! NO QUORUM .* since 09:40:53 .* 0 folds/);
+	expect(title).toMatch(/^ ! NO QUORUM .* since 09:40:53 .* \[0\] folds/);
 	expect(what).toMatch(/^ What +Since 09:40:54/);
 });
 

@@ -4,7 +4,7 @@ because it is often misread: `↛` means that the row does not hear the column a
 */
 import {labelCells, labelsOf, shortId, type Label} from '../../core/observe/node-label.ts';
 import {fitCells, widthOf} from '../../core/observe/printable.ts';
-import {cutPairs, foldedRows, hearing, oneWays, type Hearing} from '../../core/observe/sight.ts';
+import {cutPairs, foldedRows, halfLinks, hearing, type Hearing} from '../../core/observe/sight.ts';
 import type {PartitionSnapshot, Snapshot} from '../../core/snapshot.ts';
 import type {Span} from './columns.ts';
 import {duration, names, plural, roundTrip} from './words.ts';
@@ -38,7 +38,7 @@ export function partitionSentences(snapshot: Snapshot): readonly Span[] {
 			tone: 'warning',
 		});
 	if (pairs.length > pairsMax) spans.push({text: `and ${pairs.length - pairsMax} more pairs`, tone: 'warning'});
-	const cuts = oneWays(partition);
+	const cuts = halfLinks(snapshot);
 	for (const [deaf, heard] of cuts.slice(0, pairsMax))
 		spans.push({text: `One way: ${label(deaf)} does not hear ${label(heard)}, which hears it`, tone: 'warning'});
 	if (cuts.length > pairsMax) spans.push({text: `and ${cuts.length - pairsMax} more one-way links`, tone: 'warning'});
@@ -137,7 +137,7 @@ function stateSentence(snapshot: Snapshot): Span {
 			tone: 'warning',
 		};
 	const pairs = cutPairs(snapshot).length;
-	const ways = oneWays(partition).length;
+	const ways = halfLinks(snapshot).length;
 	if (pairs > 0)
 		return {
 			text:

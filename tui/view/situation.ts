@@ -44,7 +44,7 @@ const titles: Readonly<Record<About, string>> = {
 /** Cells before a sentence: a space, the title and a space. */
 const titleCells = 10;
 /** A bar takes at most this many rows. */
-const barRows = 3;
+const barRows = 4;
 /** Wider text is set in columns of at least this many cells. */
 const columnCells = 78;
 
@@ -181,8 +181,8 @@ export function situationLines(
 	const lines = fittedLines(situation.statements, width, room);
 	const start = Math.max(0, Math.min(scroll, lines.length - room));
 	const place =
-		lines.length > room ? `${start + 1}–${start + room} of ${lines.length}: ${keys.down} ${keys.up} · ` : '';
-	return [headingLine(situation, width, `${place}${keys.fold} folds`), ...lines.slice(start, start + room)];
+		lines.length > room ? `${start + 1}–${start + room} of ${lines.length} [${keys.down} ${keys.up}] · ` : '';
+	return [headingLine(situation, width, `${place}[${keys.fold}] folds`), ...lines.slice(start, start + room)];
 }
 
 /** Rows of the panel when it shows everything. */

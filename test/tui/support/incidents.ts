@@ -54,7 +54,7 @@ function seen(
 		),
 		partition: {...healthy.partition, sides: [nodes], order: nodes, sees: sees(() => true), ...partition},
 		gossip: {...healthy.gossip, missing: 0, missingOf: [], ...gossip},
-		counters: {...healthy.counters, rates: {published: 20, delivered: 61, stored: 61, bytes: 4000}},
+		counters: {...healthy.counters, rates: {published: 20, delivered: 1284, stored: 1284, bytes: 84_000}},
 		events: events.map(event => ({...event, names})),
 		...rest,
 	};

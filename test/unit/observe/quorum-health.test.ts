@@ -64,12 +64,12 @@ test('for refused voters the advice is to share the secret, not to restart or re
 		return quorumHealthOf({raft: {...raft, voters: members.map(({id}) => id)}, members});
 	};
 
-	const mend = 'give all nodes the same secret file (--secret-file), and start the one that has another again';
+	const mend = 'give all nodes the same secret file (--secret-file), and restart the one that has another';
 	expect(refused(3, 0).missing.map(({isLost}) => isLost)).toEqual([false, false]);
 	expect(remedyOf(refused(3, 0), ':')).toBe(mend);
 	expect(remedyOf(refused(5, 2), ':')).toBe(mend); // Two running voters and this node are a quorum.
 	expect(remedyOf(refused(5, 3), ':')).toMatch(
-		/^give all nodes the same secret file .* again; start 1 of the missing nodes again, .* Only if their disks are gone for good/,
+		/^give all nodes the same secret file .* another; start 1 of the missing nodes again, .* Only if their disks are gone for good/,
 	);
 	const {missing, ...numbers} = refused(3, 0);
 	expect(remedyOf({...numbers, present: 2, spare: 0, missing: missing.slice(1)}, ':')).toBe(mend);

@@ -32,9 +32,11 @@ describe('the incident, the next action, and what is known', () => {
 			'here: n1 (this node) is the leader in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n1. None is known ' +
+				'to be missing here.',
 		]);
 	});
 
@@ -48,9 +50,11 @@ describe('the incident, the next action, and what is known', () => {
 			'here: n5 (this node) is a learner (without a vote) in term 4. Everything works here: publishing, ' +
 				'reading, new subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 4 of 4 voters reachable, 3 needed; 1 more voter can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. 48,000 messages are missing here (40,000 of n1 and 8,000 of n4).',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n5. 48,000 messages ' +
+				'are missing here (40,000 of n1 and 8,000 of n4).',
 		]);
 	});
 
@@ -63,9 +67,11 @@ describe('the incident, the next action, and what is known', () => {
 			'here: n1 (this node) is the leader in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 4 of 4 voters reachable, 3 needed; 1 more voter can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n1. None is known ' +
+				'to be missing here.',
 		]);
 	});
 
@@ -80,22 +86,25 @@ describe('the incident, the next action, and what is known', () => {
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
 			'links: Cut both ways (5 links): n1–n2, n1–n5, n2–n3, n3–n4 and n4–n5.',
 			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n4. None is known ' +
+				'to be missing here.',
 		]);
 	});
 
 	test('a node with another secret', () => {
 		expect(heading(incidents.wrongKey)).toBe('n5 DEGRADED since 09:40:25 (42 s ago)');
 		expect(read(incidents.wrongKey)).toEqual([
-			'what: n5 is degraded since 09:40:25 (42 s ago): has another secret than this node.',
-			'do: n5: give all nodes the same secret file (--secret-file), and start the one that has another again.',
+			'what: n5 runs, but is refused since 09:40:25 (42 s ago): it has another secret than this node.',
+			'do: n5: give all nodes the same secret file (--secret-file), and restart the one that has another.',
 			'here: n4 (this node) is a follower in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
-			'sides: n1, n2, n3 and n4 are one side, with the quorum.',
+			'sides: n1, n2, n3 and n4 are one side, with the quorum. n5 is outside: refused.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 4 of 5 voters reachable, 3 needed; 1 more voter can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. n5 gets what is published meanwhile when it comes back. ' +
+				'None is known to be missing here.',
 		]);
 	});
 
@@ -104,26 +113,29 @@ describe('the incident, the next action, and what is known', () => {
 		expect(read(incidents.fullDisk)).toEqual([
 			'what: The disk of n4 is full: 12 MiB are left on the disk of /var/lib/dapss, 64 MiB are kept free ' +
 				'(limits.disk_reserve_bytes).',
-			'do: Free space on the disk, or retain less: storage.retain_bytes, storage.retain_age_s, limits.disk_bytes.',
+			'do: Free space on the disk, or retain less: storage.retain_bytes, storage.retain_age_s, ' +
+				'limits.disk_bytes.',
 			'here: n4 (this node) is a follower in term 4. Publishing is refused here, and nothing new is stored. ' +
 				'Reading stored messages works.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n4. None is known ' +
+				'to be missing here.',
 		]);
 	});
 
 	test('a partition, seen from the minority', () => {
 		expect(heading(incidents.minority)).toBe('NO QUORUM · PARTITION · 1 FAULT INJECTED since 09:40:47 (20 s ago)');
 		expect(read(incidents.minority)).toEqual([
-			'what: Since 09:40:47 (20 s ago) n1, n2 and n3 do not answer (noticed after 700 ms): the network is cut, ' +
-				'or they stopped without a word.',
-			'do: End the injected fault: `:fault heal`.',
+			'what: Since 09:40:47 (20 s ago) n1, n2 and n3 do not answer (noticed after 700 ms): cut off by the ' +
+				'injected fault or the network, or stopped.',
+			'do: End the injected fault of this node: `:fault heal`.',
 			'do: If the sides stay apart, repair the network between them.',
 			'do: Look from there: `dapss-tui check --server 127.0.0.1:5000`.',
-			'here: n4 (this node) is a candidate in term 4. Publishing and reading work on side A; new topics, ' +
-				'subscriptions and members wait for the quorum.',
+			'here: n4 (this node) is a pre-candidate in term 4. Publishing and reading work on side A; new ' +
+				'subscriptions and topics wait for the quorum.',
 			'sides: A (here): n4 and n5: 2 of 5 voters, no quorum.',
 			'sides: B: n1, n2 and n3: 3 of 5 voters, may have the quorum (not visible from here).',
 			'nodes: n1, n2 and n3 are unreachable: no answer for 19 s (ETIMEDOUT). No connection was refused, so ' +
@@ -131,19 +143,20 @@ describe('the incident, the next action, and what is known', () => {
 			'links: No one-way link is known.',
 			'quorum: No decisions: 2 of 5 voters reachable, 3 needed: 1 more must return.',
 			'leader: Nobody leads since 09:40:48 (19 s ago). Before: n1. Why: n1 was silent for 825 ms.',
-			'messages: Delivered here: 61/s. n1, n2 and n3 lack 386 to 388 messages of n4 until the heal. What the ' +
-				'other side publishes is not known here.',
-			'faults: At n4: cut from n1,n2,n3 (40.7 s left), injected at 09:40:47 (20 s ago) from 127.0.0.1:36456 by ' +
-				'61acdda2dd0d.',
+			'messages: Delivered here: 1,284 messages/s. n1, n2 and n3 lack 386 to 388 messages of n4 until the ' +
+				'heal. What the others publish is unknown.',
+			'faults: At n4: cut from n1,n2,n3 (40.7 s left), injected at 09:40:47 (20 s ago) from 127.0.0.1:36456 ' +
+				'by 61acdda2dd0d.',
 		]);
 	});
 
 	test('the same partition, seen from the majority', () => {
 		expect(heading(incidents.majority)).toBe('PARTITION since 09:40:47 (20 s ago)');
 		expect(read(incidents.majority)).toEqual([
-			'what: Since 09:40:47 (20 s ago) n4 and n5 do not answer (noticed after 725 ms): the network is cut, or ' +
-				'they stopped without a word.',
-			'do: Repair the network between the sides (TCP and UDP ports 5003 and 5004), or resume the stopped processes.',
+			'what: Since 09:40:47 (20 s ago) n4 and n5 do not answer (noticed after 725 ms): the network is cut, ' +
+				'or they stopped without a word.',
+			'do: Repair the network between the sides (TCP and UDP ports 5003 and 5004), or resume the stopped ' +
+				'processes.',
 			'do: Look from there: `dapss-tui check --server 127.0.0.1:5003`.',
 			'here: n3 (this node) is a follower in term 5. Everything works; messages arrive on side A only.',
 			'sides: A (here): n1, n2 and n3: 3 of 5 voters, has the quorum.',
@@ -152,10 +165,10 @@ describe('the incident, the next action, and what is known', () => {
 				'may run.',
 			'links: No one-way link is known.',
 			'quorum: Decisions are made: 3 of 5 voters reachable, 3 needed; no further loss is tolerated.',
-			'leader: n2 leads in term 5 since 09:40:48 (19 s ago), after 640 ms without a leader. Before: n1. Why: ' +
-				'n1 was silent for 550 ms.',
-			'messages: Delivered here: 61/s. n3 has published nothing that the other side lacks. What the other side ' +
-				'publishes is not known here.',
+			'leader: n2 leads in term 5 since 09:40:48 (19 s ago), after 640 ms without a leader. Before: n1. ' +
+				'Why: n1 was silent for 550 ms, and runs as a follower now.',
+			'messages: Delivered here: 1,284 messages/s. n3 has published nothing that the other side lacks. What ' +
+				'the others publish is unknown.',
 		]);
 	});
 
@@ -168,10 +181,12 @@ describe('the incident, the next action, and what is known', () => {
 			'here: n4 (this node) is a follower in term 5. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n2, n3, n4 and n5 are one side, with the quorum.',
+			'links: No one-way link is known.',
 			'quorum: Decisions are made: 4 of 5 voters reachable, 3 needed; 1 more voter can be lost.',
-			'leader: n2 leads in term 5 since 09:41:04 (3 s ago), after 640 ms without a leader. Before: n1. Why: n1 ' +
-				'crashed (its link closed and a new connection was refused).',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n2 leads in term 5 since 09:41:04 (3 s ago), after 640 ms without a leader. Before: n1. Why: ' +
+				'n1 crashed (its link closed and a new connection was refused).',
+			'messages: Delivered here: 1,284 messages/s. n1 gets what is published meanwhile when it comes back. ' +
+				'None is known to be missing here.',
 		]);
 	});
 
@@ -180,31 +195,34 @@ describe('the incident, the next action, and what is known', () => {
 		expect(read(incidents.quorumLost)).toEqual([
 			'what: n1, n2 and n3 are down since 09:41:03 (4 s ago), noticed 400 ms after their last packet: their ' +
 				'hosts refuse connections, so their processes do not run.',
-			'do: Start the processes of n1 on host 127.0.0.1 (port 5000), n2 on host 127.0.0.1 (port 5001) and n3 on ' +
-				'host 127.0.0.1 (port 5002): 1 of them brings the quorum back.',
-			'here: n4 (this node) is a candidate in term 4. Publishing and reading work; new topics, subscriptions ' +
-				'and members wait for the quorum.',
+			'do: Start the processes of n1 on host 127.0.0.1 (port 5000), n2 on host 127.0.0.1 (port 5001) and n3 ' +
+				'on host 127.0.0.1 (port 5002): 1 of them brings the quorum back.',
+			'here: n4 (this node) is a pre-candidate in term 4. Publishing and reading work; new subscriptions ' +
+				'and topics wait for the quorum.',
 			'sides: n4 and n5 are one side, without a quorum.',
+			'links: No one-way link is known.',
 			'quorum: No decisions: 2 of 5 voters reachable, 3 needed: 1 more must return.',
-			'leader: Nobody leads since 09:41:03 (4 s ago). Before: n1. Why: n1 crashed (its link closed and a new ' +
-				'connection was refused).',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: Nobody leads since 09:41:03 (4 s ago). Before: n1. Why: n1 crashed (its link closed and a ' +
+				'new connection was refused).',
+			'messages: Delivered here: 1,284 messages/s. n1, n2 and n3 get what is published meanwhile when they ' +
+				'come back. None is known to be missing here.',
 		]);
 	});
 
 	test('a link that works in one direction', () => {
 		expect(heading(incidents.oneWay)).toBe('1 ONE-WAY LINK since 09:40:59 (8 s ago)');
 		expect(read(incidents.oneWay)).toEqual([
-			'what: Since 09:40:59 (8 s ago) 1 link works in one direction only. Every running node is still reached, ' +
-				'through others.',
+			'what: Since 09:40:59 (8 s ago) 1 link works in one direction only. Every running node is still ' +
+				'reached, through others.',
 			'do: Repair the network between n1–n4: a firewall or a route drops TCP and UDP, ports 5000 and 5003.',
 			'here: n4 (this node) is a follower in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
-			'links: One way: n4 does not hear n1, which hears it: packets to n4 are lost.',
+			'links: One way: packets from n1 to n4 are lost; those from n4 to it arrive.',
 			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost.',
-			'leader: n1 leads in term 4 since 09:26:07 (15 min ago) or longer.',
-			'messages: Delivered here: 61/s. None is missing here.',
+			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
+			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n4. None is known ' +
+				'to be missing here.',
 		]);
 	});
 });
@@ -219,7 +237,9 @@ test('a joining node says what it waits for, and nothing about a quorum', () => 
 });
 
 test('the commands of the command line have its prefix', () => {
-	expect(read(incidents.minority, 'dapss-tui ')).toContain('do: End the injected fault: `dapss-tui fault heal`.');
+	expect(read(incidents.minority, 'dapss-tui ')).toContain(
+		'do: End the injected fault of this node: `dapss-tui fault heal`.',
+	);
 	const gone = {...incidents.leaderKilled, uptimeMs: 900_000};
 	const forLong = {
 		...gone,
@@ -290,8 +310,9 @@ describe('after an incident', () => {
 		expect(pastSituation(incidents.healed)).toEqual({
 			endedAtMs: atMs - 26_000,
 			text:
-				'09:38:34 partition of 2 min 3 s (n1, n2 and n3 | n4 and n5) healed; 132 messages repaired in 4.0 s; ' +
-				'n2 leads since 09:38:37 (before: n1, 640 ms without a leader).',
+				'09:38:34 partition until 09:40:37 (2 min 3 s; n1, n2 and n3 | n4 and n5), noticed after 700 ms, ' +
+				'healed; 132 messages came in here within 4.0 s; n2 leads since 09:38:37 (before: n1, 640 ms ' +
+				'without a leader). All 5 nodes run, 2 more voters can be lost: nothing to do.',
 		});
 		expect(pastSituation({...incidents.healed, atMs: atMs + 300_000})).toBeUndefined();
 	});
@@ -310,7 +331,7 @@ describe('after an incident', () => {
 			})),
 		});
 		expect(pastSituation(of(['alive', 90_000], ['down', 70_000], ['alive', 10_000]))?.text).toBe(
-			'09:39:57 n2 was down for 1 min.',
+			'09:39:57 n2 was down for 1 min. All 5 nodes run, 2 more voters can be lost: nothing to do.',
 		);
 		expect(pastSituation(of(['alive', 10_000]))).toBeUndefined();
 	});
@@ -322,7 +343,7 @@ describe('after an incident', () => {
 			event.type === 'partition' && event.state === 'detected' ? {...event, sides} : event,
 		);
 		expect(pastSituation({...incidents.healed, events})?.text).toMatch(
-			/^09:38:34 n3 did not answer for 2 min 3 s; 132 messages repaired in 4\.0 s; /u,
+			/^09:38:34 n3 did not answer for 2 min 3 s; 132 messages came in here within 4\.0 s; /u,
 		);
 	});
 
@@ -332,7 +353,7 @@ describe('after an incident', () => {
 			{at: atMs - 20_000, type: 'quorum', held: true, state: 'held', reachable: 5, voters: 5},
 		];
 		expect(pastSituation({...incidents.healed, events, raft: {...incidents.healed.raft, leaders: []}})?.text).toBe(
-			'09:40:07 no quorum for 40 s.',
+			'09:40:07 no quorum for 40 s. All 5 nodes run, 2 more voters can be lost: nothing to do.',
 		);
 	});
 });
