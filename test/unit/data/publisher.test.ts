@@ -7,15 +7,29 @@ import {batchBytesTarget, bodiesOf, encodeBatch, type Batch, type NodeId, type T
 const news = 'news' as Topic;
 
 function setUp(
-	options: {readonly inFlightBytesMax?: number; readonly stampable?: () => Promise<void> | undefined} = {},
+	options: {
+		readonly inFlightBytesMax?: number;
+		readonly stampable?: () => Promise<void> | undefined;
+		readonly nowMs?: () => number;
+	} = {},
 ) {
 	const stored: Batch[] = [];
 	const disk: Array<PromiseWithResolvers<void>> = [];
+	const delays: number[] = [];
 	const publisher = new Publisher({
 		origin: 'aaaaaaaaaaaaaaaa' as NodeId,
 		incarnation: 3,
 		lamport: new Lamport(100, 2 ** 40),
-		clock: {wallMs: () => 1234, soon: run => void setImmediate(run)},
+		clock: {
+			wallMs: () => 1234,
+			monotonicMs: () => options.nowMs?.() ?? 0,
+			soon: run => void setImmediate(run),
+			after(delayMs, run) {
+				delays.push(delayMs);
+				setImmediate(run);
+				return {[Symbol.dispose]: () => undefined};
+			},
+		},
 		encode: drafts => drafts.map(({header, bodies}) => encodeBatch(header, bodies, 'none')),
 		stampable: options.stampable ?? (() => undefined),
 		bodyBytesMax: 100_000,
@@ -27,7 +41,7 @@ function setUp(
 			return written.promise;
 		},
 	});
-	return {publisher, stored, disk};
+	return {publisher, stored, disk, delays};
 }
 
 const turn = (): Promise<void> =>
@@ -166,4 +180,28 @@ describe('publishing', () => {
 		disk[1]!.resolve();
 		await second;
 	});
+});
+
+test('a turn waits a millisecond only while much waits for the disk, and then it is one batch', async () => {
+	let nowMs = 0;
+	const {publisher, stored, disk, delays} = setUp({nowMs: () => nowMs});
+	const publish = (bytes: number): Promise<unknown> => publisher.publish(news, [Buffer.alloc(bytes)]);
+	const first = publish(10);
+	await turn();
+	const large = publish(100_000);
+	await turn();
+	const other = publish(100_000);
+	await turn();
+	expect([stored.length, delays]).toEqual([3, []]);
+	const late = [publish(10), publish(10)];
+	await turn();
+	expect(delays).toEqual([1]);
+	expect(stored).toHaveLength(4);
+	expect(stored.at(-1)!.count).toBe(2);
+	nowMs += 5;
+	const afterwards = publish(10);
+	await turn();
+	expect(delays).toEqual([1]);
+	for (const written of disk) written.resolve();
+	await Promise.all([first, large, other, ...late, afterwards]);
 });
