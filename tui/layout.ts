@@ -68,7 +68,7 @@ const grid: ReadonlyArray<{
 export function layOut({columns, rows, focus, zoom, bars, situation}: LayoutInput): Layout {
 	if (columns < columnsMin || rows < rowsMin) return {type: 'too-small', columns, rows};
 	const isGrid = columns >= 100 && rows >= 30;
-	const barRows = Math.min(bars, isGrid ? 6 : rows >= 20 ? 4 : 2);
+	const barRows = Math.min(bars, rows >= 20 ? 6 : 2);
 	const hintRows = isGrid ? 1 : 0;
 	const box = (y: number, height: number): Box => ({x: 0, y, width: columns, height});
 	const body = box(1 + barRows, rows - 2 - barRows - hintRows);

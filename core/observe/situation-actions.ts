@@ -53,6 +53,11 @@ function refusalActions(context: SituationContext): readonly string[] {
 	const refused = context.degraded.filter(({cause}) => refusalRemedies.has(cause));
 	return [...new Set(refused.map(({cause}) => cause))].map(cause => {
 		const ids = refused.filter(member => member.cause === cause).map(({id}) => id);
+		if (cause === 'not-authenticated' && ids.length === 1 && context.snapshot.raft.quorum === 'held')
+			return (
+				`Only ${nodesText(context, ids)} has another secret: give it the secret file of the others ` +
+				'(--secret-file), and restart it.'
+			);
 		return `${nodesText(context, ids)}: ${refusalRemedies.get(cause)!}.`;
 	});
 }
@@ -130,9 +135,16 @@ function linkActions(context: SituationContext): readonly string[] {
 		),
 	].toSorted();
 	const what = cuts.every(cut => cut.what === 'udp') && oneWays.length === 0 ? 'UDP' : 'TCP and UDP';
-	const between = listed([...new Set(pairs.map(pair => pairText(context, pair)))].toSorted(), 6);
+	const {label} = context;
+	const where =
+		cuts.length === 0
+			? listed(
+					oneWays.map(([deaf, heard]) => `from ${label(heard)} to ${label(deaf)}`),
+					6,
+				)
+			: `between ${listed([...new Set(pairs.map(pair => pairText(context, pair)))].toSorted(), 6)}`;
 	return [
-		`Repair the network between ${between}: a firewall or a route drops ${what}, ` +
+		`Repair the network ${where}: a firewall or a route drops ${what}, ` +
 			`${ports.length === 1 ? 'port' : 'ports'} ${listed(ports, 6)}.`,
 	];
 }

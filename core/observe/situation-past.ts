@@ -40,10 +40,11 @@ export function pastSituation(snapshot: Snapshot): PastSituation | undefined {
 }
 
 /** The state after the incident. */
-function nowText({snapshot: {members, raft}, quorum: {spare}}: SituationContext): string {
+function nowText({snapshot: {members, raft, gossip}, quorum: {spare}}: SituationContext): string {
 	if (raft.quorum !== 'held' || members.some(({state}) => state !== 'alive')) return '';
 	const loss = spare === 0 ? 'no voter can be lost' : `${plural(spare, 'more voter', 'more voters')} can be lost`;
-	return ` All ${plural(members.length, 'node')} run, ${loss}: nothing to do.`;
+	const missing = gossip.missing === 0 ? 'no message is known to be missing here, ' : '';
+	return ` All ${plural(members.length, 'node')} run, ${missing}${loss}: nothing to do.`;
 }
 
 function partitionPart(context: SituationContext): {part: Part; nodes: readonly string[]} | undefined {

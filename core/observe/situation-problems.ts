@@ -8,6 +8,7 @@ import type {Snapshot} from '../snapshot.ts';
 import {presentLeader} from './leaders.ts';
 import {printable} from './printable.ts';
 import {plural} from './quantity-text.ts';
+import {refusalRemedies} from './quorum-health.ts';
 import {nodesText, type SituationContext, type SituationTone} from './situation-context.ts';
 
 export type Problem = {
@@ -123,7 +124,7 @@ function memberProblems(context: SituationContext): readonly Problem[] {
 			.filter(({self, cause}) => !(self && cause === 'disk-full'))
 			.map(({id, cause, downMs}): Problem => ({
 				key: `degraded ${id} ${cause}`,
-				heading: `${label(id)} DEGRADED`,
+				heading: `${label(id)} ${refusalRemedies.has(cause) ? 'REFUSED' : 'DEGRADED'}`,
 				tone: 'warning',
 				atMs: begin(downMs),
 			})),

@@ -393,7 +393,7 @@ function byDeaf(pairs: SituationContext['oneWays']): ReadonlyMap<NodeId, readonl
 }
 
 /** Whether decisions can be made here, and how many more voters can be lost. */
-export function quorumStatement({snapshot, quorum}: SituationContext): readonly Statement[] {
+export function quorumStatement({snapshot, quorum, cuts}: SituationContext): readonly Statement[] {
 	const {raft} = snapshot;
 	if (raft.voters.length === 0) return [];
 	const say = (tone: Statement['tone'], text: string): readonly Statement[] => [{about: 'quorum', tone, text}];
@@ -409,7 +409,8 @@ export function quorumStatement({snapshot, quorum}: SituationContext): readonly 
 	const left =
 		spare <= 0
 			? 'no further loss is tolerated'
-			: `${spare === 1 ? '1 more voter' : `${spare} more voters`} can be lost`;
+			: `${spare === 1 ? '1 more voter' : `${spare} more voters`} can be lost` +
+				(cuts.length > 0 ? ' as long as the others stay linked' : '');
 	if (raft.quorum === 'electing') return say('bad', `No decisions until a leader is elected: ${reach}; ${left}.`);
 	return say(spare <= 0 ? 'warning' : 'plain', `Decisions are made: ${reach}; ${left}.`);
 }
@@ -420,7 +421,9 @@ export function leaderStatements({snapshot, label}: SituationContext): readonly 
 	if (raft.voters.length === 0) return [];
 	const say = (tone: Statement['tone'], text: string): readonly Statement[] => [{about: 'leader', tone, text}];
 	const change = presentLeader(snapshot);
-	const now = raft.leader === undefined ? 'Nobody leads' : `${label(raft.leader)} leads`;
+	const isElsewhere = snapshot.partition.state === 'partitioned' && raft.quorum === 'lost';
+	const nobody = isElsewhere ? 'No leader is known on this side' : 'Nobody leads';
+	const now = raft.leader === undefined ? nobody : `${label(raft.leader)} leads`;
 	if (!change) return say(raft.leader === undefined ? 'bad' : 'plain', `${now} in term ${count(raft.term)}.`);
 	const isFirst = change.previous === undefined || change.cause === 'started';
 	const since = `since ${sinceText(change.at, atMs)}`;
@@ -472,7 +475,7 @@ export function messageStatements(context: SituationContext): readonly Statement
 		missing > 0
 			? ` ${plural(missing, 'message is', 'messages are')} missing here${of}.`
 			: isApart
-				? ' What the others publish is unknown.'
+				? ` ${farText(context)} unknown.`
 				: ' None is known to be missing here.';
 	return [
 		{
@@ -494,8 +497,15 @@ function returnText(context: SituationContext): string {
 	const ids = away.map(({id}) => id);
 	return (
 		` ${nodesText(context, ids)} ${ids.length === 1 ? 'gets' : 'get'} what is published meanwhile ` +
-		`when ${ids.length === 1 ? 'it comes' : 'they come'} back.`
+		`when ${ids.length === 1 ? 'it comes' : 'they come'} back; how much is not counted here.`
 	);
+}
+
+/** `What side B publishes is` */
+function farText({snapshot: {partition, self}}: SituationContext): string {
+	const letters = partition.sides.flatMap((side, index) => (side.includes(self) ? [] : [sideLetter(index)]));
+	const isOne = letters.length === 1;
+	return `What ${isOne ? 'side' : 'sides'} ${listed(letters, 4)} ${isOne ? 'publishes' : 'publish'} is`;
 }
 
 function waitingText(context: SituationContext): string {

@@ -44,7 +44,7 @@ const titles: Readonly<Record<About, string>> = {
 /** Cells before a sentence: a space, the title and a space. */
 const titleCells = 10;
 /** A bar takes at most this many rows. */
-const barRows = 4;
+const barRows = 6;
 /** Wider text is set in columns of at least this many cells. */
 const columnCells = 78;
 

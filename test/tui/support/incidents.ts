@@ -233,6 +233,14 @@ export const ring = seen(n4, {
 		via: nodes[(index + 3) % 5],
 		blamed: [id, nodes[(index + 1) % 5]!],
 	})),
+	events: nodes.map((id, index) => ({
+		at: atMs - 8000,
+		type: 'member',
+		id,
+		address: `127.0.0.1:${5000 + index}`,
+		state: 'degraded',
+		why: `not reached directly for 1.0 s: served through n${((index + 2) % 5) + 1}`,
+	})),
 });
 
 /** n5 was started with another secret. */
@@ -249,6 +257,16 @@ export const wrongKey = seen(n4, {
 		},
 	},
 	partition: {sides: [[n1, n2, n3, n4]], sees: sees((row, column) => row < 4 && column < 4)},
+	events: [
+		{
+			at: atMs - 42_000,
+			type: 'member',
+			id: n5,
+			address: '127.0.0.1:5004',
+			state: 'degraded',
+			why: 'has another secret than this node',
+		},
+	],
 });
 
 /** The disk of this node is full. */
@@ -313,6 +331,16 @@ export const oneWay = seen(n4, {
 	},
 	partition: {sees: sees((row, column) => !(row === 3 && column === 0))},
 	cuts: [{between: [n1, n4], what: 'all', forMs: 8000, via: n2, blamed: [n1, n4]}],
+	events: [
+		{
+			at: atMs - 7000,
+			type: 'member',
+			id: n1,
+			address: '127.0.0.1:5000',
+			state: 'degraded',
+			why: 'not reached directly for 1.0 s (ETIMEDOUT): served through n2',
+		},
+	],
 });
 
 /** The partition has healed, and nothing is wrong any more. */

@@ -85,7 +85,8 @@ describe('the incident, the next action, and what is known', () => {
 				'subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
 			'links: Cut both ways (5 links): n1–n2, n1–n5, n2–n3, n3–n4 and n4–n5.',
-			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost.',
+			'quorum: Decisions are made: 5 of 5 voters reachable, 3 needed; 2 more voters can be lost as long as ' +
+				'the others stay linked.',
 			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
 			'messages: Delivered here: 1,284 messages/s. No node is known to lack messages of n4. None is known ' +
 				'to be missing here.',
@@ -93,18 +94,19 @@ describe('the incident, the next action, and what is known', () => {
 	});
 
 	test('a node with another secret', () => {
-		expect(heading(incidents.wrongKey)).toBe('n5 DEGRADED since 09:40:25 (42 s ago)');
+		expect(heading(incidents.wrongKey)).toBe('n5 REFUSED since 09:40:25 (42 s ago)');
 		expect(read(incidents.wrongKey)).toEqual([
 			'what: n5 runs, but is refused since 09:40:25 (42 s ago): it has another secret than this node.',
-			'do: n5: give all nodes the same secret file (--secret-file), and restart the one that has another.',
+			'do: Only n5 has another secret: give it the secret file of the others (--secret-file), and restart ' +
+				'it.',
 			'here: n4 (this node) is a follower in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n1, n2, n3 and n4 are one side, with the quorum. n5 is outside: refused.',
 			'links: No one-way link is known.',
 			'quorum: Decisions are made: 4 of 5 voters reachable, 3 needed; 1 more voter can be lost.',
 			'leader: n1 leads in term 4 at least since 09:26:07 (15 min ago): no change was seen here.',
-			'messages: Delivered here: 1,284 messages/s. n5 gets what is published meanwhile when it comes back. ' +
-				'None is known to be missing here.',
+			'messages: Delivered here: 1,284 messages/s. n5 gets what is published meanwhile when it comes back; ' +
+				'how much is not counted here. None is known to be missing here.',
 		]);
 	});
 
@@ -142,9 +144,10 @@ describe('the incident, the next action, and what is known', () => {
 				'they may run.',
 			'links: No one-way link is known.',
 			'quorum: No decisions: 2 of 5 voters reachable, 3 needed: 1 more must return.',
-			'leader: Nobody leads since 09:40:48 (19 s ago). Before: n1. Why: n1 was silent for 825 ms.',
+			'leader: No leader is known on this side since 09:40:48 (19 s ago). Before: n1. Why: n1 was silent ' +
+				'for 825 ms.',
 			'messages: Delivered here: 1,284 messages/s. n1, n2 and n3 lack 386 to 388 messages of n4 until the ' +
-				'heal. What the others publish is unknown.',
+				'heal. What side B publishes is unknown.',
 			'faults: At n4: cut from n1,n2,n3 (40.7 s left), injected at 09:40:47 (20 s ago) from 127.0.0.1:36456 ' +
 				'by 61acdda2dd0d.',
 		]);
@@ -168,7 +171,7 @@ describe('the incident, the next action, and what is known', () => {
 			'leader: n2 leads in term 5 since 09:40:48 (19 s ago), after 640 ms without a leader. Before: n1. ' +
 				'Why: n1 was silent for 550 ms, and runs as a follower now.',
 			'messages: Delivered here: 1,284 messages/s. n3 has published nothing that the other side lacks. What ' +
-				'the others publish is unknown.',
+				'side B publishes is unknown.',
 		]);
 	});
 
@@ -185,8 +188,8 @@ describe('the incident, the next action, and what is known', () => {
 			'quorum: Decisions are made: 4 of 5 voters reachable, 3 needed; 1 more voter can be lost.',
 			'leader: n2 leads in term 5 since 09:41:04 (3 s ago), after 640 ms without a leader. Before: n1. Why: ' +
 				'n1 crashed (its link closed and a new connection was refused).',
-			'messages: Delivered here: 1,284 messages/s. n1 gets what is published meanwhile when it comes back. ' +
-				'None is known to be missing here.',
+			'messages: Delivered here: 1,284 messages/s. n1 gets what is published meanwhile when it comes back; ' +
+				'how much is not counted here. None is known to be missing here.',
 		]);
 	});
 
@@ -205,7 +208,7 @@ describe('the incident, the next action, and what is known', () => {
 			'leader: Nobody leads since 09:41:03 (4 s ago). Before: n1. Why: n1 crashed (its link closed and a ' +
 				'new connection was refused).',
 			'messages: Delivered here: 1,284 messages/s. n1, n2 and n3 get what is published meanwhile when they ' +
-				'come back. None is known to be missing here.',
+				'come back; how much is not counted here. None is known to be missing here.',
 		]);
 	});
 
@@ -214,7 +217,7 @@ describe('the incident, the next action, and what is known', () => {
 		expect(read(incidents.oneWay)).toEqual([
 			'what: Since 09:40:59 (8 s ago) 1 link works in one direction only. Every running node is still ' +
 				'reached, through others.',
-			'do: Repair the network between n1–n4: a firewall or a route drops TCP and UDP, ports 5000 and 5003.',
+			'do: Repair the network from n1 to n4: a firewall or a route drops TCP and UDP, ports 5000 and 5003.',
 			'here: n4 (this node) is a follower in term 4. Everything works here: publishing, reading, new ' +
 				'subscriptions and topics.',
 			'sides: n1, n2, n3, n4 and n5 are one side, with the quorum.',
@@ -312,7 +315,7 @@ describe('after an incident', () => {
 			text:
 				'09:38:34 partition until 09:40:37 (2 min 3 s; n1, n2 and n3 | n4 and n5), noticed after 700 ms, ' +
 				'healed; 132 messages came in here within 4.0 s; n2 leads since 09:38:37 (before: n1, 640 ms ' +
-				'without a leader). All 5 nodes run, 2 more voters can be lost: nothing to do.',
+				'without a leader). All 5 nodes run, no message is known to be missing here, 2 more voters can be lost: nothing to do.',
 		});
 		expect(pastSituation({...incidents.healed, atMs: atMs + 300_000})).toBeUndefined();
 	});
@@ -331,7 +334,7 @@ describe('after an incident', () => {
 			})),
 		});
 		expect(pastSituation(of(['alive', 90_000], ['down', 70_000], ['alive', 10_000]))?.text).toBe(
-			'09:39:57 n2 was down for 1 min. All 5 nodes run, 2 more voters can be lost: nothing to do.',
+			'09:39:57 n2 was down for 1 min. All 5 nodes run, no message is known to be missing here, 2 more voters can be lost: nothing to do.',
 		);
 		expect(pastSituation(of(['alive', 10_000]))).toBeUndefined();
 	});
@@ -353,7 +356,7 @@ describe('after an incident', () => {
 			{at: atMs - 20_000, type: 'quorum', held: true, state: 'held', reachable: 5, voters: 5},
 		];
 		expect(pastSituation({...incidents.healed, events, raft: {...incidents.healed.raft, leaders: []}})?.text).toBe(
-			'09:40:07 no quorum for 40 s. All 5 nodes run, 2 more voters can be lost: nothing to do.',
+			'09:40:07 no quorum for 40 s. All 5 nodes run, no message is known to be missing here, 2 more voters can be lost: nothing to do.',
 		);
 	});
 });
