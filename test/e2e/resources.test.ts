@@ -247,7 +247,15 @@ test('a node on a full disk starts, serves readers and refuses messages; it acce
 
 	// With a lower limit, retention frees space at the start.
 	const less = await startLimited(cluster, port, 'export DAPSS_STORAGE_RETAIN_BYTES=2000000');
-	await withClient(cluster, less, writer => publishTexts(writer, 'news', ['yes']));
+	await withClient(cluster, less, async writer => {
+		// The node looks at the disk every ten seconds.
+		const publish = (): Promise<string> =>
+			publishTexts(writer, 'news', ['yes']).then(
+				() => 'stored',
+				(error: unknown) => (error as DapssError).code,
+			);
+		await expect.poll(publish, {timeout: 30_000}).toBe('stored');
+	});
 }, 120_000);
 
 test('a node on a full disk stores no messages of other nodes, so it can restart repeatedly; it gets them when there is space', async ({
