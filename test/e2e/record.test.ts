@@ -69,7 +69,8 @@ test('recordings of a partition are readable after a kill, hold the rules, and a
 	});
 	await terminal.waitFor(/REPLAY ‖/u);
 	terminal.press('}');
-	await terminal.waitFor(/PARTITION|NODE UNREACHABLE/u);
+	// The cut may have ended before the next snapshot of the recording: then its summary is shown.
+	await terminal.waitFor(/PARTITION|NODE UNREACHABLE|did not answer for|partition until/u);
 	terminal.press('G');
 	await terminal.waitFor(/REPLAY ■/u);
 	terminal.press('q');
