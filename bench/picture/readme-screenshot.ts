@@ -42,7 +42,8 @@ const console_ = spawn(
 		`${cluster.folder}/console`,
 		...cluster.clientFlags,
 	],
-	{stdio: 'inherit'},
+	// Of the user who founded the cluster, so that the node joins by itself.
+	{stdio: 'inherit', env: {...process.env, DAPSS_IDENTITY_FILE: cluster.identityFile}},
 );
 const ended = new Promise(resolve => {
 	console_.once('exit', resolve);
