@@ -3,7 +3,7 @@ A console source over any `Broker`: a node in this process, in a worker thread, 
 as the node sends them; React gets at most one every 100 ms. A command of the console becomes a call, and its result one
 line of text. Where the broker reconnects by itself, the source shows that the connection is lost, and that it is back.
 */
-import type {AccessReport} from '../core/access.ts';
+import type {AccessChange, AccessReport} from '../core/access.ts';
 import type {Broker, FollowedBroker, LinkNews, Subscription} from '../core/broker.ts';
 import type {Topic} from '../core/message.ts';
 import {labelsOf, type Label} from '../core/observe/node-label.ts';
@@ -328,7 +328,7 @@ async function runCommand(broker: Broker, command: ConsoleCommand, label: Label)
 
 		case 'attach':
 		case 'context':
-			throw new Error('this console shows its own node; `dapss-tui attach` shows any node');
+			throw new Error('this console stays with its node; `dapss-tui attach` shows any node');
 
 		case 'fault': {
 			await broker.fault(command.fault);
@@ -349,7 +349,8 @@ async function changeAccess(
 	command: Extract<ConsoleCommand, {type: 'access-change' | 'access-revoke'}>,
 ): Promise<string> {
 	if (command.type === 'access-change') {
-		await broker.changeAccess(command.change);
+		const {change} = command;
+		await broker.changeAccess(change.type === 'grant' ? await withKeptTopics(broker, change) : change);
 		return 'The access is changed; `:access list` shows it';
 	}
 
@@ -359,6 +360,13 @@ async function changeAccess(
 		throw new Error(`expected the name or the first 8 digits of one identity, ${found.length} fit`);
 	await broker.changeAccess({type: 'revoke', identity: found[0]!.identity});
 	return `The access of ${command.name} is revoked`;
+}
+
+/** A client keeps the patterns that it has: a new name must not widen its access. */
+async function withKeptTopics(broker: Broker, change: Extract<AccessChange, {type: 'grant'}>): Promise<AccessChange> {
+	if (change.role !== 'client' || change.topics.length > 0) return change;
+	const {grants} = await broker.access();
+	return {...change, topics: grants.find(({identity}) => identity === change.identity)?.topics ?? []};
 }
 
 /** A name of an identity, in any case, or enough of its digits. */

@@ -96,7 +96,7 @@ const noFilterText = (pane: PaneId): string => `Nothing to filter here: ${pane} 
 const elsewhereRefusal =
 	"Attached: `dapss-tui doctor` examines the machine that it runs on, so run it on the node's machine";
 const ownNodeRefusal =
-	'This console shows its own node; `dapss-tui attach` in another terminal shows any node, and switches between them';
+	'This console stays with its node; `dapss-tui attach` in another terminal shows any node, and switches';
 const detachedRefusal =
 	'Attached: q ends this console only. To make the node leave, run `dapss-tui leave --server ADDRESS`';
 

@@ -106,5 +106,5 @@ test('a console with its own node says where nodes can be switched', async () =>
 	await terminal.waitFor(/quorum held: 1 of 1 up/);
 	terminal.press('1');
 	terminal.press('a');
-	await terminal.waitFor(/This console shows its own node; `dapss-tui attach` in another terminal/);
+	await terminal.waitFor(/This console stays with its node; `dapss-tui attach` in another terminal/);
 }, 30_000);

@@ -1,3 +1,4 @@
+import type {IdentityKey} from '../../core/access.ts';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import type {Broker, LinkNews} from '../../core/broker.ts';
 import {DapssError} from '../../core/errors.ts';
@@ -142,6 +143,18 @@ test('disposing stops watching and all timers', () => {
 	createSource(broker as unknown as Broker)[Symbol.dispose]();
 	expect(broker.isWatched).toBe(false);
 	expect(vi.getTimerCount()).toBe(0);
+});
+
+test('a client that gets another name keeps its patterns; another role has none', async () => {
+	const broker = new FakeBroker();
+	using source = createSource(broker as unknown as Broker);
+	const identity = 'ab'.repeat(32) as IdentityKey;
+	for (const role of ['client', 'observer'] as const)
+		await source.run({type: 'access-change', change: {type: 'grant', identity, role, name: 'shop', topics: []}});
+	expect(broker.calls).toEqual([
+		['access', {type: 'grant', identity, role: 'client', name: 'shop', topics: ['orders.>']}],
+		['access', {type: 'grant', identity, role: 'observer', name: 'shop', topics: []}],
+	]);
 });
 
 test('access is listed in lines, and revoked by name or by digits', async () => {
